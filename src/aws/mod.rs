@@ -1,0 +1,1 @@
+//! Clients, error classes, owner tags, availability zone names and IDs.

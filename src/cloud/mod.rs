@@ -1,0 +1,1 @@
+//! The local cloud: an AWS endpoint for what the walkthrough uses.

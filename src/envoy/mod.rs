@@ -1,0 +1,1 @@
+//! Envoy's `/stats` text and its collection over SSM.

@@ -1,0 +1,19 @@
+//! zonewalk: zone-aware routing in Amazon ECS Service Connect, provisioned, proven, drilled, inspected and torn down.
+//!
+//! The way of the data: [`cli`] resolves arguments into [`settings`] and calls one of [`commands`]; `up` and `down` are
+//! the [`walkthrough`] over [`stages`], which speak to a cloud through [`aws`]; [`traffic`] is driven through the result
+//! and judged against [`routing`], Envoy's algorithm; [`envoy`] reads the proxies' own counters; [`report`] turns what
+//! happened into events, tables and JSON. On one machine, [`cloud`] answers in AWS's place and [`mesh`] carries the traffic.
+
+pub mod aws;
+pub mod cli;
+pub mod cloud;
+pub mod commands;
+pub mod envoy;
+pub mod mesh;
+pub mod report;
+pub mod routing;
+pub mod settings;
+pub mod stages;
+pub mod traffic;
+pub mod walkthrough;

@@ -1,0 +1,1 @@
+//! The local data plane: discovery, load balancer, the demo app, the sidecar proxy.

@@ -1,0 +1,1 @@
+//! Envoy's zone-aware routing algorithm. Pure: no tokio, no AWS, no HTTP, no clock, no global randomness.

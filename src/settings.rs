@@ -1,0 +1,249 @@
+//! The settings of a walkthrough, resolved, and the names of all its resources. How they are resolved (flag, environment,
+//! file, the article's value) is `cli`'s business; here they are plain values, checked against AWS's limits.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The tag every resource of a walkthrough carries; its value is the walkthrough's [`Name`].
+pub const OWNER_TAG: &str = "zonewalk:walkthrough";
+
+/// What a walkthrough is to be. [`Default`] gives the article's values.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub name: Name,
+    pub task_count: TaskCount,
+    pub instance_type: String,
+    /// SSM parameter that holds the AMI as JSON. The article's Amazon Linux 2 reached its end of life on 2026-06-30.
+    pub ami_parameter: String,
+    /// The demo application's image.
+    pub image: String,
+    /// Name of the instance profile that lets instances join the cluster.
+    pub instance_profile: String,
+    /// Name of the role with which ECS starts tasks.
+    pub execution_role: String,
+    /// Who may reach the load balancer.
+    pub allow_cidr: String,
+    /// Take over resources that have our names and not our tag.
+    pub adopt: bool,
+    /// How long any single resource may take to become ready, or to go.
+    pub timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            name: Name::default(),
+            task_count: TaskCount::default(),
+            instance_type: "t3.medium".to_owned(),
+            ami_parameter: "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended".to_owned(),
+            image: "public.ecr.aws/h5t0a8k7/serviceconnect/az-aware-routing-test:latest".to_owned(),
+            instance_profile: "ecsInstanceRole".to_owned(),
+            execution_role: "ecsTaskExecutionRole".to_owned(),
+            allow_cidr: "0.0.0.0/0".to_owned(),
+            adopt: false,
+            timeout: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+/// Tasks of each of the two services: 1 to 15, since the Auto Scaling group (at most 30 instances) holds one task an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TaskCount(u32);
+
+impl TaskCount {
+    /// The Auto Scaling group's maximum in the article, one task an instance, two services.
+    pub const MAX: u32 = 30 / 2;
+
+    pub fn new(count: u32) -> Result<Self, InvalidSetting> {
+        if (1..=Self::MAX).contains(&count) {
+            Ok(Self(count))
+        } else {
+            Err(InvalidSetting(format!(
+                "task count {count} is out of range: 1 to {} (the Auto Scaling group holds 30 instances, one for each task of both services); below 6 zone-aware routing stays off",
+                Self::MAX
+            )))
+        }
+    }
+
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    /// Instances that hold the tasks of both services.
+    pub fn instances(self) -> u32 {
+        self.0 * 2
+    }
+}
+
+impl Default for TaskCount {
+    fn default() -> Self {
+        Self(6)
+    }
+}
+
+impl FromStr for TaskCount {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse()
+            .map_err(|_| InvalidSetting(format!("task count {text:?} is not a whole number")))
+            .and_then(Self::new)
+    }
+}
+
+/// The walkthrough's name: the first part of every resource's name and the value of the owner tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(String);
+
+impl Name {
+    /// Load balancer names have at most 32 characters, and ours add `-routing-ec2-lb`.
+    pub const MAX_LEN: usize = 32 - "-routing-ec2-lb".len();
+
+    pub fn new(name: &str) -> Result<Self, InvalidSetting> {
+        let fits = (1..=Self::MAX_LEN).contains(&name.len())
+            && name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+            && !name.ends_with('-')
+            && !name.contains("--");
+        if fits {
+            Ok(Self(name.to_owned()))
+        } else {
+            Err(InvalidSetting(format!(
+                "name {name:?} does not fit: 1 to {} lower-case letters, digits and single hyphens, beginning with a letter (load balancer names have at most 32 characters)",
+                Self::MAX_LEN
+            )))
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The names of all resources; the article's own when the name is the default.
+    pub fn resources(&self) -> ResourceNames {
+        let n = &self.0;
+        let service = |role: &str| format!("{n}-{role}-service-ec2");
+        ResourceNames {
+            cluster: format!("{n}-cluster-ec2"),
+            namespace: format!("{n}-routing-ec2-ns"),
+            load_balancer: format!("{n}-routing-ec2-lb"),
+            target_group: format!("{n}-routing-ec2-lb"),
+            auto_scaling_group: format!("{n}-ec2-asg"),
+            launch_template: format!("{n}-ec2-launch-template"),
+            instance: format!("{n}-ecs-instance"),
+            lb_security_group: format!("{n}-routing-lb-sg"),
+            client_security_group: format!("{n}-routing-client-sg"),
+            server_security_group: format!("{n}-routing-server-sg"),
+            backend: ServiceNames {
+                service: service("backend"),
+                log_group: format!("/ecs/{}", service("backend")),
+                container: "backend-app".to_owned(),
+                port: 8090,
+                discovery_name: format!("sc-test-{n}-backend"),
+                dns_name: format!("sc.test.{}.backend", n.replace('-', ".")),
+            },
+            frontend: ServiceNames {
+                service: service("fe"),
+                log_group: format!("/ecs/{}", service("fe")),
+                container: "fe-app".to_owned(),
+                port: 8080,
+                discovery_name: format!("sc-test-{n}-fe"),
+                dns_name: format!("sc.test.{}.fe", n.replace('-', ".")),
+            },
+        }
+    }
+}
+
+impl Default for Name {
+    fn default() -> Self {
+        Self("az-aware".to_owned())
+    }
+}
+
+impl FromStr for Name {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::new(text)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What every resource of one walkthrough is called.
+#[derive(Clone, Debug)]
+pub struct ResourceNames {
+    pub cluster: String,
+    pub namespace: String,
+    pub load_balancer: String,
+    pub target_group: String,
+    pub auto_scaling_group: String,
+    pub launch_template: String,
+    /// The `Name` tag of the instances.
+    pub instance: String,
+    pub lb_security_group: String,
+    pub client_security_group: String,
+    pub server_security_group: String,
+    pub backend: ServiceNames,
+    pub frontend: ServiceNames,
+}
+
+/// The names of one ECS service and of what belongs to it.
+#[derive(Clone, Debug)]
+pub struct ServiceNames {
+    /// Both the service and its task definition's family.
+    pub service: String,
+    pub log_group: String,
+    pub container: String,
+    pub port: u16,
+    pub discovery_name: String,
+    /// The client alias under which callers reach the service.
+    pub dns_name: String,
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidSetting(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_name_gives_the_articles_names() {
+        let names = Name::default().resources();
+        assert_eq!(names.cluster, "az-aware-cluster-ec2");
+        assert_eq!(names.load_balancer, "az-aware-routing-ec2-lb");
+        assert_eq!(names.namespace, "az-aware-routing-ec2-ns");
+        assert_eq!(names.auto_scaling_group, "az-aware-ec2-asg");
+        assert_eq!(names.launch_template, "az-aware-ec2-launch-template");
+        assert_eq!(names.client_security_group, "az-aware-routing-client-sg");
+        assert_eq!(names.backend.service, "az-aware-backend-service-ec2");
+        assert_eq!(names.frontend.service, "az-aware-fe-service-ec2");
+        assert_eq!(names.backend.discovery_name, "sc-test-az-aware-backend");
+        assert_eq!(names.frontend.dns_name, "sc.test.az.aware.fe");
+    }
+
+    #[test]
+    fn the_longest_name_stays_within_the_load_balancers_limit() {
+        let name = Name::new(&"a".repeat(Name::MAX_LEN)).unwrap();
+        assert_eq!(name.resources().load_balancer.len(), 32);
+        assert!(Name::new(&"a".repeat(Name::MAX_LEN + 1)).is_err());
+        for bad in ["", "-a", "a-", "a--b", "A", "1a", "a_b"] {
+            assert!(Name::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn task_counts_outside_the_groups_capacity_are_refused() {
+        assert!(TaskCount::new(0).is_err());
+        assert!(TaskCount::new(16).is_err());
+        assert!("1000".parse::<TaskCount>().is_err());
+        assert_eq!(TaskCount::new(15).unwrap().instances(), 30);
+    }
+}

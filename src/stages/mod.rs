@@ -1,0 +1,1 @@
+//! The article's steps, one file per resource.

@@ -1,0 +1,1 @@
+//! The request driver, the zone matrix, latencies and the verdict.

@@ -1,0 +1,1 @@
+//! `up` and `down` as straight code: which stage needs which.
