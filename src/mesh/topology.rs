@@ -1,0 +1,126 @@
+//! What the mesh is asked to be: the running tasks and the load balancers, as plain data.
+//!
+//! A [`Topology`] is always the whole wanted state; `Mesh::apply` finds out what changed. Of a task that runs already
+//! only `draining` is read again: a task's definition does not change while it runs, and a running task does not learn
+//! client aliases made after it started (ECS Developer Guide, "Service Connect: deployment order").
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// Everything that should run, of all regions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topology {
+    pub tasks: Vec<Task>,
+    pub load_balancers: Vec<LoadBalancer>,
+}
+
+/// One running ECS task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// The task's ARN: its identity.
+    pub arn: String,
+    /// The task definition's family.
+    pub family: String,
+    /// The ECS service it belongs to: an ARN, or any name that is unique in its region. Tasks of one service are each other's local cluster.
+    pub service: Option<String>,
+    pub region: String,
+    /// The Availability Zone's ID (`use1-az1`): what Service Connect, the app and Envoy call a zone.
+    pub az_id: String,
+    /// The address of the task's network interface, unique in its region. On this machine it is only a name.
+    pub private_ip: Ipv4Addr,
+    pub container: Container,
+    pub service_connect: Option<ServiceConnect>,
+    /// No longer discovered, still serving what comes: a task between its deregistration and its end.
+    pub draining: bool,
+}
+
+/// The essential container of a task definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    pub name: String,
+    /// The article's step 6: `server -port=8090 -protocol=http -name=product -routes=[]`.
+    pub command: Vec<String>,
+}
+
+/// A service's `serviceConnectConfiguration`, resolved when the task started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceConnect {
+    pub namespace: String,
+    /// What this task offers. Empty: a client-only service.
+    pub services: Vec<Service>,
+    /// What this task can call.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// An endpoint that a task offers under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    pub discovery_name: String,
+    pub container_port: u16,
+    pub aliases: Vec<ClientAlias>,
+}
+
+/// A destination that a task knows by an alias.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    pub discovery_name: String,
+    pub alias: ClientAlias,
+}
+
+/// What an application connects to: `sc.test.az.aware.backend:8090`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ClientAlias {
+    pub dns_name: String,
+    pub port: u16,
+}
+
+/// An Application Load Balancer with one HTTP listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadBalancer {
+    /// Its ARN, which also says in which region its targets' addresses are to be looked for.
+    pub arn: String,
+    /// Where its listener forwards to. `None`: it has no listener yet.
+    pub target_group: Option<TargetGroup>,
+}
+
+/// A target group of target type `ip`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetGroup {
+    pub arn: String,
+    pub targets: Vec<Target>,
+    pub health_check: HealthCheck,
+}
+
+/// A registered target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    pub ip: Ipv4Addr,
+    pub port: u16,
+    /// `false` while it is deregistering: no new requests, and no more health checks.
+    pub in_service: bool,
+}
+
+/// `GET path`, answered with 200: the target group's `Matcher` is left at its default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    pub path: String,
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// Passed checks in a row that make an unhealthy target healthy again. A new target needs one only.
+    pub healthy_threshold: u32,
+    /// Failed checks in a row that make a target unhealthy.
+    pub unhealthy_threshold: u32,
+}
+
+/// The defaults of `CreateTargetGroup` for HTTP and target type `ip` (Elastic Load Balancing API Reference).
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            path: "/".to_owned(),
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+        }
+    }
+}
