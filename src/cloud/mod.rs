@@ -1,1 +1,31 @@
-//! The local cloud: an AWS endpoint for what the walkthrough uses.
+//! The local cloud: an AWS endpoint on loopback for what the walkthrough, its teardown and the article's own commands use.
+//!
+//! A request comes in at [`server`], is decoded by [`protocol`] and handled by its service's module on the state of its
+//! [`region`] under one lock. Services are state and rules: what AWS refuses is refused with AWS's code and words. What
+//! takes time on AWS is a timer of the region's [`schedule`]; what one service wants of another (an Auto Scaling group its
+//! instances, a service its tasks) is brought about by reconciling after every change. Running tasks and load balancers
+//! are carried by [`crate::mesh`]. No command that a client sends is ever run.
+
+mod autoscaling;
+mod ec2;
+mod ecs;
+mod elbv2;
+mod error;
+mod iam;
+mod ids;
+mod logs;
+mod protocol;
+mod region;
+mod schedule;
+mod server;
+mod servicediscovery;
+mod ssm;
+mod sts;
+mod topology;
+mod zones;
+
+pub use schedule::Pace;
+pub use server::{Exchange, LocalCloud, Observer, Options};
+
+/// The account of the local cloud, the one LocalStack made customary.
+pub const ACCOUNT_ID: &str = "000000000000";

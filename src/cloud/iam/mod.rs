@@ -1,0 +1,18 @@
+use serde_json::Value;
+
+use super::error::AwsError;
+use super::protocol::Params;
+use super::region::Region;
+
+#[derive(Default)]
+pub(crate) struct State {}
+
+impl State {
+    pub(crate) fn with_article_roles() -> Self {
+        Self {}
+    }
+}
+
+pub(crate) fn handle(_region: &mut Region, operation: &str, _params: Params<'_>) -> Result<Value, AwsError> {
+    Err(AwsError::unknown_operation("iam", operation))
+}

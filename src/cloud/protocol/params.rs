@@ -1,0 +1,73 @@
+//! A request's parameters, whatever protocol they came by. Query sends every scalar as text, so numbers and booleans are
+//! read from text too.
+
+use serde_json::{Map, Value};
+
+use crate::cloud::error::AwsError;
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Params<'a>(&'a Map<String, Value>);
+
+impl<'a> Params<'a> {
+    pub(crate) fn new(params: &'a Map<String, Value>) -> Self {
+        Self(params)
+    }
+
+    /// The parameter as it came; an empty text, as Query sends for an empty list, counts as absent.
+    pub(crate) fn get(self, name: &str) -> Option<&'a Value> {
+        self.0.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+    }
+
+    /// All parameters, for what keeps a document whole (a task definition's containers).
+    pub(crate) fn map(self) -> &'a Map<String, Value> {
+        self.0
+    }
+
+    pub(crate) fn opt_str(self, name: &str) -> Option<&'a str> {
+        self.get(name)?.as_str()
+    }
+
+    pub(crate) fn str(self, name: &str) -> Result<&'a str, AwsError> {
+        self.opt_str(name).ok_or_else(|| AwsError::missing_parameter(name))
+    }
+
+    pub(crate) fn opt_int(self, name: &str) -> Result<Option<i64>, AwsError> {
+        self.get(name)
+            .map(|value| match value {
+                Value::String(text) => text.parse().ok(),
+                other => other.as_i64(),
+            })
+            .map(|n| n.ok_or_else(|| AwsError::invalid_parameter(format!("{name} must be a whole number"))))
+            .transpose()
+    }
+
+    pub(crate) fn int(self, name: &str) -> Result<i64, AwsError> {
+        self.opt_int(name)?.ok_or_else(|| AwsError::missing_parameter(name))
+    }
+
+    pub(crate) fn opt_bool(self, name: &str) -> Option<bool> {
+        match self.get(name)? {
+            Value::Bool(b) => Some(*b),
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// The texts of a list; none if it is absent.
+    pub(crate) fn strings(self, name: &str) -> Vec<&'a str> {
+        self.items(name).iter().filter_map(Value::as_str).collect()
+    }
+
+    /// The structures of a list; none if it is absent.
+    pub(crate) fn objects(self, name: &str) -> Vec<Params<'a>> {
+        self.items(name).iter().filter_map(Value::as_object).map(Params).collect()
+    }
+
+    pub(crate) fn object(self, name: &str) -> Option<Params<'a>> {
+        self.get(name)?.as_object().map(Params)
+    }
+
+    fn items(self, name: &str) -> &'a [Value] {
+        self.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+}

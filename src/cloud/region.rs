@@ -1,0 +1,137 @@
+//! One region: the state of every service in it, its clock, and the loop that settles it after each change.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::ids::Ids;
+use super::schedule::{Pace, Schedule};
+use super::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm, topology};
+use crate::mesh::Mesh;
+
+/// IAM is the account's, not a region's.
+pub(crate) type SharedIam = Arc<Mutex<iam::State>>;
+
+pub(crate) struct Region {
+    /// `us-east-1`
+    pub(crate) name: String,
+    pub(crate) ids: Ids,
+    pub(crate) schedule: Schedule,
+    /// Carries the tasks and load balancers of this region.
+    pub(crate) mesh: Mesh,
+    pub(crate) iam: SharedIam,
+    pub(crate) autoscaling: autoscaling::State,
+    pub(crate) ec2: ec2::State,
+    pub(crate) ecs: ecs::State,
+    pub(crate) elbv2: elbv2::State,
+    pub(crate) logs: logs::State,
+    pub(crate) servicediscovery: servicediscovery::State,
+    pub(crate) ssm: ssm::State,
+    published: Option<crate::mesh::topology::Topology>,
+}
+
+impl Region {
+    pub(crate) fn new(name: &str, pace: Pace, mesh: Mesh, iam: SharedIam) -> Self {
+        let mut ids = Ids::from_entropy();
+        Self {
+            name: name.to_owned(),
+            schedule: Schedule::new(pace),
+            mesh,
+            iam,
+            autoscaling: autoscaling::State::default(),
+            ec2: ec2::State::of_new_account(name, &mut ids),
+            ecs: ecs::State::default(),
+            elbv2: elbv2::State::default(),
+            logs: logs::State::default(),
+            servicediscovery: servicediscovery::State::default(),
+            ssm: ssm::State::default(),
+            published: None,
+            ids,
+        }
+    }
+
+    /// `arn:aws:<service>:<region>:<account>:<resource>`
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{}:{resource}", self.name, super::ACCOUNT_ID)
+    }
+
+    pub(crate) fn iam(&self) -> MutexGuard<'_, iam::State> {
+        self.iam.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Brings the region to the present: runs every timer that is due and lets each service bring about what it is
+    /// to have, until nothing is left to do now; then hands the mesh what is to run.
+    pub(crate) fn settle(&mut self) {
+        let present = Instant::now();
+        loop {
+            autoscaling::reconcile(self);
+            ecs::reconcile(self);
+            elbv2::reconcile(self);
+            match self.schedule.pop_due(present) {
+                Some(job) => job(self),
+                None => break,
+            }
+        }
+        self.schedule.catch_up(present);
+        self.publish();
+    }
+
+    fn publish(&mut self) {
+        let wanted = topology::of(self);
+        if self.published.as_ref() != Some(&wanted) {
+            if let Err(error) = self.mesh.apply(&wanted) {
+                tracing::error!(%error, "the mesh could not start what is to run; trying again");
+                self.published = None;
+                self.after_real_time(std::time::Duration::from_millis(200), |_| {});
+                return;
+            }
+            self.published = Some(wanted);
+        }
+    }
+}
+
+/// A region that many requests share, and that moves on by itself between them.
+pub(crate) struct SharedRegion {
+    state: Mutex<Region>,
+    /// A request may have set an earlier timer than the one being slept for.
+    changed: Notify,
+}
+
+impl SharedRegion {
+    pub(crate) fn new(region: Region) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::new(region), changed: Notify::new() })
+    }
+
+    /// Runs `f` on the settled region and settles it again.
+    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Region) -> T) -> T {
+        let mut region = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        region.settle();
+        let result = f(&mut region);
+        region.settle();
+        drop(region);
+        self.changed.notify_one();
+        result
+    }
+
+    /// Sleeps from timer to timer, for as long as it is polled.
+    pub(crate) async fn run(&self) {
+        loop {
+            let next = {
+                let mut region = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                region.settle();
+                region.schedule.next_due()
+            };
+            let due = async {
+                match next {
+                    Some(due) => tokio::time::sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+}

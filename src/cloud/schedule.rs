@@ -1,0 +1,143 @@
+//! When things happen: the times AWS takes, the pace at which they pass here, and the timers of a region.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::region::Region;
+
+/// How fast AWS's times pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pace {
+    /// Every transition is over by the next request.
+    Instant,
+    /// A hundred times as fast as AWS: states can be watched, the whole walkthrough takes seconds.
+    #[default]
+    Fast,
+    /// As AWS, for rehearsing the waits.
+    Aws,
+}
+
+impl Pace {
+    /// What a time on AWS is here.
+    pub(crate) fn scale(self, on_aws: Duration) -> Duration {
+        match self {
+            Self::Instant => Duration::ZERO,
+            Self::Fast => on_aws / 100,
+            Self::Aws => on_aws,
+        }
+    }
+}
+
+/// What takes time on AWS. The times are rough, from practice (2026), the middle of the ranges seen in us-east-1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A group notices that it lacks, or has too many, instances.
+    ScalingActivity,
+    /// EC2 instance pending to running: 15 to 30 s.
+    InstanceBoot,
+    /// EC2 instance shutting-down to terminated.
+    InstanceShutdown,
+    /// Running instance to registered container instance: 30 to 90 s.
+    AgentRegistration,
+    /// Load balancer provisioning to active: 120 to 180 s.
+    LoadBalancerProvisioning,
+    /// Network interfaces of a deleted load balancer gone: 1 to 5 min.
+    LoadBalancerInterfacesGone,
+    /// A cluster is PROVISIONING while its namespace is made; also the namespace's own operations: 10 to 30 s.
+    NamespaceOperation,
+    /// Task PROVISIONING to PENDING (its network interface): 10 to 20 s.
+    TaskProvisioning,
+    /// Task PENDING to RUNNING (image, containers): 5 to 30 s.
+    TaskStarting,
+    /// Task DEACTIVATING (out of discovery and of target groups) to STOPPING.
+    TaskDeactivating,
+    /// Task STOPPING (SIGTERM) to DEPROVISIONING, and to STOPPED.
+    TaskStopping,
+    /// A service without tasks, DRAINING to INACTIVE.
+    ServiceDrained,
+    /// An SSM command on an instance.
+    Command,
+}
+
+impl Step {
+    pub(crate) fn on_aws(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::ScalingActivity => 5,
+            Self::InstanceBoot => 20,
+            Self::InstanceShutdown => 60,
+            Self::AgentRegistration => 45,
+            Self::LoadBalancerProvisioning => 150,
+            Self::LoadBalancerInterfacesGone => 120,
+            Self::NamespaceOperation => 15,
+            Self::TaskProvisioning => 15,
+            Self::TaskStarting => 15,
+            Self::TaskDeactivating => 5,
+            Self::TaskStopping => 10,
+            Self::ServiceDrained => 5,
+            Self::Command => 2,
+        })
+    }
+}
+
+type Job = Box<dyn FnOnce(&mut Region) + Send>;
+
+/// The timers of a region, in the order they fall due.
+pub(crate) struct Schedule {
+    pub(crate) pace: Pace,
+    /// The present; while timers run, the moment the running one fell due, so that chains of steps keep their times.
+    now: Instant,
+    /// Keyed by due time, then by order of setting.
+    timers: BTreeMap<(Instant, u64), Job>,
+    set: u64,
+}
+
+impl Schedule {
+    pub(crate) fn new(pace: Pace) -> Self {
+        Self { pace, now: Instant::now(), timers: BTreeMap::new(), set: 0 }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        self.timers.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    fn set(&mut self, due: Instant, job: Job) {
+        self.set += 1;
+        self.timers.insert((due, self.set), job);
+    }
+
+    /// Takes the first timer that is due at `present`, and moves the clock to it.
+    pub(super) fn pop_due(&mut self, present: Instant) -> Option<Job> {
+        let entry = self.timers.first_entry().filter(|entry| entry.key().0 <= present)?;
+        self.now = self.now.max(entry.key().0);
+        Some(entry.remove())
+    }
+
+    pub(super) fn catch_up(&mut self, present: Instant) {
+        self.now = self.now.max(present);
+    }
+}
+
+impl Region {
+    /// Runs `job` when `step` is over, at the region's pace.
+    pub(crate) fn after(&mut self, step: Step, job: impl FnOnce(&mut Region) + Send + 'static) {
+        self.after_aws_time(step.on_aws(), job);
+    }
+
+    /// The same for a time that a resource's settings give, e.g. a target group's deregistration delay.
+    pub(crate) fn after_aws_time(&mut self, on_aws: Duration, job: impl FnOnce(&mut Region) + Send + 'static) {
+        let due = self.schedule.now() + self.schedule.pace.scale(on_aws);
+        self.schedule.set(due, Box::new(job));
+    }
+
+    /// The same in real time: for what looks at the mesh again and again, whose pace is its own. Never zero.
+    pub(crate) fn after_real_time(&mut self, delay: Duration, job: impl FnOnce(&mut Region) + Send + 'static) {
+        let due = self.schedule.now() + delay.max(Duration::from_millis(1));
+        self.schedule.set(due, Box::new(job));
+    }
+}

@@ -1,0 +1,290 @@
+//! The endpoint: HTTP on loopback, one port for all services and regions, and a few paths of its own under `/_zonewalk/`.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Method, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::error::AwsError;
+use super::protocol::{Request, Service, undecoded_error};
+use super::region::{Region, SharedIam, SharedRegion};
+use super::schedule::Pace;
+use super::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm, sts, zones};
+use crate::mesh::Mesh;
+
+/// How a local cloud is to be.
+#[derive(Clone)]
+pub struct Options {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    pub pace: Pace,
+    /// Without the two roles that the article takes for granted.
+    pub bare_account: bool,
+    pub observer: Option<Observer>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            pace: Pace::default(),
+            bare_account: false,
+            observer: None,
+        }
+    }
+}
+
+/// Sees every AWS call: once when it has been carried out and is about to be answered.
+pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
+
+/// One AWS call and its answer, as they were on the wire.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// The name the service signs with, e.g. `elasticloadbalancing`.
+    pub service: &'static str,
+    pub operation: String,
+    /// HTTP status of the answer.
+    pub status: u16,
+    pub content_type: &'static str,
+    /// The answer's body.
+    pub body: Vec<u8>,
+}
+
+/// A running local cloud. Ends with [`LocalCloud::shutdown`] or when it is asked to at `/_zonewalk/shutdown`.
+pub struct LocalCloud {
+    address: SocketAddr,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: Options,
+    iam: SharedIam,
+    regions: Mutex<HashMap<String, Arc<SharedRegion>>>,
+    requests: AtomicU64,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+}
+
+impl LocalCloud {
+    /// Binds and serves. Fails if the address cannot be bound.
+    pub async fn start(options: Options) -> io::Result<Self> {
+        let listener = TcpListener::bind(options.listen).await?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let tracker = TaskTracker::new();
+        let iam = if options.bare_account { iam::State::default() } else { iam::State::with_article_roles() };
+        let shared = Arc::new(Shared {
+            options,
+            iam: Arc::new(Mutex::new(iam)),
+            regions: Mutex::default(),
+            requests: AtomicU64::new(0),
+            stop: stop.clone(),
+            tracker: tracker.clone(),
+        });
+        tracker.spawn(accept(listener, Arc::clone(&shared)));
+        Ok(Self { address, stop, tracker, shared })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What to give a client as `--endpoint-url`.
+    pub fn endpoint_url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Completes when somebody has asked the cloud to stop.
+    pub async fn stopped(&self) {
+        self.stop.cancelled().await;
+    }
+
+    /// Stops serving, and every task and load balancer with it.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tracker.close();
+        self.tracker.wait().await;
+        let meshes: Vec<Mesh> = self.shared.regions().values().map(|region| region.with(|r| r.mesh.clone())).collect();
+        for mesh in meshes {
+            mesh.shutdown().await;
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    continue;
+                }
+            },
+            () = shared.stop.cancelled() => return,
+        };
+        let connection_shared = Arc::clone(&shared);
+        shared.tracker.spawn(async move {
+            let shared = Arc::clone(&connection_shared);
+            let service = service_fn(move |request| answer(Arc::clone(&shared), request));
+            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let mut connection = std::pin::pin!(connection);
+            let result = tokio::select! {
+                result = connection.as_mut() => result,
+                () = connection_shared.stop.cancelled() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = result {
+                tracing::debug!(%error, "a client's connection broke");
+            }
+        });
+    }
+}
+
+async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let (head, body) = request.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            return Ok(own_answer(StatusCode::BAD_REQUEST, &json!({ "message": error.to_string() })));
+        }
+    };
+    if let Some(path) = head.uri.path().strip_prefix("/_zonewalk/") {
+        return Ok(shared.own_path(&head.method, path));
+    }
+    let request_id = shared.next_request_id();
+    let decoded = Request::decode(&head.method, head.uri.path(), &head.headers, &body);
+    Ok(shared.aws_answer(decoded, &request_id))
+}
+
+impl Shared {
+    fn own_path(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        match (method, path) {
+            (&Method::GET, "health") => own_answer(
+                StatusCode::OK,
+                &json!({ "service": "zonewalk", "version": env!("CARGO_PKG_VERSION"), "process": std::process::id() }),
+            ),
+            (&Method::POST, "shutdown") => {
+                self.stop.cancel();
+                own_answer(StatusCode::OK, &json!({ "stopping": true }))
+            }
+            _ => own_answer(StatusCode::NOT_FOUND, &json!({ "message": "GET health or POST shutdown" })),
+        }
+    }
+
+    fn aws_answer(&self, decoded: Result<Request, AwsError>, request_id: &str) -> Response<Full<Bytes>> {
+        let request = match decoded {
+            Ok(request) => request,
+            Err(error) => {
+                let (content_type, body) = undecoded_error(&error);
+                return response(error.status, content_type, body, request_id, false);
+            }
+        };
+        let (status, (content_type, body)) = match self.handle(&request) {
+            Ok(answer) => (StatusCode::OK, request.encode(&answer, request_id)),
+            Err(error) => (error.status, request.encode_error(&error, request_id)),
+        };
+        tracing::debug!(service = request.service.signing_name(), operation = %request.operation, %status);
+        if let Some(observer) = &self.options.observer {
+            observer(&Exchange {
+                service: request.service.signing_name(),
+                operation: request.operation.clone(),
+                status: status.as_u16(),
+                content_type,
+                body: body.clone(),
+            });
+        }
+        response(status, content_type, body, request_id, request.is_cbor())
+    }
+
+    fn handle(&self, request: &Request) -> Result<Value, AwsError> {
+        let params = request.params();
+        let operation = request.operation.as_str();
+        self.region(&request.region)?.with(|region| match request.service {
+            Service::AutoScaling => autoscaling::handle(region, operation, params),
+            Service::Ec2 => ec2::handle(region, operation, params),
+            Service::Ecs => ecs::handle(region, operation, params),
+            Service::Elbv2 => elbv2::handle(region, operation, params),
+            Service::Iam => iam::handle(region, operation, params),
+            Service::Logs => logs::handle(region, operation, params),
+            Service::ServiceDiscovery => servicediscovery::handle(region, operation, params),
+            Service::Ssm => ssm::handle(region, operation, params),
+            Service::Sts => sts::handle(region, operation, params),
+        })
+    }
+
+    /// A region comes into being with its first request, and from then on moves by itself.
+    fn region(&self, name: &str) -> Result<Arc<SharedRegion>, AwsError> {
+        if !zones::is_region(name) {
+            return Err(AwsError::new(
+                "UnrecognizedClientException",
+                format!("{name} is no AWS region; the local cloud knows {}", zones::REGIONS.join(", ")),
+            ));
+        }
+        let mut regions = self.regions();
+        if let Some(region) = regions.get(name) {
+            return Ok(Arc::clone(region));
+        }
+        let mesh = Mesh::new(tokio::runtime::Handle::current());
+        let region = SharedRegion::new(Region::new(name, self.options.pace, mesh, Arc::clone(&self.iam)));
+        regions.insert(name.to_owned(), Arc::clone(&region));
+        let (running, stop) = (Arc::clone(&region), self.stop.clone());
+        self.tracker.spawn(async move {
+            tokio::select! {
+                () = running.run() => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(region)
+    }
+
+    fn regions(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<SharedRegion>>> {
+        self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_request_id(&self) -> String {
+        let n = self.requests.fetch_add(1, Ordering::Relaxed);
+        format!("00000000-0000-4000-a000-{n:012x}")
+    }
+}
+
+fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: Vec<u8>,
+    request_id: &str,
+    cbor: bool,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    if let Ok(id) = header::HeaderValue::from_str(request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    if cbor {
+        headers.insert("smithy-protocol", header::HeaderValue::from_static("rpc-v2-cbor"));
+    }
+    response
+}
+
+fn own_answer(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
+    response(status, "application/json", body.to_string().into_bytes(), "-", false)
+}

@@ -1,0 +1,9 @@
+use serde_json::Value;
+
+use super::error::AwsError;
+use super::protocol::Params;
+use super::region::Region;
+
+pub(crate) fn handle(_region: &mut Region, operation: &str, _params: Params<'_>) -> Result<Value, AwsError> {
+    Err(AwsError::unknown_operation("sts", operation))
+}

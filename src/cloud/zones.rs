@@ -1,0 +1,90 @@
+//! Regions and their Availability Zones, as AWS lays them out.
+
+/// The regions of the `aws` partition that every account has without opting in.
+pub(crate) const REGIONS: [&str; 17] = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ap-south-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "sa-east-1",
+];
+
+pub(crate) fn is_region(name: &str) -> bool {
+    REGIONS.contains(&name)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ZoneType {
+    AvailabilityZone,
+    LocalZone,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Zone {
+    /// `us-east-1a`; which zone that is differs between accounts.
+    pub(crate) name: String,
+    /// `use1-az1`; the same zone for every account.
+    pub(crate) id: String,
+    pub(crate) zone_type: ZoneType,
+    /// Whether instances of the article's type, t3.medium, are offered there: not in us-east-1e.
+    pub(crate) offers_t3_medium: bool,
+}
+
+/// The zones of a region: six and a Local Zone in us-east-1, of which `us-east-1e` offers no t3.medium; three elsewhere.
+pub(crate) fn of_region(region: &str) -> Vec<Zone> {
+    let short = short_name(region);
+    let zone = |letter: char, number: u32| Zone {
+        name: format!("{region}{letter}"),
+        id: format!("{short}-az{number}"),
+        zone_type: ZoneType::AvailabilityZone,
+        offers_t3_medium: !(region == "us-east-1" && letter == 'e'),
+    };
+    if region != "us-east-1" {
+        return ('a'..='c').zip(1..).map(|(letter, number)| zone(letter, number)).collect();
+    }
+    // Names and IDs do not go in step, as in real accounts: a tool that mixes the two up is found out.
+    let mut zones: Vec<_> = ('a'..='f').zip([4, 6, 1, 2, 3, 5]).map(|(letter, number)| zone(letter, number)).collect();
+    zones.push(Zone {
+        name: "us-east-1-bos-1a".to_owned(),
+        id: "use1-bos1-az1".to_owned(),
+        zone_type: ZoneType::LocalZone,
+        offers_t3_medium: true,
+    });
+    zones
+}
+
+/// The region's part of a zone ID: `us-east-1` is `use1`, `ap-northeast-1` is `apne1`.
+fn short_name(region: &str) -> String {
+    let mut parts = region.split('-');
+    let area = parts.next().unwrap_or_default();
+    let direction: String = match parts.next().unwrap_or_default() {
+        "northeast" => "ne".to_owned(),
+        "southeast" => "se".to_owned(),
+        other => other.chars().take(1).collect(),
+    };
+    format!("{area}{direction}{}", parts.next().unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zone_ids_follow_aws_abbreviations() {
+        assert_eq!(of_region("ap-northeast-1")[0].id, "apne1-az1");
+        assert_eq!(of_region("eu-west-1")[2].id, "euw1-az3");
+        assert_eq!(of_region("us-east-1").len(), 7);
+    }
+}
