@@ -1,0 +1,232 @@
+//! The plan: which zones requests shall go to. It is made at every update of either cluster, never per request.
+//!
+//! Zone-aware routing wants every zone's callers to use the hosts of their own zone, without any host getting more load
+//! than another. Both clusters are therefore compared by percentages: let `U` be the own zone's share of the upstream
+//! hosts and `L` its share of the callers. Each caller sends the same, so the own zone's callers send a part `L` of all
+//! requests, and the own zone's hosts should get a part `U`.
+//!
+//! * `U >= L`: the zone can take all that its callers send: *direct*.
+//! * `U < L`: it can take `U / L` of it ([`Plan::local_percent_to_route`]). The rest goes to zones that have more hosts than
+//!   their own callers need, in proportion to what they have to spare, `U - L` of theirs: *residual*.
+//!
+//! Envoy computes with integers of a hundredth of a percent and rounds down.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::config::{Config, LocalityBasis};
+use super::hosts::{Locality, Split, Tally};
+
+/// A whole, in Envoy's percentages of zones.
+pub const BASIS: u64 = 10_000;
+
+/// Envoy's `LocalityRoutingState`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LocalityRoutingState {
+    /// Zones don't matter: all hosts are taken.
+    #[default]
+    NoLocalityRouting,
+    /// Every request stays in the own zone.
+    LocalityDirect,
+    /// Requests leave the own zone as far as it is short of hosts.
+    LocalityResidual,
+}
+
+/// What a rebuild decided, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    pub state: LocalityRoutingState,
+    pub reason: Reason,
+    /// Of [`BASIS`], how many requests stay in the own zone. Only with [`LocalityRoutingState::LocalityResidual`].
+    pub local_percent_to_route: u64,
+    /// The upstream's localities, the own one first if it is one of them, then in their order. Empty without zone routing.
+    pub localities: Vec<PlannedLocality>,
+}
+
+/// An upstream locality in a [`Plan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedLocality {
+    pub locality: Locality,
+    /// This locality's share of the healthy upstream hosts, of [`BASIS`].
+    pub upstream_percentage: u64,
+    /// This locality's share of the healthy local hosts, of [`BASIS`]; 0 if it has no healthy upstream host.
+    pub local_percentage: u64,
+    /// Capacity to spare here and in all localities before.
+    pub residual_capacity: u64,
+}
+
+/// Why a plan is as it is. Displayed, it is a sentence without its full stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    NoLocalCluster,
+    TooFewUpstreamLocalities { localities: usize },
+    TooFewLocalLocalities { localities: usize },
+    NodeHasNoLocality,
+    NoLocalHostInOwnLocality { own: Locality },
+    ClusterTooSmall { healthy: u64, min_cluster_size: u64 },
+    OwnLocalitySuffices { own: Locality, upstream: u64, local: u64 },
+    ForceLocalZone { own: Locality, healthy: u64, min_size: u64 },
+    OwnLocalityIsShort { own: Locality, upstream: u64, local: u64 },
+    OwnLocalityIsNotUpstream { own: Locality },
+}
+
+impl Plan {
+    /// `local` is `None` without `cluster_manager.local_cluster_name`.
+    pub(super) fn new(config: &Config, own: Option<&Locality>, local: Option<&Split>, upstream: &Split) -> Self {
+        let (local, own) = match may_route_by_locality(config, own, local, upstream) {
+            Ok(clusters) => clusters,
+            Err(reason) => {
+                return Self {
+                    state: LocalityRoutingState::NoLocalityRouting,
+                    reason,
+                    local_percent_to_route: 0,
+                    localities: Vec::new(),
+                };
+            }
+        };
+        let own = own.clone();
+        let mut localities = percentages(config.locality_basis, local, upstream);
+        if upstream.has_own {
+            let PlannedLocality { upstream_percentage, local_percentage, .. } = localities[0];
+            let healthy = upstream.localities[0].tally.healthy;
+            let forced = config.force_local_zone().filter(|&min_size| healthy >= min_size);
+            let direct = if upstream_percentage > 0 && upstream_percentage >= local_percentage {
+                Some(Reason::OwnLocalitySuffices {
+                    own: own.clone(),
+                    upstream: upstream_percentage,
+                    local: local_percentage,
+                })
+            } else {
+                forced.map(|min_size| Reason::ForceLocalZone { own: own.clone(), healthy, min_size })
+            };
+            if let Some(reason) = direct {
+                let state = LocalityRoutingState::LocalityDirect;
+                return Self { state, reason, local_percent_to_route: 0, localities };
+            }
+        }
+
+        let mut residual_capacity = 0;
+        for (index, locality) in localities.iter_mut().enumerate() {
+            if index > 0 || !upstream.has_own {
+                residual_capacity += locality.upstream_percentage.saturating_sub(locality.local_percentage);
+            }
+            locality.residual_capacity = residual_capacity;
+        }
+        let (reason, local_percent_to_route) = match localities.first() {
+            Some(&PlannedLocality { upstream_percentage, local_percentage, .. }) if upstream.has_own => (
+                Reason::OwnLocalityIsShort { own, upstream: upstream_percentage, local: local_percentage },
+                (upstream_percentage * BASIS).checked_div(local_percentage).unwrap_or(0),
+            ),
+            _ => (Reason::OwnLocalityIsNotUpstream { own }, 0),
+        };
+        Self { state: LocalityRoutingState::LocalityResidual, reason, local_percent_to_route, localities }
+    }
+}
+
+/// The conditions that must hold, in Envoy's order. Localities count with whatever health; hosts must be healthy.
+fn may_route_by_locality<'a, 'b>(
+    config: &Config,
+    own: Option<&'a Locality>,
+    local: Option<&'a Split<'b>>,
+    upstream: &Split,
+) -> Result<(&'a Split<'b>, &'a Locality), Reason> {
+    let local = local.ok_or(Reason::NoLocalCluster)?;
+    if upstream.localities.len() < 2 {
+        return Err(Reason::TooFewUpstreamLocalities { localities: upstream.localities.len() });
+    }
+    if local.localities.len() < 2 && config.force_local_zone().is_none() {
+        return Err(Reason::TooFewLocalLocalities { localities: local.localities.len() });
+    }
+    let own = own.ok_or(Reason::NodeHasNoLocality)?;
+    if !local.has_own {
+        return Err(Reason::NoLocalHostInOwnLocality { own: own.clone() });
+    }
+    let (healthy, min_cluster_size) = (upstream.tally.healthy, config.min_cluster_size());
+    if healthy < min_cluster_size {
+        return Err(Reason::ClusterTooSmall { healthy, min_cluster_size });
+    }
+    Ok((local, own))
+}
+
+/// Both clusters' shares by upstream locality. A locality without healthy upstream hosts has none of either, so what its
+/// callers need is nobody's to serve.
+fn percentages(basis: LocalityBasis, local: &Split, upstream: &Split) -> Vec<PlannedLocality> {
+    let capacity = |tally: Tally| match basis {
+        LocalityBasis::HealthyHostsNum => tally.healthy,
+        LocalityBasis::HealthyHostsWeight => tally.healthy_weight,
+    };
+    let share = |part: Tally, whole: Tally| (BASIS * capacity(part)).checked_div(capacity(whole)).unwrap_or(0);
+    let planned = upstream.localities.iter().map(|there| {
+        let here = local.localities.iter().find(|here| here.locality == there.locality);
+        let local_percentage = here.map_or(0, |here| share(here.tally, local.tally));
+        PlannedLocality {
+            locality: there.locality.clone(),
+            upstream_percentage: share(there.tally, upstream.tally),
+            local_percentage: if there.tally.healthy > 0 { local_percentage } else { 0 },
+            residual_capacity: 0,
+        }
+    });
+    planned.collect()
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const OFF: &str = "zone-aware routing is off";
+        match self {
+            Self::NoLocalCluster => write!(f, "the proxy does not know its own cluster (local_cluster_name): {OFF}"),
+            Self::TooFewUpstreamLocalities { localities } => {
+                write!(f, "the called service is in {localities} zone(s), fewer than the minimum of 2: {OFF}")
+            }
+            Self::TooFewLocalLocalities { localities } => {
+                write!(f, "the calling service is in {localities} zone(s), fewer than the minimum of 2: {OFF}")
+            }
+            Self::NodeHasNoLocality => write!(f, "the proxy does not know its own zone: {OFF}"),
+            Self::NoLocalHostInOwnLocality { own } => {
+                write!(f, "the calling service has no endpoint in the own zone {own}: {OFF}")
+            }
+            Self::ClusterTooSmall { healthy, min_cluster_size } => {
+                write!(f, "{healthy} healthy endpoints, fewer than the minimum of {min_cluster_size}: {OFF}")
+            }
+            Self::OwnLocalitySuffices { own, upstream, local } => write!(
+                f,
+                "own zone {own} has {} of the healthy endpoints for {} of the callers: all requests stay in it",
+                Percent(*upstream),
+                Percent(*local)
+            ),
+            Self::ForceLocalZone { own, healthy, min_size } => write!(
+                f,
+                "own zone {own} has {healthy} healthy endpoints, not fewer than the {min_size} of force_local_zone: \
+                 all requests stay in it"
+            ),
+            Self::OwnLocalityIsShort { own, upstream, local } => write!(
+                f,
+                "own zone {own} has {} of the healthy endpoints for {} of the callers: {} of requests stay in it",
+                Percent(*upstream),
+                Percent(*local),
+                Percent((upstream * BASIS).checked_div(*local).unwrap_or(0))
+            ),
+            Self::OwnLocalityIsNotUpstream { own } => {
+                write!(f, "the called service has no endpoint in the own zone {own}: no request can stay in it")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Locality {
+    /// The zone, and the sub-zone if there is one: regions are the same all over a mesh.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.zone)?;
+        if self.sub_zone.is_empty() { Ok(()) } else { write!(f, "/{}", self.sub_zone) }
+    }
+}
+
+/// A part of [`BASIS`] as people read it.
+struct Percent(u64);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:02} %", self.0 / 100, self.0 % 100)
+    }
+}
