@@ -1,1 +1,172 @@
-//! Clients, error classes, owner tags, availability zone names and IDs.
+//! The AWS SDK's clients, made in one place from one configuration, so that where the calls go (AWS, an emulator, the
+//! local cloud) is the endpoint alone and nothing above knows. Here too: what AWS's error codes mean ([`error`]) and
+//! the names of zones.
+
+pub mod error;
+mod zones;
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+
+pub use error::{CloudError, ErrorClass};
+pub use zones::{AzId, AzName};
+
+/// Which cloud is spoken to, and as whom.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// Without one: the environment's or the profile's.
+    pub region: Option<String>,
+    pub profile: Option<String>,
+    /// Without one: AWS itself.
+    pub endpoint_url: Option<String>,
+    pub credentials: CredentialSource,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CredentialSource {
+    /// Environment variables, `~/.aws`, SSO, roles: the AWS CLI's order.
+    #[default]
+    FromEnvironment,
+    /// Made-up keys, for a local cloud: nothing of the environment and of `~/.aws` is read.
+    Dummy,
+}
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TargetError {
+    #[error(
+        "no region is set: give --region, set AWS_REGION or name one in the profile, for example --region us-east-1"
+    )]
+    NoRegion,
+    #[error("endpoint URL {0:?} is not one: it begins with http:// or https://, for example http://127.0.0.1:4566")]
+    InvalidEndpoint(String),
+}
+
+/// A client for each service the walkthrough uses. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    pub region: String,
+    /// `None`: AWS itself.
+    pub endpoint_url: Option<String>,
+    pub autoscaling: aws_sdk_autoscaling::Client,
+    pub ec2: aws_sdk_ec2::Client,
+    pub ecs: aws_sdk_ecs::Client,
+    pub elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    pub iam: aws_sdk_iam::Client,
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    pub servicediscovery: aws_sdk_servicediscovery::Client,
+    pub ssm: aws_sdk_ssm::Client,
+    pub sts: aws_sdk_sts::Client,
+}
+
+impl Target {
+    pub async fn connect(&self) -> Result<Clients, TargetError> {
+        if let Some(url) = &self.endpoint_url
+            && !["http://", "https://"]
+                .iter()
+                .any(|scheme| url.strip_prefix(scheme).is_some_and(|host| !host.is_empty()))
+        {
+            return Err(TargetError::InvalidEndpoint(url.clone()));
+        }
+        let config = match self.credentials {
+            CredentialSource::FromEnvironment => self.config_from_environment().await,
+            CredentialSource::Dummy => self.config_with_dummy_credentials(),
+        };
+        Clients::new(&config)
+    }
+
+    async fn config_from_environment(&self) -> SdkConfig {
+        let mut loader =
+            aws_config::defaults(BehaviorVersion::latest()).retry_config(retries()).timeout_config(timeouts());
+        if let Some(region) = &self.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(profile) = &self.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(url) = &self.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        loader.load().await
+    }
+
+    /// Built by hand, since `aws_config`'s loader would read the environment for whatever is not given.
+    fn config_with_dummy_credentials(&self) -> SdkConfig {
+        let keys = Credentials::new("zonewalk", "zonewalk", None, None, "dummy");
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .retry_config(retries())
+            .timeout_config(timeouts())
+            .credentials_provider(SharedCredentialsProvider::new(keys));
+        config.set_region(self.region.clone().map(Region::new));
+        config.set_endpoint_url(self.endpoint_url.clone());
+        if self.endpoint_url.as_deref().is_some_and(|url| url.starts_with("http://")) {
+            // The SDK's default client reads HTTP_PROXY and loads the host's certificates, once for each of the clients.
+            config.set_http_client(Some(aws_smithy_http_client::Builder::new().build_http()));
+        }
+        config.build()
+    }
+}
+
+/// More attempts than the SDK's three, since a dozen resources polled at a time are throttled now and then; a shorter
+/// first pause than its second, so that "nothing listens there" is said soon.
+fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(5)
+        .with_initial_backoff(Duration::from_millis(250))
+        .with_max_backoff(Duration::from_secs(10))
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(30))
+        .operation_timeout(Duration::from_secs(120))
+        .build()
+}
+
+impl Clients {
+    fn new(config: &SdkConfig) -> Result<Self, TargetError> {
+        Ok(Self {
+            region: config.region().ok_or(TargetError::NoRegion)?.to_string(),
+            endpoint_url: config.endpoint_url().map(str::to_owned),
+            autoscaling: aws_sdk_autoscaling::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
+            ecs: aws_sdk_ecs::Client::new(config),
+            elbv2: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            servicediscovery: aws_sdk_servicediscovery::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
+        })
+    }
+
+    /// Awaits one request. `action` is its name as IAM spells it (`ecs:CreateCluster`): for the log, and for the error.
+    pub async fn call<T, E, R>(
+        &self,
+        action: &'static str,
+        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<T, CloudError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        let answer = request.await;
+        match answer {
+            Ok(output) => {
+                tracing::debug!(action, "done");
+                Ok(output)
+            }
+            Err(error) => {
+                let error = CloudError::from_sdk(action, self.endpoint_url.as_deref(), &error);
+                tracing::debug!(action, %error, "failed");
+                Err(error)
+            }
+        }
+    }
+}

@@ -1,1 +1,3 @@
 //! What happened: events, progress, tables, JSON.
+
+pub mod events;

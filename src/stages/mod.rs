@@ -1,1 +1,213 @@
-//! The article's steps, one file per resource.
+//! The article's steps, one file per resource, each a [`Stage`]: `find`, `plan`, `ensure`, `remove`. What a stage makes is
+//! the only way to get what a later one takes, so an order that AWS would refuse does not compile.
+//!
+//! Here are the words all of them use; the pattern itself is in `stage`, which stage needs which in [`crate::walkthrough`].
+
+mod error;
+pub mod inventory;
+mod stage;
+mod wait;
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::aws::Clients;
+use crate::report::events::Events;
+use crate::settings::{ResourceNames, Settings};
+
+pub use error::Error;
+
+/// What every stage works with. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub clients: Clients,
+    pub settings: Arc<Settings>,
+    pub names: Arc<ResourceNames>,
+    pub events: Events,
+    /// Cancelled: the request under way is awaited, and no further one is sent.
+    pub cancel: CancellationToken,
+}
+
+impl Context {
+    pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
+        let names = Arc::new(settings.name.resources());
+        Self { clients, settings: Arc::new(settings), names, events, cancel }
+    }
+
+    /// The same with another token, for work that others do not interrupt, such as putting back what was changed.
+    pub fn with_cancel(&self, cancel: CancellationToken) -> Self {
+        Self { cancel, ..self.clone() }
+    }
+
+    /// Sends one request, unless the user has interrupted. `action` is its name as IAM spells it.
+    pub async fn call<T, E, R>(
+        &self,
+        action: &'static str,
+        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> Result<T, Error>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug + 'static,
+    {
+        self.checkpoint()?;
+        Ok(self.clients.call(action, request).await?)
+    }
+
+    fn checkpoint(&self) -> Result<(), Error> {
+        if self.cancel.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// A step of the article, which is what progress is shown by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    Network,
+    SecurityGroups,
+    Cluster,
+    Instances,
+    LoadBalancer,
+    TaskDefinitions,
+    Services,
+}
+
+impl Step {
+    /// The article's number.
+    pub fn number(self) -> u32 {
+        self as u32 + 1
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Network => "network",
+            Self::SecurityGroups => "security groups",
+            Self::Cluster => "cluster",
+            Self::Instances => "instances",
+            Self::LoadBalancer => "load balancer",
+            Self::TaskDefinitions => "task definitions",
+            Self::Services => "services",
+        })
+    }
+}
+
+/// A kind of resource, in the order in which they come about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    SecurityGroup,
+    SecurityGroupRule,
+    Namespace,
+    /// Cloud Map's record of a Service Connect service; ECS makes it.
+    DiscoveryService,
+    Cluster,
+    LaunchTemplate,
+    AutoScalingGroup,
+    /// The group makes it.
+    Instance,
+    /// The instance's agent makes it.
+    ContainerInstance,
+    LoadBalancer,
+    TargetGroup,
+    Listener,
+    LogGroup,
+    TaskDefinition,
+    Service,
+}
+
+impl Kind {
+    pub fn step(self) -> Step {
+        match self {
+            Self::SecurityGroup | Self::SecurityGroupRule => Step::SecurityGroups,
+            Self::Namespace | Self::DiscoveryService | Self::Cluster => Step::Cluster,
+            Self::LaunchTemplate | Self::AutoScalingGroup | Self::Instance | Self::ContainerInstance => Step::Instances,
+            Self::LoadBalancer | Self::TargetGroup | Self::Listener => Step::LoadBalancer,
+            Self::LogGroup | Self::TaskDefinition => Step::TaskDefinitions,
+            Self::Service => Step::Services,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::SecurityGroup => "security group",
+            Self::SecurityGroupRule => "security group rule",
+            Self::Namespace => "namespace",
+            Self::DiscoveryService => "Cloud Map service",
+            Self::Cluster => "cluster",
+            Self::LaunchTemplate => "launch template",
+            Self::AutoScalingGroup => "Auto Scaling group",
+            Self::Instance => "instance",
+            Self::ContainerInstance => "container instance",
+            Self::LoadBalancer => "load balancer",
+            Self::TargetGroup => "target group",
+            Self::Listener => "listener",
+            Self::LogGroup => "log group",
+            Self::TaskDefinition => "task definition",
+            Self::Service => "service",
+        })
+    }
+}
+
+/// What `up` did with a resource, or, in a plan, would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    Created,
+    Changed,
+    Kept,
+    Adopted,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Created => "created",
+            Self::Changed => "changed",
+            Self::Kept => "kept",
+            Self::Adopted => "adopted",
+        })
+    }
+}
+
+/// Where a resource is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    pub field: &'static str,
+    pub is: String,
+    pub wanted: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} → {}", self.field, self.is, self.wanted)
+    }
+}
+
+/// What `up` would do with one resource.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    pub stage: Step,
+    pub kind: Kind,
+    pub name: String,
+    pub action: Action,
+    pub differences: Vec<Difference>,
+}
+
+/// What `up` did with one resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ResourceReport {
+    pub stage: Step,
+    pub kind: Kind,
+    pub id: String,
+    pub action: Action,
+}
+
+/// Stands in a plan for the ID of what is not made yet.
+pub const KNOWN_AFTER_UP: &str = "(known after up)";

@@ -1,0 +1,40 @@
+//! Zones have a name, which each account has its own order of (`us-east-1a`), and an ID, which is the same place for
+//! all (`use1-az1`). Subnets and ECS tasks speak names; Service Connect, the demo application and Envoy speak IDs.
+
+use std::fmt;
+
+use serde::Serialize;
+
+macro_rules! zone_type {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $type(String);
+
+        impl $type {
+            pub fn new(zone: impl Into<String>) -> Self {
+                Self(zone.into())
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+zone_type!(
+    /// Name of an Availability Zone, such as `us-east-1a`.
+    AzName
+);
+zone_type!(
+    /// ID of an Availability Zone, such as `use1-az1`.
+    AzId
+);

@@ -1,0 +1,57 @@
+//! Why a stage could not do its work. Texts are fragments that fit "failed to …", and end with what to type next.
+
+use std::time::Duration;
+
+use super::Kind;
+use crate::aws::{CloudError, ErrorClass};
+
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+
+    /// The account lacks something the walkthrough builds on.
+    #[error("{0}")]
+    Prerequisite(String),
+
+    #[error(
+        "{kind} {name} exists already and is not this walkthrough's (it lacks the owner tag); take it over with `zonewalk up --adopt`, or choose other names with --name"
+    )]
+    NotOurs { kind: Kind, name: String },
+
+    /// AWS has given up on it, so waiting on would be in vain.
+    #[error("{what} has failed ({state}): {reason}; remove it with `zonewalk down`, then repeat `zonewalk up`")]
+    Failed { what: String, state: String, reason: String },
+
+    #[error("{what} was not done after {} s; last seen: {state}; repeat the command to go on waiting, longer with --timeout", .limit.as_secs())]
+    TimedOut { what: String, limit: Duration, state: String },
+
+    #[error("interrupted; what is made stands: repeat the command to resume, or remove it with `zonewalk down`")]
+    Interrupted,
+
+    /// A template does not render, or not to what it should.
+    #[error("template {name}: {reason}")]
+    Template { name: &'static str, reason: String },
+}
+
+impl Error {
+    pub fn is_interrupted(&self) -> bool {
+        matches!(self, Self::Interrupted)
+    }
+
+    pub(super) fn class(&self) -> Option<ErrorClass> {
+        match self {
+            Self::Cloud(error) => Some(error.class),
+            _ => None,
+        }
+    }
+}
+
+/// Not found is an answer, not an error.
+pub(super) fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.class() == Some(ErrorClass::Absent) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

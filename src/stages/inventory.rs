@@ -1,0 +1,1 @@
+//! What stands and how it does, for the commands that look and do not make.
