@@ -13,6 +13,7 @@ mod elbv2;
 mod error;
 mod iam;
 mod ids;
+mod images;
 mod logs;
 mod protocol;
 mod region;
