@@ -1,0 +1,98 @@
+//! The script that asks a host's Service Connect proxies for their zone counters, and what it prints.
+//!
+//! One text of truth for three parties: the collector sends it through SSM, a host runs it, and the local cloud, which
+//! runs no command of any client, recognizes it and answers in a host's place.
+
+use minijinja::{Environment, UndefinedBehavior, context};
+
+use super::stats;
+
+const TEMPLATE: &str = include_str!("../../templates/envoy-stats.sh");
+
+/// What the script asks for: the proxies of the tasks of one task definition family.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    pub family: String,
+}
+
+impl Script {
+    pub fn render(&self) -> String {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment
+            .render_str(TEMPLATE, context! { family => &self.family })
+            .expect("the template is part of the program and names only `family`")
+    }
+}
+
+/// The script's parameters, if `commands` are exactly what [`Script::render`] gives for them.
+pub fn recognize(commands: &[&str]) -> Option<Script> {
+    let text = commands.join("\n");
+    let family = text.split_once("task-definition-family=")?.1.split('"').next()?;
+    // Families have letters, digits, hyphens and underscores: nothing that a shell would take for more than a name.
+    let plain = !family.is_empty() && family.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let script = Script { family: family.to_owned() };
+    (plain && script.render() == text).then_some(script)
+}
+
+/// What the script prints on a host with these proxies: of each the task's ARN and its `/stats` text.
+pub fn answer(proxies: &[(String, String)]) -> String {
+    let mut out = String::new();
+    for (task, text) in proxies {
+        out.push_str(&format!("proxy {task}\n"));
+        for line in text.lines().filter(|line| stats::is_zone_line(line)) {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// The proxies in the script's output, each with its task's ARN.
+pub fn parse(output: &str) -> Result<Vec<(String, stats::ZoneStats)>, ScriptError> {
+    let mut proxies = Vec::new();
+    for section in output.split("proxy ").skip(1) {
+        let (task, text) = section.split_once('\n').unwrap_or((section, ""));
+        if let Some(complaint) = text.lines().find(|line| line.starts_with("curl:")) {
+            return Err(ScriptError { task: task.to_owned(), complaint: complaint.to_owned() });
+        }
+        proxies.push((task.trim().to_owned(), stats::parse(text)));
+    }
+    Ok(proxies)
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the proxy of task {task} did not give its stats: {complaint}")]
+pub struct ScriptError {
+    pub task: String,
+    pub complaint: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_very_script_is_recognized() {
+        let script = Script { family: "az-aware-fe-service-ec2".to_owned() };
+        let text = script.render();
+        assert_eq!(recognize(&[&text]), Some(script.clone()));
+        assert_eq!(recognize(&text.lines().collect::<Vec<_>>()), Some(script));
+        assert_eq!(recognize(&[&text, "reboot"]), None);
+        assert_eq!(recognize(&["uptime"]), None);
+        let smuggled = Script { family: "x$(reboot)".to_owned() }.render();
+        assert_eq!(recognize(&[&smuggled]), None);
+    }
+
+    #[test]
+    fn dockers_own_template_survives_rendering() {
+        let text = Script { family: "f".to_owned() }.render();
+        assert!(text.contains(r#"{{ index .Config.Labels "com.amazonaws.ecs.task-arn" }}"#), "{text}");
+    }
+
+    #[test]
+    fn a_proxy_that_cannot_be_asked_is_an_error() {
+        let output = "proxy arn:task/1\ncurl: (7) Couldn't connect to server\n";
+        assert!(parse(output).unwrap_err().to_string().contains("Couldn't connect"));
+    }
+}
