@@ -1,0 +1,267 @@
+//! The Application Load Balancer: one HTTP listener, round-robin over the healthy targets of all zones (cross-zone load
+//! balancing is always on for an ALB), health checks of its own.
+
+mod health;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderName, HeaderValue, SERVER};
+use hyper::{Request, Response, StatusCode, Version};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::http::{Body, Handler, Pool, Server, answer, listen, strip_hop_by_hop, to_origin_form};
+use super::topology::{HealthCheck, TargetGroup};
+use health::Record;
+pub use health::{TargetHealth, UnhealthyReason};
+
+/// `idle_timeout.timeout_seconds`, default; also how long a target may take to answer.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+
+/// A load balancer whose listener is bound. Dropped, it is gone at once.
+pub(super) struct LoadBalancer {
+    pub(super) address: SocketAddr,
+    /// A topology has had it: it may be closed when one has it no longer.
+    pub(super) announced: bool,
+    server: Server,
+    listener: Arc<Listener>,
+    group: Option<Group>,
+}
+
+/// The target group that it forwards to.
+struct Group {
+    arn: String,
+    health_check: HealthCheck,
+    targets: Vec<Checked>,
+}
+
+/// A target in service, and the task that checks it.
+struct Checked {
+    target: Arc<Target>,
+    _checks: AbortOnDropHandle<()>,
+}
+
+/// What requests see.
+struct Listener {
+    /// `Host`, for a client that sends none.
+    host: HeaderValue,
+    port: HeaderValue,
+    targets: Mutex<Vec<Arc<Target>>>,
+    /// The targets that take requests: the healthy ones, or all if none is.
+    open: ArcSwap<Vec<Arc<Target>>>,
+    next: AtomicUsize,
+}
+
+/// Where a target's address and port lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Listening(SocketAddr),
+    /// Somebody has the address, and nothing listens on the port.
+    Refusing,
+    /// Nobody has the address: what is sent there goes unanswered.
+    Nowhere,
+}
+
+/// A registered target.
+struct Target {
+    ip: Ipv4Addr,
+    port: u16,
+    host: HeaderValue,
+    place: Place,
+    connections: Option<Arc<Pool>>,
+    record: Mutex<Record>,
+}
+
+impl LoadBalancer {
+    pub(super) fn open(runtime: &Handle) -> io::Result<Self> {
+        let (socket, address) = listen()?;
+        let listener = Arc::new(Listener {
+            host: visible(address),
+            port: address.port().into(),
+            targets: Mutex::default(),
+            open: ArcSwap::default(),
+            next: AtomicUsize::new(0),
+        });
+        let server = Server::spawn(socket, IDLE_TIMEOUT, listener.clone(), runtime)?;
+        Ok(Self { address, announced: false, server, listener, group: None })
+    }
+
+    /// Forwards to this target group from now on. `locate` finds who has an address and port.
+    pub(super) fn forward_to(
+        &mut self,
+        group: Option<&TargetGroup>,
+        locate: impl Fn(Ipv4Addr, u16) -> Place,
+        runtime: &Handle,
+    ) {
+        let mut known = match self.group.take() {
+            // Other checks are a new beginning, as another target group is.
+            Some(known) if group.is_some_and(|group| known.checks_like(group)) => known.targets,
+            _ => Vec::new(),
+        };
+        self.group = group.map(|group| {
+            let in_service = group.targets.iter().filter(|target| target.in_service);
+            let targets = in_service.map(|&super::topology::Target { ip, port, .. }| {
+                let place = locate(ip, port);
+                match known.iter().position(|known| known.target.is(ip, port, place)) {
+                    Some(index) => known.swap_remove(index),
+                    None => self.listener.check(Target::new(ip, port, place), &group.health_check, runtime),
+                }
+            });
+            Group { arn: group.arn.clone(), health_check: group.health_check.clone(), targets: targets.collect() }
+        });
+        let targets = self.group.iter().flat_map(|group| &group.targets).map(|checked| checked.target.clone());
+        *self.listener.targets() = targets.collect();
+        self.listener.reopen();
+    }
+
+    /// The health of a target of this group, if the load balancer forwards to the group and has decided.
+    pub(super) fn target_health(&self, group_arn: &str, ip: Ipv4Addr, port: u16) -> Option<TargetHealth> {
+        let group = self.group.as_ref().filter(|group| group.arn == group_arn)?;
+        let checked = group.targets.iter().find(|checked| checked.target.ip == ip && checked.target.port == port)?;
+        checked.target.record().health
+    }
+
+    /// Stops accepting; [`Self::finished`] waits for what is in flight.
+    pub(super) fn drain(&self) {
+        self.server.drain();
+    }
+
+    pub(super) async fn finished(self) {
+        // The targets stay until the last request is through.
+        self.server.finished().await;
+        drop(self.group);
+    }
+}
+
+impl Group {
+    fn checks_like(&self, group: &TargetGroup) -> bool {
+        self.arn == group.arn && self.health_check == group.health_check
+    }
+}
+
+impl Target {
+    fn new(ip: Ipv4Addr, port: u16, place: Place) -> Self {
+        let connections = match place {
+            Place::Listening(address) => Some(Pool::new(address, IDLE_TIMEOUT, Arc::default())),
+            Place::Refusing | Place::Nowhere => None,
+        };
+        Self { ip, port, host: visible(format_args!("{ip}:{port}")), place, connections, record: Mutex::default() }
+    }
+
+    fn is(&self, ip: Ipv4Addr, port: u16, place: Place) -> bool {
+        (self.ip, self.port, self.place) == (ip, port, place)
+    }
+
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener {
+    /// Starts to check a target, at once and then at each interval.
+    fn check(self: &Arc<Self>, target: Target, check: &HealthCheck, runtime: &Handle) -> Checked {
+        let target = Arc::new(target);
+        let (listener, checked, check) = (self.clone(), target.clone(), check.clone());
+        let checks = runtime.spawn(async move {
+            loop {
+                let outcome = health::probe(checked.place, &checked.host, &check).await;
+                let changed = checked.record().add(outcome, &check);
+                if changed {
+                    listener.reopen();
+                }
+                tokio::time::sleep(check.interval).await;
+            }
+        });
+        Checked { target, _checks: AbortOnDropHandle::new(checks) }
+    }
+
+    /// Decides anew which targets take requests. With no healthy one all do: the load balancer fails open.
+    fn reopen(&self) {
+        let targets = self.targets();
+        let healthy: Vec<_> =
+            targets.iter().filter(|target| target.record().health == Some(TargetHealth::Healthy)).cloned().collect();
+        let open = if healthy.is_empty() { targets.clone() } else { healthy };
+        self.open.store(Arc::new(open));
+    }
+
+    fn targets(&self) -> MutexGuard<'_, Vec<Arc<Target>>> {
+        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pick(&self) -> Option<Arc<Target>> {
+        let open = self.open.load();
+        let turn = self.next.fetch_add(1, Relaxed).checked_rem(open.len())?;
+        open.get(turn).cloned()
+    }
+
+    fn forwarded(&self, request: Request<Incoming>, peer: IpAddr) -> Request<Body> {
+        let mut request = request.map(Body::Streamed);
+        strip_hop_by_hop(request.headers_mut());
+        to_origin_form(request.uri_mut());
+        *request.version_mut() = Version::HTTP_11;
+        let headers = request.headers_mut();
+        let peer = match headers.get(X_FORWARDED_FOR).and_then(|value| value.to_str().ok()) {
+            Some(before) => visible(format_args!("{before}, {peer}")),
+            None => visible(peer),
+        };
+        headers.insert(X_FORWARDED_FOR, peer);
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(X_FORWARDED_PORT, self.port.clone());
+        headers.entry(HOST).or_insert_with(|| self.host.clone());
+        request
+    }
+}
+
+impl Handler for Listener {
+    async fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+        let Some(target) = self.pick() else {
+            return error(StatusCode::SERVICE_UNAVAILABLE, "Service Temporarily Unavailable");
+        };
+        let Some(connections) = &target.connections else {
+            return match target.place {
+                Place::Nowhere => error(StatusCode::GATEWAY_TIMEOUT, "Gateway Time-out"),
+                Place::Refusing | Place::Listening(_) => error(StatusCode::BAD_GATEWAY, "Bad Gateway"),
+            };
+        };
+        let deadline = Instant::now() + IDLE_TIMEOUT;
+        match timeout_at(deadline, connections.send(self.forwarded(request, peer))).await {
+            Ok(Ok(mut response)) => {
+                strip_hop_by_hop(response.headers_mut());
+                *response.version_mut() = Version::HTTP_11;
+                response
+            }
+            Ok(Err(failure)) => {
+                tracing::debug!("target {}:{}: {failure}", target.ip, target.port);
+                error(StatusCode::BAD_GATEWAY, "Bad Gateway")
+            }
+            Err(_) => error(StatusCode::GATEWAY_TIMEOUT, "Gateway Time-out"),
+        }
+    }
+}
+
+/// The page that a load balancer answers with on its own.
+fn error(status: StatusCode, phrase: &str) -> Response<Body> {
+    let title = format!("{} {phrase}", status.as_u16());
+    let page = format!(
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n</html>\r\n"
+    );
+    let mut response = answer(status, "text/html", page);
+    response.headers_mut().insert(SERVER, HeaderValue::from_static("awselb/2.0"));
+    response
+}
+
+fn visible(text: impl std::fmt::Display) -> HeaderValue {
+    HeaderValue::from_str(&text.to_string()).expect("addresses, and a header's own text, are visible ASCII")
+}

@@ -1,0 +1,175 @@
+//! The demo application: what the article's image does, as far as the article tells.
+//!
+//! `GET /ping` is 200. `GET /` answers JSON with `availabilityZoneId`. With the header `azAwareRouting` it calls its
+//! egress route first, over its own sidecar, and adds the answer's zone as `upstreamAvailabilityZoneId`.
+
+mod command;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderName, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use serde::{Deserialize, Serialize};
+
+use super::http::{Body, Handler, Pool, answer};
+use super::topology::ClientAlias;
+pub(super) use command::CommandError;
+use command::{Command, Destination};
+
+/// The header that makes the frontend call the backend (the article's step 8), in the form in which names are compared.
+const AZ_AWARE_ROUTING: HeaderName = HeaderName::from_static("azawarerouting");
+
+/// Beyond this an upstream's answer is not the article's.
+const ANSWER_LIMIT: usize = 64 * 1024;
+
+const HTTP_PORT: u16 = 80;
+
+/// Go's `http.DefaultTransport` keeps idle connections for 90 seconds.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Go's `http.Server` never closes an idle connection; a day is as good as never.
+pub(super) const SERVER_IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One container's application.
+pub(super) struct App {
+    /// The port that it listens on in its task.
+    pub(super) port: u16,
+    name: String,
+    az_id: String,
+    /// What a request that calls nobody is answered with.
+    own_answer: Bytes,
+    egress: Option<Egress>,
+}
+
+/// Whom the application calls.
+struct Egress {
+    path: Uri,
+    /// The destination's host and port, as `Host` has them.
+    authority: HeaderValue,
+    /// The way there. `None`: the name does not resolve, since Service Connect did not write it into the task's `/etc/hosts`.
+    connections: Option<Arc<Pool>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    name: &'a str,
+    availability_zone_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream_availability_zone_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UpstreamAnswer {
+    availability_zone_id: String,
+}
+
+/// An upstream that gave no usable answer: the status to pass on, and what to say.
+struct UpstreamFailure {
+    status: StatusCode,
+    error: String,
+}
+
+impl App {
+    /// The application that a container's command starts, in a zone. `outbound` is its sidecar's listener, and `aliases`
+    /// are the names that lead there.
+    pub(super) fn new(
+        command: &[String],
+        az_id: &str,
+        outbound: Option<SocketAddr>,
+        aliases: &[ClientAlias],
+    ) -> Result<Self, CommandError> {
+        let Command { port, name, egress } = Command::parse(command)?;
+        let own_answer =
+            Answer { name: &name, availability_zone_id: az_id, upstream_availability_zone_id: None, error: None };
+        let own_answer = own_answer.to_json();
+        let egress = egress.map(|destination| Egress::new(destination, outbound, aliases));
+        Ok(Self { port, az_id: az_id.to_owned(), own_answer, egress, name })
+    }
+
+    async fn call_upstream(&self, egress: &Egress) -> Response<Body> {
+        let outcome = egress.call().await;
+        let (status, upstream, error) = match &outcome {
+            Ok(upstream) => (StatusCode::OK, Some(upstream.availability_zone_id.as_str()), None),
+            Err(failure) => (failure.status, None, Some(failure.error.as_str())),
+        };
+        let body = Answer {
+            name: &self.name,
+            availability_zone_id: &self.az_id,
+            upstream_availability_zone_id: upstream,
+            error,
+        };
+        json(status, body.to_json())
+    }
+}
+
+impl Handler for App {
+    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> Response<Body> {
+        if ![Method::GET, Method::HEAD].contains(request.method()) {
+            return answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "method not allowed\n");
+        }
+        match (request.uri().path(), &self.egress) {
+            ("/ping", _) => answer(StatusCode::OK, "text/plain", "pong\n"),
+            ("/", Some(egress)) if request.headers().contains_key(AZ_AWARE_ROUTING) => self.call_upstream(egress).await,
+            ("/", _) => json(StatusCode::OK, self.own_answer.clone()),
+            _ => answer(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n"),
+        }
+    }
+}
+
+impl Egress {
+    fn new(destination: Destination, outbound: Option<SocketAddr>, aliases: &[ClientAlias]) -> Self {
+        let Destination { authority, path } = destination;
+        let port = authority.port_u16().unwrap_or(HTTP_PORT);
+        let resolves =
+            |alias: &ClientAlias| alias.dns_name.eq_ignore_ascii_case(authority.host()) && alias.port == port;
+        let connections = outbound
+            .filter(|_| aliases.iter().any(resolves))
+            .map(|address| Pool::new(address, IDLE_TIMEOUT, Arc::default()));
+        let authority = HeaderValue::from_str(authority.as_str()).expect("an authority is visible ASCII");
+        Self { path, authority, connections }
+    }
+
+    async fn call(&self) -> Result<UpstreamAnswer, UpstreamFailure> {
+        let Some(connections) = &self.connections else {
+            return Err(bad_gateway(format!("lookup {:?}: no such host", self.authority)));
+        };
+        let mut request = Request::new(Body::Whole(Bytes::new()));
+        *request.uri_mut() = self.path.clone();
+        request.headers_mut().insert(HOST, self.authority.clone());
+        let response = connections.send(request).await.map_err(|error| bad_gateway(error.to_string()))?;
+
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_LIMIT).collect().await;
+        let body =
+            body.map_err(|error| bad_gateway(format!("failed to read the upstream's answer: {error}")))?.to_bytes();
+        if !status.is_success() {
+            let error = format!("upstream answered {status}: {}", String::from_utf8_lossy(&body));
+            return Err(UpstreamFailure { status, error });
+        }
+        serde_json::from_slice(&body)
+            .map_err(|error| bad_gateway(format!("upstream's answer is not the app's: {error}")))
+    }
+}
+
+impl Answer<'_> {
+    fn to_json(&self) -> Bytes {
+        serde_json::to_vec(self).expect("strings and options of strings always have a JSON form").into()
+    }
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response<Body> {
+    answer(status, "application/json", body)
+}
+
+fn bad_gateway(error: String) -> UpstreamFailure {
+    UpstreamFailure { status: StatusCode::BAD_GATEWAY, error }
+}

@@ -1,0 +1,89 @@
+//! From the topology to what each sidecar must know: its local cluster, and the endpoints of its upstreams.
+//!
+//! Service Connect delivers the same over Cloud Map and Envoy's discovery services, some seconds later.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use super::sidecar;
+use super::topology::{ServiceConnect, Task};
+use crate::routing::{Host, HostSet, Locality};
+
+/// All endpoints that may be picked: those of tasks that run and are not draining.
+#[derive(Default)]
+pub(super) struct Discovery<'a> {
+    /// By region and ECS service.
+    services: HashMap<(&'a str, &'a str), BTreeMap<Locality, Vec<Host>>>,
+    /// By region, namespace and discovery name; endpoints of one locality are next to each other.
+    names: HashMap<(&'a str, &'a str, &'a str), Vec<sidecar::Address>>,
+}
+
+pub(super) fn locality(task: &Task) -> Locality {
+    Locality::new(&task.region, &task.az_id)
+}
+
+/// What a task's sidecar can call. A cluster is named `<discovery name>.<namespace>` in `/stats`.
+pub(super) fn upstreams(service_connect: &ServiceConnect) -> Vec<sidecar::Upstream> {
+    let mut clusters = BTreeMap::<String, Vec<String>>::new();
+    for upstream in &service_connect.upstreams {
+        let authorities = clusters.entry(cluster_name(&upstream.discovery_name, service_connect)).or_default();
+        authorities.push(format!("{}:{}", upstream.alias.dns_name, upstream.alias.port));
+        if upstream.alias.port == super::HTTP_PORT {
+            authorities.push(upstream.alias.dns_name.clone());
+        }
+    }
+    clusters.into_iter().map(|(name, authorities)| sidecar::Upstream { name, authorities }).collect()
+}
+
+fn cluster_name(discovery_name: &str, service_connect: &ServiceConnect) -> String {
+    format!("{discovery_name}.{}", service_connect.namespace)
+}
+
+impl<'a> Discovery<'a> {
+    /// `reachable` says where a running task's container port is.
+    pub(super) fn new(
+        tasks: impl IntoIterator<Item = &'a Task>,
+        reachable: impl Fn(&Task, u16) -> Option<SocketAddr>,
+    ) -> Self {
+        let mut discovery = Self::default();
+        for task in tasks.into_iter().filter(|task| !task.draining) {
+            if let Some(service) = &task.service {
+                let zones = discovery.services.entry((&task.region, service)).or_default();
+                zones.entry(locality(task)).or_default().push(Host::default());
+            }
+            let Some(service_connect) = &task.service_connect else { continue };
+            let owner: Arc<str> = task.arn.as_str().into();
+            for service in &service_connect.services {
+                if let Some(socket) = reachable(task, service.container_port) {
+                    let name = (&*task.region, &*service_connect.namespace, &*service.discovery_name);
+                    let address = sidecar::Address { owner: owner.clone(), socket, locality: locality(task) };
+                    discovery.names.entry(name).or_default().push(address);
+                }
+            }
+        }
+        for endpoints in discovery.names.values_mut() {
+            endpoints.sort_by(|a, b| a.locality.cmp(&b.locality));
+        }
+        discovery
+    }
+
+    /// Tells a task's sidecar where everything is now.
+    pub(super) fn inform(&self, task: &Task, sidecar: &sidecar::Sidecar) {
+        let Some(service_connect) = &task.service_connect else { return };
+        let local = self.local_cluster(task);
+        for upstream in &service_connect.upstreams {
+            let name = (&*task.region, &*service_connect.namespace, &*upstream.discovery_name);
+            let endpoints = self.names.get(&name).map_or(&[][..], Vec::as_slice);
+            sidecar.update(&cluster_name(&upstream.discovery_name, service_connect), &local, endpoints);
+        }
+    }
+
+    /// The tasks of the same service; a task of no service has nobody like it but itself.
+    fn local_cluster(&self, task: &Task) -> HostSet {
+        match &task.service {
+            Some(service) => self.services.get(&(&*task.region, &**service)).cloned().into_iter().flatten().collect(),
+            None => [(locality(task), vec![Host::default()])].into_iter().collect(),
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! HTTP/1.1 on loopback, as the load balancer, the app and the sidecars need it: a server that drains, a pool of
+//! keep-alive connections per endpoint, bodies that stream, and the headers that end at each hop.
+//!
+//! A request passes through a proxy in one task: the server's connection polls the service, the service polls its
+//! upstream connection. No channel and no other task is between them, so nothing has to be woken across threads.
+
+mod body;
+mod connection;
+mod headers;
+mod pool;
+mod server;
+
+pub(super) use body::Body;
+pub(super) use headers::{strip_hop_by_hop, to_origin_form};
+pub(super) use pool::{ConnectionCounters, Pool, SendError};
+pub use server::Server;
+pub(super) use server::{Handler, listen};
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+
+/// An answer of our own.
+pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Body::Whole(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,214 @@
+//! A server on loopback that can be told to drain: it stops accepting, lets what is in flight finish and closes.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::body::Body;
+
+/// After a failed `accept` (most likely no file descriptor is left) it waits this long, instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often a connection looks whether it is idle: so many times within the idle timeout. A timer per connection that
+/// seldom fires is cheaper than one that each request moves.
+const IDLE_CHECKS: u32 = 5;
+
+/// What a server does with a request.
+pub(in crate::mesh) trait Handler: Send + Sync + 'static {
+    fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Response<Body>> + Send;
+}
+
+/// A socket on loopback, with a port of the system's choice.
+pub(in crate::mesh) fn listen() -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// A running server. Dropped, it is gone at once with all its connections.
+pub struct Server {
+    drain: Arc<Drain>,
+    accepting: AbortOnDropHandle<()>,
+}
+
+impl Server {
+    /// Serves on a socket that is bound already. Connections that are idle for `idle_timeout` are closed.
+    pub(in crate::mesh) fn spawn<H: Handler>(
+        listener: TcpListener,
+        idle_timeout: Duration,
+        handler: Arc<H>,
+        runtime: &Handle,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let _context = runtime.enter();
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let drain = Arc::new(Drain::default());
+        let accepting = runtime.spawn(accept(listener, idle_timeout, handler, drain.clone()));
+        Ok(Self { drain, accepting: AbortOnDropHandle::new(accepting) })
+    }
+
+    /// Stops accepting; connections close when their request in flight is answered.
+    pub fn drain(&self) {
+        self.drain.start();
+    }
+
+    /// Waits until a drained server has finished.
+    pub async fn finished(self) {
+        // An error is a panic in the accepting task, which has ended then just as well.
+        let _ = self.accepting.await;
+    }
+}
+
+/// The signal to drain: connections are woken once and look at a flag from then on, so that waiting for it costs a
+/// request nothing.
+#[derive(Default)]
+struct Drain {
+    started: AtomicBool,
+    waiting: Notify,
+}
+
+impl Drain {
+    fn start(&self) {
+        self.started.store(true, Release);
+        self.waiting.notify_waiters();
+    }
+
+    fn is_started(&self) -> bool {
+        self.started.load(Acquire)
+    }
+
+    async fn wait(&self) {
+        let notified = pin!(self.waiting.notified());
+        if !self.is_started() {
+            notified.await;
+        }
+    }
+}
+
+async fn accept<H: Handler>(
+    listener: tokio::net::TcpListener,
+    idle_timeout: Duration,
+    handler: Arc<H>,
+    drain: Arc<Drain>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = drain.wait() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    connections.spawn(serve(stream, peer.ip(), idle_timeout, handler.clone(), drain.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!("failed to accept a connection: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+}
+
+async fn serve<H: Handler>(
+    stream: TcpStream,
+    peer: IpAddr,
+    idle_timeout: Duration,
+    handler: Arc<H>,
+    drain: Arc<Drain>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!("failed to set TCP_NODELAY: {error}");
+    }
+    let requests = Arc::new(AtomicU32::new(0));
+    let counted = requests.clone();
+    let service = service_fn(move |request| {
+        counted.fetch_add(1, Relaxed);
+        let handler = handler.clone();
+        async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
+    });
+    // The header timeout would be a timer per request; idle connections are closed below.
+    let mut connection =
+        pin!(http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service));
+    let mut drained = pin!(drain.waiting.notified());
+    let mut idle = IdleCheck::new(idle_timeout);
+
+    let mut waiting = false;
+    let mut closing = false;
+    let outcome = std::future::poll_fn(|cx| {
+        // The connection comes first: a request that has arrived is answered, even if the signal has too.
+        if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
+            return Poll::Ready(outcome);
+        }
+        if !waiting {
+            // Polled once: a task's waker stays the same.
+            waiting = true;
+            let _ = drained.as_mut().poll(cx);
+        }
+        if !closing && (drain.is_started() || idle.is_over(&requests, cx)) {
+            closing = true;
+            connection.as_mut().graceful_shutdown();
+            return connection.as_mut().poll(cx);
+        }
+        Poll::Pending
+    })
+    .await;
+    if let Err(error) = outcome {
+        tracing::trace!("connection from {peer} ended: {error}");
+    }
+}
+
+/// Notices that a connection has had no request for a while.
+struct IdleCheck {
+    period: Duration,
+    timer: Pin<Box<Sleep>>,
+    armed: bool,
+    /// The number of requests at the last look, and how many looks it has not changed for.
+    seen: u32,
+    quiet: u32,
+}
+
+impl IdleCheck {
+    fn new(idle_timeout: Duration) -> Self {
+        let period = idle_timeout / IDLE_CHECKS;
+        Self { period, timer: Box::pin(tokio::time::sleep(period)), armed: false, seen: 0, quiet: 0 }
+    }
+
+    fn is_over(&mut self, requests: &AtomicU32, cx: &mut Context<'_>) -> bool {
+        if self.armed {
+            if !self.timer.is_elapsed() {
+                return false;
+            }
+            let requests = requests.load(Relaxed);
+            self.quiet = if requests == self.seen { self.quiet + 1 } else { 0 };
+            self.seen = requests;
+            if self.quiet == IDLE_CHECKS {
+                return true;
+            }
+            self.timer.as_mut().reset(Instant::now() + self.period);
+        }
+        // Polled once per period, as the signal above.
+        self.armed = self.timer.as_mut().poll(cx).is_pending();
+        false
+    }
+}

@@ -1,0 +1,198 @@
+//! An upstream cluster: its endpoints, who of them is ejected, and the plan that picks from them.
+//!
+//! Discovery and outlier detection change the members under a lock and swap a new plan in; a request only loads the
+//! plan. The routing engine hands the round-robins' positions over from plan to plan.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use super::outlier::{CONSECUTIVE_5XX, Ejection};
+use super::stats::{ClusterStats, ResponseStats, StatsView};
+use super::{Address, IDLE_TIMEOUT, Upstream};
+use crate::mesh::http::Pool;
+use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality};
+
+/// How often a retry may pick again when it meets a host that has been tried (Envoy's
+/// `host_selection_retry_max_attempts`, whose default is 1; Service Connect's value is not published). Each is a whole
+/// new choice of zone and host.
+const HOST_SELECTION_RETRIES: usize = 5;
+
+pub(super) struct Cluster {
+    pub(super) name: String,
+    authorities: Vec<String>,
+    /// The own locality's name in Envoy's zone counters.
+    from_zone: String,
+    plan: ArcSwap<Plan>,
+    members: Mutex<Members>,
+    pub(super) stats: ClusterStats,
+}
+
+/// What a request sees: the engine's indexes are those of `endpoints`.
+struct Plan {
+    engine: LoadBalancer,
+    endpoints: Vec<Arc<Endpoint>>,
+}
+
+/// What plans are made from.
+struct Members {
+    local: HostSet,
+    endpoints: Vec<Member>,
+}
+
+struct Member {
+    endpoint: Arc<Endpoint>,
+    ejection: Ejection,
+}
+
+/// A host of the cluster.
+pub(super) struct Endpoint {
+    address: Address,
+    pub(super) pool: Arc<Pool>,
+    pub(super) zone_stats: Arc<ResponseStats>,
+    consecutive_failures: AtomicU32,
+}
+
+impl Cluster {
+    pub(super) fn new(own: &Locality, upstream: Upstream) -> Self {
+        let stats = ClusterStats::default();
+        let local = HostSet::default();
+        let engine = LoadBalancer::new(
+            &Config::default(),
+            Some(own),
+            Some(&local),
+            &[HostSet::default()],
+            rand::random(),
+            &stats.balancer,
+        );
+        Self {
+            name: upstream.name,
+            authorities: upstream.authorities,
+            from_zone: own.zone.clone(),
+            plan: ArcSwap::from_pointee(Plan { engine, endpoints: Vec::new() }),
+            members: Mutex::new(Members { local, endpoints: Vec::new() }),
+            stats,
+        }
+    }
+
+    /// Whether a request with this `Host` is for this cluster.
+    pub(super) fn is_called(&self, authority: &[u8]) -> bool {
+        self.authorities.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(authority))
+    }
+
+    pub(super) fn update(&self, local: &HostSet, endpoints: &[Address]) {
+        let mut members = self.members();
+        let same_endpoints = endpoints.iter().eq(members.endpoints.iter().map(|member| &member.endpoint.address));
+        if same_endpoints && members.local == *local {
+            return;
+        }
+        if !same_endpoints {
+            self.stats.membership_change.fetch_add(1, Relaxed);
+            let mut before = std::mem::take(&mut members.endpoints);
+            members.endpoints = endpoints
+                .iter()
+                .map(|address| match before.iter().position(|member| member.endpoint.address == *address) {
+                    Some(known) => before.swap_remove(known),
+                    None => Member { endpoint: self.endpoint(address), ejection: Ejection::default() },
+                })
+                .collect();
+        }
+        members.local.clone_from(local);
+        self.rebuild(&members);
+    }
+
+    fn endpoint(&self, address: &Address) -> Arc<Endpoint> {
+        Arc::new(Endpoint {
+            address: address.clone(),
+            pool: Pool::new(address.socket, IDLE_TIMEOUT, self.stats.connections.clone()),
+            zone_stats: self.stats.zone(&self.from_zone, &address.locality.zone),
+            consecutive_failures: AtomicU32::new(0),
+        })
+    }
+
+    fn rebuild(&self, members: &Members) {
+        let upstream: HostSet = members
+            .endpoints
+            .chunk_by(|a, b| a.endpoint.address.locality == b.endpoint.address.locality)
+            .map(|zone| {
+                let hosts = zone.iter().map(|member| match member.ejection.is_active() {
+                    true => Host::from(Health::Unhealthy),
+                    false => Host::from(Health::Healthy),
+                });
+                (zone[0].endpoint.address.locality.clone(), hosts.collect())
+            })
+            .collect();
+        let engine = self.plan.load().engine.updated(Some(&members.local), &[upstream], &self.stats.balancer);
+        let endpoints = members.endpoints.iter().map(|member| member.endpoint.clone()).collect();
+        self.plan.store(Arc::new(Plan { engine, endpoints }));
+    }
+
+    /// Picks a host for a request, another one than those `tried` if it can be had.
+    pub(super) fn pick<'a>(&self, tried: impl Iterator<Item = &'a Arc<Endpoint>> + Clone) -> Option<Arc<Endpoint>> {
+        let plan = self.plan.load();
+        let mut rng = rand::rng();
+        let mut again = HOST_SELECTION_RETRIES;
+        loop {
+            let host = plan.engine.pick(&mut rng, &self.stats.balancer)?;
+            let endpoint = plan.endpoints.get(host.index)?;
+            if again == 0 || !tried.clone().any(|tried| Arc::ptr_eq(tried, endpoint)) {
+                return Some(endpoint.clone());
+            }
+            again -= 1;
+        }
+    }
+
+    /// Tells the outlier detector how a host did: a 5xx, and all that Envoy turns into one, is a failure.
+    pub(super) fn observe(&self, endpoint: &Arc<Endpoint>, failed: bool) {
+        let failures = &endpoint.consecutive_failures;
+        if !failed {
+            // Read first: hosts that do well, which is nearly all, are not written to.
+            if failures.load(Relaxed) != 0 {
+                failures.store(0, Relaxed);
+            }
+        } else if failures.fetch_add(1, Relaxed) + 1 == CONSECUTIVE_5XX {
+            failures.store(0, Relaxed);
+            self.eject(endpoint);
+        }
+    }
+
+    #[cold]
+    fn eject(&self, endpoint: &Arc<Endpoint>) {
+        let mut members = self.members();
+        // A host that has left meanwhile has nothing to be ejected from.
+        let Some(member) = members.endpoints.iter_mut().find(|member| Arc::ptr_eq(&member.endpoint, endpoint)) else {
+            return;
+        };
+        if member.ejection.begin(Instant::now()) {
+            tracing::debug!(cluster = self.name, endpoint = %endpoint.address.owner, "ejected");
+            self.stats.ejections_enforced.fetch_add(1, Relaxed);
+            self.rebuild(&members);
+        }
+    }
+
+    /// The outlier detector's interval, and the pools'.
+    pub(super) fn sweep(&self, now: Instant) {
+        let mut members = self.members();
+        let mut came_back = false;
+        for member in &mut members.endpoints {
+            came_back |= member.ejection.sweep(now);
+            member.endpoint.pool.sweep();
+        }
+        if came_back {
+            self.rebuild(&members);
+        }
+    }
+
+    pub(super) fn stats(&self) -> StatsView<'_> {
+        let members = self.members();
+        let ejected = members.endpoints.iter().filter(|member| member.ejection.is_active()).count();
+        StatsView { name: &self.name, stats: &self.stats, members: members.endpoints.len(), ejected }
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

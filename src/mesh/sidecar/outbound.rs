@@ -1,0 +1,37 @@
+//! The listener for what the application sends: `Host` names the client alias, and with it the upstream cluster.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::header::HOST;
+use hyper::{Request, Response, StatusCode};
+
+use super::{Sidecar, local_reply, refuse_http_10};
+use crate::mesh::http::{Body, Handler};
+
+pub(super) struct Outbound(pub(super) Arc<Sidecar>);
+
+impl Handler for Outbound {
+    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> Response<Body> {
+        if let Some(refusal) = refuse_http_10(&request) {
+            return refusal;
+        }
+        let cluster =
+            authority(&request).and_then(|name| self.0.clusters.iter().find(|cluster| cluster.is_called(name)));
+        match cluster {
+            Some(cluster) => cluster.forward(request).await,
+            // Envoy's answer when no route matches.
+            None => local_reply(StatusCode::NOT_FOUND, Bytes::new()),
+        }
+    }
+}
+
+/// Whom a request is for: an absolute target wins over `Host` (RFC 9112, section 3.2.2).
+fn authority(request: &Request<Incoming>) -> Option<&[u8]> {
+    match request.uri().authority() {
+        Some(authority) => Some(authority.as_str().as_bytes()),
+        None => request.headers().get(HOST).map(|host| host.as_bytes()),
+    }
+}

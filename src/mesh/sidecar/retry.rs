@@ -1,0 +1,137 @@
+//! One request to an upstream cluster: pick, send, and try again on another host.
+//!
+//! Service Connect retries twice, not on the host that failed (ECS Developer Guide, "Service Connect proxy
+//! configuration"), with the conditions `connect-failure`, `refused-stream`, `reset` and 503, whatever the method.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode, Version};
+use tokio::time::{Instant, timeout_at};
+
+use super::cluster::{Cluster, Endpoint};
+use super::{NoResponse, REQUEST_TIMEOUT, local_reply, passed_on};
+use crate::mesh::http::{Body, SendError, strip_hop_by_hop, to_origin_form};
+
+const RETRIES: u32 = 2;
+
+/// Envoy's default `retry_back_off.base_interval`: the n-th retry waits up to 2ⁿ - 1 times this.
+const BACK_OFF: Duration = Duration::from_millis(25);
+
+/// How far a request has come.
+#[derive(Default)]
+struct Progress {
+    /// The hosts that have failed it, as many as there can be.
+    failed: [Option<Arc<Endpoint>>; RETRIES as usize],
+    retries: u32,
+    /// Who has it now.
+    at: Option<Arc<Endpoint>>,
+}
+
+impl Cluster {
+    pub(super) async fn forward(&self, request: Request<Incoming>) -> Response<Body> {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        let (mut head, body) = request.into_parts();
+        strip_hop_by_hop(&mut head.headers);
+        to_origin_form(&mut head.uri);
+        head.version = Version::HTTP_11;
+
+        let mut progress = Progress::default();
+        let attempts = async {
+            match Body::replayable(body).await {
+                Ok(body) => self.attempts(Request::from_parts(head, body), &mut progress).await,
+                // Most likely nobody is left to read this.
+                Err(_) => local_reply(StatusCode::BAD_REQUEST, Bytes::new()),
+            }
+        };
+        let mut response = match timeout_at(deadline, attempts).await {
+            Ok(response) => response,
+            Err(_) => self.timed_out(progress.at.as_ref()),
+        };
+        response.body_mut().set_deadline(deadline);
+        response
+    }
+
+    async fn attempts(&self, mut request: Request<Body>, progress: &mut Progress) -> Response<Body> {
+        loop {
+            let Some(endpoint) = self.pick(progress.failed.iter().flatten()) else {
+                self.stats.responses.count(StatusCode::SERVICE_UNAVAILABLE);
+                return local_reply(StatusCode::SERVICE_UNAVAILABLE, "no healthy upstream");
+            };
+            // hyper takes the request, so a retry needs a copy: of the header map, the rest is shared.
+            let copy = if progress.retries < RETRIES { replay(&request) } else { None };
+            progress.at = Some(endpoint.clone());
+            let sent = endpoint.pool.send(request).await;
+            progress.at = None;
+            if !matches!(sent, Err(SendError::Connect { .. })) {
+                self.stats.rq_total.fetch_add(1, Relaxed);
+            }
+
+            let failed = !matches!(&sent, Ok(response) if response.status() != StatusCode::SERVICE_UNAVAILABLE);
+            let (answer, again) = match sent {
+                Ok(response) => (passed_on(response), copy),
+                Err(error) => {
+                    let answer = NoResponse::from(&error).answer(progress.retries > 0);
+                    match error {
+                        SendError::Connect { unsent, .. } => (answer, Some(*unsent)),
+                        SendError::Reset(_) | SendError::Protocol(_) => (answer, copy),
+                    }
+                }
+            };
+            self.observe(&endpoint, answer.status().is_server_error());
+            match again {
+                Some(again) if failed && progress.retries < RETRIES => request = again,
+                _ => {
+                    if progress.retries > 0 {
+                        self.stats.retried(!failed);
+                    }
+                    return self.complete(answer, &endpoint);
+                }
+            }
+            progress.failed[progress.retries as usize] = Some(endpoint);
+            progress.retries += 1;
+            self.stats.rq_retry.fetch_add(1, Relaxed);
+            back_off(progress.retries).await;
+        }
+    }
+
+    /// Counts what the application gets, by who answered last.
+    fn complete(&self, response: Response<Body>, endpoint: &Endpoint) -> Response<Body> {
+        self.stats.responses.count(response.status());
+        endpoint.zone_stats.count(response.status());
+        response
+    }
+
+    fn timed_out(&self, at: Option<&Arc<Endpoint>>) -> Response<Body> {
+        let response = local_reply(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout");
+        self.stats.rq_timeout.fetch_add(1, Relaxed);
+        match at {
+            Some(endpoint) => {
+                self.stats.rq_total.fetch_add(1, Relaxed);
+                self.observe(endpoint, true);
+                self.complete(response, endpoint)
+            }
+            None => {
+                self.stats.responses.count(response.status());
+                response
+            }
+        }
+    }
+}
+
+fn replay(request: &Request<Body>) -> Option<Request<Body>> {
+    let mut copy = Request::new(request.body().replay()?);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    Some(copy)
+}
+
+/// Envoy's fully jittered exponential back-off.
+async fn back_off(retry: u32) {
+    let longest = BACK_OFF * ((1 << retry) - 1);
+    tokio::time::sleep(longest.mul_f64(rand::random())).await;
+}

@@ -1,0 +1,143 @@
+//! What a sidecar counts of its upstream clusters, and Envoy's `/stats` text of it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hyper::StatusCode;
+
+use crate::mesh::http::ConnectionCounters;
+use crate::routing::Counters;
+
+/// The counters of one upstream cluster. They outlive every change of its members.
+#[derive(Default)]
+pub(super) struct ClusterStats {
+    pub(super) balancer: Counters,
+    pub(super) connections: Arc<ConnectionCounters>,
+    /// Responses to the application, by status.
+    pub(super) responses: ResponseStats,
+    /// The same, by zone pair: what the `zone.<from>.<to>` counters show. Looked up when an endpoint comes, not per request.
+    zones: Mutex<BTreeMap<(String, String), Arc<ResponseStats>>>,
+    /// Requests put on a connection, retries included.
+    pub(super) rq_total: AtomicU64,
+    pub(super) rq_retry: AtomicU64,
+    pub(super) rq_retry_success: AtomicU64,
+    pub(super) rq_retry_limit_exceeded: AtomicU64,
+    pub(super) rq_timeout: AtomicU64,
+    pub(super) membership_change: AtomicU64,
+    pub(super) ejections_enforced: AtomicU64,
+}
+
+impl ClusterStats {
+    pub(super) fn zone(&self, from: &str, to: &str) -> Arc<ResponseStats> {
+        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        zones.entry((from.to_owned(), to.to_owned())).or_default().clone()
+    }
+
+    /// A request ended after one retry or more.
+    pub(super) fn retried(&self, success: bool) {
+        let outcome = if success { &self.rq_retry_success } else { &self.rq_retry_limit_exceeded };
+        outcome.fetch_add(1, Relaxed);
+    }
+}
+
+/// Responses by status code.
+pub(super) struct ResponseStats {
+    /// From 100, one for each code that HTTP's grammar allows: counting is one increment, sums are made when asked for.
+    codes: Box<[AtomicU64; 900]>,
+}
+
+impl Default for ResponseStats {
+    fn default() -> Self {
+        Self { codes: Box::new([const { AtomicU64::new(0) }; 900]) }
+    }
+}
+
+impl ResponseStats {
+    pub(super) fn count(&self, status: StatusCode) {
+        self.codes[usize::from(status.as_u16() - 100)].fetch_add(1, Relaxed);
+    }
+
+    /// As Envoy: a counter exists from its first increment on.
+    fn render(&self, prefix: &str, lines: &mut BTreeMap<String, u64>) {
+        for (code, count) in (100..).zip(self.codes.iter()) {
+            let count = count.load(Relaxed);
+            if count > 0 {
+                for name in [code.to_string(), format!("{}xx", code / 100), "completed".to_owned()] {
+                    *lines.entry(format!("{prefix}upstream_rq_{name}")).or_default() += count;
+                }
+            }
+        }
+    }
+}
+
+/// A cluster's counters, and its gauges at this moment.
+pub(super) struct StatsView<'a> {
+    pub(super) name: &'a str,
+    pub(super) stats: &'a ClusterStats,
+    pub(super) members: usize,
+    pub(super) ejected: usize,
+}
+
+/// Lines `cluster.<name>.<counter>: <value>`, sorted.
+pub(super) fn render<'a>(clusters: impl Iterator<Item = StatsView<'a>>) -> String {
+    let mut lines = BTreeMap::new();
+    for cluster in clusters {
+        cluster.render(&mut lines);
+    }
+    lines.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
+}
+
+impl StatsView<'_> {
+    fn render(&self, lines: &mut BTreeMap<String, u64>) {
+        let Self { name, stats, members, ejected } = *self;
+        let prefix = format!("cluster.{name}.");
+        let counters = [
+            ("membership_change", &stats.membership_change),
+            ("outlier_detection.ejections_enforced_consecutive_5xx", &stats.ejections_enforced),
+            ("outlier_detection.ejections_enforced_total", &stats.ejections_enforced),
+            ("upstream_cx_active", &stats.connections.active),
+            ("upstream_cx_connect_fail", &stats.connections.connect_failed),
+            ("upstream_cx_total", &stats.connections.opened),
+            ("upstream_rq_retry", &stats.rq_retry),
+            ("upstream_rq_retry_limit_exceeded", &stats.rq_retry_limit_exceeded),
+            ("upstream_rq_retry_success", &stats.rq_retry_success),
+            ("upstream_rq_timeout", &stats.rq_timeout),
+            ("upstream_rq_total", &stats.rq_total),
+        ];
+        let gauges = [
+            ("membership_healthy", members - ejected),
+            ("membership_total", members),
+            ("outlier_detection.ejections_active", ejected),
+        ];
+        let balancer = stats.balancer.snapshot();
+        let counters = counters.into_iter().map(|(name, value)| (name, value.load(Relaxed)));
+        let gauges = gauges.into_iter().map(|(name, value)| (name, value as u64));
+        for (name, value) in balancer.iter().chain(counters).chain(gauges) {
+            lines.insert(format!("{prefix}{name}"), value);
+        }
+        stats.responses.render(&prefix, lines);
+        for ((from, to), responses) in stats.zones.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            responses.render(&format!("{prefix}zone.{from}.{to}."), lines);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stats_read_like_envoys() {
+        let stats = ClusterStats::default();
+        let zone = stats.zone("use1-az1", "use1-az2");
+        for status in [StatusCode::OK, StatusCode::OK, StatusCode::NOT_FOUND] {
+            stats.responses.count(status);
+            zone.count(status);
+        }
+        stats.responses.count(StatusCode::SERVICE_UNAVAILABLE);
+        let text = render([StatsView { name: "backend.ns", stats: &stats, members: 6, ejected: 1 }].into_iter());
+        insta::assert_snapshot!(text);
+    }
+}

@@ -1,0 +1,366 @@
+//! The local data plane as a client of its load balancer sees it: the article's two services in three zones.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::{Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use zonewalk::mesh::topology::{
+    ClientAlias, Container, HealthCheck, LoadBalancer, Service, ServiceConnect, Target, TargetGroup, Task, Topology,
+    Upstream,
+};
+use zonewalk::mesh::{Mesh, TargetHealth, UnhealthyReason};
+
+const ZONES: [&str; 3] = ["use1-az1", "use1-az2", "use1-az4"];
+const LOAD_BALANCER: &str = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/lb/50dc6c495c0c9188";
+const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/tg/73e2d6bc24d8a067";
+const CLUSTER: &str = "cluster.sc-test-az-aware-backend.ns.";
+
+/// More looks than any condition takes, with a pause between them.
+const LOOKS: u32 = 2_000;
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// A mesh with a load balancer, and what was last applied to it.
+struct Stage {
+    mesh: Mesh,
+    topology: Topology,
+    browser: Browser,
+}
+
+#[derive(Clone)]
+struct Browser {
+    client: Client<HttpConnector, Empty<Bytes>>,
+    load_balancer: SocketAddr,
+}
+
+struct Answer {
+    status: StatusCode,
+    json: serde_json::Value,
+}
+
+impl Stage {
+    /// `frontends` and `backends` tasks, spread over the zones, all healthy.
+    async fn new(frontends: u32, backends: u32) -> Self {
+        let mesh = Mesh::new(tokio::runtime::Handle::current());
+        let load_balancer = mesh.open_load_balancer(LOAD_BALANCER).unwrap();
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let mut topology = Topology::default();
+        topology.tasks.extend((0..backends).map(backend));
+        topology.tasks.extend((0..frontends).map(frontend));
+        let stage = Self { mesh, topology, browser: Browser { client, load_balancer } };
+        stage.with_targets(HealthCheck { path: "/ping".to_owned(), ..HealthCheck::default() }).settled().await
+    }
+
+    fn with_targets(mut self, health_check: HealthCheck) -> Self {
+        let targets = self.topology.tasks.iter().filter(|task| task.family == "fe");
+        let targets = targets.map(|task| Target { ip: task.private_ip, port: 8080, in_service: true }).collect();
+        let target_group = Some(TargetGroup { arn: TARGET_GROUP.to_owned(), targets, health_check });
+        self.topology.load_balancers = vec![LoadBalancer { arn: LOAD_BALANCER.to_owned(), target_group }];
+        self.apply();
+        self
+    }
+
+    fn apply(&self) {
+        self.mesh.apply(&self.topology).unwrap();
+    }
+
+    /// Waits until the health of every target is decided.
+    async fn settled(self) -> Self {
+        let targets = &self.topology.load_balancers[0].target_group.as_ref().unwrap().targets;
+        for target in targets {
+            eventually(|| self.mesh.target_health(TARGET_GROUP, target.ip, target.port).is_some()).await;
+        }
+        self
+    }
+
+    /// The sum of a counter over the proxies of a family's tasks.
+    fn counter(&self, family: &str, name: &str) -> u64 {
+        let tasks = self.topology.tasks.iter().filter(|task| task.family == family);
+        tasks.map(|task| stats(&self.mesh, &task.arn).get(&format!("{CLUSTER}{name}")).copied().unwrap_or(0)).sum()
+    }
+
+    /// Requests to the backend by zone pair, as the app tells it.
+    async fn matrix(&self, requests: u32) -> BTreeMap<(String, String), u32> {
+        let mut matrix = BTreeMap::new();
+        for _ in 0..requests {
+            let Answer { status, json } = self.browser.get("/").await;
+            assert_eq!(status, StatusCode::OK, "{json}");
+            let zone = |field: &str| json[field].as_str().unwrap().to_owned();
+            *matrix.entry((zone("availabilityZoneId"), zone("upstreamAvailabilityZoneId"))).or_default() += 1;
+        }
+        matrix
+    }
+}
+
+impl Browser {
+    async fn get(&self, path: &str) -> Answer {
+        let request = Request::get(format!("http://{}{path}", self.load_balancer)).header("azAwareRouting", "true");
+        let response = self.client.request(request.body(Empty::new()).unwrap()).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let json = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into());
+        Answer { status, json }
+    }
+}
+
+fn backend(number: u32) -> Task {
+    let offered = Service { discovery_name: "sc-test-az-aware-backend".to_owned(), container_port: 8090, aliases: vec![alias()] };
+    let service_connect = ServiceConnect { namespace: "ns".to_owned(), services: vec![offered], upstreams: Vec::new() };
+    task("backend", number, service_connect, &["server", "-port=8090", "-protocol=http", "-name=product", "-routes=[]"])
+}
+
+fn frontend(number: u32) -> Task {
+    let routes = r#"-routes=[{"match":"product", "destination": "http://sc.test.az.aware.backend:8090","method":"Egress"}]"#;
+    let offered = Service { discovery_name: "sc-test-az-aware-fe".to_owned(), container_port: 8080, aliases: Vec::new() };
+    let upstream = Upstream { discovery_name: "sc-test-az-aware-backend".to_owned(), alias: alias() };
+    let service_connect = ServiceConnect { namespace: "ns".to_owned(), services: vec![offered], upstreams: vec![upstream] };
+    task("fe", number, service_connect, &["server", "-port=8080", "-protocol=http", "-name=fe", routes])
+}
+
+fn task(family: &str, number: u32, service_connect: ServiceConnect, command: &[&str]) -> Task {
+    let subnet = if family == "fe" { 1 } else { 2 };
+    Task {
+        arn: format!("arn:aws:ecs:us-east-1:000000000000:task/cluster/{family}{number}"),
+        family: family.to_owned(),
+        service: Some(format!("{family}-service")),
+        region: "us-east-1".to_owned(),
+        az_id: ZONES[number as usize % ZONES.len()].to_owned(),
+        private_ip: Ipv4Addr::new(172, 31, subnet, number as u8),
+        container: Container {
+            name: format!("{family}-app"),
+            command: command.iter().map(|&argument| argument.to_owned()).collect(),
+        },
+        service_connect: Some(service_connect),
+        draining: false,
+    }
+}
+
+fn alias() -> ClientAlias {
+    ClientAlias { dns_name: "sc.test.az.aware.backend".to_owned(), port: 8090 }
+}
+
+/// The `/stats` of a task's proxy; every line is `name: number`, and they are sorted.
+fn stats(mesh: &Mesh, task: &str) -> BTreeMap<String, u64> {
+    let text = mesh.envoy_stats(task).unwrap();
+    let lines: Vec<(String, u64)> = text
+        .lines()
+        .map(|line| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.parse().unwrap())).unwrap())
+        .collect();
+    assert!(lines.is_sorted());
+    lines.into_iter().collect()
+}
+
+async fn eventually(condition: impl Fn() -> bool) {
+    for _ in 0..LOOKS {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    panic!("it never came true");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn balanced_services_stay_in_their_zones_and_the_counters_say_so() {
+    let stage = Stage::new(6, 6).await;
+    let matrix = stage.matrix(60).await;
+    let expected = ZONES.map(|zone| ((zone.to_owned(), zone.to_owned()), 20));
+    assert_eq!(matrix, BTreeMap::from(expected));
+    assert_eq!(stage.counter("fe", "lb_zone_routing_all_directly"), 60);
+    assert_eq!(stage.counter("fe", "lb_zone_routing_cross_zone"), 0);
+    for zone in ZONES {
+        assert_eq!(stage.counter("fe", &format!("zone.{zone}.{zone}.upstream_rq_200")), 20);
+    }
+    assert_eq!(stage.counter("fe", "membership_total"), 36);
+    assert_eq!(stage.counter("fe", "membership_healthy"), 36);
+    assert_eq!(stage.counter("fe", "upstream_rq_completed"), 60);
+    assert_eq!(stage.counter("fe", "upstream_rq_retry"), 0);
+    // A connection per endpoint in the own zone and no more: they are used again.
+    assert_eq!(stage.counter("fe", "upstream_cx_total"), 12);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn below_the_threshold_requests_cross_zones_and_the_counters_stand_still() {
+    let mut stage = Stage::new(6, 6).await;
+    stage.topology.tasks.retain(|task| task.family == "fe" || ["backend0", "backend1"].iter().any(|name| task.arn.ends_with(name)));
+    stage.apply();
+    let matrix = stage.matrix(60).await;
+    let of = |pick: &dyn Fn(&str, &str) -> bool| -> u32 {
+        matrix.iter().filter(|((from, to), _)| pick(from, to)).map(|(_, requests)| requests).sum()
+    };
+    // Plain round-robin over two backends, whatever the frontend's zone.
+    assert_eq!((of(&|_, to| to == ZONES[0]), of(&|_, to| to == ZONES[1])), (30, 30));
+    assert_eq!(of(&|from, to| from == to), 20);
+    assert_eq!(stage.counter("fe", "lb_zone_routing_all_directly"), 0);
+    assert!(stage.counter("fe", "lb_zone_cluster_too_small") > 0);
+
+    stage.topology.tasks.extend((2..6).map(backend));
+    stage.apply();
+    assert!(stage.matrix(60).await.keys().all(|(from, to)| from == to));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failing_backend_is_retried_around_and_then_left_out() {
+    let mut stage = Stage::new(6, 6).await;
+    // Its container listens on another port than the task definition says: its sidecar answers 503.
+    let broken = stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("backend5")).unwrap();
+    broken.container.command[1] = "-port=9999".to_owned();
+    broken.arn.push_str("-replaced");
+    stage.apply();
+    stage.matrix(120).await;
+    // Only the two frontends in its zone have met it, five times each.
+    assert_eq!(stage.counter("fe", "outlier_detection.ejections_active"), 2);
+    assert_eq!(stage.counter("fe", "outlier_detection.ejections_enforced_total"), 2);
+    assert_eq!(stage.counter("fe", "upstream_rq_retry"), 10);
+    assert_eq!(stage.counter("fe", "upstream_rq_retry_success"), 10);
+    assert_eq!(stage.counter("fe", "membership_healthy"), 34);
+    assert_eq!(stage.counter("fe", "upstream_rq_5xx"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_backend_the_frontend_answers_its_proxys_503() {
+    let mut stage = Stage::new(3, 6).await;
+    stage.topology.tasks.retain(|task| task.family == "fe");
+    stage.apply();
+    let Answer { status, json } = stage.browser.get("/").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(json["error"], "upstream answered 503 Service Unavailable: no healthy upstream");
+    assert_eq!(stage.counter("fe", "upstream_cx_none_healthy"), 1);
+}
+
+/// Scales the backend down and up again under load, each time in the way given.
+async fn scales_under_load(leave: fn(&mut Topology, &str)) {
+    const REQUESTS: u32 = 1_500;
+    const WORKERS: u32 = 6;
+    let mut stage = Stage::new(3, 6).await;
+    let sent = Arc::new(AtomicU32::new(0));
+    let workers: Vec<_> = (0..WORKERS)
+        .map(|_| {
+            let (browser, sent) = (stage.browser.clone(), sent.clone());
+            tokio::spawn(async move {
+                while sent.fetch_add(1, Ordering::Relaxed) < REQUESTS {
+                    let Answer { status, json } = browser.get("/").await;
+                    assert_eq!(status, StatusCode::OK, "{json}");
+                }
+            })
+        })
+        .collect();
+    for round in 1..=5 {
+        eventually(|| sent.load(Ordering::Relaxed) >= round * REQUESTS / 6).await;
+        let leaving = format!("backend{round}");
+        leave(&mut stage.topology, &leaving);
+        stage.apply();
+        eventually(|| sent.load(Ordering::Relaxed) >= round * REQUESTS / 6 + 50).await;
+        stage.topology.tasks.retain(|task| !task.arn.ends_with(&leaving));
+        stage.topology.tasks.push(backend(round + 5 * 6));
+        stage.apply();
+    }
+    for worker in workers {
+        worker.await.unwrap();
+    }
+    assert_eq!(stage.counter("fe", "upstream_rq_5xx"), 0);
+    stage.mesh.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_drains_and_leaves_loses_no_request() {
+    scales_under_load(|topology, leaving| {
+        topology.tasks.iter_mut().filter(|task| task.arn.ends_with(leaving)).for_each(|task| task.draining = true);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_just_leaves_loses_no_request() {
+    scales_under_load(|topology, leaving| topology.tasks.retain(|task| !task.arn.ends_with(leaving))).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_unhealthy_target_is_left_and_comes_back() {
+    let quick = HealthCheck {
+        path: "/ping".to_owned(),
+        interval: Duration::from_millis(5),
+        healthy_threshold: 2,
+        ..HealthCheck::default()
+    };
+    let mut stage = Stage::new(3, 6).await;
+    stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("fe1")).unwrap().container.command[1] = "-port=9999".to_owned();
+    stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("fe1")).unwrap().arn.push_str("-replaced");
+    let stage = stage.with_targets(quick).settled().await;
+    let unhealthy = |stage: &Stage, number| stage.mesh.target_health(TARGET_GROUP, frontend(number).private_ip, 8080);
+    let reason = UnhealthyReason::ResponseCodeMismatch(503);
+    assert_eq!(unhealthy(&stage, 1), Some(TargetHealth::Unhealthy { reason }));
+    assert_eq!((reason.code(), reason.to_string().as_str()), ("Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]"));
+    assert_eq!(unhealthy(&stage, 0), Some(TargetHealth::Healthy));
+    let matrix = stage.matrix(20).await;
+    assert!(matrix.keys().all(|(from, _)| from != ZONES[1]), "{matrix:?}");
+
+    let mut stage = stage;
+    stage.topology.tasks.retain(|task| !task.arn.ends_with("fe1-replaced"));
+    stage.topology.tasks.push(frontend(1));
+    stage.apply();
+    eventually(|| unhealthy(&stage, 1) == Some(TargetHealth::Healthy)).await;
+    assert_eq!(stage.matrix(30).await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_load_balancer_answers_for_targets_that_do_not() {
+    let mut stage = Stage::new(1, 6).await;
+    let nowhere = Target { ip: Ipv4Addr::new(172, 31, 9, 9), port: 8080, in_service: true };
+    let refusing = Target { ip: frontend(0).private_ip, port: 9999, in_service: true };
+    for (targets, expected) in [
+        (vec![], StatusCode::SERVICE_UNAVAILABLE),
+        (vec![Target { in_service: false, ..nowhere }], StatusCode::SERVICE_UNAVAILABLE),
+        // No healthy target: it fails open to the unhealthy ones.
+        (vec![nowhere], StatusCode::GATEWAY_TIMEOUT),
+        (vec![refusing], StatusCode::BAD_GATEWAY),
+    ] {
+        stage.topology.load_balancers[0].target_group.as_mut().unwrap().targets = targets;
+        stage.apply();
+        let Answer { status, json } = stage.browser.get("/").await;
+        assert_eq!(status, expected);
+        assert!(json.as_str().unwrap().contains(expected.as_str()), "{json}");
+    }
+    stage.topology.load_balancers[0].target_group = None;
+    stage.apply();
+    assert_eq!(stage.browser.get("/").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_the_app_does_not_understand_fails_its_task_only() {
+    let mut stage = Stage::new(3, 6).await;
+    let mut broken = backend(6);
+    broken.container.command = vec!["nginx".to_owned()];
+    let arn = broken.arn.clone();
+    stage.topology.tasks.push(broken);
+    stage.apply();
+    assert_eq!(stage.mesh.task_failure(&arn).unwrap(), r#"the container's command must start with "server", not "nginx""#);
+    assert_eq!(stage.mesh.envoy_stats(&arn), None);
+    assert_eq!(stage.mesh.task_failure(&backend(0).arn), None);
+    stage.topology.tasks.retain(|task| task.arn != arn);
+    assert_eq!(stage.counter("fe", "membership_total"), 18);
+    stage.apply();
+    assert_eq!(stage.mesh.task_failure(&arn), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_closed_load_balancer_and_a_stopped_mesh_refuse_connections() {
+    let mut stage = Stage::new(3, 6).await;
+    let refuses = |address: SocketAddr| move || std::net::TcpStream::connect(address).is_err();
+    assert_eq!(stage.mesh.open_load_balancer(LOAD_BALANCER).unwrap(), stage.browser.load_balancer);
+    // One that no topology has had is only just being made.
+    let young = stage.mesh.open_load_balancer("arn:aws:elasticloadbalancing:us-east-1:0:loadbalancer/app/young/1").unwrap();
+    stage.topology.load_balancers.clear();
+    stage.apply();
+    eventually(refuses(stage.browser.load_balancer)).await;
+    assert!(!refuses(young)());
+    stage.mesh.shutdown().await;
+    eventually(refuses(young)).await;
+}
