@@ -68,8 +68,11 @@ mod tests {
 
     #[test]
     fn an_image_has_another_id_in_each_region() {
-        let ids: std::collections::BTreeSet<_> =
-            crate::cloud::zones::REGIONS.iter().flat_map(|region| ecs_optimized(region)).map(|image| image.id).collect();
+        let ids: std::collections::BTreeSet<_> = crate::cloud::zones::REGIONS
+            .iter()
+            .flat_map(|region| ecs_optimized(region))
+            .map(|image| image.id)
+            .collect();
         assert_eq!(ids.len(), 2 * crate::cloud::zones::REGIONS.len());
         assert!(ids.iter().all(|id| id.len() == "ami-0123456789abcdef0".len()));
     }

@@ -111,16 +111,20 @@ impl Browser {
 }
 
 fn backend(number: u32) -> Task {
-    let offered = Service { discovery_name: "sc-test-az-aware-backend".to_owned(), container_port: 8090, aliases: vec![alias()] };
+    let offered =
+        Service { discovery_name: "sc-test-az-aware-backend".to_owned(), container_port: 8090, aliases: vec![alias()] };
     let service_connect = ServiceConnect { namespace: "ns".to_owned(), services: vec![offered], upstreams: Vec::new() };
     task("backend", number, service_connect, &["server", "-port=8090", "-protocol=http", "-name=product", "-routes=[]"])
 }
 
 fn frontend(number: u32) -> Task {
-    let routes = r#"-routes=[{"match":"product", "destination": "http://sc.test.az.aware.backend:8090","method":"Egress"}]"#;
-    let offered = Service { discovery_name: "sc-test-az-aware-fe".to_owned(), container_port: 8080, aliases: Vec::new() };
+    let routes =
+        r#"-routes=[{"match":"product", "destination": "http://sc.test.az.aware.backend:8090","method":"Egress"}]"#;
+    let offered =
+        Service { discovery_name: "sc-test-az-aware-fe".to_owned(), container_port: 8080, aliases: Vec::new() };
     let upstream = Upstream { discovery_name: "sc-test-az-aware-backend".to_owned(), alias: alias() };
-    let service_connect = ServiceConnect { namespace: "ns".to_owned(), services: vec![offered], upstreams: vec![upstream] };
+    let service_connect =
+        ServiceConnect { namespace: "ns".to_owned(), services: vec![offered], upstreams: vec![upstream] };
     task("fe", number, service_connect, &["server", "-port=8080", "-protocol=http", "-name=fe", routes])
 }
 
@@ -189,7 +193,10 @@ async fn balanced_services_stay_in_their_zones_and_the_counters_say_so() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn below_the_threshold_requests_cross_zones_and_the_counters_stand_still() {
     let mut stage = Stage::new(6, 6).await;
-    stage.topology.tasks.retain(|task| task.family == "fe" || ["backend0", "backend1"].iter().any(|name| task.arn.ends_with(name)));
+    stage
+        .topology
+        .tasks
+        .retain(|task| task.family == "fe" || ["backend0", "backend1"].iter().any(|name| task.arn.ends_with(name)));
     stage.apply();
     let matrix = stage.matrix(60).await;
     let of = |pick: &dyn Fn(&str, &str) -> bool| -> u32 {
@@ -291,13 +298,17 @@ async fn an_unhealthy_target_is_left_and_comes_back() {
         ..HealthCheck::default()
     };
     let mut stage = Stage::new(3, 6).await;
-    stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("fe1")).unwrap().container.command[1] = "-port=9999".to_owned();
+    stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("fe1")).unwrap().container.command[1] =
+        "-port=9999".to_owned();
     stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("fe1")).unwrap().arn.push_str("-replaced");
     let stage = stage.with_targets(quick).settled().await;
     let unhealthy = |stage: &Stage, number| stage.mesh.target_health(TARGET_GROUP, frontend(number).private_ip, 8080);
     let reason = UnhealthyReason::ResponseCodeMismatch(503);
     assert_eq!(unhealthy(&stage, 1), Some(TargetHealth::Unhealthy { reason }));
-    assert_eq!((reason.code(), reason.to_string().as_str()), ("Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]"));
+    assert_eq!(
+        (reason.code(), reason.to_string().as_str()),
+        ("Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]")
+    );
     assert_eq!(unhealthy(&stage, 0), Some(TargetHealth::Healthy));
     let matrix = stage.matrix(20).await;
     assert!(matrix.keys().all(|(from, _)| from != ZONES[1]), "{matrix:?}");
@@ -341,7 +352,10 @@ async fn a_command_that_the_app_does_not_understand_fails_its_task_only() {
     let arn = broken.arn.clone();
     stage.topology.tasks.push(broken);
     stage.apply();
-    assert_eq!(stage.mesh.task_failure(&arn).unwrap(), r#"the container's command must start with "server", not "nginx""#);
+    assert_eq!(
+        stage.mesh.task_failure(&arn).unwrap(),
+        r#"the container's command must start with "server", not "nginx""#
+    );
     assert_eq!(stage.mesh.envoy_stats(&arn), None);
     assert_eq!(stage.mesh.task_failure(&backend(0).arn), None);
     stage.topology.tasks.retain(|task| task.arn != arn);
@@ -356,7 +370,8 @@ async fn a_closed_load_balancer_and_a_stopped_mesh_refuse_connections() {
     let refuses = |address: SocketAddr| move || std::net::TcpStream::connect(address).is_err();
     assert_eq!(stage.mesh.open_load_balancer(LOAD_BALANCER).unwrap(), stage.browser.load_balancer);
     // One that no topology has had is only just being made.
-    let young = stage.mesh.open_load_balancer("arn:aws:elasticloadbalancing:us-east-1:0:loadbalancer/app/young/1").unwrap();
+    let young =
+        stage.mesh.open_load_balancer("arn:aws:elasticloadbalancing:us-east-1:0:loadbalancer/app/young/1").unwrap();
     stage.topology.load_balancers.clear();
     stage.apply();
     eventually(refuses(stage.browser.load_balancer)).await;
