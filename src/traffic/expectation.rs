@@ -1,0 +1,73 @@
+//! What Envoy's algorithm predicts for each frontend zone, from where the tasks are.
+
+use std::collections::BTreeMap;
+
+use crate::routing::{PredictedState, Prediction, Topology, predict};
+
+/// Running tasks of a service by AZ ID.
+pub type TasksByZone = BTreeMap<String, u32>;
+
+/// By frontend zone: what the proxies of the frontends there will do.
+#[derive(Clone, Debug)]
+pub struct Expectation(pub(super) BTreeMap<String, Prediction>);
+
+impl Expectation {
+    pub fn of(frontends: &TasksByZone, backends: &TasksByZone) -> Self {
+        let zones = frontends.iter().filter(|(_, tasks)| **tasks > 0);
+        Self(zones.map(|(zone, _)| (zone.clone(), predict(&Topology::healthy(zone, frontends, backends)))).collect())
+    }
+
+    /// Whether every frontend's proxy routes by zone.
+    pub fn is_active(&self) -> bool {
+        !self.0.is_empty() && self.0.values().all(|prediction| routes_by_zone(prediction.state))
+    }
+
+    /// The state of all zones, if it is one.
+    pub fn state(&self) -> Option<PredictedState> {
+        let mut states = self.0.values().map(|prediction| prediction.state);
+        let first = states.next()?;
+        states.all(|state| state == first).then_some(first)
+    }
+
+    /// The predictions' reasons, each once.
+    pub fn reasons(&self) -> Vec<String> {
+        let mut zones_by_reason = BTreeMap::<&str, Vec<&str>>::new();
+        for (zone, prediction) in &self.0 {
+            zones_by_reason.entry(&prediction.reason).or_default().push(zone);
+        }
+        let all = self.0.len();
+        zones_by_reason
+            .into_iter()
+            .map(
+                |(reason, zones)| {
+                    if zones.len() == all { reason.to_owned() } else { format!("{}: {reason}", zones.join(", ")) }
+                },
+            )
+            .collect()
+    }
+}
+
+pub(super) fn routes_by_zone(state: PredictedState) -> bool {
+    matches!(state, PredictedState::LocalityDirect | PredictedState::LocalityResidual)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tasks(zones: &[(&str, u32)]) -> TasksByZone {
+        zones.iter().map(|(zone, tasks)| ((*zone).to_owned(), *tasks)).collect()
+    }
+
+    #[test]
+    fn six_and_six_is_active_and_two_backends_are_not() {
+        let frontends = tasks(&[("a", 2), ("b", 2), ("c", 2)]);
+        let balanced = Expectation::of(&frontends, &frontends);
+        assert!(balanced.is_active());
+        assert_eq!(balanced.state(), Some(PredictedState::LocalityDirect));
+        let scaled = Expectation::of(&frontends, &tasks(&[("a", 1), ("b", 1)]));
+        assert!(!scaled.is_active());
+        assert_eq!(scaled.state(), Some(PredictedState::NoLocalityRouting));
+        assert_eq!(scaled.reasons().len(), 1, "{:?}", scaled.reasons());
+    }
+}

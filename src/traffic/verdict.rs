@@ -1,0 +1,279 @@
+//! Whether what was observed is what was predicted, and zone-aware routing is on.
+//!
+//! Zero and one are exact: where the prediction says that no request goes, a single one contradicts it. Any other share
+//! is a chance, drawn for each request or, for proxies that take their hosts in turn, spread more evenly than by chance;
+//! the count of a zone is then held against the binomial distribution, and contradicts the prediction if a count as far
+//! out has a probability below [`FALSE_ALARM`], shared among all zones tested.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use statrs::distribution::{Binomial, DiscreteCDF};
+
+use super::expectation::{Expectation, routes_by_zone};
+use super::observation::{Latencies, Observation};
+use crate::routing::PredictedState;
+
+/// The chance that a run which is as predicted is called a contradiction.
+const FALSE_ALARM: f64 = 1e-6;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    Pass,
+    Fail,
+}
+
+impl Verdict {
+    pub fn of(holds: bool) -> Self {
+        if holds { Self::Pass } else { Self::Fail }
+    }
+
+    pub fn passed(self) -> bool {
+        self == Self::Pass
+    }
+}
+
+/// Requests from a frontend's to a backend's zone; a whole number when observed, an expectation when predicted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Cell<N> {
+    pub frontend: String,
+    pub backend: String,
+    pub requests: N,
+}
+
+/// A run of traffic, judged.
+#[derive(Clone, Debug, Serialize)]
+pub struct Verification {
+    pub requests: u64,
+    pub errors: u64,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub error_kinds: BTreeMap<String, u64>,
+    pub matrix: Vec<Cell<u64>>,
+    /// Of the answered requests.
+    pub same_zone_share: Option<f64>,
+    pub expected: Expected,
+    pub latency_ms: LatencyMs,
+    /// Whether the observed matrix is the predicted one, whatever that is.
+    pub as_predicted: bool,
+    /// Whether, moreover, zone-aware routing is on and nothing failed.
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+}
+
+/// The prediction for the requests that each frontend zone had.
+#[derive(Clone, Debug, Serialize)]
+pub struct Expected {
+    /// None if zones differ.
+    pub state: Option<PredictedState>,
+    pub same_zone_share: Option<f64>,
+    pub matrix: Vec<Cell<f64>>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct LatencyMs {
+    pub same_zone: Percentiles,
+    pub cross_zone: Percentiles,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Percentiles {
+    pub p50: Option<f64>,
+    pub p99: Option<f64>,
+}
+
+impl From<&Latencies> for Percentiles {
+    fn from(latencies: &Latencies) -> Self {
+        Self { p50: latencies.percentile_ms(50.0), p99: latencies.percentile_ms(99.0) }
+    }
+}
+
+/// Judges an observation by an expectation.
+pub fn verify(observed: &Observation, expectation: &Expectation) -> Verification {
+    let expected = expected(observed, expectation);
+    let mut contradictions = contradictions(observed, expectation);
+    if observed.requests() == 0 {
+        contradictions.push("no request was sent".to_owned());
+    }
+    for (error, count) in &observed.errors {
+        contradictions.push(format!("{count} of {} requests failed: {error}", observed.requests()));
+    }
+    let as_predicted = contradictions.is_empty();
+    let mut reasons = contradictions;
+    if as_predicted {
+        reasons.push(format!(
+            "{:.0} % of the requests stayed in their zone, {:.0} % were predicted",
+            percent(observed.same_zone_share()),
+            percent(expected.same_zone_share)
+        ));
+    }
+    reasons.extend(expectation.reasons());
+    Verification {
+        requests: observed.requests(),
+        errors: observed.failed(),
+        error_kinds: observed.errors.clone(),
+        matrix: observed
+            .matrix
+            .iter()
+            .map(|((frontend, backend), requests)| Cell {
+                frontend: frontend.clone(),
+                backend: backend.clone(),
+                requests: *requests,
+            })
+            .collect(),
+        same_zone_share: observed.same_zone_share(),
+        expected,
+        latency_ms: LatencyMs { same_zone: (&observed.same_zone).into(), cross_zone: (&observed.cross_zone).into() },
+        as_predicted,
+        verdict: Verdict::of(as_predicted && expectation.is_active()),
+        reasons,
+    }
+}
+
+fn percent(share: Option<f64>) -> f64 {
+    100.0 * share.unwrap_or(f64::NAN)
+}
+
+fn expected(observed: &Observation, expectation: &Expectation) -> Expected {
+    let rows = observed.by_frontend();
+    let mut matrix = Vec::new();
+    let mut same_zone = 0.0;
+    for (frontend, prediction) in &expectation.0 {
+        let requests = rows.get(frontend.as_str()).copied().unwrap_or(0) as f64;
+        for (backend, share) in &prediction.zone_share {
+            if frontend == backend {
+                same_zone += requests * share;
+            }
+            matrix.push(Cell { frontend: frontend.clone(), backend: backend.clone(), requests: requests * share });
+        }
+    }
+    let answered = observed.answered();
+    Expected {
+        state: expectation.state(),
+        same_zone_share: (answered > 0).then(|| same_zone / answered as f64),
+        matrix,
+    }
+}
+
+/// Where the observation cannot be what was predicted.
+fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<String> {
+    let rows = observed.by_frontend();
+    let mut found: Vec<String> = rows
+        .keys()
+        .filter(|frontend| !expectation.0.contains_key(**frontend))
+        .map(|frontend| format!("answers came from frontends in {frontend}, where no frontend task runs"))
+        .collect();
+    found.extend(
+        expectation
+            .0
+            .keys()
+            .filter(|frontend| !rows.contains_key(frontend.as_str()) && observed.answered() > 0)
+            .map(|frontend| format!("no answer came from the frontends in {frontend}; send more --requests")),
+    );
+    let tests: usize = expectation.0.values().map(|prediction| prediction.zone_share.len()).sum();
+    for (frontend, prediction) in &expectation.0 {
+        let Some(&row) = rows.get(frontend.as_str()) else { continue };
+        let answered = 1.0 - prediction.failed_share;
+        let mut elsewhere = row;
+        for (backend, share) in &prediction.zone_share {
+            let count = observed.matrix.get(&(frontend.clone(), backend.clone())).copied().unwrap_or(0);
+            elsewhere -= count;
+            let share = if answered > 0.0 { share / answered } else { 0.0 };
+            if !is_plausible(count, row, share, FALSE_ALARM / tests as f64) {
+                let kind = if routes_by_zone(prediction.state) { "zone-aware routing" } else { "plain round-robin" };
+                found.push(format!(
+                    "{count} of {row} requests of the frontends in {frontend} went to {backend}, where {kind} would send {:.1}",
+                    share * row as f64
+                ));
+            }
+        }
+        if elsewhere > 0 {
+            found.push(format!("{elsewhere} requests of the frontends in {frontend} went where no backend task runs"));
+        }
+    }
+    found
+}
+
+/// Whether `count` of `n` can be, if each is a hit with probability `share`; `alarm` bounds the chance to say no wrongly.
+fn is_plausible(count: u64, n: u64, share: f64, alarm: f64) -> bool {
+    // Shares are sums of fractions of 10000ths: within a rounding error of 0 or 1 they are meant to be it.
+    if share < 1e-9 {
+        return count == 0;
+    }
+    if share > 1.0 - 1e-9 {
+        return count == n;
+    }
+    let Ok(binomial) = Binomial::new(share, n) else { return false };
+    let at_most = binomial.cdf(count);
+    let at_least = if count == 0 { 1.0 } else { binomial.sf(count - 1) };
+    at_most.min(at_least) >= alarm / 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traffic::TasksByZone;
+    use std::time::Duration;
+
+    fn tasks(zones: &[(&str, u32)]) -> TasksByZone {
+        zones.iter().map(|(zone, tasks)| ((*zone).to_owned(), *tasks)).collect()
+    }
+
+    fn observed(cells: &[(&str, &str, u64)]) -> Observation {
+        let mut observation = Observation::default();
+        for (frontend, backend, requests) in cells {
+            for _ in 0..*requests {
+                observation.record((*frontend).to_owned(), (*backend).to_owned(), Duration::from_millis(1));
+            }
+        }
+        observation
+    }
+
+    fn two_zones() -> TasksByZone {
+        tasks(&[("a", 3), ("b", 3)])
+    }
+
+    #[test]
+    fn all_local_passes_and_a_single_stray_request_does_not() {
+        let expectation = Expectation::of(&two_zones(), &two_zones());
+        let clean = verify(&observed(&[("a", "a", 50), ("b", "b", 50)]), &expectation);
+        assert_eq!(clean.verdict, Verdict::Pass, "{:?}", clean.reasons);
+        let stray = verify(&observed(&[("a", "a", 49), ("a", "b", 1), ("b", "b", 50)]), &expectation);
+        assert_eq!(stray.verdict, Verdict::Fail);
+        assert!(!stray.as_predicted);
+    }
+
+    #[test]
+    fn below_the_threshold_the_matrix_agrees_and_the_verdict_is_still_fail() {
+        let expectation = Expectation::of(&two_zones(), &tasks(&[("a", 1), ("b", 1)]));
+        let spread = verify(&observed(&[("a", "a", 25), ("a", "b", 25), ("b", "a", 25), ("b", "b", 25)]), &expectation);
+        assert!(spread.as_predicted, "{:?}", spread.reasons);
+        assert_eq!(spread.verdict, Verdict::Fail);
+        let local = verify(&observed(&[("a", "a", 50), ("b", "b", 50)]), &expectation);
+        assert!(!local.as_predicted, "all local is not what round-robin does");
+    }
+
+    #[test]
+    fn errors_missing_rows_and_unknown_zones_fail() {
+        let expectation = Expectation::of(&two_zones(), &two_zones());
+        assert_eq!(verify(&Observation::default(), &expectation).verdict, Verdict::Fail);
+        assert_eq!(verify(&observed(&[("a", "a", 9)]), &expectation).verdict, Verdict::Fail);
+        assert_eq!(
+            verify(&observed(&[("a", "a", 9), ("b", "b", 9), ("c", "c", 1)]), &expectation).verdict,
+            Verdict::Fail
+        );
+        let mut failing = observed(&[("a", "a", 9), ("b", "b", 9)]);
+        failing.record_error("status 503".to_owned());
+        let failing = verify(&failing, &expectation);
+        assert_eq!((failing.verdict, failing.errors), (Verdict::Fail, 1));
+    }
+
+    #[test]
+    fn plausibility_is_exact_at_the_ends_and_binomial_between() {
+        assert!(is_plausible(0, 10, 0.0, 1e-6) && !is_plausible(1, 10, 0.0, 1e-6));
+        assert!(is_plausible(10, 10, 1.0, 1e-6) && !is_plausible(9, 10, 1.0, 1e-6));
+        assert!(is_plausible(66, 200, 1.0 / 3.0, 1e-6));
+        assert!(!is_plausible(0, 200, 1.0 / 3.0, 1e-6));
+        assert!(!is_plausible(200, 200, 1.0 / 3.0, 1e-6));
+    }
+}
