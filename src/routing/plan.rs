@@ -51,7 +51,7 @@ pub struct PlannedLocality {
     pub locality: Locality,
     /// This locality's share of the healthy upstream hosts, of [`BASIS`].
     pub upstream_percentage: u64,
-    /// This locality's share of the healthy local hosts, of [`BASIS`]; 0 if it has no healthy upstream host.
+    /// This locality's share of the healthy local hosts, of [`BASIS`].
     pub local_percentage: u64,
     /// Capacity to spare here and in all localities before.
     pub residual_capacity: u64,
@@ -107,11 +107,10 @@ impl Plan {
             }
         }
 
+        // The own locality has nothing to spare, or the plan were direct.
         let mut residual_capacity = 0;
-        for (index, locality) in localities.iter_mut().enumerate() {
-            if index > 0 || !upstream.has_own {
-                residual_capacity += locality.upstream_percentage.saturating_sub(locality.local_percentage);
-            }
+        for locality in &mut localities {
+            residual_capacity += locality.upstream_percentage.saturating_sub(locality.local_percentage);
             locality.residual_capacity = residual_capacity;
         }
         let (reason, local_percent_to_route) = match localities.first() {
@@ -150,8 +149,8 @@ fn may_route_by_locality<'a, 'b>(
     Ok((local, own))
 }
 
-/// Both clusters' shares by upstream locality. A locality without healthy upstream hosts has none of either, so what its
-/// callers need is nobody's to serve.
+/// Both clusters' shares by upstream locality. (Envoy takes the local one for 0 where there is no healthy upstream host.
+/// Nothing comes of that: such a locality has nothing to spare either way, and the own one no part of requests to keep.)
 fn percentages(basis: LocalityBasis, local: &Split, upstream: &Split) -> Vec<PlannedLocality> {
     let capacity = |tally: Tally| match basis {
         LocalityBasis::HealthyHostsNum => tally.healthy,
@@ -160,11 +159,10 @@ fn percentages(basis: LocalityBasis, local: &Split, upstream: &Split) -> Vec<Pla
     let share = |part: Tally, whole: Tally| (BASIS * capacity(part)).checked_div(capacity(whole)).unwrap_or(0);
     let planned = upstream.localities.iter().map(|there| {
         let here = local.localities.iter().find(|here| here.locality == there.locality);
-        let local_percentage = here.map_or(0, |here| share(here.tally, local.tally));
         PlannedLocality {
             locality: there.locality.clone(),
             upstream_percentage: share(there.tally, upstream.tally),
-            local_percentage: if there.tally.healthy > 0 { local_percentage } else { 0 },
+            local_percentage: here.map_or(0, |here| share(here.tally, local.tally)),
             residual_capacity: 0,
         }
     });

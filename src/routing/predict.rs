@@ -1,7 +1,7 @@
 //! What the algorithm will do in a situation: exact expectations, computed from the same routes that picks follow; and,
 //! as a check on them, picks themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::PoisonError;
 
@@ -83,9 +83,15 @@ pub fn predict(topology: &Topology) -> Prediction {
             }
             Some(list) => {
                 let zones: Vec<&str> = topology.zone_names(list.priority()).collect();
-                let shares = list.shares(topology.lb_policy.unwrap_or_default(), &outcome.percentiles);
-                for (&host, share) in list.hosts.iter().zip(shares) {
-                    *zone_share.entry(zones[host as usize].to_owned()).or_insert(0.0) += outcome.probability * share;
+                let weights = list.weights(topology.lb_policy.unwrap_or_default(), &outcome.percentiles);
+                // Summed up before they are divided: weights are whole numbers, so that a whole comes out as exactly 1.
+                let mut by_zone: BTreeMap<&str, f64> = BTreeMap::new();
+                for (&host, weight) in list.hosts.iter().zip(&weights) {
+                    *by_zone.entry(zones[host as usize]).or_insert(0.0) += weight;
+                }
+                let whole: f64 = weights.iter().sum();
+                for (zone, weight) in by_zone {
+                    *zone_share.entry(zone.to_owned()).or_insert(0.0) += outcome.probability * (weight / whole);
                 }
             }
         }
@@ -95,7 +101,7 @@ pub fn predict(topology: &Topology) -> Prediction {
     let only = |share: &f64| *share > 1.0 - 1e-9;
     let spread = if only(&failed_share) || zone_share.values().any(only) {
         Spread::Fixed
-    } else if is_cyclic(&balancer, topology.lb_policy.unwrap_or_default()) {
+    } else if is_cyclic(&balancer, &outcomes, topology.lb_policy.unwrap_or_default()) {
         Spread::Cyclic
     } else {
         Spread::Random
@@ -185,8 +191,9 @@ impl Route {
             Self::Whole(list) => vec![(1.0, Some(*list), &[])],
             Self::Weighted { scheduler, localities } => {
                 let scheduler = scheduler.lock().unwrap_or_else(PoisonError::into_inner);
-                let shares = scheduler.shares().zip(localities);
-                shares.map(|(share, list)| -> Share { (share, Some(*list), &[]) }).collect()
+                let whole: f64 = scheduler.weights().iter().sum();
+                let shares = scheduler.weights().iter().zip(localities);
+                shares.map(|(weight, list)| -> Share { (weight / whole, Some(*list), &[]) }).collect()
             }
             Self::ZoneAware(zone_aware) => zone_aware.outcomes(),
         }
@@ -223,24 +230,22 @@ impl ZoneAware {
 }
 
 impl HostList {
-    /// Each host's expected share of the requests that come to this list with a random number in `percentiles`, mod 100.
-    fn shares(&self, policy: LbPolicy, percentiles: &Range<u64>) -> Vec<f64> {
+    /// What each host gets, relative to the others, of the requests that come to this list with a random number in
+    /// `percentiles`, mod 100. Whole numbers.
+    fn weights(&self, policy: LbPolicy, percentiles: &Range<u64>) -> Vec<f64> {
         let size = self.hosts.len() as u64;
         if let Some(scheduler) = &self.scheduler {
-            return scheduler.lock().unwrap_or_else(PoisonError::into_inner).shares().collect();
+            return scheduler.lock().unwrap_or_else(PoisonError::into_inner).weights().to_vec();
         }
         match policy {
-            LbPolicy::RoundRobin | LbPolicy::LeastRequest => vec![1.0 / size as f64; self.hosts.len()],
-            // A number's remainders by 100 and by the size agree by their greatest common divisor, and not further:
-            // a host gets the numbers in `percentiles` that agree with its position, over all of them.
+            LbPolicy::RoundRobin | LbPolicy::LeastRequest => vec![1.0; self.hosts.len()],
+            // A number's remainders by 100 and by the size agree by their greatest common divisor, and are otherwise
+            // independent: a host gets the numbers in `percentiles` that agree with its position.
             LbPolicy::Random => {
                 let common = greatest_common_divisor(100, size);
                 let hits =
                     |position: u64| percentiles.clone().filter(|draw| draw % common == position % common).count();
-                let all = (percentiles.end - percentiles.start) as f64;
-                let by_remainder: Vec<f64> = (0..common).map(|position| hits(position) as f64 / all).collect();
-                let hosts_of_remainder = (size / common) as f64;
-                (0..size).map(|position| by_remainder[(position % common) as usize] / hosts_of_remainder).collect()
+                (0..size).map(|position| hits(position) as f64).collect()
             }
         }
     }
@@ -270,14 +275,13 @@ fn predicted_state(balancer: &LoadBalancer) -> PredictedState {
     }
 }
 
-/// One list in turn, or one scheduler of localities, and no random number has a say in it.
-fn is_cyclic(balancer: &LoadBalancer, policy: LbPolicy) -> bool {
-    match balancer.loaded_branches().as_slice() {
-        [(Branch { route: Route::Whole(list) | Route::Panic(Some(list)), .. }, _)] => {
-            policy == LbPolicy::RoundRobin || balancer.lists[*list].scheduler.is_some()
-        }
-        [(Branch { route: Route::Weighted { .. }, .. }, _)] => true,
-        _ => false,
+/// All requests come to one list that is taken in turn, or to localities in turn.
+fn is_cyclic(balancer: &LoadBalancer, outcomes: &[Outcome], policy: LbPolicy) -> bool {
+    let in_turn = |list: ListId| policy == LbPolicy::RoundRobin || balancer.lists[list].scheduler.is_some();
+    let lists: BTreeSet<Option<ListId>> = outcomes.iter().map(|outcome| outcome.list).collect();
+    match lists.iter().collect::<Vec<_>>().as_slice() {
+        [Some(list)] => in_turn(*list),
+        _ => matches!(balancer.loaded_branches().as_slice(), [(Branch { route: Route::Weighted { .. }, .. }, _)]),
     }
 }
 

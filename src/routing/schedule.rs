@@ -76,10 +76,9 @@ impl EdfScheduler {
         Some(index)
     }
 
-    /// Each entry's share of the picks.
-    pub(super) fn shares(&self) -> impl Iterator<Item = f64> {
-        let sum: f64 = self.weights.iter().sum();
-        self.weights.iter().map(move |weight| weight / sum)
+    /// Entries are picked in proportion to these.
+    pub(super) fn weights(&self) -> &[f64] {
+        &self.weights
     }
 }
 
@@ -97,12 +96,13 @@ mod tests {
         assert_eq!(sequence(&mut scheduler, 8).iter().filter(|&&index| index == 1).count(), 6);
     }
 
+    /// But for ties, which weights without a common divisor don't have within so few picks.
     #[test]
     fn starting_after_picks_is_as_if_they_had_been_made() {
         for picks in 0..50 {
-            let mut fresh = EdfScheduler::new(vec![25.0, 75.0, 10.0], 0);
+            let mut fresh = EdfScheduler::new(vec![25.0, 71.0, 13.0], 0);
             sequence(&mut fresh, picks);
-            let mut later = EdfScheduler::new(vec![25.0, 75.0, 10.0], picks as u64);
+            let mut later = EdfScheduler::new(vec![25.0, 71.0, 13.0], picks as u64);
             assert_eq!(sequence(&mut later, 30), sequence(&mut fresh, 30), "after {picks}");
         }
     }
