@@ -22,6 +22,8 @@ pub enum ErrorClass {
     Refused,
     /// No connection, or no answer in time. The request may or may not have been carried out.
     Unreachable,
+    /// AWS failed inside. The request may or may not have been carried out.
+    ServerFault,
     /// An operation the (emulated) cloud does not know.
     Unsupported,
     Other,
@@ -105,6 +107,15 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("", "TooManyRequestsException", "", Throttled),
     ("", "EC2ThrottledException", "", Throttled),
 
+    ("", "InternalFailure", "not yet been emulated", Unsupported), // LocalStack
+    ("", "InternalError", "", ServerFault),
+    ("", "InternalFailure", "", ServerFault),
+    ("", "InternalServerError", "", ServerFault),
+    ("", "ServerException", "", ServerFault),
+    ("", "ServiceUnavailable", "", ServerFault),
+    ("", "ServiceUnavailableException", "", ServerFault),
+    ("", "Unavailable", "", ServerFault),
+
     ("", "AccessDenied", "", Refused),
     ("", "AccessDeniedException", "", Refused),
     ("", "AuthFailure", "", Refused),
@@ -121,7 +132,6 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("", "InvalidAction", "", Unsupported),
     ("", "UnknownOperationException", "", Unsupported),
     ("", "NotImplemented", "", Unsupported),
-    ("", "InternalFailure", "not yet been emulated", Unsupported), // LocalStack
 ];
 
 fn classify(service: &str, code: &str, message: &str) -> ErrorClass {
@@ -208,7 +218,7 @@ impl CloudError {
                 "enable the region for the account, or choose another with --region".to_owned()
             }
             (Refused, Some(_), _) => "the keys are not valid here: check with `aws sts get-caller-identity`".to_owned(),
-            (Throttled, ..) => "repeat the command in a minute: it resumes where it stopped".to_owned(),
+            (Throttled | ServerFault, ..) => "repeat the command in a minute: it resumes where it stopped".to_owned(),
             (Unsupported, _, Some(url)) => format!("the cloud at {url} does not offer {action}"),
             _ => return None,
         })

@@ -3,6 +3,7 @@
 //! the names of zones.
 
 pub mod error;
+pub(crate) mod tags;
 mod zones;
 
 use std::time::Duration;

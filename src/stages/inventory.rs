@@ -1,1 +1,195 @@
-//! What stands and how it does, for the commands that look and do not make.
+//! What stands and how it does, for the commands that look; and the one thing they change, a service's task count.
+//!
+//! ECS names zones by name; here all are IDs, which is what Service Connect, the demo application and Envoy speak.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecs::types::{DesiredStatus, Task};
+use serde::Serialize;
+
+use super::error::optional;
+use super::wait::{Look, wait};
+use super::{Context, Error, Kind, container_instances, identity, load_balancer, network, services, target_group};
+use crate::aws::{AzId, AzName};
+
+/// A service, and where its tasks run.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServiceStatus {
+    pub name: String,
+    pub running: u32,
+    pub desired: u32,
+    pub tasks_by_zone: BTreeMap<AzId, u32>,
+}
+
+/// An instance that has joined the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct ContainerHost {
+    pub az_id: AzId,
+    pub ec2_instance_id: String,
+    pub arn: String,
+}
+
+/// A running task, and the host on which its proxy can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct PlacedTask {
+    pub az_id: AzId,
+    pub ec2_instance_id: String,
+    pub arn: String,
+}
+
+/// The account's number.
+pub async fn find_account(ctx: &Context) -> Result<String, Error> {
+    Ok(identity::find_identity(ctx).await?.account)
+}
+
+/// The zones of the region.
+pub async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> {
+    network::find_zones(ctx).await
+}
+
+/// None: there is no load balancer.
+pub async fn find_load_balancer_url(ctx: &Context) -> Result<Option<String>, Error> {
+    let found = load_balancer::find(ctx, &ctx.names.load_balancer).await?;
+    Ok(found.map(|balancer| format!("http://{}/", balancer.dns_name())))
+}
+
+/// Targets that the load balancer sends requests to; none without a target group.
+pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
+    match target_group::find(ctx, &ctx.names.target_group).await?.and_then(|group| group.target_group_arn) {
+        Some(arn) => target_group::count_healthy(ctx, &arn).await,
+        None => Ok(0),
+    }
+}
+
+/// The backend and the frontend, as far as they exist.
+pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
+    let names = [ctx.names.backend.service.as_str(), ctx.names.frontend.service.as_str()];
+    let mut found = services::describe(ctx, &ctx.names.cluster, &names).await?;
+    found.retain(|service| service.status() == Some("ACTIVE"));
+    found.sort_by_key(|service| names.iter().position(|name| Some(*name) == service.service_name()));
+    let mut statuses = vec![];
+    for service in found {
+        let name = service.service_name().unwrap_or_default().to_owned();
+        statuses.push(ServiceStatus {
+            running: service.running_count().unsigned_abs(),
+            desired: service.desired_count().unsigned_abs(),
+            tasks_by_zone: tasks_by_zone(ctx, &name).await?,
+            name,
+        });
+    }
+    Ok(statuses)
+}
+
+/// How many tasks of the service run in each zone.
+pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId, u32>, Error> {
+    let (zones, tasks) = tokio::try_join!(find_zones(ctx), find_running_tasks(ctx, service))?;
+    let mut counts = BTreeMap::new();
+    for task in &tasks {
+        *counts.entry(zone_of(task, &zones)).or_default() += 1;
+    }
+    Ok(counts)
+}
+
+/// The instances that take tasks, sorted by zone.
+pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<ContainerHost>, Error> {
+    let (zones, instances) =
+        tokio::try_join!(find_zones(ctx), container_instances::find_active(ctx, &ctx.names.cluster))?;
+    let mut hosts: Vec<_> = instances
+        .iter()
+        .map(|instance| ContainerHost {
+            az_id: zone_id(container_instances::zone(instance), &zones),
+            ec2_instance_id: instance.ec2_instance_id().unwrap_or_default().to_owned(),
+            arn: instance.container_instance_arn().unwrap_or_default().to_owned(),
+        })
+        .collect();
+    hosts.sort();
+    Ok(hosts)
+}
+
+/// The frontend's running tasks, sorted by zone: where zone-aware routing is done, and to be seen.
+pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<PlacedTask>, Error> {
+    let service = &ctx.names.frontend.service;
+    let (zones, tasks, hosts) =
+        tokio::try_join!(find_zones(ctx), find_running_tasks(ctx, service), find_container_hosts(ctx))?;
+    let host_of = |task: &Task| {
+        let host = hosts.iter().find(|host| Some(host.arn.as_str()) == task.container_instance_arn());
+        host.map(|host| host.ec2_instance_id.clone()).unwrap_or_default()
+    };
+    let mut placed: Vec<_> = tasks
+        .iter()
+        .map(|task| PlacedTask {
+            az_id: zone_of(task, &zones),
+            ec2_instance_id: host_of(task),
+            arn: task.task_arn().unwrap_or_default().to_owned(),
+        })
+        .collect();
+    placed.sort();
+    Ok(placed)
+}
+
+/// Sets the service's task count and waits until as many run, the others have stopped, and the load balancer, if the
+/// service is behind one, finds them healthy.
+pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(), Error> {
+    let desired = i32::try_from(tasks).unwrap_or(i32::MAX);
+    let cluster = &ctx.names.cluster;
+    let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).desired_count(desired);
+    ctx.call("ecs:UpdateService", request.send()).await?;
+    wait(ctx, Kind::Service.step(), &format!("service {service} with {tasks} tasks"), async || {
+        let Some(found) = services::describe(ctx, cluster, &[service]).await?.pop() else {
+            return Ok(Look::pending("not visible"));
+        };
+        match services::rollout(&found, desired) {
+            Look::Done(()) => {}
+            pending => return Ok(pending),
+        }
+        let stopping = find_tasks(ctx, service, DesiredStatus::Stopped).await?;
+        let stopping = stopping.iter().filter(|task| task.last_status() != Some("STOPPED")).count();
+        if stopping > 0 {
+            return Ok(Look::pending(format!("{stopping} stopping")));
+        }
+        for arn in found.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn()) {
+            let healthy = target_group::count_healthy(ctx, arn).await?;
+            if healthy < tasks {
+                return Ok(Look::pending(format!("{healthy} of {tasks} targets healthy")));
+            }
+        }
+        Ok(Look::Done(()))
+    })
+    .await
+}
+
+async fn find_running_tasks(ctx: &Context, service: &str) -> Result<Vec<Task>, Error> {
+    let mut tasks = find_tasks(ctx, service, DesiredStatus::Running).await?;
+    tasks.retain(|task| task.last_status() == Some("RUNNING"));
+    Ok(tasks)
+}
+
+async fn find_tasks(ctx: &Context, service: &str, desired: DesiredStatus) -> Result<Vec<Task>, Error> {
+    let cluster = &ctx.names.cluster;
+    let request = ctx.clients.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(desired);
+    let mut pages = request.into_paginator().items().send();
+    let mut arns = vec![];
+    while let Some(arn) = pages.next().await {
+        match optional(ctx.call("ecs:ListTasks", async { arn }).await)? {
+            Some(arn) => arns.push(arn),
+            None => return Ok(vec![]), // no cluster or no service, no tasks
+        }
+    }
+    let mut tasks = vec![];
+    for arns in arns.chunks(100) {
+        let request = ctx.clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns.to_vec()));
+        let answer = ctx.call("ecs:DescribeTasks", request.send()).await?;
+        tasks.extend(answer.tasks.unwrap_or_default());
+    }
+    Ok(tasks)
+}
+
+fn zone_of(task: &Task, zones: &BTreeMap<AzName, AzId>) -> AzId {
+    zone_id(task.availability_zone().map(AzName::new), zones)
+}
+
+/// A zone that the region does not list is shown by its name rather than left out.
+fn zone_id(zone: Option<AzName>, zones: &BTreeMap<AzName, AzId>) -> AzId {
+    let zone = zone.unwrap_or_else(|| AzName::new("unknown"));
+    zones.get(&zone).cloned().unwrap_or_else(|| AzId::new(zone.as_str()))
+}

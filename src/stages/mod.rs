@@ -3,13 +3,32 @@
 //!
 //! Here are the words all of them use; the pattern itself is in `stage`, which stage needs which in [`crate::walkthrough`].
 
+pub(crate) mod auto_scaling_group;
+pub(crate) mod container_instances;
+pub(crate) mod ecs_cluster;
 mod error;
+pub(crate) mod identity;
+pub(crate) mod image;
 pub mod inventory;
-mod stage;
+pub(crate) mod launch_template;
+pub(crate) mod listener;
+pub(crate) mod load_balancer;
+pub(crate) mod log_groups;
+pub(crate) mod namespace;
+pub(crate) mod network;
+pub(crate) mod removal;
+pub(crate) mod security_groups;
+pub(crate) mod services;
+pub(crate) mod stage;
+pub(crate) mod target_group;
+pub(crate) mod task_definitions;
+mod task_spec;
+mod templates;
 mod wait;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use serde::Serialize;
@@ -30,17 +49,24 @@ pub struct Context {
     pub events: Events,
     /// Cancelled: the request under way is awaited, and no further one is sent.
     pub cancel: CancellationToken,
+    /// What AWS dates before it is history.
+    started: SystemTime,
 }
 
 impl Context {
     pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
         let names = Arc::new(settings.name.resources());
-        Self { clients, settings: Arc::new(settings), names, events, cancel }
+        Self { clients, settings: Arc::new(settings), names, events, cancel, started: SystemTime::now() }
     }
 
     /// The same with another token, for work that others do not interrupt, such as putting back what was changed.
     pub fn with_cancel(&self, cancel: CancellationToken) -> Self {
         Self { cancel, ..self.clone() }
+    }
+
+    /// The value of the owner tag.
+    fn owner(&self) -> &str {
+        self.settings.name.as_str()
     }
 
     /// Sends one request, unless the user has interrupted. `action` is its name as IAM spells it.
@@ -55,6 +81,11 @@ impl Context {
     {
         self.checkpoint()?;
         Ok(self.clients.call(action, request).await?)
+    }
+
+    /// A new token by which AWS knows a repetition of one request from a second request.
+    fn client_token(&self) -> String {
+        format!("zonewalk-{:016x}", rand::random::<u64>())
     }
 
     fn checkpoint(&self) -> Result<(), Error> {
@@ -179,9 +210,16 @@ impl fmt::Display for Action {
 /// Where a resource is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    pub field: &'static str,
+    pub field: String,
     pub is: String,
     pub wanted: String,
+}
+
+impl Difference {
+    /// None if it is as wanted.
+    fn of<T: PartialEq + fmt::Display>(field: impl Into<String>, is: T, wanted: T) -> Option<Self> {
+        (is != wanted).then(|| Self { field: field.into(), is: is.to_string(), wanted: wanted.to_string() })
+    }
 }
 
 impl fmt::Display for Difference {

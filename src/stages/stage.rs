@@ -1,1 +1,193 @@
+//! The pattern of all stages. A resource's file says what AWS says of it, how to make, change and tag it; when to do
+//! which, whose it is and how long to wait is decided here, once for all.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::wait::{Look, wait, wait_at_most};
+use super::{Action, Context, Difference, Error, Kind, Plan, ResourceReport};
+use crate::aws::ErrorClass;
+use crate::report::events::Event;
+
+/// How long a new role, profile or link to another resource may take to be known everywhere before a creation that
+/// needs it is given up. Roles mostly spread in 10 to 20 s.
+const PROPAGATION_LIMIT: Duration = Duration::from_secs(60);
+
+/// Whether a resource is there. AWS's INACTIVE is absent.
+pub(crate) enum Presence<F> {
+    Absent,
+    /// On its way out: its name is not free yet. The state, in AWS's words.
+    Leaving(String),
+    Present(F),
+}
+
+/// Whose a resource is.
+pub(crate) enum Owner {
+    /// The value of its owner tag.
+    Tag(Option<String>),
+    /// It is part of a resource whose owner was looked at already.
+    Parent,
+}
+
+/// One resource of the walkthrough: a struct of what it depends on.
+pub(crate) trait Stage {
+    const KIND: Kind;
+    /// The resource as AWS describes it now.
+    type Found;
+    /// What later stages are given.
+    type Output;
+
+    fn name(&self) -> String;
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error>;
+    fn owner(&self, found: &Self::Found) -> Owner;
+    fn id(&self, found: &Self::Found) -> String;
+    fn output(&self, found: Self::Found) -> Self::Output;
+    /// What `output` would be of a resource that a plan foresees.
+    fn foreseen(&self) -> Self::Output;
+
+    /// Whether it is ready for use.
+    fn state(&self, _found: &Self::Found) -> Look<()> {
+        Look::Done(())
+    }
+
+    /// What is not as it should be and can be changed.
+    fn differences(&self, _found: &Self::Found) -> Vec<Difference> {
+        vec![]
+    }
+
+    /// With the owner tag on from the start, and so that a repetition does not make a second one.
+    async fn create(&self, ctx: &Context) -> Result<(), Error>;
+    async fn change(&self, _ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+        Ok(())
+    }
+    /// Puts the owner tag on.
+    async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error>;
+
+    /// What `ensure` would do.
+    async fn plan(&self, ctx: &Context) -> Result<(Plan, Self::Output), Error> {
+        let (action, differences, output) = match self.find(ctx).await? {
+            Presence::Absent | Presence::Leaving(_) => (Action::Created, vec![], self.foreseen()),
+            Presence::Present(found) => {
+                let ours = self.check_owner(ctx, &found)?;
+                let differences = self.differences(&found);
+                let action = match (ours, differences.is_empty()) {
+                    (false, _) => Action::Adopted,
+                    (true, false) => Action::Changed,
+                    (true, true) => Action::Kept,
+                };
+                (action, differences, self.output(found))
+            }
+        };
+        Ok((Plan { stage: Self::KIND.step(), kind: Self::KIND, name: self.name(), action, differences }, output))
+    }
+
+    /// Finds the resource or makes it, mends what differs, and waits until it is ready, whoever made it.
+    async fn ensure(&self, ctx: &Context) -> Result<(ResourceReport, Self::Output), Error> {
+        let (step, kind, started) = (Self::KIND.step(), Self::KIND, Instant::now());
+        ctx.events.send(Event::StageStarted { step, kind, name: self.name() });
+
+        let mut action = Action::Kept;
+        // What was found last, as long as nothing has been done to it since.
+        let mut latest = self.find_settled(ctx).await?;
+        let mut created_by_us = false;
+        if latest.is_none() {
+            created_by_us = self.create_patiently(ctx).await?;
+            action = Action::Created;
+        }
+        if !created_by_us {
+            // Also if a creation was refused since it exists: an earlier answer was lost, or someone else was quicker.
+            let found = match latest.take() {
+                Some(found) => found,
+                None => self.find_visible(ctx).await?,
+            };
+            if !self.check_owner(ctx, &found)? {
+                self.adopt(ctx, &found).await?;
+                action = Action::Adopted;
+            }
+            if self.differences(&found).is_empty() {
+                latest = Some(found);
+            } else {
+                self.change(ctx, &found).await?;
+                if action == Action::Kept {
+                    action = Action::Changed;
+                }
+            }
+        }
+        let changed = !created_by_us && latest.is_none();
+
+        let found = wait(ctx, step, &self.what(), async || {
+            let found = match latest.take() {
+                Some(found) => found,
+                None => match self.find(ctx).await? {
+                    Presence::Present(found) => found,
+                    Presence::Absent => return Ok(Look::pending("not visible yet")),
+                    Presence::Leaving(state) => {
+                        return Ok(Look::Failed { state, reason: "it is being deleted".to_owned() });
+                    }
+                },
+            };
+            if changed && let Some(difference) = self.differences(&found).first() {
+                return Ok(Look::pending(difference.to_string()));
+            }
+            Ok(self.state(&found).map(|()| found))
+        })
+        .await?;
+
+        let id = self.id(&found);
+        ctx.events.send(Event::StageDone { step, kind, id: id.clone(), action, elapsed: started.elapsed() });
+        Ok((ResourceReport { stage: step, kind, id, action }, self.output(found)))
+    }
+
+    fn what(&self) -> String {
+        format!("{} {}", Self::KIND, self.name())
+    }
+
+    /// Ours, or to be adopted; anything else is an error.
+    fn check_owner(&self, ctx: &Context, found: &Self::Found) -> Result<bool, Error> {
+        let ours = match self.owner(found) {
+            Owner::Tag(owner) => owner.as_deref() == Some(ctx.owner()),
+            Owner::Parent => true,
+        };
+        if ours || ctx.settings.adopt { Ok(ours) } else { Err(Error::NotOurs { kind: Self::KIND, name: self.name() }) }
+    }
+
+    /// Waits out a predecessor that is being deleted.
+    async fn find_settled(&self, ctx: &Context) -> Result<Option<Self::Found>, Error> {
+        wait(ctx, Self::KIND.step(), &self.what(), async || {
+            Ok(match self.find(ctx).await? {
+                Presence::Absent => Look::Done(None),
+                Presence::Leaving(state) => Look::pending(state),
+                Presence::Present(found) => Look::Done(Some(found)),
+            })
+        })
+        .await
+    }
+
+    /// A resource that exists and is not seen yet: AWS is eventually consistent.
+    async fn find_visible(&self, ctx: &Context) -> Result<Self::Found, Error> {
+        wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || {
+            Ok(match self.find(ctx).await? {
+                Presence::Present(found) => Look::Done(found),
+                Presence::Absent => Look::pending("exists, not visible yet"),
+                Presence::Leaving(state) => Look::pending(state),
+            })
+        })
+        .await
+    }
+
+    /// Creates as soon as what it needs has spread. False: it exists already.
+    async fn create_patiently(&self, ctx: &Context) -> Result<bool, Error> {
+        wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || match self.create(ctx).await {
+            Ok(()) => Ok(Look::Done(true)),
+            Err(Error::Cloud(error)) => match error.class {
+                ErrorClass::AlreadyExists => Ok(Look::Done(false)),
+                ErrorClass::NotReady | ErrorClass::InUse => Ok(Look::pending(error.message)),
+                _ => Err(Error::Cloud(error)),
+            },
+            Err(error) => Err(error),
+        })
+        .await
+    }
+}

@@ -1,0 +1,54 @@
+//! The owner tag, in each service's own type: what carries it is ours to change and to remove, and nothing else is.
+
+use std::collections::HashMap;
+
+use crate::settings::OWNER_TAG;
+
+/// The owner that a resource's tags name, if they do.
+pub(crate) fn owner<'a>(tags: impl IntoIterator<Item = (Option<&'a str>, Option<&'a str>)>) -> Option<String> {
+    tags.into_iter().find(|(key, _)| *key == Some(OWNER_TAG)).and_then(|(_, value)| value).map(str::to_owned)
+}
+
+pub(crate) fn ec2(owner: &str) -> aws_sdk_ec2::types::Tag {
+    ec2_tag(OWNER_TAG, owner)
+}
+
+pub(crate) fn ec2_tag(key: &str, value: &str) -> aws_sdk_ec2::types::Tag {
+    aws_sdk_ec2::types::Tag::builder().key(key).value(value).build()
+}
+
+/// For creating with the tags on, so that no moment exists in which the resource is nobody's.
+pub(crate) fn ec2_on_creation(
+    resource: aws_sdk_ec2::types::ResourceType,
+    owner: &str,
+) -> aws_sdk_ec2::types::TagSpecification {
+    aws_sdk_ec2::types::TagSpecification::builder().resource_type(resource).tags(ec2(owner)).build()
+}
+
+pub(crate) fn ecs(owner: &str) -> aws_sdk_ecs::types::Tag {
+    aws_sdk_ecs::types::Tag::builder().key(OWNER_TAG).value(owner).build()
+}
+
+pub(crate) fn elbv2(owner: &str) -> aws_sdk_elasticloadbalancingv2::types::Tag {
+    aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(OWNER_TAG).value(owner).build()
+}
+
+/// Instances of the group get the tag too.
+pub(crate) fn autoscaling(group: &str, key: &str, value: &str) -> aws_sdk_autoscaling::types::Tag {
+    let tag = aws_sdk_autoscaling::types::Tag::builder()
+        .resource_id(group)
+        .resource_type("auto-scaling-group")
+        .key(key)
+        .value(value)
+        .propagate_at_launch(true);
+    tag.build()
+}
+
+pub(crate) fn servicediscovery(owner: &str) -> aws_sdk_servicediscovery::types::Tag {
+    let tag = aws_sdk_servicediscovery::types::Tag::builder().key(OWNER_TAG).value(owner).build();
+    tag.expect("its required members, key and value, are set")
+}
+
+pub(crate) fn logs(owner: &str) -> HashMap<String, String> {
+    HashMap::from([(OWNER_TAG.to_owned(), owner.to_owned())])
+}

@@ -1,0 +1,186 @@
+//! Step 4: the group that keeps two instances a task, one for each service, over the three zones. Whether they have
+//! joined the cluster is `container_instances`' question.
+
+use std::collections::BTreeSet;
+
+use super::launch_template::LaunchTemplateId;
+use super::network::Network;
+use super::removal::{Removal, Standing};
+use super::stage::{Owner, Presence, Stage};
+use super::{Context, Difference, Error, Kind};
+use crate::aws::tags;
+use crate::settings::OWNER_TAG;
+
+/// The article's, step 4.
+const MIN_SIZE: i32 = 1;
+const MAX_SIZE: i32 = 30;
+const HEALTH_CHECK_GRACE_PERIOD: i32 = 300;
+/// Instances are made of the template's newest version, so that a change needs no change of the group.
+const TEMPLATE_VERSION: &str = "$Latest";
+
+/// A group that launches instances.
+pub(crate) struct Fleet {
+    pub(crate) group: String,
+    pub(crate) instances: u32,
+}
+
+pub(crate) struct AutoScalingGroup<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) launch_template: &'a LaunchTemplateId,
+    pub(crate) network: &'a Network,
+    pub(crate) instances: u32,
+}
+
+impl AutoScalingGroup<'_> {
+    fn template(&self) -> aws_sdk_autoscaling::types::LaunchTemplateSpecification {
+        aws_sdk_autoscaling::types::LaunchTemplateSpecification::builder()
+            .launch_template_id(&self.launch_template.0)
+            .version(TEMPLATE_VERSION)
+            .build()
+    }
+
+    fn desired(&self) -> i32 {
+        i32::try_from(self.instances).unwrap_or(MAX_SIZE)
+    }
+
+    fn subnets(&self) -> String {
+        self.network.subnet_ids().join(",")
+    }
+}
+
+pub(super) async fn find(
+    ctx: &Context,
+    name: &str,
+) -> Result<Option<aws_sdk_autoscaling::types::AutoScalingGroup>, Error> {
+    let request = ctx.clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
+    let answer = ctx.call("autoscaling:DescribeAutoScalingGroups", request.send()).await?;
+    Ok(answer.auto_scaling_groups.unwrap_or_default().pop())
+}
+
+fn owner(group: &aws_sdk_autoscaling::types::AutoScalingGroup) -> Option<String> {
+    tags::owner(group.tags().iter().map(|tag| (tag.key(), tag.value())))
+}
+
+impl Stage for AutoScalingGroup<'_> {
+    const KIND: Kind = Kind::AutoScalingGroup;
+    type Found = aws_sdk_autoscaling::types::AutoScalingGroup;
+    type Output = Fleet;
+
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error> {
+        Ok(match find(ctx, self.name).await? {
+            None => Presence::Absent,
+            // A group has a status only while it is being deleted.
+            Some(group) => match group.status() {
+                Some(status) => Presence::Leaving(status.to_owned()),
+                None => Presence::Present(group),
+            },
+        })
+    }
+
+    fn owner(&self, found: &Self::Found) -> Owner {
+        Owner::Tag(owner(found))
+    }
+
+    fn id(&self, _found: &Self::Found) -> String {
+        self.name.to_owned()
+    }
+
+    fn output(&self, _found: Self::Found) -> Fleet {
+        self.foreseen()
+    }
+
+    fn foreseen(&self) -> Fleet {
+        Fleet { group: self.name.to_owned(), instances: self.instances }
+    }
+
+    fn differences(&self, found: &Self::Found) -> Vec<Difference> {
+        let in_order =
+            |subnets: &str| subnets.split(',').collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+        let template = found.launch_template();
+        let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or("none");
+        let version = template.and_then(|template| template.version()).unwrap_or("none");
+        [
+            Difference::of("launch template", template_id, self.launch_template.0.as_str()),
+            Difference::of("launch template version", version, TEMPLATE_VERSION),
+            Difference::of("minimum size", found.min_size().unwrap_or_default(), MIN_SIZE),
+            Difference::of("maximum size", found.max_size().unwrap_or_default(), MAX_SIZE),
+            Difference::of("desired capacity", found.desired_capacity().unwrap_or_default(), self.desired()),
+            Difference::of(
+                "subnets",
+                in_order(found.vpc_zone_identifier().unwrap_or("none")),
+                in_order(&self.subnets()),
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .autoscaling
+            .create_auto_scaling_group()
+            .auto_scaling_group_name(self.name)
+            .launch_template(self.template())
+            .min_size(MIN_SIZE)
+            .max_size(MAX_SIZE)
+            .desired_capacity(self.desired())
+            .vpc_zone_identifier(self.subnets())
+            .health_check_type("EC2")
+            .health_check_grace_period(HEALTH_CHECK_GRACE_PERIOD)
+            .tags(tags::autoscaling(self.name, "Name", &ctx.names.instance))
+            .tags(tags::autoscaling(self.name, OWNER_TAG, ctx.owner()));
+        ctx.call("autoscaling:CreateAutoScalingGroup", request.send()).await?;
+        Ok(())
+    }
+
+    async fn change(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .autoscaling
+            .update_auto_scaling_group()
+            .auto_scaling_group_name(self.name)
+            .launch_template(self.template())
+            .min_size(MIN_SIZE)
+            .max_size(MAX_SIZE)
+            .desired_capacity(self.desired())
+            .vpc_zone_identifier(self.subnets());
+        ctx.call("autoscaling:UpdateAutoScalingGroup", request.send()).await?;
+        Ok(())
+    }
+
+    async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+        let tag = tags::autoscaling(self.name, OWNER_TAG, ctx.owner());
+        let request = ctx.clients.autoscaling.create_or_update_tags().tags(tag);
+        ctx.call("autoscaling:CreateOrUpdateTags", request.send()).await?;
+        Ok(())
+    }
+}
+
+impl Removal for AutoScalingGroup<'_> {
+    const KIND: Kind = Kind::AutoScalingGroup;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let found = find(ctx, &ctx.names.auto_scaling_group).await?;
+        Ok(found
+            .map(|group| {
+                let id = ctx.names.auto_scaling_group.as_str();
+                Standing::new(ctx, id, owner(&group)).leaving(group.status().is_some())
+            })
+            .into_iter()
+            .collect())
+    }
+
+    /// With its instances, at once: what ran on them is gone already.
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let request =
+            ctx.clients.autoscaling.delete_auto_scaling_group().auto_scaling_group_name(id).force_delete(true);
+        ctx.call("autoscaling:DeleteAutoScalingGroup", request.send()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! Step 4, the end: the instances have joined the cluster, evenly over the zones. This is what services need: an Auto
+//! Scaling group counts as in service with its minimum of one, and an instance runs a while before its agent registers.
+
+use std::collections::BTreeMap;
+use std::time::UNIX_EPOCH;
+
+use aws_sdk_autoscaling::types::{Activity, ScalingActivityStatusCode};
+use aws_sdk_ec2::types::InstanceStateName;
+use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
+use tokio::time::Instant;
+
+use super::auto_scaling_group::Fleet;
+use super::ecs_cluster::{EcsCluster, find_standing};
+use super::error::optional;
+use super::network::{Network, filter};
+use super::removal::{Removal, Standing};
+use super::wait::{Look, wait};
+use super::{Context, Error, Kind};
+use crate::aws::{AzName, tags};
+use crate::report::events::Event;
+use crate::settings::OWNER_TAG;
+
+/// Room for the tasks: that many instances, registered, in all zones.
+pub(crate) struct Capacity(());
+
+impl Capacity {
+    pub(crate) fn foreseen() -> Self {
+        Self(())
+    }
+}
+
+pub(crate) async fn wait_for_instances(
+    ctx: &Context,
+    cluster: &EcsCluster,
+    fleet: &Fleet,
+    network: &Network,
+) -> Result<Capacity, Error> {
+    let step = Kind::ContainerInstance.step();
+    let what = format!("{} instances in cluster {}", fleet.instances, cluster.name);
+    let started = Instant::now();
+    wait(ctx, step, &what, async || {
+        let active = find_active(ctx, &cluster.name).await?;
+        let mut by_zone: BTreeMap<AzName, u32> =
+            network.subnets.iter().map(|subnet| (subnet.zone.clone(), 0)).collect();
+        for zone in active.iter().filter_map(zone) {
+            *by_zone.entry(zone).or_default() += 1;
+        }
+        if is_enough(&by_zone, fleet.instances) {
+            return Ok(Look::Done(()));
+        }
+        let mut state = by_zone.iter().map(|(zone, n)| format!("{n} in {zone}")).collect::<Vec<_>>().join(", ");
+        match find_failed_launch(ctx, &fleet.group).await? {
+            Some(reason) if is_passing(&reason) => state.push_str(&format!("; {reason}")),
+            Some(reason) => return Ok(Look::Failed { state, reason }),
+            None => {}
+        }
+        Ok(Look::pending(state))
+    })
+    .await?;
+    ctx.events.send(Event::Found { step, what: format!("{what}, after {} s", started.elapsed().as_secs()) });
+    Ok(Capacity(()))
+}
+
+/// As many as wanted, and none of the zones has two more than another: an uneven cluster cannot hold an even service.
+fn is_enough(by_zone: &BTreeMap<AzName, u32>, wanted: u32) -> bool {
+    let (least, most) = (by_zone.values().min(), by_zone.values().max());
+    by_zone.values().sum::<u32>() >= wanted && least.zip(most).is_some_and(|(least, most)| most - least <= 1)
+}
+
+/// The registered instances that take tasks.
+pub(super) async fn find_active(ctx: &Context, cluster: &str) -> Result<Vec<ContainerInstance>, Error> {
+    let arns = list(ctx, cluster, Some(ContainerInstanceStatus::Active)).await?;
+    let mut instances = vec![];
+    for arns in arns.chunks(100) {
+        let request = ctx
+            .clients
+            .ecs
+            .describe_container_instances()
+            .cluster(cluster)
+            .set_container_instances(Some(arns.to_vec()));
+        let answer = ctx.call("ecs:DescribeContainerInstances", request.send()).await?;
+        instances.extend(answer.container_instances.unwrap_or_default());
+    }
+    instances.retain(|instance| instance.agent_connected() && instance.status() == Some("ACTIVE"));
+    Ok(instances)
+}
+
+async fn list(ctx: &Context, cluster: &str, status: Option<ContainerInstanceStatus>) -> Result<Vec<String>, Error> {
+    let request = ctx.clients.ecs.list_container_instances().cluster(cluster).set_status(status);
+    let mut pages = request.into_paginator().items().send();
+    let mut arns = vec![];
+    while let Some(arn) = pages.next().await {
+        match optional(ctx.call("ecs:ListContainerInstances", async { arn }).await)? {
+            Some(arn) => arns.push(arn),
+            None => return Ok(vec![]), // no cluster, no instances
+        }
+    }
+    Ok(arns)
+}
+
+pub(super) fn zone(instance: &ContainerInstance) -> Option<AzName> {
+    let attribute = instance.attributes().iter().find(|attribute| attribute.name() == "ecs.availability-zone");
+    attribute.and_then(|attribute| attribute.value()).map(AzName::new)
+}
+
+/// Why the group's newest attempt to change its instances failed, in AWS's words; none if it did not.
+async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<String>, Error> {
+    let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group).max_records(1);
+    let answer = ctx.call("autoscaling:DescribeScalingActivities", request.send()).await?;
+    // One that failed before this run may be mended by now, and the group has not tried again yet.
+    let since = ctx.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
+    let failed = |activity: &&Activity| {
+        activity.status_code() == Some(&ScalingActivityStatusCode::Failed)
+            && activity.start_time().is_some_and(|time| time.secs() >= since)
+    };
+    Ok(answer
+        .activities()
+        .first()
+        .filter(failed)
+        .map(|activity| activity.status_message().unwrap_or("AWS gives no reason").to_owned()))
+}
+
+/// The group tries again, elsewhere or later, and may well succeed.
+fn is_passing(reason: &str) -> bool {
+    ["do not have sufficient", "InsufficientInstanceCapacity", "RequestLimitExceeded", "Invalid IAM Instance Profile"]
+        .iter()
+        .any(|passing| reason.contains(passing))
+}
+
+/// The records that terminated instances leave if their agents did not sign off.
+pub(crate) struct Registration;
+
+impl Removal for Registration {
+    const KIND: Kind = Kind::ContainerInstance;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let Some(cluster) = find_standing(ctx).await? else { return Ok(vec![]) };
+        let arns = list(ctx, &ctx.names.cluster, None).await?;
+        Ok(arns.into_iter().map(|arn| Standing { id: arn, ours: cluster.ours, leaving: false }).collect())
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .ecs
+            .deregister_container_instance()
+            .cluster(&ctx.names.cluster)
+            .container_instance(id)
+            .force(true);
+        ctx.call("ecs:DeregisterContainerInstance", request.send()).await?;
+        Ok(())
+    }
+}
+
+/// Instances that carry our tag: the group takes its own along, so any that stand have outlived it.
+pub(crate) struct Instance;
+
+impl Removal for Instance {
+    const KIND: Kind = Kind::Instance;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let request = ctx.clients.ec2.describe_instances().filters(filter(&format!("tag:{OWNER_TAG}"), ctx.owner()));
+        let mut pages = request.into_paginator().items().send();
+        let mut standing = vec![];
+        while let Some(page) = pages.next().await {
+            let reservation = ctx.call("ec2:DescribeInstances", async { page }).await?;
+            for instance in reservation.instances() {
+                let state = instance.state().and_then(|state| state.name());
+                if state != Some(&InstanceStateName::Terminated) {
+                    let owner = tags::owner(instance.tags().iter().map(|tag| (tag.key(), tag.value())));
+                    let leaving = state == Some(&InstanceStateName::ShuttingDown);
+                    standing
+                        .push(Standing::new(ctx, instance.instance_id().unwrap_or_default(), owner).leaving(leaving));
+                }
+            }
+        }
+        Ok(standing)
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        ctx.call("ec2:TerminateInstances", ctx.clients.ec2.terminate_instances().instance_ids(id).send()).await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enough_means_as_many_and_even() {
+        let zones =
+            |counts: [u32; 3]| counts.iter().enumerate().map(|(i, n)| (AzName::new(format!("z{i}")), *n)).collect();
+        assert!(is_enough(&zones([4, 4, 4]), 12));
+        assert!(is_enough(&zones([2, 2, 1]), 5));
+        assert!(!is_enough(&zones([4, 4, 3]), 12));
+        assert!(!is_enough(&zones([6, 6, 0]), 12));
+    }
+}

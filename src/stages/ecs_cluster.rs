@@ -1,0 +1,139 @@
+//! Step 3, second half: the ECS cluster, with the namespace as its services' default.
+
+use aws_sdk_ecs::types::{ClusterField, ClusterServiceConnectDefaultsRequest};
+
+use super::error::optional;
+use super::namespace::NamespaceArn;
+use super::removal::{Removal, Standing};
+use super::stage::{Owner, Presence, Stage};
+use super::wait::Look;
+use super::{Context, Difference, Error, Kind};
+use crate::aws::tags;
+
+/// A cluster that accepts instances and services.
+pub(crate) struct EcsCluster {
+    pub(crate) name: String,
+}
+
+pub(crate) struct Cluster<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) namespace: &'a NamespaceArn,
+}
+
+/// Also INACTIVE ones, which AWS goes on showing for a while.
+async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_ecs::types::Cluster>, Error> {
+    let request = ctx.clients.ecs.describe_clusters().clusters(name).include(ClusterField::Tags);
+    let answer = optional(ctx.call("ecs:DescribeClusters", request.send()).await)?;
+    Ok(answer.and_then(|answer| answer.clusters.unwrap_or_default().pop()))
+}
+
+fn owner(cluster: &aws_sdk_ecs::types::Cluster) -> Option<String> {
+    tags::owner(cluster.tags().iter().map(|tag| (tag.key(), tag.value())))
+}
+
+/// The cluster by this name, unless it is INACTIVE, and whether it is ours.
+pub(super) async fn find_standing(ctx: &Context) -> Result<Option<Standing>, Error> {
+    let found = find(ctx, &ctx.names.cluster).await?;
+    Ok(found.filter(|cluster| cluster.status() != Some("INACTIVE")).map(|cluster| {
+        let leaving = cluster.status() == Some("DEPROVISIONING");
+        Standing::new(ctx, &ctx.names.cluster, owner(&cluster)).leaving(leaving)
+    }))
+}
+
+impl Cluster<'_> {
+    fn defaults(&self) -> ClusterServiceConnectDefaultsRequest {
+        let defaults = ClusterServiceConnectDefaultsRequest::builder().namespace(&self.namespace.0).build();
+        defaults.expect("its required member, the namespace, is set")
+    }
+}
+
+impl Stage for Cluster<'_> {
+    const KIND: Kind = Kind::Cluster;
+    type Found = aws_sdk_ecs::types::Cluster;
+    type Output = EcsCluster;
+
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error> {
+        Ok(match find(ctx, self.name).await? {
+            None => Presence::Absent,
+            Some(cluster) => match cluster.status() {
+                Some("INACTIVE") => Presence::Absent,
+                Some("DEPROVISIONING") => Presence::Leaving("DEPROVISIONING".to_owned()),
+                _ => Presence::Present(cluster),
+            },
+        })
+    }
+
+    fn owner(&self, found: &Self::Found) -> Owner {
+        Owner::Tag(owner(found))
+    }
+
+    fn id(&self, found: &Self::Found) -> String {
+        found.cluster_arn().unwrap_or_default().to_owned()
+    }
+
+    fn output(&self, _found: Self::Found) -> EcsCluster {
+        self.foreseen()
+    }
+
+    fn foreseen(&self) -> EcsCluster {
+        EcsCluster { name: self.name.to_owned() }
+    }
+
+    fn state(&self, found: &Self::Found) -> Look<()> {
+        match found.status() {
+            Some("ACTIVE") => Look::Done(()),
+            Some("FAILED") => {
+                Look::Failed { state: "FAILED".to_owned(), reason: "ECS could not make what belongs to it".to_owned() }
+            }
+            status => Look::pending(status.unwrap_or("no status")),
+        }
+    }
+
+    fn differences(&self, found: &Self::Found) -> Vec<Difference> {
+        let namespace = found.service_connect_defaults().and_then(|defaults| defaults.namespace());
+        Difference::of("Service Connect namespace", namespace.unwrap_or("none"), &self.namespace.0)
+            .into_iter()
+            .collect()
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .ecs
+            .create_cluster()
+            .cluster_name(self.name)
+            .service_connect_defaults(self.defaults())
+            .tags(tags::ecs(ctx.owner()));
+        ctx.call("ecs:CreateCluster", request.send()).await?;
+        Ok(())
+    }
+
+    async fn change(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+        let request = ctx.clients.ecs.update_cluster().cluster(self.name).service_connect_defaults(self.defaults());
+        ctx.call("ecs:UpdateCluster", request.send()).await?;
+        Ok(())
+    }
+
+    async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
+        let request = ctx.clients.ecs.tag_resource().resource_arn(self.id(found)).tags(tags::ecs(ctx.owner()));
+        ctx.call("ecs:TagResource", request.send()).await?;
+        Ok(())
+    }
+}
+
+impl Removal for Cluster<'_> {
+    const KIND: Kind = Kind::Cluster;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        Ok(find_standing(ctx).await?.into_iter().collect())
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        ctx.call("ecs:DeleteCluster", ctx.clients.ecs.delete_cluster().cluster(id).send()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,228 @@
+//! Step 4: what an instance is: the image, its type and role, IMDSv2 only, and user data that names the cluster.
+
+use aws_sdk_ec2::types::{
+    LaunchTemplateHttpTokensState, LaunchTemplateIamInstanceProfileSpecificationRequest,
+    LaunchTemplateInstanceMetadataEndpointState, LaunchTemplateInstanceMetadataOptionsRequest,
+    LaunchTemplateTagSpecificationRequest, RequestLaunchTemplateData, ResourceType, ResponseLaunchTemplateData,
+};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use minijinja::context;
+
+use super::ecs_cluster::EcsCluster;
+use super::error::optional;
+use super::identity::Identity;
+use super::image::ImageId;
+use super::network::filter;
+use super::removal::{Removal, Standing};
+use super::security_groups::SecurityGroups;
+use super::stage::{Owner, Presence, Stage};
+use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
+use crate::aws::tags;
+use crate::settings::OWNER_TAG;
+
+#[derive(Clone, Debug)]
+pub(crate) struct LaunchTemplateId(pub(crate) String);
+
+pub(crate) struct LaunchTemplate {
+    name: String,
+    wanted: Data,
+    instance_name: String,
+}
+
+/// What of a launch template's data is ours to say.
+struct Data {
+    image_id: String,
+    instance_type: String,
+    instance_profile_arn: String,
+    security_group_ids: Vec<String>,
+    http_tokens: String,
+    http_put_response_hop_limit: i32,
+    user_data: String,
+}
+
+/// A container's request to the metadata service passes the bridge, which is a second hop; the article's step 4.
+const HOP_LIMIT: i32 = 2;
+
+impl LaunchTemplate {
+    /// The cluster has to exist before an instance boots: its agent gives up if it finds none to join.
+    pub(crate) fn new(
+        ctx: &Context,
+        identity: &Identity,
+        groups: &SecurityGroups,
+        cluster: &EcsCluster,
+        image: &ImageId,
+    ) -> Result<Self, Error> {
+        let values = context! { cluster => cluster.name.as_str(), region => ctx.clients.region.as_str() };
+        let user_data = templates::render(templates::USER_DATA, values)?;
+        let profile = &ctx.settings.instance_profile;
+        Ok(Self {
+            name: ctx.names.launch_template.clone(),
+            instance_name: ctx.names.instance.clone(),
+            wanted: Data {
+                image_id: image.0.clone(),
+                instance_type: ctx.settings.instance_type.clone(),
+                instance_profile_arn: identity.iam_arn(&format!("instance-profile/{profile}")),
+                security_group_ids: vec![groups.client.0.clone(), groups.server.0.clone()],
+                http_tokens: LaunchTemplateHttpTokensState::Required.to_string(),
+                http_put_response_hop_limit: HOP_LIMIT,
+                user_data: BASE64.encode(user_data),
+            },
+        })
+    }
+
+    fn request(&self, ctx: &Context) -> RequestLaunchTemplateData {
+        let Data { image_id, instance_type, instance_profile_arn, user_data, .. } = &self.wanted;
+        let metadata = LaunchTemplateInstanceMetadataOptionsRequest::builder()
+            .http_endpoint(LaunchTemplateInstanceMetadataEndpointState::Enabled)
+            .http_tokens(LaunchTemplateHttpTokensState::Required)
+            .http_put_response_hop_limit(self.wanted.http_put_response_hop_limit);
+        let instance_tags = LaunchTemplateTagSpecificationRequest::builder()
+            .resource_type(ResourceType::Instance)
+            .tags(tags::ec2_tag("Name", &self.instance_name))
+            .tags(tags::ec2(ctx.owner()));
+        RequestLaunchTemplateData::builder()
+            .image_id(image_id)
+            .instance_type(instance_type.as_str().into())
+            .iam_instance_profile(
+                LaunchTemplateIamInstanceProfileSpecificationRequest::builder().arn(instance_profile_arn).build(),
+            )
+            .set_security_group_ids(Some(self.wanted.security_group_ids.clone()))
+            .metadata_options(metadata.build())
+            .user_data(user_data)
+            .tag_specifications(instance_tags.build())
+            .build()
+    }
+}
+
+pub(crate) struct FoundTemplate {
+    id: String,
+    owner: Option<String>,
+    latest: ResponseLaunchTemplateData,
+}
+
+impl Stage for LaunchTemplate {
+    const KIND: Kind = Kind::LaunchTemplate;
+    type Found = FoundTemplate;
+    type Output = LaunchTemplateId;
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<FoundTemplate>, Error> {
+        let Some((id, owner)) = find(ctx, &self.name).await? else { return Ok(Presence::Absent) };
+        let request = ctx.clients.ec2.describe_launch_template_versions().launch_template_id(&id).versions("$Latest");
+        let answer = optional(ctx.call("ec2:DescribeLaunchTemplateVersions", request.send()).await)?;
+        let latest = answer
+            .and_then(|answer| answer.launch_template_versions.unwrap_or_default().pop())
+            .and_then(|version| version.launch_template_data);
+        Ok(latest.map_or(Presence::Absent, |latest| Presence::Present(FoundTemplate { id, owner, latest })))
+    }
+
+    fn owner(&self, found: &FoundTemplate) -> Owner {
+        Owner::Tag(found.owner.clone())
+    }
+
+    fn id(&self, found: &FoundTemplate) -> String {
+        found.id.clone()
+    }
+
+    fn output(&self, found: FoundTemplate) -> LaunchTemplateId {
+        LaunchTemplateId(found.id)
+    }
+
+    fn foreseen(&self) -> LaunchTemplateId {
+        LaunchTemplateId(KNOWN_AFTER_UP.to_owned())
+    }
+
+    fn differences(&self, found: &FoundTemplate) -> Vec<Difference> {
+        let (wanted, is) = (&self.wanted, &found.latest);
+        let profile = is.iam_instance_profile().and_then(|profile| profile.arn()).unwrap_or("none");
+        let metadata = is.metadata_options();
+        let tokens = metadata.and_then(|m| m.http_tokens()).map_or("none", |tokens| tokens.as_str());
+        let hops = metadata.and_then(|m| m.http_put_response_hop_limit()).unwrap_or_default();
+        let instance_type = is.instance_type().map_or("none", |instance_type| instance_type.as_str());
+        [
+            Difference::of("image", is.image_id().unwrap_or("none"), &wanted.image_id),
+            Difference::of("instance type", instance_type, &wanted.instance_type),
+            Difference::of("instance profile", profile, &wanted.instance_profile_arn),
+            Difference::of("security groups", is.security_group_ids().join(", "), wanted.security_group_ids.join(", ")),
+            Difference::of("metadata tokens", tokens, &wanted.http_tokens),
+            Difference::of("metadata hop limit", hops, wanted.http_put_response_hop_limit),
+            Difference::of("user data", is.user_data().unwrap_or("none"), &wanted.user_data),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .ec2
+            .create_launch_template()
+            .launch_template_name(&self.name)
+            .version_description("ECS optimized launch template")
+            .launch_template_data(self.request(ctx))
+            .client_token(ctx.client_token())
+            .tag_specifications(tags::ec2_on_creation(ResourceType::LaunchTemplate, ctx.owner()));
+        ctx.call("ec2:CreateLaunchTemplate", request.send()).await?;
+        Ok(())
+    }
+
+    /// A template's versions never change: another one becomes the latest, which the group launches from.
+    async fn change(&self, ctx: &Context, found: &FoundTemplate) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .ec2
+            .create_launch_template_version()
+            .launch_template_id(&found.id)
+            .launch_template_data(self.request(ctx))
+            .client_token(ctx.client_token());
+        ctx.call("ec2:CreateLaunchTemplateVersion", request.send()).await?;
+        Ok(())
+    }
+
+    async fn adopt(&self, ctx: &Context, found: &FoundTemplate) -> Result<(), Error> {
+        let request = ctx.clients.ec2.create_tags().resources(&found.id).tags(tags::ec2(ctx.owner()));
+        ctx.call("ec2:CreateTags", request.send()).await?;
+        Ok(())
+    }
+}
+
+fn owner(template: &aws_sdk_ec2::types::LaunchTemplate) -> Option<String> {
+    tags::owner(template.tags().iter().map(|tag| (tag.key(), tag.value())))
+}
+
+/// ID and owner.
+async fn find(ctx: &Context, name: &str) -> Result<Option<(String, Option<String>)>, Error> {
+    let request = ctx.clients.ec2.describe_launch_templates().launch_template_names(name);
+    let answer = optional(ctx.call("ec2:DescribeLaunchTemplates", request.send()).await)?;
+    let template = answer.and_then(|answer| answer.launch_templates.unwrap_or_default().pop());
+    Ok(template.and_then(|template| Some((template.launch_template_id().map(str::to_owned)?, owner(&template)))))
+}
+
+impl Removal for LaunchTemplate {
+    const KIND: Kind = Kind::LaunchTemplate;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let by_tag = filter(&format!("tag:{OWNER_TAG}"), ctx.owner());
+        let request = ctx.clients.ec2.describe_launch_templates().filters(by_tag);
+        let answer = ctx.call("ec2:DescribeLaunchTemplates", request.send()).await?;
+        let tagged = answer
+            .launch_templates()
+            .iter()
+            .filter_map(|template| Some((template.launch_template_id()?.to_owned(), owner(template))));
+        let mut all: Vec<_> = tagged.chain(find(ctx, &ctx.names.launch_template).await?).collect();
+        all.sort();
+        all.dedup();
+        Ok(all.into_iter().map(|(id, owner)| Standing::new(ctx, id, owner)).collect())
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let request = ctx.clients.ec2.delete_launch_template().launch_template_id(id);
+        ctx.call("ec2:DeleteLaunchTemplate", request.send()).await?;
+        Ok(())
+    }
+}

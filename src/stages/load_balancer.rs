@@ -1,0 +1,185 @@
+//! Step 5: the Application Load Balancer in front of the frontend, in all three zones.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerStateEnum, Tag};
+
+use super::error::optional;
+use super::network::Network;
+use super::removal::{Removal, Standing};
+use super::security_groups::SecurityGroups;
+use super::stage::{Owner, Presence, Stage};
+use super::wait::Look;
+use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::tags;
+
+#[derive(Clone, Debug)]
+pub(crate) struct LoadBalancerAddress {
+    pub(crate) arn: String,
+    pub(crate) dns_name: String,
+}
+
+pub(crate) struct LoadBalancer<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) network: &'a Network,
+    pub(crate) groups: &'a SecurityGroups,
+}
+
+pub(crate) struct FoundLoadBalancer {
+    balancer: aws_sdk_elasticloadbalancingv2::types::LoadBalancer,
+    owner: Option<String>,
+}
+
+pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLoadBalancer>, Error> {
+    let request = ctx.clients.elbv2.describe_load_balancers().names(name);
+    let answer = optional(ctx.call("elasticloadbalancing:DescribeLoadBalancers", request.send()).await)?;
+    let Some(balancer) = answer.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()) else {
+        return Ok(None);
+    };
+    let tags = find_tags(ctx, balancer.load_balancer_arn().unwrap_or_default()).await?;
+    Ok(tags.map(|tags| FoundLoadBalancer { balancer, owner: owner(&tags) }))
+}
+
+/// Tags of a load balancer, target group or listener, which their descriptions do not have. None: deleted in between.
+pub(super) async fn find_tags(ctx: &Context, arn: &str) -> Result<Option<Vec<Tag>>, Error> {
+    let request = ctx.clients.elbv2.describe_tags().resource_arns(arn);
+    let answer = optional(ctx.call("elasticloadbalancing:DescribeTags", request.send()).await)?;
+    Ok(answer.map(|answer| answer.tag_descriptions.unwrap_or_default().pop().and_then(|d| d.tags).unwrap_or_default()))
+}
+
+pub(super) fn owner(tags: &[Tag]) -> Option<String> {
+    tags::owner(tags.iter().map(|tag| (tag.key(), tag.value())))
+}
+
+pub(super) async fn adopt(ctx: &Context, arn: &str) -> Result<(), Error> {
+    let request = ctx.clients.elbv2.add_tags().resource_arns(arn).tags(tags::elbv2(ctx.owner()));
+    ctx.call("elasticloadbalancing:AddTags", request.send()).await?;
+    Ok(())
+}
+
+impl FoundLoadBalancer {
+    pub(super) fn arn(&self) -> &str {
+        self.balancer.load_balancer_arn().unwrap_or_default()
+    }
+
+    pub(super) fn dns_name(&self) -> &str {
+        self.balancer.dns_name().unwrap_or_default()
+    }
+
+    pub(super) fn owner(&self) -> Option<String> {
+        self.owner.clone()
+    }
+
+    fn subnets(&self) -> BTreeSet<&str> {
+        self.balancer.availability_zones().iter().filter_map(|zone| zone.subnet_id()).collect()
+    }
+
+    fn security_groups(&self) -> BTreeSet<&str> {
+        self.balancer.security_groups().iter().map(String::as_str).collect()
+    }
+}
+
+fn list<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
+    ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+}
+
+impl Stage for LoadBalancer<'_> {
+    const KIND: Kind = Kind::LoadBalancer;
+    type Found = FoundLoadBalancer;
+    type Output = LoadBalancerAddress;
+
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<FoundLoadBalancer>, Error> {
+        Ok(find(ctx, self.name).await?.map_or(Presence::Absent, Presence::Present))
+    }
+
+    fn owner(&self, found: &FoundLoadBalancer) -> Owner {
+        Owner::Tag(found.owner())
+    }
+
+    fn id(&self, found: &FoundLoadBalancer) -> String {
+        found.arn().to_owned()
+    }
+
+    fn output(&self, found: FoundLoadBalancer) -> LoadBalancerAddress {
+        LoadBalancerAddress { arn: found.arn().to_owned(), dns_name: found.dns_name().to_owned() }
+    }
+
+    fn foreseen(&self) -> LoadBalancerAddress {
+        LoadBalancerAddress { arn: KNOWN_AFTER_UP.to_owned(), dns_name: KNOWN_AFTER_UP.to_owned() }
+    }
+
+    fn state(&self, found: &FoundLoadBalancer) -> Look<()> {
+        let state = found.balancer.state();
+        match state.and_then(|state| state.code()) {
+            Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Look::Done(()),
+            Some(LoadBalancerStateEnum::Failed) => Look::Failed {
+                state: "failed".to_owned(),
+                reason: state.and_then(|state| state.reason()).unwrap_or("AWS gives no reason").to_owned(),
+            },
+            code => Look::pending(code.map_or("no state", |code| code.as_str())),
+        }
+    }
+
+    fn differences(&self, found: &FoundLoadBalancer) -> Vec<Difference> {
+        let wanted = self.network.subnets.iter().map(|subnet| subnet.id.as_str());
+        [
+            Difference::of("subnets", list(found.subnets()), list(wanted)),
+            Difference::of("security groups", list(found.security_groups()), self.groups.lb.0.clone()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .elbv2
+            .create_load_balancer()
+            .name(self.name)
+            .set_subnets(Some(self.network.subnet_ids()))
+            .security_groups(&self.groups.lb.0)
+            .tags(tags::elbv2(ctx.owner()));
+        ctx.call("elasticloadbalancing:CreateLoadBalancer", request.send()).await?;
+        Ok(())
+    }
+
+    async fn change(&self, ctx: &Context, found: &FoundLoadBalancer) -> Result<(), Error> {
+        let client = &ctx.clients.elbv2;
+        if found.subnets() != self.network.subnets.iter().map(|subnet| subnet.id.as_str()).collect() {
+            let request =
+                client.set_subnets().load_balancer_arn(found.arn()).set_subnets(Some(self.network.subnet_ids()));
+            ctx.call("elasticloadbalancing:SetSubnets", request.send()).await?;
+        }
+        if found.security_groups() != BTreeSet::from([self.groups.lb.0.as_str()]) {
+            let request =
+                client.set_security_groups().load_balancer_arn(found.arn()).security_groups(&self.groups.lb.0);
+            ctx.call("elasticloadbalancing:SetSecurityGroups", request.send()).await?;
+        }
+        Ok(())
+    }
+
+    async fn adopt(&self, ctx: &Context, found: &FoundLoadBalancer) -> Result<(), Error> {
+        adopt(ctx, found.arn()).await
+    }
+}
+
+impl Removal for LoadBalancer<'_> {
+    const KIND: Kind = Kind::LoadBalancer;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let found = find(ctx, &ctx.names.load_balancer).await?;
+        Ok(found.map(|found| Standing::new(ctx, found.arn(), found.owner())).into_iter().collect())
+    }
+
+    /// Its listeners go with it.
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let request = ctx.clients.elbv2.delete_load_balancer().load_balancer_arn(id);
+        ctx.call("elasticloadbalancing:DeleteLoadBalancer", request.send()).await?;
+        Ok(())
+    }
+}

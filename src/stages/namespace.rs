@@ -1,0 +1,176 @@
+//! Step 3, first half: the Cloud Map namespace in which Service Connect names live.
+//!
+//! `CreateCluster` would make it, without a tag and never to be deleted; so it is made here, and the cluster names it.
+
+use aws_sdk_servicediscovery::types::{
+    FilterCondition, NamespaceFilter, NamespaceFilterName, NamespaceSummary, NamespaceType, OperationStatus,
+    ServiceFilter, ServiceFilterName,
+};
+
+use super::error::optional;
+use super::removal::{Removal, Standing};
+use super::stage::{Owner, Presence, Stage};
+use super::wait::{Look, wait};
+use super::{Context, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::tags;
+
+pub(crate) struct NamespaceArn(pub(crate) String);
+
+pub(crate) struct Namespace<'a> {
+    pub(crate) name: &'a str,
+}
+
+pub(crate) struct FoundNamespace {
+    id: String,
+    arn: String,
+    owner: Option<String>,
+}
+
+async fn find(ctx: &Context, name: &str) -> Result<Option<FoundNamespace>, Error> {
+    let client = &ctx.clients.servicediscovery;
+    let by_name = NamespaceFilter::builder()
+        .name(NamespaceFilterName::Name)
+        .condition(FilterCondition::Eq)
+        .values(name)
+        .build()
+        .expect("its required members, name and values, are set");
+    let request = client.list_namespaces().filters(by_name);
+    let mut all = ctx.call("servicediscovery:ListNamespaces", request.send()).await?.namespaces.unwrap_or_default();
+    // Private DNS namespaces of several VPCs may have one name; Service Connect prefers none, HTTP ones are unique.
+    all.retain(|namespace| namespace.name() == Some(name));
+    all.sort_by_key(|namespace| namespace.r#type() != Some(&NamespaceType::Http));
+    let Some(NamespaceSummary { id: Some(id), arn: Some(arn), .. }) = all.into_iter().next() else {
+        return Ok(None);
+    };
+    let request = client.list_tags_for_resource().resource_arn(&arn);
+    let Some(tags) = optional(ctx.call("servicediscovery:ListTagsForResource", request.send()).await)? else {
+        return Ok(None); // deleted in between
+    };
+    let owner = tags::owner(tags.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))));
+    Ok(Some(FoundNamespace { id, arn, owner }))
+}
+
+impl Stage for Namespace<'_> {
+    const KIND: Kind = Kind::Namespace;
+    type Found = FoundNamespace;
+    type Output = NamespaceArn;
+
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<FoundNamespace>, Error> {
+        Ok(find(ctx, self.name).await?.map_or(Presence::Absent, Presence::Present))
+    }
+
+    fn owner(&self, found: &FoundNamespace) -> Owner {
+        Owner::Tag(found.owner.clone())
+    }
+
+    fn id(&self, found: &FoundNamespace) -> String {
+        found.id.clone()
+    }
+
+    fn output(&self, found: FoundNamespace) -> NamespaceArn {
+        NamespaceArn(found.arn)
+    }
+
+    fn foreseen(&self) -> NamespaceArn {
+        NamespaceArn(KNOWN_AFTER_UP.to_owned())
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .servicediscovery
+            .create_http_namespace()
+            .name(self.name)
+            .creator_request_id(ctx.client_token())
+            .tags(tags::servicediscovery(ctx.owner()));
+        let answer = ctx.call("servicediscovery:CreateHttpNamespace", request.send()).await?;
+        wait_for_operation(ctx, &format!("namespace {}", self.name), answer.operation_id()).await
+    }
+
+    async fn adopt(&self, ctx: &Context, found: &FoundNamespace) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .servicediscovery
+            .tag_resource()
+            .resource_arn(&found.arn)
+            .tags(tags::servicediscovery(ctx.owner()));
+        ctx.call("servicediscovery:TagResource", request.send()).await?;
+        Ok(())
+    }
+}
+
+/// Cloud Map works behind an operation of its own, which may fail long after the request was accepted.
+async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) -> Result<(), Error> {
+    let Some(id) = operation else { return Ok(()) };
+    wait(ctx, Kind::Namespace.step(), what, async || {
+        let request = ctx.clients.servicediscovery.get_operation().operation_id(id);
+        let answer = ctx.call("servicediscovery:GetOperation", request.send()).await?;
+        let Some(operation) = answer.operation else { return Ok(Look::pending("not visible yet")) };
+        Ok(match operation.status {
+            Some(OperationStatus::Success) => Look::Done(()),
+            Some(OperationStatus::Fail) => Look::Failed {
+                state: "FAIL".to_owned(),
+                reason: operation.error_message.unwrap_or_else(|| "AWS gives no reason".to_owned()),
+            },
+            status => Look::pending(status.map_or_else(String::new, |status| status.to_string())),
+        })
+    })
+    .await
+}
+
+impl Removal for Namespace<'_> {
+    const KIND: Kind = Kind::Namespace;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let found = find(ctx, &ctx.names.namespace).await?;
+        Ok(found.into_iter().map(|found| Standing::new(ctx, found.id, found.owner)).collect())
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let request = ctx.clients.servicediscovery.delete_namespace().id(id);
+        let answer = ctx.call("servicediscovery:DeleteNamespace", request.send()).await?;
+        wait_for_operation(ctx, &format!("removal of namespace {id}"), answer.operation_id()).await
+    }
+}
+
+/// What ECS registered in the namespace for our two services. ECS takes its instances out as tasks stop, but leaves
+/// the services, and the namespace cannot go before them.
+pub(crate) struct DiscoveryService;
+
+impl Removal for DiscoveryService {
+    const KIND: Kind = Kind::DiscoveryService;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let Some(namespace) = find(ctx, &ctx.names.namespace).await? else { return Ok(vec![]) };
+        let in_namespace = ServiceFilter::builder()
+            .name(ServiceFilterName::NamespaceId)
+            .condition(FilterCondition::Eq)
+            .values(&namespace.id)
+            .build()
+            .expect("its required members, name and values, are set");
+        let request = ctx.clients.servicediscovery.list_services().filters(in_namespace);
+        let answer = ctx.call("servicediscovery:ListServices", request.send()).await?;
+        let ours = [&ctx.names.backend.discovery_name, &ctx.names.frontend.discovery_name];
+        Ok(answer
+            .services()
+            .iter()
+            .filter(|service| ours.iter().any(|name| Some(name.as_str()) == service.name()))
+            .map(|service| Standing::new(ctx, service.id().unwrap_or_default(), namespace.owner.clone()))
+            .collect())
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let client = &ctx.clients.servicediscovery;
+        let answer = ctx.call("servicediscovery:ListInstances", client.list_instances().service_id(id).send()).await?;
+        for instance in answer.instances() {
+            let request = client.deregister_instance().service_id(id).instance_id(instance.id().unwrap_or_default());
+            optional(ctx.call("servicediscovery:DeregisterInstance", request.send()).await)?;
+        }
+        ctx.call("servicediscovery:DeleteService", client.delete_service().id(id).send()).await?;
+        Ok(())
+    }
+}

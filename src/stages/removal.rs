@@ -1,0 +1,117 @@
+//! The pattern of taking away. A kind's file lists what stands of it and deletes one; whose it is, in what state a
+//! failure leaves the rest, and when it is gone is decided here. Nothing is taken from `up`: the cloud alone is asked.
+
+use tokio::time::Instant;
+
+use super::wait::{Look, wait};
+use super::{Context, Error, Kind};
+use crate::aws::ErrorClass;
+use crate::report::events::Event;
+
+/// A resource of this walkthrough's names or tags that is there now.
+#[derive(Clone, Debug)]
+pub(crate) struct Standing {
+    /// What `delete` needs; unique within its kind.
+    pub(crate) id: String,
+    /// It carries our tag, or belongs to something that does.
+    pub(crate) ours: bool,
+    /// Being deleted already: to be waited for only.
+    pub(crate) leaving: bool,
+}
+
+impl Standing {
+    pub(super) fn new(ctx: &Context, id: impl Into<String>, owner: Option<String>) -> Self {
+        Self { id: id.into(), ours: owner.as_deref() == Some(ctx.owner()), leaving: false }
+    }
+
+    pub(super) fn leaving(self, leaving: bool) -> Self {
+        Self { leaving, ..self }
+    }
+}
+
+/// What a removal came to.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    pub(crate) removed: Vec<(Kind, String)>,
+    pub(crate) failed: Vec<(Kind, String, Error)>,
+}
+
+impl Outcome {
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.removed.extend(other.removed);
+        self.failed.extend(other.failed);
+    }
+}
+
+pub(crate) trait Removal {
+    const KIND: Kind;
+
+    /// All that stands, by name, and by tag where AWS can be asked that.
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error>;
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error>;
+
+    /// Deletes what is ours, in the order in which it is listed, and waits until it is gone. Carries on past failures.
+    async fn remove(ctx: &Context) -> Outcome {
+        let started = Instant::now();
+        let (kind, step) = (Self::KIND, Self::KIND.step());
+        let mut removed = vec![];
+        let mut failed = vec![];
+        let mut fail = |id: &str, error: Error| {
+            ctx.events.send(Event::RemovalFailed { step, kind, id: id.to_owned(), reason: error.to_string() });
+            failed.push((kind, id.to_owned(), error));
+        };
+
+        let mut going = vec![];
+        match Self::standing(ctx).await {
+            Err(error) => fail(UNKNOWN_ID, error),
+            Ok(standing) => {
+                for resource in standing.into_iter().filter(|resource| resource.ours || ctx.settings.adopt) {
+                    let deleted =
+                        if resource.leaving { Ok(()) } else { delete_patiently::<Self>(ctx, &resource.id).await };
+                    match deleted {
+                        Ok(()) => going.push(resource.id),
+                        Err(error) => fail(&resource.id, error),
+                    }
+                }
+            }
+        }
+
+        if !going.is_empty() {
+            let what = format!("removal of {kind} {}", going.join(", "));
+            let gone = wait(ctx, step, &what, async || {
+                let standing = Self::standing(ctx).await?;
+                going.retain(|id| {
+                    let stands = standing.iter().any(|resource| resource.id == *id);
+                    if !stands {
+                        ctx.events.send(Event::Removed { step, kind, id: id.clone(), elapsed: started.elapsed() });
+                        removed.push((kind, id.clone()));
+                    }
+                    stands
+                });
+                Ok(if going.is_empty() { Look::Done(()) } else { Look::pending(format!("{} left", going.len())) })
+            })
+            .await;
+            if let Err(error) = gone {
+                going.iter().for_each(|id| fail(id, error.clone()));
+            }
+        }
+        Outcome { removed, failed }
+    }
+}
+
+/// Stands in a failure for resources that could not be listed.
+const UNKNOWN_ID: &str = "(could not be listed)";
+
+/// Tries again while something still uses it: network interfaces detach minutes after what they belonged to is gone.
+async fn delete_patiently<R: Removal + ?Sized>(ctx: &Context, id: &str) -> Result<(), Error> {
+    wait(ctx, R::KIND.step(), &format!("removal of {} {id}", R::KIND), async || match R::delete(ctx, id).await {
+        Ok(()) => Ok(Look::Done(())),
+        Err(Error::Cloud(error)) => match error.class {
+            ErrorClass::Absent => Ok(Look::Done(())),
+            ErrorClass::InUse | ErrorClass::NotReady => Ok(Look::pending(error.message)),
+            _ => Err(Error::Cloud(error)),
+        },
+        Err(error) => Err(error),
+    })
+    .await
+}

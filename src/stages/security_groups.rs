@@ -1,0 +1,250 @@
+//! Step 2: who may speak to whom. The load balancer's group admits the world on port 80, the client's the load
+//! balancer, the server's the client.
+
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
+
+use super::network::{Network, filter};
+use super::removal::{Removal, Standing};
+use super::stage::{Owner, Presence, Stage};
+use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::tags;
+use crate::settings::OWNER_TAG;
+
+/// The three groups, with the rules between them.
+pub(crate) struct SecurityGroups {
+    pub(crate) lb: GroupId,
+    pub(crate) client: GroupId,
+    pub(crate) server: GroupId,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupId(pub(crate) String);
+
+pub(crate) struct SecurityGroup<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) name: &'a str,
+    pub(crate) description: &'static str,
+}
+
+impl Stage for SecurityGroup<'_> {
+    const KIND: Kind = Kind::SecurityGroup;
+    type Found = aws_sdk_ec2::types::SecurityGroup;
+    type Output = GroupId;
+
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error> {
+        let request = ctx
+            .clients
+            .ec2
+            .describe_security_groups()
+            .filters(filter("group-name", self.name))
+            .filters(filter("vpc-id", &self.network.vpc_id));
+        let answer = ctx.call("ec2:DescribeSecurityGroups", request.send()).await?;
+        Ok(answer.security_groups.unwrap_or_default().pop().map_or(Presence::Absent, Presence::Present))
+    }
+
+    fn owner(&self, found: &Self::Found) -> Owner {
+        Owner::Tag(owner(found))
+    }
+
+    fn id(&self, found: &Self::Found) -> String {
+        found.group_id().unwrap_or_default().to_owned()
+    }
+
+    fn output(&self, found: Self::Found) -> GroupId {
+        GroupId(self.id(&found))
+    }
+
+    fn foreseen(&self) -> GroupId {
+        GroupId(KNOWN_AFTER_UP.to_owned())
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .ec2
+            .create_security_group()
+            .group_name(self.name)
+            .description(self.description)
+            .vpc_id(&self.network.vpc_id)
+            .tag_specifications(tags::ec2_on_creation(ResourceType::SecurityGroup, ctx.owner()));
+        ctx.call("ec2:CreateSecurityGroup", request.send()).await?;
+        Ok(())
+    }
+
+    async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
+        let request = ctx.clients.ec2.create_tags().resources(self.id(found)).tags(tags::ec2(ctx.owner()));
+        ctx.call("ec2:CreateTags", request.send()).await?;
+        Ok(())
+    }
+}
+
+/// The one rule of a group. What else is open on its port is closed: a narrower `--allow-cidr` must not leave the
+/// wider one in force.
+pub(crate) struct IngressRule<'a> {
+    pub(crate) group: &'a GroupId,
+    pub(crate) port: u16,
+    pub(crate) source: Source,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Cidr(String),
+    CidrIpv6(String),
+    Group(String),
+}
+
+impl Source {
+    /// Whoever is in the group.
+    pub(crate) fn members(group: &GroupId) -> Self {
+        Self::Group(group.0.clone())
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Cidr(text) | Self::CidrIpv6(text) | Self::Group(text)) = self;
+        f.write_str(text)
+    }
+}
+
+impl IngressRule<'_> {
+    fn permission(&self, source: &Source) -> IpPermission {
+        let port = i32::from(self.port);
+        let permission = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
+        match source {
+            Source::Cidr(cidr) => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).build()),
+            Source::CidrIpv6(cidr) => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).build()),
+            Source::Group(id) => permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(id).build()),
+        }
+        .build()
+    }
+
+    async fn authorize(&self, ctx: &Context) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .ec2
+            .authorize_security_group_ingress()
+            .group_id(&self.group.0)
+            .ip_permissions(self.permission(&self.source));
+        ctx.call("ec2:AuthorizeSecurityGroupIngress", request.send()).await?;
+        Ok(())
+    }
+}
+
+impl Stage for IngressRule<'_> {
+    const KIND: Kind = Kind::SecurityGroupRule;
+    /// Everyone the group admits on this port.
+    type Found = Vec<Source>;
+    type Output = ();
+
+    fn name(&self) -> String {
+        format!("{} tcp {} from {}", self.group.0, self.port, self.source)
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<Vec<Source>>, Error> {
+        if self.group.0 == KNOWN_AFTER_UP {
+            return Ok(Presence::Absent);
+        }
+        let request = ctx.clients.ec2.describe_security_groups().group_ids(&self.group.0);
+        let answer = ctx.call("ec2:DescribeSecurityGroups", request.send()).await?;
+        let port = Some(i32::from(self.port));
+        let sources: Vec<Source> = answer
+            .security_groups()
+            .iter()
+            .flat_map(|group| group.ip_permissions())
+            .filter(|p| p.ip_protocol() == Some("tcp") && p.from_port() == port && p.to_port() == port)
+            .flat_map(sources)
+            .collect();
+        Ok(if sources.is_empty() { Presence::Absent } else { Presence::Present(sources) })
+    }
+
+    fn owner(&self, _found: &Vec<Source>) -> Owner {
+        Owner::Parent
+    }
+
+    fn id(&self, _found: &Vec<Source>) -> String {
+        self.name()
+    }
+
+    fn output(&self, _found: Vec<Source>) {}
+
+    fn foreseen(&self) {}
+
+    fn differences(&self, found: &Vec<Source>) -> Vec<Difference> {
+        let is = found.iter().map(Source::to_string).collect::<Vec<_>>().join(", ");
+        Difference::of("source", is, self.source.to_string()).into_iter().collect()
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        self.authorize(ctx).await
+    }
+
+    async fn change(&self, ctx: &Context, found: &Vec<Source>) -> Result<(), Error> {
+        if !found.contains(&self.source) {
+            self.authorize(ctx).await?;
+        }
+        for source in found.iter().filter(|source| **source != self.source) {
+            let request = ctx
+                .clients
+                .ec2
+                .revoke_security_group_ingress()
+                .group_id(&self.group.0)
+                .ip_permissions(self.permission(source));
+            ctx.call("ec2:RevokeSecurityGroupIngress", request.send()).await?;
+        }
+        Ok(())
+    }
+
+    async fn adopt(&self, _ctx: &Context, _found: &Vec<Source>) -> Result<(), Error> {
+        Ok(())
+    }
+}
+
+fn sources(permission: &IpPermission) -> Vec<Source> {
+    let ipv4 = permission.ip_ranges().iter().filter_map(|range| range.cidr_ip()).map(|c| Source::Cidr(c.to_owned()));
+    let ipv6 =
+        permission.ipv6_ranges().iter().filter_map(|range| range.cidr_ipv6()).map(|c| Source::CidrIpv6(c.to_owned()));
+    let groups =
+        permission.user_id_group_pairs().iter().filter_map(|pair| pair.group_id()).map(|g| Source::Group(g.to_owned()));
+    ipv4.chain(ipv6).chain(groups).collect()
+}
+
+fn owner(group: &aws_sdk_ec2::types::SecurityGroup) -> Option<String> {
+    tags::owner(group.tags().iter().map(|tag| (tag.key(), tag.value())))
+}
+
+impl Removal for SecurityGroup<'_> {
+    const KIND: Kind = Kind::SecurityGroup;
+
+    /// A group that another one's rule names cannot go before it: server, client, load balancer.
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let names = &ctx.names;
+        let order = [&names.server_security_group, &names.client_security_group, &names.lb_security_group];
+        let by_name = order.iter().fold(aws_sdk_ec2::types::Filter::builder().name("group-name"), |filter, name| {
+            filter.values(name.as_str())
+        });
+        let by_tag = filter(&format!("tag:{OWNER_TAG}"), ctx.owner());
+        let mut groups = vec![];
+        for filter in [by_name.build(), by_tag] {
+            let request = ctx.clients.ec2.describe_security_groups().filters(filter);
+            groups.extend(
+                ctx.call("ec2:DescribeSecurityGroups", request.send()).await?.security_groups.unwrap_or_default(),
+            );
+        }
+        groups.sort_by_key(|group| {
+            (order.iter().position(|name| Some(name.as_str()) == group.group_name()), group.group_id.clone())
+        });
+        groups.dedup_by_key(|group| group.group_id.clone());
+        Ok(groups.iter().map(|g| Standing::new(ctx, g.group_id().unwrap_or_default(), owner(g))).collect())
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let request = ctx.clients.ec2.delete_security_group().group_id(id);
+        ctx.call("ec2:DeleteSecurityGroup", request.send()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,347 @@
+//! Step 7: the two services with Service Connect, backend before frontend: running tasks do not learn names that come
+//! after them.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ecs::types::{
+    AvailabilityZoneRebalancing, AwsVpcConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration,
+    DeploymentRolloutState, LaunchType, LogConfiguration, LogDriver, NetworkConfiguration, ServiceConnectClientAlias,
+    ServiceConnectConfiguration, ServiceConnectService, ServiceField,
+};
+
+use super::container_instances::Capacity;
+use super::ecs_cluster::EcsCluster;
+use super::error::optional;
+use super::listener::Entrance;
+use super::network::Network;
+use super::removal::{Removal, Standing};
+use super::security_groups::GroupId;
+use super::stage::{Owner, Presence, Stage};
+use super::target_group::count_healthy;
+use super::task_definitions::TaskDefinitionArn;
+use super::wait::Look;
+use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::tags;
+use crate::settings::ServiceNames;
+
+/// The port's name in both task definitions.
+const PORT_NAME: &str = "http";
+
+/// Every instance holds one task and there is none to spare, so a deployment has to stop tasks before it starts their
+/// successors: with AWS's 100 and 200 it would wait for room for ever.
+const MINIMUM_HEALTHY_PERCENT: i32 = 50;
+const MAXIMUM_PERCENT: i32 = 100;
+
+/// How many of a service's last events a time-out tells.
+const EVENTS_TOLD: usize = 3;
+
+/// A service whose tasks run.
+pub(crate) struct RunningService(());
+
+pub(crate) struct Service<'a> {
+    cluster: &'a EcsCluster,
+    names: &'a ServiceNames,
+    task_definition: &'a TaskDefinitionArn,
+    network: &'a Network,
+    group: &'a GroupId,
+    entrance: Option<&'a Entrance>,
+    tasks: u32,
+}
+
+impl<'a> Service<'a> {
+    pub(crate) fn backend(
+        ctx: &'a Context,
+        cluster: &'a EcsCluster,
+        _capacity: &'a Capacity,
+        task_definition: &'a TaskDefinitionArn,
+        network: &'a Network,
+        group: &'a GroupId,
+    ) -> Self {
+        let (names, tasks) = (&ctx.names.backend, ctx.settings.task_count.get());
+        Self { cluster, names, task_definition, network, group, entrance: None, tasks }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "each names a step that has to be done before")]
+    pub(crate) fn frontend(
+        ctx: &'a Context,
+        cluster: &'a EcsCluster,
+        _capacity: &'a Capacity,
+        task_definition: &'a TaskDefinitionArn,
+        network: &'a Network,
+        group: &'a GroupId,
+        entrance: &'a Entrance,
+        _backend: &'a RunningService,
+    ) -> Self {
+        let (names, tasks) = (&ctx.names.frontend, ctx.settings.task_count.get());
+        Self { cluster, names, task_definition, network, group, entrance: Some(entrance), tasks }
+    }
+
+    fn desired(&self) -> i32 {
+        i32::try_from(self.tasks).unwrap_or(i32::MAX)
+    }
+
+    fn network_configuration(&self) -> NetworkConfiguration {
+        let vpc = AwsVpcConfiguration::builder()
+            .set_subnets(Some(self.network.subnet_ids()))
+            .security_groups(&self.group.0)
+            .build()
+            .expect("its only required member, the subnets, is set");
+        NetworkConfiguration::builder().awsvpc_configuration(vpc).build()
+    }
+
+    fn service_connect(&self, ctx: &Context) -> ServiceConnectConfiguration {
+        let alias = ServiceConnectClientAlias::builder().port(self.names.port.into()).dns_name(&self.names.dns_name);
+        let service = ServiceConnectService::builder()
+            .port_name(PORT_NAME)
+            .discovery_name(&self.names.discovery_name)
+            .client_aliases(alias.build().expect("its only required member, the port, is set"));
+        let log = LogConfiguration::builder()
+            .log_driver(LogDriver::Awslogs)
+            .options("awslogs-group", &self.names.log_group)
+            .options("awslogs-region", &ctx.clients.region)
+            .options("awslogs-stream-prefix", "service-connect");
+        ServiceConnectConfiguration::builder()
+            .enabled(true)
+            .services(service.build().expect("its only required member, the port's name, is set"))
+            .log_configuration(log.build().expect("its only required member, the driver, is set"))
+            .build()
+    }
+}
+
+/// A deployment that cannot succeed shall say so, instead of trying for ever.
+fn deployment_configuration() -> DeploymentConfiguration {
+    let breaker = DeploymentCircuitBreaker::builder().enable(true).rollback(false).build();
+    DeploymentConfiguration::builder()
+        .minimum_healthy_percent(MINIMUM_HEALTHY_PERCENT)
+        .maximum_percent(MAXIMUM_PERCENT)
+        .deployment_circuit_breaker(breaker)
+        .build()
+}
+
+pub(crate) struct FoundService {
+    service: aws_sdk_ecs::types::Service,
+    /// None: it is behind no load balancer.
+    healthy_targets: Option<u32>,
+}
+
+/// Also INACTIVE ones, which AWS goes on showing for a while.
+pub(super) async fn describe(
+    ctx: &Context,
+    cluster: &str,
+    names: &[&str],
+) -> Result<Vec<aws_sdk_ecs::types::Service>, Error> {
+    let request = ctx
+        .clients
+        .ecs
+        .describe_services()
+        .cluster(cluster)
+        .set_services(Some(names.iter().map(|&name| name.to_owned()).collect()))
+        .include(ServiceField::Tags);
+    let answer = optional(ctx.call("ecs:DescribeServices", request.send()).await)?;
+    Ok(answer.and_then(|answer| answer.services).unwrap_or_default())
+}
+
+fn owner(service: &aws_sdk_ecs::types::Service) -> Option<String> {
+    tags::owner(service.tags().iter().map(|tag| (tag.key(), tag.value())))
+}
+
+/// All tasks run, all of them of the newest deployment.
+pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32) -> Look<()> {
+    let deployments = service.deployments();
+    let newest = deployments.iter().find(|deployment| deployment.status() == Some("PRIMARY"));
+    let state = newest.and_then(|deployment| deployment.rollout_state());
+    if state == Some(&DeploymentRolloutState::Failed) {
+        let reason = newest.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("ECS gives no reason");
+        return Look::Failed {
+            state: DeploymentRolloutState::Failed.to_string(),
+            reason: format!("{reason}{}", last_events(service)),
+        };
+    }
+    let (running, pending) = (service.running_count(), service.pending_count());
+    let rolled_out = state.is_none_or(|state| *state == DeploymentRolloutState::Completed);
+    if running == desired && service.desired_count() == desired && pending == 0 && deployments.len() <= 1 && rolled_out
+    {
+        return Look::Done(());
+    }
+    let mut text = format!("{running} of {desired} running");
+    if let Some(trouble) =
+        service.events().first().and_then(|event| event.message()).filter(|m| m.contains("unable to"))
+    {
+        text.push_str(&format!("; {trouble}"));
+    }
+    Look::Pending { state: text, detail: last_events(service) }
+}
+
+fn last_events(service: &aws_sdk_ecs::types::Service) -> String {
+    let messages: Vec<_> = service.events().iter().filter_map(|event| event.message()).take(EVENTS_TOLD).collect();
+    if messages.is_empty() { String::new() } else { format!("; its last events: {}", messages.join("; ")) }
+}
+
+impl Stage for Service<'_> {
+    const KIND: Kind = Kind::Service;
+    type Found = FoundService;
+    type Output = RunningService;
+
+    fn name(&self) -> String {
+        self.names.service.clone()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<FoundService>, Error> {
+        let Some(service) = describe(ctx, &self.cluster.name, &[&self.names.service]).await?.pop() else {
+            return Ok(Presence::Absent);
+        };
+        match service.status() {
+            Some("INACTIVE") => return Ok(Presence::Absent),
+            Some("DRAINING") => return Ok(Presence::Leaving("DRAINING".to_owned())),
+            _ => {}
+        }
+        let healthy_targets = match self.entrance {
+            Some(Entrance { target_group }) if target_group.0 != KNOWN_AFTER_UP => {
+                Some(count_healthy(ctx, &target_group.0).await?)
+            }
+            _ => None,
+        };
+        Ok(Presence::Present(FoundService { service, healthy_targets }))
+    }
+
+    fn owner(&self, found: &FoundService) -> Owner {
+        Owner::Tag(owner(&found.service))
+    }
+
+    fn id(&self, found: &FoundService) -> String {
+        found.service.service_arn().unwrap_or_default().to_owned()
+    }
+
+    fn output(&self, _found: FoundService) -> RunningService {
+        self.foreseen()
+    }
+
+    fn foreseen(&self) -> RunningService {
+        RunningService(())
+    }
+
+    fn state(&self, found: &FoundService) -> Look<()> {
+        match (rollout(&found.service, self.desired()), found.healthy_targets) {
+            (Look::Done(()), Some(healthy)) if healthy < self.tasks => {
+                let state = format!("{healthy} of {} targets healthy", self.tasks);
+                Look::Pending { state, detail: last_events(&found.service) }
+            }
+            (look, _) => look,
+        }
+    }
+
+    fn differences(&self, found: &FoundService) -> Vec<Difference> {
+        let service = &found.service;
+        let deployment = service.deployment_configuration();
+        let percent = |percent: Option<i32>| percent.unwrap_or_default();
+        let mut differences = vec![
+            Difference::of("desired count", service.desired_count(), self.desired()),
+            Difference::of("task definition", service.task_definition().unwrap_or("none"), &self.task_definition.0),
+            Difference::of(
+                "minimum healthy percent",
+                percent(deployment.and_then(|d| d.minimum_healthy_percent())),
+                MINIMUM_HEALTHY_PERCENT,
+            ),
+            Difference::of("maximum percent", percent(deployment.and_then(|d| d.maximum_percent())), MAXIMUM_PERCENT),
+        ];
+        if let Some(vpc) = service.network_configuration().and_then(|network| network.awsvpc_configuration()) {
+            let in_order = |ids: &[String]| {
+                ids.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+            };
+            differences.push(Difference::of("subnets", in_order(vpc.subnets()), in_order(&self.network.subnet_ids())));
+            differences.push(Difference::of("security groups", in_order(vpc.security_groups()), self.group.0.clone()));
+        }
+        if let Look::Failed { reason, .. } = rollout(service, self.desired()) {
+            differences.push(Difference::of("deployment", format!("failed ({reason})"), "a new one".to_owned()));
+        }
+        differences.into_iter().flatten().collect()
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        let balancer = self.entrance.map(|entrance| {
+            vec![
+                aws_sdk_ecs::types::LoadBalancer::builder()
+                    .target_group_arn(&entrance.target_group.0)
+                    .container_name(&self.names.container)
+                    .container_port(self.names.port.into())
+                    .build(),
+            ]
+        });
+        let request = ctx
+            .clients
+            .ecs
+            .create_service()
+            .cluster(&self.cluster.name)
+            .service_name(&self.names.service)
+            .task_definition(&self.task_definition.0)
+            .desired_count(self.desired())
+            .launch_type(LaunchType::Ec2)
+            .network_configuration(self.network_configuration())
+            .set_load_balancers(balancer)
+            .service_connect_configuration(self.service_connect(ctx))
+            .deployment_configuration(deployment_configuration())
+            // It cannot launch instances, of which none are spare, and ECS refuses it at a maximum of 100 percent.
+            .availability_zone_rebalancing(AvailabilityZoneRebalancing::Disabled)
+            .client_token(ctx.client_token())
+            .tags(tags::ecs(ctx.owner()));
+        ctx.call("ecs:CreateService", request.send()).await?;
+        Ok(())
+    }
+
+    /// Names only what differs: some members start a deployment by being named.
+    async fn change(&self, ctx: &Context, found: &FoundService) -> Result<(), Error> {
+        let differences = self.differences(found);
+        let differs =
+            |fields: &[&str]| differences.iter().any(|difference| fields.contains(&difference.field.as_str()));
+        let request = ctx
+            .clients
+            .ecs
+            .update_service()
+            .cluster(&self.cluster.name)
+            .service(&self.names.service)
+            .desired_count(self.desired())
+            .set_task_definition(differs(&["task definition"]).then(|| self.task_definition.0.clone()))
+            .set_deployment_configuration(
+                differs(&["minimum healthy percent", "maximum percent"]).then(deployment_configuration),
+            )
+            .set_availability_zone_rebalancing(
+                differs(&["maximum percent"]).then_some(AvailabilityZoneRebalancing::Disabled),
+            )
+            .set_network_configuration(differs(&["subnets", "security groups"]).then(|| self.network_configuration()))
+            .set_force_new_deployment(differs(&["deployment"]).then_some(true));
+        ctx.call("ecs:UpdateService", request.send()).await?;
+        Ok(())
+    }
+
+    async fn adopt(&self, ctx: &Context, found: &FoundService) -> Result<(), Error> {
+        let request = ctx.clients.ecs.tag_resource().resource_arn(self.id(found)).tags(tags::ecs(ctx.owner()));
+        ctx.call("ecs:TagResource", request.send()).await?;
+        Ok(())
+    }
+}
+
+impl Removal for Service<'_> {
+    const KIND: Kind = Kind::Service;
+
+    /// The frontend first: it is the one who calls.
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let names = [ctx.names.frontend.service.as_str(), ctx.names.backend.service.as_str()];
+        let mut services = describe(ctx, &ctx.names.cluster, &names).await?;
+        services.sort_by_key(|service| names.iter().position(|name| Some(*name) == service.service_name()));
+        Ok(services
+            .iter()
+            .filter(|service| service.status() != Some("INACTIVE"))
+            .map(|service| {
+                let leaving = service.status() == Some("DRAINING");
+                Standing::new(ctx, service.service_name().unwrap_or_default(), owner(service)).leaving(leaving)
+            })
+            .collect())
+    }
+
+    /// With its tasks.
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let request = ctx.clients.ecs.delete_service().cluster(&ctx.names.cluster).service(id).force(true);
+        ctx.call("ecs:DeleteService", request.send()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! Step 5: the frontend's tasks as the load balancer sees them, by their private addresses, and how it checks them.
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    ProtocolEnum, TargetGroupAttribute, TargetHealthStateEnum, TargetTypeEnum,
+};
+
+use super::error::optional;
+use super::load_balancer::{adopt, find_tags, owner};
+use super::network::Network;
+use super::removal::{Removal, Standing};
+use super::stage::{Owner, Presence, Stage};
+use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::tags;
+
+/// The article's, step 5.
+const PORT: i32 = 80;
+const HEALTH_CHECK_PATH: &str = "/ping";
+const HEALTH_CHECK_INTERVAL: i32 = 10;
+
+/// Seconds for requests under way when a task leaves. AWS's 300 would hold up every scale-down and every removal, and
+/// no request of the demo takes as much as one.
+const DEREGISTRATION_DELAY: &str = "10";
+const DEREGISTRATION_DELAY_KEY: &str = "deregistration_delay.timeout_seconds";
+
+#[derive(Clone, Debug)]
+pub(crate) struct TargetGroupArn(pub(crate) String);
+
+pub(crate) struct TargetGroup<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) network: &'a Network,
+}
+
+pub(crate) struct FoundTargetGroup {
+    group: aws_sdk_elasticloadbalancingv2::types::TargetGroup,
+    owner: Option<String>,
+    deregistration_delay: Option<String>,
+}
+
+impl FoundTargetGroup {
+    fn arn(&self) -> &str {
+        self.group.target_group_arn().unwrap_or_default()
+    }
+}
+
+pub(super) async fn find(
+    ctx: &Context,
+    name: &str,
+) -> Result<Option<aws_sdk_elasticloadbalancingv2::types::TargetGroup>, Error> {
+    let request = ctx.clients.elbv2.describe_target_groups().names(name);
+    let answer = optional(ctx.call("elasticloadbalancing:DescribeTargetGroups", request.send()).await)?;
+    Ok(answer.and_then(|answer| answer.target_groups.unwrap_or_default().pop()))
+}
+
+/// How many targets the load balancer sends requests to.
+pub(super) async fn count_healthy(ctx: &Context, arn: &str) -> Result<u32, Error> {
+    let request = ctx.clients.elbv2.describe_target_health().target_group_arn(arn);
+    let answer = optional(ctx.call("elasticloadbalancing:DescribeTargetHealth", request.send()).await)?;
+    let targets = answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
+    let healthy = |state| state == Some(&TargetHealthStateEnum::Healthy);
+    Ok(targets.iter().filter(|target| healthy(target.target_health().and_then(|health| health.state()))).count() as u32)
+}
+
+async fn set_deregistration_delay(ctx: &Context, arn: &str) -> Result<(), Error> {
+    let delay = TargetGroupAttribute::builder().key(DEREGISTRATION_DELAY_KEY).value(DEREGISTRATION_DELAY).build();
+    let request = ctx.clients.elbv2.modify_target_group_attributes().target_group_arn(arn).attributes(delay);
+    ctx.call("elasticloadbalancing:ModifyTargetGroupAttributes", request.send()).await?;
+    Ok(())
+}
+
+impl Stage for TargetGroup<'_> {
+    const KIND: Kind = Kind::TargetGroup;
+    type Found = FoundTargetGroup;
+    type Output = TargetGroupArn;
+
+    fn name(&self) -> String {
+        self.name.to_owned()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<FoundTargetGroup>, Error> {
+        let Some(group) = find(ctx, self.name).await? else { return Ok(Presence::Absent) };
+        let arn = group.target_group_arn().unwrap_or_default();
+        let request = ctx.clients.elbv2.describe_target_group_attributes().target_group_arn(arn);
+        let (tags, attributes) = tokio::try_join!(find_tags(ctx, arn), async {
+            optional(ctx.call("elasticloadbalancing:DescribeTargetGroupAttributes", request.send()).await)
+        })?;
+        let (Some(tags), Some(attributes)) = (tags, attributes) else { return Ok(Presence::Absent) };
+        let delay = attributes.attributes().iter().find(|a| a.key() == Some(DEREGISTRATION_DELAY_KEY));
+        Ok(Presence::Present(FoundTargetGroup {
+            owner: owner(&tags),
+            deregistration_delay: delay.and_then(|attribute| attribute.value().map(str::to_owned)),
+            group,
+        }))
+    }
+
+    fn owner(&self, found: &FoundTargetGroup) -> Owner {
+        Owner::Tag(found.owner.clone())
+    }
+
+    fn id(&self, found: &FoundTargetGroup) -> String {
+        found.arn().to_owned()
+    }
+
+    fn output(&self, found: FoundTargetGroup) -> TargetGroupArn {
+        TargetGroupArn(found.arn().to_owned())
+    }
+
+    fn foreseen(&self) -> TargetGroupArn {
+        TargetGroupArn(KNOWN_AFTER_UP.to_owned())
+    }
+
+    fn differences(&self, found: &FoundTargetGroup) -> Vec<Difference> {
+        let (group, delay) = (&found.group, found.deregistration_delay.as_deref());
+        let interval = group.health_check_interval_seconds().unwrap_or_default();
+        [
+            Difference::of("health check path", group.health_check_path().unwrap_or("none"), HEALTH_CHECK_PATH),
+            Difference::of("health check interval", interval, HEALTH_CHECK_INTERVAL),
+            Difference::of("deregistration delay", delay.unwrap_or("none"), DEREGISTRATION_DELAY),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .elbv2
+            .create_target_group()
+            .name(self.name)
+            .protocol(ProtocolEnum::Http)
+            .port(PORT)
+            .vpc_id(&self.network.vpc_id)
+            .target_type(TargetTypeEnum::Ip)
+            .health_check_path(HEALTH_CHECK_PATH)
+            .health_check_interval_seconds(HEALTH_CHECK_INTERVAL)
+            .tags(tags::elbv2(ctx.owner()));
+        let answer = ctx.call("elasticloadbalancing:CreateTargetGroup", request.send()).await?;
+        let arn = answer.target_groups().first().and_then(|group| group.target_group_arn()).unwrap_or_default();
+        set_deregistration_delay(ctx, arn).await
+    }
+
+    async fn change(&self, ctx: &Context, found: &FoundTargetGroup) -> Result<(), Error> {
+        let request = ctx
+            .clients
+            .elbv2
+            .modify_target_group()
+            .target_group_arn(found.arn())
+            .health_check_path(HEALTH_CHECK_PATH)
+            .health_check_interval_seconds(HEALTH_CHECK_INTERVAL);
+        ctx.call("elasticloadbalancing:ModifyTargetGroup", request.send()).await?;
+        set_deregistration_delay(ctx, found.arn()).await
+    }
+
+    async fn adopt(&self, ctx: &Context, found: &FoundTargetGroup) -> Result<(), Error> {
+        adopt(ctx, found.arn()).await
+    }
+}
+
+impl Removal for TargetGroup<'_> {
+    const KIND: Kind = Kind::TargetGroup;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let Some(group) = find(ctx, &ctx.names.target_group).await? else { return Ok(vec![]) };
+        let arn = group.target_group_arn().unwrap_or_default();
+        let tags = find_tags(ctx, arn).await?;
+        Ok(tags.map(|tags| Standing::new(ctx, arn, owner(&tags))).into_iter().collect())
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let request = ctx.clients.elbv2.delete_target_group().target_group_arn(id);
+        ctx.call("elasticloadbalancing:DeleteTargetGroup", request.send()).await?;
+        Ok(())
+    }
+}

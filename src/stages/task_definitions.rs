@@ -1,0 +1,209 @@
+//! Step 6: what a task of each service is, from the templates. An equal one gets no new revision.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ecs::config::retry::RetryConfig;
+use aws_sdk_ecs::types::{TaskDefinitionField, TaskDefinitionStatus};
+use minijinja::context;
+
+use super::error::optional;
+use super::identity::Identity;
+use super::log_groups::LogGroupName;
+use super::removal::{Removal, Standing};
+use super::stage::{Owner, Presence, Stage};
+use super::task_spec::TaskSpec;
+use super::wait::{Look, wait};
+use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
+use crate::aws::{ErrorClass, tags};
+use crate::settings::ServiceNames;
+
+#[derive(Clone, Debug)]
+pub(crate) struct TaskDefinitionArn(pub(crate) String);
+
+pub(crate) struct TaskDefinition {
+    wanted: TaskSpec,
+}
+
+impl TaskDefinition {
+    pub(crate) fn backend(ctx: &Context, identity: &Identity, log_group: &LogGroupName) -> Result<Self, Error> {
+        Self::new(ctx, identity, log_group, templates::BACKEND_TASK, &ctx.names.backend)
+    }
+
+    pub(crate) fn frontend(ctx: &Context, identity: &Identity, log_group: &LogGroupName) -> Result<Self, Error> {
+        Self::new(ctx, identity, log_group, templates::FRONTEND_TASK, &ctx.names.frontend)
+    }
+
+    fn new(
+        ctx: &Context,
+        identity: &Identity,
+        log_group: &LogGroupName,
+        template: &'static str,
+        service: &ServiceNames,
+    ) -> Result<Self, Error> {
+        let backend = &ctx.names.backend;
+        let values = context! {
+            region => ctx.clients.region.as_str(),
+            image => ctx.settings.image.as_str(),
+            execution_role_arn => identity.iam_arn(&format!("role/{}", ctx.settings.execution_role)),
+            service => context! {
+                name => service.service.as_str(),
+                container => service.container.as_str(),
+                port => service.port,
+                log_group => log_group.0.as_str(),
+            },
+            backend => context! { dns_name => backend.dns_name.as_str(), port => backend.port },
+        };
+        let text = templates::render(template, values)?;
+        let wanted = serde_json::from_str(&text)
+            .map_err(|error| Error::Template { name: template, reason: format!("{error}; it renders to:\n{text}") })?;
+        Ok(Self { wanted })
+    }
+
+    async fn register(&self, ctx: &Context) -> Result<(), Error> {
+        // No retries by the SDK: each one whose answer was lost would leave a revision more.
+        let once = aws_sdk_ecs::Config::builder().retry_config(RetryConfig::disabled());
+        let request = self.wanted.registration(&ctx.clients.ecs).tags(tags::ecs(ctx.owner()));
+        ctx.call("ecs:RegisterTaskDefinition", request.customize().config_override(once).send()).await?;
+        Ok(())
+    }
+
+    /// Registers, and before each repetition looks whether the one before has been carried out after all: revisions
+    /// have neither names nor client tokens to be told apart by.
+    async fn register_once(&self, ctx: &Context) -> Result<(), Error> {
+        let mut attempted = false;
+        wait(ctx, Kind::TaskDefinition.step(), &self.what(), async || {
+            if attempted
+                && let Presence::Present(found) = self.find(ctx).await?
+                && self.differences(&found).is_empty()
+            {
+                return Ok(Look::Done(()));
+            }
+            attempted = true;
+            match self.register(ctx).await {
+                Ok(()) => Ok(Look::Done(())),
+                Err(Error::Cloud(error)) if error.class == ErrorClass::Unreachable => Ok(Look::pending(error.message)),
+                Err(error) => Err(error),
+            }
+        })
+        .await
+    }
+}
+
+pub(crate) struct FoundTaskDefinition {
+    arn: String,
+    spec: TaskSpec,
+    owner: Option<String>,
+}
+
+/// By family (its newest ACTIVE revision) or ARN.
+async fn describe(
+    ctx: &Context,
+    name: &str,
+) -> Result<Option<(aws_sdk_ecs::types::TaskDefinition, Option<String>)>, Error> {
+    let request = ctx.clients.ecs.describe_task_definition().task_definition(name).include(TaskDefinitionField::Tags);
+    let answer = optional(ctx.call("ecs:DescribeTaskDefinition", request.send()).await)?;
+    Ok(answer.and_then(|answer| {
+        let owner = tags::owner(answer.tags().iter().map(|tag| (tag.key(), tag.value())));
+        Some((answer.task_definition?, owner))
+    }))
+}
+
+impl Stage for TaskDefinition {
+    const KIND: Kind = Kind::TaskDefinition;
+    type Found = FoundTaskDefinition;
+    type Output = TaskDefinitionArn;
+
+    fn name(&self) -> String {
+        self.wanted.family.clone()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<FoundTaskDefinition>, Error> {
+        let found = describe(ctx, &self.wanted.family).await?;
+        Ok(match found {
+            Some((definition, owner)) if definition.status() == Some(&TaskDefinitionStatus::Active) => {
+                let arn = definition.task_definition_arn().unwrap_or_default().to_owned();
+                Presence::Present(FoundTaskDefinition { arn, spec: TaskSpec::from(&definition), owner })
+            }
+            _ => Presence::Absent,
+        })
+    }
+
+    fn owner(&self, found: &FoundTaskDefinition) -> Owner {
+        Owner::Tag(found.owner.clone())
+    }
+
+    fn id(&self, found: &FoundTaskDefinition) -> String {
+        found.arn.clone()
+    }
+
+    fn output(&self, found: FoundTaskDefinition) -> TaskDefinitionArn {
+        TaskDefinitionArn(found.arn)
+    }
+
+    fn foreseen(&self) -> TaskDefinitionArn {
+        TaskDefinitionArn(KNOWN_AFTER_UP.to_owned())
+    }
+
+    fn differences(&self, found: &FoundTaskDefinition) -> Vec<Difference> {
+        let (is, wanted) = (found.spec.fields(), self.wanted.fields());
+        let fields: BTreeMap<_, _> = is.iter().chain(&wanted).collect();
+        let value =
+            |fields: &BTreeMap<String, String>, field: &str| fields.get(field).cloned().unwrap_or("none".into());
+        fields.keys().filter_map(|&field| Difference::of(field, value(&is, field), value(&wanted, field))).collect()
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        self.register_once(ctx).await
+    }
+
+    async fn change(&self, ctx: &Context, _found: &FoundTaskDefinition) -> Result<(), Error> {
+        self.register_once(ctx).await
+    }
+
+    async fn adopt(&self, ctx: &Context, found: &FoundTaskDefinition) -> Result<(), Error> {
+        let request = ctx.clients.ecs.tag_resource().resource_arn(&found.arn).tags(tags::ecs(ctx.owner()));
+        ctx.call("ecs:TagResource", request.send()).await?;
+        Ok(())
+    }
+}
+
+impl Removal for TaskDefinition {
+    const KIND: Kind = Kind::TaskDefinition;
+
+    /// All revisions, also those that an earlier change or a half-done removal has left INACTIVE.
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let mut standing = vec![];
+        for family in [&ctx.names.backend.service, &ctx.names.frontend.service] {
+            for status in [TaskDefinitionStatus::Active, TaskDefinitionStatus::Inactive] {
+                let request = ctx.clients.ecs.list_task_definitions().family_prefix(family).status(status);
+                let mut arns = request.into_paginator().items().send();
+                while let Some(arn) = arns.next().await {
+                    let arn = ctx.call("ecs:ListTaskDefinitions", async { arn }).await?;
+                    if let Some((_, owner)) = describe(ctx, &arn).await? {
+                        standing.push(Standing::new(ctx, arn, owner));
+                    }
+                }
+            }
+        }
+        Ok(standing)
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        let client = &ctx.clients.ecs;
+        let Some((definition, _)) = describe(ctx, id).await? else { return Ok(()) };
+        if definition.status() == Some(&TaskDefinitionStatus::Active) {
+            let request = client.deregister_task_definition().task_definition(id);
+            ctx.call("ecs:DeregisterTaskDefinition", request.send()).await?;
+        }
+        let request = client.delete_task_definitions().task_definitions(id);
+        let answer = ctx.call("ecs:DeleteTaskDefinitions", request.send()).await?;
+        match answer.failures().first() {
+            None => Ok(()),
+            Some(failure) => Err(Error::NotDeleted {
+                kind: Kind::TaskDefinition,
+                id: id.to_owned(),
+                reason: failure.detail().or(failure.reason()).unwrap_or("AWS gives no reason").to_owned(),
+            }),
+        }
+    }
+}
