@@ -87,3 +87,59 @@ impl<'a> Discovery<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+    use crate::mesh::topology::{ClientAlias, Container, Service, Upstream};
+
+    fn task(arn: &str, az_id: &str) -> Task {
+        let service = Service { discovery_name: "backend".to_owned(), container_port: 80, aliases: Vec::new() };
+        let alias = ClientAlias { dns_name: "backend".to_owned(), port: 80 };
+        Task {
+            arn: arn.to_owned(),
+            family: "backend".to_owned(),
+            service: Some("backend".to_owned()),
+            region: "us-east-1".to_owned(),
+            az_id: az_id.to_owned(),
+            private_ip: Ipv4Addr::LOCALHOST,
+            container: Container { name: "app".to_owned(), command: Vec::new() },
+            service_connect: Some(ServiceConnect {
+                namespace: "ns".to_owned(),
+                services: vec![service],
+                upstreams: vec![Upstream { discovery_name: "backend".to_owned(), alias }],
+            }),
+            draining: false,
+        }
+    }
+
+    fn owners(discovery: &Discovery<'_>, region: &str, namespace: &str) -> Vec<String> {
+        let endpoints = discovery.names.get(&(region, namespace, "backend")).map_or(&[][..], Vec::as_slice);
+        endpoints.iter().map(|endpoint| endpoint.owner.to_string()).collect()
+    }
+
+    #[test]
+    fn regions_and_namespaces_do_not_mix_and_who_drains_is_not_there() {
+        let mut tasks = ["b", "a", "b"].map(|zone| task(&format!("{zone}-task"), zone)).to_vec();
+        tasks.extend(["abroad", "apart", "draining"].map(|arn| task(arn, "a")));
+        tasks[3].region = "eu-west-1".to_owned();
+        tasks[4].service_connect.as_mut().unwrap().namespace = "other".to_owned();
+        tasks[5].draining = true;
+        let discovery = Discovery::new(&tasks, |_, port| Some((Ipv4Addr::LOCALHOST, port).into()));
+        assert_eq!(owners(&discovery, "us-east-1", "ns"), ["a-task", "b-task", "b-task"]);
+        assert_eq!(owners(&discovery, "us-east-1", "other"), ["apart"]);
+        assert_eq!(owners(&discovery, "eu-west-1", "ns"), ["abroad"]);
+        // The local cluster is the ECS service, whatever its tasks offer.
+        let zones = &discovery.services[&("us-east-1", "backend")];
+        assert_eq!(zones.values().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+    }
+
+    #[test]
+    fn an_alias_on_port_80_is_called_without_its_port_too() {
+        let upstreams = upstreams(task("a", "a").service_connect.as_ref().unwrap());
+        assert_eq!(upstreams[0].name, "backend.ns");
+        assert_eq!(upstreams[0].authorities, ["backend:80", "backend"]);
+    }
+}

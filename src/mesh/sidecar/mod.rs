@@ -20,6 +20,7 @@ use std::time::Duration;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Request, Response, StatusCode, Version};
 use tokio::runtime::Handle;
+use tokio::time::{Instant, MissedTickBehavior};
 
 pub use super::http::Server;
 use super::http::{Body, SendError, answer, strip_hop_by_hop};
@@ -95,9 +96,13 @@ impl Sidecar {
     /// The outlier detector's sweeps and the pools' housekeeping, for as long as the sidecar runs.
     pub async fn maintain(self: Arc<Self>) {
         let mut sweeps = tokio::time::interval(outlier::INTERVAL);
+        // A machine that slept has not watched its hosts meanwhile: one sweep, not all those missed.
+        sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweeps.tick().await;
         loop {
-            let now = sweeps.tick().await;
+            sweeps.tick().await;
+            // Not the instant that the tick was due at, which may be long ago.
+            let now = Instant::now();
             for cluster in &self.clusters {
                 cluster.sweep(now);
             }

@@ -1,0 +1,363 @@
+//! The sidecar against hosts that answer, fail, hang, refuse and break off: what Service Connect's clients would see.
+//!
+//! Time limits are met by moving tokio's clock, never by waiting; while it stands still nothing else happens.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::header::{CONTENT_LENGTH, HOST};
+use hyper::{Request, Response, StatusCode, body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use zonewalk::mesh::sidecar::{Address, Server, Sidecar, Upstream};
+use zonewalk::routing::{Host, HostSet, Locality};
+
+const ALIAS: &str = "sc.test.az.aware.backend:8090";
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
+const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+
+/// How a stub host treats a request once it has read it.
+#[derive(Clone, Copy)]
+enum Manner {
+    Answers(&'static str),
+    /// 200, with the request's head as the body.
+    Echoes,
+    Hangs,
+    /// Half of a response, then nothing.
+    Stalls,
+    Closes,
+}
+
+#[derive(Clone)]
+struct Stub {
+    address: SocketAddr,
+    manner: Arc<Mutex<Manner>>,
+    /// The body sizes of the requests that it has read.
+    read: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Stub {
+    async fn new(manner: Manner) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stub = Self { address, manner: Arc::new(Mutex::new(manner)), read: Arc::default() };
+        let accepting = stub.clone();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(accepting.clone().serve(stream));
+            }
+        });
+        stub
+    }
+
+    async fn serve(self, mut stream: TcpStream) {
+        while let Some((head, body)) = read_request(&mut stream).await {
+            self.read.lock().unwrap().push(body);
+            let manner = *self.manner.lock().unwrap();
+            let answer = match manner {
+                Manner::Answers(answer) => answer.to_owned(),
+                Manner::Echoes => format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{head}", head.len()),
+                Manner::Stalls => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_owned(),
+                Manner::Hangs => String::new(),
+                Manner::Closes => return,
+            };
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    fn requests(&self) -> usize {
+        self.read.lock().unwrap().len()
+    }
+
+    fn turns(&self, manner: Manner) {
+        *self.manner.lock().unwrap() = manner;
+    }
+}
+
+/// A request's head, and how long its body was.
+async fn read_request(stream: &mut TcpStream) -> Option<(String, usize)> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.ok()?);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length =
+        head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |it| it.parse().unwrap());
+    stream.read_exact(&mut vec![0; length]).await.ok()?;
+    Some((head, length))
+}
+
+/// A sidecar whose application calls the given hosts.
+struct Proxy {
+    sidecar: Arc<Sidecar>,
+    outbound: SocketAddr,
+    _server: Server,
+}
+
+impl Proxy {
+    async fn new(hosts: &[SocketAddr]) -> Self {
+        let own = Locality::new("us-east-1", "use1-az1");
+        let upstream = Upstream { name: "backend.ns".to_owned(), authorities: vec![ALIAS.to_owned()] };
+        let sidecar = Arc::new(Sidecar::new(&own, vec![upstream]));
+        let local: HostSet = [(own.clone(), vec![Host::default()])].into_iter().collect();
+        let endpoint = |(number, &socket): (usize, &SocketAddr)| Address {
+            owner: format!("host{number}").into(),
+            socket,
+            locality: own.clone(),
+        };
+        sidecar.update("backend.ns", &local, &hosts.iter().enumerate().map(endpoint).collect::<Vec<_>>());
+        tokio::spawn(sidecar.clone().maintain());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let outbound = listener.local_addr().unwrap();
+        let server = sidecar.serve_outbound(listener, &Handle::current()).unwrap();
+        Self { sidecar, outbound, _server: server }
+    }
+
+    async fn send(&self, request: Request<Full<Bytes>>) -> Response<Incoming> {
+        send(self.outbound, request).await
+    }
+
+    async fn get(&self) -> (StatusCode, String) {
+        read(self.send(get(ALIAS)).await).await
+    }
+
+    fn stat(&self, name: &str) -> u64 {
+        let text = self.sidecar.stats();
+        let stats: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(": ")).collect();
+        stats.get(&*format!("cluster.backend.ns.{name}")).map_or(0, |value| value.parse().unwrap())
+    }
+}
+
+/// Sends on a connection of its own.
+async fn send(to: SocketAddr, request: Request<Full<Bytes>>) -> Response<Incoming> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(TcpStream::connect(to).await.unwrap())).await.unwrap();
+    tokio::spawn(connection);
+    sender.send_request(request).await.unwrap()
+}
+
+async fn read(response: Response<Incoming>) -> (StatusCode, String) {
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+fn get(host: &str) -> Request<Full<Bytes>> {
+    Request::get("/").header(HOST, host).body(Full::default()).unwrap()
+}
+
+fn post(size: usize) -> Request<Full<Bytes>> {
+    Request::post("/").header(HOST, ALIAS).body(vec![b'x'; size].into()).unwrap()
+}
+
+/// An address that refuses connections.
+async fn refusing() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+}
+
+/// Moves the clock on; what is due then happens.
+async fn skip(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
+async fn eventually(condition: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it never came true");
+}
+
+#[tokio::test]
+async fn a_503_is_retried_on_another_host_and_a_500_is_passed_on() {
+    let (good, bad) = (Stub::new(Manner::Answers(OK)).await, Stub::new(Manner::Answers(UNAVAILABLE)).await);
+    let proxy = Proxy::new(&[good.address, bad.address]).await;
+    for _ in 0..4 {
+        assert_eq!(proxy.get().await, (StatusCode::OK, "ok".to_owned()));
+    }
+    let retries = bad.requests() as u64;
+    assert!(retries > 0);
+    assert_eq!((proxy.stat("upstream_rq_retry"), proxy.stat("upstream_rq_retry_success")), (retries, retries));
+    assert_eq!((proxy.stat("upstream_rq_total"), proxy.stat("upstream_rq_completed")), (4 + retries, 4));
+
+    good.turns(Manner::Answers(BROKEN));
+    bad.turns(Manner::Answers(BROKEN));
+    assert_eq!(proxy.get().await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(proxy.stat("upstream_rq_retry"), retries);
+}
+
+#[tokio::test]
+async fn a_host_that_closes_without_an_answer_is_retried_around() {
+    let (good, bad) = (Stub::new(Manner::Answers(OK)).await, Stub::new(Manner::Closes).await);
+    let proxy = Proxy::new(&[good.address, bad.address]).await;
+    for _ in 0..4 {
+        assert_eq!(proxy.send(post(1_000)).await.status(), StatusCode::OK);
+    }
+    // What the bad one had read was sent again, whole.
+    assert!(bad.requests() > 0);
+    assert_eq!(*good.read.lock().unwrap(), [1_000; 4]);
+}
+
+#[tokio::test]
+async fn when_every_host_refuses_the_answer_is_envoys() {
+    let proxy = Proxy::new(&[refusing().await, refusing().await, refusing().await]).await;
+    let (status, text) = proxy.get().await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    insta::assert_snapshot!(text, @"upstream connect error or disconnect/reset before headers. retried and the latest reset reason: remote connection failure");
+    assert_eq!((proxy.stat("upstream_rq_retry"), proxy.stat("upstream_rq_retry_limit_exceeded")), (2, 1));
+    assert_eq!((proxy.stat("upstream_cx_connect_fail"), proxy.stat("upstream_rq_total")), (3, 0));
+}
+
+#[tokio::test]
+async fn a_host_that_speaks_something_else_is_a_502() {
+    let stub = Stub::new(Manner::Answers("SSH-2.0-OpenSSH_9.9\r\n\r\n")).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    assert_eq!(proxy.get().await.0, StatusCode::BAD_GATEWAY);
+    assert_eq!(stub.requests(), 3);
+}
+
+#[tokio::test]
+async fn a_host_that_hangs_is_a_504_after_15_seconds() {
+    let stub = Stub::new(Manner::Hangs).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    let request = proxy.send(get(ALIAS));
+    let clock = async {
+        eventually(|| stub.requests() == 1).await;
+        skip(15).await;
+    };
+    let (response, ()) = tokio::join!(request, clock);
+    assert_eq!(read(response).await, (StatusCode::GATEWAY_TIMEOUT, "upstream request timeout".to_owned()));
+    assert_eq!((proxy.stat("upstream_rq_timeout"), proxy.stat("upstream_rq_504")), (1, 1));
+    // It is not retried, and the connection is not used again.
+    assert_eq!((proxy.stat("upstream_rq_retry"), proxy.stat("upstream_cx_active")), (0, 0));
+}
+
+#[tokio::test]
+async fn a_response_that_stalls_breaks_off_after_15_seconds() {
+    let stub = Stub::new(Manner::Stalls).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    let mut body = proxy.send(get(ALIAS)).await.into_body();
+    assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), "half");
+    let (rest, ()) = tokio::join!(body.frame(), skip(15));
+    assert!(rest.unwrap().is_err());
+}
+
+#[tokio::test]
+async fn five_failures_eject_a_host_and_30_seconds_bring_it_back() {
+    let (good, bad) = (Stub::new(Manner::Answers(OK)).await, Stub::new(Manner::Answers(BROKEN)).await);
+    let proxy = Proxy::new(&[good.address, bad.address]).await;
+    while proxy.stat("outlier_detection.ejections_active") == 0 {
+        assert!(bad.requests() < 5);
+        proxy.get().await;
+    }
+    assert_eq!(bad.requests(), 5);
+    assert_eq!((proxy.stat("membership_healthy"), proxy.stat("membership_total")), (1, 2));
+    for _ in 0..4 {
+        assert_eq!(proxy.get().await.0, StatusCode::OK);
+    }
+
+    // The sweeps have a rhythm of their own, so it may take the second one.
+    skip(30).await;
+    skip(30).await;
+    eventually(|| proxy.stat("outlier_detection.ejections_active") == 0).await;
+    bad.turns(Manner::Answers(OK));
+    for _ in 0..4 {
+        assert_eq!(proxy.get().await.0, StatusCode::OK);
+    }
+    assert_eq!(bad.requests(), 7);
+    assert_eq!(proxy.stat("outlier_detection.ejections_enforced_total"), 1);
+}
+
+#[tokio::test]
+async fn with_every_host_ejected_panic_sends_to_all_of_them() {
+    let stub = Stub::new(Manner::Answers(BROKEN)).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    for _ in 0..6 {
+        assert_eq!(proxy.get().await.0, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    assert_eq!((proxy.stat("outlier_detection.ejections_active"), proxy.stat("lb_healthy_panic")), (1, 1));
+}
+
+#[tokio::test]
+async fn large_bodies_stream_both_ways() {
+    const SIZE: usize = 4 * 1024 * 1024;
+    let stub = Stub::new(Manner::Echoes).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    let response = proxy.send(post(SIZE)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(*stub.read.lock().unwrap(), [SIZE]);
+
+    // A sidecar in front of a sidecar, so that the large response has a length and comes in many pieces.
+    let large: &'static str = format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n{}", "x".repeat(SIZE)).leak();
+    stub.turns(Manner::Answers(large));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let inbound = listener.local_addr().unwrap();
+    let _server = Sidecar::serve_inbound(listener, Some(stub.address), &Handle::current()).unwrap();
+    let proxy = Proxy::new(&[inbound]).await;
+    for _ in 0..3 {
+        let response = proxy.send(get(ALIAS)).await;
+        assert_eq!(response.headers()[CONTENT_LENGTH], SIZE.to_string());
+        assert_eq!(read(response).await.1.len(), SIZE);
+    }
+    assert_eq!(proxy.stat("upstream_cx_total"), 1);
+}
+
+#[tokio::test]
+async fn connections_are_used_again_until_they_are_idle_for_5_minutes() {
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let stub = Stub::new(Manner::Answers(OK)).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    for answer in [OK, chunked, "HTTP/1.1 204 No Content\r\n\r\n", OK] {
+        stub.turns(Manner::Answers(answer));
+        assert!(proxy.get().await.0.is_success());
+    }
+    assert_eq!((proxy.stat("upstream_cx_total"), proxy.stat("upstream_cx_active")), (1, 1));
+
+    skip(5 * 60).await;
+    eventually(|| proxy.stat("upstream_cx_active") == 0).await;
+    assert_eq!(proxy.get().await.0, StatusCode::OK);
+    assert_eq!(proxy.stat("upstream_cx_total"), 2);
+
+    stub.turns(Manner::Answers("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"));
+    proxy.get().await;
+    assert_eq!(proxy.stat("upstream_cx_active"), 0);
+}
+
+#[tokio::test]
+async fn what_concerns_one_hop_stays_there_and_host_goes_on() {
+    let stub = Stub::new(Manner::Echoes).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    let request =
+        Request::get("/path?query").header(HOST, ALIAS).header("connection", "keep-alive, x-hop").header("x-hop", "1");
+    let (_, head) = read(proxy.send(request.header("x-end", "2").body(Full::default()).unwrap()).await).await;
+    insta::assert_snapshot!(head.replace('\r', ""), @"
+    GET /path?query HTTP/1.1
+    host: sc.test.az.aware.backend:8090
+    x-end: 2
+    ");
+}
+
+#[tokio::test]
+async fn http_10_and_unknown_names_are_refused() {
+    let stub = Stub::new(Manner::Answers(OK)).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    assert_eq!(proxy.send(get("elsewhere:8090")).await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(proxy.send(get(&ALIAS.to_uppercase())).await.status(), StatusCode::OK);
+
+    let mut stream = TcpStream::connect(proxy.outbound).await.unwrap();
+    stream.write_all(format!("GET / HTTP/1.0\r\nhost: {ALIAS}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.0 426 Upgrade Required\r\n"), "{answer}");
+    assert_eq!(stub.requests(), 1);
+}
