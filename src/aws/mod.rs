@@ -65,6 +65,16 @@ pub struct Clients {
 }
 
 impl Target {
+    /// A local cloud, which takes any credentials.
+    pub fn local(endpoint_url: &str, region: &str) -> Self {
+        Self {
+            region: Some(region.to_owned()),
+            profile: None,
+            endpoint_url: Some(endpoint_url.to_owned()),
+            credentials: CredentialSource::Dummy,
+        }
+    }
+
     pub async fn connect(&self) -> Result<Clients, TargetError> {
         if let Some(url) = &self.endpoint_url
             && !["http://", "https://"]

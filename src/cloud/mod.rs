@@ -30,3 +30,8 @@ pub use server::{Exchange, LocalCloud, Observer, Options};
 
 /// The account of the local cloud, the one LocalStack made customary.
 pub const ACCOUNT_ID: &str = "000000000000";
+
+/// The regions the local cloud has.
+pub fn regions() -> &'static [&'static str] {
+    &zones::REGIONS
+}

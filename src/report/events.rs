@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::outcome::Outcome;
+use crate::commands::failover::PhaseName;
 use crate::stages::{Action, Kind, Step};
 
 #[derive(Clone, Debug, Serialize)]
@@ -47,6 +49,21 @@ pub enum Event {
         kind: Kind,
         id: String,
         reason: String,
+    },
+    /// Requests that have been sent and answered, of how many if that is known.
+    Traffic {
+        done: u64,
+        total: Option<u64>,
+    },
+    /// A phase of a failover drill is over.
+    Phase {
+        phase: PhaseName,
+        holds: bool,
+        same_zone_share: Option<f64>,
+    },
+    /// A part of the whole walkthrough is over.
+    Part {
+        outcome: Box<Outcome>,
     },
     /// Something the user should know and need not act on.
     Note {

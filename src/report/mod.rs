@@ -1,3 +1,7 @@
-//! What happened: events, progress, tables, JSON.
+//! What happened: events while a command works, its outcome as JSON or as text worth looking at.
 
+pub mod cost;
 pub mod events;
+pub mod outcome;
+pub mod progress;
+mod text;

@@ -1,0 +1,236 @@
+//! The arguments, as clap parses them. What they do not say is resolved in `resolve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+use super::output::Output;
+use crate::cloud::Pace;
+use crate::commands::{failover, local, predict, verify};
+use crate::settings::{Name, TaskCount};
+
+/// Zone-aware routing in Amazon ECS Service Connect: provisioned, proven with traffic, drilled, inspected, torn down.
+#[derive(Debug, Parser)]
+#[command(name = "zonewalk", version, arg_required_else_help = true, after_help = EXAMPLES)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  zonewalk walkthrough --local        everything, on this machine, with no AWS account
+  zonewalk up --local                 then verify, failover, stats, status, down with --local
+  zonewalk up --region eu-west-1      the same on AWS: it costs about 0.64 USD an hour until `down`
+
+Exit codes: 0 done; 1 a check did not hold; 2 usage; 3 the cloud refused or failed; 130 interrupted";
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Global {
+    /// Run against a local cloud on this machine, which `up` starts and `down` stops; no AWS account is read or touched
+    #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
+    pub(super) local: bool,
+    /// How fast the local cloud is: AWS's times, a hundredth of them, or none
+    #[arg(long, global = true, value_enum, requires = "local")]
+    pub(super) pace: Option<PaceArg>,
+    /// The local cloud's account lacks the roles that the article takes for granted
+    #[arg(long, global = true, requires = "local")]
+    pub(super) bare_account: bool,
+    /// Profile of the AWS configuration
+    #[arg(long, global = true)]
+    pub(super) profile: Option<String>,
+    /// AWS region
+    #[arg(long, global = true)]
+    pub(super) region: Option<String>,
+    /// Send the AWS calls there: LocalStack, moto, `zonewalk local serve`
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) endpoint_url: Option<String>,
+    /// What stdout gets
+    #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
+    pub(super) output: Output,
+    /// Name of the walkthrough: the first part of every resource's name, and the owner tag's value [default: az-aware]
+    #[arg(long, global = true, env = "ZONEWALK_NAME")]
+    pub(super) name: Option<Name>,
+    /// Settings file [default: zonewalk.toml, if there is one]
+    #[arg(long, global = true, env = "ZONEWALK_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Take over resources that have our names and not our tag
+    #[arg(long, global = true)]
+    pub(super) adopt: bool,
+    /// Seconds that any one resource may take to become ready, or to go [default: 900]
+    #[arg(long, global = true, env = "ZONEWALK_TIMEOUT", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) timeout: Option<u64>,
+    /// Do not ask before spending money
+    #[arg(long, short, global = true)]
+    pub(super) yes: bool,
+    /// Show every request to the cloud (-vv: what the libraries say, too)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// No colors
+    #[arg(long, global = true)]
+    pub(super) no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// The whole article: up, status, verify, failover, stats, down
+    Walkthrough(WalkthroughArgs),
+    /// Provision everything; safe to repeat, resumes what was interrupted
+    Up(UpArgs),
+    /// What exists, what is healthy, where the tasks are
+    Status,
+    /// Send traffic and judge the zones of the answers by what Envoy's algorithm predicts
+    Verify(TrafficArgs),
+    /// Take backends away under traffic, look, and give them back
+    Failover(FailoverArgs),
+    /// Envoy's own zone counters, from every frontend's proxy
+    Stats(TrafficArgs),
+    /// Remove everything this tool made
+    Down,
+    /// Topologies in, routing out, as JSON lines; no cloud
+    Predict(PredictArgs),
+    /// The local cloud by itself
+    #[command(subcommand)]
+    Local(LocalCommand),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UpArgs {
+    /// Tasks of each service; at least 6 for zone-aware routing over 3 zones [default: 6]
+    #[arg(long, env = "TASK_COUNT")]
+    pub(super) task_count: Option<TaskCount>,
+    /// Show what would be made or changed, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct WalkthroughArgs {
+    /// Tasks of each service; at least 6 for zone-aware routing over 3 zones [default: 6]
+    #[arg(long, env = "TASK_COUNT")]
+    pub(super) task_count: Option<TaskCount>,
+    #[command(flatten)]
+    pub(super) failover: FailoverArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct TrafficArgs {
+    /// Requests to send
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    requests: u64,
+    /// Requests under way at once
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    concurrency: u32,
+}
+
+impl TrafficArgs {
+    pub(super) fn options(&self) -> verify::Options {
+        verify::Options { requests: self.requests, concurrency: self.concurrency }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct FailoverArgs {
+    /// How the backends are taken away
+    #[arg(long, value_enum, default_value_t = ModeArg::Scale)]
+    mode: ModeArg,
+    /// Backends that are left
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=15))]
+    to: u32,
+    /// Leave it failed over
+    #[arg(long)]
+    no_restore: bool,
+    #[command(flatten)]
+    traffic: TrafficArgs,
+}
+
+impl FailoverArgs {
+    pub(super) fn options(&self) -> failover::Options {
+        failover::Options {
+            mode: match self.mode {
+                ModeArg::Scale => failover::Mode::Scale,
+            },
+            to: self.to,
+            restore: !self.no_restore,
+            verify: self.traffic.options(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModeArg {
+    /// The article's: fewer backends
+    Scale,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PredictArgs {
+    /// Topologies, one JSON object a line; - is standard input
+    #[arg(default_value = "-")]
+    pub(super) file: PathBuf,
+    /// Also make that many picks and count them by zone
+    #[arg(long, value_name = "N")]
+    simulate: Option<u64>,
+    /// Seed of the picks' random numbers
+    #[arg(long, default_value_t = 1, requires = "simulate")]
+    seed: u64,
+}
+
+impl PredictArgs {
+    pub(super) fn simulation(&self) -> Option<predict::Simulate> {
+        self.simulate.map(|requests| predict::Simulate { requests, seed: self.seed })
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LocalCommand {
+    /// Serve the local cloud in the foreground: any AWS client can use it
+    Serve(ServeArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ServeArgs {
+    /// Loopback address; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:4566")]
+    listen: SocketAddr,
+    /// AWS's times, a hundredth of them, or none
+    #[arg(long = "pace", id = "serve_pace", value_enum, default_value_t = PaceArg::Fast)]
+    pace: PaceArg,
+    /// Without the roles that the article takes for granted
+    #[arg(long = "bare-account", id = "serve_bare_account")]
+    bare_account: bool,
+    /// Started by `up --local`
+    #[arg(long, hide = true)]
+    background: bool,
+}
+
+impl ServeArgs {
+    pub(super) fn options(&self) -> local::ServeOptions {
+        local::ServeOptions {
+            listen: self.listen,
+            pace: self.pace.into(),
+            bare_account: self.bare_account,
+            background: self.background,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum PaceArg {
+    Instant,
+    Fast,
+    Aws,
+}
+
+impl From<PaceArg> for Pace {
+    fn from(pace: PaceArg) -> Self {
+        match pace {
+            PaceArg::Instant => Self::Instant,
+            PaceArg::Fast => Self::Fast,
+            PaceArg::Aws => Self::Aws,
+        }
+    }
+}

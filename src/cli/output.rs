@@ -1,0 +1,105 @@
+//! What is written, and where: outcomes to stdout, everything else to stderr.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::commands::Error;
+use crate::commands::local::Record;
+use crate::report::cost;
+use crate::report::outcome::Outcome;
+use crate::settings::Settings;
+
+/// What stdout gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// Text and tables
+    Human,
+    /// One JSON document, and nothing else
+    Json,
+}
+
+impl Output {
+    pub(super) fn print(self, outcome: &Outcome) {
+        match self {
+            Self::Human => self.print_part(outcome),
+            Self::Json => write_stdout(&json_document(outcome)),
+        }
+    }
+
+    /// A part of the walkthrough, as it ends; JSON waits for the whole.
+    pub(super) fn print_part(self, outcome: &Outcome) {
+        if self == Self::Human {
+            let title = Style::new().bold();
+            write_stdout(&format!("\n{title}{}{title:#}\n{}\n", outcome.title(), outcome.to_text()));
+        }
+    }
+
+    pub(super) fn print_serving(self, record: &Record) {
+        match self {
+            Self::Human => write_stdout(&format!(
+                "the local cloud listens at {url} (account {account}, any credentials)\n\n  \
+                 export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n\
+                 Ctrl-C stops it\n",
+                url = record.endpoint_url,
+                account = crate::cloud::ACCOUNT_ID,
+            )),
+            Self::Json => write_stdout(&json_document(record)),
+        }
+    }
+}
+
+/// Colors are for terminals; `--no-color` and NO_COLOR keep them from those, too.
+pub(super) fn set_colors(none: bool) {
+    if none {
+        anstream::ColorChoice::Never.write_global();
+    }
+}
+
+/// A reader that has seen enough closes the pipe: that is no failure.
+pub(super) fn write_stdout(text: &str) {
+    let mut stdout = anstream::stdout().lock();
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        std::process::exit(if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { 3 });
+    }
+}
+
+pub(super) fn progress_line(line: &str) {
+    // Progress that nobody can read is not worth failing for.
+    let _ = writeln!(anstream::stderr(), "{line}");
+}
+
+pub(super) fn error(error: &anyhow::Error) {
+    let style = AnsiColor::Red.on_default().bold();
+    progress_line(&format!("{style}error{style:#}: {error:#}"));
+}
+
+pub(super) fn json_line<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("outcomes have only text keys") + "\n"
+}
+
+fn json_document<T: Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).expect("outcomes have only text keys") + "\n"
+}
+
+/// Asks on a terminal; refuses where nobody can be asked.
+pub(super) fn confirm_cost(settings: &Settings) -> Result<(), Error> {
+    let cost = cost::hourly(settings);
+    if !io::stdin().is_terminal() {
+        return Err(Error::Usage(format!(
+            "this makes resources on AWS that cost {cost}: say --yes to agree, or --local to rehearse"
+        )));
+    }
+    let _ = write!(
+        anstream::stderr(),
+        "This makes resources on AWS that cost {cost}, until `zonewalk down`. Go on? [y/N] "
+    );
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    match answer.trim() {
+        "y" | "Y" | "yes" if read.is_ok() => Ok(()),
+        _ => Err(Error::Usage("nothing was made".to_owned())),
+    }
+}

@@ -1,0 +1,149 @@
+//! Arguments, environment and file, resolved once: flag, then environment, then `zonewalk.toml`, then the article's value.
+//! (The AWS SDK does the same for the profile, the region and the endpoint that neither flag nor file give.)
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::args::{Command, Global};
+use crate::aws::{CredentialSource, Target};
+use crate::cloud::{self, Pace};
+use crate::commands::Error;
+use crate::settings::{Name, Settings, TaskCount};
+
+pub(super) struct Resolved {
+    pub(super) settings: Settings,
+    pub(super) destination: Destination,
+    pub(super) dry_run: bool,
+    pub(super) yes: bool,
+}
+
+pub(super) enum Destination {
+    /// AWS, or an endpoint that stands in for it.
+    Cloud(Target),
+    Local {
+        region: String,
+        pace: Pace,
+        bare_account: bool,
+    },
+}
+
+/// The settings file. Keys are the flags' names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct File {
+    name: Option<String>,
+    profile: Option<String>,
+    region: Option<String>,
+    endpoint_url: Option<String>,
+    task_count: Option<u32>,
+    timeout: Option<u64>,
+    instance_type: Option<String>,
+    ami_parameter: Option<String>,
+    image: Option<String>,
+    instance_profile: Option<String>,
+    execution_role: Option<String>,
+    allow_cidr: Option<String>,
+}
+
+/// The file that is read if it is there and no other is named.
+const DEFAULT_FILE: &str = "zonewalk.toml";
+
+/// The article's, and where the local cloud is if nothing else is said.
+const DEFAULT_LOCAL_REGION: &str = "us-east-1";
+
+pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Error> {
+    let file = read_file(global.config.as_deref())?;
+    let (task_count, dry_run) = match command {
+        Command::Up(up) => (up.task_count, up.dry_run),
+        Command::Walkthrough(walkthrough) => (walkthrough.task_count, false),
+        _ => (None, false),
+    };
+    let defaults = Settings::default();
+    let settings = Settings {
+        name: match (global.name, file.name) {
+            (Some(name), _) => name,
+            (None, Some(name)) => Name::new(&name)?,
+            (None, None) => defaults.name,
+        },
+        task_count: match (task_count, file.task_count) {
+            (Some(count), _) => count,
+            (None, Some(count)) => TaskCount::new(count)?,
+            (None, None) => defaults.task_count,
+        },
+        instance_type: file.instance_type.unwrap_or(defaults.instance_type),
+        ami_parameter: file.ami_parameter.unwrap_or(defaults.ami_parameter),
+        image: file.image.unwrap_or(defaults.image),
+        instance_profile: file.instance_profile.unwrap_or(defaults.instance_profile),
+        execution_role: file.execution_role.unwrap_or(defaults.execution_role),
+        allow_cidr: file.allow_cidr.unwrap_or(defaults.allow_cidr),
+        adopt: global.adopt,
+        timeout: global.timeout.or(file.timeout).map_or(defaults.timeout, Duration::from_secs),
+    };
+    let region = global.region.or(file.region);
+    if let Some(region) = region.as_deref().filter(|region| !looks_like_a_region(region)) {
+        return Err(Error::Usage(format!("{region:?} is not an AWS region: they look like us-east-1 or eu-central-1")));
+    }
+    let destination = if global.local {
+        let region = region.unwrap_or_else(|| DEFAULT_LOCAL_REGION.to_owned());
+        if !cloud::regions().contains(&region.as_str()) {
+            return Err(Error::Usage(format!(
+                "the local cloud has no region {region}; it has {}",
+                cloud::regions().join(", ")
+            )));
+        }
+        Destination::Local {
+            region,
+            pace: global.pace.map_or_else(Pace::default, Pace::from),
+            bare_account: global.bare_account,
+        }
+    } else {
+        Destination::Cloud(Target {
+            region,
+            profile: global.profile.or(file.profile),
+            endpoint_url: global.endpoint_url.or(file.endpoint_url),
+            credentials: CredentialSource::FromEnvironment,
+        })
+    };
+    Ok(Resolved { settings, destination, dry_run, yes: global.yes })
+}
+
+fn read_file(named: Option<&Path>) -> Result<File, Error> {
+    let path = named.map_or_else(|| PathBuf::from(DEFAULT_FILE), Path::to_path_buf);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
+        Err(error) => return Err(Error::Usage(format!("settings file {}: {error}", path.display()))),
+    };
+    toml::from_str(&text).map_err(|error| Error::Usage(format!("settings file {}: {error}", path.display())))
+}
+
+/// `us-east-1`, `us-gov-west-1`: letters in groups, and a number.
+fn looks_like_a_region(region: &str) -> bool {
+    let mut parts: Vec<&str> = region.split('-').collect();
+    let number = parts.pop().is_some_and(|last| !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()));
+    let letters = parts.iter().all(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase()));
+    number && letters && parts.len() >= 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_are_told_from_other_words() {
+        for region in ["us-east-1", "ap-northeast-3", "us-gov-west-1", "cn-north-1", "us-iso-east-1"] {
+            assert!(looks_like_a_region(region), "{region}");
+        }
+        for other in ["", "nowhere", "us-east", "us-east-1a", "US-EAST-1", "us--1", "1-2-3"] {
+            assert!(!looks_like_a_region(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_settings_file_with_an_unknown_key_is_refused() {
+        assert!(toml::from_str::<File>("task-count = 6\nregion = \"eu-west-1\"").is_ok());
+        assert!(toml::from_str::<File>("task_cuont = 6").is_err());
+    }
+}

@@ -1,0 +1,9 @@
+//! `down`: removes what carries our tag, and looks again for what is left.
+
+use super::Error;
+use crate::stages::Context;
+use crate::walkthrough::{self, Down};
+
+pub async fn run(ctx: &Context) -> Result<Down, Error> {
+    Ok(walkthrough::down(ctx).await?)
+}

@@ -1,0 +1,163 @@
+//! `failover`: takes backends away under traffic, shows what that does to the zones, and always gives them back.
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::verify::{self, Options as VerifyOptions};
+use super::{Error, verify::expectation};
+use crate::report::events::Event;
+use crate::stages::inventory::scale_service;
+use crate::stages::{Context, Error as StageError, inventory};
+use crate::traffic::{self, Load, Verdict, Verification};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub mode: Mode,
+    /// Backends that are left.
+    pub to: u32,
+    pub restore: bool,
+    pub verify: VerifyOptions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The article's: fewer backends, spread as ECS likes.
+    Scale,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PhaseName {
+    Before,
+    /// While tasks stop: only that no request fails is asked, since the placement changes under it.
+    During,
+    FailedOver,
+    Restored,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Phase {
+    pub phase: PhaseName,
+    #[serde(flatten)]
+    pub result: Verification,
+}
+
+impl Phase {
+    /// Whether the phase is as it should be: as predicted, which for the failed-over one may mean that routing is off.
+    pub fn holds(&self) -> bool {
+        match self.phase {
+            PhaseName::Before | PhaseName::Restored => self.result.verdict.passed(),
+            PhaseName::During => self.result.errors == 0,
+            PhaseName::FailedOver => self.result.as_predicted,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Failover {
+    pub mode: Mode,
+    /// Backends before, and while failed over.
+    pub from: u32,
+    pub to: u32,
+    pub phases: Vec<Phase>,
+    /// Failed requests of all phases.
+    pub errors: u64,
+    pub restored: bool,
+    pub verdict: Verdict,
+    pub reasons: Vec<String>,
+}
+
+/// Traffic while tasks stop and start: steady and light, so that minutes of it on AWS cost nothing to speak of.
+const DURING_PER_SECOND: u32 = 100;
+
+pub async fn run(ctx: &Context, options: Options) -> Result<Failover, Error> {
+    let service = &ctx.names.backend.service;
+    let url = verify::load_balancer_url(ctx).await?;
+    let services = inventory::find_services(ctx).await?;
+    let from = services
+        .iter()
+        .find(|found| found.name == *service)
+        .ok_or_else(|| Error::Missing(format!("there is no service {service}: run `zonewalk up` first")))?
+        .desired;
+    if options.to >= from {
+        return Err(Error::Usage(format!(
+            "--to {} takes nothing away: {service} has {from} tasks (if an earlier drill left it so, `zonewalk up` restores it)",
+            options.to
+        )));
+    }
+
+    let mut phases = vec![];
+    let drilled = drill(ctx, &url, options, &mut phases).await;
+    let restored = if options.restore { restore(ctx, service, from).await } else { Ok(false) };
+    drilled?;
+    let restored = restored?;
+    if restored {
+        phases.push(phase(ctx, PhaseName::Restored, verify::run(ctx, options.verify).await?));
+    }
+
+    let reasons: Vec<String> = phases
+        .iter()
+        .filter(|phase| !phase.holds())
+        .map(|phase| format!("{}: {}", phase.phase, phase.result.reasons.join("; ")))
+        .collect();
+    Ok(Failover {
+        mode: options.mode,
+        from,
+        to: options.to,
+        errors: phases.iter().map(|phase| phase.result.errors).sum(),
+        verdict: Verdict::of(reasons.is_empty()),
+        phases,
+        restored,
+        reasons,
+    })
+}
+
+async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phase>) -> Result<(), Error> {
+    phases.push(phase(ctx, PhaseName::Before, verify::run(ctx, options.verify).await?));
+
+    let scaled = CancellationToken::new();
+    let load = Load {
+        url: url.to_owned(),
+        requests: None,
+        concurrency: options.verify.concurrency,
+        per_second: Some(DURING_PER_SECOND),
+    };
+    let events = ctx.events.clone();
+    let traffic = traffic::drive(&load, &scaled, move |done| events.send(Event::Traffic { done, total: None }));
+    let scaling = async {
+        let result = scale_service(ctx, &ctx.names.backend.service, options.to).await;
+        scaled.cancel();
+        result
+    };
+    let (observed, result) = tokio::join!(traffic, scaling);
+    result?;
+    let failed_over = expectation(ctx).await?;
+    phases.push(phase(ctx, PhaseName::During, traffic::verify(&observed?, &failed_over)));
+
+    phases.push(phase(ctx, PhaseName::FailedOver, verify::run(ctx, options.verify).await?));
+    Ok(())
+}
+
+/// Gives the tasks back, also after an interruption or an error: then on a context of its own, which nobody interrupts.
+async fn restore(ctx: &Context, service: &str, tasks: u32) -> Result<bool, StageError> {
+    ctx.events.note(format!("restoring {service} to {tasks} tasks"));
+    scale_service(&ctx.with_cancel(CancellationToken::new()), service, tasks).await.map(|()| true)
+}
+
+fn phase(ctx: &Context, name: PhaseName, result: Verification) -> Phase {
+    let phase = Phase { phase: name, result };
+    ctx.events.send(Event::Phase { phase: name, holds: phase.holds(), same_zone_share: phase.result.same_zone_share });
+    phase
+}
+
+impl std::fmt::Display for PhaseName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Before => "before",
+            Self::During => "during",
+            Self::FailedOver => "failed over",
+            Self::Restored => "restored",
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! `predict`: topologies in, routing out. No cloud, no traffic.
+
+use std::io::{self, BufRead};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::routing::{Prediction, Simulation, Topology, predict, simulate};
+
+/// One line of input; what else a record holds, such as what was observed, is passed over.
+#[derive(Debug, Deserialize)]
+struct Line {
+    id: String,
+    topology: Topology,
+}
+
+/// One line of output.
+#[derive(Clone, Debug, Serialize)]
+pub struct Predicted {
+    pub id: String,
+    #[serde(flatten)]
+    pub prediction: Prediction,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<Simulation>,
+}
+
+/// Picks to make, and the seed of their random numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Simulate {
+    pub requests: u64,
+    pub seed: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{}: {reason}", .path.display())]
+    Open { path: PathBuf, reason: io::Error },
+    #[error(
+        "line {line}: {reason}; a line is {{\"id\": \"…\", \"topology\": {{\"self_zone\": \"a\", \"local\": {{\"a\": 2}}, \"upstream\": {{\"a\": 3, \"b\": 3}}}}}}"
+    )]
+    Line { line: usize, reason: String },
+    #[error("reading line {line}: {reason}")]
+    Read { line: usize, reason: io::Error },
+}
+
+/// Predicts line by line, so that what was predicted before a malformed line has been given out.
+pub fn run(input: impl BufRead, simulation: Option<Simulate>) -> impl Iterator<Item = Result<Predicted, Error>> {
+    input.lines().enumerate().filter_map(move |(index, text)| {
+        let line = index + 1;
+        let text = match text {
+            Ok(text) if text.trim().is_empty() => return None,
+            Ok(text) => text,
+            Err(reason) => return Some(Err(Error::Read { line, reason })),
+        };
+        let parsed: Result<Line, _> = serde_json::from_str(&text);
+        Some(parsed.map_err(|error| Error::Line { line, reason: error.to_string() }).map(|line| Predicted {
+            id: line.id,
+            simulated: simulation.map(|simulation| simulate(&line.topology, simulation.requests, simulation.seed)),
+            prediction: predict(&line.topology),
+        }))
+    })
+}

@@ -1,0 +1,47 @@
+//! `status`: what exists, what is healthy, where the tasks are.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::Error;
+use crate::aws::AzId;
+use crate::stages::Context;
+use crate::stages::inventory::{self, ServiceStatus};
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Status {
+    pub account: String,
+    pub region: String,
+    /// None before the load balancer is made.
+    pub alb_url: Option<String>,
+    pub services: Vec<ServiceStatus>,
+    /// Instances that take tasks.
+    pub container_instances: u32,
+    /// Container instances by AZ ID.
+    pub zones: BTreeMap<AzId, u32>,
+    pub healthy_targets: u32,
+}
+
+pub async fn run(ctx: &Context) -> Result<Status, Error> {
+    let (account, alb_url, services, hosts, healthy_targets) = tokio::try_join!(
+        inventory::find_account(ctx),
+        inventory::find_load_balancer_url(ctx),
+        inventory::find_services(ctx),
+        inventory::find_container_hosts(ctx),
+        inventory::count_healthy_targets(ctx),
+    )?;
+    let mut zones = BTreeMap::new();
+    for host in hosts {
+        *zones.entry(host.az_id).or_default() += 1;
+    }
+    Ok(Status {
+        account,
+        region: ctx.clients.region.clone(),
+        alb_url,
+        services,
+        container_instances: zones.values().sum(),
+        zones,
+        healthy_targets,
+    })
+}

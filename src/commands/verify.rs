@@ -1,0 +1,68 @@
+//! `verify`: sends traffic and judges the zones of the answers by what the tasks' placement predicts.
+
+use std::collections::BTreeMap;
+
+use super::Error;
+use crate::aws::AzId;
+use crate::report::events::Event;
+use crate::stages::{Context, inventory};
+use crate::traffic::{self, Expectation, Load, Observation, TasksByZone, Verification};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub requests: u64,
+    pub concurrency: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { requests: 200, concurrency: 8 }
+    }
+}
+
+pub async fn run(ctx: &Context, options: Options) -> Result<Verification, Error> {
+    let url = load_balancer_url(ctx).await?;
+    let expectation = expectation(ctx).await?;
+    let observed = send(ctx, &url, options).await?;
+    Ok(traffic::verify(&observed, &expectation))
+}
+
+/// What the placement of the running tasks predicts.
+pub(super) async fn expectation(ctx: &Context) -> Result<Expectation, Error> {
+    let (frontends, backends) = tokio::try_join!(
+        inventory::tasks_by_zone(ctx, &ctx.names.frontend.service),
+        inventory::tasks_by_zone(ctx, &ctx.names.backend.service),
+    )?;
+    if frontends.is_empty() {
+        return Err(Error::Missing(format!(
+            "no task of {} runs, so nobody would answer: run `zonewalk up`",
+            ctx.names.frontend.service
+        )));
+    }
+    let by_zone = |tasks: BTreeMap<AzId, u32>| -> TasksByZone {
+        tasks.into_iter().map(|(zone, tasks)| (zone.as_str().to_owned(), tasks)).collect()
+    };
+    Ok(Expectation::of(&by_zone(frontends), &by_zone(backends)))
+}
+
+pub(super) async fn load_balancer_url(ctx: &Context) -> Result<String, Error> {
+    inventory::find_load_balancer_url(ctx).await?.ok_or_else(|| {
+        Error::Missing(format!("there is no load balancer {}: run `zonewalk up` first", ctx.names.load_balancer))
+    })
+}
+
+pub(super) async fn send(ctx: &Context, url: &str, options: Options) -> Result<Observation, Error> {
+    let load = Load {
+        url: url.to_owned(),
+        requests: Some(options.requests),
+        concurrency: options.concurrency,
+        per_second: None,
+    };
+    let (events, total) = (ctx.events.clone(), options.requests);
+    let progress = move |done| events.send(Event::Traffic { done, total: Some(total) });
+    let observed = traffic::drive(&load, &ctx.cancel, progress).await?;
+    if ctx.cancel.is_cancelled() {
+        return Err(crate::stages::Error::Interrupted.into());
+    }
+    Ok(observed)
+}

@@ -1,0 +1,80 @@
+//! What came of a command: one value for all of them, so that there is one way to print, to serialize and to exit.
+
+use serde::Serialize;
+
+use super::text;
+use crate::commands::failover::Failover;
+use crate::commands::stats::Stats;
+use crate::commands::status::Status;
+use crate::commands::walkthrough::Walkthrough;
+use crate::stages::Plan;
+use crate::traffic::Verification;
+use crate::walkthrough::{Down, Up};
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(untagged)]
+pub enum Outcome {
+    Plan(Vec<Plan>),
+    Up(Up),
+    Status(Status),
+    Verify(Verification),
+    Failover(Failover),
+    Stats(Stats),
+    Down(Down),
+    Walkthrough(Box<Walkthrough>),
+}
+
+impl Outcome {
+    /// Whether every check held. False is exit code 1.
+    pub fn holds(&self) -> bool {
+        match self {
+            Self::Plan(_) | Self::Up(_) | Self::Status(_) => true,
+            Self::Verify(verification) => verification.verdict.passed(),
+            Self::Failover(failover) => failover.verdict.passed(),
+            Self::Stats(stats) => stats.verdict.passed(),
+            Self::Down(down) => down.leftovers.is_empty(),
+            Self::Walkthrough(all) => {
+                all.verify.verdict.passed()
+                    && all.failover.verdict.passed()
+                    && all.stats.verdict.passed()
+                    && all.down.leftovers.is_empty()
+            }
+        }
+    }
+
+    /// Whether a removal, if this was one, left nothing behind.
+    pub fn left_nothing(&self) -> bool {
+        match self {
+            Self::Down(down) => down.leftovers.is_empty(),
+            Self::Walkthrough(all) => all.down.leftovers.is_empty(),
+            _ => false,
+        }
+    }
+
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::Plan(_) => "plan",
+            Self::Up(_) => "up",
+            Self::Status(_) => "status",
+            Self::Verify(_) => "verify",
+            Self::Failover(_) => "failover",
+            Self::Stats(_) => "stats",
+            Self::Down(_) => "down",
+            Self::Walkthrough(_) => "walkthrough",
+        }
+    }
+
+    /// For people.
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Plan(plans) => text::plan(plans),
+            Self::Up(up) => text::up(up),
+            Self::Status(status) => text::status(status),
+            Self::Verify(verification) => text::verification(verification),
+            Self::Failover(failover) => text::failover(failover),
+            Self::Stats(stats) => text::stats(stats),
+            Self::Down(down) => text::down(down),
+            Self::Walkthrough(all) => text::walkthrough(all),
+        }
+    }
+}

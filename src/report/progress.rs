@@ -1,0 +1,133 @@
+//! Events as lines and bars on a terminal's stderr; as plain lines where there is no terminal.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::events::{Event, Events};
+use super::outcome::Outcome;
+use crate::stages::Step;
+
+/// Shows events as they come.
+pub struct Progress {
+    bars: MultiProgress,
+    /// What is being waited for, by its name; the traffic's bar has a name of its own.
+    current: Mutex<HashMap<String, ProgressBar>>,
+    /// Prints a part of the walkthrough, when there is one to print.
+    print_part: Box<dyn Fn(&Outcome) + Send + Sync>,
+    /// Writes a line where no terminal shows bars.
+    print_line: Box<dyn Fn(&str) + Send + Sync>,
+}
+
+const TRAFFIC: &str = "requests";
+
+impl Progress {
+    /// `terminal`: whether stderr is one, and bars are welcome.
+    pub fn new(
+        terminal: bool,
+        print_part: impl Fn(&Outcome) + Send + Sync + 'static,
+        print_line: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        Self {
+            bars: MultiProgress::with_draw_target(target),
+            current: Mutex::default(),
+            print_part: Box::new(print_part),
+            print_line: Box::new(print_line),
+        }
+    }
+
+    pub fn events(self) -> Events {
+        Events::new(move |event| self.show(event))
+    }
+
+    fn show(&self, event: Event) {
+        match event {
+            Event::StageStarted { step, kind, name } => self.wait(&format!("{kind} {name}"), step, "…"),
+            Event::Found { step, what } => self.line(step, &what),
+            Event::Waiting { step, what, state, elapsed } => {
+                self.wait(&what, step, &format!("{state} ({})", seconds(elapsed)));
+            }
+            Event::StageDone { step, kind, id, action, elapsed } => {
+                self.finish_waits(|what| what.starts_with(&kind.to_string()) && ends_with_name(&id, what));
+                self.line(step, &format!("{kind} {id} {action} ({})", seconds(elapsed)));
+            }
+            Event::Removed { step, kind, id, elapsed } => {
+                self.finish_waits(|what| what.contains(&id));
+                self.line(step, &format!("{kind} {id} removed ({})", seconds(elapsed)));
+            }
+            Event::RemovalFailed { step, kind, id, reason } => {
+                self.line(step, &format!("{kind} {id} not removed: {reason}"));
+            }
+            Event::Traffic { done, total } => self.traffic(done, total),
+            Event::Phase { phase, holds, same_zone_share } => {
+                self.finish_waits(|_| true);
+                let share = same_zone_share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
+                let outcome = if holds { "as it should be" } else { "not as it should be" };
+                self.text(&format!("{:>16}  {phase}: {share} in the same zone, {outcome}", "failover"));
+            }
+            Event::Part { outcome } => {
+                self.finish_waits(|_| true);
+                self.bars.suspend(|| (self.print_part)(&outcome));
+            }
+            Event::Note { message } => self.text(&format!("{:>16}  {message}", "")),
+        }
+    }
+
+    fn wait(&self, what: &str, step: Step, state: &str) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = current.entry(what.to_owned()).or_insert_with(|| self.bars.add(spinner()));
+        bar.set_message(format!("{:>16}  {what}: {state}", step.to_string()));
+    }
+
+    fn traffic(&self, done: u64, total: Option<u64>) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let bar = current.entry(TRAFFIC.to_owned()).or_insert_with(|| self.bars.add(spinner()));
+        let of = total.map_or(String::new(), |total| format!(" of {total}"));
+        bar.set_message(format!("{:>16}  {done}{of} requests answered", "traffic"));
+        if total == Some(done)
+            && let Some(bar) = current.remove(TRAFFIC)
+        {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn finish_waits(&self, over: impl Fn(&str) -> bool) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.retain(|what, bar| {
+            let over = over(what);
+            if over {
+                bar.finish_and_clear();
+            }
+            !over
+        });
+    }
+
+    fn line(&self, step: Step, text: &str) {
+        self.text(&format!("{:>16}  {text}", step.to_string()));
+    }
+
+    fn text(&self, line: &str) {
+        self.bars.suspend(|| (self.print_line)(line));
+    }
+}
+
+/// Whether an identifier, which may be an ARN, names what is waited for.
+fn ends_with_name(id: &str, what: &str) -> bool {
+    what.rsplit(' ').next().is_some_and(|name| id.contains(name)) || !what.contains(' ')
+}
+
+fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn seconds(elapsed: Duration) -> String {
+    format!("{:.1} s", elapsed.as_secs_f64())
+}
