@@ -19,7 +19,7 @@ use super::topology::Task;
 /// Between SIGTERM and SIGKILL (`stopTimeout`, ECS API Reference).
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Dropped, it is gone at once; [`RunningTask::stop`] is the graceful way.
+/// Dropped, it is gone at once; [`Self::drain`] is the graceful way.
 pub(super) struct RunningTask {
     /// Where the ports of its network interface are on this machine.
     ports: BTreeMap<u16, SocketAddr>,

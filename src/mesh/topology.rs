@@ -2,7 +2,7 @@
 //!
 //! A [`Topology`] is always the whole wanted state; `Mesh::apply` finds out what changed. Of a task that runs already
 //! only `draining` is read again: a task's definition does not change while it runs, and a running task does not learn
-//! client aliases made after it started (ECS Developer Guide, "Service Connect: deployment order").
+//! client aliases made after it started (ECS Developer Guide, "Amazon ECS Service Connect components").
 
 use std::net::Ipv4Addr;
 use std::time::Duration;

@@ -1,5 +1,6 @@
 //! The one body type of the mesh: what passes through is never copied, and only what may have to be sent twice is kept.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -69,6 +70,16 @@ impl Body {
         if let Self::Response(body) = self {
             body.deadline = Some(deadline);
         }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Streamed(_) => "Streamed",
+            Self::Response(_) => "Response",
+        })
     }
 }
 

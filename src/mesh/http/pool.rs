@@ -45,16 +45,6 @@ pub(in crate::mesh) enum SendError {
     Protocol(hyper::Error),
 }
 
-impl std::fmt::Debug for Body {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Whole(_) => "Whole",
-            Self::Streamed(_) => "Streamed",
-            Self::Response(_) => "Response",
-        })
-    }
-}
-
 impl Pool {
     pub(in crate::mesh) fn new(
         address: SocketAddr,

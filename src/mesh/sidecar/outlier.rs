@@ -1,8 +1,8 @@
 //! Outlier detection: Service Connect avoids a host for 30 to 300 seconds after 5 failures within 30 seconds (ECS
-//! Developer Guide, "Service Connect proxy configuration"). That is Envoy's detector with `consecutive_5xx` 5, `interval`
-//! 30 s, `base_ejection_time` 30 s and `max_ejection_time` 300 s, and this is how Envoy goes about it: failures in a row
-//! eject at once, and a sweep at each interval brings back whose time is over. How many hosts may be ejected at the same
-//! time is not published; here there is no limit but the panic threshold, which makes ejections count for nothing.
+//! Developer Guide, Service Connect). In Envoy's detector that is `consecutive_5xx` 5, `interval` 30 s,
+//! `base_ejection_time` 30 s and `max_ejection_time` 300 s, and this is how Envoy goes about it: failures in a row eject
+//! at once, and a sweep at each interval brings back whose time is over. How many hosts may be ejected at the same time
+//! is not published; here there is no limit, and below the panic threshold ejections count for nothing.
 
 use std::time::Duration;
 

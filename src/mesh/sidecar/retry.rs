@@ -1,7 +1,7 @@
 //! One request to an upstream cluster: pick, send, and try again on another host.
 //!
-//! Service Connect retries twice, not on the host that failed (ECS Developer Guide, "Service Connect proxy
-//! configuration"), with the conditions `connect-failure`, `refused-stream`, `reset` and 503, whatever the method.
+//! Service Connect retries twice, not on the host that failed (ECS Developer Guide, Service Connect). On what is not
+//! published; here it is Envoy's `connect-failure`, `refused-stream`, `reset` and 503, whatever the method.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
