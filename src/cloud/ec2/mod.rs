@@ -1,18 +1,126 @@
+//! Amazon EC2: the default VPC with its subnets, zones, security groups, network interfaces, launch templates, instances.
+//!
+//! What an account has before anybody did anything is made by [`State::of_new_account`]. The other services launch and
+//! terminate instances and hold network interfaces through the functions re-exported here.
+
+mod cidr;
+mod images;
+mod instance_types;
+mod instances;
+mod interfaces;
+mod launch_data;
+mod launch_templates;
+mod launching;
+mod permissions;
+mod resources;
+mod rules;
+mod security_groups;
+mod subnets;
+mod tags;
+mod vpcs;
+mod zones;
+
+use hyper::StatusCode;
 use serde_json::Value;
 
+use self::permissions::Direction;
+use self::tags::Tags;
 use super::error::AwsError;
+use super::ids::Ids;
 use super::protocol::Params;
 use super::region::Region;
 
-#[derive(Default)]
-pub(crate) struct State {}
+pub(crate) use self::instance_types::instance_capacity;
+pub(crate) use self::instances::{Instance, InstanceState, instance, terminate};
+pub(crate) use self::interfaces::{Interface, create_interface, delete_interface};
+pub(crate) use self::launch_templates::{Resolved, resolve};
+pub(crate) use self::launching::{check, launch};
+pub(crate) use self::subnets::Subnet;
+pub(crate) use self::tags::TagMap;
+
+pub(crate) struct State {
+    vpcs: Vec<vpcs::Vpc>,
+    subnets: Vec<Subnet>,
+    security_groups: Vec<security_groups::SecurityGroup>,
+    interfaces: Vec<Interface>,
+    launch_templates: Vec<launch_templates::LaunchTemplate>,
+    instances: Vec<Instance>,
+    tags: Tags,
+}
 
 impl State {
-    pub(crate) fn of_new_account(_region: &str, _ids: &mut super::ids::Ids) -> Self {
-        Self {}
+    /// A default VPC with a subnet in every zone and its default security group.
+    pub(crate) fn of_new_account(region: &str, ids: &mut Ids) -> Self {
+        let vpc = vpcs::Vpc::default_of_region(ids);
+        Self {
+            subnets: Subnet::defaults(region, &vpc, ids),
+            security_groups: vec![security_groups::SecurityGroup::default_of_vpc(ids, &vpc.id)],
+            interfaces: Vec::new(),
+            launch_templates: Vec::new(),
+            instances: Vec::new(),
+            tags: Tags::default(),
+            vpcs: vec![vpc],
+        }
+    }
+
+    fn default_vpc(&self) -> Result<&vpcs::Vpc, AwsError> {
+        self.vpcs.iter().find(|vpc| vpc.is_default).ok_or_else(|| {
+            AwsError::new(
+                "VPCIdNotSpecified",
+                "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.",
+            )
+        })
+    }
+
+    /// The identifier of a VPC's default security group.
+    fn default_group(&self, vpc_id: &str) -> Option<String> {
+        let group = self.security_groups.iter().find(|group| group.vpc_id == vpc_id && group.is_default());
+        group.map(|group| group.id.clone())
     }
 }
 
-pub(crate) fn handle(_region: &mut Region, operation: &str, _params: Params<'_>) -> Result<Value, AwsError> {
-    Err(AwsError::unknown_operation("ec2", operation))
+pub(crate) fn subnet<'r>(region: &'r Region, id: &str) -> Option<&'r Subnet> {
+    region.ec2.subnets.iter().find(|subnet| subnet.id == id)
+}
+
+pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
+    if params.opt_bool("DryRun") == Some(true) {
+        return Err(AwsError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
+            .with_status(StatusCode::PRECONDITION_FAILED));
+    }
+    match operation {
+        "AuthorizeSecurityGroupEgress" => rules::authorize(region, Direction::Egress, params),
+        "AuthorizeSecurityGroupIngress" => rules::authorize(region, Direction::Ingress, params),
+        "CreateLaunchTemplate" => launch_templates::create(region, params),
+        "CreateLaunchTemplateVersion" => launch_templates::create_version(region, params),
+        "CreateSecurityGroup" => security_groups::create(region, params),
+        "CreateSubnet" => subnets::create(region, params),
+        "CreateTags" => tags::create(region, params),
+        "DeleteLaunchTemplate" => launch_templates::delete(region, params),
+        "DeleteSecurityGroup" => security_groups::delete(region, params),
+        "DeleteSubnet" => subnets::delete(region, params),
+        "DeleteTags" => tags::delete(region, params),
+        "DeleteVpc" => vpcs::delete(region, params),
+        "DescribeAvailabilityZones" => zones::describe(region, params),
+        "DescribeImages" => images::describe(region, params),
+        "DescribeInstanceStatus" => instances::describe_status(region, params),
+        "DescribeInstanceTypeOfferings" => instance_types::describe_offerings(region, params),
+        "DescribeInstanceTypes" => instance_types::describe(params),
+        "DescribeInstances" => instances::describe(region, params),
+        "DescribeLaunchTemplateVersions" => launch_templates::describe_versions(region, params),
+        "DescribeLaunchTemplates" => launch_templates::describe(region, params),
+        "DescribeNetworkInterfaces" => interfaces::describe(region, params),
+        "DescribeRegions" => zones::describe_regions(params),
+        "DescribeSecurityGroupRules" => rules::describe(region, params),
+        "DescribeSecurityGroups" => security_groups::describe(region, params),
+        "DescribeSubnets" => subnets::describe(region, params),
+        "DescribeTags" => tags::describe(region, params),
+        "DescribeVpcs" => vpcs::describe(region, params),
+        "ModifyLaunchTemplate" => launch_templates::modify(region, params),
+        "ModifySubnetAttribute" => subnets::modify_attribute(region, params),
+        "RevokeSecurityGroupEgress" => rules::revoke(region, Direction::Egress, params),
+        "RevokeSecurityGroupIngress" => rules::revoke(region, Direction::Ingress, params),
+        "TerminateInstances" => instances::terminate_requested(region, params),
+        _ => Err(AwsError::unknown_operation("ec2", operation)),
+    }
 }

@@ -1,0 +1,108 @@
+//! VPCs: the default one that every account has in every region.
+
+use serde_json::{Value, json};
+
+use super::cidr::Cidr;
+use super::resources::{Filter, Kind, Resource, find};
+use crate::cloud::error::AwsError;
+use crate::cloud::protocol::Params;
+use crate::cloud::region::Region;
+use crate::cloud::{ACCOUNT_ID, ids::Ids};
+
+#[derive(Clone, Debug)]
+pub(super) struct Vpc {
+    pub(super) id: String,
+    pub(super) cidr: Cidr,
+    pub(super) is_default: bool,
+    dhcp_options_id: String,
+    cidr_association_id: String,
+    /// What makes its public subnets public.
+    pub(super) internet_gateway_id: String,
+    pub(super) main_route_table_id: String,
+    pub(super) main_association_id: String,
+}
+
+impl Vpc {
+    /// 172.31.0.0/16 with an internet gateway (VPC User Guide, "Default VPCs").
+    pub(super) fn default_of_region(ids: &mut Ids) -> Self {
+        Self {
+            id: ids.ec2("vpc"),
+            cidr: Cidr::new([172, 31, 0, 0].into(), 16),
+            is_default: true,
+            dhcp_options_id: ids.ec2("dopt"),
+            cidr_association_id: ids.ec2("vpc-cidr-assoc"),
+            internet_gateway_id: ids.ec2("igw"),
+            main_route_table_id: ids.ec2("rtb"),
+            main_association_id: ids.ec2("rtbassoc"),
+        }
+    }
+}
+
+impl Resource for Vpc {
+    const KIND: Kind = Kind {
+        prefix: "vpc",
+        resource_type: "vpc",
+        malformed: "InvalidVpcID.Malformed",
+        not_found: "InvalidVpcID.NotFound",
+        words: ("The vpc ID '", "' does not exist"),
+    };
+
+    const FILTERS: &'static [Filter<Self>] = &[
+        ("cidr", |vpc| vec![vpc.cidr.to_string()]),
+        ("cidr-block-association.cidr-block", |vpc| vec![vpc.cidr.to_string()]),
+        ("dhcp-options-id", |vpc| vec![vpc.dhcp_options_id.clone()]),
+        ("is-default", |vpc| vec![vpc.is_default.to_string()]),
+        // The article's spelling, which AWS takes as well.
+        ("isDefault", |vpc| vec![vpc.is_default.to_string()]),
+        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
+        ("state", |_| vec!["available".to_owned()]),
+        ("vpc-id", |vpc| vec![vpc.id.clone()]),
+    ];
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.ec2;
+    let vpcs: Value = state
+        .select(&state.vpcs, &params.strings("VpcId"), params)?
+        .into_iter()
+        .map(|vpc| {
+            json!({
+                "vpcId": vpc.id,
+                "ownerId": ACCOUNT_ID,
+                "state": "available",
+                "cidrBlock": vpc.cidr.to_string(),
+                "cidrBlockAssociationSet": [{
+                    "associationId": vpc.cidr_association_id,
+                    "cidrBlock": vpc.cidr.to_string(),
+                    "cidrBlockState": { "state": "associated" },
+                }],
+                "dhcpOptionsId": vpc.dhcp_options_id,
+                "instanceTenancy": "default",
+                "isDefault": vpc.is_default,
+                "tagSet": state.tags.wire(&vpc.id),
+            })
+        })
+        .collect();
+    Ok(json!({ "vpcSet": vpcs }))
+}
+
+/// Deletes a VPC that has no subnets, groups of its own and interfaces any more.
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &mut region.ec2;
+    let id = find(&state.vpcs, params.str("VpcId")?)?.id.clone();
+    let own_groups = state.security_groups.iter().any(|group| group.vpc_id == id && !group.is_default());
+    if own_groups || state.subnets.iter().any(|subnet| subnet.vpc_id == id) {
+        return Err(AwsError::new(
+            "DependencyViolation",
+            format!("The vpc '{id}' has dependencies and cannot be deleted."),
+        ));
+    }
+    state.security_groups.retain(|group| group.vpc_id != id);
+    state.vpcs.retain(|vpc| vpc.id != id);
+    state.tags.forget(&id);
+    Ok(json!({}))
+}
