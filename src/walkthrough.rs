@@ -76,12 +76,12 @@ impl Walk {
     async fn stage<S: Stage>(&self, stage: S) -> Result<S::Output, Error> {
         match self.mode {
             Mode::Ensure => {
-                let (report, output) = self.or_stop(stage.ensure(&self.ctx)).await?;
+                let (report, output) = self.or_stop(Box::pin(stage.ensure(&self.ctx))).await?;
                 self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
                 Ok(output)
             }
             Mode::Plan => {
-                let (plan, output) = self.or_stop(stage.plan(&self.ctx)).await?;
+                let (plan, output) = self.or_stop(Box::pin(stage.plan(&self.ctx))).await?;
                 self.plans.lock().unwrap_or_else(PoisonError::into_inner).push(plan);
                 Ok(output)
             }

@@ -158,25 +158,30 @@ impl Clients {
     }
 
     /// Awaits one request. `action` is its name as IAM spells it (`ecs:CreateCluster`): for the log, and for the error.
-    pub async fn call<T, E, R>(
+    ///
+    /// The request goes to the heap before anything else: it takes kilobytes, and whatever holds it across an `await`,
+    /// and what holds that, would grow by them.
+    pub fn call<T, E, R>(
         &self,
         action: &'static str,
         request: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> Result<T, CloudError>
+    ) -> impl Future<Output = Result<T, CloudError>>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: std::fmt::Debug + 'static,
     {
-        let answer = request.await;
-        match answer {
-            Ok(output) => {
-                tracing::debug!(action, "done");
-                Ok(output)
-            }
-            Err(error) => {
-                let error = CloudError::from_sdk(action, self.endpoint_url.as_deref(), &error);
-                tracing::debug!(action, %error, "failed");
-                Err(error)
+        let request = Box::pin(request);
+        async move {
+            match request.await {
+                Ok(output) => {
+                    tracing::debug!(action, "done");
+                    Ok(output)
+                }
+                Err(error) => {
+                    let error = CloudError::from_sdk(action, self.endpoint_url.as_deref(), &error);
+                    tracing::debug!(action, %error, "failed");
+                    Err(error)
+                }
             }
         }
     }

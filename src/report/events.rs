@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::outcome::Outcome;
 use crate::commands::failover::PhaseName;
@@ -28,6 +28,7 @@ pub enum Event {
         step: Step,
         what: String,
         state: String,
+        #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
         elapsed: Duration,
     },
     StageDone {
@@ -35,12 +36,14 @@ pub enum Event {
         kind: Kind,
         id: String,
         action: Action,
+        #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
         elapsed: Duration,
     },
     Removed {
         step: Step,
         kind: Kind,
         id: String,
+        #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
         elapsed: Duration,
     },
     /// A removal failed; the others go on.
@@ -69,6 +72,10 @@ pub enum Event {
     Note {
         message: String,
     },
+}
+
+fn as_millis<S: Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(elapsed.as_millis() as u64)
 }
 
 /// Where events go. Cheap to clone.

@@ -23,7 +23,7 @@ pub enum Error {
     #[error("{what} has failed ({state}): {reason}; remove it with `zonewalk down`, then repeat `zonewalk up`")]
     Failed { what: String, state: String, reason: String },
 
-    #[error("{what} was not done after {} s; last seen: {state}{detail}; repeat the command to go on waiting, longer with --timeout", .limit.as_secs())]
+    #[error("timed out after {} s waiting for {what}; last seen: {state}{detail}; repeat the command to go on waiting, longer with --timeout", .limit.as_secs())]
     TimedOut { what: String, limit: Duration, state: String, detail: String },
 
     #[error("{kind} {id} was not deleted: {reason}; repeat `zonewalk down`")]

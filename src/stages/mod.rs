@@ -71,17 +71,20 @@ impl Context {
     }
 
     /// Sends one request, unless the user has interrupted. `action` is its name as IAM spells it.
-    pub async fn call<T, E, R>(
+    pub fn call<T, E, R>(
         &self,
         action: &'static str,
         request: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> Result<T, Error>
+    ) -> impl Future<Output = Result<T, Error>>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
         R: fmt::Debug + 'static,
     {
-        self.checkpoint()?;
-        Ok(self.clients.call(action, request).await?)
+        let call = self.clients.call(action, request);
+        async {
+            self.checkpoint()?;
+            Ok(call.await?)
+        }
     }
 
     /// A new token by which AWS knows a repetition of one request from a second request.
