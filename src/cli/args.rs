@@ -33,11 +33,11 @@ pub(super) struct Global {
     /// Run against a local cloud on this machine, which `up` starts and `down` stops; no AWS account is read or touched
     #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
     pub(super) local: bool,
-    /// How fast the local cloud is: AWS's times, a hundredth of them, or none
-    #[arg(long, global = true, value_enum, requires = "local")]
-    pub(super) pace: Option<PaceArg>,
-    /// The local cloud's account lacks the roles that the article takes for granted
-    #[arg(long, global = true, requires = "local")]
+    /// How fast a new local cloud is: AWS's times, a hundredth of them, or none
+    #[arg(long, global = true, value_enum, default_value_t = PaceArg::Fast)]
+    pub(super) pace: PaceArg,
+    /// A new local cloud's account lacks the roles that the article takes for granted
+    #[arg(long, global = true)]
     pub(super) bare_account: bool,
     /// Profile of the AWS configuration
     #[arg(long, global = true)]
@@ -196,23 +196,17 @@ pub(super) struct ServeArgs {
     /// Loopback address; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:4566")]
     listen: SocketAddr,
-    /// AWS's times, a hundredth of them, or none
-    #[arg(long = "pace", id = "serve_pace", value_enum, default_value_t = PaceArg::Fast)]
-    pace: PaceArg,
-    /// Without the roles that the article takes for granted
-    #[arg(long = "bare-account", id = "serve_bare_account")]
-    bare_account: bool,
     /// Started by `up --local`
     #[arg(long, hide = true)]
     background: bool,
 }
 
 impl ServeArgs {
-    pub(super) fn options(&self) -> local::ServeOptions {
+    pub(super) fn options(&self, global: &Global) -> local::ServeOptions {
         local::ServeOptions {
             listen: self.listen,
-            pace: self.pace.into(),
-            bare_account: self.bare_account,
+            pace: global.pace.into(),
+            bare_account: global.bare_account,
             background: self.background,
         }
     }

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::time::Instant;
 
-use self::args::{Args, Command, LocalCommand, PredictArgs, ServeArgs};
+use self::args::{Args, Command, Global, LocalCommand, PredictArgs, ServeArgs};
 use self::output::{Output, write_stdout};
 use self::resolve::{Destination, Resolved};
 use crate::aws::Target;
@@ -61,7 +61,7 @@ fn start_logging(verbose: u8) {
 async fn run(args: Args) -> Result<bool, Error> {
     match args.command {
         Command::Predict(predict) => run_predict(&predict),
-        Command::Local(LocalCommand::Serve(serve)) => run_serve(serve, args.global.output).await,
+        Command::Local(LocalCommand::Serve(serve)) => run_serve(&serve, &args.global).await,
         command => {
             let output = args.global.output;
             let resolved = resolve::resolve(args.global, &command)?;
@@ -145,8 +145,8 @@ fn run_predict(args: &PredictArgs) -> Result<bool, Error> {
     Ok(true)
 }
 
-async fn run_serve(args: ServeArgs, output: Output) -> Result<bool, Error> {
+async fn run_serve(args: &ServeArgs, global: &Global) -> Result<bool, Error> {
     let stop = interrupt::token();
-    local::serve(args.options(), |record| output.print_serving(record), stop.cancelled()).await?;
+    local::serve(args.options(global), |record| global.output.print_serving(record), stop.cancelled()).await?;
     Ok(true)
 }

@@ -93,11 +93,7 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
                 cloud::regions().join(", ")
             )));
         }
-        Destination::Local {
-            region,
-            pace: global.pace.map_or_else(Pace::default, Pace::from),
-            bare_account: global.bare_account,
-        }
+        Destination::Local { region, pace: global.pace.into(), bare_account: global.bare_account }
     } else {
         Destination::Cloud(Target {
             region,

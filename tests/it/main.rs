@@ -3,8 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in helpers too")]
 
 mod agreement;
+mod answers;
+mod article;
+mod cli;
+mod journey;
 mod mesh;
+mod peers;
 mod routing_laws;
 mod routing_topology;
 mod routing_truth;
 mod sidecar;
+mod support;
+mod tidy;

@@ -1,0 +1,131 @@
+//! Bad input: a clear error with the next step, the right exit code, nothing half-made.
+
+use std::net::TcpListener;
+
+use assert_cmd::Command;
+
+struct Refusal {
+    code: i32,
+    message: String,
+    /// Files the program left in its empty directory.
+    left: usize,
+}
+
+fn refuse(args: &[&str], stdin: &str) -> Refusal {
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::cargo_bin("zonewalk")
+        .unwrap()
+        .args(args)
+        .current_dir(directory.path())
+        .env_clear()
+        .env("HOME", directory.path())
+        .env("ZONEWALK_STATE_DIR", directory.path())
+        .write_stdin(stdin)
+        .timeout(std::time::Duration::from_secs(60))
+        .output()
+        .unwrap();
+    Refusal {
+        code: output.status.code().unwrap(),
+        message: String::from_utf8(output.stderr).unwrap(),
+        left: std::fs::read_dir(directory.path()).unwrap().count(),
+    }
+}
+
+#[track_caller]
+fn assert_refused(args: &[&str], code: i32, says: &[&str]) {
+    let refusal = refuse(args, "");
+    assert_eq!(refusal.code, code, "{args:?}: {}", refusal.message);
+    for words in says {
+        assert!(refusal.message.contains(words), "{args:?} says nothing of {words:?}: {}", refusal.message);
+    }
+    assert_eq!(refusal.left, 0, "{args:?} left files behind");
+}
+
+#[test]
+fn settings_that_cannot_be_are_refused_before_anything_starts() {
+    assert_refused(&["up", "--local", "--task-count", "0"], 2, &["1 to 15"]);
+    assert_refused(&["up", "--local", "--task-count", "1000"], 2, &["1 to 15"]);
+    assert_refused(&["up", "--local", "--task-count", "six"], 2, &["whole number"]);
+    assert_refused(&["up", "--local", "--region", "nowhere"], 2, &["not an AWS region", "us-east-1"]);
+    assert_refused(&["up", "--local", "--region", "us-east-9"], 2, &["us-east-9", "eu-west-1"]);
+    assert_refused(&["up", "--local", "--name", "a-name-that-is-too-long-for-a-load-balancer"], 2, &["32 characters"]);
+    assert_refused(&["up", "--local", "--name", "Bad_Name"], 2, &["lower-case"]);
+    assert_refused(&["up", "--local", "--config", "missing.toml"], 2, &["missing.toml"]);
+    assert_refused(&["verify", "--local", "--requests", "0"], 2, &["--requests"]);
+    assert_refused(&["up", "--local", "--endpoint-url", "http://127.0.0.1:1"], 2, &["--local", "--endpoint-url"]);
+    assert_refused(&["up", "--region", "us-east-1"], 2, &["--yes", "USD an hour"]);
+    assert_refused(&["local", "serve", "--listen", "0.0.0.0:0"], 2, &["loopback", "127.0.0.1"]);
+}
+
+#[test]
+fn without_a_local_cloud_the_error_says_how_to_start_one() {
+    for command in ["status", "verify", "failover", "stats"] {
+        assert_refused(&[command, "--local"], 3, &["no local cloud is running", "zonewalk up --local"]);
+    }
+    let refusal = refuse(&["down", "--local"], "");
+    assert_eq!(refusal.code, 0, "nothing to remove is success: {}", refusal.message);
+}
+
+#[test]
+fn an_endpoint_where_nothing_listens_is_named() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let output = Command::cargo_bin("zonewalk")
+        .unwrap()
+        .args(["status", "--region", "us-east-1", "--endpoint-url", &format!("http://{free}")])
+        .current_dir(directory.path())
+        .env_clear()
+        .env("HOME", directory.path())
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .output()
+        .unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{message}");
+    assert!(message.contains(&free.to_string()) && message.contains("zonewalk local serve"), "{message}");
+}
+
+#[test]
+fn a_port_in_use_is_said_and_another_proposed() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    assert_refused(&["local", "serve", "--listen", &address], 2, &["in use", "--listen 127.0.0.1:0"]);
+}
+
+#[test]
+fn a_malformed_topology_line_is_named_by_its_number() {
+    let good =
+        r#"{"id": "x", "topology": {"self_zone": "a", "local": {"a": 2, "b": 2}, "upstream": {"a": 3, "b": 3}}}"#;
+    for (line, says) in [
+        ("{", "line 2"),
+        (r#"{"id": "x"}"#, "topology"),
+        (r#"{"id": "x", "topology": {"self_zone": "a", "local": {"a": -1}, "upstream": {"a": 1}}}"#, "line 2"),
+        (r#"{"id": "x", "topology": {"self_zone": "a", "local": {}, "upstream": {}, "zones": 3}}"#, "zones"),
+    ] {
+        let refusal = refuse(&["predict", "-"], &format!("{good}\n{line}\n"));
+        assert_eq!(refusal.code, 2, "{line}: {}", refusal.message);
+        assert!(refusal.message.contains(says), "{line}: {}", refusal.message);
+    }
+    assert_refused(&["predict", "missing.jsonl"], 2, &["missing.jsonl"]);
+}
+
+#[test]
+fn predict_gives_a_line_for_a_line() {
+    let directory = tempfile::tempdir().unwrap();
+    let truth = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/envoy-truth.jsonl");
+    let output = Command::cargo_bin("zonewalk")
+        .unwrap()
+        .args(["predict", truth])
+        .current_dir(directory.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines: Vec<serde_json::Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), std::fs::read_to_string(truth).unwrap().lines().count());
+    for line in lines {
+        let zones: f64 = line["zone_share"].as_object().unwrap().values().map(|share| share.as_f64().unwrap()).sum();
+        let sum = zones + line["failed_share"].as_f64().unwrap();
+        assert!((sum - 1.0).abs() < 1e-9, "{line}");
+    }
+}

@@ -1,0 +1,124 @@
+//! The main job, as a user runs it: the program itself, on this machine, with no AWS account.
+
+use std::process::Output;
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+/// The program in a directory of its own: no settings file, no record of another local cloud, no AWS configuration.
+struct Machine(tempfile::TempDir);
+
+impl Machine {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn zonewalk(&self, args: &[&str]) -> Output {
+        Command::cargo_bin("zonewalk")
+            .unwrap()
+            .args(args)
+            .current_dir(self.0.path())
+            .env_clear()
+            .env("HOME", self.0.path())
+            .env("ZONEWALK_STATE_DIR", self.0.path())
+            .timeout(std::time::Duration::from_secs(180))
+            .output()
+            .unwrap()
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let output = self.zonewalk(args);
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+    }
+}
+
+/// A test that fails midway leaves no server behind.
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let record = std::fs::read(self.0.path().join("local.json")).ok();
+        let record = record.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
+        if let Some(process) = record.and_then(|record| record["process"].as_u64()) {
+            let _ = std::process::Command::new("kill").arg(process.to_string()).status();
+        }
+    }
+}
+
+fn total(matrix: &Value) -> u64 {
+    matrix.as_array().unwrap().iter().map(|cell| cell["requests"].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn the_whole_walkthrough_on_one_machine() {
+    let machine = Machine::new();
+    let all = machine.json(&["walkthrough", "--local", "--output", "json"]);
+
+    let services = all["status"]["services"].as_array().unwrap();
+    assert_eq!(services.len(), 2);
+    for service in services {
+        let by_zone: Vec<u64> =
+            service["tasks_by_zone"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).collect();
+        assert_eq!(by_zone, [2, 2, 2], "{service}");
+    }
+    assert_eq!(all["verify"]["same_zone_share"], 1.0);
+    assert_eq!(all["verify"]["verdict"], "pass");
+    assert_eq!(all["verify"]["expected"]["state"], "locality_direct");
+    assert_eq!(total(&all["verify"]["matrix"]), 200);
+
+    let phases = all["failover"]["phases"].as_array().unwrap();
+    let names: Vec<&str> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
+    assert_eq!(names, ["before", "during", "failed_over", "restored"]);
+    let failed_over = &phases[2];
+    assert_eq!(failed_over["expected"]["state"], "no_locality_routing", "{failed_over}");
+    assert_eq!(failed_over["as_predicted"], true, "{failed_over}");
+    assert!(failed_over["same_zone_share"].as_f64().unwrap() < 1.0);
+    assert_eq!(phases[3]["same_zone_share"], 1.0);
+    assert_eq!((&all["failover"]["errors"], &all["failover"]["restored"]), (&Value::from(0), &Value::from(true)));
+
+    assert_eq!(all["stats"]["proxies"].as_array().unwrap().len(), 6);
+    assert_eq!(all["stats"]["totals"]["growth"]["lb_zone_routing_all_directly"], 200);
+    assert_eq!(all["stats"]["verdict"], "pass");
+    assert_eq!(all["down"]["leftovers"].as_array().unwrap().len(), 0);
+    assert!(!machine.0.path().join("local.json").exists(), "the local cloud still runs");
+}
+
+#[test]
+fn the_commands_one_by_one() {
+    let machine = Machine::new();
+    let json = |args: &[&str]| machine.json(&[args, &["--local", "--output", "json"]].concat());
+
+    let plan = machine.zonewalk(&["up", "--local", "--dry-run", "--output", "json"]);
+    assert_eq!(plan.status.code(), Some(0), "{}", String::from_utf8_lossy(&plan.stderr));
+
+    let up = json(&["up"]);
+    assert!(up["alb_url"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{up}");
+    assert!(up["resources"].as_array().unwrap().iter().all(|resource| resource["action"] == "created"), "{up}");
+    let again = json(&["up"]);
+    assert!(again["resources"].as_array().unwrap().iter().all(|resource| resource["action"] == "kept"), "{again}");
+    assert_eq!(up["alb_url"], again["alb_url"]);
+
+    let status = json(&["status"]);
+    assert_eq!((&status["container_instances"], &status["healthy_targets"]), (&Value::from(12), &Value::from(6)));
+    assert_eq!(total(&json(&["verify", "--requests", "50"])["matrix"]), 50);
+
+    let failover = json(&["failover", "--to", "3", "--requests", "60"]);
+    assert_eq!((&failover["from"], &failover["to"]), (&Value::from(6), &Value::from(3)));
+    assert_eq!(json(&["stats", "--requests", "30"])["totals"]["requests_sent"], 30);
+
+    let down = json(&["down"]);
+    assert!(down["removed"].as_array().unwrap().len() >= 15, "{down}");
+    assert_eq!(json(&["down"])["removed"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn below_the_threshold_verify_fails_with_the_reason() {
+    let machine = Machine::new();
+    machine.json(&["up", "--local", "--task-count", "3", "--output", "json"]);
+    let output = machine.zonewalk(&["verify", "--local", "--output", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let verify: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(verify["expected"]["state"], "no_locality_routing");
+    assert_eq!((&verify["as_predicted"], &verify["verdict"]), (&Value::from(true), &Value::from("fail")), "{verify}");
+    assert!(verify["reasons"].to_string().contains('6'), "the reason names the threshold: {verify}");
+    machine.json(&["down", "--local", "--output", "json"]);
+}

@@ -1,0 +1,18 @@
+//! The programs of others that tests talk to. `tests/run.sh` installs them; a test that needs one is ignored without it.
+
+use std::path::PathBuf;
+
+/// Where `tests/run.sh` puts the peers' environments.
+fn directory() -> PathBuf {
+    match std::env::var_os("ZONEWALK_PEERS") {
+        Some(directory) => PathBuf::from(directory),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target").join("peers"),
+    }
+}
+
+/// The `bin` directory of one peer's Python environment.
+pub(crate) fn bin(peer: &str) -> PathBuf {
+    let bin = directory().join(peer).join("bin");
+    assert!(bin.is_dir(), "{} is missing: run tests/run.sh, which installs the peers", bin.display());
+    bin
+}

