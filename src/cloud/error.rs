@@ -38,4 +38,17 @@ impl AwsError {
             ),
         )
     }
+
+    /// What AWS can do and the local cloud cannot: refused, so that nobody takes it for done.
+    pub(crate) fn unsupported(what: impl std::fmt::Display) -> Self {
+        Self::new("UnsupportedFeatureException", format!("zonewalk's local cloud does not support {what}"))
+    }
+
+    /// With the code that a service has of its own for parameters it cannot take.
+    pub(crate) fn with_parameter_code(mut self, code: &str) -> Self {
+        if matches!(self.code.as_str(), "MissingParameter" | "InvalidParameterValue") {
+            code.clone_into(&mut self.code);
+        }
+        self
+    }
 }

@@ -16,6 +16,11 @@ impl Ids {
         (0..n).map(|_| char::from(b"0123456789abcdef"[self.0.random_range(0..16)])).collect()
     }
 
+    /// `n` decimal digits, none of them leading zeros.
+    pub(crate) fn digits(&mut self, n: usize) -> String {
+        (0..n).map(|i| char::from(b"1234567890"[self.0.random_range(0..if i == 0 { 9 } else { 10 })])).collect()
+    }
+
     /// An EC2 resource's identifier: `vpc-0…`, `i-0…`, 17 hexadecimal digits.
     pub(crate) fn ec2(&mut self, prefix: &str) -> String {
         format!("{prefix}-0{}", self.hex(16))

@@ -15,6 +15,7 @@ mod iam;
 mod ids;
 mod images;
 mod logs;
+mod paging;
 mod protocol;
 mod region;
 mod schedule;
@@ -22,6 +23,7 @@ mod server;
 mod servicediscovery;
 mod ssm;
 mod sts;
+mod tags;
 mod topology;
 mod zones;
 

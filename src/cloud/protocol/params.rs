@@ -67,6 +67,22 @@ impl<'a> Params<'a> {
         self.get(name)?.as_object().map(Params)
     }
 
+    /// Refuses every parameter but these: what is not heeded must not look as if it had been. Empty lists and
+    /// structures, and `false`, ask for nothing.
+    pub(crate) fn only(self, names: &[&str]) -> Result<(), AwsError> {
+        let asks = |value: &Value| match value {
+            Value::Null | Value::Bool(false) => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(members) => !members.is_empty(),
+            Value::Bool(true) | Value::Number(_) => true,
+        };
+        match self.0.iter().find(|(name, value)| asks(value) && !names.contains(&name.as_str())) {
+            Some((name, _)) => Err(AwsError::unsupported(format_args!("the parameter {name}"))),
+            None => Ok(()),
+        }
+    }
+
     fn items(self, name: &str) -> &'a [Value] {
         self.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
