@@ -1,0 +1,417 @@
+//! Services as they are told of: what each is to have, its deployments, its events; listed, described, deleted. They are
+//! made and changed in [`super::service_changes`] and kept by [`super::scheduler`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::definition::Definition;
+use super::service_connect::{self, ServiceConnect};
+use super::tasks::Task;
+use super::{State, refers_to};
+use crate::cloud::error::AwsError;
+use crate::cloud::paging::page;
+use crate::cloud::protocol::{Params, timestamp};
+use crate::cloud::region::Region;
+use crate::cloud::tags::{LOWER, Tags};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServiceStatus {
+    Active,
+    Draining,
+    Inactive,
+}
+
+impl ServiceStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Draining => "DRAINING",
+            Self::Inactive => "INACTIVE",
+        }
+    }
+}
+
+pub(super) struct Service {
+    pub(super) arn: String,
+    pub(super) name: String,
+    /// The cluster's name.
+    pub(super) cluster: String,
+    pub(super) status: ServiceStatus,
+    pub(super) desired_count: u32,
+    pub(super) load_balancers: Vec<LoadBalancer>,
+    pub(super) rollout: Rollout,
+    pub(super) rebalances_zones: bool,
+    /// The PRIMARY one first, then those it replaces.
+    pub(super) deployments: Vec<Deployment>,
+    pub(super) placement_strategy: Value,
+    pub(super) grace_period: Option<i64>,
+    pub(super) enable_managed_tags: bool,
+    /// `SERVICE`, `TASK_DEFINITION` or `NONE`.
+    pub(super) propagate_tags: String,
+    pub(super) tags: Tags,
+    /// The parameters it was created with: an equal request with the same `clientToken` is the same creation.
+    pub(super) request: Map<String, Value>,
+    pub(super) created_at: Timestamp,
+    /// It has what it is to have, and has said so.
+    pub(super) is_steady: bool,
+    /// DRAINING, and its last task has gone.
+    pub(super) is_emptied: bool,
+    pub(super) throttle: Throttle,
+    /// Newest first.
+    events: VecDeque<Event>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LoadBalancer {
+    pub(super) target_group_arn: String,
+    pub(super) container_name: String,
+    pub(super) container_port: u16,
+}
+
+/// How far a deployment may go below and above the desired count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rollout {
+    pub(super) minimum_healthy_percent: u32,
+    pub(super) maximum_percent: u32,
+    /// Whether a deployment whose tasks fail again and again is given up.
+    pub(super) has_circuit_breaker: bool,
+}
+
+/// The defaults for replicas (API Reference, "DeploymentConfiguration").
+impl Default for Rollout {
+    fn default() -> Self {
+        Self { minimum_healthy_percent: 100, maximum_percent: 200, has_circuit_breaker: false }
+    }
+}
+
+impl Rollout {
+    /// Rounded up, as AWS does.
+    pub(super) fn fewest(self, desired: u32) -> u32 {
+        (desired * self.minimum_healthy_percent).div_ceil(100)
+    }
+
+    /// Rounded down, as AWS does.
+    pub(super) fn most(self, desired: u32) -> u32 {
+        desired * self.maximum_percent / 100
+    }
+
+    /// Failed tasks that open the circuit breaker: half of the desired, but from 3 to 200 (ECS Developer Guide, "How the
+    /// Amazon ECS deployment circuit breaker detects failures").
+    pub(super) fn breaks_at(self, desired: u32) -> Option<u32> {
+        self.has_circuit_breaker.then(|| desired.div_ceil(2).clamp(3, 200))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RolloutState {
+    InProgress,
+    Completed,
+    /// The circuit breaker has opened: no more tasks are started.
+    Failed,
+}
+
+impl RolloutState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "IN_PROGRESS",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    fn reason(self, deployment: &str) -> String {
+        match self {
+            Self::InProgress => format!("ECS deployment {deployment} in progress."),
+            Self::Completed => format!("ECS deployment {deployment} completed."),
+            Self::Failed => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
+        }
+    }
+}
+
+pub(super) struct Deployment {
+    /// `ecs-svc/` and 19 digits.
+    pub(super) id: String,
+    pub(super) definition: Arc<Definition>,
+    pub(super) network: Network,
+    /// As it was given.
+    pub(super) service_connect_configuration: Option<Value>,
+    /// The same resolved, if enabled.
+    pub(super) service_connect: Option<ServiceConnect>,
+    pub(super) state: RolloutState,
+    pub(super) failed_tasks: u32,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Network {
+    pub(super) subnets: Vec<String>,
+    pub(super) security_groups: Vec<String>,
+}
+
+/// Tasks that fail again and again are started less and less often.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Throttle {
+    pub(super) failures: u32,
+    pub(super) until: Option<Instant>,
+}
+
+struct Event {
+    id: String,
+    at: Timestamp,
+    message: String,
+}
+
+/// The most events that a service shows (API Reference, "Service").
+const MAX_EVENTS: usize = 100;
+
+pub(super) struct NewService {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) cluster: String,
+    pub(super) request: Map<String, Value>,
+}
+
+impl Service {
+    pub(super) fn new(new: NewService, deployment: Deployment) -> Self {
+        Self {
+            arn: new.arn,
+            name: new.name,
+            cluster: new.cluster,
+            status: ServiceStatus::Active,
+            desired_count: 0,
+            load_balancers: Vec::new(),
+            rollout: Rollout::default(),
+            rebalances_zones: true,
+            deployments: vec![deployment],
+            placement_strategy: json!([]),
+            grace_period: None,
+            enable_managed_tags: false,
+            propagate_tags: "NONE".to_owned(),
+            tags: Tags::default(),
+            request: new.request,
+            created_at: Timestamp::now(),
+            is_steady: false,
+            is_emptied: false,
+            throttle: Throttle::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn primary(&self) -> &Deployment {
+        self.deployments.first().expect("a service has a deployment from its creation on")
+    }
+
+    pub(super) fn runs(&self, definition_arn: &str) -> bool {
+        self.status != ServiceStatus::Inactive
+            && self.deployments.iter().any(|deployment| deployment.definition.arn == definition_arn)
+    }
+}
+
+impl Network {
+    fn wire(&self) -> Value {
+        json!({ "awsvpcConfiguration": {
+            "subnets": self.subnets,
+            "securityGroups": self.security_groups,
+            "assignPublicIp": "DISABLED",
+        } })
+    }
+}
+
+pub(super) fn not_found() -> AwsError {
+    AwsError::new("ServiceNotFoundException", "Service not found.")
+}
+
+impl State {
+    /// INACTIVE ones too.
+    pub(super) fn service(&self, cluster: &str, reference: &str) -> Option<&Service> {
+        self.services
+            .iter()
+            .find(|service| service.cluster == cluster && refers_to(reference, &service.arn, &service.name))
+    }
+
+    pub(super) fn service_mut(&mut self, arn: &str) -> Option<&mut Service> {
+        self.services.iter_mut().find(|service| service.arn == arn)
+    }
+}
+
+/// Adds an event, in AWS's words after `(service name) `.
+pub(super) fn note(region: &mut Region, service_arn: &str, message: &str) {
+    let id = region.ids.uuid();
+    if let Some(service) = region.ecs.service_mut(service_arn) {
+        let message = format!("(service {}) {message}", service.name);
+        service.events.push_front(Event { id, at: Timestamp::now(), message });
+        service.events.truncate(MAX_EVENTS);
+    }
+}
+
+/// The same, unless that was the last thing said.
+pub(super) fn note_once(region: &mut Region, service_arn: &str, message: &str) {
+    let last = region.ecs.service_mut(service_arn).and_then(|service| service.events.front());
+    if !last.is_some_and(|event| event.message.ends_with(message)) {
+        note(region, service_arn, message);
+    }
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let cluster = &region.ecs.cluster(params)?.name;
+    let references = params.strings("services");
+    let invalid = |message: &str| Err(AwsError::new("InvalidParameterException", message));
+    if references.is_empty() {
+        return invalid("Services cannot be empty.");
+    }
+    if references.len() > 10 {
+        return invalid("Services cannot have more than 10 elements.");
+    }
+    let with_tags = params.strings("include").contains(&"TAGS");
+    let (mut services, mut failures) = (Vec::new(), Vec::new());
+    for reference in references {
+        match region.ecs.service(cluster, reference) {
+            Some(service) => services.push(wire(region, service, with_tags)),
+            None => failures.push(super::missing(&super::arn_of(region, &format!("service/{cluster}"), reference))),
+        }
+    }
+    Ok(json!({ "services": services, "failures": failures }))
+}
+
+pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&["cluster", "nextToken", "maxResults", "launchType", "schedulingStrategy"])?;
+    let cluster = &region.ecs.cluster(params)?.name;
+    let arns = (region.ecs.services.iter())
+        .filter(|service| service.cluster == *cluster && service.status != ServiceStatus::Inactive)
+        .filter(|_| params.opt_str("launchType").is_none_or(|launch_type| launch_type == "EC2"))
+        .filter(|_| params.opt_str("schedulingStrategy").is_none_or(|strategy| strategy == "REPLICA"))
+        .map(|service| service.arn.clone())
+        .collect();
+    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 10)?;
+    Ok(json!({ "serviceArns": arns, "nextToken": next }))
+}
+
+pub(super) fn list_by_namespace(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let namespace = crate::cloud::servicediscovery::namespace(region, params.str("namespace")?)
+        .ok_or_else(service_connect::namespace_not_found)?;
+    let is_in = |service: &&Service| {
+        let connect = service.primary().service_connect.as_ref();
+        service.status != ServiceStatus::Inactive && connect.is_some_and(|c| c.namespace_arn == namespace.arn)
+    };
+    let arns = region.ecs.services.iter().filter(is_in).map(|service| service.arn.clone()).collect();
+    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 10)?;
+    Ok(json!({ "serviceArns": arns, "nextToken": next }))
+}
+
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&["cluster", "service", "force"])?;
+    let cluster = region.ecs.cluster(params)?.name.clone();
+    let found = region.ecs.service(&cluster, params.str("service")?);
+    let service = found.filter(|service| service.status != ServiceStatus::Inactive).ok_or_else(not_found)?;
+    let arn = service.arn.clone();
+    if service.desired_count > 0 && params.opt_bool("force") != Some(true) {
+        return Err(AwsError::new(
+            "InvalidParameterException",
+            "The service cannot be stopped while it is scaled above 0.",
+        ));
+    }
+    if let Some(service) = region.ecs.service_mut(&arn) {
+        service.status = ServiceStatus::Draining;
+        service.desired_count = 0;
+        service.is_steady = false;
+    }
+    answer(region, &arn)
+}
+
+pub(super) fn answer(region: &Region, arn: &str) -> Result<Value, AwsError> {
+    let service = region.ecs.services.iter().find(|service| service.arn == arn).ok_or_else(not_found)?;
+    Ok(json!({ "service": wire(region, service, true) }))
+}
+
+fn wire(region: &Region, service: &Service, with_tags: bool) -> Value {
+    let tasks: Vec<_> = region.ecs.tasks.iter().filter(|task| task.is_of(&service.arn)).collect();
+    let primary = service.primary();
+    let is_live = service.status != ServiceStatus::Inactive;
+    let deployments = service.deployments.iter().enumerate().filter(|_| is_live);
+    let deployments: Value =
+        deployments.map(|(index, deployment)| wire_deployment(service, deployment, index == 0, &tasks)).collect();
+    let load_balancers = service.load_balancers.iter().map(|balancer| {
+        json!({
+            "targetGroupArn": balancer.target_group_arn,
+            "containerName": balancer.container_name,
+            "containerPort": balancer.container_port,
+        })
+    });
+    let events = (service.events.iter())
+        .map(|event| json!({ "id": event.id, "createdAt": timestamp(event.at), "message": event.message }));
+    let account = crate::cloud::ACCOUNT_ID;
+    json!({
+        "serviceArn": service.arn,
+        "serviceName": service.name,
+        "clusterArn": region.arn("ecs", &format!("cluster/{}", service.cluster)),
+        "loadBalancers": load_balancers.collect::<Value>(),
+        "serviceRegistries": [],
+        "status": service.status.as_str(),
+        "desiredCount": service.desired_count,
+        "runningCount": tasks.iter().filter(|task| task.is_running()).count(),
+        "pendingCount": tasks.iter().filter(|task| task.is_pending() && task.is_wanted()).count(),
+        "launchType": "EC2",
+        "taskDefinition": primary.definition.arn,
+        "deploymentConfiguration": {
+            "deploymentCircuitBreaker": { "enable": service.rollout.has_circuit_breaker, "rollback": false },
+            "maximumPercent": service.rollout.maximum_percent,
+            "minimumHealthyPercent": service.rollout.minimum_healthy_percent,
+            "strategy": "ROLLING",
+            "bakeTimeInMinutes": 0,
+        },
+        "deployments": deployments,
+        "roleArn": format!("arn:aws:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
+        "events": events.collect::<Value>(),
+        "createdAt": timestamp(service.created_at),
+        "placementConstraints": [],
+        "placementStrategy": service.placement_strategy,
+        "networkConfiguration": primary.network.wire(),
+        "healthCheckGracePeriodSeconds": service.grace_period,
+        "schedulingStrategy": "REPLICA",
+        "deploymentController": { "type": "ECS" },
+        "tags": with_tags.then(|| service.tags.to_list(LOWER)),
+        "createdBy": format!("arn:aws:iam::{account}:root"),
+        "enableECSManagedTags": service.enable_managed_tags,
+        "propagateTags": service.propagate_tags,
+        "enableExecuteCommand": false,
+        "availabilityZoneRebalancing": if service.rebalances_zones { "ENABLED" } else { "DISABLED" },
+    })
+}
+
+fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool, tasks: &[&Task]) -> Value {
+    let mine = || tasks.iter().filter(|task| task.is_of_deployment(&deployment.id));
+    let running = mine().filter(|task| task.is_running()).count();
+    let pending = mine().filter(|task| task.is_pending() && task.is_wanted()).count();
+    let connect = deployment.service_connect.as_ref();
+    let resources = connect.map(|connect| {
+        let resource = |o: &service_connect::Offered| {
+            json!({ "discoveryName": o.endpoint.discovery_name, "discoveryArn": o.discovery_arn })
+        };
+        connect.offered.iter().map(resource).collect::<Value>()
+    });
+    json!({
+        "id": deployment.id,
+        "status": if is_primary { "PRIMARY" } else { "ACTIVE" },
+        "taskDefinition": deployment.definition.arn,
+        "desiredCount": if is_primary { service.desired_count as usize } else { running + pending },
+        "pendingCount": pending,
+        "runningCount": running,
+        "failedTasks": deployment.failed_tasks,
+        "createdAt": timestamp(deployment.created_at),
+        "updatedAt": timestamp(deployment.updated_at),
+        "launchType": "EC2",
+        "networkConfiguration": deployment.network.wire(),
+        "rolloutState": deployment.state.as_str(),
+        "rolloutStateReason": deployment.state.reason(&deployment.id),
+        "serviceConnectConfiguration": deployment
+            .service_connect_configuration
+            .as_ref()
+            .map(|configuration| service_connect::wire(configuration, connect)),
+        "serviceConnectResources": resources,
+    })
+}
