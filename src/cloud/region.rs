@@ -67,7 +67,6 @@ impl Region {
         loop {
             autoscaling::reconcile(self);
             ecs::reconcile(self);
-            elbv2::reconcile(self);
             match self.schedule.pop_due(present) {
                 Some(job) => job(self),
                 None => break,

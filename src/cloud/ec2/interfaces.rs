@@ -116,6 +116,13 @@ fn free_address(state: &State, subnet: &Subnet) -> Result<Ipv4Addr, AwsError> {
     })
 }
 
+/// Gives an interface other security groups.
+pub(crate) fn set_security_groups(region: &mut Region, id: &str, groups: Vec<String>) {
+    for interface in region.ec2.interfaces.iter_mut().filter(|interface| interface.id == id) {
+        interface.security_groups.clone_from(&groups);
+    }
+}
+
 /// Deletes an interface; one that is gone already is fine.
 pub(crate) fn delete_interface(region: &mut Region, id: &str) {
     region.ec2.interfaces.retain(|interface| interface.id != id);

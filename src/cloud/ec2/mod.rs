@@ -20,6 +20,8 @@ mod tags;
 mod vpcs;
 mod zones;
 
+use std::net::Ipv4Addr;
+
 use hyper::StatusCode;
 use serde_json::Value;
 
@@ -32,7 +34,7 @@ use super::region::Region;
 
 pub(crate) use self::instance_types::instance_capacity;
 pub(crate) use self::instances::{Instance, InstanceState, instance, terminate};
-pub(crate) use self::interfaces::{Interface, create_interface, delete_interface};
+pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
 pub(crate) use self::launch_templates::{Resolved, resolve};
 pub(crate) use self::launching::{check, launch};
 pub(crate) use self::subnets::Subnet;
@@ -81,6 +83,26 @@ impl State {
 
 pub(crate) fn subnet<'r>(region: &'r Region, id: &str) -> Option<&'r Subnet> {
     region.ec2.subnets.iter().find(|subnet| subnet.id == id)
+}
+
+/// The subnet of a VPC that an address belongs to.
+pub(crate) fn subnet_with_address<'r>(region: &'r Region, vpc_id: &str, ip: Ipv4Addr) -> Option<&'r Subnet> {
+    region.ec2.subnets.iter().find(|subnet| subnet.vpc_id == vpc_id && subnet.cidr.contains(ip))
+}
+
+pub(crate) fn has_vpc(region: &Region, id: &str) -> bool {
+    region.ec2.vpcs.iter().any(|vpc| vpc.id == id)
+}
+
+/// `None`: no such group.
+pub(crate) fn vpc_of_security_group<'r>(region: &'r Region, id: &str) -> Option<&'r str> {
+    let group = region.ec2.security_groups.iter().find(|group| group.id == id)?;
+    Some(&group.vpc_id)
+}
+
+/// The group that belongs to a VPC itself.
+pub(crate) fn default_security_group(region: &Region, vpc_id: &str) -> Option<String> {
+    region.ec2.default_group(vpc_id)
 }
 
 pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {

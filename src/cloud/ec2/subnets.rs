@@ -22,7 +22,7 @@ pub(crate) struct Subnet {
     pub(crate) az_name: String,
     /// `use1-az4`
     pub(crate) az_id: String,
-    pub(crate) cidr: Cidr,
+    pub(super) cidr: Cidr,
     pub(super) default_for_az: bool,
     pub(super) map_public_ip_on_launch: bool,
 }

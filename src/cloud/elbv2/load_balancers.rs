@@ -1,0 +1,318 @@
+//! Application Load Balancers: provisioning, the network interfaces they hold, their end.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::attributes::Attributes;
+use super::tags::{self, TagMap};
+use super::{State, check_name, not_carried, validation_error};
+use crate::cloud::ec2::{self, Subnet};
+use crate::cloud::error::AwsError;
+use crate::cloud::protocol::{Params, timestamp};
+use crate::cloud::region::Region;
+use crate::cloud::schedule::Step;
+
+/// The Route 53 zone of load balancers' names: us-east-1's, as there are no names here.
+const HOSTED_ZONE: &str = "Z35SXDOTRQ7X7K";
+
+#[derive(Clone, Debug)]
+pub(super) struct LoadBalancer {
+    pub(super) arn: String,
+    name: String,
+    /// Address of its listener on this machine.
+    dns_name: String,
+    created: jiff::Timestamp,
+    /// Provisioning before.
+    pub(super) active: bool,
+    settings: Settings,
+    vpc_id: String,
+    /// Where it has an interface in each of its subnets.
+    zones: Vec<Zone>,
+    attributes: Attributes,
+}
+
+/// What a repeated creation must agree in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Settings {
+    subnets: BTreeSet<String>,
+    security_groups: BTreeSet<String>,
+    scheme: String,
+}
+
+#[derive(Clone, Debug)]
+struct Zone {
+    az_name: String,
+    subnet_id: String,
+    interface_id: String,
+}
+
+impl LoadBalancer {
+    pub(super) fn serves_zone(&self, az_name: &str) -> bool {
+        self.zones.iter().any(|zone| zone.az_name == az_name)
+    }
+
+    /// `app/<name>/<hexadecimal digits>`, part of the ARNs of its listeners.
+    pub(super) fn path(&self) -> &str {
+        self.arn.split_once("loadbalancer/").map_or("", |(_, path)| path)
+    }
+}
+
+pub(super) fn find<'s>(state: &'s State, arn: &str) -> Result<&'s LoadBalancer, AwsError> {
+    state.load_balancers.iter().find(|load_balancer| load_balancer.arn == arn).ok_or_else(not_found)
+}
+
+fn find_mut<'s>(state: &'s mut State, params: Params<'_>) -> Result<&'s mut LoadBalancer, AwsError> {
+    let arn = params.str("LoadBalancerArn")?;
+    state.load_balancers.iter_mut().find(|load_balancer| load_balancer.arn == arn).ok_or_else(not_found)
+}
+
+fn not_found() -> AwsError {
+    AwsError::new("LoadBalancerNotFound", "One or more load balancers not found")
+}
+
+fn wire(load_balancer: &LoadBalancer) -> Value {
+    json!({
+        "LoadBalancerArn": load_balancer.arn,
+        "DNSName": load_balancer.dns_name,
+        "CanonicalHostedZoneId": HOSTED_ZONE,
+        "CreatedTime": timestamp(load_balancer.created),
+        "LoadBalancerName": load_balancer.name,
+        "Scheme": load_balancer.settings.scheme,
+        "VpcId": load_balancer.vpc_id,
+        "State": { "Code": if load_balancer.active { "active" } else { "provisioning" } },
+        "Type": "application",
+        "AvailabilityZones": zones_wire(load_balancer),
+        "SecurityGroups": load_balancer.settings.security_groups,
+        "IpAddressType": "ipv4",
+    })
+}
+
+fn zones_wire(load_balancer: &LoadBalancer) -> Value {
+    let zones = load_balancer.zones.iter();
+    zones
+        .map(|zone| json!({ "ZoneName": zone.az_name, "SubnetId": zone.subnet_id, "LoadBalancerAddresses": [] }))
+        .collect()
+}
+
+/// The subnets of a request: at least two, each in another zone, all of one VPC.
+fn requested_subnets(region: &Region, params: Params<'_>) -> Result<Vec<Subnet>, AwsError> {
+    let mappings = params.objects("SubnetMappings");
+    let ids = params.strings("Subnets").into_iter().chain(mappings.iter().filter_map(|m| m.opt_str("SubnetId")));
+    let mut subnets: Vec<Subnet> = Vec::new();
+    for id in ids {
+        let subnet = ec2::subnet(region, id)
+            .ok_or_else(|| AwsError::new("SubnetNotFound", format!("The subnet ID '{id}' does not exist")))?;
+        if subnets.iter().any(|other| other.az_name == subnet.az_name) {
+            return Err(AwsError::new(
+                "InvalidConfigurationRequest",
+                "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
+            ));
+        }
+        if subnets.iter().any(|other| other.vpc_id != subnet.vpc_id) {
+            return Err(AwsError::new("InvalidSubnet", "All subnets must belong to the same VPC"));
+        }
+        subnets.push(subnet.clone());
+    }
+    if subnets.len() < 2 {
+        return Err(validation_error("At least two subnets in two different Availability Zones must be specified"));
+    }
+    Ok(subnets)
+}
+
+/// The security groups of a request; the VPC's default one if there are none.
+fn requested_groups(region: &Region, vpc_id: &str, params: Params<'_>) -> Result<BTreeSet<String>, AwsError> {
+    let ids = params.strings("SecurityGroups");
+    for id in &ids {
+        match ec2::vpc_of_security_group(region, id) {
+            None => {
+                let message = format!("Security group '{id}' does not exist");
+                return Err(AwsError::new("InvalidSecurityGroup", message));
+            }
+            Some(other) if other != vpc_id => {
+                let message = format!("Security group '{id}' does not belong to VPC '{vpc_id}'");
+                return Err(AwsError::new("InvalidConfigurationRequest", message));
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(if ids.is_empty() {
+        ec2::default_security_group(region, vpc_id).into_iter().collect()
+    } else {
+        ids.into_iter().map(str::to_owned).collect()
+    })
+}
+
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let tags = tags::listed(params)?;
+    let name = params.str("Name")?;
+    check_name("Load balancer", name)?;
+    if name.starts_with("internal-") {
+        return Err(validation_error(format!("Load balancer name '{name}' cannot begin with 'internal-'")));
+    }
+    match params.opt_str("Type").unwrap_or("application") {
+        "application" => {}
+        other => return Err(not_carried(&format!("load balancers of type {other}"))),
+    }
+    let subnets = requested_subnets(region, params)?;
+    let vpc_id = subnets.first().map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
+    let settings = Settings {
+        subnets: subnets.iter().map(|subnet| subnet.id.clone()).collect(),
+        security_groups: requested_groups(region, &vpc_id, params)?,
+        scheme: params.opt_str("Scheme").unwrap_or("internet-facing").to_owned(),
+    };
+    if let Some(there) = region.elbv2.load_balancers.iter().find(|other| other.name == name) {
+        if there.settings == settings {
+            return Ok(json!({ "LoadBalancers": [wire(there)] }));
+        }
+        return Err(AwsError::new(
+            "DuplicateLoadBalancerName",
+            format!("A load balancer with the same name '{name}' exists, but with different settings"),
+        ));
+    }
+    let load_balancer = provision(region, name, &vpc_id, &subnets, settings, tags)?;
+    Ok(json!({ "LoadBalancers": [wire(&load_balancer)] }))
+}
+
+fn provision(
+    region: &mut Region,
+    name: &str,
+    vpc_id: &str,
+    subnets: &[Subnet],
+    settings: Settings,
+    tags: TagMap,
+) -> Result<LoadBalancer, AwsError> {
+    let path = format!("app/{name}/{}", region.ids.hex(16));
+    let arn = region.arn("elasticloadbalancing", &format!("loadbalancer/{path}"));
+    let address = region.mesh.open_load_balancer(&arn).map_err(|error| {
+        AwsError::new("InternalFailure", format!("the load balancer's listener could not be bound: {error}"))
+            .with_status(hyper::StatusCode::INTERNAL_SERVER_ERROR)
+    })?;
+    let zones = subnets
+        .iter()
+        .map(|subnet| attach(region, subnet, &path, &settings.security_groups))
+        .collect::<Result<_, _>>()?;
+    let load_balancer = LoadBalancer {
+        arn: arn.clone(),
+        name: name.to_owned(),
+        dns_name: address.to_string(),
+        created: jiff::Timestamp::now(),
+        active: false,
+        settings,
+        vpc_id: vpc_id.to_owned(),
+        zones,
+        attributes: Attributes::of_load_balancer(),
+    };
+    region.elbv2.tags.add(&arn, tags);
+    region.elbv2.load_balancers.push(load_balancer.clone());
+    region.after(Step::LoadBalancerProvisioning, move |region| {
+        if let Some(own) = region.elbv2.load_balancers.iter_mut().find(|other| other.arn == arn) {
+            own.active = true;
+        }
+    });
+    Ok(load_balancer)
+}
+
+/// An interface in a subnet, described as AWS describes load balancers' ones.
+fn attach(region: &mut Region, subnet: &Subnet, path: &str, groups: &BTreeSet<String>) -> Result<Zone, AwsError> {
+    let groups: Vec<String> = groups.iter().cloned().collect();
+    let interface = ec2::create_interface(region, &subnet.id, &groups, &format!("ELB {path}"))?;
+    Ok(Zone { az_name: subnet.az_name.clone(), subnet_id: subnet.id.clone(), interface_id: interface.id })
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.elbv2;
+    let (arns, names) = (params.strings("LoadBalancerArns"), params.strings("Names"));
+    for arn in &arns {
+        find(state, arn)?;
+    }
+    let missing: Vec<_> =
+        names.iter().copied().filter(|name| !state.load_balancers.iter().any(|other| other.name == *name)).collect();
+    if !missing.is_empty() {
+        return Err(AwsError::new(
+            "LoadBalancerNotFound",
+            format!("Load balancers '[{}]' not found", missing.join(", ")),
+        ));
+    }
+    let all = arns.is_empty() && names.is_empty();
+    let described: Value = state
+        .load_balancers
+        .iter()
+        .filter(|other| all || arns.contains(&other.arn.as_str()) || names.contains(&other.name.as_str()))
+        .map(wire)
+        .collect();
+    Ok(json!({ "LoadBalancers": described }))
+}
+
+/// Deleting what is not there succeeds. The interfaces, and with them the hold on the security groups, stay for a while.
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let arn = params.str("LoadBalancerArn")?;
+    if !arn.contains(":loadbalancer/") {
+        return Err(validation_error(format!("'{arn}' is not a valid load balancer ARN")));
+    }
+    let state = &mut region.elbv2;
+    let Some(index) = state.load_balancers.iter().position(|other| other.arn == arn) else {
+        return Ok(json!({}));
+    };
+    if state.load_balancers[index].attributes.deletion_protection() {
+        return Err(AwsError::new(
+            "OperationNotPermitted",
+            format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled"),
+        ));
+    }
+    let load_balancer = state.load_balancers.remove(index);
+    state.tags.forget(arn);
+    let listeners = state.listeners.extract_if(.., |listener| listener.load_balancer_arn == arn);
+    for listener in listeners {
+        state.tags.forget(&listener.arn);
+    }
+    region.after(Step::LoadBalancerInterfacesGone, move |region| {
+        for zone in load_balancer.zones {
+            ec2::delete_interface(region, &zone.interface_id);
+        }
+    });
+    Ok(json!({}))
+}
+
+pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let vpc_id = find(&region.elbv2, params.str("LoadBalancerArn")?)?.vpc_id.clone();
+    let groups = requested_groups(region, &vpc_id, params)?;
+    let load_balancer = find_mut(&mut region.elbv2, params)?;
+    load_balancer.settings.security_groups.clone_from(&groups);
+    for zone in load_balancer.zones.clone() {
+        ec2::set_security_groups(region, &zone.interface_id, groups.iter().cloned().collect());
+    }
+    Ok(json!({ "SecurityGroupIds": groups }))
+}
+
+pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let load_balancer = find(&region.elbv2, params.str("LoadBalancerArn")?)?.clone();
+    let subnets = requested_subnets(region, params)?;
+    if subnets.iter().any(|subnet| subnet.vpc_id != load_balancer.vpc_id) {
+        return Err(AwsError::new("InvalidSubnet", "All subnets must belong to the load balancer's VPC"));
+    }
+    let mut zones = Vec::new();
+    for subnet in &subnets {
+        zones.push(match load_balancer.zones.iter().find(|zone| zone.subnet_id == subnet.id) {
+            Some(zone) => zone.clone(),
+            None => attach(region, subnet, load_balancer.path(), &load_balancer.settings.security_groups)?,
+        });
+    }
+    for zone in load_balancer.zones.iter().filter(|old| !zones.iter().any(|new| new.subnet_id == old.subnet_id)) {
+        ec2::delete_interface(region, &zone.interface_id);
+    }
+    let load_balancer = find_mut(&mut region.elbv2, params)?;
+    load_balancer.settings.subnets = subnets.into_iter().map(|subnet| subnet.id).collect();
+    load_balancer.zones = zones;
+    Ok(json!({ "AvailabilityZones": zones_wire(load_balancer), "IpAddressType": "ipv4" }))
+}
+
+pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    Ok(find(&region.elbv2, params.str("LoadBalancerArn")?)?.attributes.wire())
+}
+
+pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let attributes = &mut find_mut(&mut region.elbv2, params)?.attributes;
+    attributes.modify("Load balancer", params)?;
+    Ok(attributes.wire())
+}
