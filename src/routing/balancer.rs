@@ -117,12 +117,25 @@ impl LoadBalancer {
         seed: u64,
         counters: &Counters,
     ) -> Self {
+        let balancer = Self::build(config, own, local, upstream, seed);
+        // Hosts that appear are what makes Envoy plan at first: it has counted nothing while there are none.
+        if upstream.first().is_some_and(|set| !set.is_empty()) {
+            count_rebuild(&balancer.plan, config, counters);
+        }
+        balancer
+    }
+
+    fn build(
+        config: &Config,
+        own: Option<&Locality>,
+        local: Option<&HostSet>,
+        upstream: &[HostSet],
+        seed: u64,
+    ) -> Self {
         let local = local.map(|local| Split::new(local, own));
         let splits: Vec<Split> = upstream.iter().map(|set| Split::new(set, own)).collect();
         let nobody = Split { localities: Vec::new(), has_own: false, tally: Tally::default() };
         let plan = Plan::new(config, own, local.as_ref(), splits.first().unwrap_or(&nobody));
-        count_rebuild(&plan, config, counters);
-
         let tallies: Vec<Tally> = splits.iter().map(|split| split.tally).collect();
         let load = PriorityLoad::new(&tallies, config.overprovisioning_factor, config.panic_percent());
         let mut balancer = Self {
@@ -143,9 +156,10 @@ impl LoadBalancer {
         balancer
     }
 
-    /// The rebuild after either cluster has changed. Round-robins go on where they are.
+    /// The rebuild after the local cluster or priority 0 of the upstream has changed. Round-robins go on where they are.
     pub fn updated(&self, local: Option<&HostSet>, upstream: &[HostSet], counters: &Counters) -> Self {
-        let next = Self::new(&self.config, self.own.as_ref(), local, upstream, self.seed, counters);
+        let next = Self::build(&self.config, self.own.as_ref(), local, upstream, self.seed);
+        count_rebuild(&next.plan, &self.config, counters);
         // Envoy keeps positions by the place of a list, not by its locality.
         for priority in 0..next.first_list.len().min(self.first_list.len()) {
             for (before, after) in self.lists_of(priority).iter().zip(next.lists_of(priority)) {
