@@ -13,99 +13,7 @@ use zonewalk::routing::{
 };
 
 use crate::agreement::{Judge, Observation};
-
-const ZONES: [&str; 4] = ["a", "b", "c", "d"];
-
-/// Hosts of up to four zones; a zone may have none, or be absent.
-fn healthy_zones() -> impl Strategy<Value = Value> {
-    let hosts = prop_oneof![3 => 1..12u32, 1 => Just(0u32), 1 => 1..400u32];
-    prop::collection::btree_map(prop::sample::select(&ZONES[..]), hosts, 1..=4).prop_map(|zones| json!(zones))
-}
-
-fn zones() -> impl Strategy<Value = Value> {
-    let few = || prop_oneof![2 => Just(0u32), 1 => 0..6u32];
-    let hosts = (prop_oneof![4 => 0..8u32, 1 => 0..200u32], few(), few(), 1..5u32, 0..3u32, any::<bool>());
-    let zone = hosts.prop_map(|(healthy, unhealthy, degraded, weight, locality_weight, by_host)| {
-        let mut zone = json!({ "healthy": healthy, "unhealthy": unhealthy, "degraded": degraded });
-        if by_host && weight > 1 {
-            let weights = (0..healthy + unhealthy + degraded).map(|host| 1 + host % weight);
-            zone["weights"] = weights.collect();
-        } else {
-            zone["weight"] = weight.into();
-        }
-        zone["locality_weight"] = locality_weight.into();
-        zone
-    });
-    prop::collection::btree_map(prop::sample::select(&ZONES[..]), zone, 1..=4).prop_map(|zones| json!(zones))
-}
-
-/// A field that is there one time in three.
-fn seldom<T: Into<Value> + Clone + std::fmt::Debug>(
-    value: impl Strategy<Value = T> + 'static,
-) -> impl Strategy<Value = Value> {
-    prop_oneof![2 => Just(Value::Null), 1 => value.prop_map(Into::into)]
-}
-
-/// Everything that a situation can say.
-pub(crate) fn situations() -> impl Strategy<Value = Value> {
-    let policies = prop::sample::select(&["ROUND_ROBIN", "LEAST_REQUEST", "RANDOM"][..]);
-    let runtime = (seldom(0..130u64), seldom(0..20u64), seldom(0..4u64), seldom(0..130u64)).prop_map(|keys| {
-        json!({
-            "upstream.zone_routing.enabled": keys.0,
-            "upstream.zone_routing.min_cluster_size": keys.1,
-            "upstream.zone_routing.force_local_zone.min_size": keys.2,
-            "upstream.healthy_panic_threshold": keys.3,
-        })
-    });
-    let clusters =
-        (seldom(prop::sample::select(&ZONES[..])), zones(), zones(), prop_oneof![3 => Just(Value::Null), 1 => zones()]);
-    let knobs = (
-        seldom(policies),
-        seldom(prop::sample::select(&["HEALTHY_HOSTS_NUM", "HEALTHY_HOSTS_WEIGHT"][..])),
-        seldom(0..20u64),
-        seldom(0.0..=100.0),
-        seldom(0.0..=100.0),
-        seldom(prop_oneof![Just(100u32), 1..300u32]),
-        seldom((0..4u32).prop_map(|size| json!({ "min_size": size }))),
-    );
-    let flags = prop::array::uniform4(prop::bool::weighted(0.15));
-    let runtime = prop_oneof![4 => Just(Value::Null), 1 => runtime];
-    (clusters, knobs, flags, runtime).prop_map(|(clusters, knobs, flags, runtime)| {
-        json!({
-            "self_zone": if clusters.0.is_null() { json!("a") } else { clusters.0 },
-            "local": clusters.1,
-            "upstream": clusters.2,
-            "upstream_p1": clusters.3,
-            "lb_policy": knobs.0,
-            "locality_basis": knobs.1,
-            "min_cluster_size": knobs.2,
-            "routing_enabled": knobs.3,
-            "panic_threshold": knobs.4,
-            "overprovisioning_factor": knobs.5,
-            "force_local_zone": knobs.6,
-            "fail_traffic_on_panic": flags[0],
-            "locality_weighted": flags[1],
-            "zone_aware": !flags[2],
-            "local_cluster_name": !flags[3],
-            "runtime": runtime,
-        })
-    })
-}
-
-fn topologies() -> impl Strategy<Value = Topology> {
-    situations().prop_map(topology)
-}
-
-pub(crate) fn topology(situation: Value) -> Topology {
-    serde_json::from_value(situation).expect("it is made of what a topology takes")
-}
-
-/// All healthy, any number of hosts will do, the rest is Envoy's default.
-fn plain_topologies() -> impl Strategy<Value = Topology> {
-    (prop::sample::select(&ZONES[..]), healthy_zones(), healthy_zones()).prop_map(|(own, local, upstream)| {
-        topology(json!({ "self_zone": own, "local": local, "upstream": upstream, "min_cluster_size": 0 }))
-    })
-}
+use crate::situations::{Maker, healthy_zones, plain_topologies, situations, topologies, topology};
 
 fn hosts(zones: &BTreeMap<String, ZoneHosts>, zone: &str) -> f64 {
     zones.get(zone).map_or(0.0, |zone| zone.hosts.len() as f64)
@@ -175,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn equal_distributions_are_all_local(zones in healthy_zones(), times in 1..5u64) {
+    fn equal_distributions_are_all_local(zones in healthy_zones(400), times in 1..5u64) {
         let more = zones.as_object().expect("zones").iter().map(|(zone, hosts)| {
             (zone.clone(), json!(hosts.as_u64().expect("a number") * times))
         });
@@ -349,14 +257,10 @@ proptest! {
 /// situation. Seeds are fixed; a disagreement names its own.
 #[test]
 fn picks_agree_with_predictions() {
-    use proptest::strategy::ValueTree;
-    use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
-
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
-    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+    let mut maker = Maker::new(0);
     let mut judge = Judge::default();
     for seed in 0..600 {
-        let situation = situations().new_tree(&mut runner).expect("no strategy here rejects").current();
+        let situation = maker.make(situations(200));
         let who = format!("seed {seed}, {situation}");
         let topology = topology(situation);
         let before = simulate(&topology, 0, seed).counters;

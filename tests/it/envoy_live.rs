@@ -1,0 +1,70 @@
+//! The routing engine against a live Envoy, in situations made at random.
+//!
+//! Seeds are fixed, and printed; `ZONEWALK_TEST_SEED` sets another one.
+
+use serde_json::{Value, json};
+use zonewalk::routing::{PredictedState, Topology, predict, simulate};
+
+use crate::agreement::{Judge, growth};
+use crate::envoy_peer::{Backends, Envoy, cluster, observe, static_cluster};
+use crate::situations::{Maker, merged, proxies, topology, upstreams};
+
+/// What a proxy is and knows is per process, so there are a few of them, one after the other.
+const PROCESSES: u64 = 12;
+const CLUSTERS: usize = 20;
+const REQUESTS: u64 = 1000;
+const MOST_HOSTS: u32 = 20;
+
+/// Of what this run makes at random.
+pub(crate) fn seed() -> u64 {
+    std::env::var("ZONEWALK_TEST_SEED").ok().map_or(1, |seed| seed.parse().expect("a number"))
+}
+
+#[tokio::test]
+#[ignore = "needs Envoy: tests/run.sh installs it"]
+async fn envoy_does_what_is_predicted() {
+    println!("ZONEWALK_TEST_SEED={}", seed());
+    let mut maker = Maker::new(seed());
+    let backends = Backends::start().await;
+    let mut judge = Judge::default();
+    let mut states = Vec::new();
+    for process in 0..PROCESSES {
+        let proxy = maker.make(proxies(MOST_HOSTS));
+        let situations: Vec<Value> =
+            (0..CLUSTERS).map(|_| merged(&proxy, &maker.make(upstreams(MOST_HOSTS)))).collect();
+        let topologies: Vec<Topology> = situations.iter().cloned().map(topology).collect();
+
+        let name = |number: usize| format!("up{number}");
+        let upstreams = situations.iter().enumerate().map(|(number, situation)| {
+            static_cluster(cluster(&name(number), situation), backends.upstream(&name(number), situation))
+        });
+        let upstreams: Vec<Value> = upstreams.collect();
+        let local = static_cluster(cluster("local", &json!({})), backends.local("local", &proxy));
+        let envoy = Envoy::start(&proxy, &local, &upstreams).await;
+
+        for (number, topology) in topologies.iter().enumerate() {
+            let who = format!("process {process}, cluster {number}, {}", situations[number]);
+            let before = envoy.counters_of(&name(number)).await;
+            let rebuild = simulate(topology, 0, 0).counters;
+            judge.same(&format!("{who}: counters before traffic"), rebuild, before);
+            // What LEAST_REQUEST makes of requests under way is not predicted, so there are none.
+            let connections = if situations[number]["lb_policy"] == "LEAST_REQUEST" { 1 } else { 8 };
+            let answers = envoy.drive(&name(number), REQUESTS, connections).await;
+            let after = envoy.counters_of(&name(number)).await;
+            let prediction = predict(topology);
+            judge.compare(&who, topology, &prediction, &observe(&answers, growth(&before, &after)));
+            states.push(prediction.state);
+        }
+    }
+    judge.verdict();
+    for state in [
+        PredictedState::NoLocalityRouting,
+        PredictedState::LocalityDirect,
+        PredictedState::LocalityResidual,
+        PredictedState::Panic,
+    ] {
+        let count = states.iter().filter(|&&seen| seen == state).count();
+        println!("{count} situations of {state:?}");
+        assert!(count >= 10, "too few for a test");
+    }
+}
