@@ -1,57 +1,140 @@
-//! Scaling activities: what a group did to its instances, and why it could not.
+//! Scaling activities: the launches and terminations of a group, and why they failed if they did.
 
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::State;
+use super::groups::Group;
 use crate::cloud::error::AwsError;
+use crate::cloud::ids::Ids;
 use crate::cloud::protocol::{Params, timestamp};
 use crate::cloud::region::Region;
 
-/// AWS keeps six weeks of them; here a long `up` and `down` fit.
+/// How many are kept of one group; AWS keeps six weeks of them.
 const KEPT: usize = 200;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    InProgress,
+    Successful,
+    Cancelled,
+    Failed { message: String },
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct Activity {
     id: String,
+    group_name: String,
+    group_arn: String,
     description: String,
     cause: String,
-    start: Timestamp,
-    /// AWS's words for why it failed; none if it did not.
-    failure: Option<String>,
+    details: String,
+    started: jiff::Timestamp,
+    ended: Option<jiff::Timestamp>,
+    status: Status,
 }
 
-pub(super) fn record(region: &mut Region, group: &str, description: String, cause: String, failure: Option<String>) {
-    let id = region.ids.uuid();
-    if let Some(group) = region.autoscaling.find_mut(group) {
-        group.activities.insert(0, Activity { id, description, cause, start: Timestamp::now(), failure });
-        group.activities.truncate(KEPT);
+/// A moment as AWS writes it into causes: to the second.
+pub(super) fn moment() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+impl State {
+    /// Records a beginning, or if it is over already a failure. Answers with the activity's ID.
+    pub(super) fn record(
+        &mut self,
+        ids: &mut Ids,
+        group: &Group,
+        status: Status,
+        description: String,
+        cause: String,
+        details: Value,
+    ) -> String {
+        let now = jiff::Timestamp::now();
+        let id = ids.uuid();
+        self.activities.push(Activity {
+            id: id.clone(),
+            group_name: group.name.clone(),
+            group_arn: group.arn.clone(),
+            description,
+            cause,
+            details: details.to_string(),
+            started: now,
+            ended: (status != Status::InProgress).then_some(now),
+            status,
+        });
+        let of_group = self.activities.iter().filter(|activity| activity.group_arn == group.arn).count();
+        if of_group > KEPT
+            && let Some(oldest) = self.activities.iter().position(|activity| activity.group_arn == group.arn)
+        {
+            self.activities.remove(oldest);
+        }
+        id
+    }
+
+    pub(super) fn succeed(&mut self, activity_id: &str) {
+        self.end(activity_id, &Status::Successful);
+    }
+
+    pub(super) fn cancel(&mut self, activity_id: &str) {
+        self.end(activity_id, &Status::Cancelled);
+    }
+
+    fn end(&mut self, activity_id: &str, status: &Status) {
+        for activity in self.activities.iter_mut().filter(|activity| activity.id == activity_id) {
+            activity.status = status.clone();
+            activity.ended = Some(jiff::Timestamp::now());
+        }
+    }
+
+    pub(super) fn activity(&self, id: &str) -> Value {
+        self.activities.iter().find(|activity| activity.id == id).map_or(Value::Null, |activity| self.wire(activity))
+    }
+
+    fn group_is_there(&self, activity: &Activity) -> bool {
+        self.groups.iter().any(|group| group.arn == activity.group_arn)
+    }
+
+    fn wire(&self, activity: &Activity) -> Value {
+        let (code, message, progress) = match &activity.status {
+            Status::InProgress => ("InProgress", None, 50),
+            Status::Successful => ("Successful", None, 100),
+            Status::Cancelled => ("Cancelled", None, 100),
+            Status::Failed { message } => ("Failed", Some(message), 100),
+        };
+        json!({
+            "ActivityId": activity.id,
+            "AutoScalingGroupName": activity.group_name,
+            "Description": activity.description,
+            "Cause": activity.cause,
+            "StartTime": timestamp(activity.started),
+            "EndTime": activity.ended.map(timestamp),
+            "StatusCode": code,
+            "StatusMessage": message,
+            "Progress": progress,
+            "Details": activity.details,
+            "AutoScalingGroupState": (!self.group_is_there(activity)).then_some("Deleted"),
+            "AutoScalingGroupARN": activity.group_arn,
+        })
     }
 }
 
+/// The latest first. Those of groups that are gone only if they are asked for.
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.autoscaling;
+    let deleted_too = params.opt_bool("IncludeDeletedGroups") == Some(true);
+    if !deleted_too && params.get("AutoScalingGroupName").is_some() {
+        super::find(state, params)?;
+    }
     let name = params.opt_str("AutoScalingGroupName");
-    let most = params.opt_int("MaxRecords")?.and_then(|most| usize::try_from(most).ok()).unwrap_or(100);
-    let activities: Vec<Value> = region
-        .autoscaling
-        .groups
+    let ids = params.strings("ActivityIds");
+    let activities: Value = state
+        .activities
         .iter()
-        .filter(|group| name.is_none_or(|name| group.name == name))
-        .flat_map(|group| group.activities.iter().map(move |activity| (group, activity)))
-        .take(most)
-        .map(|(group, activity)| {
-            json!({
-                "ActivityId": activity.id,
-                "AutoScalingGroupName": group.name,
-                "Description": activity.description,
-                "Cause": activity.cause,
-                "StartTime": timestamp(activity.start),
-                "EndTime": timestamp(activity.start),
-                "StatusCode": if activity.failure.is_some() { "Failed" } else { "Successful" },
-                "StatusMessage": activity.failure,
-                "Progress": 100,
-                "AutoScalingGroupARN": group.arn,
-            })
-        })
+        .rev()
+        .filter(|activity| name.is_none_or(|name| activity.group_name == name))
+        .filter(|activity| ids.is_empty() || ids.contains(&activity.id.as_str()))
+        .filter(|activity| deleted_too || state.group_is_there(activity))
+        .map(|activity| state.wire(activity))
         .collect();
     Ok(json!({ "Activities": activities }))
 }

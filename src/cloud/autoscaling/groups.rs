@@ -1,309 +1,259 @@
-//! Auto Scaling groups: what they are told to be.
+//! Auto Scaling groups: creation, changes, deletion. How they get their instances is in [`super::scaling`].
 
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::activities::Activity;
+use serde_json::{Value, json};
+
+use super::activities::moment;
+use super::members::Member;
+use super::settings::{Settings, template_wire};
 use super::tags::{self, Tag};
-use super::{capacity, validation_error};
-use crate::cloud::ec2::{self, InstanceState};
+use super::{find, find_mut, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::protocol::{Params, timestamp};
 use crate::cloud::region::Region;
+use crate::cloud::{ACCOUNT_ID, ec2};
 
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     pub(super) name: String,
     pub(super) arn: String,
-    /// Which launch template, and which of its versions, as the request said: `$Latest` is looked up at each launch.
-    pub(super) launch_template: Map<String, Value>,
-    pub(super) size: Size,
-    /// `VPCZoneIdentifier`'s subnets.
-    pub(super) subnets: Vec<String>,
-    health_check_type: String,
-    health_check_grace_period: i64,
-    created: Timestamp,
-    pub(super) tags: Vec<Tag>,
+    created: jiff::Timestamp,
+    pub(super) settings: Settings,
+    pub(super) tags: BTreeMap<String, Tag>,
     pub(super) members: Vec<Member>,
+    suspended: BTreeSet<String>,
+    /// Force-deleted: it goes when its last instance has.
     pub(super) deleting: bool,
-    /// A change of its instances is under way or about to be.
-    pub(super) scaling: bool,
-    /// Newest first.
-    pub(super) activities: Vec<Activity>,
+    /// A scaling activity will look at the group soon.
+    pub(super) awaits_activity: bool,
+    /// The request that last changed the capacity, as the causes of activities begin.
+    pub(super) last_change: String,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    min: i64,
-    max: i64,
-    pub(super) desired: i64,
-}
-
-impl Size {
-    fn checked(min: i64, max: i64, desired: i64) -> Result<Self, AwsError> {
-        if min < 0 || min > max {
-            return Err(validation_error(format!(
-                "Max bound, {max}, must be greater than or equal to min bound, {min}"
-            )));
-        }
-        if !(min..=max).contains(&desired) {
-            return Err(validation_error(format!(
-                "Desired capacity:{desired} must be between the specified min size:{min} and max size:{max}"
-            )));
-        }
-        Ok(Self { min, max, desired })
-    }
-}
-
-/// An instance of a group, and the launch template version it came from.
-#[derive(Clone, Debug)]
-pub(super) struct Member {
-    pub(super) instance_id: String,
-    pub(super) template_id: String,
-    pub(super) template_name: String,
-    pub(super) template_version: u64,
-}
+/// A group's processes (EC2 Auto Scaling User Guide, "Types of processes").
+const PROCESSES: &[&str] = &[
+    "AddToLoadBalancer",
+    "AlarmNotification",
+    "AZRebalance",
+    "HealthCheck",
+    "InstanceRefresh",
+    "Launch",
+    "ReplaceUnhealthy",
+    "ScheduledActions",
+    "Terminate",
+];
 
 impl Group {
-    fn not_found(name: &str) -> AwsError {
-        validation_error(format!("AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"))
+    /// Instances that are there or coming.
+    pub(super) fn capacity(&self) -> i64 {
+        self.members.iter().filter(|member| member.counts()).count() as i64
+    }
+
+    pub(super) fn is_suspended(&self, process: &str) -> bool {
+        self.suspended.contains(process)
+    }
+
+    /// Only a group that is not going may be changed.
+    fn check_modifiable(&self) -> Result<(), AwsError> {
+        if self.deleting {
+            Err(validation_error("The AutoScaling group may not be modified while it is pending delete"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn wire(&self, region: &Region, with_instances: bool) -> Value {
+        let settings = &self.settings;
+        let subnets = settings.subnets.iter().filter_map(|id| ec2::subnet(region, id));
+        let zones: BTreeSet<_> = subnets.map(|subnet| &subnet.az_name).collect();
+        let members: Value = self.members.iter().filter(|_| with_instances).map(|m| m.wire(region, None)).collect();
+        let suspended = self
+            .suspended
+            .iter()
+            .map(|process| json!({ "ProcessName": process, "SuspensionReason": "User suspended" }));
+        json!({
+            "AutoScalingGroupName": self.name,
+            "AutoScalingGroupARN": self.arn,
+            "LaunchTemplate":
+                template_wire(&settings.template.id, &settings.template.name, &settings.template.version),
+            "MinSize": settings.min_size,
+            "MaxSize": settings.max_size,
+            "DesiredCapacity": settings.desired_capacity,
+            "DefaultCooldown": settings.default_cooldown,
+            "AvailabilityZones": zones,
+            "LoadBalancerNames": [],
+            "TargetGroupARNs": [],
+            "HealthCheckType": settings.health_check_type,
+            "HealthCheckGracePeriod": settings.health_check_grace_period,
+            "Instances": members,
+            "CreatedTime": timestamp(self.created),
+            "SuspendedProcesses": suspended.collect::<Value>(),
+            "VPCZoneIdentifier": settings.subnets.join(","),
+            "EnabledMetrics": [],
+            "Status": self.deleting.then_some("Delete in progress"),
+            "Tags": tags::wire(self),
+            "TerminationPolicies": settings.termination_policies,
+            "NewInstancesProtectedFromScaleIn": settings.new_instances_protected,
+            "ServiceLinkedRoleARN": format!(
+                "arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
+            ),
+            "MaxInstanceLifetime": settings.max_instance_lifetime,
+            "CapacityRebalance": settings.capacity_rebalance,
+            "DefaultInstanceWarmup": settings.default_instance_warmup,
+            "TrafficSources": [],
+        })
     }
 }
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let name = params.str("AutoScalingGroupName")?;
-    if region.autoscaling.find(name).is_some() {
+    if name.len() > 255 || name.contains(':') {
+        return Err(validation_error("AutoScalingGroup name must be 1 to 255 characters long, without colons"));
+    }
+    if let Some(there) = region.autoscaling.groups.iter().find(|group| group.name == name) {
+        let pending = if there.deleting {
+            " and is pending delete.  Please wait until Autoscaling completes the deletion process before creating another group with the same name."
+        } else {
+            ""
+        };
         return Err(AwsError::new(
             "AlreadyExists",
-            "AutoScalingGroup by this name already exists - A group with the name provided already exists",
+            format!(
+                "AutoScalingGroup by this name already exists - A group with the name {name} already exists{pending}"
+            ),
         ));
     }
-    let min = params.int("MinSize")?;
-    let size = Size::checked(min, params.int("MaxSize")?, params.opt_int("DesiredCapacity")?.unwrap_or(min))?;
-    let launch_template = launch_template(region, params)?.ok_or_else(|| {
-        validation_error(
-            "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.",
-        )
-    })?;
-    let subnets = subnets(region, params)?
-        .ok_or_else(|| validation_error("At least one Availability Zone or VPC Subnet is required."))?;
+    let settings = Settings::of_request(region, params)?;
+    let desired = settings.desired_capacity;
     let id = region.ids.uuid();
-    let arn = region.arn("autoscaling", &format!("autoScalingGroup:{id}:autoScalingGroupName/{name}"));
     let group = Group {
         name: name.to_owned(),
-        arn,
-        launch_template,
-        size,
-        subnets,
-        health_check_type: params.opt_str("HealthCheckType").unwrap_or("EC2").to_owned(),
-        health_check_grace_period: params.opt_int("HealthCheckGracePeriod")?.unwrap_or(0),
-        created: Timestamp::now(),
-        tags: tags::listed(params, Some(name))?.into_iter().map(|(_, tag)| tag).collect(),
-        members: vec![],
+        arn: region.arn("autoscaling", &format!("autoScalingGroup:{id}:autoScalingGroupName/{name}")),
+        created: jiff::Timestamp::now(),
+        settings,
+        tags: tags::listed(params)?,
+        members: Vec::new(),
+        suspended: BTreeSet::new(),
         deleting: false,
-        scaling: false,
-        activities: vec![],
+        awaits_activity: false,
+        last_change: format!(
+            "At {} a user request created an AutoScalingGroup changing the desired capacity from 0 to {desired}.",
+            moment()
+        ),
     };
     region.autoscaling.groups.push(group);
-    Ok(json!({}))
+    Ok(Value::Null)
 }
 
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let name = params.str("AutoScalingGroupName")?;
-    let launch_template = launch_template(region, params)?;
-    let subnets = subnets(region, params)?;
-    let grace_period = params.opt_int("HealthCheckGracePeriod")?;
-    let (min, max) = (params.opt_int("MinSize")?, params.opt_int("MaxSize")?);
-    let desired = params.opt_int("DesiredCapacity")?;
-    let group = standing(region, name)?;
-    let (min, max) = (min.unwrap_or(group.size.min), max.unwrap_or(group.size.max));
-    group.size = Size::checked(min, max, desired.unwrap_or(group.size.desired.clamp(min, max.max(min))))?;
-    if let Some(launch_template) = launch_template {
-        group.launch_template = launch_template;
+    let group = find(&region.autoscaling, params)?;
+    group.check_modifiable()?;
+    let before = group.settings.desired_capacity;
+    let settings = group.settings.clone().changed(region, params)?;
+    let group = find_mut(&mut region.autoscaling, params.str("AutoScalingGroupName")?)?;
+    if settings.desired_capacity != before {
+        group.last_change = format!(
+            "At {} a user request update of AutoScalingGroup constraints to min: {}, max: {}, desired: {} changing the desired capacity from {before} to {}.",
+            moment(),
+            settings.min_size,
+            settings.max_size,
+            settings.desired_capacity,
+            settings.desired_capacity
+        );
     }
-    if let Some(subnets) = subnets {
-        group.subnets = subnets;
-    }
-    if let Some(grace_period) = grace_period {
-        group.health_check_grace_period = grace_period;
-    }
-    if let Some(health_check_type) = params.opt_str("HealthCheckType") {
-        group.health_check_type = health_check_type.to_owned();
-    }
-    Ok(json!({}))
+    group.settings = settings;
+    Ok(Value::Null)
 }
 
 pub(super) fn set_desired_capacity(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    find(&region.autoscaling, params)?.check_modifiable()?;
+    let group = find_mut(&mut region.autoscaling, params.str("AutoScalingGroupName")?)?;
     let desired = params.int("DesiredCapacity")?;
-    let group = standing(region, params.str("AutoScalingGroupName")?)?;
-    if desired > group.size.max {
+    let settings = &mut group.settings;
+    let bound = if desired > settings.max_size {
+        Some(("above max", settings.max_size))
+    } else if desired < settings.min_size {
+        Some(("below min", settings.min_size))
+    } else {
+        None
+    };
+    if let Some((words, value)) = bound {
         return Err(validation_error(format!(
-            "New SetDesiredCapacity value {desired} is above max value {} for the AutoScalingGroup.",
-            group.size.max
+            "New SetDesiredCapacity value {desired} is {words} value {value} for the AutoScalingGroup."
         )));
     }
-    if desired < group.size.min {
-        return Err(validation_error(format!(
-            "New SetDesiredCapacity value {desired} is below min value {} for the AutoScalingGroup.",
-            group.size.min
-        )));
-    }
-    group.size.desired = desired;
-    Ok(json!({}))
-}
-
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let name = params.str("AutoScalingGroupName")?;
-    let force = params.opt_bool("ForceDelete").unwrap_or(false);
-    let group = region.autoscaling.find_mut(name).ok_or_else(|| Group::not_found(name))?;
-    if group.deleting {
-        return Ok(json!({}));
-    }
-    if !force && !group.members.is_empty() {
-        return Err(AwsError::new(
-            "ResourceInUse",
-            "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.",
-        ));
-    }
-    if !force && group.scaling {
-        return Err(AwsError::new(
-            "ScalingActivityInProgress",
-            "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.",
-        ));
-    }
-    group.deleting = true;
-    group.size = Size { min: 0, max: 0, desired: 0 };
-    Ok(json!({}))
+    let before = std::mem::replace(&mut settings.desired_capacity, desired);
+    group.last_change = format!(
+        "At {} a user request explicitly set group desired capacity changing the desired capacity from {before} to {desired}.",
+        moment()
+    );
+    Ok(Value::Null)
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let names = params.strings("AutoScalingGroupNames");
-    let filters = params.objects("Filters");
-    let mut groups = vec![];
-    for group in &region.autoscaling.groups {
-        if (names.is_empty() || names.contains(&group.name.as_str())) && tags::match_filters(&group.tags, &filters)? {
-            groups.push(wire(region, group));
-        }
-    }
+    let filters = tags::Filters::of_groups(params)?;
+    let with_instances = params.opt_bool("IncludeInstances") != Some(false);
+    let groups: Value = region
+        .autoscaling
+        .groups
+        .iter()
+        .filter(|group| names.is_empty() || names.contains(&group.name.as_str()))
+        .filter(|group| filters.allow(group))
+        .map(|group| group.wire(region, with_instances))
+        .collect();
     Ok(json!({ "AutoScalingGroups": groups }))
 }
 
-pub(super) fn describe_instances(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let ids = params.strings("InstanceIds");
-    let mut instances = vec![];
-    for group in &region.autoscaling.groups {
-        for member in group.members.iter().filter(|member| ids.is_empty() || ids.contains(&member.instance_id.as_str()))
-        {
-            let mut instance = member_wire(region, member);
-            instance["AutoScalingGroupName"] = json!(group.name);
-            // Here AWS writes it in capitals, in DescribeAutoScalingGroups in title case.
-            instance["HealthStatus"] = json!("HEALTHY");
-            instances.push(instance);
+/// Without `ForceDelete` only an empty group can go.
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let name = find(&region.autoscaling, params)?.name.clone();
+    let group = find_mut(&mut region.autoscaling, &name)?;
+    if params.opt_bool("ForceDelete") != Some(true) {
+        if group.members.iter().any(Member::counts) {
+            return Err(AwsError::new(
+                "ResourceInUse",
+                "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.",
+            ));
+        }
+        if !group.members.is_empty() {
+            return Err(AwsError::new(
+                "ScalingActivityInProgress",
+                "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.",
+            ));
         }
     }
-    Ok(json!({ "AutoScalingInstances": instances }))
+    group.deleting = true;
+    group.settings.min_size = 0;
+    group.settings.desired_capacity = 0;
+    group.last_change = format!("At {} a user request force deleted the AutoScalingGroup.", moment());
+    Ok(Value::Null)
 }
 
-/// A group that can still be changed.
-fn standing<'r>(region: &'r mut Region, name: &str) -> Result<&'r mut Group, AwsError> {
-    let group = region.autoscaling.find_mut(name).ok_or_else(|| Group::not_found(name))?;
-    if group.deleting {
-        return Err(AwsError::new(
-            "ScalingActivityInProgress",
-            format!("AutoScalingGroup {name} is pending delete and cannot be changed."),
-        ));
-    }
-    Ok(group)
-}
-
-/// The template that the request names, if it can be launched from.
-fn launch_template(region: &Region, params: Params<'_>) -> Result<Option<Map<String, Value>>, AwsError> {
-    let Some(specification) = params.object("LaunchTemplate") else { return Ok(None) };
-    let usable = ec2::resolve(&region.ec2, specification).and_then(|template| ec2::check(region, &template));
-    match usable {
-        Ok(()) => Ok(Some(specification.map().clone())),
-        Err(error) => {
-            Err(validation_error(format!("You must use a valid fully-formed launch template. {}", error.message)))
-        }
+/// The processes that a request names; all if it names none.
+fn requested_processes(params: Params<'_>) -> Result<Vec<&str>, AwsError> {
+    let named = params.strings("ScalingProcesses");
+    match named.iter().find(|process| !PROCESSES.contains(process)) {
+        Some(unknown) => Err(validation_error(format!(
+            "The process type '{unknown}' is invalid. Allowed values are: {}",
+            PROCESSES.join(", ")
+        ))),
+        None if named.is_empty() => Ok(PROCESSES.to_vec()),
+        None => Ok(named),
     }
 }
 
-fn subnets(region: &Region, params: Params<'_>) -> Result<Option<Vec<String>>, AwsError> {
-    let Some(list) = params.opt_str("VPCZoneIdentifier") else { return Ok(None) };
-    let ids: Vec<String> = list.split(',').map(|id| id.trim().to_owned()).filter(|id| !id.is_empty()).collect();
-    for id in &ids {
-        if ec2::subnet(region, id).is_none() {
-            return Err(validation_error(format!("The subnet ID '{id}' does not exist")));
-        }
+pub(super) fn suspend_processes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let group = find_mut(&mut region.autoscaling, params.str("AutoScalingGroupName")?)?;
+    group.suspended.extend(requested_processes(params)?.into_iter().map(str::to_owned));
+    Ok(Value::Null)
+}
+
+pub(super) fn resume_processes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let group = find_mut(&mut region.autoscaling, params.str("AutoScalingGroupName")?)?;
+    for process in requested_processes(params)? {
+        group.suspended.remove(process);
     }
-    Ok(Some(ids))
-}
-
-fn wire(region: &Region, group: &Group) -> Value {
-    let mut zones: Vec<&str> =
-        group.subnets.iter().filter_map(|id| ec2::subnet(region, id)).map(|subnet| subnet.az_name.as_str()).collect();
-    zones.sort_unstable();
-    zones.dedup();
-    json!({
-        "AutoScalingGroupName": group.name,
-        "AutoScalingGroupARN": group.arn,
-        "LaunchTemplate": template_wire(region, group),
-        "MinSize": group.size.min,
-        "MaxSize": group.size.max,
-        "DesiredCapacity": group.size.desired,
-        // Auto Scaling's default, in seconds.
-        "DefaultCooldown": 300,
-        "AvailabilityZones": zones,
-        "LoadBalancerNames": [],
-        "TargetGroupARNs": [],
-        "HealthCheckType": group.health_check_type,
-        "HealthCheckGracePeriod": group.health_check_grace_period,
-        "Instances": group.members.iter().map(|member| member_wire(region, member)).collect::<Vec<_>>(),
-        "CreatedTime": timestamp(group.created),
-        "SuspendedProcesses": [],
-        "VPCZoneIdentifier": group.subnets.join(","),
-        "EnabledMetrics": [],
-        "Status": group.deleting.then_some("Delete in progress"),
-        "Tags": group.tags.iter().map(|tag| tag.wire(&group.name)).collect::<Vec<_>>(),
-        "TerminationPolicies": ["Default"],
-        "NewInstancesProtectedFromScaleIn": false,
-        "ServiceLinkedRoleARN": format!(
-            "arn:aws:iam::{}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
-            crate::cloud::ACCOUNT_ID
-        ),
-        "TrafficSources": [],
-    })
-}
-
-/// The template with ID and name, and the version as it was asked for.
-fn template_wire(region: &Region, group: &Group) -> Value {
-    let specification = Params::new(&group.launch_template);
-    let resolved = ec2::resolve(&region.ec2, specification).ok();
-    json!({
-        "LaunchTemplateId": resolved.as_ref().map(|template| template.id.as_str()).or(specification.opt_str("LaunchTemplateId")),
-        "LaunchTemplateName": resolved.as_ref().map(|template| template.name.as_str()).or(specification.opt_str("LaunchTemplateName")),
-        "Version": specification.opt_str("Version"),
-    })
-}
-
-fn member_wire(region: &Region, member: &Member) -> Value {
-    let instance = ec2::instance(region, &member.instance_id);
-    let lifecycle = match instance.map(|instance| instance.state) {
-        Some(InstanceState::Pending) => "Pending",
-        Some(InstanceState::Running) => "InService",
-        _ => "Terminating",
-    };
-    json!({
-        "InstanceId": member.instance_id,
-        "InstanceType": instance.map(|instance| instance.instance_type.as_str()),
-        "AvailabilityZone": instance.map(|instance| instance.az_name.as_str()),
-        "LifecycleState": lifecycle,
-        "HealthStatus": if capacity::is_live(region, member) { "Healthy" } else { "Unhealthy" },
-        "LaunchTemplate": {
-            "LaunchTemplateId": member.template_id,
-            "LaunchTemplateName": member.template_name,
-            "Version": member.template_version.to_string(),
-        },
-        "ProtectedFromScaleIn": false,
-    })
+    Ok(Value::Null)
 }

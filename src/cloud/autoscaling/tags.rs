@@ -1,116 +1,137 @@
-//! Tags of Auto Scaling groups, which say of each whether instances get it too.
+//! Tags of groups, which instances may get at launch, and the filters that look for them.
+
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::validation_error;
+use super::groups::Group;
+use super::{find_mut, validation_error};
+use crate::cloud::ec2::TagMap;
 use crate::cloud::error::AwsError;
 use crate::cloud::protocol::Params;
 use crate::cloud::region::Region;
 
+/// What a group's tag is beside its key.
 #[derive(Clone, Debug)]
 pub(super) struct Tag {
-    pub(super) key: String,
-    pub(super) value: String,
-    pub(super) propagate_at_launch: bool,
+    value: String,
+    propagate_at_launch: bool,
 }
 
-impl Tag {
-    pub(super) fn wire(&self, group: &str) -> Value {
-        json!({
-            "ResourceId": group,
-            "ResourceType": "auto-scaling-group",
-            "Key": self.key,
-            "Value": self.value,
-            "PropagateAtLaunch": self.propagate_at_launch,
-        })
+/// The `Tags` of a request.
+pub(super) fn listed(params: Params<'_>) -> Result<BTreeMap<String, Tag>, AwsError> {
+    let mut tags = BTreeMap::new();
+    for tag in params.objects("Tags") {
+        let key = tag.str("Key")?;
+        if key.starts_with("aws:") {
+            return Err(validation_error("Tag keys starting with aws: are reserved for internal use"));
+        }
+        let value = tag.opt_str("Value").unwrap_or_default().to_owned();
+        let propagate_at_launch = tag.opt_bool("PropagateAtLaunch").unwrap_or(false);
+        tags.insert(key.to_owned(), Tag { value, propagate_at_launch });
     }
+    Ok(tags)
 }
 
-/// The request's tags, each with the group it is for: the one being made, or the one it names.
-pub(super) fn listed(params: Params<'_>, group: Option<&str>) -> Result<Vec<(String, Tag)>, AwsError> {
-    params
-        .objects("Tags")
-        .into_iter()
-        .map(|tag| {
-            let group = match group.or(tag.opt_str("ResourceId")) {
-                Some(group) => group.to_owned(),
-                None => return Err(validation_error("ResourceId is required for a tag")),
-            };
-            let tag = Tag {
-                key: tag.str("Key")?.to_owned(),
-                value: tag.opt_str("Value").unwrap_or_default().to_owned(),
-                propagate_at_launch: tag.opt_bool("PropagateAtLaunch").unwrap_or(false),
-            };
-            Ok((group, tag))
-        })
-        .collect()
+/// What an instance gets from its group.
+pub(super) fn at_launch(group: &Group) -> TagMap {
+    let propagated = group.tags.iter().filter(|(_, tag)| tag.propagate_at_launch);
+    let mut tags: TagMap = propagated.map(|(key, tag)| (key.clone(), tag.value.clone())).collect();
+    tags.insert("aws:autoscaling:groupName".to_owned(), group.name.clone());
+    tags
 }
 
-pub(super) fn create_or_update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    for (group, tag) in listed(params, None)? {
-        let tags = tags_of(region, &group)?;
-        tags.retain(|other| other.key != tag.key);
-        tags.push(tag);
-    }
-    Ok(json!({}))
-}
-
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    for (group, tag) in listed(params, None)? {
-        tags_of(region, &group)?.retain(|other| other.key != tag.key);
-    }
-    Ok(json!({}))
-}
-
-fn tags_of<'r>(region: &'r mut Region, group: &str) -> Result<&'r mut Vec<Tag>, AwsError> {
-    let found = region.autoscaling.find_mut(group);
-    found.map(|group| &mut group.tags).ok_or_else(|| {
-        validation_error(format!("AutoScalingGroup name not found - AutoScalingGroup '{group}' not found"))
+fn tag_wire(group: &Group, key: &str, tag: &Tag) -> Value {
+    json!({
+        "ResourceId": group.name,
+        "ResourceType": "auto-scaling-group",
+        "Key": key,
+        "Value": tag.value,
+        "PropagateAtLaunch": tag.propagate_at_launch,
     })
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let mut tags: Vec<(&str, &Tag)> = region
-        .autoscaling
-        .groups
-        .iter()
-        .flat_map(|group| group.tags.iter().map(move |tag| (group.name.as_str(), tag)))
-        .collect();
-    for filter in params.objects("Filters") {
-        let values = filter.strings("Values");
-        match filter.str("Name")? {
-            "auto-scaling-group" => tags.retain(|(group, _)| values.contains(group)),
-            "key" => tags.retain(|(_, tag)| values.contains(&tag.key.as_str())),
-            "value" => tags.retain(|(_, tag)| values.contains(&tag.value.as_str())),
-            "propagate-at-launch" => {
-                tags.retain(|(_, tag)| values.contains(&tag.propagate_at_launch.to_string().as_str()));
+pub(super) fn wire(group: &Group) -> Value {
+    group.tags.iter().map(|(key, tag)| tag_wire(group, key, tag)).collect()
+}
+
+pub(super) fn create_or_update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let tags = params.objects("Tags");
+    for tag in &tags {
+        find_mut(&mut region.autoscaling, tag.str("ResourceId")?)?;
+    }
+    listed(params)?;
+    for tag in tags {
+        let value = tag.opt_str("Value").unwrap_or_default().to_owned();
+        let propagate_at_launch = tag.opt_bool("PropagateAtLaunch").unwrap_or(false);
+        let group = find_mut(&mut region.autoscaling, tag.str("ResourceId")?)?;
+        group.tags.insert(tag.str("Key")?.to_owned(), Tag { value, propagate_at_launch });
+    }
+    Ok(Value::Null)
+}
+
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    for tag in params.objects("Tags") {
+        let key = tag.str("Key")?;
+        find_mut(&mut region.autoscaling, tag.str("ResourceId")?)?.tags.remove(key);
+    }
+    Ok(Value::Null)
+}
+
+/// Filters of groups (`tag:<key>`, `tag-key`, `tag-value`) or of tags.
+pub(super) struct Filters<'a>(Vec<(&'a str, Vec<&'a str>)>);
+
+impl<'a> Filters<'a> {
+    fn of(params: Params<'a>, known: &[&str], prefix: Option<&str>) -> Result<Self, AwsError> {
+        let mut filters = Vec::new();
+        for filter in params.objects("Filters") {
+            let name = filter.str("Name")?;
+            if !known.contains(&name) && !prefix.is_some_and(|prefix| name.starts_with(prefix)) {
+                return Err(validation_error(format!(
+                    "Filter type {name} is not correct. Allowed Filter types are: {}",
+                    known.iter().copied().chain(prefix).collect::<Vec<_>>().join(" ")
+                )));
             }
-            other => return Err(unknown_filter(other)),
+            filters.push((name, filter.strings("Values")));
         }
+        Ok(Self(filters))
     }
-    Ok(json!({ "Tags": tags.into_iter().map(|(group, tag)| tag.wire(group)).collect::<Vec<_>>() }))
+
+    pub(super) fn of_groups(params: Params<'a>) -> Result<Self, AwsError> {
+        Self::of(params, &["tag-key", "tag-value"], Some("tag:"))
+    }
+
+    pub(super) fn allow(&self, group: &Group) -> bool {
+        self.0.iter().all(|(name, wanted)| {
+            group.tags.iter().any(|(key, tag)| match *name {
+                "tag-key" => wanted.contains(&key.as_str()),
+                "tag-value" => wanted.contains(&tag.value.as_str()),
+                of_key => of_key.strip_prefix("tag:") == Some(key) && wanted.contains(&tag.value.as_str()),
+            })
+        })
+    }
 }
 
-/// `DescribeAutoScalingGroups`' filters, which are all about tags.
-pub(super) fn match_filters(tags: &[Tag], filters: &[Params<'_>]) -> Result<bool, AwsError> {
-    for filter in filters {
-        let values = filter.strings("Values");
-        let name = filter.str("Name")?;
-        let matches = match name {
-            "tag-key" => tags.iter().any(|tag| values.contains(&tag.key.as_str())),
-            "tag-value" => tags.iter().any(|tag| values.contains(&tag.value.as_str())),
-            _ => match name.strip_prefix("tag:") {
-                Some(key) => tags.iter().any(|tag| tag.key == key && values.contains(&tag.value.as_str())),
-                None => return Err(unknown_filter(name)),
-            },
-        };
-        if !matches {
-            return Ok(false);
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let known = ["auto-scaling-group", "key", "value", "propagate-at-launch"];
+    let filters = Filters::of(params, &known, None)?;
+    let mut described = Vec::new();
+    for group in &region.autoscaling.groups {
+        for (key, tag) in &group.tags {
+            let propagated = tag.propagate_at_launch.to_string();
+            let passes = filters.0.iter().all(|(name, wanted)| {
+                let value = match *name {
+                    "auto-scaling-group" => &group.name,
+                    "key" => key,
+                    "value" => &tag.value,
+                    _ => &propagated,
+                };
+                wanted.contains(&value.as_str())
+            });
+            if passes {
+                described.push(tag_wire(group, key, tag));
+            }
         }
     }
-    Ok(true)
-}
-
-fn unknown_filter(name: &str) -> AwsError {
-    validation_error(format!("Filter type {name} is not correct"))
+    Ok(json!({ "Tags": described }))
 }

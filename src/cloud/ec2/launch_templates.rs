@@ -80,7 +80,11 @@ fn by_name<'s>(state: &'s State, name: &str) -> Result<&'s LaunchTemplate, AwsEr
 
 /// The template that a request names by ID or by name.
 fn named<'s>(state: &'s State, params: Params<'_>) -> Result<&'s LaunchTemplate, AwsError> {
-    match (params.opt_str("LaunchTemplateId"), params.opt_str("LaunchTemplateName")) {
+    chosen(state, params.opt_str("LaunchTemplateId"), params.opt_str("LaunchTemplateName"))
+}
+
+fn chosen<'s>(state: &'s State, id: Option<&str>, name: Option<&str>) -> Result<&'s LaunchTemplate, AwsError> {
+    match (id, name) {
         (Some(_), Some(_)) => Err(AwsError::new(
             "InvalidParameterCombination",
             "The parameters LaunchTemplateId and LaunchTemplateName cannot be used together.",
@@ -107,10 +111,15 @@ pub(crate) struct Resolved {
     pub(super) data: LaunchData,
 }
 
-/// The version that an Auto Scaling group launches from, given the group's `LaunchTemplate` structure.
-pub(crate) fn resolve(state: &State, specification: Params<'_>) -> Result<Resolved, AwsError> {
-    let template = named(state, specification)?;
-    let version = template.version(specification.opt_str("Version").unwrap_or("$Default"))?;
+/// The version of a template, named by ID or by name, that an Auto Scaling group launches from.
+pub(crate) fn resolve(
+    region: &Region,
+    id: Option<&str>,
+    name: Option<&str>,
+    version: &str,
+) -> Result<Resolved, AwsError> {
+    let template = chosen(&region.ec2, id, name)?;
+    let version = template.version(version)?;
     Ok(Resolved {
         id: template.id.clone(),
         name: template.name.clone(),

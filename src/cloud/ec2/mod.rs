@@ -36,7 +36,7 @@ pub(crate) use self::instance_types::instance_capacity;
 pub(crate) use self::instances::{Instance, InstanceState, instance, terminate};
 pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
 pub(crate) use self::launch_templates::{Resolved, resolve};
-pub(crate) use self::launching::{check, launch};
+pub(crate) use self::launching::{check as check_launch, launch};
 pub(crate) use self::subnets::Subnet;
 pub(crate) use self::tags::TagMap;
 
@@ -92,6 +92,11 @@ pub(crate) fn subnet_with_address<'r>(region: &'r Region, vpc_id: &str, ip: Ipv4
 
 pub(crate) fn has_vpc(region: &Region, id: &str) -> bool {
     region.ec2.vpcs.iter().any(|vpc| vpc.id == id)
+}
+
+/// The default subnet of a zone, where instances go whose Auto Scaling group names only zones.
+pub(crate) fn default_subnet<'r>(region: &'r Region, az_name: &str) -> Option<&'r Subnet> {
+    region.ec2.subnets.iter().find(|subnet| subnet.az_name == az_name && subnet.default_for_az)
 }
 
 /// `None`: no such group.
