@@ -6,6 +6,7 @@ mod agreement;
 mod answers;
 mod article;
 mod cli;
+mod cloud_json;
 mod envoy_changes;
 mod envoy_live;
 mod envoy_peer;

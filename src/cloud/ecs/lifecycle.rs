@@ -32,6 +32,8 @@ pub(super) struct Launch {
     pub(super) targets: Vec<TargetPort>,
     pub(super) service_connect: Option<ServiceConnect>,
     pub(super) tags: Tags,
+    /// Of the `RunTask` request.
+    pub(super) client_token: Option<String>,
 }
 
 /// Stopped tasks are described for an hour (AWS CLI Reference, "describe-tasks"), here in real time.
@@ -73,6 +75,7 @@ pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsEr
         service_connect: launch.service_connect,
         upstreams: Vec::new(),
         tags: launch.tags,
+        client_token: launch.client_token,
         last_status: LastStatus::Provisioning,
         stop: None,
         exit: None,

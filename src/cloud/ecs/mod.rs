@@ -14,6 +14,7 @@ mod placement;
 mod resource_tags;
 mod run_task;
 mod scheduler;
+mod service_answers;
 mod service_changes;
 mod service_connect;
 mod services;

@@ -71,8 +71,6 @@ pub(super) struct Request<'a> {
     pub(super) cluster: &'a str,
     pub(super) definition: &'a Definition,
     pub(super) subnets: &'a [String],
-    /// Zones to keep to, by name; none: all of the subnets'.
-    pub(super) only_zone: Option<&'a str>,
     pub(super) service_arn: Option<&'a str>,
     pub(super) deployment_id: Option<&'a str>,
 }
@@ -80,7 +78,6 @@ pub(super) struct Request<'a> {
 pub(super) fn place(region: &Region, request: &Request<'_>) -> Result<Place, NoPlace> {
     let zones: Vec<_> = (request.subnets.iter())
         .filter_map(|id| ec2::subnet(region, id))
-        .filter(|subnet| request.only_zone.is_none_or(|zone| subnet.az_name == zone))
         .map(|subnet| (subnet.az_name.as_str(), subnet.id.as_str()))
         .collect();
     let live: Vec<&Task> = region.ecs.tasks.iter().filter(|task| !task.is_stopped()).collect();

@@ -14,7 +14,6 @@ use crate::cloud::region::Region;
 use crate::cloud::tags::{LOWER, Tags};
 
 pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    // The token makes a repeated request the same one; here nothing is repeated by itself, so it is taken as read.
     params.only(&[
         "cluster",
         "count",
@@ -34,6 +33,15 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
     if !(1..=10).contains(&count) {
         return Err(AwsError::new("InvalidParameterException", "count must be between 1 and 10."));
     }
+    // The same token is the same request, sent again: its tasks are there.
+    let token = params.opt_str("clientToken");
+    let before: Value = (region.ecs.tasks.iter())
+        .filter(|task| token.is_some() && task.client_token.as_deref() == token)
+        .map(|task| tasks::wire(region, task, true))
+        .collect();
+    if before.as_array().is_some_and(|tasks| !tasks.is_empty()) {
+        return Ok(json!({ "tasks": before, "failures": [] }));
+    }
     let definition = region.ecs.task_definitions.runnable(params.str("taskDefinition")?)?;
     let network = network(region, &definition, params.object("networkConfiguration"))?;
     scheduler::check_execution_role(region, &definition)
@@ -45,7 +53,6 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
             cluster: &cluster,
             definition: &definition,
             subnets: &network.subnets,
-            only_zone: None,
             service_arn: None,
             deployment_id: None,
         };
@@ -76,6 +83,7 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
                 targets: Vec::new(),
                 service_connect: None,
                 tags: tags.clone(),
+                client_token: token.map(str::to_owned),
             },
         )?;
         started.push(id);

@@ -158,7 +158,7 @@ fn start_missing(region: &mut Region, arn: &str) {
     let now = region.schedule.now();
     let Some(view) = View::of(region, arn) else { return };
     let is_given_up = view.service.primary().state == RolloutState::Failed;
-    if is_given_up || view.service.throttle.until.is_some_and(|until| now < until) {
+    if is_given_up || view.service.throttle.holds(now) {
         return;
     }
     let desired = view.service.desired_count;
@@ -175,7 +175,7 @@ fn start_missing(region: &mut Region, arn: &str) {
     }
     let mut started = Vec::new();
     for _ in 0..count {
-        match find_place(region, arn, None) {
+        match find_place(region, arn) {
             Ok(place) => started.extend(launch(region, arn, place)),
             Err(no_place) => {
                 services::note_once(region, arn, &no_place.event());
@@ -198,14 +198,13 @@ pub(super) fn check_execution_role(region: &Region, definition: &Definition) -> 
     }
 }
 
-fn find_place(region: &Region, arn: &str, only_zone: Option<&str>) -> Result<Place, NoPlace> {
+fn find_place(region: &Region, arn: &str) -> Result<Place, NoPlace> {
     let service = region.ecs.services.iter().find(|service| service.arn == arn).ok_or(NoPlace::NoInstances)?;
     let deployment = service.primary();
     let request = Request {
         cluster: &service.cluster,
         definition: &deployment.definition,
         subnets: &deployment.network.subnets,
-        only_zone,
         service_arn: Some(arn),
         deployment_id: Some(&deployment.id),
     };
@@ -245,6 +244,7 @@ fn launch(region: &mut Region, arn: &str, place: Place) -> Option<String> {
         targets,
         service_connect: deployment.service_connect.clone(),
         tags,
+        client_token: None,
     };
     match lifecycle::start(region, launch) {
         Ok(id) => Some(id),
@@ -271,22 +271,24 @@ fn rebalance(region: &mut Region, arn: &str) {
     else {
         return;
     };
-    let room = view.service.rollout.most(view.service.desired_count) as usize > view.current.len();
+    let has_room = view.service.rollout.most(view.service.desired_count) as usize > view.current.len();
     let zones = by_zone(&view.current);
     let fullest = zones.values().map(Vec::len).max().unwrap_or(0);
-    let Ok(place) = find_place(region, arn, None) else { return };
+    if !has_room || fullest < 2 || view.service.throttle.holds(region.schedule.now()) {
+        return;
+    }
+    let Ok(place) = find_place(region, arn) else { return };
     let there = zones.get(place.az_name.as_str()).map_or(0, Vec::len);
-    if !room || fullest < there + 2 {
+    if fullest < there + 2 {
         return;
     }
     let zone = place.az_name.clone();
-    services::note(region, arn, "is not AZ balanced. AZ Rebalancing in progress.");
     if let Some(id) = launch(region, arn, place) {
-        let message = format!("has started 1 tasks in {zone} to AZ Rebalance: (task {id}).");
-        services::note(region, arn, &message);
-    }
-    if let Some(service) = region.ecs.service_mut(arn) {
-        service.is_steady = false;
+        services::note(region, arn, "is not AZ balanced. AZ Rebalancing in progress.");
+        services::note(region, arn, &format!("has started 1 tasks in {zone} to AZ Rebalance: (task {id})."));
+        if let Some(service) = region.ecs.service_mut(arn) {
+            service.is_steady = false;
+        }
     }
 }
 
@@ -311,7 +313,7 @@ fn conclude(region: &mut Region, arn: &str) {
     if !is_steady {
         return;
     }
-    service.throttle = Throttle::default();
+    service.throttle.failures = 0;
     let mut completed = None;
     let in_progress = |deployment: &&mut Deployment| deployment.state == RolloutState::InProgress;
     if let Some(deployment) = service.deployments.first_mut().filter(in_progress) {
@@ -350,7 +352,7 @@ pub(super) fn note_failure(region: &mut Region, of: &Membership) {
         }
     }
     // Tasks that fail together are one failure.
-    if service.throttle.until.is_some_and(|until| now < until) {
+    if service.throttle.holds(now) {
         return;
     }
     let failures = service.throttle.failures + 1;

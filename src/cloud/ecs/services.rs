@@ -9,30 +9,20 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::definition::Definition;
+use super::service_answers::wire;
 use super::service_connect::{self, ServiceConnect};
-use super::tasks::Task;
 use super::{State, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::paging::page;
-use crate::cloud::protocol::{Params, timestamp};
+use crate::cloud::protocol::Params;
 use crate::cloud::region::Region;
-use crate::cloud::tags::{LOWER, Tags};
+use crate::cloud::tags::Tags;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ServiceStatus {
     Active,
     Draining,
     Inactive,
-}
-
-impl ServiceStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Draining => "DRAINING",
-            Self::Inactive => "INACTIVE",
-        }
-    }
 }
 
 pub(super) struct Service {
@@ -62,7 +52,7 @@ pub(super) struct Service {
     pub(super) is_emptied: bool,
     pub(super) throttle: Throttle,
     /// Newest first.
-    events: VecDeque<Event>,
+    pub(super) events: VecDeque<Event>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,24 +104,6 @@ pub(super) enum RolloutState {
     Failed,
 }
 
-impl RolloutState {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::InProgress => "IN_PROGRESS",
-            Self::Completed => "COMPLETED",
-            Self::Failed => "FAILED",
-        }
-    }
-
-    fn reason(self, deployment: &str) -> String {
-        match self {
-            Self::InProgress => format!("ECS deployment {deployment} in progress."),
-            Self::Completed => format!("ECS deployment {deployment} completed."),
-            Self::Failed => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
-        }
-    }
-}
-
 pub(super) struct Deployment {
     /// `ecs-svc/` and 19 digits.
     pub(super) id: String,
@@ -160,10 +132,16 @@ pub(super) struct Throttle {
     pub(super) until: Option<Instant>,
 }
 
-struct Event {
-    id: String,
-    at: Timestamp,
-    message: String,
+impl Throttle {
+    pub(super) fn holds(self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+}
+
+pub(super) struct Event {
+    pub(super) id: String,
+    pub(super) at: Timestamp,
+    pub(super) message: String,
 }
 
 /// The most events that a service shows (API Reference, "Service").
@@ -209,16 +187,6 @@ impl Service {
     pub(super) fn runs(&self, definition_arn: &str) -> bool {
         self.status != ServiceStatus::Inactive
             && self.deployments.iter().any(|deployment| deployment.definition.arn == definition_arn)
-    }
-}
-
-impl Network {
-    fn wire(&self) -> Value {
-        json!({ "awsvpcConfiguration": {
-            "subnets": self.subnets,
-            "securityGroups": self.security_groups,
-            "assignPublicIp": "DISABLED",
-        } })
     }
 }
 
@@ -323,95 +291,8 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     answer(region, &arn)
 }
 
+/// The service as the answer to its creation or change.
 pub(super) fn answer(region: &Region, arn: &str) -> Result<Value, AwsError> {
     let service = region.ecs.services.iter().find(|service| service.arn == arn).ok_or_else(not_found)?;
     Ok(json!({ "service": wire(region, service, true) }))
-}
-
-fn wire(region: &Region, service: &Service, with_tags: bool) -> Value {
-    let tasks: Vec<_> = region.ecs.tasks.iter().filter(|task| task.is_of(&service.arn)).collect();
-    let primary = service.primary();
-    let is_live = service.status != ServiceStatus::Inactive;
-    let deployments = service.deployments.iter().enumerate().filter(|_| is_live);
-    let deployments: Value =
-        deployments.map(|(index, deployment)| wire_deployment(service, deployment, index == 0, &tasks)).collect();
-    let load_balancers = service.load_balancers.iter().map(|balancer| {
-        json!({
-            "targetGroupArn": balancer.target_group_arn,
-            "containerName": balancer.container_name,
-            "containerPort": balancer.container_port,
-        })
-    });
-    let events = (service.events.iter())
-        .map(|event| json!({ "id": event.id, "createdAt": timestamp(event.at), "message": event.message }));
-    let account = crate::cloud::ACCOUNT_ID;
-    json!({
-        "serviceArn": service.arn,
-        "serviceName": service.name,
-        "clusterArn": region.arn("ecs", &format!("cluster/{}", service.cluster)),
-        "loadBalancers": load_balancers.collect::<Value>(),
-        "serviceRegistries": [],
-        "status": service.status.as_str(),
-        "desiredCount": service.desired_count,
-        "runningCount": tasks.iter().filter(|task| task.is_running()).count(),
-        "pendingCount": tasks.iter().filter(|task| task.is_pending() && task.is_wanted()).count(),
-        "launchType": "EC2",
-        "taskDefinition": primary.definition.arn,
-        "deploymentConfiguration": {
-            "deploymentCircuitBreaker": { "enable": service.rollout.has_circuit_breaker, "rollback": false },
-            "maximumPercent": service.rollout.maximum_percent,
-            "minimumHealthyPercent": service.rollout.minimum_healthy_percent,
-            "strategy": "ROLLING",
-            "bakeTimeInMinutes": 0,
-        },
-        "deployments": deployments,
-        "roleArn": format!("arn:aws:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
-        "events": events.collect::<Value>(),
-        "createdAt": timestamp(service.created_at),
-        "placementConstraints": [],
-        "placementStrategy": service.placement_strategy,
-        "networkConfiguration": primary.network.wire(),
-        "healthCheckGracePeriodSeconds": service.grace_period,
-        "schedulingStrategy": "REPLICA",
-        "deploymentController": { "type": "ECS" },
-        "tags": with_tags.then(|| service.tags.to_list(LOWER)),
-        "createdBy": format!("arn:aws:iam::{account}:root"),
-        "enableECSManagedTags": service.enable_managed_tags,
-        "propagateTags": service.propagate_tags,
-        "enableExecuteCommand": false,
-        "availabilityZoneRebalancing": if service.rebalances_zones { "ENABLED" } else { "DISABLED" },
-    })
-}
-
-fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool, tasks: &[&Task]) -> Value {
-    let mine = || tasks.iter().filter(|task| task.is_of_deployment(&deployment.id));
-    let running = mine().filter(|task| task.is_running()).count();
-    let pending = mine().filter(|task| task.is_pending() && task.is_wanted()).count();
-    let connect = deployment.service_connect.as_ref();
-    let resources = connect.map(|connect| {
-        let resource = |o: &service_connect::Offered| {
-            json!({ "discoveryName": o.endpoint.discovery_name, "discoveryArn": o.discovery_arn })
-        };
-        connect.offered.iter().map(resource).collect::<Value>()
-    });
-    json!({
-        "id": deployment.id,
-        "status": if is_primary { "PRIMARY" } else { "ACTIVE" },
-        "taskDefinition": deployment.definition.arn,
-        "desiredCount": if is_primary { service.desired_count as usize } else { running + pending },
-        "pendingCount": pending,
-        "runningCount": running,
-        "failedTasks": deployment.failed_tasks,
-        "createdAt": timestamp(deployment.created_at),
-        "updatedAt": timestamp(deployment.updated_at),
-        "launchType": "EC2",
-        "networkConfiguration": deployment.network.wire(),
-        "rolloutState": deployment.state.as_str(),
-        "rolloutStateReason": deployment.state.reason(&deployment.id),
-        "serviceConnectConfiguration": deployment
-            .service_connect_configuration
-            .as_ref()
-            .map(|configuration| service_connect::wire(configuration, connect)),
-        "serviceConnectResources": resources,
-    })
 }

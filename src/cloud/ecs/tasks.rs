@@ -123,6 +123,7 @@ pub(super) struct Task {
     /// What its proxy was told of when it started; it learns nothing later.
     pub(super) upstreams: Vec<Upstream>,
     pub(super) tags: Tags,
+    pub(super) client_token: Option<String>,
     pub(super) last_status: LastStatus,
     pub(super) stop: Option<Stop>,
     /// Why a container exited by itself.
