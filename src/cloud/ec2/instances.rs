@@ -154,12 +154,13 @@ fn advance(region: &mut Region, id: &str, from: InstanceState, to: InstanceState
     }
 }
 
-/// An agent without an instance profile has no credentials to register with.
+/// An agent whose instance has no profile with a role has no credentials to register with.
 fn register_agent(region: &mut Region, id: &str) {
     let Some(instance) = instance(region, id).filter(|instance| instance.state == InstanceState::Running) else {
         return;
     };
-    let may_register = instance.instance_profile.as_ref().is_some_and(|name| region.iam().has_instance_profile(name));
+    let profile = instance.instance_profile.as_ref();
+    let may_register = profile.is_some_and(|name| region.iam().role_of_instance_profile(name).is_some());
     if let Some(cluster) = instance.user_data.as_deref().and_then(ecs_cluster).map(str::to_owned)
         && may_register
     {
