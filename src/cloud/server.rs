@@ -224,7 +224,7 @@ impl Shared {
             Service::Elbv2 => elbv2::handle(region, operation, params),
             Service::Iam => iam::handle(region, operation, params),
             Service::Logs => logs::handle(region, operation, params),
-            Service::ServiceDiscovery => servicediscovery::handle(region, operation, params),
+            Service::CloudMap => servicediscovery::handle(region, operation, params),
             Service::Ssm => ssm::handle(region, operation, params),
             Service::Sts => sts::handle(region, operation, params),
         })

@@ -26,7 +26,7 @@ pub(crate) enum Service {
     Elbv2,
     Iam,
     Logs,
-    ServiceDiscovery,
+    CloudMap,
     Ssm,
     Sts,
 }
@@ -39,7 +39,7 @@ impl Service {
         Self::Elbv2,
         Self::Iam,
         Self::Logs,
-        Self::ServiceDiscovery,
+        Self::CloudMap,
         Self::Ssm,
         Self::Sts,
     ];
@@ -53,7 +53,7 @@ impl Service {
             Self::Elbv2 => "elasticloadbalancing",
             Self::Iam => "iam",
             Self::Logs => "logs",
-            Self::ServiceDiscovery => "servicediscovery",
+            Self::CloudMap => "servicediscovery",
             Self::Ssm => "ssm",
             Self::Sts => "sts",
         }
@@ -64,7 +64,7 @@ impl Service {
         match self {
             Self::Ecs => Some("AmazonEC2ContainerServiceV20141113"),
             Self::Logs => Some("Logs_20140328"),
-            Self::ServiceDiscovery => Some("Route53AutoNaming_v20170314"),
+            Self::CloudMap => Some("Route53AutoNaming_v20170314"),
             Self::Ssm => Some("AmazonSSM"),
             _ => None,
         }
@@ -78,7 +78,7 @@ impl Service {
             Self::Elbv2 => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
-            Self::Ecs | Self::Logs | Self::ServiceDiscovery | Self::Ssm => "",
+            Self::Ecs | Self::Logs | Self::CloudMap | Self::Ssm => "",
         }
     }
 }
