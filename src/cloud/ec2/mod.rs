@@ -4,6 +4,7 @@
 //! terminate instances and hold network interfaces through the functions re-exported here.
 
 mod cidr;
+mod gateways;
 mod images;
 mod instance_types;
 mod instances;
@@ -44,6 +45,8 @@ pub(crate) struct State {
     vpcs: Vec<vpcs::Vpc>,
     subnets: Vec<Subnet>,
     security_groups: Vec<security_groups::SecurityGroup>,
+    internet_gateways: Vec<gateways::InternetGateway>,
+    route_tables: Vec<gateways::RouteTable>,
     interfaces: Vec<Interface>,
     launch_templates: Vec<launch_templates::LaunchTemplate>,
     instances: Vec<Instance>,
@@ -51,12 +54,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// A default VPC with a subnet in every zone and its default security group.
+    /// A default VPC with a subnet in every zone, a way out, and its default security group.
     pub(crate) fn of_new_account(region: &str, ids: &mut Ids) -> Self {
         let vpc = vpcs::Vpc::default_of_region(ids);
         Self {
             subnets: Subnet::defaults(region, &vpc, ids),
             security_groups: vec![security_groups::SecurityGroup::default_of_vpc(ids, &vpc.id)],
+            internet_gateways: vec![gateways::InternetGateway::of_vpc(ids, &vpc.id)],
+            route_tables: vec![gateways::RouteTable::main_of_vpc(ids, &vpc.id)],
             interfaces: Vec::new(),
             launch_templates: Vec::new(),
             instances: Vec::new(),
@@ -123,6 +128,7 @@ pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -
         "CreateSecurityGroup" => security_groups::create(region, params),
         "CreateSubnet" => subnets::create(region, params),
         "CreateTags" => tags::create(region, params),
+        "DeleteInternetGateway" => gateways::delete(region, params),
         "DeleteLaunchTemplate" => launch_templates::delete(region, params),
         "DeleteSecurityGroup" => security_groups::delete(region, params),
         "DeleteSubnet" => subnets::delete(region, params),
@@ -134,15 +140,18 @@ pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -
         "DescribeInstanceTypeOfferings" => instance_types::describe_offerings(region, params),
         "DescribeInstanceTypes" => instance_types::describe(params),
         "DescribeInstances" => instances::describe(region, params),
+        "DescribeInternetGateways" => gateways::describe(region, params),
         "DescribeLaunchTemplateVersions" => launch_templates::describe_versions(region, params),
         "DescribeLaunchTemplates" => launch_templates::describe(region, params),
         "DescribeNetworkInterfaces" => interfaces::describe(region, params),
         "DescribeRegions" => zones::describe_regions(params),
+        "DescribeRouteTables" => gateways::describe_route_tables(region, params),
         "DescribeSecurityGroupRules" => rules::describe(region, params),
         "DescribeSecurityGroups" => security_groups::describe(region, params),
         "DescribeSubnets" => subnets::describe(region, params),
         "DescribeTags" => tags::describe(region, params),
         "DescribeVpcs" => vpcs::describe(region, params),
+        "DetachInternetGateway" => gateways::detach(region, params),
         "ModifyLaunchTemplate" => launch_templates::modify(region, params),
         "ModifySubnetAttribute" => subnets::modify_attribute(region, params),
         "RevokeSecurityGroupEgress" => rules::revoke(region, Direction::Egress, params),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::gateways::{InternetGateway, RouteTable};
 use super::instances::Instance;
 use super::interfaces::Interface;
 use super::launch_templates::LaunchTemplate;
@@ -88,6 +89,8 @@ fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
             let rules: Vec<Rule> = state.security_groups.iter().flat_map(|group| group.rules.clone()).collect();
             check::<Rule>(&rules, id)
         })
+        .or_else(|| check::<InternetGateway>(&state.internet_gateways, id))
+        .or_else(|| check::<RouteTable>(&state.route_tables, id))
         .or_else(|| check::<LaunchTemplate>(&state.launch_templates, id))
         .or_else(|| check::<Instance>(&state.instances, id))
         .or_else(|| check::<Interface>(&state.interfaces, id))

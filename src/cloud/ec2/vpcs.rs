@@ -16,14 +16,10 @@ pub(super) struct Vpc {
     pub(super) is_default: bool,
     dhcp_options_id: String,
     cidr_association_id: String,
-    /// What makes its public subnets public.
-    pub(super) internet_gateway_id: String,
-    pub(super) main_route_table_id: String,
-    pub(super) main_association_id: String,
 }
 
 impl Vpc {
-    /// 172.31.0.0/16 with an internet gateway (VPC User Guide, "Default VPCs").
+    /// 172.31.0.0/16 (VPC User Guide, "Default VPCs").
     pub(super) fn default_of_region(ids: &mut Ids) -> Self {
         Self {
             id: ids.ec2("vpc"),
@@ -31,9 +27,6 @@ impl Vpc {
             is_default: true,
             dhcp_options_id: ids.ec2("dopt"),
             cidr_association_id: ids.ec2("vpc-cidr-assoc"),
-            internet_gateway_id: ids.ec2("igw"),
-            main_route_table_id: ids.ec2("rtb"),
-            main_association_id: ids.ec2("rtbassoc"),
         }
     }
 }
@@ -90,18 +83,20 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     Ok(json!({ "vpcSet": vpcs }))
 }
 
-/// Deletes a VPC that has no subnets, groups of its own and interfaces any more.
+/// Deletes a VPC that has no subnets, security groups of its own and internet gateway any more.
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let state = &mut region.ec2;
     let id = find(&state.vpcs, params.str("VpcId")?)?.id.clone();
     let own_groups = state.security_groups.iter().any(|group| group.vpc_id == id && !group.is_default());
-    if own_groups || state.subnets.iter().any(|subnet| subnet.vpc_id == id) {
+    let gateway = state.internet_gateways.iter().any(|gateway| gateway.attached_to.as_ref() == Some(&id));
+    if own_groups || gateway || state.subnets.iter().any(|subnet| subnet.vpc_id == id) {
         return Err(AwsError::new(
             "DependencyViolation",
             format!("The vpc '{id}' has dependencies and cannot be deleted."),
         ));
     }
     state.security_groups.retain(|group| group.vpc_id != id);
+    state.route_tables.retain(|table| table.vpc_id != id);
     state.vpcs.retain(|vpc| vpc.id != id);
     state.tags.forget(&id);
     Ok(json!({}))
