@@ -29,6 +29,14 @@ pub enum ErrorClass {
     Other,
 }
 
+impl ErrorClass {
+    /// Whether a change refused so may go through later: something it needs is not seen everywhere yet (AWS is
+    /// eventually consistent), or something else is under way.
+    pub(crate) fn may_pass(self) -> bool {
+        matches!(self, Absent | AlreadyExists | InUse | NotReady)
+    }
+}
+
 use ErrorClass::*;
 
 /// Service (as IAM spells it; empty: all), code, part of the message (empty: any), class. The first row that fits holds.

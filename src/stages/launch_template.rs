@@ -101,6 +101,11 @@ pub(crate) struct FoundTemplate {
     latest: ResponseLaunchTemplateData,
 }
 
+fn readable(user_data: &str) -> String {
+    let text = BASE64.decode(user_data).map(|bytes| String::from_utf8_lossy(&bytes).trim_end().replace('\n', "; "));
+    text.unwrap_or_else(|_| user_data.to_owned())
+}
+
 impl Stage for LaunchTemplate {
     const KIND: Kind = Kind::LaunchTemplate;
     type Found = FoundTemplate;
@@ -150,7 +155,7 @@ impl Stage for LaunchTemplate {
             Difference::of("security groups", is.security_group_ids().join(", "), wanted.security_group_ids.join(", ")),
             Difference::of("metadata tokens", tokens, &wanted.http_tokens),
             Difference::of("metadata hop limit", hops, wanted.http_put_response_hop_limit),
-            Difference::of("user data", is.user_data().unwrap_or("none"), &wanted.user_data),
+            Difference::of("user data", readable(is.user_data().unwrap_or_default()), readable(&wanted.user_data)),
         ]
         .into_iter()
         .flatten()

@@ -57,7 +57,9 @@ pub(crate) trait Removal {
         let mut removed = vec![];
         let mut failed = vec![];
         let mut fail = |id: &str, error: Error| {
-            ctx.events.send(Event::RemovalFailed { step, kind, id: id.to_owned(), reason: error.to_string() });
+            if !error.is_interrupted() {
+                ctx.events.send(Event::RemovalFailed { step, kind, id: id.to_owned(), reason: error.to_string() });
+            }
             failed.push((kind, id.to_owned(), error));
         };
 

@@ -91,12 +91,12 @@ pub(crate) trait Stage {
         let mut action = Action::Kept;
         // What was found last, as long as nothing has been done to it since.
         let mut latest = self.find_settled(ctx).await?;
-        let mut created_by_us = false;
+        let mut as_wanted = false;
         if latest.is_none() {
-            created_by_us = self.create_patiently(ctx).await?;
             action = Action::Created;
+            as_wanted = self.create_patiently(ctx).await?;
         }
-        if !created_by_us {
+        if !as_wanted {
             // Also if a creation was refused since it exists: an earlier answer was lost, or someone else was quicker.
             let found = match latest.take() {
                 Some(found) => found,
@@ -106,17 +106,10 @@ pub(crate) trait Stage {
                 self.adopt(ctx, &found).await?;
                 action = Action::Adopted;
             }
-            if self.differences(&found).is_empty() {
-                latest = Some(found);
-            } else {
-                self.change(ctx, &found).await?;
-                if action == Action::Kept {
-                    action = Action::Changed;
-                }
-            }
+            latest = Some(found);
         }
-        let changed = !created_by_us && latest.is_none();
 
+        let mut changed = false;
         let found = wait(ctx, step, &self.what(), async || {
             let found = match latest.take() {
                 Some(found) => found,
@@ -128,12 +121,22 @@ pub(crate) trait Stage {
                     }
                 },
             };
-            if changed && let Some(difference) = self.differences(&found).first() {
+            if !as_wanted && let Some(difference) = self.differences(&found).first() {
+                if !changed {
+                    match self.change(ctx, &found).await {
+                        Ok(()) => changed = true,
+                        Err(Error::Cloud(error)) if error.class.may_pass() => return Ok(Look::pending(error.message)),
+                        Err(error) => return Err(error),
+                    }
+                }
                 return Ok(Look::pending(difference.to_string()));
             }
             Ok(self.state(&found).map(|()| found))
         })
         .await?;
+        if changed && action == Action::Kept {
+            action = Action::Changed;
+        }
 
         let id = self.id(&found);
         ctx.events.send(Event::StageDone { step, kind, id: id.clone(), action, elapsed: started.elapsed() });
@@ -183,7 +186,7 @@ pub(crate) trait Stage {
             Ok(()) => Ok(Look::Done(true)),
             Err(Error::Cloud(error)) => match error.class {
                 ErrorClass::AlreadyExists => Ok(Look::Done(false)),
-                ErrorClass::NotReady | ErrorClass::InUse => Ok(Look::pending(error.message)),
+                class if class.may_pass() => Ok(Look::pending(error.message)),
                 _ => Err(Error::Cloud(error)),
             },
             Err(error) => Err(error),

@@ -83,3 +83,61 @@ pub(super) async fn wait_at_most<T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::{CredentialSource, Target};
+    use crate::report::events::Events;
+    use crate::settings::Settings;
+
+    async fn context() -> Context {
+        let region = Some("us-east-1".to_owned());
+        let target = Target { region, credentials: CredentialSource::Dummy, ..Target::default() };
+        let settings = Settings { timeout: Duration::from_secs(60), ..Settings::default() };
+        Context::new(target.connect().await.unwrap(), settings, Events::silent(), Default::default())
+    }
+
+    #[test]
+    fn polls_are_quick_at_first_and_never_rare() {
+        let millis = |waited| interval(Duration::from_millis(waited)).as_millis();
+        assert_eq!([0, 100, 1_000, 20_000, 600_000].map(millis), [50, 50, 200, 4_000, 10_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_out_names_the_last_state_and_comes_after_a_last_look() {
+        let (ctx, mut looks, started) = (context().await, 0, Instant::now());
+        let waited = wait(&ctx, Step::Services, "service x", async || {
+            looks += 1;
+            Ok(Look::<()>::Pending { state: format!("{looks} looks"), detail: "; no room".to_owned() })
+        });
+        let error = waited.await.unwrap_err().to_string();
+        assert_eq!(started.elapsed().as_secs(), 60);
+        assert!(looks < 40, "{looks}");
+        assert!(
+            error
+                .starts_with(&format!("timed out after 60 s waiting for service x; last seen: {looks} looks; no room"))
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_interruption_ends_a_wait_at_once() {
+        let (ctx, started) = (context().await, Instant::now());
+        let cancel = ctx.cancel.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            cancel.cancel();
+        });
+        let error = wait(&ctx, Step::Services, "x", async || Ok(Look::<()>::pending("y"))).await.unwrap_err();
+        assert!(error.is_interrupted());
+        assert_eq!(started.elapsed().as_secs(), 20);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_aws_has_given_up_is_not_waited_for() {
+        let ctx = context().await;
+        let failed = || Look::<()>::Failed { state: "FAILED".to_owned(), reason: "no subnet".to_owned() };
+        let error = wait(&ctx, Step::Cluster, "cluster x", async || Ok(failed())).await.unwrap_err().to_string();
+        assert!(error.starts_with("cluster x has failed (FAILED): no subnet"), "{error}");
+    }
+}
