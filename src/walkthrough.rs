@@ -100,14 +100,16 @@ impl Walk {
         let ctx = &self.ctx;
         let (identity, image, (network, groups)) =
             all3(self.or_stop(find_identity(ctx)), self.or_stop(find_image(ctx)), self.network()).await?;
-        let ((address, entrance), (cluster, capacity), (backend_task, frontend_task)) = all3(
-            self.entrance(&network, &groups),
-            self.instances(&identity, &network, &groups, &image),
-            self.task_definitions(&identity),
-        )
-        .await?;
-        let backend = Service::backend(ctx, &cluster, &capacity, &backend_task, &network, &groups.server);
-        let backend = self.stage(backend).await?;
+        // The backend does not wait for the load balancer, which is what takes longest.
+        let backend = async {
+            let ((cluster, capacity), (backend_task, frontend_task)) =
+                all2(self.instances(&identity, &network, &groups, &image), self.task_definitions(&identity)).await?;
+            let backend = Service::backend(ctx, &cluster, &capacity, &backend_task, &network, &groups.server);
+            let backend = self.stage(backend).await?;
+            Ok((cluster, capacity, frontend_task, backend))
+        };
+        let ((address, entrance), (cluster, capacity, frontend_task, backend)) =
+            all2(self.entrance(&network, &groups), backend).await?;
         let frontend =
             Service::frontend(ctx, &cluster, &capacity, &frontend_task, &network, &groups.client, &entrance, &backend);
         self.stage(frontend).await?;

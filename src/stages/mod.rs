@@ -65,6 +65,11 @@ impl Context {
         Self { cancel, ..self.clone() }
     }
 
+    /// The same, telling somebody else.
+    pub fn with_events(&self, events: Events) -> Self {
+        Self { events, ..self.clone() }
+    }
+
     /// The value of the owner tag.
     fn owner(&self) -> &str {
         self.settings.name.as_str()

@@ -18,5 +18,7 @@ mod routing_topology;
 mod routing_truth;
 mod sidecar;
 mod situations;
+mod stages_kill;
+mod stages_up_down;
 mod support;
 mod tidy;

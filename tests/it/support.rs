@@ -1,7 +1,9 @@
 //! What tests share: a local cloud, a context on it, and the account's inventory.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_sdk_ecs::types::TaskDefinitionStatus;
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::{Clients, Target};
 use zonewalk::cloud::{LocalCloud, Options, Pace};
@@ -28,57 +30,110 @@ pub(crate) async fn context(cloud: &LocalCloud, settings: Settings) -> Context {
     Context::new(clients(cloud).await, settings, Events::silent(), CancellationToken::new())
 }
 
-/// Everything in the account that a walkthrough makes, whoever made it, as `kind name` lines in order.
+/// Everything in the account that a walkthrough makes, whoever made it: a line each, sorted, without IDs, so that two runs
+/// can be compared.
 pub(crate) async fn inventory(clients: &Clients) -> Vec<String> {
-    let mut found = vec![];
-    let mut add = |kind: &str, names: Vec<Option<String>>| {
-        found.extend(names.into_iter().flatten().map(|name| format!("{kind} {name}")));
-    };
+    let mut lines = vec![];
+    lines.extend(security_groups(clients).await);
+    lines.extend(load_balancers(clients).await);
+    lines.extend(instances(clients).await);
+    lines.extend(ecs(clients).await);
+    let groups = clients.logs.describe_log_groups().send().await.unwrap();
+    lines.extend(groups.log_groups().iter().map(|group| format!("log group {}", group.log_group_name().unwrap())));
+    let namespaces = clients.servicediscovery.list_namespaces().send().await.unwrap();
+    lines.extend(namespaces.namespaces().iter().map(|namespace| format!("namespace {}", namespace.name().unwrap())));
+    let services = clients.servicediscovery.list_services().send().await.unwrap();
+    lines.extend(services.services().iter().map(|service| format!("Cloud Map service {}", service.name().unwrap())));
+    lines.sort();
+    lines
+}
 
-    let groups = clients.ec2.describe_security_groups().send().await.unwrap().security_groups.unwrap_or_default();
-    add(
-        "security group",
-        groups.into_iter().map(|group| group.group_name).filter(|n| n.as_deref() != Some("default")).collect(),
-    );
-    let templates = clients.ec2.describe_launch_templates().send().await.unwrap().launch_templates.unwrap_or_default();
-    add("launch template", templates.into_iter().map(|template| template.launch_template_name).collect());
-    let reservations = clients.ec2.describe_instances().send().await.unwrap().reservations.unwrap_or_default();
-    let instances = reservations.into_iter().flat_map(|reservation| reservation.instances.unwrap_or_default());
-    let live =
-        instances.filter(|i| i.state().and_then(|s| s.name()).is_some_and(|state| state.as_str() != "terminated"));
-    add("instance in", live.map(|i| i.placement.and_then(|p| p.availability_zone)).collect());
-
-    let scaling = clients.autoscaling.describe_auto_scaling_groups().send().await.unwrap();
-    add(
-        "Auto Scaling group",
-        scaling.auto_scaling_groups.unwrap_or_default().into_iter().map(|g| g.auto_scaling_group_name).collect(),
-    );
-
-    let balancers = clients.elbv2.describe_load_balancers().send().await.unwrap().load_balancers.unwrap_or_default();
-    add("load balancer", balancers.into_iter().map(|balancer| balancer.load_balancer_name).collect());
-    let targets = clients.elbv2.describe_target_groups().send().await.unwrap().target_groups.unwrap_or_default();
-    add("target group", targets.into_iter().map(|group| group.target_group_name).collect());
-
-    let clusters = clients.ecs.list_clusters().send().await.unwrap().cluster_arns.unwrap_or_default();
-    for cluster in &clusters {
-        let services =
-            clients.ecs.list_services().cluster(cluster).send().await.unwrap().service_arns.unwrap_or_default();
-        add("service", services.into_iter().map(Some).collect());
+async fn security_groups(clients: &Clients) -> Vec<String> {
+    let answer = clients.ec2.describe_security_groups().send().await.unwrap();
+    let groups: Vec<_> =
+        answer.security_groups().iter().filter(|group| group.group_name() != Some("default")).collect();
+    let names: HashMap<_, _> =
+        groups.iter().map(|group| (group.group_id().unwrap(), group.group_name().unwrap())).collect();
+    let mut lines = vec![];
+    for group in &groups {
+        let mut rules = vec![];
+        for rule in group.ip_permissions() {
+            let port = rule.from_port().unwrap_or_default();
+            rules.extend(rule.ip_ranges().iter().map(|range| format!("{port} from {}", range.cidr_ip().unwrap())));
+            rules.extend(
+                rule.user_id_group_pairs()
+                    .iter()
+                    .map(|pair| format!("{port} from {}", names[pair.group_id().unwrap()])),
+            );
+        }
+        lines.push(format!("security group {}: {}", group.group_name().unwrap(), rules.join(", ")));
     }
-    add("cluster", clusters.into_iter().map(Some).collect());
-    for status in ["ACTIVE", "INACTIVE"] {
-        let definitions = clients.ecs.list_task_definitions().status(status.into()).send().await.unwrap();
-        let definitions = definitions.task_definition_arns.unwrap_or_default();
-        add(&format!("{status} task definition"), definitions.into_iter().map(Some).collect());
+    lines
+}
+
+async fn load_balancers(clients: &Clients) -> Vec<String> {
+    let mut lines = vec![];
+    for balancer in clients.elbv2.describe_load_balancers().send().await.unwrap().load_balancers() {
+        let arn = balancer.load_balancer_arn().unwrap();
+        let listeners = clients.elbv2.describe_listeners().load_balancer_arn(arn).send().await.unwrap();
+        let ports: Vec<_> = listeners.listeners().iter().map(|listener| listener.port().unwrap()).collect();
+        lines.push(format!("load balancer {}: {ports:?}", balancer.load_balancer_name().unwrap()));
     }
+    for group in clients.elbv2.describe_target_groups().send().await.unwrap().target_groups() {
+        let arn = group.target_group_arn().unwrap();
+        let attributes = clients.elbv2.describe_target_group_attributes().target_group_arn(arn).send().await.unwrap();
+        let delay = attributes.attributes().iter().find(|a| a.key() == Some("deregistration_delay.timeout_seconds"));
+        let delay = delay.and_then(|attribute| attribute.value()).unwrap_or("none");
+        let health = clients.elbv2.describe_target_health().target_group_arn(arn).send().await.unwrap();
+        let targets = health.target_health_descriptions().len();
+        lines.push(format!("target group {}: delay {delay}, {targets} targets", group.target_group_name().unwrap()));
+    }
+    lines
+}
 
-    let namespaces = clients.servicediscovery.list_namespaces().send().await.unwrap().namespaces.unwrap_or_default();
-    add("namespace", namespaces.into_iter().map(|namespace| namespace.name).collect());
-    let services = clients.servicediscovery.list_services().send().await.unwrap().services.unwrap_or_default();
-    add("Cloud Map service", services.into_iter().map(|service| service.name).collect());
-    let logs = clients.logs.describe_log_groups().send().await.unwrap().log_groups.unwrap_or_default();
-    add("log group", logs.into_iter().map(|group| group.log_group_name).collect());
+async fn instances(clients: &Clients) -> Vec<String> {
+    let mut lines = vec![];
+    for template in clients.ec2.describe_launch_templates().send().await.unwrap().launch_templates() {
+        let version = template.latest_version_number().unwrap();
+        lines.push(format!("launch template {}: version {version}", template.launch_template_name().unwrap()));
+    }
+    for group in clients.autoscaling.describe_auto_scaling_groups().send().await.unwrap().auto_scaling_groups() {
+        let instances = group.instances().len();
+        lines.push(format!("Auto Scaling group {}: {instances} instances", group.auto_scaling_group_name().unwrap()));
+    }
+    for reservation in clients.ec2.describe_instances().send().await.unwrap().reservations() {
+        for instance in reservation.instances() {
+            let state = instance.state().unwrap().name().unwrap().as_str();
+            if state != "terminated" {
+                let zone = instance.placement().and_then(|placement| placement.availability_zone());
+                lines.push(format!("instance {state} in {}", zone.unwrap_or_default()));
+            }
+        }
+    }
+    lines
+}
 
-    found.sort();
-    found
+async fn ecs(clients: &Clients) -> Vec<String> {
+    let ecs = &clients.ecs;
+    let mut lines = vec![];
+    for cluster in ecs.list_clusters().send().await.unwrap().cluster_arns() {
+        let found = ecs.describe_clusters().clusters(cluster).send().await.unwrap();
+        let found = &found.clusters()[0];
+        let name = found.cluster_name().unwrap();
+        lines.push(format!("cluster {name}: {} instances", found.registered_container_instances_count()));
+        let services = ecs.list_services().cluster(name).send().await.unwrap();
+        for service in services.service_arns() {
+            let found = ecs.describe_services().cluster(name).services(service).send().await.unwrap();
+            let found = &found.services()[0];
+            let (running, desired) = (found.running_count(), found.desired_count());
+            lines.push(format!("service {}: {running} of {desired}", found.service_name().unwrap()));
+        }
+    }
+    for status in [TaskDefinitionStatus::Active, TaskDefinitionStatus::Inactive] {
+        for arn in ecs.list_task_definitions().status(status.clone()).send().await.unwrap().task_definition_arns() {
+            let family = arn.rsplit('/').next().unwrap().split(':').next().unwrap();
+            lines.push(format!("task definition {family}: {status}"));
+        }
+    }
+    lines
 }

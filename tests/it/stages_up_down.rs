@@ -1,0 +1,202 @@
+//! What `up` and `down` promise about resources: nothing twice, nothing left, nothing of others touched.
+
+use zonewalk::cloud::Pace;
+use zonewalk::settings::{OWNER_TAG, Settings, TaskCount};
+use zonewalk::stages::{Action, Context, Error, Kind};
+use zonewalk::walkthrough::{down, plan, up};
+
+use crate::support::{context, inventory, settings, start_cloud};
+
+fn actions(resources: &[zonewalk::stages::ResourceReport]) -> Vec<Action> {
+    resources.iter().map(|resource| resource.action).collect()
+}
+
+#[tokio::test]
+async fn a_second_up_changes_nothing() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    let first = up(&ctx).await.unwrap();
+    assert_eq!(first.resources.len(), 19, "{:#?}", first.resources);
+    assert!(actions(&first.resources).iter().all(|action| *action == Action::Created));
+    let stands = inventory(&ctx.clients).await;
+
+    let second = up(&ctx).await.unwrap();
+    assert!(actions(&second.resources).iter().all(|action| *action == Action::Kept), "{:#?}", second.resources);
+    assert_eq!(second.alb_url, first.alb_url);
+    assert_eq!(inventory(&ctx.clients).await, stands);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn down_leaves_nothing_and_can_be_repeated() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    let before = inventory(&ctx.clients).await;
+    let up = up(&ctx).await.unwrap();
+
+    let removed = down(&ctx).await.unwrap();
+    assert_eq!(removed.leftovers, []);
+    assert_eq!(removed.not_ours, []);
+    for resource in up.resources.iter().filter(|resource| resource.kind != Kind::SecurityGroupRule) {
+        assert!(removed.removed.iter().any(|removed| removed.kind == resource.kind), "{resource:?}");
+    }
+    assert_eq!(inventory(&ctx.clients).await, before);
+
+    let again = down(&ctx).await.unwrap();
+    assert_eq!(again.removed, []);
+    assert_eq!(again.leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_plan_foresees_what_up_does_and_does_nothing() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    let before = inventory(&ctx.clients).await;
+    let foreseen: Vec<_> = plan(&ctx).await.unwrap().iter().map(|plan| (plan.kind, plan.action)).collect();
+    assert_eq!(inventory(&ctx.clients).await, before);
+
+    let done: Vec<_> = up(&ctx).await.unwrap().resources.iter().map(|done| (done.kind, done.action)).collect();
+    assert_eq!(foreseen, done);
+    assert!(plan(&ctx).await.unwrap().iter().all(|plan| plan.action == Action::Kept && plan.differences.is_empty()));
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn up_mends_just_what_differs() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+
+    let other = Settings {
+        allow_cidr: "10.0.0.0/8".to_owned(),
+        image: "another/image:1".to_owned(),
+        task_count: TaskCount::new(7).unwrap(),
+        ..settings()
+    };
+    let ctx = context(&cloud, other).await;
+    let mended = up(&ctx).await.unwrap();
+    let changed: Vec<_> = mended.resources.iter().filter(|r| r.action == Action::Changed).map(|r| r.kind).collect();
+    assert_eq!(
+        changed,
+        [
+            Kind::SecurityGroupRule,
+            Kind::AutoScalingGroup,
+            Kind::TaskDefinition,
+            Kind::TaskDefinition,
+            Kind::Service,
+            Kind::Service
+        ]
+    );
+    let stands = inventory(&ctx.clients).await;
+    assert!(stands.contains(&"security group az-aware-routing-lb-sg: 80 from 10.0.0.0/8".to_owned()), "{stands:#?}");
+    assert!(stands.contains(&"service az-aware-fe-service-ec2: 7 of 7".to_owned()), "{stands:#?}");
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+/// Resources with our names and without our tag, one of each kind that can stand alone.
+async fn make_decoys(ctx: &Context) {
+    let (clients, names) = (&ctx.clients, &ctx.names);
+    let vpcs = clients.ec2.describe_vpcs().send().await.unwrap();
+    let vpc = vpcs.vpcs()[0].vpc_id().unwrap();
+    let group =
+        clients.ec2.create_security_group().group_name(&names.server_security_group).description("-").vpc_id(vpc);
+    group.send().await.unwrap();
+    clients.ecs.create_cluster().cluster_name(&names.cluster).send().await.unwrap();
+    clients.logs.create_log_group().log_group_name(&names.backend.log_group).send().await.unwrap();
+    let target_group = clients.elbv2.create_target_group().name(&names.target_group).vpc_id(vpc).port(80);
+    target_group
+        .protocol(aws_sdk_elasticloadbalancingv2::types::ProtocolEnum::Http)
+        .target_type(aws_sdk_elasticloadbalancingv2::types::TargetTypeEnum::Ip)
+        .send()
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_ours_is_neither_used_nor_removed() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    make_decoys(&ctx).await;
+    let decoys = inventory(&ctx.clients).await;
+
+    let error = up(&ctx).await.unwrap_err();
+    assert!(matches!(error, Error::NotOurs { .. }), "{error}");
+    assert!(error.to_string().contains("--adopt"), "{error}");
+    assert!(matches!(plan(&ctx).await, Err(Error::NotOurs { .. })));
+
+    let removed = down(&ctx).await.unwrap();
+    assert_eq!(removed.leftovers, []);
+    assert_eq!(removed.not_ours.len(), 4, "{:#?}", removed.not_ours);
+    assert_eq!(inventory(&ctx.clients).await, decoys);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn adopted_resources_are_tagged_used_and_removed() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, Settings { adopt: true, ..settings() }).await;
+    let before = inventory(&ctx.clients).await;
+    make_decoys(&ctx).await;
+
+    let done = up(&ctx).await.unwrap();
+    let adopted: Vec<_> = done.resources.iter().filter(|r| r.action == Action::Adopted).map(|r| r.kind).collect();
+    assert_eq!(adopted, [Kind::SecurityGroup, Kind::Cluster, Kind::TargetGroup, Kind::LogGroup]);
+    let tags = ctx
+        .clients
+        .ecs
+        .list_tags_for_resource()
+        .resource_arn(&done.resources.iter().find(|resource| resource.kind == Kind::Cluster).unwrap().id);
+    assert_eq!(tags.send().await.unwrap().tags()[0].key(), Some(OWNER_TAG));
+
+    // From now on they are ours, also for a run that adopts nothing.
+    let ctx = context(&cloud, settings()).await;
+    assert!(actions(&up(&ctx).await.unwrap().resources).iter().all(|action| *action == Action::Kept));
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    assert_eq!(inventory(&ctx.clients).await, before);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_walkthroughs_live_side_by_side() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let one = context(&cloud, settings()).await;
+    let other = Settings { name: "other".parse().unwrap(), task_count: TaskCount::new(3).unwrap(), ..settings() };
+    let other = context(&cloud, other).await;
+    up(&one).await.unwrap();
+    let stands = inventory(&one.clients).await;
+    up(&other).await.unwrap();
+    let removed = down(&other).await.unwrap();
+    assert_eq!((removed.leftovers, removed.not_ours), (vec![], vec![]));
+    assert_eq!(inventory(&one.clients).await, stands);
+    assert!(actions(&up(&one).await.unwrap().resources).iter().all(|action| *action == Action::Kept));
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_a_cloud_the_error_says_how_to_start_one() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    cloud.shutdown().await;
+    let error = up(&ctx).await.unwrap_err().to_string();
+    assert!(error.contains("no local cloud is running") && error.contains("up --local"), "{error}");
+}
+
+#[tokio::test]
+async fn an_interrupted_up_says_how_to_resume_and_resumes() {
+    let cloud = start_cloud(Pace::Fast).await;
+    let ctx = context(&cloud, settings()).await;
+    let cancel = ctx.cancel.clone();
+    let events = zonewalk::report::events::Events::new(move |event| {
+        if matches!(event, zonewalk::report::events::Event::Waiting { .. }) {
+            cancel.cancel();
+        }
+    });
+    let error = up(&ctx.with_events(events)).await.unwrap_err();
+    assert!(error.is_interrupted() && error.to_string().contains("resume"), "{error}");
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
