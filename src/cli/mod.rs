@@ -94,6 +94,12 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
             (Target::local(&record.endpoint_url, &region), Some(record))
         }
     };
+    // What the next command needs to find the same cloud; another endpoint's flags are the user's own.
+    let local_flag = match (&local, &target.endpoint_url) {
+        (Some(_), _) => Some(" --local"),
+        (None, None) => Some(""),
+        (None, Some(_)) => None,
+    };
     let progress =
         Progress::new(std::io::stderr().is_terminal(), move |part| output.print_part(part), output::progress_line);
     let ctx = Context::new(target.connect().await?, resolved.settings, progress.events(), interrupt::token());
@@ -105,7 +111,14 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
     {
         local::stop(&record).await?;
     }
-    finish(&outcome, output, started)
+    let finished = finish(&outcome, output, started)?;
+    if let (Outcome::Up(_), Some(flag)) = (&outcome, local_flag) {
+        output::progress_line(&format!(
+            "{:>16}  zonewalk verify{flag}; zonewalk down{flag} removes everything",
+            "next"
+        ));
+    }
+    Ok(finished)
 }
 
 async fn run_command(ctx: &Context, command: &Command, dry_run: bool) -> Result<Outcome, Error> {

@@ -31,6 +31,10 @@ pub enum Event {
         #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
         elapsed: Duration,
     },
+    /// The wait for `what` is over, however it ended.
+    Waited {
+        what: String,
+    },
     StageDone {
         step: Step,
         kind: Kind,

@@ -50,16 +50,15 @@ impl Progress {
             Event::Waiting { step, what, state, elapsed } => {
                 self.wait(&what, step, &format!("{state} ({})", seconds(elapsed)));
             }
+            Event::Waited { what } => self.finish_waits(|waiting| waiting == what),
             Event::StageDone { step, kind, id, action, elapsed } => {
-                self.finish_waits(|what| what.starts_with(&kind.to_string()) && ends_with_name(&id, what));
-                self.line(step, &format!("{kind} {id} {action} ({})", seconds(elapsed)));
+                self.line(step, &format!("{kind} {} {action} ({})", short(&id), seconds(elapsed)));
             }
             Event::Removed { step, kind, id, elapsed } => {
-                self.finish_waits(|what| what.contains(&id));
-                self.line(step, &format!("{kind} {id} removed ({})", seconds(elapsed)));
+                self.line(step, &format!("{kind} {} removed ({})", short(&id), seconds(elapsed)));
             }
             Event::RemovalFailed { step, kind, id, reason } => {
-                self.line(step, &format!("{kind} {id} not removed: {reason}"));
+                self.line(step, &format!("{kind} {} not removed: {reason}", short(&id)));
             }
             Event::Traffic { done, total } => self.traffic(done, total),
             Event::Phase { phase, holds, same_zone_share } => {
@@ -114,9 +113,11 @@ impl Progress {
     }
 }
 
-/// Whether an identifier, which may be an ARN, names what is waited for.
-fn ends_with_name(id: &str, what: &str) -> bool {
-    what.rsplit(' ').next().is_some_and(|name| id.contains(name)) || !what.contains(' ')
+/// An ARN's resource, without partition, service, region, account and the resource type; other identifiers as they are.
+fn short(id: &str) -> &str {
+    let Some(arn) = id.strip_prefix("arn:") else { return id };
+    let resource = arn.splitn(5, ':').last().unwrap_or(arn);
+    resource.split_once('/').map_or(resource, |(_kind, name)| name)
 }
 
 fn spinner() -> ProgressBar {
@@ -130,4 +131,16 @@ fn spinner() -> ProgressBar {
 
 fn seconds(elapsed: Duration) -> String {
     format!("{:.1} s", elapsed.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::short;
+
+    #[test]
+    fn arns_are_shown_by_their_resources_name() {
+        let definition = "arn:aws:ecs:us-east-1:000000000000:task-definition/az-aware-fe-service-ec2:1";
+        assert_eq!(short(definition), "az-aware-fe-service-ec2:1");
+        assert_eq!(short("sg-01ff058590dbe5a37"), "sg-01ff058590dbe5a37");
+    }
 }

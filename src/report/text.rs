@@ -75,7 +75,7 @@ pub(super) fn verification(result: &Verification) -> String {
     if result.latency_ms.cross_zone.p50.is_some() {
         let _ = write!(text, "; {}", latency("cross-zone", result.latency_ms.cross_zone));
     }
-    text.push_str(&verdict("", result.verdict, &result.reasons));
+    text.push_str(&verdict(result.verdict, &result.reasons));
     text
 }
 
@@ -141,13 +141,16 @@ pub(super) fn failover(drill: &Failover) -> String {
             phase.result.expected.state.map_or("differs by zone", state_name),
             matrix(&phase.result)
         );
-        for reason in &phase.result.reasons {
-            let _ = write!(text, "\n  {reason}");
+        // Where all stay in their zone, the table says it all.
+        if phase.result.expected.state != Some(PredictedState::LocalityDirect) || !phase.holds() {
+            for reason in &phase.result.reasons {
+                let _ = write!(text, "\n  {reason}");
+            }
         }
     }
     let end = if drill.restored { "restored" } else { "not restored: `zonewalk up` does that" };
     let _ = write!(text, "\n\n{end}; {} errors in all", drill.errors);
-    text.push_str(&verdict("", drill.verdict, &drill.reasons));
+    text.push_str(&verdict(drill.verdict, &drill.reasons));
     text
 }
 
@@ -163,7 +166,7 @@ pub(super) fn stats(stats: &Stats) -> String {
         zones.add_row([pair.from.clone(), pair.to.clone(), pair.requests.to_string()]);
     }
     align_numbers(&mut zones);
-    format!("{} proxies\n{counters}\n{zones}{}", stats.proxies.len(), verdict("", stats.verdict, &stats.reasons))
+    format!("{} proxies\n{counters}\n{zones}{}", stats.proxies.len(), verdict(stats.verdict, &stats.reasons))
 }
 
 pub(super) fn down(down: &Down) -> String {
@@ -189,8 +192,8 @@ pub(super) fn walkthrough(all: &Walkthrough) -> String {
     words.join(", ")
 }
 
-fn verdict(what: &str, verdict: Verdict, reasons: &[String]) -> String {
-    let mut text = format!("\n{what}{}", verdict_word(verdict).to_uppercase());
+fn verdict(verdict: Verdict, reasons: &[String]) -> String {
+    let mut text = format!("\n{}", verdict_word(verdict).to_uppercase());
     for reason in reasons {
         let _ = write!(text, "\n  {reason}");
     }

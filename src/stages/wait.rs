@@ -58,6 +58,18 @@ pub(super) async fn wait_at_most<T>(
     step: Step,
     what: &str,
     limit: Duration,
+    look: impl AsyncFnMut() -> Result<Look<T>, Error>,
+) -> Result<T, Error> {
+    let result = look_until(ctx, step, what, limit, look).await;
+    ctx.events.send(Event::Waited { what: what.to_owned() });
+    result
+}
+
+async fn look_until<T>(
+    ctx: &Context,
+    step: Step,
+    what: &str,
+    limit: Duration,
     mut look: impl AsyncFnMut() -> Result<Look<T>, Error>,
 ) -> Result<T, Error> {
     let started = Instant::now();
