@@ -569,6 +569,90 @@ async fn a_task_whose_log_group_is_missing_does_not_start_and_its_deployment_fai
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_exits_takes_its_task_along() {
+    let stand = Stand::with_instances(Pace::Instant, 1).await;
+    stand.define("backend", LOG_GROUP, false).await;
+    let described = stand.clients.ecs.describe_task_definition().task_definition("backend").send().await.unwrap();
+    let mut container = described.task_definition.unwrap().container_definitions.unwrap().remove(0);
+    container.command = Some(vec!["nonsense".to_owned()]);
+    let register = stand.clients.ecs.register_task_definition().family("backend").network_mode(NetworkMode::Awsvpc);
+    register.cpu("1024").memory("2048").container_definitions(container).send().await.unwrap();
+    stand.create_service("backend", 1).send().await.unwrap();
+    let stopped = async || {
+        let list = stand.clients.ecs.list_tasks().cluster(CLUSTER).desired_status("STOPPED".into());
+        list.send().await.unwrap().task_arns.unwrap()
+    };
+    stand.until("a task has stopped", async || !stopped().await.is_empty()).await;
+    let arn = stopped().await.remove(0);
+    let describe = stand.clients.ecs.describe_tasks().cluster(CLUSTER).tasks(arn).send().await.unwrap();
+    let task = &describe.tasks()[0];
+    assert_eq!(task.stop_code().unwrap().as_str(), "EssentialContainerExited");
+    assert_eq!(task.stopped_reason(), Some("Essential container in task exited"));
+    assert_eq!(task.containers()[0].exit_code(), Some(1));
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_behind_a_load_balancer_are_targets_until_they_have_drained() {
+    use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, TargetGroupAttribute, TargetTypeEnum};
+    let stand = Stand::with_instances(Pace::Fast, 3).await;
+    let balancers = &stand.clients.elbv2;
+    let subnet = stand.clients.ec2.describe_subnets().subnet_ids(&stand.subnets[0]).send().await.unwrap();
+    let group = balancers
+        .create_target_group()
+        .name("app")
+        .protocol("HTTP".into())
+        .port(80)
+        .vpc_id(subnet.subnets()[0].vpc_id().unwrap())
+        .target_type(TargetTypeEnum::Ip)
+        .health_check_path("/ping")
+        .health_check_interval_seconds(10);
+    let group = group.send().await.unwrap().target_groups.unwrap().remove(0).target_group_arn.unwrap();
+    stand.define("frontend", LOG_GROUP, false).await;
+    let target = aws_sdk_ecs::types::LoadBalancer::builder().target_group_arn(&group).container_name("app");
+    let create = || stand.create_service("frontend", 3).load_balancers(target.clone().container_port(8080).build());
+    assert_refused(
+        create().send().await,
+        "InvalidParameterException",
+        &format!("The target group with targetGroupArn {group} does not have an associated load balancer."),
+    );
+    let wrong_port = target.clone().container_port(1).build();
+    assert_refused(
+        stand.create_service("frontend", 3).load_balancers(wrong_port).send().await,
+        "InvalidParameterException",
+        "The container app did not have a container port 1 defined.",
+    );
+
+    let balancer = balancers.create_load_balancer().name("app").set_subnets(Some(stand.subnets.clone()));
+    let balancer = balancer.send().await.unwrap().load_balancers.unwrap().remove(0).load_balancer_arn.unwrap();
+    let forward = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group).build();
+    let listen = balancers.create_listener().load_balancer_arn(balancer).protocol("HTTP".into()).port(80);
+    listen.default_actions(forward).send().await.unwrap();
+    let delay = TargetGroupAttribute::builder().key("deregistration_delay.timeout_seconds").value("200").build();
+    balancers.modify_target_group_attributes().target_group_arn(&group).attributes(delay).send().await.unwrap();
+    create().send().await.unwrap();
+    stand.until_steady("frontend").await;
+    let states = async || {
+        let health = balancers.describe_target_health().target_group_arn(&group).send().await.unwrap();
+        let states = health.target_health_descriptions().iter();
+        let mut states: Vec<_> =
+            states.map(|d| d.target_health().unwrap().state().unwrap().as_str().to_owned()).collect();
+        states.sort();
+        states
+    };
+    assert_eq!(states().await, ["healthy"; 3], "a deployment is complete when its targets are healthy");
+
+    stand.clients.ecs.update_service().cluster(CLUSTER).service("frontend").desired_count(2).send().await.unwrap();
+    let ending = stand.clients.ecs.list_tasks().cluster(CLUSTER).desired_status("STOPPED".into());
+    let ending = ending.send().await.unwrap().task_arns.unwrap();
+    let describe = stand.clients.ecs.describe_tasks().cluster(CLUSTER).set_tasks(Some(ending)).send().await.unwrap();
+    assert_eq!(describe.tasks()[0].last_status(), Some("DEACTIVATING"));
+    assert_eq!(states().await, ["draining", "healthy", "healthy"]);
+    stand.until("the target has drained", async || states().await == ["healthy", "healthy"]).await;
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_service_says_why_it_cannot_place_tasks() {
     let stand = Stand::new(Pace::Instant).await;
     stand.clients.logs.create_log_group().log_group_name(LOG_GROUP).send().await.unwrap();

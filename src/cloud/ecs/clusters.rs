@@ -62,6 +62,13 @@ impl State {
         })
     }
 
+    /// Drops an INACTIVE cluster and what is still shown of it: its name is taken again.
+    fn forget_cluster(&mut self, name: &str) {
+        self.clusters.retain(|cluster| cluster.name != name);
+        self.services.retain(|service| service.cluster != name);
+        self.tasks.retain(|task| task.cluster != name);
+    }
+
     fn cluster_mut(&mut self, name: &str) -> Option<&mut Cluster> {
         self.clusters.iter_mut().find(|cluster| cluster.name == name)
     }
@@ -88,7 +95,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         attachment_id: None,
     };
     let namespace = params.object("serviceConnectDefaults").map(|d| d.str("namespace")).transpose()?;
-    region.ecs.clusters.retain(|cluster| cluster.name != name);
+    region.ecs.forget_cluster(name);
     region.ecs.clusters.push(cluster);
     if let Some(namespace) = namespace
         && let Err(error) = set_namespace(region, name, namespace)

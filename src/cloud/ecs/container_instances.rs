@@ -6,6 +6,7 @@ use super::tasks::{StopCode, Task};
 use super::{State, instance_filter, lifecycle, refers_to};
 use crate::cloud::ec2;
 use crate::cloud::error::AwsError;
+use crate::cloud::images;
 use crate::cloud::paging::page;
 use crate::cloud::protocol::{Params, timestamp};
 use crate::cloud::region::Region;
@@ -306,9 +307,8 @@ fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value
         "ec2InstanceId": instance.ec2_instance_id,
         "version": 1,
         "versionInfo": {
-            "agentVersion": "1.102.1",
-            "agentHash": "00000000",
-            "dockerVersion": "DockerVersion: 25.0.14",
+            "agentVersion": images::AGENT_VERSION,
+            "dockerVersion": format!("DockerVersion: {}", images::DOCKER_VERSION),
         },
         "remainingResources": resources(instance.remaining(&region.ecs.tasks)),
         "registeredResources": resources(instance.registered),

@@ -178,7 +178,10 @@ fn start_missing(region: &mut Region, arn: &str) {
         match find_place(region, arn) {
             Ok(place) => started.extend(launch(region, arn, place)),
             Err(no_place) => {
-                services::note_once(region, arn, &no_place.event());
+                // Tasks that end are about to make room.
+                if !region.ecs.tasks.iter().any(|task| !task.is_wanted() && !task.is_stopped()) {
+                    services::note_once(region, arn, &no_place.event());
+                }
                 break;
             }
         }

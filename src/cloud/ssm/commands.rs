@@ -97,7 +97,7 @@ pub(super) fn get_invocation(region: &Region, params: Params<'_>) -> Result<Valu
     if params.opt_str("PluginName").is_some_and(|plugin| plugin != PLUGIN) {
         return Err(AwsError::new("InvalidPluginName", "The plugin name isn't valid."));
     }
-    let started = command.requested_at.to_string();
+    let started = iso(command.requested_at);
     Ok(json!({
         "CommandId": command.id,
         "InstanceId": invocation.instance_id,
@@ -108,7 +108,7 @@ pub(super) fn get_invocation(region: &Region, params: Params<'_>) -> Result<Valu
         "ResponseCode": invocation.outcome.response_code(),
         "ExecutionStartDateTime": if invocation.ended_at.is_some() { started } else { String::new() },
         "ExecutionElapsedTime": if invocation.ended_at.is_some() { "PT1S" } else { "" },
-        "ExecutionEndDateTime": invocation.ended_at.map(|at| at.to_string()).unwrap_or_default(),
+        "ExecutionEndDateTime": invocation.ended_at.map(iso).unwrap_or_default(),
         "Status": invocation.outcome.status(),
         "StatusDetails": invocation.outcome.status_details(),
         "StandardOutputContent": cut(invocation.outcome.output(), OUTPUT_LIMIT),
@@ -117,6 +117,11 @@ pub(super) fn get_invocation(region: &Region, params: Params<'_>) -> Result<Valu
         "StandardErrorUrl": "",
         "CloudWatchOutputConfig": { "CloudWatchLogGroupName": "", "CloudWatchOutputEnabled": false },
     }))
+}
+
+/// A moment as this one answer has it: text, to the millisecond.
+fn iso(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
 }
 
 fn cut(text: &str, characters: usize) -> &str {

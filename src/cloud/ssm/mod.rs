@@ -78,7 +78,6 @@ fn describe_instances(region: &Region, params: Params<'_>) -> Result<Value, AwsE
                 "PlatformName": "Amazon Linux",
                 "ResourceType": "EC2Instance",
                 "IPAddress": instance.private_ip.to_string(),
-                "ComputerName": format!("ip-{}.ec2.internal", instance.private_ip.to_string().replace('.', "-")),
                 "SourceId": id,
                 "SourceType": "AWS::EC2::Instance",
             }));
