@@ -7,6 +7,7 @@ mod answers;
 mod article;
 mod cli;
 mod cloud_json;
+mod cloud_query;
 mod envoy_changes;
 mod envoy_live;
 mod envoy_peer;

@@ -66,12 +66,8 @@ const FILTERS: &[Filter<Described>] = &[
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let zones = zones::of_region(&region.name);
     let (names, ids) = (params.strings("ZoneName"), params.strings("ZoneId"));
-    for name in names.iter().filter(|name| !zones.iter().any(|zone| zone.name == **name)) {
-        return Err(AwsError::invalid_parameter(format!("Invalid availability zone: [{name}]")));
-    }
-    for id in ids.iter().filter(|id| !zones.iter().any(|zone| zone.id == **id)) {
-        return Err(AwsError::invalid_parameter(format!("Invalid availability zone-id: [{id}]")));
-    }
+    check_known(&names, |name| zones.iter().any(|zone| zone.name == name), "Invalid availability zone")?;
+    check_known(&ids, |id| zones.iter().any(|zone| zone.id == id), "Invalid availability zone-id")?;
     let parent = zones.first().cloned();
     let wanted = zones
         .into_iter()
@@ -104,6 +100,15 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     Ok(json!({ "availabilityZoneInfo": answer }))
 }
 
+fn check_known(wanted: &[&str], is_known: impl Fn(&str) -> bool, words: &str) -> Result<(), AwsError> {
+    let unknown: Vec<_> = wanted.iter().copied().filter(|name| !is_known(name)).collect();
+    if unknown.is_empty() {
+        Ok(())
+    } else {
+        Err(AwsError::invalid_parameter(format!("{words}: [{}]", unknown.join(", "))))
+    }
+}
+
 fn endpoint(region: &str) -> String {
     format!("ec2.{region}.amazonaws.com")
 }
@@ -115,9 +120,7 @@ pub(super) fn describe_regions(params: Params<'_>) -> Result<Value, AwsError> {
         ("region-name", |region| vec![(*region).to_owned()]),
     ];
     let names = params.strings("RegionName");
-    for name in names.iter().filter(|name| !zones::is_region(name)) {
-        return Err(AwsError::invalid_parameter(format!("Invalid region provided: {name}")));
-    }
+    check_known(&names, zones::is_region, "Invalid region provided")?;
     let wanted = zones::REGIONS.into_iter().filter(|name| names.is_empty() || names.contains(name)).collect();
     let answer: Value = filtered(wanted, known, params)?
         .into_iter()

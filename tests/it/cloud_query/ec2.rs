@@ -1,0 +1,206 @@
+//! EC2: the default VPC, zones, security groups, tags.
+
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, IpPermission, IpRange, LocationType, ResourceType, SecurityGroupRule, Tag, TagSpecification,
+    UserIdGroupPair,
+};
+use zonewalk::cloud::Pace;
+
+use super::{Stand, assert_refused, filter};
+
+impl Stand {
+    async fn rules(&self, group: &str) -> Vec<SecurityGroupRule> {
+        let describe = self.clients.ec2.describe_security_group_rules().filters(filter("group-id", &[group]));
+        describe.send().await.unwrap().security_group_rules.unwrap()
+    }
+}
+
+fn tcp(port: i32) -> aws_sdk_ec2::types::builders::IpPermissionBuilder {
+    IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port)
+}
+
+fn from_group(port: i32, group: &str) -> IpPermission {
+    tcp(port).user_id_group_pairs(UserIdGroupPair::builder().group_id(group).build()).build()
+}
+
+fn tag(key: &str, value: &str) -> Tag {
+    Tag::builder().key(key).value(value).build()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_default_vpc_has_a_public_subnet_in_every_availability_zone_but_not_in_the_local_zone() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    for name in ["isDefault", "is-default"] {
+        let vpcs = ec2.describe_vpcs().filters(filter(name, &["true"])).send().await.unwrap().vpcs.unwrap();
+        assert_eq!((vpcs.len(), vpcs[0].cidr_block()), (1, Some("172.31.0.0/16")));
+    }
+    let public = ec2.describe_subnets().filters(filter("vpc-id", &[&stand.vpc]));
+    let public = public.filters(filter("map-public-ip-on-launch", &["true"])).send().await.unwrap().subnets.unwrap();
+    assert_eq!(public.len(), 6);
+    assert!(public.iter().all(|subnet| subnet.default_for_az() == Some(true)));
+    assert_eq!(stand.subnets.len(), 7);
+
+    let zones = ec2.describe_availability_zones().filters(filter("zone-type", &["local-zone"]));
+    let local = zones.send().await.unwrap().availability_zones.unwrap();
+    assert_eq!((local.len(), local[0].parent_zone_name()), (1, Some("us-east-1a")));
+    let local = &stand.subnets[local[0].zone_name().unwrap()];
+    assert!(public.iter().all(|subnet| subnet.subnet_id() != Some(local)));
+
+    let table = ec2.describe_route_tables().filters(filter("vpc-id", &[&stand.vpc])).send().await.unwrap();
+    let routes = table.route_tables()[0].routes();
+    assert!(routes.iter().any(|route| route.gateway_id().is_some_and(|id| id.starts_with("igw-"))));
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t3_medium_is_not_offered_in_every_zone() {
+    let stand = Stand::new(Pace::Instant).await;
+    let offerings = stand.clients.ec2.describe_instance_type_offerings().location_type(LocationType::AvailabilityZone);
+    let offerings = offerings.filters(filter("instance-type", &["t3.medium"])).send().await.unwrap();
+    let zones: Vec<_> = offerings.instance_type_offerings().iter().filter_map(|offering| offering.location()).collect();
+    assert!(zones.contains(&"us-east-1d") && !zones.contains(&"us-east-1e"), "{zones:?}");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn identifiers_and_filters_that_are_wrong_are_refused() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let absent = "subnet-00000000000000000";
+    let result = ec2.describe_subnets().subnet_ids(absent).send().await;
+    assert_refused(result, "InvalidSubnetID.NotFound", "The subnet ID 'subnet-00000000000000000' does not exist");
+    let result = ec2.describe_subnets().subnet_ids("subnet").send().await;
+    assert_refused(result, "InvalidSubnetID.Malformed", "expecting \"subnet-...\"");
+    let result = ec2.describe_subnets().filters(filter("colour", &["red"])).send().await;
+    assert_refused(result, "InvalidParameterValue", "The filter 'colour' is invalid");
+    let result = ec2.describe_vpcs().dry_run(true).send().await;
+    assert_refused(result, "DryRunOperation", "Request would have succeeded");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_security_group_stays_while_another_ones_rule_names_it() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let (lb, client) = (stand.security_group("lb").await, stand.security_group("client").await);
+    let again = ec2.create_security_group().group_name("lb").description("again").vpc_id(&stand.vpc).send().await;
+    assert_refused(again, "InvalidGroup.Duplicate", &format!("'lb' already exists for VPC '{}'", stand.vpc));
+
+    let authorize = || {
+        let authorize = ec2.authorize_security_group_ingress().group_id(&client);
+        authorize.ip_permissions(from_group(8080, &lb)).send()
+    };
+    assert_eq!(authorize().await.unwrap().security_group_rules().len(), 1);
+    let words = format!("\"peer: {lb}, TCP, from port: 8080, to port: 8080, ALLOW\" already exists");
+    assert_refused(authorize().await, "InvalidPermission.Duplicate", &words);
+
+    let delete = || ec2.delete_security_group().group_id(&lb).send();
+    assert_refused(delete().await, "DependencyViolation", &format!("resource {lb} has a dependent object"));
+    let revoke = ec2.revoke_security_group_ingress().group_id(&client).ip_permissions(from_group(8080, &lb));
+    revoke.send().await.unwrap();
+    delete().await.unwrap();
+    assert_refused(delete().await, "InvalidGroup.NotFound", &format!("The security group '{lb}' does not exist"));
+    let revoke =
+        ec2.revoke_security_group_ingress().group_id(&client).ip_permissions(tcp(1).ip_ranges(anywhere()).build());
+    assert_refused(revoke.send().await, "InvalidPermission.NotFound", "The specified rule does not exist");
+    stand.end().await;
+}
+
+fn anywhere() -> IpRange {
+    IpRange::builder().cidr_ip("0.0.0.0/0").build()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_are_the_same_in_both_spellings() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let group = stand.security_group("lb").await;
+    let spelled_out = || {
+        let authorize = ec2.authorize_security_group_ingress().group_id(&group).ip_protocol("tcp");
+        authorize.from_port(80).to_port(80).cidr_ip("0.0.0.0/0").send()
+    };
+    let listed = || {
+        let authorize = ec2.authorize_security_group_ingress().group_id(&group);
+        authorize.ip_permissions(tcp(80).ip_ranges(anywhere()).build()).send()
+    };
+    spelled_out().await.unwrap();
+    assert_refused(listed().await, "InvalidPermission.Duplicate", "peer: 0.0.0.0/0, TCP, from port: 80");
+    assert_eq!(stand.rules(&group).await.len(), 2, "the new one, and the one that lets everything out");
+
+    let ingress = stand.rules(&group).await.into_iter().find(|rule| rule.is_egress() == Some(false)).unwrap();
+    let revoke = ec2.revoke_security_group_ingress().group_id(&group);
+    revoke.security_group_rule_ids(ingress.security_group_rule_id().unwrap()).send().await.unwrap();
+    listed().await.unwrap();
+    let described = ec2.describe_security_groups().group_ids(&group).send().await.unwrap().security_groups.unwrap();
+    assert_eq!(described[0].ip_permissions()[0].ip_ranges()[0].cidr_ip(), Some("0.0.0.0/0"));
+
+    let malformed = ec2.authorize_security_group_ingress().group_id(&group).ip_protocol("tcp").from_port(1).to_port(1);
+    let result = malformed.cidr_ip("everywhere").send().await;
+    assert_refused(result, "InvalidParameterValue", "CIDR block everywhere is malformed");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_come_with_creation_or_later_and_are_found_by() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let owner = TagSpecification::builder().resource_type(ResourceType::SecurityGroup).tags(tag("owner", "us"));
+    let create = ec2.create_security_group().group_name("lb").description("lb").vpc_id(&stand.vpc);
+    let group = create.tag_specifications(owner.build()).send().await.unwrap().group_id.unwrap();
+    let subnet = &stand.subnets("a")[0];
+    ec2.create_tags().resources(&group).resources(subnet).tags(tag("stage", "1")).send().await.unwrap();
+
+    let owned = ec2.describe_security_groups().filters(filter("tag:owner", &["u*"])).send().await.unwrap();
+    assert_eq!(owned.security_groups()[0].tags().len(), 2);
+    let tagged = ec2.describe_subnets().filters(filter("tag-key", &["stage"])).send().await.unwrap();
+    assert_eq!(tagged.subnets()[0].subnet_id(), Some(subnet.as_str()));
+    let described = ec2.describe_tags().filters(filter("resource-type", &["security-group"])).send().await.unwrap();
+    assert_eq!(described.tags().len(), 2);
+
+    ec2.delete_tags().resources(&group).tags(Tag::builder().key("owner").build()).send().await.unwrap();
+    let owned = ec2.describe_security_groups().filters(filter("tag:owner", &["us"])).send().await.unwrap();
+    assert_eq!(owned.security_groups().len(), 0);
+    let reserved = ec2.create_tags().resources(&group).tags(tag("aws:x", "1")).send().await;
+    assert_refused(reserved, "InvalidParameterValue", "reserved for internal use");
+    let unknown = ec2.create_tags().resources("sg-00000000000000000").tags(tag("a", "b")).send().await;
+    assert_refused(unknown, "InvalidGroup.NotFound", "does not exist");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_can_be_left_without_a_default_vpc() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let delete_vpc = || ec2.delete_vpc().vpc_id(&stand.vpc).send();
+    assert_refused(delete_vpc().await, "DependencyViolation", "has dependencies and cannot be deleted");
+    for subnet in stand.subnets.values() {
+        ec2.delete_subnet().subnet_id(subnet).send().await.unwrap();
+    }
+    let gateways = ec2.describe_internet_gateways().send().await.unwrap().internet_gateways.unwrap();
+    let gateway = gateways[0].internet_gateway_id().unwrap();
+    ec2.detach_internet_gateway().internet_gateway_id(gateway).vpc_id(&stand.vpc).send().await.unwrap();
+    ec2.delete_internet_gateway().internet_gateway_id(gateway).send().await.unwrap();
+    delete_vpc().await.unwrap();
+    assert!(ec2.describe_vpcs().send().await.unwrap().vpcs().is_empty());
+    let group = ec2.create_security_group().group_name("lb").description("lb").send().await;
+    assert_refused(group, "VPCIdNotSpecified", "No default VPC");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn subnets_are_made_within_the_vpc_and_apart_from_each_other() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let create = |cidr: &str| ec2.create_subnet().vpc_id(&stand.vpc).cidr_block(cidr).availability_zone("us-east-1b");
+    assert_refused(create("10.0.0.0/24").send().await, "InvalidSubnet.Range", "'10.0.0.0/24' is invalid");
+    assert_refused(create("172.31.0.0/24").send().await, "InvalidSubnet.Conflict", "conflicts with another subnet");
+    let subnet = create("172.31.240.0/24").send().await.unwrap().subnet.unwrap();
+    assert_eq!((subnet.availability_zone_id(), subnet.map_public_ip_on_launch()), (Some("use1-az6"), Some(false)));
+    let public = AttributeBooleanValue::builder().value(true).build();
+    let id = subnet.subnet_id().unwrap();
+    ec2.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(public).send().await.unwrap();
+    let described = ec2.describe_subnets().subnet_ids(id).send().await.unwrap().subnets.unwrap();
+    assert_eq!(described[0].map_public_ip_on_launch(), Some(true));
+    stand.end().await;
+}

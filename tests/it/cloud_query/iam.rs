@@ -1,0 +1,72 @@
+//! IAM: the article's roles, and making and unmaking one's own.
+
+use zonewalk::cloud::{LocalCloud, Options, Pace};
+
+use super::{Stand, assert_refused};
+use crate::support;
+
+const TRUST: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}"#;
+const SSM: &str = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_articles_roles_are_there_unless_the_account_is_bare() {
+    let stand = Stand::new(Pace::Instant).await;
+    let iam = &stand.clients.iam;
+    let profile = iam.get_instance_profile().instance_profile_name("ecsInstanceRole").send().await.unwrap();
+    assert_eq!(profile.instance_profile().unwrap().roles()[0].role_name(), "ecsInstanceRole");
+    let attached = iam.list_attached_role_policies().role_name("ecsInstanceRole").send().await.unwrap();
+    let attached: Vec<_> = attached.attached_policies().iter().filter_map(|policy| policy.policy_name()).collect();
+    assert_eq!(attached, ["AmazonSSMManagedInstanceCore", "AmazonEC2ContainerServiceforEC2Role"]);
+    let inline = iam.list_role_policies().role_name("ecsTaskExecutionRole").send().await.unwrap();
+    assert_eq!(inline.policy_names(), ["create-log-groups"]);
+    stand.end().await;
+
+    let bare = Options { bare_account: true, pace: Pace::Instant, ..Options::default() };
+    let bare = LocalCloud::start(bare).await.unwrap();
+    let iam = support::clients(&bare).await.iam;
+    let role = iam.get_role().role_name("ecsInstanceRole").send().await;
+    assert_refused(role, "NoSuchEntity", "The role with name ecsInstanceRole cannot be found.");
+    bare.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_goes_when_nothing_holds_it_any_more() {
+    let stand = Stand::new(Pace::Instant).await;
+    let iam = &stand.clients.iam;
+    let create = || iam.create_role().role_name("own").assume_role_policy_document(TRUST).send();
+    create().await.unwrap();
+    assert_refused(create().await, "EntityAlreadyExists", "Role with name own already exists.");
+    iam.attach_role_policy().role_name("own").policy_arn(SSM).send().await.unwrap();
+    iam.put_role_policy().role_name("own").policy_name("logs").policy_document(TRUST).send().await.unwrap();
+    iam.create_instance_profile().instance_profile_name("own").send().await.unwrap();
+    let add = || iam.add_role_to_instance_profile().instance_profile_name("own").role_name("own").send();
+    add().await.unwrap();
+    assert_refused(add().await, "LimitExceeded", "InstanceSessionsPerInstanceProfile: 1");
+
+    let delete = || iam.delete_role().role_name("own").send();
+    assert_refused(delete().await, "DeleteConflict", "must remove roles from instance profile first");
+    let profile = iam.delete_instance_profile().instance_profile_name("own").send().await;
+    assert_refused(profile, "DeleteConflict", "must remove roles from instance profile first");
+    let remove = iam.remove_role_from_instance_profile().instance_profile_name("own").role_name("own");
+    remove.send().await.unwrap();
+    assert_refused(delete().await, "DeleteConflict", "must detach all policies first");
+    iam.detach_role_policy().role_name("own").policy_arn(SSM).send().await.unwrap();
+    assert_refused(delete().await, "DeleteConflict", "must delete policies first");
+    iam.delete_role_policy().role_name("own").policy_name("logs").send().await.unwrap();
+    delete().await.unwrap();
+    assert_refused(delete().await, "NoSuchEntity", "The role with name own cannot be found.");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_policy_is_refused() {
+    let stand = Stand::new(Pace::Instant).await;
+    let iam = &stand.clients.iam;
+    let role = iam.create_role().role_name("own").assume_role_policy_document("trust me").send().await;
+    assert_refused(role, "MalformedPolicyDocument", "This policy contains invalid Json");
+    let attach = iam.attach_role_policy().role_name("ecsInstanceRole").policy_arn("arn:aws:iam::aws:policy/Own");
+    assert_refused(attach.send().await, "NoSuchEntity", "does not exist or is not attachable");
+    let name = iam.create_role().role_name("our own").assume_role_policy_document(TRUST).send().await;
+    assert_refused(name, "ValidationError", "'our own' at 'roleName' failed to satisfy constraint");
+    stand.end().await;
+}
