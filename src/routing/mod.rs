@@ -2,7 +2,7 @@
 //!
 //! What lives where: [`hosts`] is what the algorithm is given, [`config`] what it is told. A rebuild ([`LoadBalancer::new`],
 //! [`LoadBalancer::updated`]) shares load among priorities ([`priority`]), makes the [`plan`] for zones and compiles both into
-//! routes ([`balancer`]); a pick follows one. [`predict`] computes from the same routes what picks will come to.
+//! [`routes`] to [`lists`] of hosts; a pick follows one. [`predict`] computes from the same routes what picks will come to.
 //! [`topology`] is the JSON form of it all.
 //!
 //! The words are Envoy's. The *local cluster* is the service that the proxy belongs to, the *upstream* cluster the one
@@ -16,9 +16,11 @@ mod balancer;
 mod config;
 mod counters;
 mod hosts;
+mod lists;
 mod plan;
 mod predict;
 mod priority;
+mod routes;
 mod schedule;
 pub mod topology;
 

@@ -9,10 +9,12 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde::{Deserialize, Serialize};
 
-use super::balancer::{Branch, HostList, ListId, LoadBalancer, Route, ZoneAware, ZoneChoice};
+use super::balancer::LoadBalancer;
 use super::config::LbPolicy;
 use super::counters::{CounterSnapshot, Counters};
+use super::lists::{HostList, ListId};
 use super::plan::{BASIS, LocalityRoutingState, Reason};
+use super::routes::{Branch, Route, ZoneAware, ZoneChoice};
 use super::topology::Topology;
 
 /// What requests meet.
@@ -82,7 +84,7 @@ pub fn predict(topology: &Topology) -> Prediction {
                 *counters_per_request.entry("upstream_cx_none_healthy").or_insert(0.0) += outcome.probability;
             }
             Some(list) => {
-                let zones: Vec<&str> = topology.zone_names(list.priority()).collect();
+                let zones: Vec<&str> = topology.zone_names(list.priority).collect();
                 let weights = list.weights(topology.lb_policy.unwrap_or_default(), &outcome.percentiles);
                 // Summed up before they are divided: weights are whole numbers, so that a whole comes out as exactly 1.
                 let mut by_zone: BTreeMap<&str, f64> = BTreeMap::new();
