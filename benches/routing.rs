@@ -1,0 +1,77 @@
+//! What a pick and a rebuild cost. A pick should cost the same whatever the number of endpoints, a rebuild grow with it.
+
+use std::hint::black_box;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use rand::SeedableRng;
+use rand::rngs::Xoshiro256PlusPlus;
+use zonewalk::routing::{Config, Counters, Health, Host, HostSet, LoadBalancer, Locality, LocalityRoutingState};
+
+const ZONES: usize = 6;
+
+fn own() -> Locality {
+    Locality::new("us-east-1", "use1-az1")
+}
+
+/// Hosts spread over [`ZONES`]; `of_zone_1` says how many parts of them the own zone has, when every other has 6.
+fn cluster(hosts: usize, of_zone_1: usize) -> HostSet {
+    let parts = |zone| if zone == 1 { of_zone_1 } else { 6 };
+    let all: usize = (1..=ZONES).map(parts).sum();
+    let zone = |zone: usize| {
+        let hosts = vec![Host::default(); (hosts * parts(zone) / all).max(1)];
+        (Locality::new("us-east-1", format!("use1-az{zone}")), hosts)
+    };
+    (1..=ZONES).map(zone).collect()
+}
+
+fn build(local: &HostSet, upstream: &[HostSet], counters: &Counters) -> LoadBalancer {
+    LoadBalancer::new(&Config::default(), Some(&own()), Some(local), upstream, 7, counters)
+}
+
+fn picks(criterion: &mut Criterion) {
+    use LocalityRoutingState::{LocalityDirect, LocalityResidual, NoLocalityRouting};
+
+    let mut group = criterion.benchmark_group("pick");
+    group.throughput(Throughput::Elements(1));
+    for hosts in [6, 1_000, 100_000] {
+        let local = cluster(36, 6);
+        let alone: HostSet = [(own(), vec![Host::default(); hosts])].into_iter().collect();
+        for (state, upstream) in
+            [(LocalityDirect, cluster(hosts, 6)), (LocalityResidual, cluster(hosts, 3)), (NoLocalityRouting, alone)]
+        {
+            // Six hosts are one in each zone, as many parts as the local cluster has: make the others twice as many.
+            let local = if hosts == 6 && state == LocalityResidual { cluster(42, 12) } else { local.clone() };
+            let counters = Counters::default();
+            let balancer = build(&local, &[upstream], &counters);
+            assert_eq!(balancer.plan().state, state);
+            let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+            group.bench_function(BenchmarkId::new(format!("{state:?}"), hosts), |bencher| {
+                bencher.iter(|| balancer.pick(&mut rng, &counters));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn rebuilds(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("rebuild");
+    for hosts in [1_000, 10_000, 100_000] {
+        let (local, counters) = (cluster(36, 6), Counters::default());
+        group.throughput(Throughput::Elements(hosts as u64));
+        for name in ["healthy", "mixed"] {
+            let mut upstream = [cluster(hosts, 6)];
+            if name == "mixed" {
+                let hosts = upstream[0].localities.iter_mut().flat_map(|locality| &mut locality.hosts);
+                hosts.step_by(5).for_each(|host| host.health = Health::Unhealthy);
+            }
+            let balancer = build(&local, &upstream, &counters);
+            group.bench_function(BenchmarkId::new(name, hosts), |bencher| {
+                bencher.iter(|| black_box(balancer.updated(Some(&local), &upstream, &counters)));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, picks, rebuilds);
+criterion_main!(benches);
