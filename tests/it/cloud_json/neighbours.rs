@@ -1,0 +1,202 @@
+//! Clusters and task definitions, and the services beside ECS: Cloud Map, Systems Manager, Logs.
+
+use aws_sdk_ecs::types::{ClusterField, TaskDefinitionStatus};
+use zonewalk::cloud::Pace;
+
+use super::{CLUSTER, LOG_GROUP, NAMESPACE, Stand, assert_refused};
+use crate::support;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_has_its_namespace_made_and_leaves_it_behind() {
+    let stand = Stand::new(Pace::Instant).await;
+    let (ecs, names) = (&stand.clients.ecs, &stand.clients.servicediscovery);
+    let found = names.list_namespaces().send().await.unwrap().namespaces.unwrap();
+    let arn = found[0].arn.clone().unwrap();
+    assert_eq!(found[0].name(), Some(NAMESPACE));
+    let tags = names.list_tags_for_resource().resource_arn(&arn).send().await.unwrap().tags.unwrap();
+    assert_eq!((tags[0].key(), tags[0].value()), ("AmazonECSManaged", "true"));
+
+    let describe = ecs.describe_clusters().clusters(CLUSTER).clusters("other").include(ClusterField::Attachments);
+    let described = describe.send().await.unwrap();
+    let cluster = &described.clusters()[0];
+    assert_eq!(cluster.service_connect_defaults().unwrap().namespace(), Some(arn.as_str()));
+    assert_eq!(cluster.attachments()[0].status(), Some("ATTACHED"));
+    assert_eq!(described.failures()[0].reason(), Some("MISSING"));
+
+    let again = ecs.create_cluster().cluster_name(CLUSTER).send().await.unwrap().cluster.unwrap();
+    assert_eq!(again.cluster_arn, cluster.cluster_arn);
+
+    ecs.delete_cluster().cluster(CLUSTER).send().await.unwrap();
+    assert_eq!(stand.cluster_status().await, "INACTIVE");
+    assert_refused(ecs.list_tasks().cluster(CLUSTER).send().await, "ClusterNotFoundException", "Cluster not found.");
+    assert_eq!(names.list_namespaces().send().await.unwrap().namespaces().len(), 1);
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revisions_are_never_used_again() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ecs = &stand.clients.ecs;
+    let first = stand.define("backend", LOG_GROUP, false).await;
+    assert!(first.ends_with(":1"));
+    assert_refused(
+        ecs.deregister_task_definition().task_definition("backend").send().await,
+        "ClientException",
+        "revision",
+    );
+    let delete = || ecs.delete_task_definitions().task_definitions(&first);
+    assert_eq!(delete().send().await.unwrap().failures().len(), 1, "it is still ACTIVE");
+    ecs.deregister_task_definition().task_definition("backend:1").send().await.unwrap();
+    assert_refused(
+        ecs.describe_task_definition().task_definition("backend").send().await,
+        "ClientException",
+        "Unable to describe task definition.",
+    );
+    let by_number = ecs.describe_task_definition().task_definition("backend:1").send().await.unwrap();
+    assert_eq!(by_number.task_definition().unwrap().status(), Some(&TaskDefinitionStatus::Inactive));
+    let deleted = delete().send().await.unwrap().task_definitions.unwrap().pop().unwrap();
+    assert_eq!(deleted.status(), Some(&TaskDefinitionStatus::DeleteInProgress));
+    for status in [TaskDefinitionStatus::Active, TaskDefinitionStatus::Inactive, TaskDefinitionStatus::DeleteInProgress]
+    {
+        let list = ecs.list_task_definitions().status(status).send().await.unwrap();
+        assert!(list.task_definition_arns().is_empty());
+    }
+    assert!(stand.define("backend", LOG_GROUP, false).await.ends_with(":2"));
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cloud_map_knows_the_running_tasks_and_outlives_their_service() {
+    let stand = Stand::with_instances(Pace::Instant, 3).await;
+    stand.define("backend", LOG_GROUP, false).await;
+    stand.create_service("backend", 3).send().await.unwrap();
+    let service = stand.until_steady("backend").await;
+    let resource = &service.deployments()[0].service_connect_resources()[0];
+    let given_back = service.deployments()[0].service_connect_configuration().unwrap();
+    assert_eq!(given_back.namespace(), Some(NAMESPACE));
+    assert_eq!(given_back.services()[0].client_aliases()[0].dns_name(), Some("backend"));
+
+    let names = &stand.clients.servicediscovery;
+    let found = names.list_services().send().await.unwrap().services.unwrap().pop().unwrap();
+    assert_eq!((found.name(), found.arn()), (Some("backend"), resource.discovery_arn()));
+    assert_eq!(found.instance_count(), Some(3));
+    let id = found.id().unwrap();
+    let instances = names.list_instances().service_id(id).send().await.unwrap().instances.unwrap();
+    assert_eq!(instances[0].attributes().unwrap()["AWS_INSTANCE_PORT"], "8080");
+    assert_refused(names.delete_service().id(id).send().await, "ResourceInUse", "registered instances");
+
+    stand.clients.ecs.delete_service().cluster(CLUSTER).service("backend").force(true).send().await.unwrap();
+    stand.until("the service is gone", async || stand.service("backend").await.status() == Some("INACTIVE")).await;
+    let namespace = names.list_namespaces().send().await.unwrap().namespaces.unwrap().pop().unwrap();
+    let namespace = namespace.id().unwrap();
+    assert_refused(names.delete_namespace().id(namespace).send().await, "ResourceInUse", "associated services");
+    names.delete_service().id(id).send().await.unwrap();
+    let operation = names.delete_namespace().id(namespace).send().await.unwrap().operation_id.unwrap();
+    let operation = names.get_operation().operation_id(operation).send().await.unwrap().operation.unwrap();
+    assert_eq!(operation.status().unwrap().as_str(), "SUCCESS");
+    assert_refused(names.get_namespace().id(namespace).send().await, "NamespaceNotFound", namespace);
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_is_made_once() {
+    for (pace, code) in [(Pace::Aws, "DuplicateRequest"), (Pace::Instant, "NamespaceAlreadyExists")] {
+        let cloud = support::start_cloud(pace).await;
+        let names = support::clients(&cloud).await.servicediscovery;
+        let create = |token: &str| names.create_http_namespace().name("names").creator_request_id(token);
+        let first = create("one").send().await.unwrap().operation_id;
+        assert_eq!(create("one").send().await.unwrap().operation_id, first);
+        assert_refused(create("one").name("others").send().await, "DuplicateRequest", "names");
+        assert_refused(create("two").send().await, code, "names");
+        let is_made = code == "NamespaceAlreadyExists";
+        assert_eq!(names.list_namespaces().send().await.unwrap().namespaces().len(), usize::from(is_made));
+        let operation = names.get_operation().operation_id(first.unwrap()).send().await.unwrap().operation.unwrap();
+        assert_eq!(operation.status().unwrap().as_str(), if is_made { "SUCCESS" } else { "PENDING" });
+        cloud.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_amis_are_told_as_json_and_known_to_ec2() {
+    let stand = Stand::new(Pace::Instant).await;
+    for image in ["amazon-linux-2", "amazon-linux-2023"] {
+        let name = format!("/aws/service/ecs/optimized-ami/{image}/recommended");
+        let told: serde_json::Value = serde_json::from_str(&stand.parameter(&name).await).unwrap();
+        let id = told["image_id"].as_str().unwrap();
+        assert_eq!(stand.parameter(&format!("{name}/image_id")).await, id);
+        assert_eq!(told["schema_version"], 1);
+        let known = stand.clients.ec2.describe_images().image_ids(id).send().await.unwrap();
+        assert_eq!(known.images()[0].name(), told["image_name"].as_str());
+    }
+    assert_refused(stand.clients.ssm.get_parameter().name("/mine").send().await, "ParameterNotFound", "/mine");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_command_is_run_but_the_one_that_is_known() {
+    let stand = Stand::with_instances(Pace::Instant, 1).await;
+    stand.define("backend", LOG_GROUP, false).await;
+    stand.create_service("backend", 1).send().await.unwrap();
+    stand.until_steady("backend").await;
+    let ssm = &stand.clients.ssm;
+    let online = ssm.describe_instance_information().send().await.unwrap().instance_information_list.unwrap();
+    let instance = online[0].instance_id().unwrap();
+    let send = |command: &str| {
+        let commands = command.lines().map(str::to_owned).collect();
+        ssm.send_command().document_name("AWS-RunShellScript").parameters("commands", commands)
+    };
+    let script = zonewalk::envoy::script::Script { family: "backend".to_owned() }.render();
+    for other in ["touch /tmp/x", &format!("{script}\ntouch /tmp/x")] {
+        assert_refused(send(other).instance_ids(instance).send().await, "UnsupportedFeatureException", "it runs none");
+    }
+    assert_refused(
+        send(&script).instance_ids("i-0123456789abcdef0").send().await,
+        "InvalidInstanceId",
+        "Instances [[i-0123456789abcdef0]] not in a valid state for account 000000000000",
+    );
+    let sent = send(&script).instance_ids(instance).send().await.unwrap().command.unwrap();
+    assert_eq!(sent.status().unwrap().as_str(), "Pending");
+    let id = sent.command_id().unwrap();
+    let answer = ssm.get_command_invocation().command_id(id).instance_id(instance).send().await.unwrap();
+    assert_eq!(answer.status().unwrap().as_str(), "Success");
+    let task = stand.tasks("backend").await.pop().unwrap().task_arn.unwrap();
+    assert!(answer.standard_output_content().unwrap().contains(&task));
+    assert_refused(
+        ssm.get_command_invocation().command_id(id).instance_id("i-0123456789abcdef0").send().await,
+        "InvocationDoesNotExist",
+        "",
+    );
+    assert_refused(
+        ssm.start_session().target(instance).send().await,
+        "UnsupportedFeatureException",
+        "no command of a client is ever run",
+    );
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_groups_are_kept_with_their_tags() {
+    let cloud = support::start_cloud(Pace::Instant).await;
+    let logs = support::clients(&cloud).await.logs;
+    logs.create_log_group().log_group_name("/ecs/a").tags("owner", "me").send().await.unwrap();
+    assert_refused(
+        logs.create_log_group().log_group_name("/ecs/a").send().await,
+        "ResourceAlreadyExistsException",
+        "The specified log group already exists",
+    );
+    logs.put_retention_policy().log_group_name("/ecs/a").retention_in_days(7).send().await.unwrap();
+    let found = logs.describe_log_groups().log_group_name_prefix("/ecs/").send().await.unwrap().log_groups.unwrap();
+    assert_eq!(found[0].retention_in_days(), Some(7));
+    let arn = found[0].log_group_arn().unwrap();
+    logs.tag_resource().resource_arn(arn).tags("more", "tags").send().await.unwrap();
+    logs.untag_resource().resource_arn(arn).tag_keys("owner").send().await.unwrap();
+    let tags = logs.list_tags_for_resource().resource_arn(arn).send().await.unwrap().tags.unwrap();
+    assert_eq!(tags.into_iter().collect::<Vec<_>>(), [("more".to_owned(), "tags".to_owned())]);
+    logs.delete_log_group().log_group_name("/ecs/a").send().await.unwrap();
+    assert_refused(
+        logs.delete_log_group().log_group_name("/ecs/a").send().await,
+        "ResourceNotFoundException",
+        "The specified log group does not exist.",
+    );
+    cloud.shutdown().await;
+}
