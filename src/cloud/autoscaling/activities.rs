@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::State;
 use super::groups::Group;
+use super::{State, not_carried};
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
 use crate::cloud::protocol::{Params, timestamp};
@@ -18,6 +18,17 @@ pub(super) enum Status {
     Successful,
     Cancelled,
     Failed { message: String },
+}
+
+impl Status {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::InProgress => "InProgress",
+            Self::Successful => "Successful",
+            Self::Cancelled => "Cancelled",
+            Self::Failed { .. } => "Failed",
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -95,11 +106,9 @@ impl State {
     }
 
     fn wire(&self, activity: &Activity) -> Value {
-        let (code, message, progress) = match &activity.status {
-            Status::InProgress => ("InProgress", None, 50),
-            Status::Successful => ("Successful", None, 100),
-            Status::Cancelled => ("Cancelled", None, 100),
-            Status::Failed { message } => ("Failed", Some(message), 100),
+        let message = match &activity.status {
+            Status::Failed { message } => Some(message),
+            _ => None,
         };
         json!({
             "ActivityId": activity.id,
@@ -108,14 +117,26 @@ impl State {
             "Cause": activity.cause,
             "StartTime": timestamp(activity.started),
             "EndTime": activity.ended.map(timestamp),
-            "StatusCode": code,
+            "StatusCode": activity.status.code(),
             "StatusMessage": message,
-            "Progress": progress,
+            "Progress": if activity.ended.is_some() { 100 } else { 50 },
             "Details": activity.details,
             "AutoScalingGroupState": (!self.group_is_there(activity)).then_some("Deleted"),
             "AutoScalingGroupARN": activity.group_arn,
         })
     }
+}
+
+/// The one filter that is carried.
+fn requested_statuses(params: Params<'_>) -> Result<Option<Vec<&str>>, AwsError> {
+    let mut statuses = None;
+    for filter in params.objects("Filters") {
+        match filter.str("Name")? {
+            "Status" => statuses = Some(filter.strings("Values")),
+            other => return Err(not_carried(&format!("filter {other} of scaling activities"))),
+        }
+    }
+    Ok(statuses)
 }
 
 /// The latest first. Those of groups that are gone only if they are asked for.
@@ -127,6 +148,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     }
     let name = params.opt_str("AutoScalingGroupName");
     let ids = params.strings("ActivityIds");
+    let statuses = requested_statuses(params)?;
     let activities: Value = state
         .activities
         .iter()
@@ -134,6 +156,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
         .filter(|activity| name.is_none_or(|name| activity.group_name == name))
         .filter(|activity| ids.is_empty() || ids.contains(&activity.id.as_str()))
         .filter(|activity| deleted_too || state.group_is_there(activity))
+        .filter(|activity| statuses.as_ref().is_none_or(|wanted| wanted.contains(&activity.status.code())))
         .map(|activity| state.wire(activity))
         .collect();
     Ok(json!({ "Activities": activities }))

@@ -78,6 +78,11 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
+    /// Of both its status checks.
+    fn status(&self) -> &'static str {
+        if self.state == InstanceState::Running { "ok" } else { "not-applicable" }
+    }
+
     fn private_dns_name(&self, region: &str) -> String {
         let host = self.private_ip.to_string().replace('.', "-");
         let domain = if region == "us-east-1" { "ec2".to_owned() } else { format!("{region}.compute") };
@@ -114,6 +119,7 @@ impl Resource for Instance {
         ("instance-id", |instance| vec![instance.id.clone()]),
         ("instance-state-code", |instance| vec![instance.state.code().to_string()]),
         ("instance-state-name", |instance| vec![instance.state.name().to_owned()]),
+        ("instance-status.status", |instance| vec![instance.status().to_owned()]),
         ("instance-type", |instance| vec![instance.instance_type.clone()]),
         ("instance.group-id", |instance| instance.security_groups.clone()),
         ("network-interface.network-interface-id", |instance| vec![instance.interface_id.clone()]),
@@ -121,6 +127,7 @@ impl Resource for Instance {
         ("private-ip-address", |instance| vec![instance.private_ip.to_string()]),
         ("reservation-id", |instance| vec![instance.reservation_id.clone()]),
         ("subnet-id", |instance| vec![instance.subnet_id.clone()]),
+        ("system-status.status", |instance| vec![instance.status().to_owned()]),
         ("vpc-id", |instance| vec![instance.vpc_id.clone()]),
     ];
 
@@ -254,6 +261,7 @@ fn wire(region: &str, state: &State, instance: &Instance) -> Value {
         "productCodes": [],
         "instanceType": instance.instance_type,
         "keyName": data.opt_str("KeyName"),
+        "instanceLifecycle": data.object("InstanceMarketOptions").and_then(|options| options.opt_str("MarketType")),
         "launchTime": timestamp(instance.launched),
         "placement": {
             "availabilityZone": instance.az_name,
@@ -306,18 +314,18 @@ pub(super) fn describe_status(region: &Region, params: Params<'_>) -> Result<Val
         .into_iter()
         .filter(|instance| all || instance.state == InstanceState::Running)
         .map(|instance| {
-            let (status, details) = if instance.state == InstanceState::Running {
-                ("ok", json!([{ "name": "reachability", "status": "passed" }]))
-            } else {
-                ("not-applicable", Value::Null)
-            };
+            let passed = || json!([{ "name": "reachability", "status": "passed" }]);
+            let check = json!({
+                "status": instance.status(),
+                "details": (instance.state == InstanceState::Running).then(passed),
+            });
             json!({
                 "instanceId": instance.id,
                 "availabilityZone": instance.az_name,
                 "availabilityZoneId": instance.az_id,
                 "instanceState": instance.state.wire(),
-                "instanceStatus": { "status": status, "details": details },
-                "systemStatus": { "status": status, "details": details },
+                "instanceStatus": check,
+                "systemStatus": check,
             })
         })
         .collect();

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::launch_data::{self, LaunchData};
-use super::resources::{Filter, Kind, Resource, find};
+use super::resources::{Filter, Kind, Resource, filtered, find};
 use super::{State, tags};
 use crate::cloud::error::AwsError;
 use crate::cloud::protocol::{Params, timestamp};
@@ -27,6 +27,13 @@ struct Version {
     data: LaunchData,
     /// Who asks again with the same token gets this version, not another one.
     client_token: Option<String>,
+}
+
+impl Version {
+    /// A member of its data, for filters.
+    fn said(&self, member: &str) -> Vec<String> {
+        Params::new(&self.data).opt_str(member).map(str::to_owned).into_iter().collect()
+    }
 }
 
 impl LaunchTemplate {
@@ -269,19 +276,27 @@ pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Result<V
     let wanted = params.strings("LaunchTemplateVersion");
     let templates: Vec<_> =
         if one_template { vec![named(state, params)?] } else { state.launch_templates.iter().collect() };
-    let mut answer = Vec::new();
+    let mut found = Vec::new();
     for template in templates {
         if wanted.is_empty() {
             let (min, max) = (params.opt_int("MinVersion")?, params.opt_int("MaxVersion")?);
             let within =
                 |number: u64| min.is_none_or(|min| number as i64 >= min) && max.is_none_or(|max| number as i64 <= max);
             let versions = template.versions.iter().rev().filter(|version| within(version.number));
-            answer.extend(versions.map(|version| version_wire(template, version)));
+            found.extend(versions.map(|version| (template, version)));
         }
         for wanted in &wanted {
-            answer.push(version_wire(template, template.version(wanted)?));
+            found.push((template, template.version(wanted)?));
         }
     }
+    let known: &[Filter<(&LaunchTemplate, &Version)>] = &[
+        ("create-time", |(_, version)| vec![version.created.to_string()]),
+        ("image-id", |(_, version)| version.said("ImageId")),
+        ("instance-type", |(_, version)| version.said("InstanceType")),
+        ("is-default-version", |(template, version)| vec![(version.number == template.default_version).to_string()]),
+    ];
+    let found = filtered(found, known, params)?;
+    let answer: Value = found.into_iter().map(|(template, version)| version_wire(template, version)).collect();
     Ok(json!({ "launchTemplateVersionSet": answer }))
 }
 

@@ -22,6 +22,8 @@ struct Checked {
     instance_type: &'static InstanceType,
     instance_profile: Option<String>,
     security_groups: Vec<String>,
+    /// Whether the template asks for a public address; if it does not say, the subnet decides.
+    public_address: Option<bool>,
 }
 
 /// Whether instances could be launched from this template at all; EC2's error if not.
@@ -37,7 +39,8 @@ fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
     let instance_type = InstanceType::find(name)
         .ok_or_else(|| AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType.")))?;
     let mut security_groups = Vec::new();
-    let of_interface = params.objects("NetworkInterface").first().map(|first| first.strings("SecurityGroupId"));
+    let interface = params.objects("NetworkInterface").first().copied();
+    let of_interface = interface.map(|interface| interface.strings("SecurityGroupId"));
     for id in params.strings("SecurityGroupId").into_iter().chain(of_interface.into_iter().flatten()) {
         security_groups.push(find::<SecurityGroup>(&region.ec2.security_groups, id)?.id.clone());
     }
@@ -49,6 +52,7 @@ fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
         instance_type,
         instance_profile: instance_profile(region, params)?,
         security_groups,
+        public_address: interface.and_then(|interface| interface.opt_bool("AssociatePublicIpAddress")),
     })
 }
 
@@ -95,7 +99,8 @@ pub(crate) fn launch(
     tags.insert("aws:ec2launchtemplate:id".to_owned(), template.id.clone());
     tags.insert("aws:ec2launchtemplate:version".to_owned(), template.version.to_string());
     region.ec2.tags.add(&id, tags);
-    let public_ip = subnet.map_public_ip_on_launch.then(|| public_address(region));
+    let public = checked.public_address.unwrap_or(subnet.map_public_ip_on_launch);
+    let public_ip = public.then(|| public_address(region));
     let instance = Instance {
         id: id.clone(),
         instance_type: checked.instance_type.name.to_owned(),

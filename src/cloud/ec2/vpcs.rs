@@ -101,3 +101,38 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     state.tags.forget(&id);
     Ok(json!({}))
 }
+
+/// The attributes of a VPC, of which a default one has both DNS ones.
+pub(super) fn describe_attribute(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let vpc = find(&region.ec2.vpcs, params.str("VpcId")?)?;
+    let attribute = params.str("Attribute")?;
+    let value = match attribute {
+        "enableDnsSupport" | "enableDnsHostnames" => true,
+        "enableNetworkAddressUsageMetrics" => false,
+        other => {
+            return Err(AwsError::invalid_parameter(format!("Value ({other}) for parameter attribute is invalid.")));
+        }
+    };
+    Ok(json!({ "vpcId": vpc.id, attribute: { "value": value } }))
+}
+
+pub(super) fn describe_account_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let default_vpc = region.ec2.vpcs.iter().find(|vpc| vpc.is_default).map_or("none", |vpc| vpc.id.as_str());
+    let known = [
+        ("default-vpc", default_vpc),
+        // The defaults of a new account (EC2 API Reference, `DescribeAccountAttributes`).
+        ("max-instances", "20"),
+        ("supported-platforms", "VPC"),
+        ("vpc-max-security-groups-per-interface", "5"),
+    ];
+    let wanted = params.strings("AttributeName");
+    if let Some(unknown) = wanted.iter().find(|name| !known.iter().any(|(known, _)| known == *name)) {
+        return Err(AwsError::invalid_parameter(format!("Value ({unknown}) for parameter attributeName is invalid.")));
+    }
+    let attributes: Value = known
+        .into_iter()
+        .filter(|(name, _)| wanted.is_empty() || wanted.contains(name))
+        .map(|(name, value)| json!({ "attributeName": name, "attributeValueSet": [{ "attributeValue": value }] }))
+        .collect();
+    Ok(json!({ "accountAttributeSet": attributes }))
+}

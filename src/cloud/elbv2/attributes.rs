@@ -57,11 +57,15 @@ const DEREGISTRATION_DELAY: &str = "deregistration_delay.timeout_seconds";
 
 impl Attributes {
     pub(super) fn of_load_balancer() -> Self {
-        Self(LOAD_BALANCER.iter().map(|(key, value)| (*key, (*value).to_owned())).collect())
+        Self::defaults(LOAD_BALANCER)
     }
 
     pub(super) fn of_target_group() -> Self {
-        Self(TARGET_GROUP.iter().map(|(key, value)| (*key, (*value).to_owned())).collect())
+        Self::defaults(TARGET_GROUP)
+    }
+
+    fn defaults(defaults: &[(&'static str, &'static str)]) -> Self {
+        Self(defaults.iter().map(|(key, value)| (*key, (*value).to_owned())).collect())
     }
 
     pub(super) fn deletion_protection(&self) -> bool {

@@ -154,6 +154,10 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         "application" => {}
         other => return Err(not_carried(&format!("load balancers of type {other}"))),
     }
+    match params.opt_str("IpAddressType").unwrap_or("ipv4") {
+        "ipv4" => {}
+        other => return Err(not_carried(&format!("load balancers with address type {other}"))),
+    }
     let subnets = requested_subnets(region, params)?;
     let vpc_id = subnets.first().map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
     let settings = Settings {

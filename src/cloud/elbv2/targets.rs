@@ -80,14 +80,13 @@ fn zone_of<'r>(region: &'r Region, group: &TargetGroup, target: &Target) -> Opti
 }
 
 fn health(region: &Region, group: &TargetGroup, target: &Target) -> Health {
-    let state = &region.elbv2;
-    let load_balancer =
-        listeners::load_balancer_of(state, &group.arn).and_then(|arn| load_balancers::find(state, arn).ok());
     if target.draining.is_some() {
         let description = "Target deregistration is in progress";
         return Health::because(TargetState::Draining, "Target.DeregistrationInProgress", description);
     }
-    let Some(load_balancer) = load_balancer else {
+    let state = &region.elbv2;
+    let load_balancer = listeners::load_balancer_of(state, &group.arn);
+    let Some(load_balancer) = load_balancer.and_then(|arn| load_balancers::find(state, arn).ok()) else {
         let description = "Target group is not configured to receive traffic from the load balancer";
         return Health::because(TargetState::Unused, "Target.NotInUse", description);
     };

@@ -13,7 +13,7 @@ use crate::cloud::protocol::{Params, timestamp};
 pub(super) struct InstanceProfile {
     pub(super) name: String,
     id: String,
-    path: String,
+    pub(super) path: String,
     created: jiff::Timestamp,
     pub(super) role: Option<String>,
     pub(super) tags: TagMap,

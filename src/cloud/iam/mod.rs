@@ -102,6 +102,11 @@ fn untag(tags: &mut TagMap, params: Params<'_>) {
     tags.retain(|key, _| !keys.contains(&key.as_str()));
 }
 
+/// Whether a path is below the one that a request asks for.
+fn in_path(path: &str, params: Params<'_>) -> bool {
+    path.starts_with(params.opt_str("PathPrefix").unwrap_or("/"))
+}
+
 fn no_such_entity(message: impl Into<String>) -> AwsError {
     AwsError::new("NoSuchEntity", message).with_status(StatusCode::NOT_FOUND)
 }
@@ -147,11 +152,11 @@ pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -
         "GetRolePolicy" => policies::get_inline(iam, params),
         "ListAttachedRolePolicies" => policies::list_attached(iam, params),
         "ListInstanceProfileTags" => Ok(tags_answer(&iam.instance_profile(params)?.tags)),
-        "ListInstanceProfiles" => Ok(instance_profiles::list(iam, |_| true)),
+        "ListInstanceProfiles" => Ok(instance_profiles::list(iam, |profile| in_path(&profile.path, params))),
         "ListInstanceProfilesForRole" => instance_profiles::list_for_role(iam, params),
         "ListRolePolicies" => policies::list_inline(iam, params),
         "ListRoleTags" => Ok(tags_answer(&iam.role(params)?.tags)),
-        "ListRoles" => Ok(roles::list(iam)),
+        "ListRoles" => Ok(roles::list(iam, params)),
         "PutRolePolicy" => policies::put_inline(iam, params),
         "RemoveRoleFromInstanceProfile" => instance_profiles::remove_role(iam, params),
         "TagInstanceProfile" => {

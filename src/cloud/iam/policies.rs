@@ -76,7 +76,8 @@ pub(super) fn detach(iam: &mut State, params: Params<'_>) -> Result<Value, AwsEr
 
 pub(super) fn list_attached(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
     let name = |arn: &String| arn.rsplit('/').next().map(str::to_owned);
-    let policies = iam.role(params)?.attached.iter();
+    let prefix = arn(params.opt_str("PathPrefix").unwrap_or("/").trim_start_matches('/'));
+    let policies = iam.role(params)?.attached.iter().filter(|arn| arn.starts_with(&prefix));
     let policies: Value = policies.map(|arn| json!({ "PolicyName": name(arn), "PolicyArn": arn })).collect();
     Ok(json!({ "AttachedPolicies": policies, "IsTruncated": false }))
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::policies::{check_document, encoded};
-use super::{State, TagMap, check_name, conflict, no_such_entity, requested_tags, tags_wire};
+use super::{State, TagMap, check_name, conflict, in_path, no_such_entity, requested_tags, tags_wire};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
@@ -104,8 +104,9 @@ pub(super) fn get(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
     Ok(json!({ "Role": iam.role(params)?.wire(true) }))
 }
 
-pub(super) fn list(iam: &State) -> Value {
-    json!({ "Roles": iam.roles.values().map(|role| role.wire(false)).collect::<Value>(), "IsTruncated": false })
+pub(super) fn list(iam: &State, params: Params<'_>) -> Value {
+    let roles = iam.roles.values().filter(|role| in_path(&role.path, params));
+    json!({ "Roles": roles.map(|role| role.wire(false)).collect::<Value>(), "IsTruncated": false })
 }
 
 /// A role goes only when it is nobody's and has no policies any more.
