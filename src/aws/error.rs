@@ -20,7 +20,7 @@ pub enum ErrorClass {
     Throttled,
     /// No credentials, expired ones, or a permission is missing.
     Refused,
-    /// No connection, or no answer in time. The request may or may not have been carried out.
+    /// No connection, or no whole answer. The request may or may not have been carried out.
     Unreachable,
     /// AWS failed inside. The request may or may not have been carried out.
     ServerFault,
@@ -168,19 +168,20 @@ impl CloudError {
         R: fmt::Debug + 'static,
     {
         let answered = error.as_service_error().map(|e| (e.code(), e.message()));
-        let timed_out = match error {
-            SdkError::TimeoutError(_) => true,
-            SdkError::DispatchFailure(failure) => failure.is_io() || failure.is_timeout(),
+        // No connection, a connection that broke, no answer in time, half an answer.
+        let unanswered = match error {
+            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+            SdkError::DispatchFailure(failure) => !failure.is_user(),
             _ => false,
         };
-        Self::new(action, endpoint_url, answered, timed_out, error)
+        Self::new(action, endpoint_url, answered, unanswered, error)
     }
 
     fn new(
         action: &'static str,
         endpoint_url: Option<&str>,
         answered: Option<(Option<&str>, Option<&str>)>,
-        unreachable: bool,
+        unanswered: bool,
         error: &dyn std::error::Error,
     ) -> Self {
         let service = action.split(':').next().unwrap_or_default();
@@ -193,7 +194,7 @@ impl CloudError {
                 let causes = causes(error);
                 let class = if causes.contains("credential") {
                     Refused
-                } else if unreachable {
+                } else if unanswered {
                     Unreachable
                 } else {
                     Other

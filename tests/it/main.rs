@@ -20,6 +20,7 @@ mod routing_truth;
 mod sidecar;
 mod situations;
 mod stages_kill;
+mod stages_lost_answers;
 mod stages_up_down;
 mod support;
 mod tidy;
