@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::stages::auto_scaling_group::AutoScalingGroup;
 use crate::stages::container_instances::{Capacity, Instance, Registration, wait_for_instances};
 use crate::stages::ecs_cluster::Cluster;
-use crate::stages::identity::{Identity, find_identity};
+use crate::stages::identity::find_identity;
 use crate::stages::image::{ImageId, find_image};
 use crate::stages::launch_template::LaunchTemplate;
 use crate::stages::listener::{Entrance, Listener};
@@ -19,6 +19,7 @@ use crate::stages::log_groups::LogGroup;
 use crate::stages::namespace::{DiscoveryService, Namespace};
 use crate::stages::network::{Network, find_network};
 use crate::stages::removal::{Outcome, Removal};
+use crate::stages::roles::{Roles, find_roles};
 use crate::stages::security_groups::{IngressRule, SecurityGroup, SecurityGroups, Source};
 use crate::stages::services::Service;
 use crate::stages::stage::Stage;
@@ -98,12 +99,18 @@ impl Walk {
 
     async fn all(&self) -> Result<LoadBalancerAddress, Error> {
         let ctx = &self.ctx;
-        let (identity, image, (network, groups)) =
-            all3(self.or_stop(find_identity(ctx)), self.or_stop(find_image(ctx)), self.network()).await?;
+        // What is only looked up comes first: if something is lacking, nothing has been made.
+        let (roles, image, network) = all3(
+            self.or_stop(async { find_roles(ctx, &find_identity(ctx).await?).await }),
+            self.or_stop(find_image(ctx)),
+            self.or_stop(find_network(ctx)),
+        )
+        .await?;
+        let groups = self.security_groups(&network).await?;
         // The backend does not wait for the load balancer, which is what takes longest.
         let backend = async {
             let ((cluster, capacity), (backend_task, frontend_task)) =
-                all2(self.instances(&identity, &network, &groups, &image), self.task_definitions(&identity)).await?;
+                all2(self.instances(&roles, &network, &groups, &image), self.task_definitions(&roles)).await?;
             let backend = Service::backend(ctx, &cluster, &capacity, &backend_task, &network, &groups.server);
             let backend = self.stage(backend).await?;
             Ok((cluster, capacity, frontend_task, backend))
@@ -116,11 +123,10 @@ impl Walk {
         Ok(address)
     }
 
-    /// Steps 1 and 2.
-    async fn network(&self) -> Result<(Network, SecurityGroups), Error> {
+    /// Step 2.
+    async fn security_groups(&self, network: &Network) -> Result<SecurityGroups, Error> {
         let names = &self.ctx.names;
-        let network = self.or_stop(find_network(&self.ctx)).await?;
-        let group = |name, description| self.stage(SecurityGroup { network: &network, name, description });
+        let group = |name, description| self.stage(SecurityGroup { network, name, description });
         let (lb, client, server) = all3(
             group(&names.lb_security_group, "Security group for az aware routing LB"),
             group(&names.client_security_group, "Security group for az aware routing client"),
@@ -135,13 +141,13 @@ impl Walk {
             rule(&server, names.backend.port, Source::members(&client)),
         )
         .await?;
-        Ok((network, SecurityGroups { lb, client, server }))
+        Ok(SecurityGroups { lb, client, server })
     }
 
     /// Steps 3 and 4.
     async fn instances(
         &self,
-        identity: &Identity,
+        roles: &Roles,
         network: &Network,
         groups: &SecurityGroups,
         image: &ImageId,
@@ -149,7 +155,7 @@ impl Walk {
         let (ctx, names) = (&self.ctx, &self.ctx.names);
         let namespace = self.stage(Namespace { name: &names.namespace }).await?;
         let cluster = self.stage(Cluster { name: &names.cluster, namespace: &namespace }).await?;
-        let launch_template = self.stage(LaunchTemplate::new(ctx, identity, groups, &cluster, image)?).await?;
+        let launch_template = self.stage(LaunchTemplate::new(ctx, roles, groups, &cluster, image)?).await?;
         let fleet = self
             .stage(AutoScalingGroup {
                 name: &names.auto_scaling_group,
@@ -182,15 +188,15 @@ impl Walk {
     }
 
     /// Step 6.
-    async fn task_definitions(&self, identity: &Identity) -> Result<(TaskDefinitionArn, TaskDefinitionArn), Error> {
+    async fn task_definitions(&self, roles: &Roles) -> Result<(TaskDefinitionArn, TaskDefinitionArn), Error> {
         let (ctx, names) = (&self.ctx, &self.ctx.names);
         let backend = async {
             let log_group = self.stage(LogGroup { name: &names.backend.log_group }).await?;
-            self.stage(TaskDefinition::backend(ctx, identity, &log_group)?).await
+            self.stage(TaskDefinition::backend(ctx, roles, &log_group)?).await
         };
         let frontend = async {
             let log_group = self.stage(LogGroup { name: &names.frontend.log_group }).await?;
-            self.stage(TaskDefinition::frontend(ctx, identity, &log_group)?).await
+            self.stage(TaskDefinition::frontend(ctx, roles, &log_group)?).await
         };
         all2(backend, frontend).await
     }

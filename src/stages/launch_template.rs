@@ -11,10 +11,10 @@ use minijinja::context;
 
 use super::ecs_cluster::EcsCluster;
 use super::error::optional;
-use super::identity::Identity;
 use super::image::ImageId;
 use super::network::filter;
 use super::removal::{Removal, Standing};
+use super::roles::Roles;
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
@@ -48,21 +48,20 @@ impl LaunchTemplate {
     /// The cluster has to exist before an instance boots: its agent gives up if it finds none to join.
     pub(crate) fn new(
         ctx: &Context,
-        identity: &Identity,
+        roles: &Roles,
         groups: &SecurityGroups,
         cluster: &EcsCluster,
         image: &ImageId,
     ) -> Result<Self, Error> {
         let values = context! { cluster => cluster.name.as_str(), region => ctx.clients.region.as_str() };
         let user_data = templates::render(templates::USER_DATA, values)?;
-        let profile = &ctx.settings.instance_profile;
         Ok(Self {
             name: ctx.names.launch_template.clone(),
             instance_name: ctx.names.instance.clone(),
             wanted: Data {
                 image_id: image.0.clone(),
                 instance_type: ctx.settings.instance_type.clone(),
-                instance_profile_arn: identity.iam_arn(&format!("instance-profile/{profile}")),
+                instance_profile_arn: roles.instance_profile_arn.clone(),
                 security_group_ids: vec![groups.client.0.clone(), groups.server.0.clone()],
                 http_tokens: LaunchTemplateHttpTokensState::Required.to_string(),
                 http_put_response_hop_limit: HOP_LIMIT,

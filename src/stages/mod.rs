@@ -17,6 +17,7 @@ pub(crate) mod log_groups;
 pub(crate) mod namespace;
 pub(crate) mod network;
 pub(crate) mod removal;
+pub(crate) mod roles;
 pub mod run_command;
 pub(crate) mod security_groups;
 pub(crate) mod services;

@@ -182,15 +182,25 @@ pub(crate) trait Stage {
 
     /// Creates as soon as what it needs has spread. False: it exists already.
     async fn create_patiently(&self, ctx: &Context) -> Result<bool, Error> {
-        wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || match self.create(ctx).await {
-            Ok(()) => Ok(Look::Done(true)),
-            Err(Error::Cloud(error)) => match error.class {
-                ErrorClass::AlreadyExists => Ok(Look::Done(false)),
-                class if class.may_pass() => Ok(Look::pending(error.message)),
-                _ => Err(Error::Cloud(error)),
-            },
-            Err(error) => Err(error),
+        let mut refusal = None;
+        let created = wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || {
+            match self.create(ctx).await {
+                Ok(()) => Ok(Look::Done(true)),
+                Err(Error::Cloud(error)) => match error.class {
+                    ErrorClass::AlreadyExists => Ok(Look::Done(false)),
+                    class if class.may_pass() => {
+                        refusal = Some(error.clone());
+                        Ok(Look::pending(error.message))
+                    }
+                    _ => Err(Error::Cloud(error)),
+                },
+                Err(error) => Err(error),
+            }
         })
-        .await
+        .await;
+        match (created, refusal) {
+            (Err(Error::TimedOut { .. }), Some(refusal)) => Err(Error::Cloud(refusal)),
+            (created, _) => created,
+        }
     }
 }

@@ -7,9 +7,9 @@ use aws_sdk_ecs::types::{TaskDefinitionField, TaskDefinitionStatus};
 use minijinja::context;
 
 use super::error::optional;
-use super::identity::Identity;
 use super::log_groups::LogGroupName;
 use super::removal::{Removal, Standing};
+use super::roles::Roles;
 use super::stage::{Owner, Presence, Stage};
 use super::task_spec::TaskSpec;
 use super::wait::{Look, wait};
@@ -25,17 +25,17 @@ pub(crate) struct TaskDefinition {
 }
 
 impl TaskDefinition {
-    pub(crate) fn backend(ctx: &Context, identity: &Identity, log_group: &LogGroupName) -> Result<Self, Error> {
-        Self::new(ctx, identity, log_group, templates::BACKEND_TASK, &ctx.names.backend)
+    pub(crate) fn backend(ctx: &Context, roles: &Roles, log_group: &LogGroupName) -> Result<Self, Error> {
+        Self::new(ctx, roles, log_group, templates::BACKEND_TASK, &ctx.names.backend)
     }
 
-    pub(crate) fn frontend(ctx: &Context, identity: &Identity, log_group: &LogGroupName) -> Result<Self, Error> {
-        Self::new(ctx, identity, log_group, templates::FRONTEND_TASK, &ctx.names.frontend)
+    pub(crate) fn frontend(ctx: &Context, roles: &Roles, log_group: &LogGroupName) -> Result<Self, Error> {
+        Self::new(ctx, roles, log_group, templates::FRONTEND_TASK, &ctx.names.frontend)
     }
 
     fn new(
         ctx: &Context,
-        identity: &Identity,
+        roles: &Roles,
         log_group: &LogGroupName,
         template: &'static str,
         service: &ServiceNames,
@@ -44,7 +44,7 @@ impl TaskDefinition {
         let values = context! {
             region => ctx.clients.region.as_str(),
             image => ctx.settings.image.as_str(),
-            execution_role_arn => identity.iam_arn(&format!("role/{}", ctx.settings.execution_role)),
+            execution_role_arn => roles.execution_role_arn.as_str(),
             service => context! {
                 name => service.service.as_str(),
                 container => service.container.as_str(),

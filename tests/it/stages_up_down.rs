@@ -1,6 +1,6 @@
 //! What `up` and `down` promise about resources: nothing twice, nothing left, nothing of others touched.
 
-use zonewalk::cloud::Pace;
+use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::settings::{OWNER_TAG, Settings, TaskCount};
 use zonewalk::stages::{Action, Context, Error, Kind};
 use zonewalk::walkthrough::{down, plan, up};
@@ -198,5 +198,17 @@ async fn an_interrupted_up_says_how_to_resume_and_resumes() {
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
     assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn without_the_roles_up_says_how_to_make_them_and_makes_nothing() {
+    let options = Options { pace: Pace::Instant, bare_account: true, ..Options::default() };
+    let cloud = LocalCloud::start(options).await.unwrap();
+    let ctx = context(&cloud, settings()).await;
+    let before = inventory(&ctx.clients).await;
+    let error = up(&ctx).await.unwrap_err().to_string();
+    assert!(error.contains("ecsInstanceRole") && error.contains("https://docs.aws.amazon.com/"), "{error}");
+    assert_eq!(inventory(&ctx.clients).await, before);
     cloud.shutdown().await;
 }
