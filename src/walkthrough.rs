@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::stages::auto_scaling_group::AutoScalingGroup;
 use crate::stages::container_instances::{Capacity, Instance, Registration, wait_for_instances};
-use crate::stages::ecs_cluster::Cluster;
+use crate::stages::ecs_cluster::{Cluster, EcsCluster};
 use crate::stages::identity::find_identity;
 use crate::stages::image::{ImageId, find_image};
 use crate::stages::launch_template::LaunchTemplate;
@@ -18,7 +18,7 @@ use crate::stages::load_balancer::{LoadBalancer, LoadBalancerAddress};
 use crate::stages::log_groups::LogGroup;
 use crate::stages::namespace::{DiscoveryService, Namespace};
 use crate::stages::network::{Network, find_network};
-use crate::stages::removal::{Outcome, Removal};
+use crate::stages::removal::{Outcome, Removal, Standing};
 use crate::stages::roles::{Roles, find_roles};
 use crate::stages::security_groups::{IngressRule, SecurityGroup, SecurityGroups, Source};
 use crate::stages::services::Service;
@@ -151,7 +151,7 @@ impl Walk {
         network: &Network,
         groups: &SecurityGroups,
         image: &ImageId,
-    ) -> Result<(crate::stages::ecs_cluster::EcsCluster, Capacity), Error> {
+    ) -> Result<(EcsCluster, Capacity), Error> {
         let (ctx, names) = (&self.ctx, &self.ctx.names);
         let namespace = self.stage(Namespace { name: &names.namespace }).await?;
         let cluster = self.stage(Cluster { name: &names.cluster, namespace: &namespace }).await?;
@@ -355,6 +355,6 @@ async fn look_again(ctx: &Context, outcome: &Outcome) -> Down {
     down
 }
 
-async fn look<R: Removal>(ctx: &Context) -> (Kind, Result<Vec<crate::stages::removal::Standing>, Error>) {
+async fn look<R: Removal>(ctx: &Context) -> (Kind, Result<Vec<Standing>, Error>) {
     (R::KIND, R::standing(ctx).await)
 }

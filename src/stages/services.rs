@@ -27,6 +27,9 @@ use crate::settings::ServiceNames;
 /// The port's name in both task definitions.
 const PORT_NAME: &str = "http";
 
+/// The field in differences.
+const SERVICE_CONNECT: &str = "Service Connect alias";
+
 /// Every instance holds one task and there is none to spare, so a deployment has to stop tasks before it starts their
 /// successors: with AWS's 100 and 200 it would wait for room for ever.
 const MINIMUM_HEALTHY_PERCENT: i32 = 50;
@@ -251,6 +254,15 @@ impl Stage for Service<'_> {
             differences.push(Difference::of("subnets", in_order(vpc.subnets()), in_order(&self.network.subnet_ids())));
             differences.push(Difference::of("security groups", in_order(vpc.security_groups()), self.group.0.clone()));
         }
+        let newest = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
+        // Emulators keep no such configuration, so that only another one tells anything.
+        if let Some(connect) = newest.and_then(|deployment| deployment.service_connect_configuration()) {
+            let alias = |service: &ServiceConnectService| {
+                service.client_aliases().first().and_then(|alias| alias.dns_name()).map(str::to_owned)
+            };
+            let is = connect.services().first().filter(|_| connect.enabled()).and_then(alias);
+            differences.push(Difference::of(SERVICE_CONNECT, is.unwrap_or("none".into()), self.names.dns_name.clone()));
+        }
         if let Look::Failed { reason, .. } = rollout(service, self.desired()) {
             differences.push(Difference::of("deployment", format!("failed ({reason})"), "a new one".to_owned()));
         }
@@ -307,6 +319,7 @@ impl Stage for Service<'_> {
             .set_availability_zone_rebalancing(
                 differs(&["maximum percent"]).then_some(AvailabilityZoneRebalancing::Disabled),
             )
+            .set_service_connect_configuration(differs(&[SERVICE_CONNECT]).then(|| self.service_connect(ctx)))
             .set_network_configuration(differs(&["subnets", "security groups"]).then(|| self.network_configuration()))
             .set_force_new_deployment(differs(&["deployment"]).then_some(true));
         ctx.call("ecs:UpdateService", request.send()).await?;

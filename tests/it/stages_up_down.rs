@@ -212,3 +212,21 @@ async fn without_the_roles_up_says_how_to_make_them_and_makes_nothing() {
     assert_eq!(inventory(&ctx.clients).await, before);
     cloud.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_service_without_service_connect_gets_it_back() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let off = aws_sdk_ecs::types::ServiceConnectConfiguration::builder().enabled(false).build();
+    let request = ctx.clients.ecs.update_service().cluster(&ctx.names.cluster).service(&ctx.names.backend.service);
+    request.service_connect_configuration(off).send().await.unwrap();
+
+    let foreseen = plan(&ctx).await.unwrap();
+    let changes: Vec<_> = foreseen.iter().filter(|plan| plan.action == Action::Changed).collect();
+    assert_eq!(changes.len(), 1, "{changes:#?}");
+    assert_eq!(changes[0].differences[0].to_string(), "Service Connect alias: none → sc.test.az.aware.backend");
+    up(&ctx).await.unwrap();
+    assert!(plan(&ctx).await.unwrap().iter().all(|plan| plan.action == Action::Kept));
+    cloud.shutdown().await;
+}
