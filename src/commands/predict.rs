@@ -52,11 +52,18 @@ pub fn run(input: impl BufRead, simulation: Option<Simulate>) -> impl Iterator<I
             Ok(text) => text,
             Err(reason) => return Some(Err(Error::Read { line, reason })),
         };
-        let parsed: Result<Line, _> = serde_json::from_str(&text);
-        Some(parsed.map_err(|error| Error::Line { line, reason: error.to_string() }).map(|line| Predicted {
+        Some(parse(&text).map_err(|reason| Error::Line { line, reason }).map(|line| Predicted {
             id: line.id,
             simulated: simulation.map(|simulation| simulate(&line.topology, simulation.requests, simulation.seed)),
             prediction: predict(&line.topology),
         }))
     })
+}
+
+/// The error names the field by its path.
+fn parse(text: &str) -> Result<Line, String> {
+    let mut json = serde_json::Deserializer::from_str(text);
+    let line = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())?;
+    json.end().map_err(|error| error.to_string())?;
+    Ok(line)
 }

@@ -99,7 +99,10 @@ fn a_malformed_topology_line_is_named_by_its_number() {
     for (line, says) in [
         ("{", "line 2"),
         (r#"{"id": "x"}"#, "topology"),
-        (r#"{"id": "x", "topology": {"self_zone": "a", "local": {"a": -1}, "upstream": {"a": 1}}}"#, "line 2"),
+        (
+            r#"{"id": "x", "topology": {"self_zone": "a", "local": {"a": -1}, "upstream": {"a": 1}}}"#,
+            "topology.local.a",
+        ),
         (r#"{"id": "x", "topology": {"self_zone": "a", "local": {}, "upstream": {}, "zones": 3}}"#, "zones"),
     ] {
         let refusal = refuse(&["predict", "-"], &format!("{good}\n{line}\n"));
