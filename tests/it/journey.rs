@@ -1,6 +1,7 @@
 //! The main job, as a user runs it: the program itself, on this machine, with no AWS account.
 
-use std::process::Output;
+use std::io::{BufRead, BufReader};
+use std::process::{Output, Stdio};
 
 use assert_cmd::Command;
 use serde_json::Value;
@@ -108,6 +109,35 @@ fn the_commands_one_by_one() {
     let down = json(&["down"]);
     assert!(down["removed"].as_array().unwrap().len() >= 15, "{down}");
     assert_eq!(json(&["down"])["removed"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn an_interrupted_failover_gives_the_backends_back() {
+    let machine = Machine::new();
+    machine.json(&["up", "--local", "--output", "json"]);
+    let mut failover = std::process::Command::new(env!("CARGO_BIN_EXE_zonewalk"))
+        .args(["failover", "--local"])
+        .current_dir(machine.0.path())
+        .env_clear()
+        .env("ZONEWALK_STATE_DIR", machine.0.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut messages = BufReader::new(failover.stderr.take().unwrap()).lines().map(Result::unwrap);
+    // The backends are being taken away once the phase before is over.
+    assert!(messages.by_ref().any(|line| line.contains("before")), "the drill did not begin");
+    let interrupt = std::process::Command::new("kill").args(["-INT", &failover.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let rest: Vec<String> = messages.collect();
+    assert_eq!(failover.wait().unwrap().code(), Some(130), "{rest:?}");
+    assert!(rest.iter().any(|line| line.contains("restoring")), "{rest:?}");
+
+    let status = machine.json(&["status", "--local", "--output", "json"]);
+    for service in status["services"].as_array().unwrap() {
+        assert_eq!((&service["running"], &service["desired"]), (&Value::from(6), &Value::from(6)), "{service}");
+    }
+    machine.json(&["down", "--local", "--output", "json"]);
 }
 
 #[test]
