@@ -1,4 +1,4 @@
-//! The routing engine against a live Envoy, in situations made at random.
+//! The routing engine against a live Envoy, in the corners that `routing_cases` states and in situations made at random.
 //!
 //! Seeds are fixed, and printed; `ZONEWALK_TEST_SEED` sets another one.
 
@@ -7,6 +7,7 @@ use zonewalk::routing::{PredictedState, Topology, predict, simulate};
 
 use crate::agreement::{Judge, growth};
 use crate::envoy_peer::{Backends, Envoy, cluster, observe, static_cluster};
+use crate::routing_cases::{Case, cases};
 use crate::situations::{Maker, merged, proxies, topology, upstreams};
 
 /// What a proxy is and knows is per process, so there are a few of them, one after the other.
@@ -67,4 +68,24 @@ async fn envoy_does_what_is_predicted() {
         println!("{count} situations of {state:?}");
         assert!(count >= 10, "too few for a test");
     }
+}
+
+#[tokio::test]
+#[ignore = "needs Envoy: tests/run.sh installs it"]
+async fn envoy_does_what_is_stated_of_corners() {
+    let backends = Backends::start().await;
+    let mut judge = Judge::default();
+    for Case { name, proxy, upstream, .. } in cases() {
+        let situation = merged(&proxy, &upstream);
+        let topology = topology(situation.clone());
+        let called = static_cluster(cluster("up", &situation), backends.upstream("up", &situation));
+        let local = static_cluster(cluster("local", &json!({})), backends.local("local", &proxy));
+        let envoy = Envoy::start(&proxy, &local, &[called]).await;
+        let before = envoy.counters_of("up").await;
+        judge.same(&format!("{name}: counters before traffic"), simulate(&topology, 0, 0).counters, before);
+        let answers = envoy.drive("up", REQUESTS, 8).await;
+        let growth = growth(&before, &envoy.counters_of("up").await);
+        judge.compare(name, &topology, &predict(&topology), &observe(&answers, growth));
+    }
+    judge.verdict();
 }

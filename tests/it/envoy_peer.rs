@@ -35,7 +35,7 @@ pub(crate) struct Backends {
 }
 
 /// Hosts of a zone.
-const BLOCK: usize = 32;
+const BLOCK: usize = 64;
 const PRIORITIES: usize = 2;
 
 /// The number of a zone's first backend.

@@ -14,6 +14,7 @@ mod envoy_peer;
 mod journey;
 mod mesh;
 mod peers;
+mod routing_cases;
 mod routing_laws;
 mod routing_topology;
 mod routing_truth;
