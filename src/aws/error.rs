@@ -215,7 +215,7 @@ impl CloudError {
                 )
             }
             (Unreachable, _, Some(url)) => format!("check that {url} can be reached: `curl {url}`"),
-            (Unreachable, _, None) => "check the network and the region: `zonewalk doctor`".to_owned(),
+            (Unreachable, _, None) => "check the network, and that --region names one of AWS's regions".to_owned(),
             (Refused, None, _) => "sign in first: `aws configure`, `aws sso login`, or name a --profile".to_owned(),
             (Refused, Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired"), _) => {
                 "the session has expired: sign in again (`aws sso login`) and repeat the command".to_owned()
