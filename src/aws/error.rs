@@ -140,6 +140,7 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("", "InvalidAction", "", Unsupported),
     ("", "UnknownOperationException", "", Unsupported),
     ("", "NotImplemented", "", Unsupported),
+    ("", "UnsupportedFeatureException", "", Unsupported), // the local cloud, for what it leaves out of an operation it has
 ];
 
 fn classify(service: &str, code: &str, message: &str) -> ErrorClass {

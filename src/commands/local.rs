@@ -20,7 +20,7 @@ use crate::cloud::{LocalCloud, Options, Pace};
 /// Where the record is kept, if not in the user's runtime or cache directory.
 pub const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
 
-/// A process needs a few milliseconds to listen; this is for a machine under load.
+/// A process needs a few milliseconds to listen, or to end; this is for a machine under load.
 const START_LIMIT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,8 @@ pub enum Error {
     NotStarted { log: PathBuf },
     #[error("the local cloud ended as it started ({status}); its output is in {}", .log.display())]
     Died { status: std::process::ExitStatus, log: PathBuf },
+    #[error("the local cloud did not stop within {} s: end it with `kill {process}`", START_LIMIT.as_secs())]
+    NotStopped { process: u32 },
     #[error("{}: {source}; set {STATE_DIR_VARIABLE} to a directory that can be written", .path.display())]
     State { path: PathBuf, source: io::Error },
     #[error("no directory for the local cloud's record: set {STATE_DIR_VARIABLE}")]
@@ -159,7 +161,10 @@ pub async fn find_or_start(pace: Pace, bare_account: bool) -> Result<Record, Err
 pub async fn stop(record: &Record) -> Result<(), Error> {
     ask(record, Method::POST, "shutdown").await;
     let asked = Instant::now();
-    while asked.elapsed() < START_LIMIT && read_record()?.is_some_and(|current| current.process == record.process) {
+    while read_record()?.is_some_and(|current| current.process == record.process) {
+        if asked.elapsed() >= START_LIMIT {
+            return Err(Error::NotStopped { process: record.process });
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(())
