@@ -21,6 +21,7 @@ mod region;
 mod schedule;
 mod server;
 mod servicediscovery;
+mod servicequotas;
 mod ssm;
 mod sts;
 mod tags;

@@ -21,6 +21,8 @@ pub(crate) struct Region {
     /// Carries the tasks and load balancers of this region.
     pub(crate) mesh: Mesh,
     pub(crate) iam: SharedIam,
+    /// Of running standard instances.
+    pub(crate) vcpu_quota: u32,
     pub(crate) autoscaling: autoscaling::State,
     pub(crate) ec2: ec2::State,
     pub(crate) ecs: ecs::State,
@@ -32,13 +34,14 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    pub(crate) fn new(name: &str, pace: Pace, mesh: Mesh, iam: SharedIam) -> Self {
+    pub(crate) fn new(name: &str, pace: Pace, mesh: Mesh, iam: SharedIam, vcpu_quota: u32) -> Self {
         let mut ids = Ids::from_entropy();
         Self {
             name: name.to_owned(),
             schedule: Schedule::new(pace),
             mesh,
             iam,
+            vcpu_quota,
             autoscaling: autoscaling::State::default(),
             ec2: ec2::State::of_new_account(name, &mut ids),
             ecs: ecs::State::default(),

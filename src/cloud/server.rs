@@ -22,7 +22,7 @@ use super::error::AwsError;
 use super::protocol::{Request, Service, undecoded_error};
 use super::region::{Region, SharedIam, SharedRegion};
 use super::schedule::Pace;
-use super::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm, sts, zones};
+use super::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, servicequotas, ssm, sts, zones};
 use crate::mesh::Mesh;
 
 /// How a local cloud is to be.
@@ -33,6 +33,10 @@ pub struct Options {
     pub pace: Pace,
     /// Without the two roles that the article takes for granted.
     pub bare_account: bool,
+    /// An IAM policy, as JSON, that every call is checked against, by its action. None: everything is allowed.
+    pub policy: Option<String>,
+    /// vCPU that running standard instances of a region may have.
+    pub vcpu_quota: u32,
     pub observer: Option<Observer>,
 }
 
@@ -42,6 +46,8 @@ impl Default for Options {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             pace: Pace::default(),
             bare_account: false,
+            policy: None,
+            vcpu_quota: 256,
             observer: None,
         }
     }
@@ -81,13 +87,16 @@ struct Shared {
 }
 
 impl LocalCloud {
-    /// Binds and serves. Fails if the address cannot be bound.
+    /// Binds and serves. Fails if the address cannot be bound, or the policy is none.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let tracker = TaskTracker::new();
-        let iam = if options.bare_account { iam::State::default() } else { iam::State::with_article_roles() };
+        let mut iam = if options.bare_account { iam::State::default() } else { iam::State::with_article_roles() };
+        if let Some(policy) = &options.policy {
+            iam.rehearse(policy).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.message))?;
+        }
         let shared = Arc::new(Shared {
             options,
             iam: Arc::new(Mutex::new(iam)),
@@ -217,7 +226,13 @@ impl Shared {
     fn handle(&self, request: &Request) -> Result<Value, AwsError> {
         let params = request.params();
         let operation = request.operation.as_str();
-        self.region(&request.region)?.with(|region| match request.service {
+        let region = self.region(&request.region)?;
+        let action = format!("{}:{operation}", request.service.signing_name());
+        // Who the caller is may always be asked.
+        if request.service != Service::Sts && !self.iam.lock().unwrap_or_else(PoisonError::into_inner).allows(&action) {
+            return Err(request.service.access_denied(&action));
+        }
+        region.with(|region| match request.service {
             Service::AutoScaling => autoscaling::handle(region, operation, params),
             Service::Ec2 => ec2::handle(region, operation, params),
             Service::Ecs => ecs::handle(region, operation, params),
@@ -225,6 +240,7 @@ impl Shared {
             Service::Iam => iam::handle(region, operation, params),
             Service::Logs => logs::handle(region, operation, params),
             Service::CloudMap => servicediscovery::handle(region, operation, params),
+            Service::Quotas => servicequotas::handle(region, operation, params),
             Service::Ssm => ssm::handle(region, operation, params),
             Service::Sts => sts::handle(region, operation, params),
         })
@@ -243,7 +259,13 @@ impl Shared {
             return Ok(Arc::clone(region));
         }
         let mesh = Mesh::new(tokio::runtime::Handle::current());
-        let region = SharedRegion::new(Region::new(name, self.options.pace, mesh, Arc::clone(&self.iam)));
+        let region = SharedRegion::new(Region::new(
+            name,
+            self.options.pace,
+            mesh,
+            Arc::clone(&self.iam),
+            self.options.vcpu_quota,
+        ));
         regions.insert(name.to_owned(), Arc::clone(&region));
         let (running, stop) = (Arc::clone(&region), self.stop.clone());
         self.tracker.spawn(async move {

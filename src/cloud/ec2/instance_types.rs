@@ -57,6 +57,15 @@ impl InstanceType {
         TYPES.iter().find(|instance_type| instance_type.name == name)
     }
 
+    pub(super) fn vcpus(&self) -> u32 {
+        self.vcpus
+    }
+
+    /// Every type here has two threads a core.
+    pub(super) fn cpu_options(&self) -> Value {
+        json!({ "coreCount": self.vcpus / 2, "threadsPerCore": 2 })
+    }
+
     /// All zones have all types, but that us-east-1e has none of t3's generation and after, as in AWS.
     pub(super) fn is_offered_in(&self, zone: &Zone) -> bool {
         zone.offers_t3_medium

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::State;
+use super::instance_types::InstanceType;
 use super::interfaces::{delete_interface, group_set};
 use super::launch_data::LaunchData;
 use super::resources::{Filter, Kind, Resource, find, find_mut};
@@ -260,6 +261,7 @@ fn wire(region: &str, state: &State, instance: &Instance) -> Value {
         "amiLaunchIndex": 0,
         "productCodes": [],
         "instanceType": instance.instance_type,
+        "cpuOptions": InstanceType::find(&instance.instance_type).map(InstanceType::cpu_options),
         "keyName": data.opt_str("KeyName"),
         "instanceLifecycle": data.object("InstanceMarketOptions").and_then(|options| options.opt_str("MarketType")),
         "launchTime": timestamp(instance.launched),

@@ -84,6 +84,7 @@ pub(crate) fn launch(
     let checked = checked(region, &template.data)?;
     let subnet = find(&region.ec2.subnets, subnet_id)?.clone();
     check_offered(&region.name, checked.instance_type, &subnet.az_name)?;
+    check_quota(region, checked.instance_type)?;
     let interface = create_interface(region, &subnet.id, &checked.security_groups, "")?;
     let id = region.ids.ec2("i");
     if let Some(own) = region.ec2.interfaces.iter_mut().find(|other| other.id == interface.id) {
@@ -139,6 +140,22 @@ fn check_offered(region: &str, instance_type: &InstanceType, az_name: &str) -> R
             "Your requested instance type ({}) is not supported in your requested Availability Zone ({az_name}). Please retry your request by not specifying an Availability Zone or choosing {}.",
             instance_type.name,
             offering.join(", ")
+        ),
+    ))
+}
+
+fn check_quota(region: &Region, instance_type: &InstanceType) -> Result<(), AwsError> {
+    let running = region.ec2.instances.iter().filter(|instance| instance.state != InstanceState::Terminated);
+    let in_use: u32 =
+        running.filter_map(|instance| InstanceType::find(&instance.instance_type)).map(InstanceType::vcpus).sum();
+    let quota = region.vcpu_quota;
+    if in_use + instance_type.vcpus() <= quota {
+        return Ok(());
+    }
+    Err(AwsError::new(
+        "VcpuLimitExceeded",
+        format!(
+            "You have requested more vCPU capacity than your current vCPU limit of {quota} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
         ),
     ))
 }

@@ -1,10 +1,11 @@
 //! AWS IAM: roles, their policies, and the instance profiles that carry roles to instances.
 //!
-//! Nobody's permissions are checked here; what counts is what is there, since instances and tasks name it.
+//! The caller is the account's root, whose permissions are not checked, unless a policy is to be rehearsed.
 
 mod instance_profiles;
 mod policies;
 mod roles;
+mod simulation;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
@@ -14,6 +15,8 @@ use serde_json::{Value, json};
 
 use self::instance_profiles::InstanceProfile;
 use self::roles::Role;
+use self::simulation::Decision;
+use super::ACCOUNT_ID;
 use super::error::AwsError;
 use super::ids::Ids;
 use super::protocol::Params;
@@ -24,7 +27,12 @@ pub(crate) struct State {
     /// By name, as AWS lists them.
     roles: BTreeMap<String, Role>,
     instance_profiles: BTreeMap<String, InstanceProfile>,
+    /// In which all calls are made; None: as the account's root.
+    caller: Option<String>,
 }
+
+/// The role of a caller whose policy is rehearsed.
+const REHEARSED_ROLE: &str = "rehearsed";
 
 impl State {
     /// What the article takes for granted: a role and instance profile for instances, which may join clusters and be
@@ -46,6 +54,31 @@ impl State {
             state.roles.insert(role.name.clone(), role);
         }
         state
+    }
+
+    /// From now on calls are made in a role with this policy alone. Fails if it is no policy.
+    pub(crate) fn rehearse(&mut self, policy: &str) -> Result<(), AwsError> {
+        policies::check_document(policy)?;
+        let trust_policy = roles::trusting("ec2.amazonaws.com");
+        let mut role = Role::new(&mut Ids::from_entropy(), REHEARSED_ROLE, trust_policy);
+        role.put_inline("policy", policy.to_owned());
+        self.caller = Some(role.name.clone());
+        self.roles.insert(role.name.clone(), role);
+        Ok(())
+    }
+
+    /// As STS names the caller.
+    pub(crate) fn caller_arn(&self) -> String {
+        match &self.caller {
+            None => format!("arn:aws:iam::{ACCOUNT_ID}:root"),
+            Some(role) => format!("arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role}/zonewalk"),
+        }
+    }
+
+    /// Whether the caller may take the action on some resource.
+    pub(crate) fn allows(&self, action: &str) -> bool {
+        let role = self.caller.as_ref().and_then(|role| self.roles.get(role));
+        role.is_none_or(|role| simulation::decide(role, action, None) == Decision::Allowed)
     }
 
     pub(crate) fn has_role(&self, name: &str) -> bool {
@@ -159,6 +192,7 @@ pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -
         "ListRoles" => Ok(roles::list(iam, params)),
         "PutRolePolicy" => policies::put_inline(iam, params),
         "RemoveRoleFromInstanceProfile" => instance_profiles::remove_role(iam, params),
+        "SimulatePrincipalPolicy" => simulation::simulate(iam, params),
         "TagInstanceProfile" => {
             iam.instance_profile_mut(params)?.tags.extend(requested_tags(params)?);
             Ok(Value::Null)

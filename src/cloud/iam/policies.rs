@@ -8,18 +8,40 @@ use super::{State, check_name, no_such_entity};
 use crate::cloud::error::AwsError;
 use crate::cloud::protocol::Params;
 
-/// The managed policies that roles for ECS are given, without `arn:aws:iam::aws:policy/`.
-const MANAGED: &[&str] = &[
-    "AdministratorAccess",
-    "AmazonEC2ContainerRegistryReadOnly",
-    "AmazonECS_FullAccess",
-    "AmazonSSMManagedInstanceCore",
-    "CloudWatchAgentServerPolicy",
-    "CloudWatchLogsFullAccess",
-    "ReadOnlyAccess",
-    "service-role/AmazonEC2ContainerServiceforEC2Role",
-    "service-role/AmazonECSTaskExecutionRolePolicy",
+/// The managed policies that roles for ECS are given, without `arn:aws:iam::aws:policy/`, and what of each a walkthrough
+/// needs (AWS Managed Policy Reference).
+const MANAGED: &[(&str, &[&str])] = &[
+    ("AdministratorAccess", &["*"]),
+    ("AmazonEC2ContainerRegistryReadOnly", &["ecr:Get*", "ecr:BatchGetImage"]),
+    ("AmazonECS_FullAccess", &["ecs:*"]),
+    (
+        "AmazonSSMManagedInstanceCore",
+        &["ssm:UpdateInstanceInformation", "ssm:GetDocument", "ssmmessages:*", "ec2messages:*"],
+    ),
+    ("CloudWatchAgentServerPolicy", &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]),
+    ("CloudWatchLogsFullAccess", &["logs:*"]),
+    ("ReadOnlyAccess", &["*:Describe*", "*:Get*", "*:List*"]),
+    (
+        "service-role/AmazonEC2ContainerServiceforEC2Role",
+        &[
+            "ecs:DiscoverPollEndpoint",
+            "ecs:Poll",
+            "ecs:RegisterContainerInstance",
+            "ecs:Submit*",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+        ],
+    ),
+    (
+        "service-role/AmazonECSTaskExecutionRolePolicy",
+        &["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "logs:CreateLogStream", "logs:PutLogEvents"],
+    ),
 ];
+
+/// The patterns of the actions that a managed policy allows, given by its ARN.
+pub(super) fn actions_of(policy: &str) -> &'static [&'static str] {
+    MANAGED.iter().find(|(managed, _)| arn(managed) == policy).map_or(&[], |(_, actions)| actions)
+}
 
 pub(super) fn arn(managed: &str) -> String {
     format!("arn:aws:iam::aws:policy/{managed}")
@@ -57,7 +79,7 @@ pub(super) fn encoded(document: &str) -> String {
 pub(super) fn attach(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
     let role = iam.role_mut(params)?;
     let policy = params.str("PolicyArn")?;
-    if !MANAGED.iter().any(|managed| arn(managed) == policy) {
+    if !MANAGED.iter().any(|(managed, _)| arn(managed) == policy) {
         return Err(no_such_entity(format!("Policy {policy} does not exist or is not attachable.")));
     }
     role.attached.insert(policy.to_owned());

@@ -27,12 +27,13 @@ pub(crate) enum Service {
     Iam,
     Logs,
     CloudMap,
+    Quotas,
     Ssm,
     Sts,
 }
 
 impl Service {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::AutoScaling,
         Self::Ec2,
         Self::Ecs,
@@ -40,6 +41,7 @@ impl Service {
         Self::Iam,
         Self::Logs,
         Self::CloudMap,
+        Self::Quotas,
         Self::Ssm,
         Self::Sts,
     ];
@@ -54,8 +56,21 @@ impl Service {
             Self::Iam => "iam",
             Self::Logs => "logs",
             Self::CloudMap => "servicediscovery",
+            Self::Quotas => "servicequotas",
             Self::Ssm => "ssm",
             Self::Sts => "sts",
+        }
+    }
+
+    /// As the service says that the caller lacks a permission.
+    pub(crate) fn access_denied(self, action: &str) -> AwsError {
+        let message = format!("User is not authorized to perform: {action}");
+        match self {
+            Self::Ec2 => AwsError::new("UnauthorizedOperation", message).with_status(StatusCode::FORBIDDEN),
+            Self::AutoScaling | Self::Elbv2 | Self::Iam | Self::Sts => {
+                AwsError::new("AccessDenied", message).with_status(StatusCode::FORBIDDEN)
+            }
+            _ => AwsError::new("AccessDeniedException", message),
         }
     }
 
@@ -65,6 +80,7 @@ impl Service {
             Self::Ecs => Some("AmazonEC2ContainerServiceV20141113"),
             Self::Logs => Some("Logs_20140328"),
             Self::CloudMap => Some("Route53AutoNaming_v20170314"),
+            Self::Quotas => Some("ServiceQuotasV20190624"),
             Self::Ssm => Some("AmazonSSM"),
             _ => None,
         }
@@ -78,7 +94,7 @@ impl Service {
             Self::Elbv2 => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Self::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
-            Self::Ecs | Self::Logs | Self::CloudMap | Self::Ssm => "",
+            Self::Ecs | Self::Logs | Self::CloudMap | Self::Quotas | Self::Ssm => "",
         }
     }
 }

@@ -1,4 +1,4 @@
-//! AWS STS: who the caller is. Whoever reaches loopback is the account's root.
+//! AWS STS: who the caller is. Whoever reaches loopback is the account's root, or acts in the role that is rehearsed.
 
 use serde_json::{Value, json};
 
@@ -7,12 +7,12 @@ use super::error::AwsError;
 use super::protocol::Params;
 use super::region::Region;
 
-pub(crate) fn handle(_region: &mut Region, operation: &str, _params: Params<'_>) -> Result<Value, AwsError> {
+pub(crate) fn handle(region: &mut Region, operation: &str, _params: Params<'_>) -> Result<Value, AwsError> {
     match operation {
         "GetCallerIdentity" => Ok(json!({
             "UserId": ACCOUNT_ID,
             "Account": ACCOUNT_ID,
-            "Arn": format!("arn:aws:iam::{ACCOUNT_ID}:root"),
+            "Arn": region.iam().caller_arn(),
         })),
         _ => Err(AwsError::unknown_operation("sts", operation)),
     }
