@@ -2,6 +2,8 @@
 //! file, the article's value) is `cli`'s business; here they are plain values, checked against AWS's limits.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -18,12 +20,20 @@ pub struct Settings {
     pub ami_parameter: String,
     /// The demo application's image.
     pub image: String,
-    /// Name of the instance profile that lets instances join the cluster.
-    pub instance_profile: String,
-    /// Name of the role with which ECS starts tasks.
-    pub execution_role: String,
-    /// Who may reach the load balancer.
-    pub allow_cidr: String,
+    /// What the applications' containers run, if not what the templates say.
+    pub backend_command: Option<Vec<String>>,
+    pub frontend_command: Option<Vec<String>>,
+    pub frontend_mode: ServiceConnectMode,
+    /// Directory with files that replace templates of the same names.
+    pub templates: Option<PathBuf>,
+    /// Name of the instance profile that lets instances join the cluster. None: the article's if it serves, else one is made.
+    pub instance_profile: Option<String>,
+    /// Name of the role with which ECS starts tasks. None: the article's if it serves, else one is made.
+    pub execution_role: Option<String>,
+    /// Whether roles may be made.
+    pub create_roles: bool,
+    /// Who may reach the load balancer: at least one.
+    pub allow_cidrs: Vec<Cidr>,
     /// Take over resources that have our names and not our tag.
     pub adopt: bool,
     /// How long any single resource may take to become ready, or to go.
@@ -38,9 +48,14 @@ impl Default for Settings {
             instance_type: "t3.medium".to_owned(),
             ami_parameter: "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended".to_owned(),
             image: "public.ecr.aws/h5t0a8k7/serviceconnect/az-aware-routing-test:latest".to_owned(),
-            instance_profile: "ecsInstanceRole".to_owned(),
-            execution_role: "ecsTaskExecutionRole".to_owned(),
-            allow_cidr: "0.0.0.0/0".to_owned(),
+            backend_command: None,
+            frontend_command: None,
+            frontend_mode: ServiceConnectMode::ClientServer,
+            templates: None,
+            instance_profile: None,
+            execution_role: None,
+            create_roles: true,
+            allow_cidrs: vec![Cidr::everyone()],
             adopt: false,
             timeout: Duration::from_secs(15 * 60),
         }
@@ -92,6 +107,61 @@ impl FromStr for TaskCount {
     }
 }
 
+/// Whether a service offers a name in the namespace, or only calls those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceConnectMode {
+    ClientServer,
+    ClientOnly,
+}
+
+/// A range of addresses, IPv4 or IPv6, as security groups take it: no bit is set below its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cidr {
+    address: IpAddr,
+    prefix: u32,
+}
+
+impl Cidr {
+    /// Every IPv4 address, as in the article.
+    pub fn everyone() -> Self {
+        Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix: 0 }
+    }
+
+    pub fn is_everyone(&self) -> bool {
+        self.prefix == 0
+    }
+
+    pub fn is_ipv6(&self) -> bool {
+        self.address.is_ipv6()
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = InvalidSetting;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parsed = text.split_once('/').and_then(|(address, prefix)| {
+            let (address, prefix) = (address.parse::<IpAddr>().ok()?, prefix.parse::<u32>().ok()?);
+            let below = match address {
+                IpAddr::V4(v4) => v4.to_bits().checked_shl(prefix).unwrap_or(0) == 0 && prefix <= 32,
+                IpAddr::V6(v6) => v6.to_bits().checked_shl(prefix).unwrap_or(0) == 0 && prefix <= 128,
+            };
+            below.then_some(Self { address, prefix })
+        });
+        parsed.ok_or_else(|| {
+            InvalidSetting(format!(
+                "{text:?} is not a range of addresses: they look like 192.0.2.0/24, or 192.0.2.7/32 for a single one"
+            ))
+        })
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
 /// The walkthrough's name: the first part of every resource's name and the value of the owner tag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Name(String);
@@ -132,6 +202,8 @@ impl Name {
             auto_scaling_group: format!("{n}-ec2-asg"),
             launch_template: format!("{n}-ec2-launch-template"),
             instance: format!("{n}-ecs-instance"),
+            instance_role: format!("{n}-instance-role"),
+            execution_role: format!("{n}-task-execution-role"),
             lb_security_group: format!("{n}-routing-lb-sg"),
             client_security_group: format!("{n}-routing-client-sg"),
             server_security_group: format!("{n}-routing-server-sg"),
@@ -186,6 +258,9 @@ pub struct ResourceNames {
     pub launch_template: String,
     /// The `Name` tag of the instances.
     pub instance: String,
+    /// Where roles have to be made; IAM is global, so the region is added.
+    pub instance_role: String,
+    pub execution_role: String,
     pub lb_security_group: String,
     pub client_security_group: String,
     pub server_security_group: String,
@@ -236,6 +311,16 @@ mod tests {
         assert!(Name::new(&"a".repeat(Name::MAX_LEN + 1)).is_err());
         for bad in ["", "-a", "a-", "a--b", "A", "1a", "a_b"] {
             assert!(Name::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn ranges_of_addresses_are_whole() {
+        for good in ["0.0.0.0/0", "192.0.2.0/24", "192.0.2.7/32", "::/0", "2001:db8::/32", "2001:db8::1/128"] {
+            assert_eq!(good.parse::<Cidr>().unwrap().to_string(), good);
+        }
+        for bad in ["", "192.0.2.0", "192.0.2.1/24", "192.0.2.0/33", "2001:db8::/16", "2001:db8::/129", "x/8"] {
+            assert!(bad.parse::<Cidr>().is_err(), "{bad}");
         }
     }
 

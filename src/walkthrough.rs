@@ -10,22 +10,24 @@ use serde::Serialize;
 use crate::stages::auto_scaling_group::AutoScalingGroup;
 use crate::stages::container_instances::{Capacity, Instance, Registration, wait_for_instances};
 use crate::stages::ecs_cluster::{Cluster, EcsCluster};
-use crate::stages::identity::find_identity;
-use crate::stages::image::{ImageId, find_image};
+use crate::stages::identity::{Identity, find_identity};
+use crate::stages::image::Image;
+use crate::stages::instance_profile::InstanceProfile;
 use crate::stages::launch_template::LaunchTemplate;
 use crate::stages::listener::{Entrance, Listener};
 use crate::stages::load_balancer::{LoadBalancer, LoadBalancerAddress};
 use crate::stages::log_groups::LogGroup;
 use crate::stages::namespace::{DiscoveryService, Namespace};
-use crate::stages::network::{Network, find_network};
+use crate::stages::network::Network;
+use crate::stages::preflight::{self, Check, Finding, Ground, Level};
 use crate::stages::removal::{Outcome, Removal, Standing};
-use crate::stages::roles::{Roles, find_roles};
+use crate::stages::roles::{Choice, Choices, Role, Roles};
 use crate::stages::security_groups::{IngressRule, SecurityGroup, SecurityGroups, Source};
 use crate::stages::services::Service;
 use crate::stages::stage::Stage;
 use crate::stages::target_group::TargetGroup;
 use crate::stages::task_definitions::{TaskDefinition, TaskDefinitionArn};
-use crate::stages::{Context, Error, Kind, Plan, ResourceReport, Step};
+use crate::stages::{Action, Context, Error, Kind, Plan, ResourceReport, Step};
 
 /// What stands after `up`.
 #[derive(Clone, Debug, Serialize)]
@@ -34,22 +36,60 @@ pub struct Up {
     pub resources: Vec<ResourceReport>,
 }
 
-/// Makes what is missing, mends what differs, keeps the rest.
+/// Makes what is missing, mends what differs, keeps the rest. If anything foreseeable would stop it, it makes nothing.
 pub async fn up(ctx: &Context) -> Result<Up, Error> {
+    let Examination { findings, ground, .. } = examine(ctx).await?;
+    let ground = match ground {
+        Some(ground) if findings.iter().all(|finding| finding.level != Level::Problem) => ground,
+        _ => return Err(Error::Preflight(findings)),
+    };
     let walk = Walk::new(ctx, Mode::Ensure);
-    let address = Box::pin(walk.all()).await?;
+    let address = Box::pin(walk.all(ground)).await?;
     let mut resources = walk.reports.into_inner().unwrap_or_else(PoisonError::into_inner);
     resources.sort();
     Ok(Up { alb_url: format!("http://{}/", address.dns_name), resources })
 }
 
+/// What `up` finds before it makes anything.
+pub struct Examination {
+    pub findings: Vec<Finding>,
+    /// What it would do, in the order of the article; empty if there is nothing to build on.
+    pub plans: Vec<Plan>,
+    ground: Option<Ground>,
+}
+
+/// Looks at all that `up` builds on, and at what stands. Changes nothing.
+pub async fn examine(ctx: &Context) -> Result<Examination, Error> {
+    let (mut findings, ground) = preflight::examine(ctx).await?;
+    let mut plans = vec![];
+    if let Some(ground) = &ground {
+        let walk = Walk::new(ctx, Mode::Plan);
+        Box::pin(walk.all(ground.clone())).await?;
+        plans = walk.plans.into_inner().unwrap_or_else(PoisonError::into_inner);
+        plans.sort_by(|a, b| (a.stage, a.kind, &a.name).cmp(&(b.stage, b.kind, &b.name)));
+        findings.push(names_finding(&plans));
+    }
+    Ok(Examination { findings, plans, ground })
+}
+
+fn names_finding(plans: &[Plan]) -> Finding {
+    let foreign = plans.iter().filter(|plan| plan.action == Action::Refused);
+    let foreign: Vec<_> = foreign.map(|plan| format!("{} {}", plan.kind, plan.name)).collect();
+    if foreign.is_empty() {
+        return Finding::new(Check::Names, Level::Fine, "no resource of others is in the way");
+    }
+    let what = format!(
+        "not this walkthrough's, for lack of the owner tag: {}; take them over with `zonewalk up --adopt`, or choose other \
+         names with --name",
+        foreign.join(", ")
+    );
+    Finding::new(Check::Names, Level::Problem, what)
+}
+
 /// What `up` would do, in the order of the article. Changes nothing.
 pub async fn plan(ctx: &Context) -> Result<Vec<Plan>, Error> {
-    let walk = Walk::new(ctx, Mode::Plan);
-    Box::pin(walk.all()).await?;
-    let mut plans = walk.plans.into_inner().unwrap_or_else(PoisonError::into_inner);
-    plans.sort_by(|a, b| (a.kind, &a.name).cmp(&(b.kind, &b.name)));
-    Ok(plans)
+    let Examination { findings, plans, ground } = examine(ctx).await?;
+    if ground.is_some() { Ok(plans) } else { Err(Error::Preflight(findings)) }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -97,16 +137,10 @@ impl Walk {
         result
     }
 
-    async fn all(&self) -> Result<LoadBalancerAddress, Error> {
+    async fn all(&self, ground: Ground) -> Result<LoadBalancerAddress, Error> {
         let ctx = &self.ctx;
-        // What is only looked up comes first: if something is lacking, nothing has been made.
-        let (roles, image, network) = all3(
-            self.or_stop(async { find_roles(ctx, &find_identity(ctx).await?).await }),
-            self.or_stop(find_image(ctx)),
-            self.or_stop(find_network(ctx)),
-        )
-        .await?;
-        let groups = self.security_groups(&network).await?;
+        let Ground { identity, choices, image, network } = ground;
+        let (roles, groups) = all2(self.roles(&identity, choices), self.security_groups(&network)).await?;
         // The backend does not wait for the load balancer, which is what takes longest.
         let backend = async {
             let ((cluster, capacity), (backend_task, frontend_task)) =
@@ -123,6 +157,27 @@ impl Walk {
         Ok(address)
     }
 
+    /// What steps 4 and 6 take for granted.
+    async fn roles(&self, identity: &Identity, choices: Choices) -> Result<Roles, Error> {
+        let instance_profile = async {
+            match choices.instance_profile {
+                Choice::Existing(arn) => Ok(arn),
+                Choice::Own => {
+                    let (role, _) = self.stage(Role::of_instances(&self.ctx, identity)).await?;
+                    self.stage(InstanceProfile::new(identity, &role)).await
+                }
+            }
+        };
+        let execution_role = async {
+            match choices.execution_role {
+                Choice::Existing(arn) => Ok(arn),
+                Choice::Own => Ok(self.stage(Role::of_task_execution(&self.ctx, identity)).await?.1),
+            }
+        };
+        let (instance_profile_arn, execution_role_arn) = all2(instance_profile, execution_role).await?;
+        Ok(Roles { instance_profile_arn, execution_role_arn })
+    }
+
     /// Step 2.
     async fn security_groups(&self, network: &Network) -> Result<SecurityGroups, Error> {
         let names = &self.ctx.names;
@@ -133,10 +188,10 @@ impl Walk {
             group(&names.server_security_group, "Security group for az aware routing server"),
         )
         .await?;
-        let rule = |group, port, source| self.stage(IngressRule { group, port, source });
-        let anyone = Source::Cidr(self.ctx.settings.allow_cidr.clone());
+        let rule = |group, port, sources| self.stage(IngressRule { group, port, sources });
+        let callers = self.ctx.settings.allow_cidrs.iter().map(Source::range).collect();
         all3(
-            rule(&lb, 80, anyone),
+            rule(&lb, 80, callers),
             rule(&client, names.frontend.port, Source::members(&lb)),
             rule(&server, names.backend.port, Source::members(&client)),
         )
@@ -150,7 +205,7 @@ impl Walk {
         roles: &Roles,
         network: &Network,
         groups: &SecurityGroups,
-        image: &ImageId,
+        image: &Image,
     ) -> Result<(EcsCluster, Capacity), Error> {
         let (ctx, names) = (&self.ctx, &self.ctx.names);
         let namespace = self.stage(Namespace { name: &names.namespace }).await?;
@@ -292,12 +347,15 @@ async fn remove_all(ctx: &Context) -> Outcome {
     let (groups, logs) = tokio::join!(SecurityGroup::remove(ctx), LogGroup::remove(ctx));
     outcome.merge(groups);
     outcome.merge(logs);
+    // No instance and no task acts in them any more.
+    outcome.merge(InstanceProfile::remove(ctx).await);
+    outcome.merge(Role::remove(ctx).await);
     outcome
 }
 
 /// What is there now, asked of the cloud and not concluded from what was done.
 async fn look_again(ctx: &Context, outcome: &Outcome) -> Down {
-    let (a, b, c) = tokio::join!(
+    let (a, b, c, d) = tokio::join!(
         async {
             tokio::join!(
                 look::<Service>(ctx),
@@ -324,9 +382,10 @@ async fn look_again(ctx: &Context, outcome: &Outcome) -> Down {
                 look::<LogGroup>(ctx),
             )
         },
+        async { tokio::join!(look::<InstanceProfile>(ctx), look::<Role>(ctx)) },
     );
     let mut down = Down::default();
-    for (kind, found) in [a.0, a.1, a.2, a.3, b.0, b.1, b.2, b.3, c.0, c.1, c.2, c.3, c.4, c.5] {
+    for (kind, found) in [a.0, a.1, a.2, a.3, b.0, b.1, b.2, b.3, c.0, c.1, c.2, c.3, c.4, c.5, d.0, d.1] {
         let reason =
             |id: &str| outcome.failed.iter().find(|(k, i, _)| *k == kind && i == id).map(|(.., e)| e.to_string());
         match found {

@@ -63,7 +63,8 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("ecs", "ClientException", "task definition does not exist", Absent),
     ("ecs", "InvalidParameterException", "Creation of service was not idempotent", AlreadyExists),
     ("ecs", "InvalidParameterException", "still Draining", InUse),
-    ("ecs", "InvalidParameterException", "Unable to assume the service linked role", NotReady),
+    ("ecs", "InvalidParameterException", "Unable to assume", NotReady), // the service linked role; a new one
+    ("ecs", "ClientException", "Role is not valid", NotReady),
     ("ecs", "InvalidParameterException", "does not have an associated load balancer", NotReady),
     ("ecs", "ClusterContainsContainerInstancesException", "", InUse),
     ("ecs", "ClusterContainsServicesException", "", InUse),
@@ -86,6 +87,7 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("autoscaling", "ScalingActivityInProgress", "", InUse),
     ("autoscaling", "ResourceInUse", "", InUse),
     ("autoscaling", "ResourceContention", "", InUse),
+    ("autoscaling", "InstanceRefreshInProgress", "", InUse),
 
     ("iam", "NoSuchEntity", "", Absent),
     ("iam", "EntityAlreadyExists", "", AlreadyExists),

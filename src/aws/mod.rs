@@ -60,6 +60,7 @@ pub struct Clients {
     pub iam: aws_sdk_iam::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub servicediscovery: aws_sdk_servicediscovery::Client,
+    pub servicequotas: aws_sdk_servicequotas::Client,
     pub ssm: aws_sdk_ssm::Client,
     pub sts: aws_sdk_sts::Client,
 }
@@ -152,6 +153,7 @@ impl Clients {
             iam: aws_sdk_iam::Client::new(config),
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
             servicediscovery: aws_sdk_servicediscovery::Client::new(config),
+            servicequotas: aws_sdk_servicequotas::Client::new(config),
             ssm: aws_sdk_ssm::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
         })

@@ -49,6 +49,11 @@ pub(crate) fn servicediscovery(owner: &str) -> aws_sdk_servicediscovery::types::
     tag.expect("its required members, key and value, are set")
 }
 
+pub(crate) fn iam(owner: &str) -> aws_sdk_iam::types::Tag {
+    let tag = aws_sdk_iam::types::Tag::builder().key(OWNER_TAG).value(owner).build();
+    tag.expect("its required members, key and value, are set")
+}
+
 pub(crate) fn logs(owner: &str) -> HashMap<String, String> {
     HashMap::from([(OWNER_TAG.to_owned(), owner.to_owned())])
 }

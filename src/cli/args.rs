@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
 
 use super::output::Output;
 use crate::cloud::Pace;
-use crate::commands::{failover, local, predict, verify};
-use crate::settings::{Name, TaskCount};
+use crate::commands::{failover, local, predict, redeploy, verify};
+use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
 
 /// Zone-aware routing in Amazon ECS Service Connect: provisioned, proven with traffic, drilled, inspected, torn down.
 #[derive(Debug, Parser)]
@@ -80,8 +81,8 @@ pub(super) enum Command {
     Walkthrough(WalkthroughArgs),
     /// Provision everything; safe to repeat, resumes what was interrupted
     Up(UpArgs),
-    /// What exists, what is healthy, where the tasks are
-    Status,
+    /// What exists, what is healthy, where the tasks are, what `up` would mend
+    Status(ProvisionArgs),
     /// Send traffic and judge the zones of the answers by what Envoy's algorithm predicts
     Verify(TrafficArgs),
     /// Take backends away under traffic, look, and give them back
@@ -90,6 +91,12 @@ pub(super) enum Command {
     Stats(TrafficArgs),
     /// Remove everything this tool made
     Down,
+    /// What would stop `up`, and how to mend it
+    Doctor(ProvisionArgs),
+    /// Deploy services again: what makes those that are older than zone-aware routing zone-aware
+    Redeploy(RedeployArgs),
+    /// Print the IAM policy that this tool needs
+    Policy,
     /// Topologies in, routing out, as JSON lines; no cloud
     Predict(PredictArgs),
     /// The local cloud by itself
@@ -97,11 +104,54 @@ pub(super) enum Command {
     Local(LocalCommand),
 }
 
-#[derive(Debug, ClapArgs)]
-pub(super) struct UpArgs {
+/// What is to stand.
+#[derive(Debug, Default, ClapArgs)]
+pub(super) struct ProvisionArgs {
     /// Tasks of each service; at least 6 for zone-aware routing over 3 zones [default: 6]
     #[arg(long, env = "TASK_COUNT")]
     pub(super) task_count: Option<TaskCount>,
+    /// EC2 instance type; two of its instances hold a task of each service [default: t3.medium]
+    #[arg(long, env = "ZONEWALK_INSTANCE_TYPE", value_name = "TYPE")]
+    pub(super) instance_type: Option<String>,
+    /// Image of the demo application [default: the article's]
+    #[arg(long, env = "ZONEWALK_IMAGE")]
+    pub(super) image: Option<String>,
+    /// Who may reach the load balancer, for example 192.0.2.7/32; can be given several times [default: 0.0.0.0/0]
+    #[arg(long = "allow-cidr", env = "ZONEWALK_ALLOW_CIDR", value_name = "CIDR", value_delimiter = ',')]
+    pub(super) allow_cidrs: Vec<Cidr>,
+    /// Use the account's roles, and fail if they do not serve, rather than make some
+    #[arg(long)]
+    pub(super) no_create_roles: bool,
+    /// Whether the frontend also offers a name in the namespace, or only calls others [default: client-server]
+    #[arg(long, env = "ZONEWALK_FRONTEND", value_enum)]
+    pub(super) frontend: Option<FrontendArg>,
+    /// Directory whose files replace the built-in ones of the same names: user_data.sh, task_definition.backend.json,
+    /// task_definition.frontend.json
+    #[arg(long, env = "ZONEWALK_TEMPLATES", value_name = "DIR")]
+    pub(super) templates: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum FrontendArg {
+    /// The article's
+    ClientServer,
+    ClientOnly,
+}
+
+impl From<FrontendArg> for ServiceConnectMode {
+    fn from(mode: FrontendArg) -> Self {
+        match mode {
+            FrontendArg::ClientServer => Self::ClientServer,
+            FrontendArg::ClientOnly => Self::ClientOnly,
+        }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UpArgs {
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
     /// Show what would be made or changed, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
@@ -109,9 +159,8 @@ pub(super) struct UpArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct WalkthroughArgs {
-    /// Tasks of each service; at least 6 for zone-aware routing over 3 zones [default: 6]
-    #[arg(long, env = "TASK_COUNT")]
-    pub(super) task_count: Option<TaskCount>,
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
     #[command(flatten)]
     pub(super) failover: FailoverArgs,
 }
@@ -164,6 +213,23 @@ impl FailoverArgs {
 enum ModeArg {
     /// The article's: fewer backends
     Scale,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RedeployArgs {
+    /// Any cluster [default: the walkthrough's]
+    #[arg(long, requires = "services")]
+    cluster: Option<String>,
+    /// A service of it; can be given several times, those that are called before their callers [default: the backend, the
+    /// frontend]
+    #[arg(long = "service", value_name = "SERVICE")]
+    services: Vec<String>,
+}
+
+impl RedeployArgs {
+    pub(super) fn options(&self) -> redeploy::Options {
+        redeploy::Options { cluster: self.cluster.clone(), services: self.services.clone() }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

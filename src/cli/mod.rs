@@ -62,6 +62,11 @@ async fn run(args: Args) -> Result<bool, Error> {
     match args.command {
         Command::Predict(predict) => run_predict(&predict),
         Command::Local(LocalCommand::Serve(serve)) => run_serve(&serve, &args.global).await,
+        Command::Policy => {
+            let settings = resolve::resolve(args.global, &args.command)?.settings;
+            write_stdout(&crate::stages::permissions::policy(&settings.name));
+            Ok(true)
+        }
         command => {
             let output = args.global.output;
             let resolved = resolve::resolve(args.global, &command)?;
@@ -123,17 +128,19 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
 
 async fn run_command(ctx: &Context, command: &Command, dry_run: bool) -> Result<Outcome, Error> {
     Ok(match command {
-        Command::Up(_) if dry_run => Outcome::Plan(commands::up::dry_run(ctx).await?),
+        Command::Up(_) if dry_run => Outcome::DryRun(commands::up::dry_run(ctx).await?),
         Command::Up(_) => Outcome::Up(commands::up::run(ctx).await?),
-        Command::Status => Outcome::Status(commands::status::run(ctx).await?),
+        Command::Status(_) => Outcome::Status(commands::status::run(ctx).await?),
         Command::Verify(traffic) => Outcome::Verify(verify::run(ctx, traffic.options()).await?),
         Command::Failover(args) => Outcome::Failover(failover::run(ctx, args.options()).await?),
         Command::Stats(traffic) => Outcome::Stats(commands::stats::run(ctx, traffic.options()).await?),
+        Command::Doctor(_) => Outcome::Doctor(commands::doctor::run(ctx).await?),
+        Command::Redeploy(args) => Outcome::Redeploy(commands::redeploy::run(ctx, args.options()).await?),
         Command::Down => Outcome::Down(commands::down::run(ctx).await?),
         Command::Walkthrough(args) => {
             Outcome::Walkthrough(Box::new(commands::walkthrough::run(ctx, args.failover.options()).await?))
         }
-        Command::Predict(_) | Command::Local(_) => unreachable!("handled without a cloud"),
+        Command::Predict(_) | Command::Policy | Command::Local(_) => unreachable!("handled without a cloud"),
     })
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::args::{Command, Global};
+use super::args::{Command, FrontendArg, Global, ProvisionArgs};
 use crate::aws::{CredentialSource, Target};
 use crate::cloud::{self, Pace};
 use crate::commands::Error;
@@ -40,11 +40,23 @@ struct File {
     task_count: Option<u32>,
     timeout: Option<u64>,
     instance_type: Option<String>,
+    backend_command: Option<Vec<String>>,
+    frontend_command: Option<Vec<String>>,
+    frontend: Option<FrontendArg>,
+    templates: Option<PathBuf>,
     ami_parameter: Option<String>,
     image: Option<String>,
     instance_profile: Option<String>,
     execution_role: Option<String>,
-    allow_cidr: Option<String>,
+    create_roles: Option<bool>,
+    allow_cidr: Option<OneOrMany>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
 }
 
 /// The file that is read if it is there and no other is named.
@@ -55,29 +67,46 @@ const DEFAULT_LOCAL_REGION: &str = "us-east-1";
 
 pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Error> {
     let file = read_file(global.config.as_deref())?;
-    let (task_count, dry_run) = match command {
-        Command::Up(up) => (up.task_count, up.dry_run),
-        Command::Walkthrough(walkthrough) => (walkthrough.task_count, false),
+    let (given, dry_run) = match command {
+        Command::Up(up) => (Some(&up.provision), up.dry_run),
+        Command::Walkthrough(walkthrough) => (Some(&walkthrough.provision), false),
+        Command::Status(provision) | Command::Doctor(provision) => (Some(provision), false),
         _ => (None, false),
     };
+    let none = ProvisionArgs::default();
+    let given = given.unwrap_or(&none);
     let defaults = Settings::default();
+    let allow_cidrs = match file.allow_cidr {
+        _ if !given.allow_cidrs.is_empty() => given.allow_cidrs.clone(),
+        None => defaults.allow_cidrs,
+        Some(OneOrMany::One(cidr)) => vec![cidr.parse()?],
+        Some(OneOrMany::Many(cidrs)) if cidrs.is_empty() => {
+            return Err(Error::Usage("allow-cidr in the settings file is empty: then nobody could verify".to_owned()));
+        }
+        Some(OneOrMany::Many(cidrs)) => cidrs.iter().map(|cidr| cidr.parse()).collect::<Result<_, _>>()?,
+    };
     let settings = Settings {
         name: match (global.name, file.name) {
             (Some(name), _) => name,
             (None, Some(name)) => Name::new(&name)?,
             (None, None) => defaults.name,
         },
-        task_count: match (task_count, file.task_count) {
+        task_count: match (given.task_count, file.task_count) {
             (Some(count), _) => count,
             (None, Some(count)) => TaskCount::new(count)?,
             (None, None) => defaults.task_count,
         },
-        instance_type: file.instance_type.unwrap_or(defaults.instance_type),
+        instance_type: given.instance_type.clone().or(file.instance_type).unwrap_or(defaults.instance_type),
         ami_parameter: file.ami_parameter.unwrap_or(defaults.ami_parameter),
-        image: file.image.unwrap_or(defaults.image),
-        instance_profile: file.instance_profile.unwrap_or(defaults.instance_profile),
-        execution_role: file.execution_role.unwrap_or(defaults.execution_role),
-        allow_cidr: file.allow_cidr.unwrap_or(defaults.allow_cidr),
+        image: given.image.clone().or(file.image).unwrap_or(defaults.image),
+        backend_command: file.backend_command,
+        frontend_command: file.frontend_command,
+        frontend_mode: given.frontend.or(file.frontend).map_or(defaults.frontend_mode, Into::into),
+        templates: given.templates.clone().or(file.templates),
+        instance_profile: file.instance_profile,
+        execution_role: file.execution_role,
+        create_roles: !given.no_create_roles && file.create_roles.unwrap_or(defaults.create_roles),
+        allow_cidrs,
         adopt: global.adopt,
         timeout: global.timeout.or(file.timeout).map_or(defaults.timeout, Duration::from_secs),
     };

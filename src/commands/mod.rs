@@ -1,10 +1,12 @@
 //! One file per command: what is done and what comes of it, as typed values. No arguments and no printing (`cli`), no
 //! AWS SDK (`stages`).
 
+pub mod doctor;
 pub mod down;
 pub mod failover;
 pub mod local;
 pub mod predict;
+pub mod redeploy;
 pub mod stats;
 pub mod status;
 pub mod up;

@@ -6,8 +6,9 @@ use serde::Serialize;
 
 use super::Error;
 use crate::aws::AzId;
-use crate::stages::Context;
 use crate::stages::inventory::{self, ServiceStatus};
+use crate::stages::{Action, Context, Plan};
+use crate::walkthrough;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -21,16 +22,22 @@ pub struct Status {
     /// Container instances by AZ ID.
     pub zones: BTreeMap<AzId, u32>,
     pub healthy_targets: u32,
+    /// What `up` would mend. None: nothing stands.
+    pub drift: Option<Vec<Plan>>,
 }
 
 pub async fn run(ctx: &Context) -> Result<Status, Error> {
-    let (account, alb_url, services, hosts, healthy_targets) = tokio::try_join!(
+    let (account, alb_url, services, hosts, healthy_targets, examination) = tokio::try_join!(
         inventory::find_account(ctx),
         inventory::find_load_balancer_url(ctx),
         inventory::find_services(ctx),
         inventory::find_container_hosts(ctx),
         inventory::count_healthy_targets(ctx),
+        walkthrough::examine(ctx),
     )?;
+    let mut drift = examination.plans;
+    let stands = drift.iter().any(|plan| matches!(plan.action, Action::Kept | Action::Changed));
+    drift.retain(|plan| plan.action != Action::Kept);
     let mut zones = BTreeMap::new();
     for host in hosts {
         *zones.entry(host.az_id).or_default() += 1;
@@ -43,5 +50,6 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
         container_instances: zones.values().sum(),
         zones,
         healthy_targets,
+        drift: stands.then_some(drift),
     })
 }

@@ -1,14 +1,38 @@
 //! `up`: provisions what is missing, mends what differs, keeps the rest.
 
+use serde::Serialize;
+
 use super::Error;
+use crate::report::cost;
+use crate::stages::preflight::{Finding, Level};
 use crate::stages::{Context, Plan};
-use crate::walkthrough::{self, Up};
+use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
     Ok(walkthrough::up(ctx).await?)
 }
 
-/// What `up` would do; nothing is changed.
-pub async fn dry_run(ctx: &Context) -> Result<Vec<Plan>, Error> {
-    Ok(walkthrough::plan(ctx).await?)
+/// What `up` would do.
+#[derive(Clone, Debug, Serialize)]
+pub struct DryRun {
+    pub resources: Vec<Plan>,
+    pub findings: Vec<Finding>,
+    /// An estimate in words.
+    pub cost: String,
+    /// The ranges of addresses that may reach the load balancer.
+    pub reachable_from: Vec<String>,
+}
+
+impl DryRun {
+    /// Whether `up` would start.
+    pub fn passed(&self) -> bool {
+        self.findings.iter().all(|finding| finding.level != Level::Problem)
+    }
+}
+
+/// Nothing is changed.
+pub async fn dry_run(ctx: &Context) -> Result<DryRun, Error> {
+    let Examination { findings, plans, .. } = walkthrough::examine(ctx).await?;
+    let reachable_from = ctx.settings.allow_cidrs.iter().map(ToString::to_string).collect();
+    Ok(DryRun { resources: plans, findings, cost: cost::hourly(&ctx.settings), reachable_from })
 }

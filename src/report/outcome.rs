@@ -3,20 +3,24 @@
 use serde::Serialize;
 
 use super::text;
+use crate::commands::doctor::Doctor;
 use crate::commands::failover::Failover;
+use crate::commands::redeploy::Redeployment;
 use crate::commands::stats::Stats;
 use crate::commands::status::Status;
+use crate::commands::up::DryRun;
 use crate::commands::walkthrough::Walkthrough;
-use crate::stages::Plan;
 use crate::traffic::Verification;
 use crate::walkthrough::{Down, Up};
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub enum Outcome {
-    Plan(Vec<Plan>),
+    Doctor(Doctor),
+    DryRun(DryRun),
     Up(Up),
     Status(Status),
+    Redeploy(Redeployment),
     Verify(Verification),
     Failover(Failover),
     Stats(Stats),
@@ -28,7 +32,9 @@ impl Outcome {
     /// Whether every check held. False is exit code 1.
     pub fn holds(&self) -> bool {
         match self {
-            Self::Plan(_) | Self::Up(_) | Self::Status(_) => true,
+            Self::Up(_) | Self::Status(_) | Self::Redeploy(_) => true,
+            Self::Doctor(doctor) => doctor.passed(),
+            Self::DryRun(plan) => plan.passed(),
             Self::Verify(verification) => verification.verdict.passed(),
             Self::Failover(failover) => failover.verdict.passed(),
             Self::Stats(stats) => stats.verdict.passed(),
@@ -53,9 +59,11 @@ impl Outcome {
 
     pub fn title(&self) -> &'static str {
         match self {
-            Self::Plan(_) => "plan",
+            Self::Doctor(_) => "doctor",
+            Self::DryRun(_) => "plan",
             Self::Up(_) => "up",
             Self::Status(_) => "status",
+            Self::Redeploy(_) => "redeploy",
             Self::Verify(_) => "verify",
             Self::Failover(_) => "failover",
             Self::Stats(_) => "stats",
@@ -67,9 +75,11 @@ impl Outcome {
     /// For people.
     pub fn to_text(&self) -> String {
         match self {
-            Self::Plan(plans) => text::plan(plans),
+            Self::Doctor(doctor) => text::doctor(doctor),
+            Self::DryRun(plan) => text::dry_run(plan),
             Self::Up(up) => text::up(up),
             Self::Status(status) => text::status(status),
+            Self::Redeploy(redeployment) => text::redeployment(redeployment),
             Self::Verify(verification) => text::verification(verification),
             Self::Failover(failover) => text::failover(failover),
             Self::Stats(stats) => text::stats(stats),

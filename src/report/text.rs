@@ -5,16 +5,52 @@ use std::fmt::{Display, Write};
 
 use comfy_table::{CellAlignment, Table, presets};
 
+use crate::commands::doctor::Doctor;
 use crate::commands::failover::{Failover, PhaseName};
+use crate::commands::redeploy::Redeployment;
 use crate::commands::stats::Stats;
 use crate::commands::status::Status;
+use crate::commands::up::DryRun;
 use crate::commands::walkthrough::Walkthrough;
 use crate::routing::PredictedState;
+use crate::stages::preflight::{Finding, Level};
 use crate::stages::{Action, Plan};
 use crate::traffic::{Percentiles, Verdict, Verification};
 use crate::walkthrough::{Down, Up};
 
-pub(super) fn plan(plans: &[Plan]) -> String {
+pub(super) fn doctor(doctor: &Doctor) -> String {
+    let end = if doctor.passed() { "nothing stops `zonewalk up`" } else { "`zonewalk up` would refuse" };
+    format!("{}\n{end}", findings(&doctor.findings))
+}
+
+fn findings(findings: &[Finding]) -> String {
+    let lines = findings.iter().map(|finding| {
+        let level = match finding.level {
+            Level::Fine => "ok",
+            Level::Unknown => "?",
+            Level::Problem => "PROBLEM",
+        };
+        format!("{level:<7} {:<11} {}", finding.check, finding.what)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+pub(super) fn dry_run(plan: &DryRun) -> String {
+    let mut text = plans(&plan.resources);
+    let problems: Vec<Finding> = plan.findings.iter().filter(|f| f.level == Level::Problem).cloned().collect();
+    if !problems.is_empty() {
+        let _ = write!(text, "\n{}", findings(&problems));
+    }
+    let _ = write!(
+        text,
+        "\ncost on AWS: {}\nthe load balancer can be reached from {}",
+        plan.cost,
+        plan.reachable_from.join(", ")
+    );
+    text
+}
+
+fn plans(plans: &[Plan]) -> String {
     let mut table = table(["STEP", "RESOURCE", "NAME", "WOULD BE"]);
     for plan in plans {
         let differences: Vec<String> = plan.differences.iter().map(ToString::to_string).collect();
@@ -55,10 +91,18 @@ pub(super) fn status(status: &Status) -> String {
     }
     align_numbers(&mut table);
     let url = status.alb_url.as_deref().unwrap_or("no load balancer: run `zonewalk up`");
-    format!(
+    let mut text = format!(
         "account {} in {}\n{table}\nhealthy targets: {}\n{url}",
         status.account, status.region, status.healthy_targets
-    )
+    );
+    match status.drift.as_deref() {
+        Some([]) => text.push_str("\nall as `zonewalk up` would have it"),
+        Some(drift) => {
+            let _ = write!(text, "\n`zonewalk up` would mend:\n{}", plans(drift));
+        }
+        None => {}
+    }
+    text
 }
 
 pub(super) fn verification(result: &Verification) -> String {
@@ -178,6 +222,15 @@ pub(super) fn down(down: &Down) -> String {
         let _ = write!(text, "\n  not ours, left alone: {} {}: {}", other.kind, other.id, other.reason);
     }
     text
+}
+
+pub(super) fn redeployment(redeployment: &Redeployment) -> String {
+    let lines = redeployment.deployments.iter().map(|deployment| {
+        let connect =
+            if deployment.service_connect { "" } else { "; Service Connect is off, so nothing is zone-aware" };
+        format!("{}: {} tasks, {}{connect}", deployment.service, deployment.tasks, deployment.id)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The parts have been shown as they ended: what is left to say is how they came out.

@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::launch_template::LaunchTemplateId;
+use aws_sdk_autoscaling::types::{InstanceRefreshStatus, RefreshPreferences};
+
+use super::launch_template::LaunchTemplateVersion;
 use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
@@ -18,6 +20,14 @@ const HEALTH_CHECK_GRACE_PERIOD: i32 = 300;
 /// Instances are made of the template's newest version, so that a change needs no change of the group.
 const TEMPLATE_VERSION: &str = "$Latest";
 
+/// The field in differences.
+const OLDER_INSTANCES: &str = "instances of an older launch template version";
+
+/// How many instances stay while others are replaced: half, as with the tasks on them; and how long a new one is left in
+/// peace before the next are replaced, by when it has joined the cluster.
+const REFRESH_MIN_HEALTHY_PERCENTAGE: i32 = 50;
+const REFRESH_WARMUP_SECONDS: i32 = 60;
+
 /// A group that launches instances.
 pub(crate) struct Fleet {
     pub(crate) group: String,
@@ -26,7 +36,7 @@ pub(crate) struct Fleet {
 
 pub(crate) struct AutoScalingGroup<'a> {
     pub(crate) name: &'a str,
-    pub(crate) launch_template: &'a LaunchTemplateId,
+    pub(crate) launch_template: &'a LaunchTemplateVersion,
     pub(crate) network: &'a Network,
     pub(crate) instances: u32,
 }
@@ -34,7 +44,7 @@ pub(crate) struct AutoScalingGroup<'a> {
 impl AutoScalingGroup<'_> {
     fn template(&self) -> aws_sdk_autoscaling::types::LaunchTemplateSpecification {
         aws_sdk_autoscaling::types::LaunchTemplateSpecification::builder()
-            .launch_template_id(&self.launch_template.0)
+            .launch_template_id(&self.launch_template.id)
             .version(TEMPLATE_VERSION)
             .build()
     }
@@ -45,6 +55,36 @@ impl AutoScalingGroup<'_> {
 
     fn subnets(&self) -> String {
         self.network.subnet_ids().join(",")
+    }
+
+    /// Instances that were launched from another version of the template than its newest.
+    fn count_older(&self, group: &aws_sdk_autoscaling::types::AutoScalingGroup) -> usize {
+        let Some(newest) = self.launch_template.number.map(|number| number.to_string()) else { return 0 };
+        let is_older = |instance: &&aws_sdk_autoscaling::types::Instance| {
+            let version = instance.launch_template().and_then(|template| template.version());
+            // Emulators say `$Latest`, which tells nothing.
+            version.is_some_and(|version| version != newest && version.parse::<i64>().is_ok())
+        };
+        group.instances().iter().filter(is_older).count()
+    }
+
+    /// That a replacement of this run's was given up, in AWS's words.
+    async fn check_refresh(&self, ctx: &Context) -> Result<(), Error> {
+        let request = ctx.clients.autoscaling.describe_instance_refreshes().auto_scaling_group_name(self.name);
+        let answer = ctx.call("autoscaling:DescribeInstanceRefreshes", request.max_records(1).send()).await?;
+        match answer.instance_refreshes().first() {
+            Some(refresh)
+                if refresh.status() == Some(&InstanceRefreshStatus::Failed)
+                    && refresh.start_time().is_some_and(|time| ctx.is_of_this_run(time.secs())) =>
+            {
+                Err(Error::Failed {
+                    what: format!("replacement of the instances of {}", self.name),
+                    state: InstanceRefreshStatus::Failed.to_string(),
+                    reason: refresh.status_reason().unwrap_or("AWS gives no reason").to_owned(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -76,7 +116,12 @@ impl Stage for AutoScalingGroup<'_> {
             // A group has a status only while it is being deleted.
             Some(group) => match group.status() {
                 Some(status) => Presence::Leaving(status.to_owned()),
-                None => Presence::Present(group),
+                None => {
+                    if self.count_older(&group) > 0 {
+                        self.check_refresh(ctx).await?;
+                    }
+                    Presence::Present(group)
+                }
             },
         })
     }
@@ -104,7 +149,7 @@ impl Stage for AutoScalingGroup<'_> {
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or("none");
         let version = template.and_then(|template| template.version()).unwrap_or("none");
         [
-            Difference::of("launch template", template_id, self.launch_template.0.as_str()),
+            Difference::of("launch template", template_id, self.launch_template.id.as_str()),
             Difference::of("launch template version", version, TEMPLATE_VERSION),
             Difference::of("minimum size", found.min_size().unwrap_or_default(), MIN_SIZE),
             Difference::of("maximum size", found.max_size().unwrap_or_default(), MAX_SIZE),
@@ -114,6 +159,7 @@ impl Stage for AutoScalingGroup<'_> {
                 in_order(found.vpc_zone_identifier().unwrap_or("none")),
                 in_order(&self.subnets()),
             ),
+            Difference::of(OLDER_INSTANCES, self.count_older(found), 0),
         ]
         .into_iter()
         .flatten()
@@ -139,7 +185,27 @@ impl Stage for AutoScalingGroup<'_> {
         Ok(())
     }
 
-    async fn change(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+    async fn change(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
+        let differences = self.differences(found);
+        if differences.iter().any(|difference| difference.field != OLDER_INSTANCES) {
+            self.update(ctx).await?;
+        }
+        if differences.iter().any(|difference| difference.field == OLDER_INSTANCES) {
+            self.replace_older(ctx).await?;
+        }
+        Ok(())
+    }
+
+    async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+        let tag = tags::autoscaling(self.name, OWNER_TAG, ctx.owner());
+        let request = ctx.clients.autoscaling.create_or_update_tags().tags(tag);
+        ctx.call("autoscaling:CreateOrUpdateTags", request.send()).await?;
+        Ok(())
+    }
+}
+
+impl AutoScalingGroup<'_> {
+    async fn update(&self, ctx: &Context) -> Result<(), Error> {
         let request = ctx
             .clients
             .autoscaling
@@ -154,10 +220,18 @@ impl Stage for AutoScalingGroup<'_> {
         Ok(())
     }
 
-    async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
-        let tag = tags::autoscaling(self.name, OWNER_TAG, ctx.owner());
-        let request = ctx.clients.autoscaling.create_or_update_tags().tags(tag);
-        ctx.call("autoscaling:CreateOrUpdateTags", request.send()).await?;
+    async fn replace_older(&self, ctx: &Context) -> Result<(), Error> {
+        let preferences = RefreshPreferences::builder()
+            .min_healthy_percentage(REFRESH_MIN_HEALTHY_PERCENTAGE)
+            .instance_warmup(REFRESH_WARMUP_SECONDS)
+            .skip_matching(true);
+        let request = ctx
+            .clients
+            .autoscaling
+            .start_instance_refresh()
+            .auto_scaling_group_name(self.name)
+            .preferences(preferences.build());
+        ctx.call("autoscaling:StartInstanceRefresh", request.send()).await?;
         Ok(())
     }
 }

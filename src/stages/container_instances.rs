@@ -2,7 +2,6 @@
 //! Scaling group counts as in service with its minimum of one, and an instance runs a while before its agent registers.
 
 use std::collections::BTreeMap;
-use std::time::UNIX_EPOCH;
 
 use aws_sdk_autoscaling::types::{Activity, ScalingActivityStatusCode};
 use aws_sdk_ec2::types::InstanceStateName;
@@ -108,10 +107,9 @@ async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<String>
     let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group).max_records(1);
     let answer = ctx.call("autoscaling:DescribeScalingActivities", request.send()).await?;
     // One that failed before this run may be mended by now, and the group has not tried again yet.
-    let since = ctx.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64;
     let failed = |activity: &&Activity| {
         activity.status_code() == Some(&ScalingActivityStatusCode::Failed)
-            && activity.start_time().is_some_and(|time| time.secs() >= since)
+            && activity.start_time().is_some_and(|time| ctx.is_of_this_run(time.secs()))
     };
     Ok(answer
         .activities()

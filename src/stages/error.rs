@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Kind;
+use super::preflight::{Finding, Level};
 use crate::aws::{CloudError, ErrorClass};
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -18,6 +19,10 @@ pub enum Error {
         "{kind} {name} exists already and is not this walkthrough's (it lacks the owner tag); take it over with `zonewalk up --adopt`, or choose other names with --name"
     )]
     NotOurs { kind: Kind, name: String },
+
+    /// Found before anything was made.
+    #[error("nothing was made, since it would not succeed:{}", problems(.0))]
+    Preflight(Vec<Finding>),
 
     /// AWS has given up on it, so waiting on would be in vain.
     #[error("{what} has failed ({state}): {reason}; remove it with `zonewalk down`, then repeat `zonewalk up`")]
@@ -48,6 +53,12 @@ impl Error {
             _ => None,
         }
     }
+}
+
+/// A line for each.
+fn problems(findings: &[Finding]) -> String {
+    let problems = findings.iter().filter(|finding| finding.level == Level::Problem);
+    problems.map(|finding| format!("\n  {}: {}", finding.check, finding.what)).collect()
 }
 
 /// Not found is an answer, not an error.

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::types::{DesiredStatus, Task};
 use serde::Serialize;
 
-use super::error::optional;
 use super::wait::{Look, wait};
-use super::{Context, Error, Kind, container_instances, identity, load_balancer, network, services, target_group};
+use super::{
+    Context, Error, Kind, container_instances, identity, load_balancer, network, services, target_group, tasks,
+};
 use crate::aws::{AzId, AzName};
 
 /// A service, and where its tasks run.
@@ -82,7 +83,7 @@ pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
 
 /// How many tasks of the service run in each zone.
 pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId, u32>, Error> {
-    let (zones, tasks) = tokio::try_join!(find_zones(ctx), find_running_tasks(ctx, service))?;
+    let (zones, tasks) = tokio::try_join!(find_zones(ctx), tasks::find_running(ctx, service))?;
     let mut counts = BTreeMap::new();
     for task in &tasks {
         *counts.entry(zone_of(task, &zones)).or_default() += 1;
@@ -110,7 +111,7 @@ pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<ContainerHost>, E
 pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<PlacedTask>, Error> {
     let service = &ctx.names.frontend.service;
     let (zones, tasks, hosts) =
-        tokio::try_join!(find_zones(ctx), find_running_tasks(ctx, service), find_container_hosts(ctx))?;
+        tokio::try_join!(find_zones(ctx), tasks::find_running(ctx, service), find_container_hosts(ctx))?;
     let host_of = |task: &Task| {
         let host = hosts.iter().find(|host| Some(host.arn.as_str()) == task.container_instance_arn());
         host.map(|host| host.ec2_instance_id.clone()).unwrap_or_default()
@@ -142,7 +143,7 @@ pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(
             Look::Done(()) => {}
             pending => return Ok(pending),
         }
-        let stopping = find_tasks(ctx, service, DesiredStatus::Stopped).await?;
+        let stopping = tasks::find(ctx, service, DesiredStatus::Stopped).await?;
         let stopping = stopping.iter().filter(|task| task.last_status() != Some("STOPPED")).count();
         if stopping > 0 {
             return Ok(Look::pending(format!("{stopping} stopping")));
@@ -156,32 +157,6 @@ pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(
         Ok(Look::Done(()))
     })
     .await
-}
-
-async fn find_running_tasks(ctx: &Context, service: &str) -> Result<Vec<Task>, Error> {
-    let mut tasks = find_tasks(ctx, service, DesiredStatus::Running).await?;
-    tasks.retain(|task| task.last_status() == Some("RUNNING"));
-    Ok(tasks)
-}
-
-async fn find_tasks(ctx: &Context, service: &str, desired: DesiredStatus) -> Result<Vec<Task>, Error> {
-    let cluster = &ctx.names.cluster;
-    let request = ctx.clients.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(desired);
-    let mut pages = request.into_paginator().items().send();
-    let mut arns = vec![];
-    while let Some(arn) = pages.next().await {
-        match optional(ctx.call("ecs:ListTasks", async { arn }).await)? {
-            Some(arn) => arns.push(arn),
-            None => return Ok(vec![]), // no cluster or no service, no tasks
-        }
-    }
-    let mut tasks = vec![];
-    for arns in arns.chunks(100) {
-        let request = ctx.clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns.to_vec()));
-        let answer = ctx.call("ecs:DescribeTasks", request.send()).await?;
-        tasks.extend(answer.tasks.unwrap_or_default());
-    }
-    Ok(tasks)
 }
 
 fn zone_of(task: &Task, zones: &BTreeMap<AzName, AzId>) -> AzId {

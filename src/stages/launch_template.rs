@@ -11,7 +11,7 @@ use minijinja::context;
 
 use super::ecs_cluster::EcsCluster;
 use super::error::optional;
-use super::image::ImageId;
+use super::image::Image;
 use super::network::filter;
 use super::removal::{Removal, Standing};
 use super::roles::Roles;
@@ -21,8 +21,13 @@ use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
 use crate::aws::tags;
 use crate::settings::OWNER_TAG;
 
+/// A template that instances can be launched from.
 #[derive(Clone, Debug)]
-pub(crate) struct LaunchTemplateId(pub(crate) String);
+pub(crate) struct LaunchTemplateVersion {
+    pub(crate) id: String,
+    /// The newest; None before it is made.
+    pub(crate) number: Option<i64>,
+}
 
 pub(crate) struct LaunchTemplate {
     name: String,
@@ -51,15 +56,15 @@ impl LaunchTemplate {
         roles: &Roles,
         groups: &SecurityGroups,
         cluster: &EcsCluster,
-        image: &ImageId,
+        image: &Image,
     ) -> Result<Self, Error> {
         let values = context! { cluster => cluster.name.as_str(), region => ctx.clients.region.as_str() };
-        let user_data = templates::render(templates::USER_DATA, values)?;
+        let user_data = templates::render(ctx.settings.templates.as_deref(), templates::USER_DATA, values)?;
         Ok(Self {
             name: ctx.names.launch_template.clone(),
             instance_name: ctx.names.instance.clone(),
             wanted: Data {
-                image_id: image.0.clone(),
+                image_id: image.id.clone(),
                 instance_type: ctx.settings.instance_type.clone(),
                 instance_profile_arn: roles.instance_profile_arn.clone(),
                 security_group_ids: vec![groups.client.0.clone(), groups.server.0.clone()],
@@ -98,6 +103,7 @@ pub(crate) struct FoundTemplate {
     id: String,
     owner: Option<String>,
     latest: ResponseLaunchTemplateData,
+    number: Option<i64>,
 }
 
 fn readable(user_data: &str) -> String {
@@ -108,7 +114,7 @@ fn readable(user_data: &str) -> String {
 impl Stage for LaunchTemplate {
     const KIND: Kind = Kind::LaunchTemplate;
     type Found = FoundTemplate;
-    type Output = LaunchTemplateId;
+    type Output = LaunchTemplateVersion;
 
     fn name(&self) -> String {
         self.name.clone()
@@ -118,10 +124,11 @@ impl Stage for LaunchTemplate {
         let Some((id, owner)) = find(ctx, &self.name).await? else { return Ok(Presence::Absent) };
         let request = ctx.clients.ec2.describe_launch_template_versions().launch_template_id(&id).versions("$Latest");
         let answer = optional(ctx.call("ec2:DescribeLaunchTemplateVersions", request.send()).await)?;
-        let latest = answer
-            .and_then(|answer| answer.launch_template_versions.unwrap_or_default().pop())
-            .and_then(|version| version.launch_template_data);
-        Ok(latest.map_or(Presence::Absent, |latest| Presence::Present(FoundTemplate { id, owner, latest })))
+        let version = answer.and_then(|answer| answer.launch_template_versions.unwrap_or_default().pop());
+        let found = version.and_then(|version| {
+            Some(FoundTemplate { id, owner, latest: version.launch_template_data?, number: version.version_number })
+        });
+        Ok(found.map_or(Presence::Absent, Presence::Present))
     }
 
     fn owner(&self, found: &FoundTemplate) -> Owner {
@@ -132,12 +139,12 @@ impl Stage for LaunchTemplate {
         found.id.clone()
     }
 
-    fn output(&self, found: FoundTemplate) -> LaunchTemplateId {
-        LaunchTemplateId(found.id)
+    fn output(&self, found: FoundTemplate) -> LaunchTemplateVersion {
+        LaunchTemplateVersion { id: found.id, number: found.number }
     }
 
-    fn foreseen(&self) -> LaunchTemplateId {
-        LaunchTemplateId(KNOWN_AFTER_UP.to_owned())
+    fn foreseen(&self) -> LaunchTemplateVersion {
+        LaunchTemplateVersion { id: KNOWN_AFTER_UP.to_owned(), number: None }
     }
 
     fn differences(&self, found: &FoundTemplate) -> Vec<Difference> {

@@ -5,10 +5,12 @@
 
 pub(crate) mod auto_scaling_group;
 pub(crate) mod container_instances;
+pub mod deployment;
 pub(crate) mod ecs_cluster;
 mod error;
 pub(crate) mod identity;
 pub(crate) mod image;
+pub(crate) mod instance_profile;
 pub mod inventory;
 pub(crate) mod launch_template;
 pub(crate) mod listener;
@@ -16,6 +18,9 @@ pub(crate) mod load_balancer;
 pub(crate) mod log_groups;
 pub(crate) mod namespace;
 pub(crate) mod network;
+pub mod permissions;
+pub mod preflight;
+mod quota;
 pub(crate) mod removal;
 pub(crate) mod roles;
 pub mod run_command;
@@ -25,12 +30,13 @@ pub(crate) mod stage;
 pub(crate) mod target_group;
 pub(crate) mod task_definitions;
 mod task_spec;
+mod tasks;
 mod templates;
 mod wait;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use serde::Serialize;
@@ -98,6 +104,11 @@ impl Context {
         format!("zonewalk-{:016x}", rand::random::<u64>())
     }
 
+    /// Whether something that AWS dates so, in epoch seconds, is no history.
+    fn is_of_this_run(&self, epoch_seconds: i64) -> bool {
+        epoch_seconds >= self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64
+    }
+
     fn checkpoint(&self) -> Result<(), Error> {
         if self.cancel.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
     }
@@ -141,6 +152,9 @@ impl fmt::Display for Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
+    /// IAM's; made only if the account has none that serves.
+    Role,
+    InstanceProfile,
     SecurityGroup,
     SecurityGroupRule,
     Namespace,
@@ -166,7 +180,12 @@ impl Kind {
         match self {
             Self::SecurityGroup | Self::SecurityGroupRule => Step::SecurityGroups,
             Self::Namespace | Self::DiscoveryService | Self::Cluster => Step::Cluster,
-            Self::LaunchTemplate | Self::AutoScalingGroup | Self::Instance | Self::ContainerInstance => Step::Instances,
+            Self::Role
+            | Self::InstanceProfile
+            | Self::LaunchTemplate
+            | Self::AutoScalingGroup
+            | Self::Instance
+            | Self::ContainerInstance => Step::Instances,
             Self::LoadBalancer | Self::TargetGroup | Self::Listener => Step::LoadBalancer,
             Self::LogGroup | Self::TaskDefinition => Step::TaskDefinitions,
             Self::Service => Step::Services,
@@ -177,6 +196,8 @@ impl Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Role => "role",
+            Self::InstanceProfile => "instance profile",
             Self::SecurityGroup => "security group",
             Self::SecurityGroupRule => "security group rule",
             Self::Namespace => "namespace",
@@ -204,6 +225,8 @@ pub enum Action {
     Changed,
     Kept,
     Adopted,
+    /// In a plan: it has our name and not our tag.
+    Refused,
 }
 
 impl fmt::Display for Action {
@@ -213,6 +236,7 @@ impl fmt::Display for Action {
             Self::Changed => "changed",
             Self::Kept => "kept",
             Self::Adopted => "adopted",
+            Self::Refused => "refused: not ours",
         })
     }
 }

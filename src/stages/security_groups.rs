@@ -1,6 +1,8 @@
 //! Step 2: who may speak to whom. The load balancer's group admits the world on port 80, the client's the load
 //! balancer, the server's the client.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 
 use super::network::{Network, filter};
@@ -8,7 +10,7 @@ use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
 use crate::aws::tags;
-use crate::settings::OWNER_TAG;
+use crate::settings::{Cidr, OWNER_TAG};
 
 /// The three groups, with the rules between them.
 pub(crate) struct SecurityGroups {
@@ -87,10 +89,11 @@ impl Stage for SecurityGroup<'_> {
 pub(crate) struct IngressRule<'a> {
     pub(crate) group: &'a GroupId,
     pub(crate) port: u16,
-    pub(crate) source: Source,
+    /// Not empty.
+    pub(crate) sources: Vec<Source>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Source {
     Cidr(String),
     CidrIpv6(String),
@@ -99,8 +102,12 @@ pub(crate) enum Source {
 
 impl Source {
     /// Whoever is in the group.
-    pub(crate) fn members(group: &GroupId) -> Self {
-        Self::Group(group.0.clone())
+    pub(crate) fn members(group: &GroupId) -> Vec<Self> {
+        vec![Self::Group(group.0.clone())]
+    }
+
+    pub(crate) fn range(cidr: &Cidr) -> Self {
+        if cidr.is_ipv6() { Self::CidrIpv6(cidr.to_string()) } else { Self::Cidr(cidr.to_string()) }
     }
 }
 
@@ -109,6 +116,12 @@ impl std::fmt::Display for Source {
         let (Self::Cidr(text) | Self::CidrIpv6(text) | Self::Group(text)) = self;
         f.write_str(text)
     }
+}
+
+/// In one order, so that equal sets are equal texts.
+fn text(sources: &[Source]) -> String {
+    let sources: BTreeSet<&Source> = sources.iter().collect();
+    sources.into_iter().map(Source::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl IngressRule<'_> {
@@ -123,13 +136,19 @@ impl IngressRule<'_> {
         .build()
     }
 
-    async fn authorize(&self, ctx: &Context) -> Result<(), Error> {
+    /// Admits who is wanted and not among these.
+    async fn authorize(&self, ctx: &Context, admitted: &[Source]) -> Result<(), Error> {
+        let missing = self.sources.iter().filter(|source| !admitted.contains(source));
+        let permissions: Vec<_> = missing.map(|source| self.permission(source)).collect();
+        if permissions.is_empty() {
+            return Ok(());
+        }
         let request = ctx
             .clients
             .ec2
             .authorize_security_group_ingress()
             .group_id(&self.group.0)
-            .ip_permissions(self.permission(&self.source));
+            .set_ip_permissions(Some(permissions));
         ctx.call("ec2:AuthorizeSecurityGroupIngress", request.send()).await?;
         Ok(())
     }
@@ -142,7 +161,7 @@ impl Stage for IngressRule<'_> {
     type Output = ();
 
     fn name(&self) -> String {
-        format!("{} tcp {} from {}", self.group.0, self.port, self.source)
+        format!("{} tcp {} from {}", self.group.0, self.port, text(&self.sources))
     }
 
     async fn find(&self, ctx: &Context) -> Result<Presence<Vec<Source>>, Error> {
@@ -175,19 +194,16 @@ impl Stage for IngressRule<'_> {
     fn foreseen(&self) {}
 
     fn differences(&self, found: &Vec<Source>) -> Vec<Difference> {
-        let is = found.iter().map(Source::to_string).collect::<Vec<_>>().join(", ");
-        Difference::of("source", is, self.source.to_string()).into_iter().collect()
+        Difference::of("sources", text(found), text(&self.sources)).into_iter().collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
-        self.authorize(ctx).await
+        self.authorize(ctx, &[]).await
     }
 
     async fn change(&self, ctx: &Context, found: &Vec<Source>) -> Result<(), Error> {
-        if !found.contains(&self.source) {
-            self.authorize(ctx).await?;
-        }
-        for source in found.iter().filter(|source| **source != self.source) {
+        self.authorize(ctx, found).await?;
+        for source in found.iter().filter(|source| !self.sources.contains(source)) {
             let request = ctx
                 .clients
                 .ec2

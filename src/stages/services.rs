@@ -19,10 +19,11 @@ use super::security_groups::GroupId;
 use super::stage::{Owner, Presence, Stage};
 use super::target_group::count_healthy;
 use super::task_definitions::TaskDefinitionArn;
+use super::tasks::find_failure;
 use super::wait::Look;
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
 use crate::aws::tags;
-use crate::settings::ServiceNames;
+use crate::settings::{ServiceConnectMode, ServiceNames};
 
 /// The port's name in both task definitions.
 const PORT_NAME: &str = "http";
@@ -48,6 +49,7 @@ pub(crate) struct Service<'a> {
     network: &'a Network,
     group: &'a GroupId,
     entrance: Option<&'a Entrance>,
+    mode: ServiceConnectMode,
     tasks: u32,
 }
 
@@ -61,7 +63,8 @@ impl<'a> Service<'a> {
         group: &'a GroupId,
     ) -> Self {
         let (names, tasks) = (&ctx.names.backend, ctx.settings.task_count.get());
-        Self { cluster, names, task_definition, network, group, entrance: None, tasks }
+        let mode = ServiceConnectMode::ClientServer;
+        Self { cluster, names, task_definition, network, group, entrance: None, mode, tasks }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each names a step that has to be done before")]
@@ -76,7 +79,8 @@ impl<'a> Service<'a> {
         _backend: &'a RunningService,
     ) -> Self {
         let (names, tasks) = (&ctx.names.frontend, ctx.settings.task_count.get());
-        Self { cluster, names, task_definition, network, group, entrance: Some(entrance), tasks }
+        let mode = ctx.settings.frontend_mode;
+        Self { cluster, names, task_definition, network, group, entrance: Some(entrance), mode, tasks }
     }
 
     fn desired(&self) -> i32 {
@@ -103,9 +107,10 @@ impl<'a> Service<'a> {
             .options("awslogs-group", &self.names.log_group)
             .options("awslogs-region", &ctx.clients.region)
             .options("awslogs-stream-prefix", "service-connect");
+        let service = service.build().expect("its only required member, the port's name, is set");
         ServiceConnectConfiguration::builder()
             .enabled(true)
-            .services(service.build().expect("its only required member, the port's name, is set"))
+            .set_services((self.mode == ServiceConnectMode::ClientServer).then(|| vec![service]))
             .log_configuration(log.build().expect("its only required member, the driver, is set"))
             .build()
     }
@@ -125,6 +130,8 @@ pub(crate) struct FoundService {
     service: aws_sdk_ecs::types::Service,
     /// None: it is behind no load balancer.
     healthy_targets: Option<u32>,
+    /// Why a task failed, while not all run.
+    failure: Option<String>,
 }
 
 /// Also INACTIVE ones, which AWS goes on showing for a while.
@@ -148,10 +155,14 @@ fn owner(service: &aws_sdk_ecs::types::Service) -> Option<String> {
     tags::owner(service.tags().iter().map(|tag| (tag.key(), tag.value())))
 }
 
+pub(super) fn newest_deployment(service: &aws_sdk_ecs::types::Service) -> Option<&aws_sdk_ecs::types::Deployment> {
+    service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
+}
+
 /// All tasks run, all of them of the newest deployment.
 pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32) -> Look<()> {
     let deployments = service.deployments();
-    let newest = deployments.iter().find(|deployment| deployment.status() == Some("PRIMARY"));
+    let newest = newest_deployment(service);
     let state = newest.and_then(|deployment| deployment.rollout_state());
     if state == Some(&DeploymentRolloutState::Failed) {
         let reason = newest.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("ECS gives no reason");
@@ -204,7 +215,12 @@ impl Stage for Service<'_> {
             }
             _ => None,
         };
-        Ok(Presence::Present(FoundService { service, healthy_targets }))
+        let failure = if service.running_count() < service.desired_count() {
+            find_failure(ctx, &self.names.service).await?
+        } else {
+            None
+        };
+        Ok(Presence::Present(FoundService { service, healthy_targets, failure }))
     }
 
     fn owner(&self, found: &FoundService) -> Owner {
@@ -229,6 +245,10 @@ impl Stage for Service<'_> {
                 let state = format!("{healthy} of {} targets healthy", self.tasks);
                 Look::Pending { state, detail: last_events(&found.service) }
             }
+            (Look::Pending { state, detail }, _) => match &found.failure {
+                Some(failure) => Look::Pending { state: format!("{state}; a task failed: {failure}"), detail },
+                None => Look::Pending { state, detail },
+            },
             (look, _) => look,
         }
     }
@@ -254,14 +274,17 @@ impl Stage for Service<'_> {
             differences.push(Difference::of("subnets", in_order(vpc.subnets()), in_order(&self.network.subnet_ids())));
             differences.push(Difference::of("security groups", in_order(vpc.security_groups()), self.group.0.clone()));
         }
-        let newest = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
+        let newest = newest_deployment(service);
         // Emulators keep no such configuration, so that only another one tells anything.
         if let Some(connect) = newest.and_then(|deployment| deployment.service_connect_configuration()) {
             let alias = |service: &ServiceConnectService| {
                 service.client_aliases().first().and_then(|alias| alias.dns_name()).map(str::to_owned)
             };
-            let is = connect.services().first().filter(|_| connect.enabled()).and_then(alias);
-            differences.push(Difference::of(SERVICE_CONNECT, is.unwrap_or("none".into()), self.names.dns_name.clone()));
+            let is =
+                if connect.enabled() { connect.services().first().and_then(alias) } else { Some("off".to_owned()) };
+            let wanted = (self.mode == ServiceConnectMode::ClientServer).then(|| self.names.dns_name.clone());
+            let spelled = |alias: Option<String>| alias.unwrap_or_else(|| "none (client only)".to_owned());
+            differences.push(Difference::of(SERVICE_CONNECT, spelled(is), spelled(wanted)));
         }
         if let Look::Failed { reason, .. } = rollout(service, self.desired()) {
             differences.push(Difference::of("deployment", format!("failed ({reason})"), "a new one".to_owned()));

@@ -70,10 +70,10 @@ pub(crate) trait Stage {
         let (action, differences, output) = match self.find(ctx).await? {
             Presence::Absent | Presence::Leaving(_) => (Action::Created, vec![], self.foreseen()),
             Presence::Present(found) => {
-                let ours = self.check_owner(ctx, &found)?;
                 let differences = self.differences(&found);
-                let action = match (ours, differences.is_empty()) {
-                    (false, _) => Action::Adopted,
+                let action = match (self.is_ours(ctx, &found), differences.is_empty()) {
+                    (false, _) if ctx.settings.adopt => Action::Adopted,
+                    (false, _) => Action::Refused,
                     (true, false) => Action::Changed,
                     (true, true) => Action::Kept,
                 };
@@ -147,12 +147,16 @@ pub(crate) trait Stage {
         format!("{} {}", Self::KIND, self.name())
     }
 
-    /// Ours, or to be adopted; anything else is an error.
-    fn check_owner(&self, ctx: &Context, found: &Self::Found) -> Result<bool, Error> {
-        let ours = match self.owner(found) {
+    fn is_ours(&self, ctx: &Context, found: &Self::Found) -> bool {
+        match self.owner(found) {
             Owner::Tag(owner) => owner.as_deref() == Some(ctx.owner()),
             Owner::Parent => true,
-        };
+        }
+    }
+
+    /// Ours, or to be adopted; anything else is an error.
+    fn check_owner(&self, ctx: &Context, found: &Self::Found) -> Result<bool, Error> {
+        let ours = self.is_ours(ctx, found);
         if ours || ctx.settings.adopt { Ok(ours) } else { Err(Error::NotOurs { kind: Self::KIND, name: self.name() }) }
     }
 

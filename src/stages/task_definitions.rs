@@ -26,11 +26,11 @@ pub(crate) struct TaskDefinition {
 
 impl TaskDefinition {
     pub(crate) fn backend(ctx: &Context, roles: &Roles, log_group: &LogGroupName) -> Result<Self, Error> {
-        Self::new(ctx, roles, log_group, templates::BACKEND_TASK, &ctx.names.backend)
+        Self::new(ctx, roles, log_group, templates::BACKEND_TASK, &ctx.names.backend, &ctx.settings.backend_command)
     }
 
     pub(crate) fn frontend(ctx: &Context, roles: &Roles, log_group: &LogGroupName) -> Result<Self, Error> {
-        Self::new(ctx, roles, log_group, templates::FRONTEND_TASK, &ctx.names.frontend)
+        Self::new(ctx, roles, log_group, templates::FRONTEND_TASK, &ctx.names.frontend, &ctx.settings.frontend_command)
     }
 
     fn new(
@@ -39,6 +39,7 @@ impl TaskDefinition {
         log_group: &LogGroupName,
         template: &'static str,
         service: &ServiceNames,
+        command: &Option<Vec<String>>,
     ) -> Result<Self, Error> {
         let backend = &ctx.names.backend;
         let values = context! {
@@ -49,11 +50,12 @@ impl TaskDefinition {
                 name => service.service.as_str(),
                 container => service.container.as_str(),
                 port => service.port,
+                command => command,
                 log_group => log_group.0.as_str(),
             },
             backend => context! { dns_name => backend.dns_name.as_str(), port => backend.port },
         };
-        let text = templates::render(template, values)?;
+        let text = templates::render(ctx.settings.templates.as_deref(), template, values)?;
         let wanted = serde_json::from_str(&text)
             .map_err(|error| Error::Template { name: template, reason: format!("{error}; it renders to:\n{text}") })?;
         Ok(Self { wanted })

@@ -188,7 +188,7 @@ mod tests {
             },
             backend => minijinja::context! { dns_name => names.backend.dns_name.as_str(), port => names.backend.port },
         };
-        serde_json::from_str(&templates::render(template, values).unwrap()).unwrap()
+        serde_json::from_str(&templates::render(None, template, values).unwrap()).unwrap()
     }
 
     #[test]

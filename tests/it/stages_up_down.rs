@@ -1,7 +1,8 @@
 //! What `up` and `down` promise about resources: nothing twice, nothing left, nothing of others touched.
 
-use zonewalk::cloud::{LocalCloud, Options, Pace};
-use zonewalk::settings::{OWNER_TAG, Settings, TaskCount};
+use base64::Engine;
+use zonewalk::cloud::Pace;
+use zonewalk::settings::{OWNER_TAG, ServiceConnectMode, Settings, TaskCount};
 use zonewalk::stages::{Action, Context, Error, Kind};
 use zonewalk::walkthrough::{down, plan, up};
 
@@ -69,7 +70,7 @@ async fn up_mends_just_what_differs() {
     up(&ctx).await.unwrap();
 
     let other = Settings {
-        allow_cidr: "10.0.0.0/8".to_owned(),
+        allow_cidrs: vec!["10.0.0.0/8".parse().unwrap()],
         image: "another/image:1".to_owned(),
         task_count: TaskCount::new(7).unwrap(),
         ..settings()
@@ -122,9 +123,12 @@ async fn what_is_not_ours_is_neither_used_nor_removed() {
     let decoys = inventory(&ctx.clients).await;
 
     let error = up(&ctx).await.unwrap_err();
-    assert!(matches!(error, Error::NotOurs { .. }), "{error}");
+    assert!(matches!(error, Error::Preflight { .. }), "{error}");
     assert!(error.to_string().contains("--adopt"), "{error}");
-    assert!(matches!(plan(&ctx).await, Err(Error::NotOurs { .. })));
+    let refused = plan(&ctx).await.unwrap();
+    let refused: Vec<_> = refused.iter().filter(|plan| plan.action == Action::Refused).map(|plan| plan.kind).collect();
+    assert_eq!(refused, [Kind::SecurityGroup, Kind::Cluster, Kind::TargetGroup, Kind::LogGroup]);
+    assert_eq!(inventory(&ctx.clients).await, decoys);
 
     let removed = down(&ctx).await.unwrap();
     assert_eq!(removed.leftovers, []);
@@ -202,18 +206,6 @@ async fn an_interrupted_up_says_how_to_resume_and_resumes() {
 }
 
 #[tokio::test]
-async fn without_the_roles_up_says_how_to_make_them_and_makes_nothing() {
-    let options = Options { pace: Pace::Instant, bare_account: true, ..Options::default() };
-    let cloud = LocalCloud::start(options).await.unwrap();
-    let ctx = context(&cloud, settings()).await;
-    let before = inventory(&ctx.clients).await;
-    let error = up(&ctx).await.unwrap_err().to_string();
-    assert!(error.contains("ecsInstanceRole") && error.contains("https://docs.aws.amazon.com/"), "{error}");
-    assert_eq!(inventory(&ctx.clients).await, before);
-    cloud.shutdown().await;
-}
-
-#[tokio::test]
 async fn a_service_without_service_connect_gets_it_back() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
@@ -225,8 +217,103 @@ async fn a_service_without_service_connect_gets_it_back() {
     let foreseen = plan(&ctx).await.unwrap();
     let changes: Vec<_> = foreseen.iter().filter(|plan| plan.action == Action::Changed).collect();
     assert_eq!(changes.len(), 1, "{changes:#?}");
-    assert_eq!(changes[0].differences[0].to_string(), "Service Connect alias: none → sc.test.az.aware.backend");
+    assert_eq!(changes[0].differences[0].to_string(), "Service Connect alias: off → sc.test.az.aware.backend");
     up(&ctx).await.unwrap();
     assert!(plan(&ctx).await.unwrap().iter().all(|plan| plan.action == Action::Kept));
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn another_instance_type_replaces_the_instances() {
+    let cloud = start_cloud(Pace::Fast).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let types = async || {
+        let answer = ctx.clients.ec2.describe_instances().send().await.unwrap();
+        let instances = answer.reservations().iter().flat_map(|reservation| reservation.instances());
+        let standing = instances.filter(|i| i.state().unwrap().name().unwrap().as_str() == "running");
+        standing.map(|instance| instance.instance_type().unwrap().as_str().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(types().await, ["t3.medium"; 12]);
+
+    let larger = context(&cloud, Settings { instance_type: "t3.large".to_owned(), ..settings() }).await;
+    let mended = up(&larger).await.unwrap();
+    let changed: Vec<_> = mended.resources.iter().filter(|r| r.action == Action::Changed).map(|r| r.kind).collect();
+    assert_eq!(changed, [Kind::LaunchTemplate, Kind::AutoScalingGroup]);
+    assert_eq!(types().await, ["t3.large"; 12]);
+    let stands = inventory(&ctx.clients).await;
+    assert!(stands.contains(&"service az-aware-fe-service-ec2: 6 of 6".to_owned()), "{stands:#?}");
+    assert!(plan(&larger).await.unwrap().iter().all(|plan| plan.action == Action::Kept));
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn several_ranges_may_reach_the_load_balancer() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ranges = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let both = ranges(&["192.0.2.0/24", "2001:db8::/32"]);
+    let ctx = context(&cloud, Settings { allow_cidrs: both, ..settings() }).await;
+    up(&ctx).await.unwrap();
+    assert!(plan(&ctx).await.unwrap().iter().all(|plan| plan.action == Action::Kept));
+
+    let ctx =
+        context(&cloud, Settings { allow_cidrs: ranges(&["192.0.2.0/24", "198.51.100.7/32"]), ..settings() }).await;
+    let changes = plan(&ctx).await.unwrap();
+    let changes: Vec<_> = changes.iter().flat_map(|plan| &plan.differences).map(ToString::to_string).collect();
+    assert_eq!(changes, ["sources: 192.0.2.0/24, 2001:db8::/32 → 192.0.2.0/24, 198.51.100.7/32"]);
+    up(&ctx).await.unwrap();
+    let stands = inventory(&ctx.clients).await;
+    let rule = "security group az-aware-routing-lb-sg: 80 from 192.0.2.0/24, 80 from 198.51.100.7/32".to_owned();
+    assert!(stands.contains(&rule), "{stands:#?}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_frontend_can_be_a_mere_client() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, Settings { frontend_mode: ServiceConnectMode::ClientOnly, ..settings() }).await;
+    up(&ctx).await.unwrap();
+    let services = ctx.clients.servicediscovery.list_services().send().await.unwrap();
+    let names: Vec<_> = services.services().iter().filter_map(|service| service.name()).collect();
+    assert_eq!(names, ["sc-test-az-aware-backend"]);
+    assert!(plan(&ctx).await.unwrap().iter().all(|plan| plan.action == Action::Kept));
+
+    let ctx = context(&cloud, settings()).await;
+    let changes = plan(&ctx).await.unwrap();
+    let changes: Vec<_> = changes.iter().flat_map(|plan| &plan.differences).map(ToString::to_string).collect();
+    assert_eq!(changes, ["Service Connect alias: none (client only) → sc.test.az.aware.fe"]);
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn templates_and_commands_can_be_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(
+        directory.path().join("user_data.sh"),
+        "#!/bin/sh\necho ECS_CLUSTER={{ cluster }} >> /etc/ecs/ecs.config\n# own\n",
+    )
+    .unwrap();
+    let cloud = start_cloud(Pace::Instant).await;
+    let command: Vec<String> =
+        ["server", "-port=8090", "-protocol=http", "-name=own", "-routes=[]"].map(String::from).into();
+    let own =
+        Settings { templates: Some(directory.path().to_owned()), backend_command: Some(command.clone()), ..settings() };
+    let ctx = context(&cloud, own).await;
+    up(&ctx).await.unwrap();
+    let family = &ctx.names.backend.service;
+    let definition = ctx.clients.ecs.describe_task_definition().task_definition(family).send().await.unwrap();
+    let definition = definition.task_definition().unwrap();
+    assert_eq!(definition.container_definitions()[0].command(), command);
+    let versions = ctx.clients.ec2.describe_launch_template_versions().launch_template_name(&ctx.names.launch_template);
+    let versions = versions.send().await.unwrap();
+    let data = versions.launch_template_versions()[0].launch_template_data().unwrap();
+    let user_data = base64::engine::general_purpose::STANDARD.decode(data.user_data().unwrap()).unwrap();
+    assert!(user_data.ends_with(b"# own"), "{}", String::from_utf8_lossy(&user_data));
+
+    let missing = Settings { templates: Some(directory.path().join("nowhere")), ..settings() };
+    let error = up(&context(&cloud, missing).await).await.unwrap_err().to_string();
+    assert!(error.contains("nowhere"), "{error}");
     cloud.shutdown().await;
 }

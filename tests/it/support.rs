@@ -37,6 +37,7 @@ pub(crate) async fn inventory(clients: &Clients) -> Vec<String> {
     lines.extend(security_groups(clients).await);
     lines.extend(load_balancers(clients).await);
     lines.extend(instances(clients).await);
+    lines.extend(roles(clients).await);
     lines.extend(ecs(clients).await);
     let groups = clients.logs.describe_log_groups().send().await.unwrap();
     lines.extend(groups.log_groups().iter().map(|group| format!("log group {}", group.log_group_name().unwrap())));
@@ -109,6 +110,17 @@ async fn instances(clients: &Clients) -> Vec<String> {
                 lines.push(format!("instance {state} in {}", zone.unwrap_or_default()));
             }
         }
+    }
+    lines
+}
+
+async fn roles(clients: &Clients) -> Vec<String> {
+    let roles = clients.iam.list_roles().send().await.unwrap();
+    let mut lines: Vec<_> = roles.roles().iter().map(|role| format!("role {}", role.role_name())).collect();
+    let profiles = clients.iam.list_instance_profiles().send().await.unwrap();
+    for profile in profiles.instance_profiles() {
+        let roles: Vec<_> = profile.roles().iter().map(|role| role.role_name()).collect();
+        lines.push(format!("instance profile {}: {roles:?}", profile.instance_profile_name()));
     }
     lines
 }

@@ -1,0 +1,24 @@
+//! `doctor`: what would stop `up`, told before it starts, with the way to mend it.
+
+use serde::Serialize;
+
+use super::Error;
+use crate::stages::Context;
+use crate::stages::preflight::{Finding, Level};
+use crate::walkthrough;
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Doctor {
+    pub findings: Vec<Finding>,
+}
+
+impl Doctor {
+    /// Whether `up` would start.
+    pub fn passed(&self) -> bool {
+        self.findings.iter().all(|finding| finding.level != Level::Problem)
+    }
+}
+
+pub async fn run(ctx: &Context) -> Result<Doctor, Error> {
+    Ok(Doctor { findings: walkthrough::examine(ctx).await?.findings })
+}

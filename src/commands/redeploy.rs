@@ -1,0 +1,44 @@
+//! `redeploy`: new deployments of services, one after the other. Services that are older than zone-aware routing are not
+//! zone-aware before they have been deployed again: those that are called first, their callers after them.
+
+use serde::Serialize;
+
+use super::Error;
+use crate::stages::Context;
+use crate::stages::deployment::{self, Deployment};
+
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// None: the walkthrough's.
+    pub cluster: Option<String>,
+    /// In this order. Empty: the walkthrough's, the backend first.
+    pub services: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Redeployment {
+    pub cluster: String,
+    pub deployments: Vec<Deployment>,
+}
+
+pub async fn run(ctx: &Context, options: Options) -> Result<Redeployment, Error> {
+    let names = &ctx.names;
+    let cluster = match options.cluster {
+        Some(_) if options.services.is_empty() => {
+            return Err(Error::Usage(
+                "name the services of that cluster, those that are called first: --service …".into(),
+            ));
+        }
+        Some(cluster) => cluster,
+        None => names.cluster.clone(),
+    };
+    let services = match options.services {
+        services if services.is_empty() => vec![names.backend.service.clone(), names.frontend.service.clone()],
+        services => services,
+    };
+    let mut deployments = vec![];
+    for service in &services {
+        deployments.push(deployment::redeploy(ctx, &cluster, service).await?);
+    }
+    Ok(Redeployment { cluster, deployments })
+}

@@ -1,0 +1,121 @@
+//! Before step 4, where the account has none that serves: the profile through which instances are given their role.
+
+use super::error::optional;
+use super::identity::Identity;
+use super::removal::{Removal, Standing};
+use super::roles::{RoleName, may_not_look, own_instance_role};
+use super::stage::{Owner, Presence, Stage};
+use super::{Context, Difference, Error, Kind};
+use crate::aws::tags;
+
+/// A profile of the tool's own, with its role's name.
+pub(crate) struct InstanceProfile<'a> {
+    role: &'a RoleName,
+    arn: String,
+}
+
+impl<'a> InstanceProfile<'a> {
+    pub(crate) fn new(identity: &Identity, role: &'a RoleName) -> Self {
+        Self { role, arn: identity.iam_arn(&format!("instance-profile/{}", role.0)) }
+    }
+
+    async fn add_role(&self, ctx: &Context) -> Result<(), Error> {
+        let add = ctx.clients.iam.add_role_to_instance_profile();
+        let request = add.instance_profile_name(self.name()).role_name(&self.role.0);
+        ctx.call("iam:AddRoleToInstanceProfile", request.send()).await?;
+        Ok(())
+    }
+}
+
+async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_iam::types::InstanceProfile>, Error> {
+    let request = ctx.clients.iam.get_instance_profile().instance_profile_name(name);
+    Ok(optional(ctx.call("iam:GetInstanceProfile", request.send()).await)?.and_then(|answer| answer.instance_profile))
+}
+
+fn owner(profile: &aws_sdk_iam::types::InstanceProfile) -> Option<String> {
+    tags::owner(profile.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))))
+}
+
+impl Stage for InstanceProfile<'_> {
+    const KIND: Kind = Kind::InstanceProfile;
+    type Found = aws_sdk_iam::types::InstanceProfile;
+    /// Its ARN.
+    type Output = String;
+
+    fn name(&self) -> String {
+        self.role.0.clone()
+    }
+
+    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error> {
+        Ok(find(ctx, &self.name()).await?.map_or(Presence::Absent, Presence::Present))
+    }
+
+    fn owner(&self, found: &Self::Found) -> Owner {
+        Owner::Tag(owner(found))
+    }
+
+    fn id(&self, _found: &Self::Found) -> String {
+        self.name()
+    }
+
+    fn output(&self, _found: Self::Found) -> String {
+        self.foreseen()
+    }
+
+    fn foreseen(&self) -> String {
+        self.arn.clone()
+    }
+
+    fn differences(&self, found: &Self::Found) -> Vec<Difference> {
+        let role = found.roles().first().map_or("none", |role| role.role_name());
+        Difference::of("role", role, &self.role.0).into_iter().collect()
+    }
+
+    async fn create(&self, ctx: &Context) -> Result<(), Error> {
+        let create = ctx.clients.iam.create_instance_profile().instance_profile_name(self.name());
+        ctx.call("iam:CreateInstanceProfile", create.tags(tags::iam(ctx.owner())).send()).await?;
+        self.add_role(ctx).await
+    }
+
+    /// A profile holds one role.
+    async fn change(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
+        remove_roles(ctx, found).await?;
+        self.add_role(ctx).await
+    }
+
+    async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+        let request = ctx.clients.iam.tag_instance_profile().instance_profile_name(self.name());
+        ctx.call("iam:TagInstanceProfile", request.tags(tags::iam(ctx.owner())).send()).await?;
+        Ok(())
+    }
+}
+
+async fn remove_roles(ctx: &Context, profile: &aws_sdk_iam::types::InstanceProfile) -> Result<(), Error> {
+    for role in profile.roles() {
+        let remove = ctx.clients.iam.remove_role_from_instance_profile();
+        let request = remove.instance_profile_name(profile.instance_profile_name()).role_name(role.role_name());
+        optional(ctx.call("iam:RemoveRoleFromInstanceProfile", request.send()).await)?;
+    }
+    Ok(())
+}
+
+impl Removal for InstanceProfile<'_> {
+    const KIND: Kind = Kind::InstanceProfile;
+
+    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+        let name = own_instance_role(ctx);
+        match find(ctx, &name).await {
+            Ok(profile) => Ok(profile.iter().map(|profile| Standing::new(ctx, &name, owner(profile))).collect()),
+            Err(error) => may_not_look(ctx, error).map(|()| vec![]),
+        }
+    }
+
+    async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
+        if let Some(profile) = find(ctx, id).await? {
+            remove_roles(ctx, &profile).await?;
+        }
+        let request = ctx.clients.iam.delete_instance_profile().instance_profile_name(id);
+        ctx.call("iam:DeleteInstanceProfile", request.send()).await?;
+        Ok(())
+    }
+}

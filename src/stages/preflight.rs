@@ -1,0 +1,222 @@
+//! Before anything is made: is all there that the stages build on, and what would stop them later, half-way? Everything
+//! is looked at, so that one run tells all that is to be mended.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::identity::{Caller, Identity, find_identity};
+use super::image::{Image, find_image};
+use super::network::{Network, find_network};
+use super::quota::{Room, find_room};
+use super::roles::{Choice, Choices, choose_roles};
+use super::{Context, Error, permissions};
+
+/// What was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Check {
+    Credentials,
+    Permissions,
+    Network,
+    Image,
+    Roles,
+    Quota,
+    Names,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Credentials => "credentials",
+            Self::Permissions => "permissions",
+            Self::Network => "network",
+            Self::Image => "image",
+            Self::Roles => "roles",
+            Self::Quota => "quota",
+            Self::Names => "names",
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Fine,
+    /// It could not be looked at.
+    Unknown,
+    /// `up` refuses.
+    Problem,
+}
+
+/// One thing that was looked at, and what to do about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    pub check: Check,
+    pub level: Level,
+    /// What is, and what it breaks and how to mend it if it is a problem.
+    pub what: String,
+}
+
+impl Finding {
+    pub(crate) fn new(check: Check, level: Level, what: impl Into<String>) -> Self {
+        Self { check, level, what: what.into() }
+    }
+}
+
+/// All that is only looked up, and that stages take.
+#[derive(Clone)]
+pub(crate) struct Ground {
+    pub(crate) identity: Identity,
+    pub(crate) choices: Choices,
+    pub(crate) image: Image,
+    pub(crate) network: Network,
+}
+
+/// What was found, and the ground to build on if there is one. An interruption, or a cloud that does not answer, is an
+/// error; that it refuses is a finding.
+pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Ground>), Error> {
+    let mut findings = vec![];
+    let Some(identity) = note(Check::Credentials, find_identity(ctx).await, &mut findings, |identity| {
+        format!("account {} as {}, {} in {}", identity.account, identity.arn, identity.partition, ctx.clients.region)
+    })?
+    else {
+        return Ok((findings, None));
+    };
+    let (network, image, choices, room, lacking) = tokio::join!(
+        find_network(ctx),
+        find_image(ctx),
+        choose_roles(ctx, &identity),
+        find_room(ctx),
+        find_lacking_permissions(ctx, &identity),
+    );
+    if let Some(lacking) = note_unless_unknown(Check::Permissions, lacking, &mut findings)? {
+        findings.push(permissions_finding(&lacking));
+    }
+    let network = note(Check::Network, network, &mut findings, ToString::to_string)?;
+    let image = note(Check::Image, image, &mut findings, ToString::to_string)?;
+    let choices = note(Check::Roles, choices, &mut findings, ToString::to_string)?;
+    if let Some(room) = note_unless_unknown(Check::Quota, room, &mut findings)? {
+        findings.push(quota_finding(&room));
+    }
+    let ground = match (choices, image, network) {
+        (Some(choices), Some(image), Some(network)) => Some(Ground { identity, choices, image, network }),
+        _ => None,
+    };
+    Ok((findings, ground))
+}
+
+/// A finding of what was found or of why it was not.
+fn note<T>(
+    check: Check,
+    found: Result<T, Error>,
+    findings: &mut Vec<Finding>,
+    what: impl FnOnce(&T) -> String,
+) -> Result<Option<T>, Error> {
+    match found {
+        Ok(found) => {
+            findings.push(Finding::new(check, Level::Fine, what(&found)));
+            Ok(Some(found))
+        }
+        Err(error) if is_finding(&error) => {
+            findings.push(Finding::new(check, Level::Problem, error.to_string()));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The same for what is not needed: that one may not look at it, or that an emulator does not have it, stops nothing.
+fn note_unless_unknown<T>(
+    check: Check,
+    found: Result<T, Error>,
+    findings: &mut Vec<Finding>,
+) -> Result<Option<T>, Error> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if is_finding(&error) => {
+            findings.push(Finding::new(check, Level::Unknown, format!("cannot be known: {error}")));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The cloud answered, and its answer tells something about the account.
+fn is_finding(error: &Error) -> bool {
+    use crate::aws::ErrorClass::{Absent, Other, Refused, Unsupported};
+    match error {
+        Error::Prerequisite(_) => true,
+        Error::Cloud(error) => error.code.is_some() && matches!(error.class, Absent | Other | Refused | Unsupported),
+        _ => false,
+    }
+}
+
+/// The caller's: None if AWS cannot be asked about this kind of caller.
+async fn find_lacking_permissions(ctx: &Context, identity: &Identity) -> Result<Option<Vec<String>>, Error> {
+    match identity.caller() {
+        Caller::Root => Ok(Some(vec![])),
+        Caller::Other => Ok(None),
+        Caller::User(arn) => permissions::find_lacking_of_policy(ctx, identity, &arn).await.map(Some),
+        Caller::Role(name) => {
+            let request = ctx.clients.iam.get_role().role_name(name);
+            let arn = ctx.call("iam:GetRole", request.send()).await?.role.map(|role| role.arn).unwrap_or_default();
+            permissions::find_lacking_of_policy(ctx, identity, &arn).await.map(Some)
+        }
+    }
+}
+
+fn permissions_finding(lacking: &Option<Vec<String>>) -> Finding {
+    match lacking {
+        None => Finding::new(Check::Permissions, Level::Unknown, "cannot be known of a federated user"),
+        Some(lacking) if lacking.is_empty() => {
+            Finding::new(Check::Permissions, Level::Fine, "every action this tool takes is allowed")
+        }
+        Some(lacking) => Finding::new(
+            Check::Permissions,
+            Level::Problem,
+            format!(
+                "not allowed: {}; `zonewalk up` would stop half-way; attach the policy that `zonewalk policy` prints",
+                lacking.join(", ")
+            ),
+        ),
+    }
+}
+
+fn quota_finding(room: &Room) -> Finding {
+    let Room { quota, in_use, needed } = room;
+    let numbers = format!("{needed} vCPU more, {in_use} of {quota} on-demand standard vCPU in use");
+    if in_use + needed <= *quota {
+        Finding::new(Check::Quota, Level::Fine, numbers)
+    } else {
+        Finding::new(
+            Check::Quota,
+            Level::Problem,
+            format!(
+                "{numbers}: the instances would not launch (VcpuLimitExceeded); ask for more with `aws service-quotas \
+                 request-service-quota-increase --service-code ec2 --quota-code {} --desired-value {}`, or ask for fewer \
+                 with --task-count",
+                super::quota::QUOTA_CODE,
+                in_use + needed
+            ),
+        )
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subnets: Vec<_> = self.subnets.iter().map(|subnet| format!("{} in {}", subnet.id, subnet.zone)).collect();
+        write!(f, "{}: {}", self.vpc_id, subnets.join(", "))
+    }
+}
+
+impl fmt::Display for Choices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |choice: &Choice, own: &str| match choice {
+            Choice::Existing(arn) => arn.clone(),
+            Choice::Own => own.to_owned(),
+        };
+        let instances = text(&self.instance_profile, "one of this tool's own for the instances");
+        write!(f, "{instances}; {}", text(&self.execution_role, "one of this tool's own for the tasks"))
+    }
+}

@@ -1,0 +1,68 @@
+//! Whether the account may run that many instances: EC2 counts their vCPU, and tells only when they fail to launch.
+
+use aws_sdk_ec2::types::{Filter, InstanceStateName};
+
+use super::{Context, Error};
+
+/// Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances, in vCPU.
+pub(crate) const QUOTA_CODE: &str = "L-1216C47A";
+const STANDARD_FAMILIES: &str = "acdhimrtz";
+
+/// All in vCPU.
+pub(crate) struct Room {
+    pub(crate) quota: u64,
+    /// Whoever's.
+    pub(crate) in_use: u64,
+    /// For the instances that are not there yet.
+    pub(crate) needed: u64,
+}
+
+pub(super) async fn find_room(ctx: &Context) -> Result<Room, Error> {
+    let (quota, each, (in_use, ours)) = tokio::try_join!(find_quota(ctx), find_vcpus(ctx), find_in_use(ctx))?;
+    let wanted = u64::from(ctx.settings.task_count.instances()) * each;
+    Ok(Room { quota, in_use, needed: wanted.saturating_sub(ours) })
+}
+
+async fn find_quota(ctx: &Context) -> Result<u64, Error> {
+    let request = ctx.clients.servicequotas.get_service_quota().service_code("ec2").quota_code(QUOTA_CODE);
+    let answer = ctx.call("servicequotas:GetServiceQuota", request.send()).await?;
+    // A quota is a number with a fraction in the API, and a whole one in EC2.
+    Ok(answer.quota.and_then(|quota| quota.value).unwrap_or_default() as u64)
+}
+
+/// Of one of the instances.
+async fn find_vcpus(ctx: &Context) -> Result<u64, Error> {
+    let instance_type = ctx.settings.instance_type.as_str();
+    let request = ctx.clients.ec2.describe_instance_types().instance_types(instance_type.into());
+    let answer = ctx.call("ec2:DescribeInstanceTypes", request.send()).await?;
+    let vcpus = answer.instance_types().first().and_then(|found| found.v_cpu_info()?.default_v_cpus());
+    Ok(u64::try_from(vcpus.unwrap_or_default()).unwrap_or_default())
+}
+
+/// The vCPU of all standard instances that run, and those of this walkthrough among them.
+async fn find_in_use(ctx: &Context) -> Result<(u64, u64), Error> {
+    let counted = [InstanceStateName::Pending, InstanceStateName::Running].map(|state| state.to_string());
+    let counted = Filter::builder().name("instance-state-name").set_values(Some(counted.to_vec()));
+    let request = ctx.clients.ec2.describe_instances().filters(counted.build());
+    let mut pages = request.into_paginator().items().send();
+    let (mut all, mut ours) = (0, 0);
+    while let Some(page) = pages.next().await {
+        for instance in ctx.call("ec2:DescribeInstances", async { page }).await?.instances() {
+            let family = instance.instance_type().and_then(|name| name.as_str().chars().next());
+            let spot = instance.instance_lifecycle().is_some();
+            if spot || !family.is_some_and(|family| STANDARD_FAMILIES.contains(family)) {
+                continue;
+            }
+            let vcpus = instance
+                .cpu_options()
+                .map_or(0, |cpu| cpu.core_count().unwrap_or_default() * cpu.threads_per_core().unwrap_or_default());
+            let vcpus = u64::try_from(vcpus).unwrap_or_default();
+            let tags = instance.tags().iter().map(|tag| (tag.key(), tag.value()));
+            all += vcpus;
+            if crate::aws::tags::owner(tags).as_deref() == Some(ctx.owner()) {
+                ours += vcpus;
+            }
+        }
+    }
+    Ok((all, ours))
+}

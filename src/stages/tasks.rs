@@ -1,0 +1,50 @@
+//! The tasks of a service: which there are, and why they fail.
+
+use aws_sdk_ecs::types::{DesiredStatus, Task, TaskStopCode};
+
+use super::error::optional;
+use super::{Context, Error};
+
+pub(super) async fn find_running(ctx: &Context, service: &str) -> Result<Vec<Task>, Error> {
+    let mut tasks = find(ctx, service, DesiredStatus::Running).await?;
+    tasks.retain(|task| task.last_status() == Some("RUNNING"));
+    Ok(tasks)
+}
+
+pub(super) async fn find(ctx: &Context, service: &str, desired: DesiredStatus) -> Result<Vec<Task>, Error> {
+    let cluster = &ctx.names.cluster;
+    let request = ctx.clients.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(desired);
+    let mut pages = request.into_paginator().items().send();
+    let mut arns = vec![];
+    while let Some(arn) = pages.next().await {
+        match optional(ctx.call("ecs:ListTasks", async { arn }).await)? {
+            Some(arn) => arns.push(arn),
+            None => return Ok(vec![]), // no cluster or no service, no tasks
+        }
+    }
+    let mut tasks = vec![];
+    for arns in arns.chunks(100) {
+        let request = ctx.clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns.to_vec()));
+        let answer = ctx.call("ecs:DescribeTasks", request.send()).await?;
+        tasks.extend(answer.tasks.unwrap_or_default());
+    }
+    Ok(tasks)
+}
+
+/// Why the task that stopped last did, in AWS's words, if it stopped in this run and by itself. ECS starts another, and
+/// gives up after some.
+pub(super) async fn find_failure(ctx: &Context, service: &str) -> Result<Option<String>, Error> {
+    let stopped = find(ctx, service, DesiredStatus::Stopped).await?;
+    let by_itself = |task: &&Task| {
+        let code = task.stop_code();
+        let failed =
+            code == Some(&TaskStopCode::TaskFailedToStart) || code == Some(&TaskStopCode::EssentialContainerExited);
+        failed && task.stopped_at().is_some_and(|time| ctx.is_of_this_run(time.secs()))
+    };
+    let last = stopped.iter().filter(by_itself).max_by_key(|task| task.stopped_at().map(|time| time.secs()));
+    Ok(last.map(|task| {
+        let container = task.containers().iter().find_map(|container| container.reason());
+        let reason = task.stopped_reason().unwrap_or("ECS gives no reason");
+        container.map_or_else(|| reason.to_owned(), |container| format!("{reason}: {container}"))
+    }))
+}

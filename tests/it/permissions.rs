@@ -1,0 +1,95 @@
+//! The IAM policy in the README: least, since it allows what the source calls and no more, and sufficient, since a whole
+//! walkthrough passes under it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::Value;
+use zonewalk::cloud::{LocalCloud, Options, Pace};
+use zonewalk::commands::{failover, verify, walkthrough};
+use zonewalk::settings::{Settings, TaskCount};
+use zonewalk::stages::permissions::policy;
+use zonewalk::walkthrough::{down, up};
+
+use crate::support::{context, settings};
+
+/// AWS asks for these on behalf of others: EC2 for Auto Scaling when it is given a launch template, IAM when a role is
+/// handed on, or when a service is used for the first time.
+const NOT_CALLED: [&str; 3] = ["ec2:RunInstances", "iam:CreateServiceLinkedRole", "iam:PassRole"];
+
+fn allowed() -> BTreeSet<String> {
+    let policy: Value = serde_json::from_str(&policy(&settings().name)).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let actions = statements.iter().flat_map(|statement| match &statement["Action"] {
+        Value::Array(actions) => actions.iter().map(|action| action.as_str().unwrap().to_owned()).collect(),
+        action => vec![action.as_str().unwrap().to_owned()],
+    });
+    actions.collect()
+}
+
+/// Every action that the source names where it sends a request: the first argument of `call`.
+fn called(directory: &Path, actions: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            called(&path, actions);
+            continue;
+        }
+        let source = std::fs::read_to_string(&path).unwrap();
+        for call in source.split(".call(").skip(1) {
+            let argument = call.trim_start();
+            let name = argument.strip_prefix('"').and_then(|rest| rest.split('"').next());
+            if let Some(name) = name.filter(|name| name.contains(':')) {
+                actions.insert(name.to_owned());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_policy_allows_what_is_called_and_no_more() {
+    let mut actions = BTreeSet::new();
+    called(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut actions);
+    actions.extend(NOT_CALLED.map(str::to_owned));
+    let allowed = allowed();
+    assert!(allowed.len() > 80, "{allowed:?}");
+    assert_eq!(allowed, actions);
+}
+
+#[test]
+fn the_readme_shows_the_policy() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let block = readme.split("```json\n").find(|block| block.contains("\"Statement\"")).unwrap();
+    let shown: Value = serde_json::from_str(block.split("```").next().unwrap()).unwrap();
+    assert_eq!(shown, serde_json::from_str::<Value>(&policy(&settings().name)).unwrap());
+}
+
+#[test]
+fn another_name_has_other_roles() {
+    let other = policy(&"other".parse().unwrap());
+    assert!(other.contains(":role/other-*") && !other.contains("az-aware"), "{other}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walkthrough_passes_under_the_policy_alone() {
+    let rehearsed = Some(policy(&settings().name));
+    let options = Options { pace: Pace::Fast, bare_account: true, policy: rehearsed, ..Options::default() };
+    let cloud = LocalCloud::start(options).await.unwrap();
+    let ctx = context(&cloud, settings()).await;
+    let traffic = verify::Options { requests: 60, concurrency: 4 };
+    let drill = failover::Options { mode: failover::Mode::Scale, to: 2, restore: true, verify: traffic };
+    let done = walkthrough::run(&ctx, drill).await.unwrap();
+    assert!(done.down.leftovers.is_empty(), "{:#?}", done.down);
+
+    // What changes call, too.
+    up(&ctx).await.unwrap();
+    let other = Settings {
+        task_count: TaskCount::new(7).unwrap(),
+        instance_type: "t3.large".to_owned(),
+        allow_cidrs: vec!["10.0.0.0/8".parse().unwrap()],
+        ..settings()
+    };
+    up(&context(&cloud, other).await).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
