@@ -3,6 +3,7 @@
 //! What does not depend on each other goes on at the same time: the instances boot while the load balancer is made. A
 //! failure lets the others finish the request they are at, so that nothing is made whose answer nobody reads.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
@@ -44,10 +45,28 @@ pub async fn up(ctx: &Context) -> Result<Up, Error> {
         _ => return Err(Error::Preflight(findings)),
     };
     let walk = Walk::new(ctx, Mode::Ensure);
-    let address = Box::pin(walk.all(ground)).await?;
+    let walked = Box::pin(walk.all(ground)).await;
     let mut resources = walk.reports.into_inner().unwrap_or_else(PoisonError::into_inner);
     resources.sort();
+    if walked.is_err() && !resources.is_empty() {
+        ctx.events.note(what_stands(&resources));
+    }
+    let address = walked?;
     Ok(Up { alb_url: format!("http://{}/", address.dns_name), resources })
+}
+
+/// Of a run that failed: `5 resources are ready (3 security group, 1 namespace, 1 cluster): …`.
+fn what_stands(resources: &[ResourceReport]) -> String {
+    let mut by_kind: BTreeMap<Kind, u32> = BTreeMap::new();
+    for resource in resources {
+        *by_kind.entry(resource.kind).or_default() += 1;
+    }
+    let kinds: Vec<String> = by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    format!(
+        "{} resources are ready ({}): `zonewalk up` goes on from there, `zonewalk down` removes them",
+        resources.len(),
+        kinds.join(", ")
+    )
 }
 
 /// What `up` finds before it makes anything.

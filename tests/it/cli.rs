@@ -51,6 +51,9 @@ fn settings_that_cannot_be_are_refused_before_anything_starts() {
     assert_refused(&["up", "--local", "--name", "a-name-that-is-too-long-for-a-load-balancer"], 2, &["32 characters"]);
     assert_refused(&["up", "--local", "--name", "Bad_Name"], 2, &["lower-case"]);
     assert_refused(&["up", "--local", "--config", "missing.toml"], 2, &["missing.toml"]);
+    assert_refused(&["up", "--local", "--allow-cidr", "192.0.2.1/24"], 2, &["192.0.2.1/24", "192.0.2.7/32"]);
+    assert_refused(&["up", "--local", "--frontend", "server"], 2, &["client-only"]);
+    assert_refused(&["redeploy", "--local", "--cluster", "theirs"], 2, &["--service"]);
     assert_refused(&["verify", "--local", "--requests", "0"], 2, &["--requests"]);
     assert_refused(&["up", "--local", "--endpoint-url", "http://127.0.0.1:1"], 2, &["--local", "--endpoint-url"]);
     assert_refused(&["up", "--region", "us-east-1"], 2, &["--yes", "USD an hour"]);
@@ -59,11 +62,36 @@ fn settings_that_cannot_be_are_refused_before_anything_starts() {
 
 #[test]
 fn without_a_local_cloud_the_error_says_how_to_start_one() {
-    for command in ["status", "verify", "failover", "stats"] {
+    for command in ["status", "doctor", "redeploy", "verify", "failover", "stats"] {
         assert_refused(&[command, "--local"], 3, &["no local cloud is running", "zonewalk up --local"]);
     }
     let refusal = refuse(&["down", "--local"], "");
     assert_eq!(refusal.code, 0, "nothing to remove is success: {}", refusal.message);
+}
+
+#[test]
+fn a_settings_file_says_what_flags_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let policy = |text: &str| {
+        std::fs::write(directory.path().join("zonewalk.toml"), text).unwrap();
+        let mut command = Command::cargo_bin("zonewalk").unwrap();
+        command.arg("policy").current_dir(directory.path()).env_clear().output().unwrap()
+    };
+    let all = "name = 'mine'\nallow-cidr = ['192.0.2.0/24', '::/0']\nfrontend = 'client-only'\ntemplates = 't'\n\
+               create-roles = false\nbackend-command = ['server']\n";
+    let printed = policy(all);
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    let printed: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();
+    assert_eq!(printed["Statement"][2]["Resource"][0], "arn:*:iam::*:role/mine-*");
+
+    for (text, says) in
+        [("allow-cidr = []", "empty"), ("allow-cidr = 'x'", "\"x\""), ("allow_cidr = 'x'", "allow_cidr")]
+    {
+        let refused = policy(text);
+        assert_eq!(refused.status.code(), Some(2), "{text}");
+        let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(message.contains(says), "{text}: {message}");
+    }
 }
 
 #[test]

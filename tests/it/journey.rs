@@ -88,8 +88,13 @@ fn the_commands_one_by_one() {
     let machine = Machine::new();
     let json = |args: &[&str]| machine.json(&[args, &["--local", "--output", "json"]].concat());
 
-    let plan = machine.zonewalk(&["up", "--local", "--dry-run", "--output", "json"]);
-    assert_eq!(plan.status.code(), Some(0), "{}", String::from_utf8_lossy(&plan.stderr));
+    let plan = json(&["up", "--dry-run", "--allow-cidr", "192.0.2.0/24", "--allow-cidr", "2001:db8::/32"]);
+    assert!(plan["resources"].as_array().unwrap().iter().all(|resource| resource["action"] == "created"), "{plan}");
+    assert!(plan["cost"].as_str().unwrap().contains("USD an hour"), "{plan}");
+    assert_eq!(plan["reachable_from"], serde_json::json!(["192.0.2.0/24", "2001:db8::/32"]));
+    let doctor = json(&["doctor"]);
+    assert!(doctor["findings"].as_array().unwrap().iter().all(|finding| finding["level"] == "fine"), "{doctor}");
+    assert_eq!(json(&["status"])["drift"], Value::Null, "nothing stands yet");
 
     let up = json(&["up"]);
     assert!(up["alb_url"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{up}");
@@ -100,6 +105,11 @@ fn the_commands_one_by_one() {
 
     let status = json(&["status"]);
     assert_eq!((&status["container_instances"], &status["healthy_targets"]), (&Value::from(12), &Value::from(6)));
+    assert_eq!(status["drift"], serde_json::json!([]));
+    let drift = &json(&["status", "--image", "another:1"])["drift"];
+    assert_eq!(drift.as_array().unwrap().len(), 2, "{drift}");
+    assert_eq!(drift[0]["differences"][0]["field"], "containerDefinitions.0.image");
+    assert_eq!(json(&["redeploy"])["deployments"].as_array().unwrap().len(), 2);
     assert_eq!(total(&json(&["verify", "--requests", "50"])["matrix"]), 50);
 
     let failover = json(&["failover", "--to", "3", "--requests", "60"]);
