@@ -14,7 +14,7 @@ from datetime import datetime
 import botocore.parsers
 import botocore.session
 
-NAMES = {"elasticloadbalancing": "elbv2"}
+NAMES = {"elasticloadbalancing": "elbv2", "servicequotas": "service-quotas"}
 session = botocore.session.get_session()
 models = {}
 
