@@ -53,6 +53,7 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("ec2", "InvalidLaunchTemplateName.AlreadyExistsException", "", AlreadyExists),
     ("ec2", "InvalidGroup.InUse", "", InUse),
     ("ec2", "DependencyViolation", "", InUse),
+    ("ec2", "InvalidParameterValue", "Invalid IAM Instance Profile", NotReady),
 
     ("ecs", "ClusterNotFoundException", "", Absent),
     ("ecs", "ServiceNotFoundException", "", Absent),
@@ -61,6 +62,8 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("ecs", "ClientException", "Unable to describe task definition", Absent),
     ("ecs", "ClientException", "The specified task definition does not exist", Absent),
     ("ecs", "ClientException", "task definition does not exist", Absent),
+    ("ecs", "ClientException", "Role is not valid", NotReady),
+    ("ecs", "ClientException", "unable to assume the role", NotReady),
     ("ecs", "InvalidParameterException", "Creation of service was not idempotent", AlreadyExists),
     ("ecs", "InvalidParameterException", "still Draining", InUse),
     ("ecs", "InvalidParameterException", "Unable to assume", NotReady), // the service linked role; a new one
@@ -92,6 +95,7 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("iam", "NoSuchEntity", "", Absent),
     ("iam", "EntityAlreadyExists", "", AlreadyExists),
     ("iam", "DeleteConflict", "", InUse),
+    ("iam", "ServiceFailure", "", ServerFault),
 
     ("ssm", "ParameterNotFound", "", Absent),
     ("ssm", "InvalidInstanceId", "", NotReady),
@@ -122,6 +126,7 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("", "InternalFailure", "", ServerFault),
     ("", "InternalServerError", "", ServerFault),
     ("", "ServerException", "", ServerFault),
+    ("", "ServiceException", "", ServerFault), // Service Quotas
     ("", "ServiceUnavailable", "", ServerFault),
     ("", "ServiceUnavailableException", "", ServerFault),
     ("", "Unavailable", "", ServerFault),

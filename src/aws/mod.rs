@@ -26,6 +26,23 @@ pub struct Target {
     /// Without one: AWS itself.
     pub endpoint_url: Option<String>,
     pub credentials: CredentialSource,
+    pub retries: Retries,
+}
+
+/// How often the SDK sends a request that was throttled, failed inside AWS or was not answered.
+#[derive(Clone, Copy, Debug)]
+pub struct Retries {
+    pub attempts: u32,
+    /// At most, before the second attempt; the later pauses double.
+    pub first_pause: Duration,
+}
+
+/// More attempts than the SDK's three, since a dozen resources polled at a time are throttled now and then; a shorter
+/// first pause than its second, so that "nothing listens there" is said soon.
+impl Default for Retries {
+    fn default() -> Self {
+        Self { attempts: 5, first_pause: Duration::from_millis(250) }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,6 +90,7 @@ impl Target {
             profile: None,
             endpoint_url: Some(endpoint_url.to_owned()),
             credentials: CredentialSource::Dummy,
+            retries: Retries::default(),
         }
     }
 
@@ -92,8 +110,9 @@ impl Target {
     }
 
     async fn config_from_environment(&self) -> SdkConfig {
-        let mut loader =
-            aws_config::defaults(BehaviorVersion::latest()).retry_config(retries()).timeout_config(timeouts());
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(self.retry_config())
+            .timeout_config(timeouts());
         if let Some(region) = &self.region {
             loader = loader.region(Region::new(region.clone()));
         }
@@ -106,12 +125,19 @@ impl Target {
         loader.load().await
     }
 
+    fn retry_config(&self) -> RetryConfig {
+        RetryConfig::standard()
+            .with_max_attempts(self.retries.attempts)
+            .with_initial_backoff(self.retries.first_pause)
+            .with_max_backoff(Duration::from_secs(10))
+    }
+
     /// Built by hand, since `aws_config`'s loader would read the environment for whatever is not given.
     fn config_with_dummy_credentials(&self) -> SdkConfig {
         let keys = Credentials::new("zonewalk", "zonewalk", None, None, "dummy");
         let mut config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .retry_config(retries())
+            .retry_config(self.retry_config())
             .timeout_config(timeouts())
             .credentials_provider(SharedCredentialsProvider::new(keys));
         config.set_region(self.region.clone().map(Region::new));
@@ -122,15 +148,6 @@ impl Target {
         }
         config.build()
     }
-}
-
-/// More attempts than the SDK's three, since a dozen resources polled at a time are throttled now and then; a shorter
-/// first pause than its second, so that "nothing listens there" is said soon.
-fn retries() -> RetryConfig {
-    RetryConfig::standard()
-        .with_max_attempts(5)
-        .with_initial_backoff(Duration::from_millis(250))
-        .with_max_backoff(Duration::from_secs(10))
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -40,6 +40,9 @@ pub(super) struct Global {
     /// A new local cloud's account lacks the roles that the article takes for granted
     #[arg(long, global = true)]
     pub(super) bare_account: bool,
+    /// What the local cloud is to do wrong: a TOML or JSON file; see `local serve --help`
+    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["profile", "endpoint_url"])]
+    pub(super) faults: Option<PathBuf>,
     /// Profile of the AWS configuration
     #[arg(long, global = true)]
     pub(super) profile: Option<String>,
@@ -254,7 +257,45 @@ impl PredictArgs {
 #[derive(Debug, Subcommand)]
 pub(super) enum LocalCommand {
     /// Serve the local cloud in the foreground: any AWS client can use it
+    #[command(after_long_help = FAULTS)]
     Serve(ServeArgs),
+    /// The running local cloud's faults and how often each was met; with a file, sets them
+    #[command(after_long_help = FAULTS)]
+    Faults(FaultsArgs),
+}
+
+const FAULTS: &str = "\
+Faults (--faults FILE), one [[fault]] each:
+  kind = \"throttle\"                   refused with the service's throttling code
+  kind = \"server-error\"               refused with its code of an internal failure; status = 500 or 503
+  kind = \"delay\"                      answered late: milliseconds = 100
+  kind = \"drop-answer\"                carried out, and the connection closed without an answer
+  kind = \"drop-request\"               the connection closed, and nothing carried out
+  kind = \"hide\"                       carried out, and not seen by reads: calls = 3, or milliseconds = 500
+  kind = \"refuse-role\"                refused since a new role or instance profile has not spread yet
+  kind = \"no-capacity\"                an instance cannot be launched: zone = \"us-east-1a\"
+  kind = \"vcpu-limit\"                 instances together may not exceed: vcpus = 16
+  kind = \"lose-instance\"              an instance dies just before the call: zone = \"us-east-1a\"
+Which calls (for no-capacity, launches) meet it, all of them unless it is said:
+  operation = \"ec2:Create*\"           service:Operation, * for any text
+  after = 3                           not the first three
+  first = 2                           the first two (after those)
+  rate = 0.1                          a tenth of them, by the file's seed = 1
+
+Example:
+  seed = 1
+  [[fault]]
+  kind = \"drop-answer\"
+  operation = \"ecs:CreateService\"
+  first = 1";
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct FaultsArgs {
+    /// TOML, or JSON if its name ends in .json
+    pub(super) file: Option<PathBuf>,
+    /// No more faults; what was hidden is seen
+    #[arg(long, conflicts_with = "file")]
+    pub(super) clear: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -268,13 +309,14 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    pub(super) fn options(&self, global: &Global) -> local::ServeOptions {
-        local::ServeOptions {
+    pub(super) fn options(&self, global: &Global) -> Result<local::ServeOptions, local::Error> {
+        Ok(local::ServeOptions {
             listen: self.listen,
             pace: global.pace.into(),
             bare_account: global.bare_account,
+            faults: global.faults.as_deref().map(local::read_faults).transpose()?.unwrap_or_default(),
             background: self.background,
-        }
+        })
     }
 }
 

@@ -12,10 +12,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::time::Instant;
 
-use self::args::{Args, Command, Global, LocalCommand, PredictArgs, ServeArgs};
+use self::args::{Args, Command, FaultsArgs, Global, LocalCommand, PredictArgs, ServeArgs};
 use self::output::{Output, write_stdout};
 use self::resolve::{Destination, Resolved};
 use crate::aws::Target;
+use crate::cloud::Faults;
 use crate::commands::{self, Error, failover, local, predict, verify};
 use crate::report::outcome::Outcome;
 use crate::report::progress::Progress;
@@ -67,6 +68,7 @@ async fn run(args: Args) -> Result<bool, Error> {
             write_stdout(&crate::stages::permissions::policy(&settings.name));
             Ok(true)
         }
+        Command::Local(LocalCommand::Faults(faults)) => run_faults(&faults, args.global.output).await,
         command => {
             let output = args.global.output;
             let resolved = resolve::resolve(args.global, &command)?;
@@ -86,7 +88,7 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
             }
             (target, None)
         }
-        Destination::Local { region, pace, bare_account } => {
+        Destination::Local { region, pace, bare_account, faults } => {
             let record =
                 if makes { Some(local::find_or_start(pace, bare_account).await?) } else { local::find().await? };
             let Some(record) = record else {
@@ -96,6 +98,9 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
                     _ => Err(local::Error::NotRunning.into()),
                 };
             };
+            if let Some(faults) = faults {
+                local::set_faults(&record, &faults).await?;
+            }
             (Target::local(&record.endpoint_url, &region), Some(record))
         }
     };
@@ -167,6 +172,21 @@ fn run_predict(args: &PredictArgs) -> Result<bool, Error> {
 
 async fn run_serve(args: &ServeArgs, global: &Global) -> Result<bool, Error> {
     let stop = interrupt::token();
-    local::serve(args.options(global), |record| global.output.print_serving(record), stop.cancelled()).await?;
+    local::serve(args.options(global)?, |record| global.output.print_serving(record), stop.cancelled()).await?;
+    Ok(true)
+}
+
+async fn run_faults(args: &FaultsArgs, output: Output) -> Result<bool, Error> {
+    let wanted = match &args.file {
+        Some(file) => Some(local::read_faults(file)?),
+        None if args.clear => Some(Faults::default()),
+        None => None,
+    };
+    let record = local::find().await?.ok_or(local::Error::NotRunning)?;
+    let report = match wanted {
+        Some(faults) => local::set_faults(&record, &faults).await?,
+        None => local::faults(&record).await?,
+    };
+    output.print_faults(&report);
     Ok(true)
 }

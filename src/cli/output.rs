@@ -5,6 +5,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::commands::Error;
 use crate::commands::local::Record;
@@ -47,6 +48,14 @@ impl Output {
                 account = crate::cloud::ACCOUNT_ID,
             )),
             Self::Json => write_stdout(&json_document(record)),
+        }
+    }
+
+    /// As the file that asks for them, with what became of them.
+    pub(super) fn print_faults(self, report: &Value) {
+        match self {
+            Self::Human => write_stdout(&toml::to_string(report).expect("a report is tables of texts and numbers")),
+            Self::Json => write_stdout(&json_document(report)),
         }
     }
 }

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::args::{Command, FrontendArg, Global, ProvisionArgs};
 use crate::aws::{CredentialSource, Target};
-use crate::cloud::{self, Pace};
-use crate::commands::Error;
+use crate::cloud::{self, Faults, Pace};
+use crate::commands::{Error, local};
 use crate::settings::{Name, Settings, TaskCount};
 
 pub(super) struct Resolved {
@@ -26,6 +26,7 @@ pub(super) enum Destination {
         region: String,
         pace: Pace,
         bare_account: bool,
+        faults: Option<Faults>,
     },
 }
 
@@ -122,13 +123,17 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
                 cloud::regions().join(", ")
             )));
         }
-        Destination::Local { region, pace: global.pace.into(), bare_account: global.bare_account }
+        let faults = global.faults.as_deref().map(local::read_faults).transpose()?;
+        Destination::Local { region, pace: global.pace.into(), bare_account: global.bare_account, faults }
+    } else if global.faults.is_some() {
+        return Err(Error::Usage("--faults is for a local cloud: add --local".to_owned()));
     } else {
         Destination::Cloud(Target {
             region,
             profile: global.profile.or(file.profile),
             endpoint_url: global.endpoint_url.or(file.endpoint_url),
             credentials: CredentialSource::FromEnvironment,
+            ..Target::default()
         })
     };
     Ok(Resolved { settings, destination, dry_run, yes: global.yes })

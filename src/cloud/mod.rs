@@ -11,6 +11,7 @@ mod ec2;
 mod ecs;
 mod elbv2;
 mod error;
+mod faults;
 mod iam;
 mod ids;
 mod images;
@@ -28,6 +29,7 @@ mod tags;
 mod topology;
 mod zones;
 
+pub use faults::{Fault, FaultKind, Faults};
 pub use schedule::Pace;
 pub use server::{Exchange, LocalCloud, Observer, Options};
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::faults::{Lags, SharedInjector};
 use super::ids::Ids;
 use super::schedule::{Pace, Schedule};
 use super::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm, topology};
@@ -23,6 +24,9 @@ pub(crate) struct Region {
     pub(crate) iam: SharedIam,
     /// Of running standard instances.
     pub(crate) vcpu_quota: u32,
+    pub(crate) faults: SharedInjector,
+    /// What readers do not see yet.
+    pub(crate) lags: Lags,
     pub(crate) autoscaling: autoscaling::State,
     pub(crate) ec2: ec2::State,
     pub(crate) ecs: ecs::State,
@@ -34,7 +38,14 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    pub(crate) fn new(name: &str, pace: Pace, mesh: Mesh, iam: SharedIam, vcpu_quota: u32) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        pace: Pace,
+        mesh: Mesh,
+        iam: SharedIam,
+        faults: SharedInjector,
+        vcpu_quota: u32,
+    ) -> Self {
         let mut ids = Ids::from_entropy();
         Self {
             name: name.to_owned(),
@@ -42,6 +53,8 @@ impl Region {
             mesh,
             iam,
             vcpu_quota,
+            faults,
+            lags: Lags::default(),
             autoscaling: autoscaling::State::default(),
             ec2: ec2::State::of_new_account(name, &mut ids),
             ecs: ecs::State::default(),

@@ -1,7 +1,6 @@
 //! The endpoint: HTTP on loopback, one port for all services and regions, and a few paths of its own under `/_zonewalk/`.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::AwsError;
+use super::faults::{Answering, Faults, Injector, SharedInjector, Snapshot, Strike, is_read};
 use super::protocol::{Request, Service, undecoded_error};
 use super::region::{Region, SharedIam, SharedRegion};
 use super::schedule::Pace;
@@ -37,6 +37,8 @@ pub struct Options {
     pub policy: Option<String>,
     /// vCPU that running standard instances of a region may have.
     pub vcpu_quota: u32,
+    /// What goes wrong; can be changed while it runs, at `/_zonewalk/faults`.
+    pub faults: Faults,
     pub observer: Option<Observer>,
 }
 
@@ -48,6 +50,7 @@ impl Default for Options {
             bare_account: false,
             policy: None,
             vcpu_quota: 256,
+            faults: Faults::default(),
             observer: None,
         }
     }
@@ -79,6 +82,7 @@ pub struct LocalCloud {
 
 struct Shared {
     options: Options,
+    faults: SharedInjector,
     iam: SharedIam,
     regions: Mutex<HashMap<String, Arc<SharedRegion>>>,
     requests: AtomicU64,
@@ -98,6 +102,7 @@ impl LocalCloud {
             iam.rehearse(policy).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.message))?;
         }
         let shared = Arc::new(Shared {
+            faults: SharedInjector::new(options.faults.clone()),
             options,
             iam: Arc::new(Mutex::new(iam)),
             regions: Mutex::default(),
@@ -167,7 +172,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+/// The error is a fault's: it closes the connection without an answer.
+async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
     let body = match body.collect().await {
         Ok(body) => body.to_bytes(),
@@ -176,15 +182,27 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         }
     };
     if let Some(path) = head.uri.path().strip_prefix("/_zonewalk/") {
-        return Ok(shared.own_path(&head.method, path));
+        return Ok(shared.own_path(&head.method, path, &body));
     }
     let request_id = shared.next_request_id();
-    let decoded = Request::decode(&head.method, head.uri.path(), &head.headers, &body);
-    Ok(shared.aws_answer(decoded, &request_id))
+    match Request::decode(&head.method, head.uri.path(), &head.headers, &body) {
+        Ok(request) => {
+            let strike = shared.faults.lock().strike(request.service, &request.operation);
+            let (answer, delay) = (shared.aws_answer(&request, &strike, &request_id), strike.delay);
+            if !delay.is_zero() {
+                tokio::time::sleep(delay).await;
+            }
+            answer.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
+        }
+        Err(error) => {
+            let (content_type, body) = undecoded_error(&error);
+            Ok(response(error.status, content_type, body, &request_id, false))
+        }
+    }
 }
 
 impl Shared {
-    fn own_path(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    fn own_path(&self, method: &Method, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
         match (method, path) {
             (&Method::GET, "health") => own_answer(
                 StatusCode::OK,
@@ -194,19 +212,36 @@ impl Shared {
                 self.stop.cancel();
                 own_answer(StatusCode::OK, &json!({ "stopping": true }))
             }
-            _ => own_answer(StatusCode::NOT_FOUND, &json!({ "message": "GET health or POST shutdown" })),
+            (&Method::GET, "faults") => own_answer(StatusCode::OK, &self.faults.lock().report()),
+            (&Method::PUT, "faults") => match Faults::from_json(body) {
+                Ok(faults) => self.set_faults(faults),
+                Err(message) => own_answer(StatusCode::BAD_REQUEST, &json!({ "message": message })),
+            },
+            (&Method::DELETE, "faults") => self.set_faults(Faults::default()),
+            _ => own_answer(
+                StatusCode::NOT_FOUND,
+                &json!({ "message": "GET health, GET, PUT or DELETE faults, POST shutdown" }),
+            ),
         }
     }
 
-    fn aws_answer(&self, decoded: Result<Request, AwsError>, request_id: &str) -> Response<Full<Bytes>> {
-        let request = match decoded {
-            Ok(request) => request,
-            Err(error) => {
-                let (content_type, body) = undecoded_error(&error);
-                return response(error.status, content_type, body, request_id, false);
-            }
+    /// What was hidden comes into sight with the faults' end.
+    fn set_faults(&self, faults: Faults) -> Response<Full<Bytes>> {
+        *self.faults.lock() = Injector::new(faults);
+        for region in self.regions().values() {
+            region.with(|region| region.lags = Default::default());
+        }
+        own_answer(StatusCode::OK, &self.faults.lock().report())
+    }
+
+    /// None: the connection is to be closed.
+    fn aws_answer(&self, request: &Request, strike: &Strike, request_id: &str) -> Option<Response<Full<Bytes>>> {
+        let result = match &strike.answering {
+            Answering::AsEver | Answering::DropAnswer => self.handle(request, strike),
+            Answering::Refuse(error) => Err(error.clone()),
+            Answering::DropRequest => return None,
         };
-        let (status, (content_type, body)) = match self.handle(&request) {
+        let (status, (content_type, body)) = match result {
             Ok(answer) => (StatusCode::OK, request.encode(&answer, request_id)),
             Err(error) => (error.status, request.encode_error(&error, request_id)),
         };
@@ -220,29 +255,29 @@ impl Shared {
                 body: body.clone(),
             });
         }
-        response(status, content_type, body, request_id, request.is_cbor())
+        let dropped = matches!(strike.answering, Answering::DropAnswer);
+        (!dropped).then(|| response(status, content_type, body, request_id, request.is_cbor()))
     }
 
-    fn handle(&self, request: &Request) -> Result<Value, AwsError> {
-        let params = request.params();
-        let operation = request.operation.as_str();
-        let region = self.region(&request.region)?;
-        let action = format!("{}:{operation}", request.service.signing_name());
+    fn handle(&self, request: &Request, strike: &Strike) -> Result<Value, AwsError> {
+        let action = format!("{}:{}", request.service.signing_name(), request.operation);
         // Who the caller is may always be asked.
         if request.service != Service::Sts && !self.iam.lock().unwrap_or_else(PoisonError::into_inner).allows(&action) {
             return Err(request.service.access_denied(&action));
         }
-        region.with(|region| match request.service {
-            Service::AutoScaling => autoscaling::handle(region, operation, params),
-            Service::Ec2 => ec2::handle(region, operation, params),
-            Service::Ecs => ecs::handle(region, operation, params),
-            Service::Elbv2 => elbv2::handle(region, operation, params),
-            Service::Iam => iam::handle(region, operation, params),
-            Service::Logs => logs::handle(region, operation, params),
-            Service::CloudMap => servicediscovery::handle(region, operation, params),
-            Service::Quotas => servicequotas::handle(region, operation, params),
-            Service::Ssm => ssm::handle(region, operation, params),
-            Service::Sts => sts::handle(region, operation, params),
+        self.region(&request.region)?.with(|region| {
+            if let Some(zone) = &strike.lose_instance {
+                ec2::lose_instance(region, zone.as_deref());
+            }
+            if is_read(&request.operation) {
+                return region.as_seen(request.service, |region| carry_out(region, request));
+            }
+            let before = strike.hide.map(|extent| (Snapshot::of(region, request.service), extent));
+            let answer = carry_out(region, request)?;
+            if let Some((before, extent)) = before {
+                region.lags.begin(before, extent);
+            }
+            Ok(answer)
         })
     }
 
@@ -264,6 +299,7 @@ impl Shared {
             self.options.pace,
             mesh,
             Arc::clone(&self.iam),
+            self.faults.clone(),
             self.options.vcpu_quota,
         ));
         regions.insert(name.to_owned(), Arc::clone(&region));
@@ -284,6 +320,22 @@ impl Shared {
     fn next_request_id(&self) -> String {
         let n = self.requests.fetch_add(1, Ordering::Relaxed);
         format!("00000000-0000-4000-a000-{n:012x}")
+    }
+}
+
+fn carry_out(region: &mut Region, request: &Request) -> Result<Value, AwsError> {
+    let (operation, params) = (request.operation.as_str(), request.params());
+    match request.service {
+        Service::AutoScaling => autoscaling::handle(region, operation, params),
+        Service::Ec2 => ec2::handle(region, operation, params),
+        Service::Ecs => ecs::handle(region, operation, params),
+        Service::Elbv2 => elbv2::handle(region, operation, params),
+        Service::Iam => iam::handle(region, operation, params),
+        Service::Logs => logs::handle(region, operation, params),
+        Service::CloudMap => servicediscovery::handle(region, operation, params),
+        Service::Quotas => servicequotas::handle(region, operation, params),
+        Service::Ssm => ssm::handle(region, operation, params),
+        Service::Sts => sts::handle(region, operation, params),
     }
 }
 

@@ -3,19 +3,20 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::{BodyExt, Full};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::cloud::{LocalCloud, Options, Pace};
+use crate::cloud::{Faults, LocalCloud, Options, Pace};
 
 /// Where the record is kept, if not in the user's runtime or cache directory.
 pub const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
@@ -45,13 +46,17 @@ pub enum Error {
     NotStopped { process: u32 },
     #[error("{}: {source}; set {STATE_DIR_VARIABLE} to a directory that can be written", .path.display())]
     State { path: PathBuf, source: io::Error },
+    #[error("faults file {}: {reason}", .path.display())]
+    Faults { path: PathBuf, reason: String },
+    #[error("the local cloud at {endpoint_url} did not answer: {reason}")]
+    NoAnswer { endpoint_url: String, reason: String },
     #[error("no directory for the local cloud's record: set {STATE_DIR_VARIABLE}")]
     NoStateDir,
 }
 
 impl Error {
     pub(super) fn is_usage(&self) -> bool {
-        matches!(self, Self::InUse { .. } | Self::NotLoopback(_))
+        matches!(self, Self::InUse { .. } | Self::NotLoopback(_) | Self::Faults { .. })
     }
 }
 
@@ -64,11 +69,12 @@ pub struct Record {
     pub background: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ServeOptions {
     pub listen: SocketAddr,
     pub pace: Pace,
     pub bare_account: bool,
+    pub faults: Faults,
     pub background: bool,
 }
 
@@ -86,6 +92,7 @@ pub async fn serve(
         listen: address,
         pace: options.pace,
         bare_account: options.bare_account,
+        faults: options.faults,
         ..Options::default()
     })
     .await
@@ -178,13 +185,51 @@ fn pace_name(pace: Pace) -> &'static str {
     }
 }
 
+/// The faults that a file asks for: JSON if its name ends so, else TOML.
+pub fn read_faults(path: &Path) -> Result<Faults, Error> {
+    let error = |reason| Error::Faults { path: path.to_owned(), reason };
+    let text = std::fs::read_to_string(path).map_err(|reason| error(reason.to_string()))?;
+    let is_json = path.extension().is_some_and(|extension| extension == "json");
+    let faults = if is_json { Faults::from_json(text.as_bytes()) } else { Faults::from_toml(&text) };
+    faults.map_err(error)
+}
+
+/// The faults of a running local cloud, and how often each has been met.
+pub async fn faults(record: &Record) -> Result<Value, Error> {
+    change_faults(record, Method::GET, Bytes::new()).await
+}
+
+/// Sets the faults of a running local cloud instead of those it has.
+pub async fn set_faults(record: &Record, faults: &Faults) -> Result<Value, Error> {
+    change_faults(record, Method::PUT, serde_json::to_vec(faults).unwrap_or_default().into()).await
+}
+
+async fn change_faults(record: &Record, method: Method, body: Bytes) -> Result<Value, Error> {
+    let error = |reason| Error::NoAnswer { endpoint_url: record.endpoint_url.clone(), reason };
+    let (status, body) = send(record, method, "faults", body).await.map_err(error)?;
+    match serde_json::from_slice(&body) {
+        Ok(report) if status == StatusCode::OK => Ok(report),
+        _ => Err(error(String::from_utf8_lossy(&body).into_owned())),
+    }
+}
+
 /// Whether the cloud of this record answers at one of its own paths.
 async fn ask(record: &Record, method: Method, path: &str) -> bool {
-    let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    matches!(send(record, method, path, Bytes::new()).await, Ok((StatusCode::OK, _)))
+}
+
+/// The answer to a request at one of the cloud's own paths, or why there is none.
+async fn send(record: &Record, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), String> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
     let url = format!("{}/_zonewalk/{path}", record.endpoint_url);
-    let Ok(request) = Request::builder().method(method).uri(url).body(Empty::new()) else { return false };
-    let answer = tokio::time::timeout(Duration::from_secs(2), client.request(request)).await;
-    matches!(answer, Ok(Ok(answer)) if answer.status() == StatusCode::OK)
+    let request =
+        Request::builder().method(method).uri(url).body(Full::new(body)).map_err(|error| error.to_string())?;
+    let answer = async {
+        let (head, body) = client.request(request).await.map_err(|error| error.to_string())?.into_parts();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok((head.status, body))
+    };
+    tokio::time::timeout(Duration::from_secs(2), answer).await.unwrap_or_else(|late| Err(late.to_string()))
 }
 
 fn state_dir() -> Result<PathBuf, Error> {

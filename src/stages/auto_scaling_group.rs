@@ -75,7 +75,7 @@ impl AutoScalingGroup<'_> {
         match answer.instance_refreshes().first() {
             Some(refresh)
                 if refresh.status() == Some(&InstanceRefreshStatus::Failed)
-                    && refresh.start_time().is_some_and(|time| ctx.is_of_this_run(time.secs())) =>
+                    && refresh.start_time().is_some_and(|time| ctx.is_of_this_run(time)) =>
             {
                 Err(Error::Failed {
                     what: format!("replacement of the instances of {}", self.name),

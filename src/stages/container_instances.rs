@@ -109,7 +109,7 @@ async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<String>
     // One that failed before this run may be mended by now, and the group has not tried again yet.
     let failed = |activity: &&Activity| {
         activity.status_code() == Some(&ScalingActivityStatusCode::Failed)
-            && activity.start_time().is_some_and(|time| ctx.is_of_this_run(time.secs()))
+            && activity.start_time().is_some_and(|time| ctx.is_of_this_run(time))
     };
     Ok(answer
         .activities()

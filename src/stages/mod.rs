@@ -36,9 +36,10 @@ mod wait;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::primitives::DateTime;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -104,9 +105,9 @@ impl Context {
         format!("zonewalk-{:016x}", rand::random::<u64>())
     }
 
-    /// Whether something that AWS dates so, in epoch seconds, is no history.
-    fn is_of_this_run(&self, epoch_seconds: i64) -> bool {
-        epoch_seconds >= self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as i64
+    /// Whether something that AWS dates so is no history.
+    fn is_of_this_run(&self, time: &DateTime) -> bool {
+        *time >= DateTime::from(self.started)
     }
 
     fn checkpoint(&self) -> Result<(), Error> {

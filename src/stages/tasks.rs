@@ -39,7 +39,7 @@ pub(super) async fn find_failure(ctx: &Context, service: &str) -> Result<Option<
         let code = task.stop_code();
         let failed =
             code == Some(&TaskStopCode::TaskFailedToStart) || code == Some(&TaskStopCode::EssentialContainerExited);
-        failed && task.stopped_at().is_some_and(|time| ctx.is_of_this_run(time.secs()))
+        failed && task.stopped_at().is_some_and(|time| ctx.is_of_this_run(time))
     };
     let last = stopped.iter().filter(by_itself).max_by_key(|task| task.stopped_at().map(|time| time.secs()));
     Ok(last.map(|task| {

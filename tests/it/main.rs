@@ -6,6 +6,7 @@ mod agreement;
 mod answers;
 mod article;
 mod cli;
+mod cloud_faults;
 mod cloud_json;
 mod cloud_query;
 mod envoy_changes;

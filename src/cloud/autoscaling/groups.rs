@@ -27,6 +27,8 @@ pub(super) struct Group {
     pub(super) deleting: bool,
     /// A scaling activity will look at the group soon.
     pub(super) awaits_activity: bool,
+    /// It is uneven, and will soon be evened out.
+    pub(super) awaits_rebalancing: bool,
     /// The request that last changed the capacity, as the causes of activities begin.
     pub(super) last_change: String,
 }
@@ -137,6 +139,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         suspended: BTreeSet::new(),
         deleting: false,
         awaits_activity: false,
+        awaits_rebalancing: false,
         last_change: format!(
             "At {} a user request created an AutoScalingGroup changing the desired capacity from 0 to {desired}.",
             moment()

@@ -21,7 +21,7 @@ use super::region::Region;
 
 pub(crate) use self::scaling::reconcile;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     groups: Vec<Group>,
     /// Oldest first; those of groups that are gone too.

@@ -105,6 +105,10 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, Aw
     Ok(json!({ "InstanceRefreshId": id }))
 }
 
+pub(super) fn is_running(region: &mut Region, name: &str) -> bool {
+    running(region, name).is_some()
+}
+
 fn running<'r>(region: &'r mut Region, name: &str) -> Option<&'r mut Refresh> {
     let mut of_group = region.autoscaling.refreshes.iter_mut().filter(|refresh| refresh.group_name == name);
     of_group.find(|refresh| refresh.status == Status::InProgress)

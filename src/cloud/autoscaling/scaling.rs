@@ -32,7 +32,41 @@ pub(crate) fn reconcile(region: &mut Region) {
         } else if !group.awaits_activity && difference(group) != 0 {
             group.awaits_activity = true;
             region.after(Step::ScalingActivity, move |region| act(region, &name));
+        } else if !group.awaits_rebalancing && is_uneven(region, &name) && !refreshes::is_running(region, &name) {
+            wait_to_rebalance(region, name);
         }
+    }
+}
+
+/// Whether a settled group has two instances more in one of its zones than in another.
+fn is_uneven(region: &Region, name: &str) -> bool {
+    let Some(group) = region.autoscaling.groups.iter().find(|group| group.name == name) else { return false };
+    let members_in = |az_name: &str| group.members.iter().filter(|m| m.counts() && m.az_name == az_name).count();
+    let zones = group.settings.subnets.iter().filter_map(|id| ec2::subnet(region, id));
+    let counts: Vec<_> = zones.map(|subnet| members_in(&subnet.az_name)).collect();
+    let uneven = counts.iter().max().zip(counts.iter().min()).is_some_and(|(most, least)| most - least > 1);
+    uneven && difference(group) == 0 && !group.deleting && !group.is_suspended("AZRebalance")
+}
+
+fn wait_to_rebalance(region: &mut Region, name: String) {
+    if let Some(group) = region.autoscaling.group_mut(&name) {
+        group.awaits_rebalancing = true;
+        let delay = region.schedule.pace.scale(RETRY_ON_AWS).max(SHORTEST_RETRY);
+        region.after_real_time(delay, move |region| rebalance(region, &name));
+    }
+}
+
+/// Launches where there is least, before the group, then one too large, terminates where it has most (EC2 Auto Scaling
+/// User Guide, "Availability Zone rebalancing").
+fn rebalance(region: &mut Region, name: &str) {
+    let Some(group) = region.autoscaling.group_mut(name) else { return };
+    group.awaits_rebalancing = false;
+    let group = group.clone();
+    if is_uneven(region, name)
+        && let Some(subnet) = emptiest_subnet(region, &group, &[])
+        && let Err(error) = launch_into(region, &group, &subnet)
+    {
+        record_failure(region, &group, &subnet, &error);
     }
 }
 

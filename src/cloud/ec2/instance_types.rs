@@ -11,7 +11,7 @@ use crate::cloud::zones::{self, Zone};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InstanceType {
     pub(super) name: &'static str,
-    vcpus: u32,
+    pub(super) vcpus: u32,
     memory_mib: u32,
     interfaces: u32,
     addresses_per_interface: u32,

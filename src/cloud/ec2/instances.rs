@@ -19,6 +19,9 @@ use crate::cloud::{ACCOUNT_ID, ecs};
 /// How long a terminated instance can still be described: "about an hour", says AWS.
 const TERMINATED_VISIBLE: Duration = Duration::from_secs(60 * 60);
 
+/// EC2's code of an instance that ended by its own doing.
+const HARDWARE_FAILURE: &str = "Server.InternalError";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InstanceState {
     Pending,
@@ -188,6 +191,17 @@ pub(crate) fn terminate(region: &mut Region, id: &str, reason: &str) {
     region.after(Step::InstanceShutdown, move |region| finish_termination(region, id));
 }
 
+/// The hardware under a running instance fails, without anybody's doing. Of several in the zone, the one that was launched
+/// first.
+pub(crate) fn lose(region: &mut Region, zone: Option<&str>) {
+    let here = |instance: &&Instance| {
+        instance.state == InstanceState::Running && zone.is_none_or(|zone| zone == instance.az_name)
+    };
+    if let Some(id) = region.ec2.instances.iter().find(here).map(|instance| instance.id.clone()) {
+        terminate(region, &id, HARDWARE_FAILURE);
+    }
+}
+
 fn finish_termination(region: &mut Region, id: String) {
     advance(region, &id, InstanceState::ShuttingDown, InstanceState::Terminated);
     if let Some(interface_id) = instance(region, &id).map(|instance| instance.interface_id.clone()) {
@@ -291,10 +305,12 @@ fn wire(region: &str, state: &State, instance: &Instance) -> Value {
         "tagSet": state.tags.wire(&instance.id),
     });
     if instance.state == InstanceState::Terminated {
-        wire["stateReason"] = json!({
-            "code": "Client.UserInitiatedShutdown",
-            "message": "Client.UserInitiatedShutdown: User initiated shutdown",
-        });
+        let (code, message) = if instance.transition_reason.starts_with(HARDWARE_FAILURE) {
+            (HARDWARE_FAILURE, "Internal error")
+        } else {
+            ("Client.UserInitiatedShutdown", "User initiated shutdown")
+        };
+        wire["stateReason"] = json!({ "code": code, "message": format!("{code}: {message}") });
     } else {
         wire["subnetId"] = json!(instance.subnet_id);
         wire["vpcId"] = json!(instance.vpc_id);

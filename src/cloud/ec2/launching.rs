@@ -11,6 +11,7 @@ use super::resources::{Resource, find};
 use super::security_groups::{self, SecurityGroup};
 use super::tags::{self, TagMap};
 use crate::cloud::error::AwsError;
+use crate::cloud::faults::Launch;
 use crate::cloud::images::{Image, ecs_optimized};
 use crate::cloud::protocol::Params;
 use crate::cloud::region::Region;
@@ -85,6 +86,7 @@ pub(crate) fn launch(
     let subnet = find(&region.ec2.subnets, subnet_id)?.clone();
     check_offered(&region.name, checked.instance_type, &subnet.az_name)?;
     check_quota(region, checked.instance_type)?;
+    check_capacity(region, checked.instance_type, &subnet.az_name)?;
     let interface = create_interface(region, &subnet.id, &checked.security_groups, "")?;
     let id = region.ids.ec2("i");
     if let Some(own) = region.ec2.interfaces.iter_mut().find(|other| other.id == interface.id) {
@@ -158,6 +160,16 @@ fn check_quota(region: &Region, instance_type: &InstanceType) -> Result<(), AwsE
             "You have requested more vCPU capacity than your current vCPU limit of {quota} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
         ),
     ))
+}
+
+/// What is out of machines, or over the quota, is so by a fault.
+fn check_capacity(region: &Region, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
+    let vcpus = |name: &str| InstanceType::find(name).map_or(0, |found| found.vcpus);
+    let counts = |i: &&Instance| matches!(i.state, InstanceState::Pending | InstanceState::Running);
+    let in_use = region.ec2.instances.iter().filter(counts).map(|i| vcpus(&i.instance_type)).sum();
+    let launch =
+        Launch { zone: az_name, instance_type: instance_type.name, vcpus: instance_type.vcpus, vcpus_in_use: in_use };
+    region.faults.lock().refuse_launch(&launch).map_or(Ok(()), Err)
 }
 
 /// A public address that no instance has now, from the block set aside for examples (RFC 5737): nobody's in earnest.

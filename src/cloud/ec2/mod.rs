@@ -34,13 +34,14 @@ use super::protocol::Params;
 use super::region::Region;
 
 pub(crate) use self::instance_types::instance_capacity;
-pub(crate) use self::instances::{Instance, InstanceState, instance, terminate};
+pub(crate) use self::instances::{Instance, InstanceState, instance, lose as lose_instance, terminate};
 pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
 pub(crate) use self::launch_templates::{Resolved, resolve};
 pub(crate) use self::launching::{check as check_launch, launch};
 pub(crate) use self::subnets::Subnet;
 pub(crate) use self::tags::TagMap;
 
+#[derive(Clone)]
 pub(crate) struct State {
     vpcs: Vec<vpcs::Vpc>,
     subnets: Vec<Subnet>,

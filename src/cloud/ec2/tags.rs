@@ -20,7 +20,7 @@ use crate::cloud::region::Region;
 pub(crate) type TagMap = BTreeMap<String, String>;
 
 /// The tags of each resource, by its identifier.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tags(BTreeMap<String, TagMap>);
 
 impl Tags {

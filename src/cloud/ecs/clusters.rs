@@ -30,6 +30,7 @@ impl ClusterStatus {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Cluster {
     pub(super) arn: String,
     pub(super) name: String,

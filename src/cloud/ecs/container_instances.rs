@@ -37,6 +37,7 @@ pub(super) struct Resources {
     pub(super) interfaces: u32,
 }
 
+#[derive(Clone)]
 pub(super) struct ContainerInstance {
     pub(super) arn: String,
     pub(super) id: String,

@@ -32,7 +32,7 @@ use super::region::Region;
 pub(crate) use container_instances::{deregister_container_instances_of, register_container_instance};
 pub(crate) use mesh_tasks::{discovery_instances, mesh_tasks};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     clusters: Vec<clusters::Cluster>,
     container_instances: Vec<container_instances::ContainerInstance>,

@@ -25,6 +25,7 @@ pub(super) enum ServiceStatus {
     Inactive,
 }
 
+#[derive(Clone)]
 pub(super) struct Service {
     pub(super) arn: String,
     pub(super) name: String,
@@ -104,6 +105,7 @@ pub(super) enum RolloutState {
     Failed,
 }
 
+#[derive(Clone)]
 pub(super) struct Deployment {
     /// `ecs-svc/` and 19 digits.
     pub(super) id: String,
@@ -138,6 +140,7 @@ impl Throttle {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Event {
     pub(super) id: String,
     pub(super) at: Timestamp,

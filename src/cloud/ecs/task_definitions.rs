@@ -31,6 +31,7 @@ impl Status {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Revision {
     pub(super) definition: Arc<Definition>,
     status: Status,
@@ -42,7 +43,7 @@ pub(super) struct Revision {
     may_go: bool,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct TaskDefinitions {
     pub(super) revisions: Vec<Revision>,
     /// A family's last revision number: numbers are never used again, not even those of deleted revisions.

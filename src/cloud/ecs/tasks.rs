@@ -99,6 +99,7 @@ pub(super) struct TaskContainer {
     pub(super) runtime_id: String,
 }
 
+#[derive(Clone)]
 pub(super) struct Task {
     pub(super) arn: String,
     pub(super) id: String,

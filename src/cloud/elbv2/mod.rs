@@ -22,7 +22,7 @@ use super::region::Region;
 
 pub(crate) use self::targets::{TargetState, deregister_target, register_target, target_state};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     load_balancers: Vec<LoadBalancer>,
     target_groups: Vec<TargetGroup>,

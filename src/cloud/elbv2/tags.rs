@@ -11,7 +11,7 @@ use crate::cloud::region::Region;
 
 pub(super) type TagMap = BTreeMap<String, String>;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Tags(BTreeMap<String, TagMap>);
 
 impl Tags {

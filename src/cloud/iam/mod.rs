@@ -22,7 +22,7 @@ use super::ids::Ids;
 use super::protocol::Params;
 use super::region::Region;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     /// By name, as AWS lists them.
     roles: BTreeMap<String, Role>,

@@ -10,12 +10,13 @@ use super::protocol::Params;
 use super::region::Region;
 use super::tags::Tags;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     /// By name.
     groups: BTreeMap<String, LogGroup>,
 }
 
+#[derive(Clone)]
 struct LogGroup {
     class: String,
     retention_days: Option<i64>,

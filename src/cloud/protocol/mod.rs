@@ -33,7 +33,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::AutoScaling,
         Self::Ec2,
         Self::Ecs,

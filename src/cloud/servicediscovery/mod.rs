@@ -17,7 +17,7 @@ use super::tags::{Tags, UPPER};
 pub(crate) use namespaces::{Namespace, begin_namespace, namespace};
 pub(crate) use services::ensure_service;
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     namespaces: Vec<Namespace>,
     services: Vec<services::Service>,

@@ -10,6 +10,7 @@ use crate::cloud::protocol::{Params, timestamp};
 use crate::cloud::region::Region;
 use crate::cloud::tags::{Tags, UPPER};
 
+#[derive(Clone)]
 pub(crate) struct Namespace {
     pub(crate) arn: String,
     pub(crate) name: String,

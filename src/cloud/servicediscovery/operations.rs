@@ -24,6 +24,7 @@ impl OperationType {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Operation {
     pub(super) id: String,
     operation_type: OperationType,

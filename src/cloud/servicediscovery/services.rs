@@ -11,6 +11,7 @@ use crate::cloud::protocol::{Params, timestamp};
 use crate::cloud::region::Region;
 use crate::cloud::tags::{Tags, UPPER};
 
+#[derive(Clone)]
 pub(super) struct Service {
     pub(super) arn: String,
     pub(super) id: String,

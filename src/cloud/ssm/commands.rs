@@ -8,6 +8,7 @@ use crate::cloud::paging::page;
 use crate::cloud::protocol::{Params, timestamp};
 use crate::cloud::region::Region;
 
+#[derive(Clone)]
 pub(super) struct Command {
     pub(super) id: String,
     pub(super) comment: String,
@@ -18,6 +19,7 @@ pub(super) struct Command {
     pub(super) invocations: Vec<Invocation>,
 }
 
+#[derive(Clone)]
 pub(super) struct Invocation {
     pub(super) instance_id: String,
     pub(super) outcome: Outcome,

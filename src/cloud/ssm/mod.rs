@@ -12,7 +12,7 @@ use super::protocol::{Params, timestamp};
 use super::region::Region;
 use super::{ec2, ecs};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     commands: Vec<commands::Command>,
 }

@@ -1,0 +1,231 @@
+//! Counts the calls and says what each of them meets.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+
+use super::plan::matches;
+use super::{Fault, FaultKind, Faults, errors};
+use crate::cloud::error::AwsError;
+use crate::cloud::protocol::Service;
+
+/// One for the whole cloud; regions ask it when they launch instances.
+#[derive(Clone, Default)]
+pub(crate) struct SharedInjector(Arc<Mutex<Injector>>);
+
+impl SharedInjector {
+    pub(crate) fn new(faults: Faults) -> Self {
+        Self(Arc::new(Mutex::new(Injector::new(faults))))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Injector> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Injector {
+    seed: u64,
+    rules: Vec<Rule>,
+}
+
+struct Rule {
+    fault: Fault,
+    /// Calls, or launches, that it is about.
+    matched: u64,
+    /// Those that met it.
+    struck: u64,
+    rng: StdRng,
+}
+
+/// How long reads answer from before a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Calls(u64),
+    Time(Duration),
+}
+
+/// What becomes of a call.
+#[derive(Default)]
+pub(crate) struct Strike {
+    pub(crate) answering: Answering,
+    pub(crate) delay: Duration,
+    pub(crate) hide: Option<Extent>,
+    /// An instance is lost before the call is carried out: in this zone, or anywhere.
+    pub(crate) lose_instance: Option<Option<String>>,
+}
+
+#[derive(Default)]
+pub(crate) enum Answering {
+    #[default]
+    AsEver,
+    /// Not carried out.
+    Refuse(AwsError),
+    /// Not carried out, and not answered.
+    DropRequest,
+    /// Carried out, and not answered.
+    DropAnswer,
+}
+
+/// An instance that is about to be launched.
+pub(crate) struct Launch<'a> {
+    pub(crate) zone: &'a str,
+    pub(crate) instance_type: &'a str,
+    /// What it takes of the quota, and what is taken already.
+    pub(crate) vcpus: u32,
+    pub(crate) vcpus_in_use: u32,
+}
+
+impl Rule {
+    /// Whether this call, one that the rule is about, meets it.
+    fn strikes(&mut self) -> bool {
+        self.matched += 1;
+        let due = self.matched > self.fault.after && self.fault.first.is_none_or(|first| self.struck < first);
+        let strikes = due && self.fault.rate.is_none_or(|rate| self.rng.random_bool(rate));
+        self.struck += u64::from(strikes);
+        strikes
+    }
+
+    fn is_about(&self, call: &str) -> bool {
+        match (&self.fault.operation, self.fault.kind) {
+            (_, FaultKind::NoCapacity | FaultKind::VcpuLimit) => false,
+            (_, FaultKind::RefuseRole) if !errors::takes_role(call) => false,
+            (Some(pattern), _) => matches(pattern, call),
+            (None, _) => true,
+        }
+    }
+}
+
+impl Injector {
+    pub(crate) fn new(faults: Faults) -> Self {
+        let seed = faults.seed;
+        let rule = |(n, fault): (u64, Fault)| Rule {
+            fault,
+            matched: 0,
+            struck: 0,
+            rng: StdRng::seed_from_u64(seed ^ (n << 32)),
+        };
+        Self { seed, rules: (0..).zip(faults.faults).map(rule).collect() }
+    }
+
+    /// A call has come in.
+    pub(crate) fn strike(&mut self, service: Service, operation: &str) -> Strike {
+        let call = format!("{}:{operation}", service.signing_name());
+        let mut strike = Strike::default();
+        for rule in self.rules.iter_mut().filter(|rule| rule.is_about(&call)) {
+            if !rule.strikes() {
+                continue;
+            }
+            let fault = &rule.fault;
+            let answering = match fault.kind {
+                FaultKind::Throttle => Answering::Refuse(errors::throttled(service, fault.code.as_deref())),
+                FaultKind::ServerError => {
+                    Answering::Refuse(errors::server_error(service, fault.status, fault.code.as_deref()))
+                }
+                FaultKind::RefuseRole => Answering::Refuse(errors::role_refused(operation)),
+                FaultKind::DropRequest => Answering::DropRequest,
+                FaultKind::DropAnswer => Answering::DropAnswer,
+                FaultKind::Delay => {
+                    strike.delay += Duration::from_millis(fault.milliseconds.unwrap_or_default());
+                    continue;
+                }
+                FaultKind::Hide => {
+                    let time = || Extent::Time(Duration::from_millis(fault.milliseconds.unwrap_or_default()));
+                    strike.hide = Some(fault.calls.map_or_else(time, Extent::Calls));
+                    continue;
+                }
+                FaultKind::LoseInstance => {
+                    strike.lose_instance = Some(fault.zone.clone());
+                    continue;
+                }
+                FaultKind::NoCapacity | FaultKind::VcpuLimit => continue,
+            };
+            if matches!(strike.answering, Answering::AsEver) {
+                strike.answering = answering;
+            } else {
+                rule.struck -= 1; // another fault has ended the call already
+            }
+        }
+        strike
+    }
+
+    /// Why an instance cannot be launched now, if it cannot.
+    pub(crate) fn refuse_launch(&mut self, launch: &Launch<'_>) -> Option<AwsError> {
+        let mut refusal = None;
+        for rule in &mut self.rules {
+            let here = rule.fault.zone.as_deref().is_none_or(|zone| zone == launch.zone);
+            let limit = rule.fault.vcpus.unwrap_or_default();
+            let refused = match rule.fault.kind {
+                FaultKind::NoCapacity if here => rule.strikes().then(|| errors::no_capacity(launch)),
+                FaultKind::VcpuLimit => {
+                    let exceeded = launch.vcpus_in_use + launch.vcpus > limit;
+                    (exceeded && rule.strikes()).then(|| errors::vcpu_limit(limit))
+                }
+                _ => None,
+            };
+            refusal = refusal.or(refused);
+        }
+        refusal
+    }
+
+    /// The faults as they were asked for, and how often each has been met.
+    pub(crate) fn report(&self) -> Value {
+        let rules = self.rules.iter().map(|rule| {
+            let mut wire = json!(rule.fault);
+            wire["matched"] = json!(rule.matched);
+            wire["struck"] = json!(rule.struck);
+            wire
+        });
+        json!({ "seed": self.seed, "fault": rules.collect::<Value>() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn struck(fault: Fault, calls: usize) -> Vec<bool> {
+        let mut injector = Injector::new(Faults { seed: 3, faults: vec![fault] });
+        let mut call = || injector.strike(Service::Ecs, "CreateService");
+        (0..calls).map(|_| !matches!(call().answering, Answering::AsEver)).collect()
+    }
+
+    #[test]
+    fn faults_strike_by_count() {
+        let fault = Fault::at(FaultKind::Throttle, "ecs:Create*", 3, 2);
+        assert_eq!(struck(fault, 6), [false, false, true, true, false, false]);
+        assert_eq!(struck(Fault::at(FaultKind::Throttle, "ec2:*", 1, 2), 2), [false, false]);
+    }
+
+    #[test]
+    fn faults_strike_by_rate_and_the_same_seed_strikes_the_same() {
+        let fault = Fault { rate: Some(0.3), ..Fault::new(FaultKind::DropAnswer) };
+        let strikes = struck(fault.clone(), 1_000);
+        assert_eq!(strikes, struck(fault, 1_000));
+        let share = strikes.iter().filter(|struck| **struck).count();
+        assert!((250..350).contains(&share), "{share} of 1000");
+    }
+
+    #[test]
+    fn of_two_faults_that_end_a_call_only_the_first_counts() {
+        let faults = [FaultKind::DropRequest, FaultKind::Throttle].map(Fault::new).to_vec();
+        let mut injector = Injector::new(Faults { seed: 0, faults });
+        assert!(matches!(injector.strike(Service::Ec2, "CreateTags").answering, Answering::DropRequest));
+        let report = injector.report();
+        assert_eq!((&report["fault"][0]["struck"], &report["fault"][1]["struck"]), (&json!(1), &json!(0)));
+    }
+
+    #[test]
+    fn the_quota_counts_what_is_in_use() {
+        let faults = vec![Fault { vcpus: Some(4), ..Fault::new(FaultKind::VcpuLimit) }];
+        let mut injector = Injector::new(Faults { seed: 0, faults });
+        let mut launch = |vcpus_in_use| {
+            let launch = Launch { zone: "us-east-1a", instance_type: "t3.medium", vcpus: 2, vcpus_in_use };
+            injector.refuse_launch(&launch).map(|error| error.code)
+        };
+        assert_eq!([launch(0), launch(2), launch(4)], [None, None, Some("VcpuLimitExceeded".to_owned())]);
+    }
+}

@@ -1,0 +1,252 @@
+//! The faults that are asked for, as a file (TOML or JSON) or a program says them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::protocol::Service;
+
+/// What is to go wrong. The same seed and the same calls meet the same faults.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Faults {
+    /// Of the random numbers that `rate` asks.
+    #[serde(default)]
+    pub seed: u64,
+    /// In the file: one `[[fault]]` each. Of those that end a call, the first one that applies does.
+    #[serde(default, rename = "fault")]
+    pub faults: Vec<Fault>,
+}
+
+/// One rule: which calls meet what.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Fault {
+    pub kind: FaultKind,
+    /// `service:Operation` as IAM spells it, `*` standing for any text. Without one: every call. A role is refused only
+    /// where one is handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<String>,
+    /// Lets so many calls pass first.
+    #[serde(default)]
+    pub after: u64,
+    /// Strikes no more than so many times; without it, always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<u64>,
+    /// Strikes that share of the calls, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// How long an answer is delayed, or a resource hidden.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<u64>,
+    /// How many reads of its service a resource is hidden from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<u64>,
+    /// Of a server error: 500 or 503.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Of a throttled call or a server error, instead of the service's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// `us-east-1a`: where there is no capacity, or an instance is lost. Without one: anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<String>,
+    /// The limit that instances together may not exceed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vcpus: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FaultKind {
+    /// Refused with the service's own throttling code.
+    Throttle,
+    /// Refused with the service's own code of an internal failure.
+    ServerError,
+    /// Carried out at once, answered late.
+    Delay,
+    /// Carried out; the connection is closed without an answer.
+    DropAnswer,
+    /// The connection is closed and nothing is carried out.
+    DropRequest,
+    /// Carried out, and not seen by the service's reads for a while: they answer as before it.
+    Hide,
+    /// Refused since a new role or instance profile has not spread yet.
+    RefuseRole,
+    /// An instance cannot be launched: its zone has no machine left.
+    NoCapacity,
+    /// Instances cannot be launched beyond the account's quota.
+    VcpuLimit,
+    /// Just before the call is carried out, an instance's hardware fails.
+    LoseInstance,
+}
+
+impl Fault {
+    pub fn new(kind: FaultKind) -> Self {
+        Self {
+            kind,
+            operation: None,
+            after: 0,
+            first: None,
+            rate: None,
+            milliseconds: None,
+            calls: None,
+            status: None,
+            code: None,
+            zone: None,
+            vcpus: None,
+        }
+    }
+
+    /// Strikes the `n`-th call of an operation, counted from 1, and those after it, `times` in all.
+    pub fn at(kind: FaultKind, operation: &str, n: u64, times: u64) -> Self {
+        Self {
+            operation: Some(operation.to_owned()),
+            after: n.saturating_sub(1),
+            first: Some(times),
+            ..Self::new(kind)
+        }
+    }
+
+    /// What is said and means nothing for the kind, or is lacking.
+    fn check(&self) -> Result<(), String> {
+        use FaultKind as K;
+        let kind = self.kind;
+        let said = [
+            ("operation", self.operation.is_some(), !matches!(kind, K::NoCapacity | K::VcpuLimit)),
+            ("after", self.after != 0, kind != K::VcpuLimit),
+            ("first", self.first.is_some(), kind != K::VcpuLimit),
+            ("rate", self.rate.is_some(), kind != K::VcpuLimit),
+            ("milliseconds", self.milliseconds.is_some(), matches!(kind, K::Delay | K::Hide)),
+            ("calls", self.calls.is_some(), kind == K::Hide),
+            ("status", self.status.is_some(), kind == K::ServerError),
+            ("code", self.code.is_some(), matches!(kind, K::Throttle | K::ServerError)),
+            ("zone", self.zone.is_some(), matches!(kind, K::NoCapacity | K::LoseInstance)),
+            ("vcpus", self.vcpus.is_some(), kind == K::VcpuLimit),
+        ];
+        if let Some((name, ..)) = said.iter().find(|(_, said, allowed)| *said && !allowed) {
+            return Err(format!("{name} means nothing for this kind"));
+        }
+        match kind {
+            K::Delay if self.milliseconds.is_none() => return Err("milliseconds is missing".to_owned()),
+            K::Hide if self.milliseconds.is_some() == self.calls.is_some() => {
+                return Err("either calls or milliseconds is needed".to_owned());
+            }
+            K::VcpuLimit if self.vcpus.is_none() => return Err("vcpus is missing".to_owned()),
+            _ => {}
+        }
+        if self.rate.is_some_and(|rate| !(0.0..=1.0).contains(&rate)) {
+            return Err("rate is a share, 0 to 1".to_owned());
+        }
+        if self.status.is_some_and(|status| ![500, 503].contains(&status)) {
+            return Err("status is 500 or 503".to_owned());
+        }
+        self.operation.as_deref().map_or(Ok(()), check_operation)
+    }
+}
+
+fn check_operation(pattern: &str) -> Result<(), String> {
+    if pattern == "*" {
+        return Ok(());
+    }
+    let (service, _) = pattern
+        .split_once(':')
+        .ok_or_else(|| format!("operation {pattern:?} is not service:Operation, as in \"ecs:CreateService\""))?;
+    let known = Service::ALL.map(Service::signing_name);
+    if known.iter().any(|name| matches(service, name)) {
+        Ok(())
+    } else {
+        Err(format!("operation {pattern:?} is of no service here; there are {}", known.join(", ")))
+    }
+}
+
+/// Whether `text` is what `pattern` says, `*` standing for any text.
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            let mut ends = (0..=text.len()).filter(|end| text.is_char_boundary(*end));
+            ends.any(|end| matches(rest, &text[end..]))
+        }),
+    }
+}
+
+impl Faults {
+    /// The error names what is not understood, and where.
+    pub fn from_toml(text: &str) -> Result<Self, String> {
+        let faults: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        faults.checked()
+    }
+
+    /// As [`Faults::from_toml`].
+    pub fn from_json(text: &[u8]) -> Result<Self, String> {
+        let faults: Self = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(text))
+            .map_err(|error| error.to_string())?;
+        faults.checked()
+    }
+
+    fn checked(self) -> Result<Self, String> {
+        for (n, fault) in self.faults.iter().enumerate() {
+            fault.check().map_err(|reason| format!("fault {} ({}): {reason}", n + 1, name_of(fault.kind)))?;
+        }
+        Ok(self)
+    }
+}
+
+/// As it is written in files.
+fn name_of(kind: FaultKind) -> String {
+    serde_json::to_value(kind).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_says_which_calls_meet_what() {
+        let text = r#"
+            seed = 7
+            [[fault]]
+            kind = "throttle"
+            operation = "ec2:Describe*"
+            after = 3
+            first = 2
+            [[fault]]
+            kind = "hide"
+            operation = "ecs:CreateService"
+            calls = 4
+        "#;
+        let faults = Faults::from_toml(text).unwrap();
+        assert_eq!(faults.faults[0], Fault::at(FaultKind::Throttle, "ec2:Describe*", 4, 2));
+        let json = serde_json::to_vec(&faults).unwrap();
+        assert_eq!(Faults::from_json(&json).unwrap(), faults);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named() {
+        let error = |text: &str| Faults::from_toml(&format!("[[fault]]\n{text}")).unwrap_err();
+        for (text, named) in [
+            ("kind = \"throttle\"\nfrist = 2", "frist"),
+            ("kind = \"explode\"", "explode"),
+            ("kind = \"throttle\"\nzone = \"us-east-1a\"", "fault 1 (throttle): zone"),
+            ("kind = \"hide\"", "calls or milliseconds"),
+            ("kind = \"delay\"", "milliseconds"),
+            ("kind = \"vcpu-limit\"", "vcpus"),
+            ("kind = \"drop-answer\"\nrate = 2.0", "rate"),
+            ("kind = \"drop-answer\"\noperation = \"elbv2:*\"", "elasticloadbalancing"),
+            ("kind = \"drop-answer\"\noperation = \"CreateService\"", "service:Operation"),
+        ] {
+            assert!(error(text).contains(named), "{text}: {}", error(text));
+        }
+        let error = Faults::from_json(br#"{"fault": [{"kind": "throttle", "frist": 2}]}"#).unwrap_err();
+        assert!(error.contains("fault[0]") && error.contains("frist"), "{error}");
+    }
+
+    #[test]
+    fn a_star_stands_for_any_text() {
+        for pattern in ["*", "ec2:*", "*:Create*", "ec2:CreateTags", "*Tags", "ec2:*Tags*"] {
+            assert!(matches(pattern, "ec2:CreateTags"), "{pattern}");
+        }
+        for pattern in ["", "ec2:", "ecs:*", "ec2:Create", "*Tag"] {
+            assert!(!matches(pattern, "ec2:CreateTags"), "{pattern}");
+        }
+    }
+}
