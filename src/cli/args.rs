@@ -8,7 +8,8 @@ use serde::Deserialize;
 
 use super::output::Output;
 use crate::cloud::Pace;
-use crate::commands::{failover, local, predict, redeploy, verify};
+use crate::commands::local::{self, Proxy};
+use crate::commands::{failover, predict, redeploy, verify};
 use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
 
 /// Zone-aware routing in Amazon ECS Service Connect: provisioned, proven with traffic, drilled, inspected, torn down.
@@ -37,6 +38,10 @@ pub(super) struct Global {
     /// How fast a new local cloud is: AWS's times, a hundredth of them, or none
     #[arg(long, global = true, value_enum, default_value_t = PaceArg::Fast)]
     pub(super) pace: PaceArg,
+    /// The Service Connect proxies of a new local cloud's tasks: zonewalk's own, or a real Envoy each (ENVOY_BIN, or `envoy` on
+    /// the PATH) [default: zonewalk]
+    #[arg(long, global = true, value_enum, env = "ZONEWALK_PROXY", value_name = "PROXY")]
+    proxy: Option<ProxyArg>,
     /// A new local cloud's account lacks the roles that the article takes for granted
     #[arg(long, global = true)]
     pub(super) bare_account: bool,
@@ -312,12 +317,38 @@ impl ServeArgs {
     pub(super) fn options(&self, global: &Global) -> Result<local::ServeOptions, local::Error> {
         Ok(local::ServeOptions {
             listen: self.listen,
-            pace: global.pace.into(),
-            bare_account: global.bare_account,
+            cloud: global.new_cloud(),
             faults: global.faults.as_deref().map(local::read_faults).transpose()?.unwrap_or_default(),
             background: self.background,
         })
     }
+}
+
+impl Global {
+    /// What is asked for, if anything.
+    pub(super) fn proxy(&self) -> Option<Proxy> {
+        self.proxy.map(|proxy| match proxy {
+            ProxyArg::Zonewalk => Proxy::Zonewalk,
+            ProxyArg::Envoy => Proxy::Envoy,
+        })
+    }
+
+    /// How a new local cloud is to be.
+    pub(super) fn new_cloud(&self) -> local::NewCloud {
+        local::NewCloud {
+            pace: self.pace.into(),
+            bare_account: self.bare_account,
+            proxy: self.proxy().unwrap_or_default(),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ProxyArg {
+    /// Its own
+    Zonewalk,
+    /// A real Envoy for each task
+    Envoy,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -88,9 +88,8 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
             }
             (target, None)
         }
-        Destination::Local { region, pace, bare_account, faults } => {
-            let record =
-                if makes { Some(local::find_or_start(pace, bare_account).await?) } else { local::find().await? };
+        Destination::Local { region, proxy, new, faults } => {
+            let record = if makes { Some(local::find_or_start(new).await?) } else { local::find().await? };
             let Some(record) = record else {
                 return match command {
                     // Nothing runs here, so there is nothing to remove.
@@ -98,6 +97,7 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
                     _ => Err(local::Error::NotRunning.into()),
                 };
             };
+            record.check_proxy(proxy)?;
             if let Some(faults) = faults {
                 local::set_faults(&record, &faults).await?;
             }

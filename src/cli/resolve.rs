@@ -8,8 +8,9 @@ use serde::Deserialize;
 
 use super::args::{Command, FrontendArg, Global, ProvisionArgs};
 use crate::aws::{CredentialSource, Target};
-use crate::cloud::{self, Faults, Pace};
-use crate::commands::{Error, local};
+use crate::cloud::{self, Faults};
+use crate::commands::Error;
+use crate::commands::local::{self, NewCloud, Proxy};
 use crate::settings::{Name, Settings, TaskCount};
 
 pub(super) struct Resolved {
@@ -24,8 +25,9 @@ pub(super) enum Destination {
     Cloud(Target),
     Local {
         region: String,
-        pace: Pace,
-        bare_account: bool,
+        /// What was asked for, if anything.
+        proxy: Option<Proxy>,
+        new: NewCloud,
         faults: Option<Faults>,
     },
 }
@@ -67,6 +69,7 @@ const DEFAULT_FILE: &str = "zonewalk.toml";
 const DEFAULT_LOCAL_REGION: &str = "us-east-1";
 
 pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Error> {
+    let (proxy, new) = (global.proxy(), global.new_cloud());
     let file = read_file(global.config.as_deref())?;
     let (given, dry_run) = match command {
         Command::Up(up) => (Some(&up.provision), up.dry_run),
@@ -124,10 +127,17 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
             )));
         }
         let faults = global.faults.as_deref().map(local::read_faults).transpose()?;
-        Destination::Local { region, pace: global.pace.into(), bare_account: global.bare_account, faults }
-    } else if global.faults.is_some() {
-        return Err(Error::Usage("--faults is for a local cloud: add --local".to_owned()));
+        Destination::Local { region, proxy, new, faults }
     } else {
+        if global.faults.is_some() {
+            return Err(Error::Usage("--faults is for a local cloud: add --local".to_owned()));
+        }
+        if proxy == Some(Proxy::Envoy) {
+            return Err(Error::Usage(
+                "--proxy envoy (or ZONEWALK_PROXY) is for the local cloud: it goes with --local and with `local serve`"
+                    .to_owned(),
+            ));
+        }
         Destination::Cloud(Target {
             region,
             profile: global.profile.or(file.profile),

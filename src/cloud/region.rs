@@ -129,8 +129,9 @@ impl SharedRegion {
         result
     }
 
-    /// Sleeps from timer to timer, for as long as it is polled.
+    /// Sleeps from timer to timer, and until something happens in the mesh, for as long as it is polled.
     pub(crate) async fn run(&self) {
+        let mesh = self.state.lock().unwrap_or_else(PoisonError::into_inner).mesh.clone();
         loop {
             let next = {
                 let mut region = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,6 +147,7 @@ impl SharedRegion {
             tokio::select! {
                 () = due => {}
                 () = self.changed.notified() => {}
+                () = mesh.changed() => {}
             }
         }
     }

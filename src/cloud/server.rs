@@ -23,7 +23,7 @@ use super::protocol::{Request, Service, undecoded_error};
 use super::region::{Region, SharedIam, SharedRegion};
 use super::schedule::Pace;
 use super::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, servicequotas, ssm, sts, zones};
-use crate::mesh::Mesh;
+use crate::mesh::{Mesh, Proxies};
 
 /// How a local cloud is to be.
 #[derive(Clone)]
@@ -39,6 +39,8 @@ pub struct Options {
     pub vcpu_quota: u32,
     /// What goes wrong; can be changed while it runs, at `/_zonewalk/faults`.
     pub faults: Faults,
+    /// The tasks' Service Connect proxies.
+    pub proxies: Proxies,
     pub observer: Option<Observer>,
 }
 
@@ -51,6 +53,7 @@ impl Default for Options {
             policy: None,
             vcpu_quota: 256,
             faults: Faults::default(),
+            proxies: Proxies::default(),
             observer: None,
         }
     }
@@ -293,7 +296,7 @@ impl Shared {
         if let Some(region) = regions.get(name) {
             return Ok(Arc::clone(region));
         }
-        let mesh = Mesh::new(tokio::runtime::Handle::current());
+        let mesh = Mesh::new(tokio::runtime::Handle::current(), self.options.proxies.clone());
         let region = SharedRegion::new(Region::new(
             name,
             self.options.pace,

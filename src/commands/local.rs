@@ -1,6 +1,7 @@
 //! The local cloud as a process: in the foreground (`local serve`), or in the background for `--local`, where `up` starts
 //! it and `down` stops it. A record in a directory of the user's own tells the commands in between where it listens.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::cloud::{Faults, LocalCloud, Options, Pace};
+use crate::mesh::{Binary, BinaryError, Proxies};
 
 /// Where the record is kept, if not in the user's runtime or cache directory.
 pub const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
@@ -52,11 +54,18 @@ pub enum Error {
     NoAnswer { endpoint_url: String, reason: String },
     #[error("no directory for the local cloud's record: set {STATE_DIR_VARIABLE}")]
     NoStateDir,
+    #[error(transparent)]
+    Envoy(#[from] BinaryError),
+    #[error(
+        "the local cloud that runs has {running} proxies, not {asked}: remove it first with `zonewalk down --local`"
+    )]
+    OtherProxy { running: Proxy, asked: Proxy },
 }
 
 impl Error {
     pub(super) fn is_usage(&self) -> bool {
-        matches!(self, Self::InUse { .. } | Self::NotLoopback(_) | Self::Faults { .. })
+        use Error::{Envoy, Faults, InUse, NotLoopback, OtherProxy};
+        matches!(self, InUse { .. } | NotLoopback(_) | Faults { .. } | Envoy(_) | OtherProxy { .. })
     }
 }
 
@@ -67,13 +76,66 @@ pub struct Record {
     pub process: u32,
     /// Started by `up --local`, which makes it `down --local`'s to stop.
     pub background: bool,
+    #[serde(default)]
+    pub proxy: Proxy,
+}
+
+impl Record {
+    /// Refuses if a command asks for other proxies than this cloud's.
+    pub fn check_proxy(&self, asked: Option<Proxy>) -> Result<(), Error> {
+        match asked {
+            Some(asked) if asked != self.proxy => Err(Error::OtherProxy { running: self.proxy, asked }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whose Service Connect proxies the tasks have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proxy {
+    /// Its own
+    #[default]
+    Zonewalk,
+    /// A real Envoy for each task
+    Envoy,
+}
+
+impl Proxy {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Zonewalk => "zonewalk",
+            Self::Envoy => "envoy",
+        }
+    }
+
+    /// What is needed for them is there.
+    fn find(self) -> Result<Proxies, BinaryError> {
+        match self {
+            Self::Zonewalk => Ok(Proxies::Zonewalk),
+            Self::Envoy => Binary::find().map(Proxies::Envoy),
+        }
+    }
+}
+
+impl fmt::Display for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a local cloud is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct NewCloud {
+    pub pace: Pace,
+    pub bare_account: bool,
+    pub proxy: Proxy,
 }
 
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
     pub listen: SocketAddr,
-    pub pace: Pace,
-    pub bare_account: bool,
+    pub cloud: NewCloud,
     pub faults: Faults,
     pub background: bool,
 }
@@ -88,10 +150,12 @@ pub async fn serve(
     if !address.ip().is_loopback() {
         return Err(Error::NotLoopback(address));
     }
+    let NewCloud { pace, bare_account, proxy } = options.cloud;
     let cloud = LocalCloud::start(Options {
         listen: address,
-        pace: options.pace,
-        bare_account: options.bare_account,
+        pace,
+        bare_account,
+        proxies: proxy.find()?,
         faults: options.faults,
         ..Options::default()
     })
@@ -100,8 +164,12 @@ pub async fn serve(
         io::ErrorKind::AddrInUse => Error::InUse { address },
         _ => Error::Listen { address, source },
     })?;
-    let record =
-        Record { endpoint_url: cloud.endpoint_url(), process: std::process::id(), background: options.background };
+    let record = Record {
+        endpoint_url: cloud.endpoint_url(),
+        process: std::process::id(),
+        background: options.background,
+        proxy,
+    };
     write_record(&record)?;
     ready(&record);
     tokio::select! {
@@ -125,10 +193,12 @@ pub async fn find() -> Result<Option<Record>, Error> {
 }
 
 /// The running local cloud, or a new one in the background.
-pub async fn find_or_start(pace: Pace, bare_account: bool) -> Result<Record, Error> {
+pub async fn find_or_start(new: NewCloud) -> Result<Record, Error> {
     if let Some(record) = find().await? {
         return Ok(record);
     }
+    // It would find out itself, but this way there is an answer before there is anything else.
+    new.proxy.find()?;
     let directory = state_dir()?;
     let log = directory.join("local.log");
     let state_error = |source| Error::State { path: log.clone(), source };
@@ -137,8 +207,9 @@ pub async fn find_or_start(pace: Pace, bare_account: bool) -> Result<Record, Err
     let errors = output.try_clone().map_err(state_error)?;
     let program = std::env::current_exe().map_err(state_error)?;
     let mut command = std::process::Command::new(program);
-    command.args(["local", "serve", "--listen", "127.0.0.1:0", "--background", "--pace", pace_name(pace)]);
-    if bare_account {
+    command.args(["local", "serve", "--listen", "127.0.0.1:0", "--background"]);
+    command.args(["--pace", pace_name(new.pace), "--proxy", new.proxy.name()]);
+    if new.bare_account {
         command.arg("--bare-account");
     }
     command.stdin(Stdio::null()).stdout(output).stderr(errors);

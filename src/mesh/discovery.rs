@@ -1,4 +1,4 @@
-//! From the topology to what each sidecar must know: its local cluster, and the endpoints of its upstreams.
+//! From the topology to what each proxy must know: its local cluster, and the endpoints of its upstreams.
 //!
 //! Service Connect delivers the same over Cloud Map and Envoy's discovery services, some seconds later.
 
@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use super::proxy::{LocalCluster, Proxy};
 use super::sidecar;
 use super::topology::{ServiceConnect, Task};
-use crate::routing::{Host, HostSet, Locality};
+use crate::routing::Locality;
 
 /// All endpoints that may be picked: those of tasks that run and are not draining.
 #[derive(Default)]
 pub(super) struct Discovery<'a> {
     /// By region and ECS service.
-    services: HashMap<(&'a str, &'a str), BTreeMap<Locality, Vec<Host>>>,
+    services: HashMap<(&'a str, &'a str), LocalCluster>,
     /// By region, namespace and discovery name; endpoints of one locality are next to each other.
     names: HashMap<(&'a str, &'a str, &'a str), Vec<sidecar::Address>>,
 }
@@ -50,7 +51,7 @@ impl<'a> Discovery<'a> {
         for task in tasks.into_iter().filter(|task| !task.draining) {
             if let Some(service) = &task.service {
                 let zones = discovery.services.entry((&task.region, service)).or_default();
-                zones.entry(locality(task)).or_default().push(Host::default());
+                zones.entry(locality(task)).or_default().push(task.private_ip);
             }
             let Some(service_connect) = &task.service_connect else { continue };
             let owner: Arc<str> = task.arn.as_str().into();
@@ -68,22 +69,22 @@ impl<'a> Discovery<'a> {
         discovery
     }
 
-    /// Tells a task's sidecar where everything is now.
-    pub(super) fn inform(&self, task: &Task, sidecar: &sidecar::Sidecar) {
+    /// Tells a task's proxy where everything is now.
+    pub(super) fn inform(&self, task: &Task, proxy: &Proxy) {
         let Some(service_connect) = &task.service_connect else { return };
-        let local = self.local_cluster(task);
-        for upstream in &service_connect.upstreams {
+        let upstreams = service_connect.upstreams.iter().map(|upstream| {
             let name = (&*task.region, &*service_connect.namespace, &*upstream.discovery_name);
             let endpoints = self.names.get(&name).map_or(&[][..], Vec::as_slice);
-            sidecar.update(&cluster_name(&upstream.discovery_name, service_connect), &local, endpoints);
-        }
+            (cluster_name(&upstream.discovery_name, service_connect), endpoints)
+        });
+        proxy.update(&self.local_cluster(task), &upstreams.collect::<Vec<_>>());
     }
 
     /// The tasks of the same service; a task of no service has nobody like it but itself.
-    fn local_cluster(&self, task: &Task) -> HostSet {
+    fn local_cluster(&self, task: &Task) -> LocalCluster {
         match &task.service {
-            Some(service) => self.services.get(&(&*task.region, &**service)).cloned().into_iter().flatten().collect(),
-            None => [(locality(task), vec![Host::default()])].into_iter().collect(),
+            Some(service) => self.services.get(&(&*task.region, &**service)).cloned().unwrap_or_default(),
+            None => LocalCluster::from([(locality(task), vec![task.private_ip])]),
         }
     }
 }

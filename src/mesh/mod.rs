@@ -6,13 +6,18 @@
 //!                                                                        ▼
 //!                                              backend: sidecar inbound ─► app
 //! ```
+//!
+//! With [`Proxies::Envoy`], a real Envoy is in each sidecar's place. It takes time to start, and time to hear of endpoints:
+//! see [`Mesh::is_running`] and [`Mesh::is_up_to_date`].
 
 pub mod topology;
 
 mod alb;
 mod app;
 mod discovery;
+mod envoy_proxy;
 mod http;
+mod proxy;
 pub mod sidecar;
 mod task;
 
@@ -20,16 +25,21 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use alb::{LoadBalancer, Place};
 pub use alb::{TargetHealth, UnhealthyReason};
 use discovery::Discovery;
-use task::{RunningTask, StartError};
+use envoy_proxy::Event;
+pub use envoy_proxy::{BINARY_VARIABLE, Binary, BinaryError};
+pub use proxy::Proxies;
+use proxy::Proxy;
+use task::{RunningTask, StartError, StartingTask};
 use topology::Topology;
 
 const HTTP_PORT: u16 = 80;
@@ -41,11 +51,15 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct Mesh {
     state: Arc<Mutex<State>>,
+    proxies: Proxies,
+    changed: Arc<Notify>,
     runtime: Handle,
 }
 
 #[derive(Default)]
 struct State {
+    /// As it was last applied.
+    topology: Topology,
     tasks: HashMap<String, TaskState>,
     load_balancers: HashMap<String, LoadBalancer>,
     /// What has been removed and still answers what is in flight.
@@ -53,15 +67,30 @@ struct State {
 }
 
 enum TaskState {
+    Starting(StartingTask),
     Running(RunningTask),
-    /// Its container exited at once; kept until the task leaves the topology.
-    Failed(String),
+    /// A container exited; kept until the task leaves the topology.
+    Failed(TaskFailure),
+}
+
+/// A container of a task that exited, and why: a command that the application does not understand, or an Envoy that died.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TaskFailure {
+    Application(String),
+    Proxy(String),
+}
+
+impl TaskFailure {
+    pub fn reason(&self) -> &str {
+        let (Self::Application(reason) | Self::Proxy(reason)) = self;
+        reason
+    }
 }
 
 impl Mesh {
     /// A mesh with nothing in it, whose servers will run on `runtime`.
-    pub fn new(runtime: Handle) -> Self {
-        Self { state: Arc::default(), runtime }
+    pub fn new(runtime: Handle, proxies: Proxies) -> Self {
+        Self { state: Arc::default(), proxies, changed: Arc::default(), runtime }
     }
 
     /// Makes the whole wanted state so. On return the sockets of new tasks are bound and every sidecar and load
@@ -71,12 +100,38 @@ impl Mesh {
     /// not be bound; nothing has changed then but that some of the new tasks run already, unknown to anyone.
     pub fn apply(&self, topology: &Topology) -> io::Result<()> {
         let mut state = self.state();
-        state.start_new(topology, &self.runtime)?;
+        state.start_new(topology, self)?;
         // Now that everything new is there, nothing points to what is old any longer, and then the old may go.
-        state.inform_sidecars(topology);
+        state.inform_proxies(topology);
         state.point_load_balancers(topology, &self.runtime);
         state.stop_old(topology, &self.runtime);
+        state.topology.clone_from(topology);
         Ok(())
+    }
+
+    /// Whether a task runs as soon as a topology has it; else it does when [`Self::is_running`] says so.
+    pub fn starts_at_once(&self) -> bool {
+        self.proxies == Proxies::Zonewalk
+    }
+
+    /// Whether a task's application and proxy take requests.
+    pub fn is_running(&self, task_arn: &str) -> bool {
+        self.state().running(task_arn).is_some()
+    }
+
+    /// Whether every proxy knows where everything is now.
+    pub fn is_up_to_date(&self) -> bool {
+        let knows = |task: &TaskState| match task {
+            TaskState::Running(RunningTask { proxy: Some(Proxy::Envoy(envoy)), .. }) => envoy.is_up_to_date(),
+            TaskState::Running(_) | TaskState::Starting(_) | TaskState::Failed(_) => true,
+        };
+        self.state().tasks.values().all(knows)
+    }
+
+    /// Completes when a task has come to run, has failed, or a proxy has heard of a change: since the last time, for one
+    /// waiter.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Binds the listener of a load balancer, at its creation: its `DNSName` is this address. The same ARN gets the
@@ -91,27 +146,24 @@ impl Mesh {
         state.load_balancers.values().find_map(|balancer| balancer.target_health(target_group_arn, ip, port))
     }
 
-    /// Why a task's container exited, if it did: a command that the app does not understand.
-    pub fn task_failure(&self, task_arn: &str) -> Option<String> {
+    /// Which of a task's containers exited, if one did.
+    pub fn task_failure(&self, task_arn: &str) -> Option<TaskFailure> {
         match self.state().tasks.get(task_arn)? {
-            TaskState::Failed(reason) => Some(reason.clone()),
-            TaskState::Running(_) => None,
+            TaskState::Failed(failure) => Some(failure.clone()),
+            TaskState::Starting(_) | TaskState::Running(_) => None,
         }
     }
 
-    /// The `/stats` text of a task's sidecar, as Envoy's admin endpoint writes it: lines `cluster.<cluster>.<counter>:
-    /// <value>`, sorted, with `<discovery name>.<namespace>` as the cluster. `None`: no such task, or it has no sidecar.
+    /// The `/stats` text of a task's proxy, as Envoy's admin endpoint writes it: lines `cluster.<cluster>.<counter>:
+    /// <value>`, sorted, with `<discovery name>.<namespace>` as the cluster. `None`: no such task, or it has no proxy that answers.
     pub fn envoy_stats(&self, task_arn: &str) -> Option<String> {
-        let sidecar = match self.state().tasks.get(task_arn)? {
-            TaskState::Running(task) => task.sidecar.clone()?,
-            TaskState::Failed(_) => return None,
-        };
-        Some(sidecar.stats())
+        let proxy = self.state().running(task_arn)?.proxy.clone()?;
+        proxy.stats()
     }
 
     /// Stops everything: no more accepting, what is in flight may finish for a moment, then all is gone.
     pub async fn shutdown(&self) {
-        let State { tasks, load_balancers, mut finishing } = std::mem::take(&mut *self.state());
+        let State { tasks, load_balancers, mut finishing, .. } = std::mem::take(&mut *self.state());
         load_balancers.values().for_each(LoadBalancer::drain);
         let finished = async {
             for load_balancer in load_balancers.into_values() {
@@ -131,35 +183,82 @@ impl Mesh {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
+    }
+
+    fn start(&self, task: &topology::Task) -> Result<TaskState, StartError> {
+        match &self.proxies {
+            Proxies::Envoy(binary) if task.service_connect.is_some() => {
+                let (state, changed, runtime) =
+                    (Arc::downgrade(&self.state), self.changed.clone(), self.runtime.clone());
+                let arn = task.arn.clone();
+                let tell = move |event| {
+                    if let Some(state) = Weak::upgrade(&state) {
+                        lock(&state).note(&arn, event, &runtime);
+                        changed.notify_one();
+                    }
+                };
+                StartingTask::start(task, binary, &self.runtime, tell).map(TaskState::Starting)
+            }
+            Proxies::Envoy(_) | Proxies::Zonewalk => RunningTask::start(task, &self.runtime).map(TaskState::Running),
+        }
     }
 }
 
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl State {
-    fn start_new(&mut self, topology: &Topology, runtime: &Handle) -> io::Result<()> {
+    fn start_new(&mut self, topology: &Topology, mesh: &Mesh) -> io::Result<()> {
         for task in &topology.tasks {
             if self.tasks.contains_key(&task.arn) {
                 continue;
             }
-            let started = match RunningTask::start(task, runtime) {
-                Ok(running) => TaskState::Running(running),
-                Err(StartError::Command(reason)) => TaskState::Failed(reason.to_string()),
+            let started = match mesh.start(task) {
+                Ok(started) => started,
+                Err(StartError::Command(reason)) => TaskState::Failed(TaskFailure::Application(reason.to_string())),
                 Err(StartError::Io(error)) => return Err(error),
             };
             self.tasks.insert(task.arn.clone(), started);
         }
         for load_balancer in &topology.load_balancers {
-            self.load_balancer(&load_balancer.arn, runtime)?;
+            self.load_balancer(&load_balancer.arn, &mesh.runtime)?;
         }
         Ok(())
     }
 
-    fn inform_sidecars(&self, topology: &Topology) {
+    /// What has become of a task's Envoy.
+    fn note(&mut self, arn: &str, event: Event, runtime: &Handle) {
+        match event {
+            Event::UpToDate => {}
+            Event::Ready(listeners) => {
+                // A task that has left the topology meanwhile takes its Envoy along.
+                let Some(TaskState::Starting(starting)) = self.tasks.remove(arn) else { return };
+                let started = match starting.run(&listeners, runtime) {
+                    Ok(running) => TaskState::Running(running),
+                    Err(error) => TaskState::Failed(TaskFailure::Application(error.to_string())),
+                };
+                self.tasks.insert(arn.to_owned(), started);
+                self.inform_proxies(&self.topology);
+            }
+            Event::Failed(reason) => {
+                if let Some(task) = self.tasks.get_mut(arn) {
+                    tracing::warn!(task = arn, "{reason}");
+                    *task = TaskState::Failed(TaskFailure::Proxy(reason));
+                }
+            }
+        }
+    }
+
+    fn inform_proxies(&self, topology: &Topology) {
         let running = topology.tasks.iter().filter(|task| self.running(&task.arn).is_some());
         let discovery = Discovery::new(running, |task, port| self.running(&task.arn)?.port(port));
         for task in &topology.tasks {
-            if let Some(sidecar) = self.running(&task.arn).and_then(|running| running.sidecar.as_ref()) {
-                discovery.inform(task, sidecar);
+            match self.tasks.get(&task.arn) {
+                Some(TaskState::Running(RunningTask { proxy: Some(proxy), .. })) => discovery.inform(task, proxy),
+                Some(TaskState::Starting(starting)) => discovery.inform(task, &Proxy::Envoy(starting.envoy.clone())),
+                Some(TaskState::Running(_) | TaskState::Failed(_)) | None => {}
             }
         }
     }
@@ -173,7 +272,7 @@ impl State {
                 let owns = |task: &&topology::Task| task.private_ip == ip && Some(task.region.as_str()) == region;
                 match topology.tasks.iter().find(owns).and_then(|task| tasks.get(&task.arn)) {
                     Some(TaskState::Running(running)) => running.port(port).map_or(Place::Refusing, Place::Listening),
-                    Some(TaskState::Failed(_)) | None => Place::Nowhere,
+                    Some(TaskState::Starting(_) | TaskState::Failed(_)) | None => Place::Nowhere,
                 }
             };
             load_balancer.announced = true;
@@ -208,7 +307,7 @@ impl State {
     fn running(&self, task_arn: &str) -> Option<&RunningTask> {
         match self.tasks.get(task_arn)? {
             TaskState::Running(running) => Some(running),
-            TaskState::Failed(_) => None,
+            TaskState::Starting(_) | TaskState::Failed(_) => None,
         }
     }
 }

@@ -1,9 +1,9 @@
-//! One running task: the application, its sidecar and their sockets.
+//! One task: the application, its proxy and their sockets.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::app::{self, App, CommandError};
 use super::discovery;
+use super::envoy_proxy::{self, Binary, EnvoyProxy, Ingress, Listeners};
 use super::http::{Server, listen};
+use super::proxy::Proxy;
 use super::sidecar::Sidecar;
 use super::topology::Task;
 
@@ -23,7 +25,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct RunningTask {
     /// Where the ports of its network interface are on this machine.
     ports: BTreeMap<u16, SocketAddr>,
-    pub(super) sidecar: Option<Arc<Sidecar>>,
+    pub(super) proxy: Option<Proxy>,
     /// What others connect to; it drains first.
     front: Vec<Server>,
     /// What requests in flight still need: the application behind its sidecar, and the way out.
@@ -41,43 +43,49 @@ pub(super) enum StartError {
 }
 
 impl RunningTask {
+    /// With a sidecar of our own, if it has Service Connect.
     pub(super) fn start(task: &Task, runtime: &Handle) -> Result<Self, StartError> {
-        let mut running =
-            Self { ports: BTreeMap::new(), sidecar: None, front: Vec::new(), rear: Vec::new(), maintenance: None };
+        let mut running = Self::new(None);
         let mut way_out = None;
-        let mut aliases = Vec::new();
         if let Some(service_connect) = &task.service_connect {
             let upstreams = discovery::upstreams(service_connect);
             let sidecar = Arc::new(Sidecar::new(&discovery::locality(task), upstreams));
             let (listener, address) = listen()?;
             running.rear.push(sidecar.serve_outbound(listener, runtime)?);
             running.maintenance = Some(AbortOnDropHandle::new(runtime.spawn(sidecar.clone().maintain())));
-            running.sidecar = Some(sidecar);
+            running.proxy = Some(Proxy::Sidecar(sidecar));
             way_out = Some(address);
-            aliases.extend(service_connect.upstreams.iter().map(|upstream| upstream.alias.clone()));
         }
 
-        let app = App::new(&task.container.command, &task.az_id, way_out, &aliases)?;
+        let app = app(task, way_out)?;
         let app_port = app.port;
         let (listener, app_address) = listen()?;
         let app = Server::spawn(listener, app::SERVER_IDLE_TIMEOUT, Arc::new(app), runtime)?;
 
-        for service in task.service_connect.iter().flat_map(|service_connect| &service_connect.services) {
+        for port in offered_ports(task) {
             let (listener, address) = listen()?;
             // The sidecar takes the port's place even if nothing listens behind it, as it does on AWS.
-            let application = (service.container_port == app_port).then_some(app_address);
+            let application = (port == app_port).then_some(app_address);
             running.front.push(Sidecar::serve_inbound(listener, application, runtime)?);
-            running.ports.insert(service.container_port, address);
+            running.ports.insert(port, address);
         }
-        match running.ports.entry(app_port) {
-            // Behind the sidecar, which drains first.
-            Entry::Occupied(_) => running.rear.push(app),
-            Entry::Vacant(port) => {
-                port.insert(app_address);
-                running.front.push(app);
+        running.add_app(app, app_port, app_address);
+        Ok(running)
+    }
+
+    fn new(proxy: Option<Proxy>) -> Self {
+        Self { ports: BTreeMap::new(), proxy, front: Vec::new(), rear: Vec::new(), maintenance: None }
+    }
+
+    fn add_app(&mut self, app: Server, port: u16, address: SocketAddr) {
+        match self.ports.entry(port) {
+            // Behind the proxy, which drains first.
+            Entry::Occupied(_) => self.rear.push(app),
+            Entry::Vacant(own) => {
+                own.insert(address);
+                self.front.push(app);
             }
         }
-        Ok(running)
     }
 
     /// Where a port of the task is; nothing listens on any other.
@@ -95,10 +103,70 @@ impl RunningTask {
             for server in self.front {
                 server.finished().await;
             }
+            if let Some(Proxy::Envoy(envoy)) = &self.proxy {
+                envoy.drained().await;
+            }
         };
         if tokio::time::timeout(STOP_TIMEOUT, served).await.is_err() {
             tracing::warn!("a task was stopped with requests in flight");
         }
-        drop((self.rear, self.maintenance));
+        drop((self.rear, self.maintenance, self.proxy));
     }
+}
+
+/// A task whose Envoy is not ready yet. Its application's socket is bound, since Envoy must know it.
+pub(super) struct StartingTask {
+    task: Task,
+    pub(super) envoy: Arc<EnvoyProxy>,
+    app: TcpListener,
+    app_address: SocketAddr,
+}
+
+impl StartingTask {
+    /// Starts its Envoy. `tell` hears what becomes of that.
+    pub(super) fn start(
+        task: &Task,
+        binary: &Binary,
+        runtime: &Handle,
+        tell: impl Fn(envoy_proxy::Event) + Send + Sync + 'static,
+    ) -> Result<Self, StartError> {
+        let app_port = app(task, None)?.port;
+        let (app, app_address) = listen()?;
+        let ingress = |port| Ingress { port, application: (port == app_port).then_some(app_address) };
+        let upstreams: Vec<_> = task.service_connect.iter().flat_map(discovery::upstreams).collect();
+        let settings = envoy_proxy::Settings {
+            task: &task.arn,
+            service: task.service.as_deref().unwrap_or(&task.family),
+            locality: discovery::locality(task),
+            ingresses: offered_ports(task).map(ingress).collect(),
+            upstreams: &upstreams,
+        };
+        let envoy = Arc::new(EnvoyProxy::start(binary, &settings, runtime, tell)?);
+        Ok(Self { task: task.clone(), envoy, app, app_address })
+    }
+
+    /// Goes on when Envoy is ready.
+    pub(super) fn run(self, listeners: &Listeners, runtime: &Handle) -> Result<RunningTask, StartError> {
+        let Self { task, envoy, app: listener, app_address } = self;
+        let app = app(&task, Some(listeners.egress))?;
+        let app_port = app.port;
+        let app = Server::spawn(listener, app::SERVER_IDLE_TIMEOUT, Arc::new(app), runtime)?;
+        let mut running = RunningTask::new(Some(Proxy::Envoy(envoy)));
+        running.ports.clone_from(&listeners.ingresses);
+        running.add_app(app, app_port, app_address);
+        Ok(running)
+    }
+}
+
+/// The application, with the way to its proxy.
+fn app(task: &Task, way_out: Option<SocketAddr>) -> Result<App, CommandError> {
+    let upstreams = task.service_connect.iter().flat_map(|service_connect| &service_connect.upstreams);
+    let aliases: Vec<_> = upstreams.map(|upstream| upstream.alias.clone()).collect();
+    App::new(&task.container.command, &task.az_id, way_out, &aliases)
+}
+
+/// The ports that its proxy takes the place of.
+fn offered_ports(task: &Task) -> impl Iterator<Item = u16> {
+    let services = task.service_connect.iter().flat_map(|service_connect| &service_connect.services);
+    services.map(|service| service.container_port)
 }

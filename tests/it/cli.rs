@@ -4,6 +4,8 @@ use std::net::TcpListener;
 
 use assert_cmd::Command;
 
+use crate::machine::Machine;
+
 struct Refusal {
     code: i32,
     message: String,
@@ -39,6 +41,22 @@ fn assert_refused(args: &[&str], code: i32, says: &[&str]) {
         assert!(refusal.message.contains(words), "{args:?} says nothing of {words:?}: {}", refusal.message);
     }
     assert_eq!(refusal.left, 0, "{args:?} left files behind");
+}
+
+#[test]
+fn envoys_are_refused_where_there_can_be_none() {
+    assert_refused(&["up", "--region", "us-east-1", "--proxy", "envoy"], 2, &["--local", "local serve"]);
+    assert_refused(&["up", "--local", "--proxy", "haproxy"], 2, &["zonewalk", "envoy"]);
+    for args in [&["walkthrough", "--local"][..], &["local", "serve", "--listen", "127.0.0.1:0"]] {
+        for (binary, says) in [("no-such-envoy", "there is no Envoy at no-such-envoy"), ("false", "cannot be run")] {
+            let machine = Machine::with("ENVOY_BIN", binary.as_ref());
+            let output = machine.zonewalk(&[args, &["--proxy", "envoy"]].concat());
+            let message = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{message}");
+            assert!(message.contains(says) && message.contains("ENVOY_BIN"), "{message}");
+            assert_eq!(std::fs::read_dir(machine.path()).unwrap().count(), 0, "something was made");
+        }
+    }
 }
 
 #[test]

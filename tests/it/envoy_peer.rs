@@ -20,7 +20,7 @@ use crate::peers;
 use crate::situations::{ZONES, merged, topology};
 
 /// `ENVOY_BIN`, or what `tests/run.sh` installed.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     std::env::var_os("ENVOY_BIN").map_or_else(|| peers::bin("envoy").join("envoy"), PathBuf::from)
 }
 

@@ -1,51 +1,13 @@
 //! The main job, as a user runs it: the program itself, on this machine, with no AWS account.
 
 use std::io::{BufRead, BufReader};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
-use assert_cmd::Command;
 use serde_json::Value;
 
-/// The program in a directory of its own: no settings file, no record of another local cloud, no AWS configuration.
-struct Machine(tempfile::TempDir);
+use crate::machine::Machine;
 
-impl Machine {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn zonewalk(&self, args: &[&str]) -> Output {
-        Command::cargo_bin("zonewalk")
-            .unwrap()
-            .args(args)
-            .current_dir(self.0.path())
-            .env_clear()
-            .env("HOME", self.0.path())
-            .env("ZONEWALK_STATE_DIR", self.0.path())
-            .timeout(std::time::Duration::from_secs(180))
-            .output()
-            .unwrap()
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        let output = self.zonewalk(args);
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
-    }
-}
-
-/// A test that fails midway leaves no server behind.
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let record = std::fs::read(self.0.path().join("local.json")).ok();
-        let record = record.and_then(|text| serde_json::from_slice::<Value>(&text).ok());
-        if let Some(process) = record.and_then(|record| record["process"].as_u64()) {
-            let _ = std::process::Command::new("kill").arg(process.to_string()).status();
-        }
-    }
-}
-
-fn total(matrix: &Value) -> u64 {
+pub(crate) fn total(matrix: &Value) -> u64 {
     matrix.as_array().unwrap().iter().map(|cell| cell["requests"].as_u64().unwrap()).sum()
 }
 
@@ -80,7 +42,7 @@ fn the_whole_walkthrough_on_one_machine() {
     assert_eq!(all["stats"]["totals"]["growth"]["lb_zone_routing_all_directly"], 200);
     assert_eq!(all["stats"]["verdict"], "pass");
     assert_eq!(all["down"]["leftovers"].as_array().unwrap().len(), 0);
-    assert!(!machine.0.path().join("local.json").exists(), "the local cloud still runs");
+    assert!(!machine.path().join("local.json").exists(), "the local cloud still runs");
 }
 
 #[test]
@@ -125,15 +87,8 @@ fn the_commands_one_by_one() {
 fn an_interrupted_failover_gives_the_backends_back() {
     let machine = Machine::new();
     machine.json(&["up", "--local", "--output", "json"]);
-    let mut failover = std::process::Command::new(env!("CARGO_BIN_EXE_zonewalk"))
-        .args(["failover", "--local"])
-        .current_dir(machine.0.path())
-        .env_clear()
-        .env("ZONEWALK_STATE_DIR", machine.0.path())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut failover =
+        machine.command(&["failover", "--local"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut messages = BufReader::new(failover.stderr.take().unwrap()).lines().map(Result::unwrap);
     // The backends are being taken away once the phase before is over.
     assert!(messages.by_ref().any(|line| line.contains("before")), "the drill did not begin");

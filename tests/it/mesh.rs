@@ -6,170 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::{Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use zonewalk::mesh::topology::{
-    ClientAlias, Container, HealthCheck, LoadBalancer, Service, ServiceConnect, Target, TargetGroup, Task, Topology,
-    Upstream,
-};
-use zonewalk::mesh::{Mesh, TargetHealth, UnhealthyReason};
+use hyper::StatusCode;
+use zonewalk::mesh::topology::{HealthCheck, Target, Topology};
+use zonewalk::mesh::{TargetHealth, UnhealthyReason};
 
-const ZONES: [&str; 3] = ["use1-az1", "use1-az2", "use1-az4"];
-const LOAD_BALANCER: &str = "arn:aws:elasticloadbalancing:us-east-1:000000000000:loadbalancer/app/lb/50dc6c495c0c9188";
-const TARGET_GROUP: &str = "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/tg/73e2d6bc24d8a067";
-const CLUSTER: &str = "cluster.sc-test-az-aware-backend.ns.";
-
-/// More looks than any condition takes, with a pause between them.
-const LOOKS: u32 = 2_000;
-const PAUSE: Duration = Duration::from_millis(5);
-
-/// A mesh with a load balancer, and what was last applied to it.
-struct Stage {
-    mesh: Mesh,
-    topology: Topology,
-    browser: Browser,
-}
-
-#[derive(Clone)]
-struct Browser {
-    client: Client<HttpConnector, Empty<Bytes>>,
-    load_balancer: SocketAddr,
-}
-
-struct Answer {
-    status: StatusCode,
-    json: serde_json::Value,
-}
-
-impl Stage {
-    /// `frontends` and `backends` tasks, spread over the zones, all healthy.
-    async fn new(frontends: u32, backends: u32) -> Self {
-        let mesh = Mesh::new(tokio::runtime::Handle::current());
-        let load_balancer = mesh.open_load_balancer(LOAD_BALANCER).unwrap();
-        let client = Client::builder(TokioExecutor::new()).build_http();
-        let mut topology = Topology::default();
-        topology.tasks.extend((0..backends).map(backend));
-        topology.tasks.extend((0..frontends).map(frontend));
-        let stage = Self { mesh, topology, browser: Browser { client, load_balancer } };
-        stage.with_targets(HealthCheck { path: "/ping".to_owned(), ..HealthCheck::default() }).settled().await
-    }
-
-    fn with_targets(mut self, health_check: HealthCheck) -> Self {
-        let targets = self.topology.tasks.iter().filter(|task| task.family == "fe");
-        let targets = targets.map(|task| Target { ip: task.private_ip, port: 8080, in_service: true }).collect();
-        let target_group = Some(TargetGroup { arn: TARGET_GROUP.to_owned(), targets, health_check });
-        self.topology.load_balancers = vec![LoadBalancer { arn: LOAD_BALANCER.to_owned(), target_group }];
-        self.apply();
-        self
-    }
-
-    fn apply(&self) {
-        self.mesh.apply(&self.topology).unwrap();
-    }
-
-    /// Waits until the health of every target is decided.
-    async fn settled(self) -> Self {
-        let targets = &self.topology.load_balancers[0].target_group.as_ref().unwrap().targets;
-        for target in targets {
-            eventually(|| self.mesh.target_health(TARGET_GROUP, target.ip, target.port).is_some()).await;
-        }
-        self
-    }
-
-    /// The sum of a counter over the proxies of a family's tasks.
-    fn counter(&self, family: &str, name: &str) -> u64 {
-        let tasks = self.topology.tasks.iter().filter(|task| task.family == family);
-        tasks.map(|task| stats(&self.mesh, &task.arn).get(&format!("{CLUSTER}{name}")).copied().unwrap_or(0)).sum()
-    }
-
-    /// Requests to the backend by zone pair, as the app tells it.
-    async fn matrix(&self, requests: u32) -> BTreeMap<(String, String), u32> {
-        let mut matrix = BTreeMap::new();
-        for _ in 0..requests {
-            let Answer { status, json } = self.browser.get("/").await;
-            assert_eq!(status, StatusCode::OK, "{json}");
-            let zone = |field: &str| json[field].as_str().unwrap().to_owned();
-            *matrix.entry((zone("availabilityZoneId"), zone("upstreamAvailabilityZoneId"))).or_default() += 1;
-        }
-        matrix
-    }
-}
-
-impl Browser {
-    async fn get(&self, path: &str) -> Answer {
-        let request = Request::get(format!("http://{}{path}", self.load_balancer)).header("azAwareRouting", "true");
-        let response = self.client.request(request.body(Empty::new()).unwrap()).await.unwrap();
-        let status = response.status();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let json = serde_json::from_slice(&body).unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned().into());
-        Answer { status, json }
-    }
-}
-
-fn backend(number: u32) -> Task {
-    let offered =
-        Service { discovery_name: "sc-test-az-aware-backend".to_owned(), container_port: 8090, aliases: vec![alias()] };
-    let service_connect = ServiceConnect { namespace: "ns".to_owned(), services: vec![offered], upstreams: Vec::new() };
-    task("backend", number, service_connect, &["server", "-port=8090", "-protocol=http", "-name=product", "-routes=[]"])
-}
-
-fn frontend(number: u32) -> Task {
-    let routes =
-        r#"-routes=[{"match":"product", "destination": "http://sc.test.az.aware.backend:8090","method":"Egress"}]"#;
-    let offered =
-        Service { discovery_name: "sc-test-az-aware-fe".to_owned(), container_port: 8080, aliases: Vec::new() };
-    let upstream = Upstream { discovery_name: "sc-test-az-aware-backend".to_owned(), alias: alias() };
-    let service_connect =
-        ServiceConnect { namespace: "ns".to_owned(), services: vec![offered], upstreams: vec![upstream] };
-    task("fe", number, service_connect, &["server", "-port=8080", "-protocol=http", "-name=fe", routes])
-}
-
-fn task(family: &str, number: u32, service_connect: ServiceConnect, command: &[&str]) -> Task {
-    let subnet = if family == "fe" { 1 } else { 2 };
-    Task {
-        arn: format!("arn:aws:ecs:us-east-1:000000000000:task/cluster/{family}{number}"),
-        family: family.to_owned(),
-        service: Some(format!("{family}-service")),
-        region: "us-east-1".to_owned(),
-        az_id: ZONES[number as usize % ZONES.len()].to_owned(),
-        private_ip: Ipv4Addr::new(172, 31, subnet, number as u8),
-        container: Container {
-            name: format!("{family}-app"),
-            command: command.iter().map(|&argument| argument.to_owned()).collect(),
-        },
-        service_connect: Some(service_connect),
-        draining: false,
-    }
-}
-
-fn alias() -> ClientAlias {
-    ClientAlias { dns_name: "sc.test.az.aware.backend".to_owned(), port: 8090 }
-}
-
-/// The `/stats` of a task's proxy; every line is `name: number`, and they are sorted.
-fn stats(mesh: &Mesh, task: &str) -> BTreeMap<String, u64> {
-    let text = mesh.envoy_stats(task).unwrap();
-    let lines: Vec<(String, u64)> = text
-        .lines()
-        .map(|line| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.parse().unwrap())).unwrap())
-        .collect();
-    assert!(lines.is_sorted());
-    lines.into_iter().collect()
-}
-
-async fn eventually(condition: impl Fn() -> bool) {
-    for _ in 0..LOOKS {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-    panic!("it never came true");
-}
+use crate::mesh_stage::{Answer, LOAD_BALANCER, Stage, TARGET_GROUP, ZONES, backend, eventually, frontend};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn balanced_services_stay_in_their_zones_and_the_counters_say_so() {
@@ -353,7 +194,7 @@ async fn a_command_that_the_app_does_not_understand_fails_its_task_only() {
     stage.topology.tasks.push(broken);
     stage.apply();
     assert_eq!(
-        stage.mesh.task_failure(&arn).unwrap(),
+        stage.mesh.task_failure(&arn).unwrap().reason(),
         r#"the container's command must start with "server", not "nginx""#
     );
     assert_eq!(stage.mesh.envoy_stats(&arn), None);

@@ -78,6 +78,7 @@ pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsEr
         client_token: launch.client_token,
         last_status: LastStatus::Provisioning,
         stop: None,
+        is_starting: false,
         exit: None,
         is_undiscovered: false,
         created_at: Timestamp::now(),
@@ -86,7 +87,7 @@ pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsEr
     });
     region.after(Step::TaskProvisioning, move |region| {
         if advance(region, &arn, LastStatus::Provisioning, LastStatus::Pending) {
-            region.after(Step::TaskStarting, move |region| run(region, &arn));
+            region.after(Step::TaskStarting, move |region| start_containers(region, &arn));
         }
     });
     Ok(id)
@@ -132,8 +133,8 @@ fn advance(region: &mut Region, arn: &str, from: LastStatus, to: LastStatus) -> 
     }
 }
 
-/// PENDING to RUNNING: its log groups are there, its proxy knows whom it can call, its targets are registered.
-fn run(region: &mut Region, arn: &str) {
+/// Its log groups are there, and its proxy knows whom it can call.
+fn start_containers(region: &mut Region, arn: &str) {
     let Some(task) = task(region, arn).filter(|task| task.last_status == LastStatus::Pending) else { return };
     let (definition, service_connect) = (Arc::clone(&task.definition), task.service_connect.clone());
     // The application's own group first: if it creates it, the proxy's equally named one is there.
@@ -147,6 +148,28 @@ fn run(region: &mut Region, arn: &str) {
     let upstreams = service_connect.map(|connect| service_connect::upstreams(region, &connect)).unwrap_or_default();
     let Some(task) = self::task(region, arn) else { return };
     task.upstreams = upstreams;
+    task.is_starting = true;
+    if region.mesh.starts_at_once() {
+        run(region, arn);
+    }
+}
+
+/// Lets the tasks run whose proxies have come to take requests, as far as all proxies have heard of that.
+pub(super) fn run_started(region: &mut Region) {
+    let is_waiting = |task: &&Task| task.last_status == LastStatus::Pending && task.is_starting;
+    let waiting = region.ecs.tasks.iter().filter(is_waiting);
+    let started: Vec<_> = waiting.filter(|task| region.mesh.is_running(&task.arn)).map(|t| t.arn.clone()).collect();
+    if started.is_empty() || !region.mesh.is_up_to_date() {
+        return;
+    }
+    for arn in started {
+        run(region, &arn);
+    }
+}
+
+/// PENDING to RUNNING: its targets are registered.
+fn run(region: &mut Region, arn: &str) {
+    let Some(task) = task(region, arn) else { return };
     task.last_status = LastStatus::Running;
     task.started_at = Some(Timestamp::now());
     let (ip, targets) = (task.interface.private_ip, task.targets.clone());
@@ -214,7 +237,7 @@ fn deregister(region: &mut Region, arn: &str) {
     }
 }
 
-/// Lets the tasks on that have left discovery and whose targets have drained.
+/// Lets the tasks on that have left discovery, as all proxies know, and whose targets have drained.
 pub(super) fn end_drained(region: &mut Region) {
     let is_drained = |task: &Task| {
         let drained = |t: &TargetPort| {
@@ -223,6 +246,9 @@ pub(super) fn end_drained(region: &mut Region) {
         task.last_status == LastStatus::Deactivating && task.is_undiscovered && task.targets.iter().all(drained)
     };
     let drained: Vec<_> = region.ecs.tasks.iter().filter(|task| is_drained(task)).map(|t| t.arn.clone()).collect();
+    if drained.is_empty() || !region.mesh.is_up_to_date() {
+        return;
+    }
     for arn in drained {
         terminate(region, &arn);
     }
@@ -266,12 +292,12 @@ fn fail(region: &mut Region, arn: &str, code: StopCode, reason: &str) {
 
 /// Stops the tasks whose container exited.
 pub(super) fn fail_exited(region: &mut Region) {
-    let running = region.ecs.tasks.iter().filter(|task| task.is_running());
+    let live = region.ecs.tasks.iter().filter(|task| task.is_running() || task.is_starting && task.stop.is_none());
     let exited: Vec<_> =
-        running.filter_map(|task| Some((task.arn.clone(), region.mesh.task_failure(&task.arn)?))).collect();
-    for (arn, reason) in exited {
+        live.filter_map(|task| Some((task.arn.clone(), region.mesh.task_failure(&task.arn)?))).collect();
+    for (arn, exit) in exited {
         if let Some(task) = task(region, &arn) {
-            task.exit = Some(reason);
+            task.exit = Some(exit);
         }
         fail(region, &arn, StopCode::EssentialContainerExited, "Essential container in task exited");
     }

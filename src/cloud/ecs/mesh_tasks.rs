@@ -7,14 +7,16 @@ use crate::cloud::protocol::Params;
 use crate::cloud::region::Region;
 use crate::mesh::topology;
 
-/// The tasks whose containers run.
+/// The tasks whose containers run, or are to.
 pub(crate) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
     region
         .ecs
         .tasks
         .iter()
-        .filter(|task| (LastStatus::Running..=LastStatus::Stopping).contains(&task.last_status))
-        .filter(|task| task.started_at.is_some())
+        .filter(|task| {
+            let runs = (LastStatus::Running..=LastStatus::Stopping).contains(&task.last_status);
+            runs && task.started_at.is_some() || task.last_status == LastStatus::Pending && task.is_starting
+        })
         .map(|task| topology_task(region, task))
         .collect()
 }
@@ -41,7 +43,7 @@ fn topology_task(region: &Region, task: &Task) -> topology::Task {
             services: connect.offered.iter().map(|offered| offered.endpoint.clone()).collect(),
             upstreams: task.upstreams.clone(),
         }),
-        draining: task.last_status != LastStatus::Running,
+        draining: task.last_status > LastStatus::Running,
     }
 }
 

@@ -47,6 +47,7 @@ pub(crate) struct State {
 pub(crate) fn reconcile(region: &mut Region) {
     container_instances::join_waiting_agents(region);
     lifecycle::fail_exited(region);
+    lifecycle::run_started(region);
     lifecycle::end_drained(region);
     scheduler::run(region);
     lifecycle::forget_stopped(region);

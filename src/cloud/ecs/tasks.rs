@@ -14,6 +14,7 @@ use crate::cloud::paging::page;
 use crate::cloud::protocol::{Params, timestamp};
 use crate::cloud::region::Region;
 use crate::cloud::tags::{LOWER, Tags};
+use crate::mesh::TaskFailure;
 use crate::mesh::topology::Upstream;
 
 /// In the order of a task's life (ECS Developer Guide, "Task lifecycle states").
@@ -127,8 +128,10 @@ pub(super) struct Task {
     pub(super) client_token: Option<String>,
     pub(super) last_status: LastStatus,
     pub(super) stop: Option<Stop>,
-    /// Why a container exited by itself.
-    pub(super) exit: Option<String>,
+    /// Its containers are starting, which takes their proxy a while; still PENDING.
+    pub(super) is_starting: bool,
+    /// The container that exited by itself.
+    pub(super) exit: Option<TaskFailure>,
     /// Its DEACTIVATING has taken its time; its targets may still be draining.
     pub(super) is_undiscovered: bool,
     pub(super) created_at: Timestamp,
@@ -308,7 +311,10 @@ fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Va
         _ => "RUNNING",
     };
     let app = task.definition.app();
-    let exit = task.exit.as_ref().filter(|_| app.is_some_and(|app| app.opt_str("name") == Some(&container.name)));
+    let exit = task.exit.as_ref().filter(|exit| match exit {
+        TaskFailure::Application(_) => app.is_some_and(|app| app.opt_str("name") == Some(&container.name)),
+        TaskFailure::Proxy(_) => task.containers.last().is_some_and(|proxy| proxy.id == container.id),
+    });
     json!({
         "containerArn": region.arn("ecs", &format!("container/{}/{}/{}", task.cluster, task.id, container.id)),
         "taskArn": task.arn,
@@ -317,7 +323,7 @@ fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Va
         "runtimeId": task.started_at.map(|_| &container.runtime_id),
         "lastStatus": status,
         "exitCode": exit.map(|_| 1),
-        "reason": exit,
+        "reason": exit.map(TaskFailure::reason),
         "networkBindings": [],
         "networkInterfaces": [{
             "attachmentId": task.attachment_id,

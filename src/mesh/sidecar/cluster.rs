@@ -19,7 +19,7 @@ use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality};
 /// How often a retry may pick again when it meets a host that has been tried (Envoy's
 /// `host_selection_retry_max_attempts`, whose default is 1; Service Connect's value is not published). Each is a whole
 /// new choice of zone and host.
-const HOST_SELECTION_RETRIES: usize = 5;
+pub(in crate::mesh) const HOST_SELECTION_RETRIES: usize = 5;
 
 pub(super) struct Cluster {
     pub(super) name: String,

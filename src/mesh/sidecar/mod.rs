@@ -8,7 +8,7 @@
 mod cluster;
 mod inbound;
 mod outbound;
-mod outlier;
+pub(super) mod outlier;
 mod retry;
 mod stats;
 
@@ -26,15 +26,17 @@ pub use super::http::Server;
 use super::http::{Body, SendError, answer, strip_hop_by_hop};
 use crate::routing::{HostSet, Locality};
 use cluster::Cluster;
+pub(super) use cluster::HOST_SELECTION_RETRIES;
 use inbound::Inbound;
 use outbound::Outbound;
+pub(super) use retry::RETRIES;
 
 /// "Per request timeout", HTTP, default (ECS API Reference, `ServiceConnectService.timeout`). A request and its
 /// retries have this long together, as Envoy's route timeout means it.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// "Idle timeout" for HTTP, default (same page).
-const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
 /// A destination that the application may call.
 #[derive(Clone, Debug, PartialEq, Eq)]

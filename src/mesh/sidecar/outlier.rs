@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(super) const CONSECUTIVE_5XX: u32 = 5;
-pub(super) const INTERVAL: Duration = Duration::from_secs(30);
-const BASE_EJECTION_TIME: Duration = Duration::from_secs(30);
-const MAX_EJECTION_TIME: Duration = Duration::from_secs(300);
+pub(in crate::mesh) const CONSECUTIVE_5XX: u32 = 5;
+pub(in crate::mesh) const INTERVAL: Duration = Duration::from_secs(30);
+pub(in crate::mesh) const BASE_EJECTION_TIME: Duration = Duration::from_secs(30);
+pub(in crate::mesh) const MAX_EJECTION_TIME: Duration = Duration::from_secs(300);
 
 /// What the detector remembers of a host.
 #[derive(Debug, Default)]

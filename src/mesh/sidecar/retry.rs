@@ -16,7 +16,7 @@ use super::cluster::{Cluster, Endpoint};
 use super::{NoResponse, REQUEST_TIMEOUT, local_reply, passed_on};
 use crate::mesh::http::{Body, SendError, strip_hop_by_hop, to_origin_form};
 
-const RETRIES: u32 = 2;
+pub(in crate::mesh) const RETRIES: u32 = 2;
 
 /// Envoy's default `retry_back_off.base_interval`: the n-th retry waits up to 2ⁿ - 1 times this.
 const BACK_OFF: Duration = Duration::from_millis(25);

@@ -1,0 +1,125 @@
+//! What an Envoy is given: its bootstrap, and the files with the endpoints of its clusters.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use minijinja::{Environment, UndefinedBehavior, context};
+use serde_json::{Value, json};
+
+use crate::mesh::proxy::LocalCluster;
+use crate::mesh::sidecar::{self, Address, Upstream};
+use crate::routing::{Config, Locality};
+
+const TEMPLATE: &str = include_str!("../../../templates/envoy_bootstrap.json");
+
+pub(super) const LOCAL_CLUSTER: &str = "local_cluster";
+
+/// Nobody connects to the hosts of the local cluster, but an address needs a port.
+const LOCAL_PORT: u16 = 80;
+
+/// Who an Envoy is, what it takes in, and whom it can call.
+pub(in crate::mesh) struct Settings<'a> {
+    /// `node.id`
+    pub(in crate::mesh) task: &'a str,
+    /// `node.cluster`
+    pub(in crate::mesh) service: &'a str,
+    pub(in crate::mesh) locality: Locality,
+    pub(in crate::mesh) ingresses: Vec<Ingress>,
+    pub(in crate::mesh) upstreams: &'a [Upstream],
+}
+
+/// A port of the task that Envoy takes the place of.
+pub(in crate::mesh) struct Ingress {
+    pub(in crate::mesh) port: u16,
+    /// Where the application is. `None`: the container does not listen on this port.
+    pub(in crate::mesh) application: Option<SocketAddr>,
+}
+
+/// A listener, and the cluster behind it, by the port whose place it takes.
+pub(super) fn ingress_name(port: u16) -> String {
+    format!("ingress_{port}")
+}
+
+/// Where the endpoints of a cluster are: the `number`th upstream's, or the local cluster's.
+pub(super) fn endpoints_file(number: Option<usize>) -> String {
+    match number {
+        Some(number) => format!("upstream-{number}.json"),
+        None => "local.json".to_owned(),
+    }
+}
+
+pub(super) fn bootstrap(settings: &Settings, directory: &Path, admin: &Path) -> Result<String, minijinja::Error> {
+    let seconds = |duration: Duration| format!("{}s", duration.as_secs());
+    let path = |number| text(&directory.join(endpoints_file(number)));
+    let upstreams = settings.upstreams.iter().enumerate().map(|(number, upstream)| {
+        context! { name => &upstream.name, authorities => &upstream.authorities, endpoints => path(Some(number)) }
+    });
+    let ingresses = settings.ingresses.iter().map(|ingress| {
+        context! { name => ingress_name(ingress.port), application => ingress.application.map(|address| address.port()) }
+    });
+    let Locality { region, zone, .. } = &settings.locality;
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.render_named_str(
+        "envoy_bootstrap.json",
+        TEMPLATE,
+        context! {
+            node => context! { id => settings.task, cluster => settings.service, region, zone },
+            admin => text(admin),
+            local_cluster => LOCAL_CLUSTER,
+            local_endpoints => path(None),
+            ingresses => ingresses.collect::<Vec<_>>(),
+            upstreams => upstreams.collect::<Vec<_>>(),
+            idle_timeout => seconds(sidecar::IDLE_TIMEOUT),
+            request_timeout => seconds(sidecar::REQUEST_TIMEOUT),
+            retries => sidecar::RETRIES,
+            host_selection_retries => sidecar::HOST_SELECTION_RETRIES,
+            min_cluster_size => Config::default().min_cluster_size,
+            outlier => context! {
+                consecutive_5xx => sidecar::outlier::CONSECUTIVE_5XX,
+                interval => seconds(sidecar::outlier::INTERVAL),
+                base_ejection_time => seconds(sidecar::outlier::BASE_EJECTION_TIME),
+                max_ejection_time => seconds(sidecar::outlier::MAX_EJECTION_TIME),
+            },
+        },
+    )
+}
+
+/// JSON has no other paths.
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// `ClusterLoadAssignment.endpoints` of the proxy's own service.
+pub(super) fn local_endpoints(local: &LocalCluster) -> Value {
+    let zone = |(locality, ips): (&Locality, &Vec<_>)| {
+        let hosts: Value = ips.iter().map(|&ip| endpoint(SocketAddr::new(IpAddr::V4(ip), LOCAL_PORT))).collect();
+        json!({ "locality": locality, "lb_endpoints": hosts })
+    };
+    local.iter().map(zone).collect()
+}
+
+/// The same of a destination.
+pub(super) fn endpoints(addresses: &[Address]) -> Value {
+    let zones = addresses.chunk_by(|a, b| a.locality == b.locality).map(|zone| {
+        let hosts: Value = zone.iter().map(|address| endpoint(address.socket)).collect();
+        json!({ "locality": zone[0].locality, "lb_endpoints": hosts })
+    });
+    zones.collect()
+}
+
+fn endpoint(address: SocketAddr) -> Value {
+    let socket = json!({ "address": address.ip().to_string(), "port_value": address.port() });
+    json!({ "endpoint": { "address": { "socket_address": socket } } })
+}
+
+/// A file that Envoy reads a cluster's endpoints from. It tells the version back as `version_text`.
+pub(super) fn discovery_response(cluster: &str, endpoints: &Value, version: u64) -> Value {
+    let assignment = json!({
+        "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
+        "cluster_name": cluster,
+        "endpoints": endpoints,
+    });
+    json!({ "version_info": version.to_string(), "resources": [assignment] })
+}

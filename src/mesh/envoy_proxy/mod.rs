@@ -1,0 +1,285 @@
+//! A real Envoy as a task's proxy, in the sidecar's place: the same rules ([`config`]), the same interface.
+//!
+//! It has a private directory with its bootstrap, its admin socket, its log, and a file of endpoints for each cluster, which
+//! Envoy watches. A new file is renamed into place; a moment later Envoy tells its version back, and only then does
+//! [`EnvoyProxy::is_up_to_date`] say so. What happens to the process is told as [`Event`]s.
+
+mod admin;
+mod config;
+mod process;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::proxy::LocalCluster;
+use super::sidecar::Address;
+use admin::Admin;
+pub(super) use config::{Ingress, Settings};
+use process::Process;
+pub use process::{BINARY_VARIABLE, Binary, BinaryError};
+
+/// A fraction of a second on an idle machine; this is for a dozen that start on one under load.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// Envoy reads a new file within milliseconds. One that does not is not waited for any longer.
+const UPDATE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Between two questions to an Envoy that is expected to be ready any moment.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// What happens to an Envoy.
+pub(super) enum Event {
+    /// It takes requests, and knows the endpoints that it was given.
+    Ready(Listeners),
+    /// It knows the latest endpoints.
+    UpToDate,
+    /// It ended by itself, or never became ready.
+    Failed(String),
+}
+
+/// Where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listeners {
+    /// For what the application sends.
+    pub(super) egress: SocketAddr,
+    /// By the task's port that each takes the place of.
+    pub(super) ingresses: BTreeMap<u16, SocketAddr>,
+}
+
+/// One task's Envoy. Killed when dropped.
+pub(super) struct EnvoyProxy {
+    shared: Arc<Shared>,
+    _running: AbortOnDropHandle<()>,
+}
+
+struct Shared {
+    directory: TempDir,
+    admin: Admin,
+    /// The task's ports that it takes the place of.
+    ports: Vec<u16>,
+    files: Mutex<Files>,
+    /// Versions of [`Files`]: the last one, and the last one that Envoy has.
+    published: AtomicU64,
+    known: AtomicU64,
+    changed: Notify,
+}
+
+/// The endpoints as they were last written.
+struct Files {
+    version: u64,
+    /// By cluster.
+    clusters: HashMap<String, Published>,
+}
+
+struct Published {
+    file: String,
+    endpoints: Value,
+    version: u64,
+}
+
+impl EnvoyProxy {
+    /// Starts one whose clusters have no endpoints yet. `tell` hears what becomes of it.
+    pub(super) fn start(
+        binary: &Binary,
+        settings: &Settings,
+        runtime: &Handle,
+        tell: impl Fn(Event) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let directory = tempfile::Builder::new().prefix("zonewalk-").tempdir()?;
+        let admin = Admin::new(directory.path().join("admin.sock"));
+        let bootstrap = directory.path().join("bootstrap.json");
+        let text = config::bootstrap(settings, directory.path(), admin.socket()).map_err(io::Error::other)?;
+        std::fs::write(&bootstrap, text)?;
+        let upstreams = settings.upstreams.iter().enumerate().map(|(number, it)| (it.name.as_str(), Some(number)));
+        let clusters = upstreams.chain([(config::LOCAL_CLUSTER, None)]).map(|(cluster, number)| {
+            let published = Published { file: config::endpoints_file(number), endpoints: Value::Null, version: 0 };
+            (cluster.to_owned(), published)
+        });
+        let shared = Arc::new(Shared {
+            files: Mutex::new(Files { version: 0, clusters: clusters.collect() }),
+            ports: settings.ingresses.iter().map(|ingress| ingress.port).collect(),
+            published: AtomicU64::new(0),
+            known: AtomicU64::new(0),
+            changed: Notify::new(),
+            directory,
+            admin,
+        });
+        let upstreams = settings.upstreams.iter().map(|upstream| upstream.name.as_str());
+        for cluster in upstreams.chain([config::LOCAL_CLUSTER]) {
+            shared.publish(cluster, Value::Array(Vec::new()))?;
+        }
+        let log = File::create(shared.log())?;
+        let _context = runtime.enter();
+        let process = Process::start(binary, &bootstrap, log)?;
+        let running = runtime.spawn(run(process, shared.clone(), tell));
+        Ok(Self { shared, _running: AbortOnDropHandle::new(running) })
+    }
+
+    /// The new endpoints of the own service and of each upstream cluster by its name.
+    pub(super) fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
+        let upstreams = upstreams.iter().map(|(cluster, addresses)| (cluster.as_str(), config::endpoints(addresses)));
+        for (cluster, endpoints) in
+            [(config::LOCAL_CLUSTER, config::local_endpoints(local))].into_iter().chain(upstreams)
+        {
+            if let Err(error) = self.shared.publish(cluster, endpoints) {
+                tracing::error!(cluster, %error, "an Envoy could not be told its endpoints");
+            }
+        }
+    }
+
+    /// Whether it knows all that it was told; or has been given up on.
+    pub(super) fn is_up_to_date(&self) -> bool {
+        self.shared.known.load(Acquire) >= self.shared.published.load(Acquire)
+    }
+
+    /// Envoy's `/stats`. None if it does not answer.
+    pub(super) fn stats(&self) -> Option<String> {
+        self.shared.admin.get("/stats").inspect_err(|error| tracing::warn!(%error, "an Envoy gave no stats")).ok()
+    }
+
+    /// Stops taking connections in and waits until what is in flight has been answered.
+    pub(super) async fn drained(&self) {
+        /// Idle connections of those who have heard that we are leaving close by themselves, and others are not waited for.
+        const IDLE_LIMIT: Duration = Duration::from_secs(1);
+
+        let begin = Instant::now();
+        let mut asked = self.shared.ask(|admin| admin.post("/drain_listeners?graceful&inboundonly")).await;
+        while asked.is_ok() {
+            let gauges =
+                self.shared.ask(|admin| admin.get("/stats?filter=^http\\.ingress\\.downstream_.*_active$")).await;
+            let none = |gauge: &str| {
+                let name = format!("http.ingress.downstream_{gauge}_active: ");
+                gauges
+                    .iter()
+                    .flat_map(|text| text.lines())
+                    .filter_map(|line| line.strip_prefix(&*name))
+                    .all(|it| it == "0")
+            };
+            if none("cx") || begin.elapsed() >= IDLE_LIMIT && none("rq") {
+                return;
+            }
+            asked = gauges;
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}
+
+/// For as long as it is polled, and the process runs.
+async fn run(mut process: Process, shared: Arc<Shared>, tell: impl Fn(Event)) {
+    let serve = async {
+        let Ok(listeners) = tokio::time::timeout(START_LIMIT, shared.ready()).await else {
+            return format!("Envoy was not ready within {} s", START_LIMIT.as_secs());
+        };
+        shared.catch_up().await;
+        tell(Event::Ready(listeners));
+        loop {
+            shared.changed.notified().await;
+            shared.catch_up().await;
+            tell(Event::UpToDate);
+        }
+    };
+    let reason = tokio::select! {
+        status = process.exited() => match status {
+            Ok(status) => format!("Envoy exited: {status}"),
+            Err(error) => format!("Envoy was lost: {error}"),
+        },
+        reason = serve => reason,
+    };
+    let log = std::fs::read_to_string(shared.log()).unwrap_or_default();
+    tell(Event::Failed(log.lines().last().map_or(reason.clone(), |line| format!("{reason}: {line}"))));
+}
+
+impl Shared {
+    fn log(&self) -> std::path::PathBuf {
+        self.directory.path().join("log")
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes a cluster's endpoints, if they are others than before.
+    fn publish(&self, cluster: &str, endpoints: Value) -> io::Result<()> {
+        let mut files = self.files();
+        let version = files.version + 1;
+        let Some(published) = files.clusters.get_mut(cluster).filter(|it| it.endpoints != endpoints) else {
+            return Ok(());
+        };
+        let next = self.directory.path().join("next");
+        std::fs::write(&next, config::discovery_response(cluster, &endpoints, version).to_string())?;
+        std::fs::rename(&next, self.directory.path().join(&published.file))?;
+        (published.endpoints, published.version) = (endpoints, version);
+        files.version = version;
+        self.published.store(version, Release);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Asks without holding up the runtime.
+    async fn ask(&self, question: impl FnOnce(&Admin) -> io::Result<String> + Send + 'static) -> io::Result<String> {
+        let admin = self.admin.clone();
+        tokio::task::spawn_blocking(move || question(&admin)).await.map_err(io::Error::other)?
+    }
+
+    /// Waits until Envoy takes requests; its listeners.
+    async fn ready(&self) -> Listeners {
+        loop {
+            // Until the socket is there, and until Envoy says so, it is not.
+            if self.ask(|admin| admin.get("/ready")).await.is_ok_and(|state| state.trim() == "LIVE")
+                && let Ok(listeners) = self.ask(|admin| admin.get("/listeners?format=json")).await
+                && let Some(listeners) = self.listeners(&listeners)
+            {
+                return listeners;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn listeners(&self, json: &str) -> Option<Listeners> {
+        let listeners: Value = serde_json::from_str(json).ok()?;
+        let listeners = listeners["listener_statuses"].as_array()?;
+        let address = |name: &str| {
+            let listener = listeners.iter().find(|listener| listener["name"] == name)?;
+            let port = listener["local_address"]["socket_address"]["port_value"].as_u64()?;
+            Some(SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).ok()?)))
+        };
+        let ingresses = self.ports.iter().map(|&port| Some((port, address(&config::ingress_name(port))?)));
+        Some(Listeners { egress: address("egress")?, ingresses: ingresses.collect::<Option<_>>()? })
+    }
+
+    /// Waits until Envoy has the latest version of every file.
+    async fn catch_up(&self) {
+        let begin = Instant::now();
+        loop {
+            let (latest, wanted) = {
+                let files = self.files();
+                let wanted =
+                    files.clusters.iter().map(|(name, it)| format!("cluster.{name}.version_text: \"{}\"", it.version));
+                (files.version, wanted.collect::<Vec<_>>())
+            };
+            let has = self.ask(|admin| admin.get("/stats?filter=\\.version_text$")).await.unwrap_or_default();
+            let in_time = begin.elapsed() < UPDATE_LIMIT;
+            if wanted.iter().all(|line| has.lines().any(|has| has == line)) || !in_time {
+                if !in_time {
+                    tracing::warn!("an Envoy has not taken its endpoints within {} s", UPDATE_LIMIT.as_secs());
+                }
+                self.known.store(latest, Release);
+                return;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+}

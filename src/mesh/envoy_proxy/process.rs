@@ -1,0 +1,80 @@
+//! The program: which one it is, and how it runs without ever outliving us.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+
+use tokio::process::{Child, ChildStdin, Command};
+
+/// Names the program, if it is not `envoy` on the PATH.
+pub const BINARY_VARIABLE: &str = "ENVOY_BIN";
+
+/// An Envoy that can run on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binary(PathBuf);
+
+#[derive(Debug, thiserror::Error)]
+pub enum BinaryError {
+    #[error("there is no Envoy at {}: set {BINARY_VARIABLE} to its binary, or have `envoy` on the PATH", .0.display())]
+    Missing(PathBuf),
+    #[error("{} cannot be run: {reason}; {BINARY_VARIABLE} must be Envoy's binary for this machine", .path.display())]
+    Unusable { path: PathBuf, reason: String },
+}
+
+impl Binary {
+    /// The one that `ENVOY_BIN` names, or the one on the PATH.
+    pub fn find() -> Result<Self, BinaryError> {
+        let named = std::env::var_os(BINARY_VARIABLE).filter(|value| !value.is_empty());
+        Self::at(Path::new(&named.unwrap_or_else(|| OsString::from("envoy"))))
+    }
+
+    /// The one at a path, or of a name on the PATH. It has told its version, so it can run.
+    pub fn at(path: &Path) -> Result<Self, BinaryError> {
+        let path = path.to_owned();
+        let unusable = |reason: String| BinaryError::Unusable { path: path.clone(), reason };
+        let output = match std::process::Command::new(&path).arg("--version").stdin(Stdio::null()).output() {
+            Ok(output) => output,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BinaryError::Missing(path)),
+            Err(error) => return Err(unusable(error.to_string())),
+        };
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            return Err(unusable(format!("{}, {}", output.status, said.lines().last().unwrap_or("it said nothing"))));
+        }
+        if !String::from_utf8_lossy(&output.stdout).contains("version:") {
+            return Err(unusable("it does not tell a version as Envoy does".to_owned()));
+        }
+        Ok(Self(path))
+    }
+}
+
+/// Becomes the program given to it, which ends when our end of standard input is closed: also if we are killed. A process
+/// group of its own keeps a terminal's Ctrl-C away: its end is ours to bring about.
+const WATCHED: &str = r#"exec 3<&0; (read -r _ <&3; kill $$) & exec 3<&-; exec "$@" </dev/null"#;
+
+/// A running Envoy. Killed when dropped.
+pub(super) struct Process {
+    child: Child,
+    /// Closed with us.
+    _alive: ChildStdin,
+}
+
+impl Process {
+    pub(super) fn start(binary: &Binary, bootstrap: &Path, log: File) -> io::Result<Self> {
+        let mut command = Command::new("sh");
+        command.args(["-c", WATCHED, "sh"]).arg(&binary.0);
+        // Counters and round-robins are per worker. Without hot restart there is no memory shared with other Envoys.
+        command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]);
+        command.args(["--drain-strategy", "immediate", "--drain-time-s", "1", "--config-path"]).arg(bootstrap);
+        command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).process_group(0).kill_on_drop(true);
+        let mut child = command.spawn()?;
+        let _alive = child.stdin.take().ok_or_else(|| io::Error::other("a piped standard input was not given"))?;
+        Ok(Self { child, _alive })
+    }
+
+    pub(super) async fn exited(&mut self) -> io::Result<ExitStatus> {
+        self.child.wait().await
+    }
+}

@@ -1,0 +1,54 @@
+//! The two kinds of proxy that a task can have, and what both are told.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::envoy_proxy::{Binary, EnvoyProxy};
+use super::sidecar::{Address, Sidecar};
+use crate::routing::{Host, HostSet, Locality};
+
+/// What carries the tasks' requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Proxies {
+    /// The mesh's own sidecars.
+    #[default]
+    Zonewalk,
+    /// An Envoy each.
+    Envoy(Binary),
+}
+
+/// A proxy's own service: its tasks' addresses by locality.
+pub(super) type LocalCluster = BTreeMap<Locality, Vec<Ipv4Addr>>;
+
+/// A running task's proxy.
+#[derive(Clone)]
+pub(super) enum Proxy {
+    Sidecar(Arc<Sidecar>),
+    Envoy(Arc<EnvoyProxy>),
+}
+
+impl Proxy {
+    /// The new state of the own service, and the endpoints of each upstream cluster by its name. Endpoints of one locality
+    /// are next to each other.
+    pub(super) fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
+        match self {
+            Self::Sidecar(sidecar) => {
+                let hosts = |ips: &Vec<Ipv4Addr>| vec![Host::default(); ips.len()];
+                let local: HostSet = local.iter().map(|(locality, ips)| (locality.clone(), hosts(ips))).collect();
+                for (upstream, endpoints) in upstreams {
+                    sidecar.update(upstream, &local, endpoints);
+                }
+            }
+            Self::Envoy(envoy) => envoy.update(local, upstreams),
+        }
+    }
+
+    /// The `/stats` text; none if the proxy does not answer.
+    pub(super) fn stats(&self) -> Option<String> {
+        match self {
+            Self::Sidecar(sidecar) => Some(sidecar.stats()),
+            Self::Envoy(envoy) => envoy.stats(),
+        }
+    }
+}
