@@ -154,6 +154,15 @@ impl Mesh {
         }
     }
 
+    /// Kills a task's containers, as the failure of a machine does: connections break, ports are closed, and no proxy is told
+    /// until a topology without the task is applied.
+    pub fn kill(&self, task_arn: &str) {
+        if let Some(task) = self.state().tasks.get_mut(task_arn) {
+            *task = TaskState::Failed(TaskFailure::Application("killed".to_owned()));
+            self.changed.notify_one();
+        }
+    }
+
     /// The `/stats` text of a task's proxy, as Envoy's admin endpoint writes it: lines `cluster.<cluster>.<counter>:
     /// <value>`, sorted, with `<discovery name>.<namespace>` as the cluster. `None`: no such task, or it has no proxy that answers.
     pub fn envoy_stats(&self, task_arn: &str) -> Option<String> {

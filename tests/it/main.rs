@@ -11,6 +11,7 @@ mod cloud_json;
 mod cloud_query;
 mod envoy_changes;
 mod envoy_live;
+mod envoy_loss;
 mod envoy_peer;
 mod envoy_sidecars;
 mod journey;

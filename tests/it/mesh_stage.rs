@@ -24,7 +24,7 @@ pub(crate) const TARGET_GROUP: &str =
 const CLUSTER: &str = "cluster.sc-test-az-aware-backend.ns.";
 
 /// More looks than any condition takes, with a pause between them.
-const LOOKS: u32 = 2_000;
+const LOOKS: u32 = 12_000;
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// A mesh with a load balancer, and what was last applied to it.
