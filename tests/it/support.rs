@@ -120,7 +120,7 @@ async fn roles(clients: &Clients) -> Vec<String> {
     let profiles = clients.iam.list_instance_profiles().send().await.unwrap();
     for profile in profiles.instance_profiles() {
         let roles: Vec<_> = profile.roles().iter().map(|role| role.role_name()).collect();
-        lines.push(format!("instance profile {}: {roles:?}", profile.instance_profile_name()));
+        lines.push(format!("profile {}: {roles:?}", profile.instance_profile_name()));
     }
     lines
 }
