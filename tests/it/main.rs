@@ -34,3 +34,4 @@ mod stages_roles;
 mod stages_up_down;
 mod support;
 mod tidy;
+mod traps;
