@@ -104,6 +104,7 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("servicediscovery", "NamespaceNotFound", "", Absent),
     ("servicediscovery", "ServiceNotFound", "", Absent),
     ("servicediscovery", "InstanceNotFound", "", Absent),
+    ("servicediscovery", "OperationNotFound", "", Absent),
     ("servicediscovery", "ResourceNotFoundException", "", Absent),
     ("servicediscovery", "NamespaceAlreadyExists", "", AlreadyExists),
     ("servicediscovery", "DuplicateRequest", "", InUse),

@@ -108,8 +108,10 @@ async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) 
     let Some(id) = operation else { return Ok(()) };
     wait(ctx, Kind::Namespace.step(), what, async || {
         let request = ctx.clients.servicediscovery.get_operation().operation_id(id);
-        let answer = ctx.call("servicediscovery:GetOperation", request.send()).await?;
-        let Some(operation) = answer.operation else { return Ok(Look::pending("not visible yet")) };
+        let answer = optional(ctx.call("servicediscovery:GetOperation", request.send()).await)?;
+        let Some(operation) = answer.and_then(|answer| answer.operation) else {
+            return Ok(Look::pending("not visible yet"));
+        };
         Ok(match operation.status {
             Some(OperationStatus::Success) => Look::Done(()),
             Some(OperationStatus::Fail) => Look::Failed {
