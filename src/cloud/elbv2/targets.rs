@@ -16,7 +16,7 @@ use crate::mesh;
 use crate::mesh::topology;
 
 /// Probes are real HTTP: however fast the clouds' times pass, they come no closer than this.
-const SHORTEST_PROBE_INTERVAL: Duration = Duration::from_millis(10);
+const SHORTEST_PROBE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// …and a busy machine gets this long to answer one.
 const SHORTEST_PROBE_TIMEOUT: Duration = Duration::from_secs(1);
