@@ -205,6 +205,8 @@ impl CloudError {
                     Refused
                 } else if unanswered {
                     Unreachable
+                } else if answered.is_some() && endpoint_url.is_some() {
+                    Unsupported // an emulator's own page, in place of an error of AWS's
                 } else {
                     Other
                 };

@@ -57,6 +57,9 @@ pub(super) struct Global {
     /// Send the AWS calls there: LocalStack, moto, `zonewalk local serve`
     #[arg(long, global = true, value_name = "URL")]
     pub(super) endpoint_url: Option<String>,
+    /// On an emulator, play the part of the hosts: register instances, run tasks, carry the traffic (with --endpoint-url)
+    #[arg(long, global = true, conflicts_with = "local")]
+    pub(super) local_traffic: bool,
     /// What stdout gets
     #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
     pub(super) output: Output,
@@ -267,6 +270,9 @@ pub(super) enum LocalCommand {
     /// The running local cloud's faults and how often each was met; with a file, sets them
     #[command(after_long_help = FAULTS)]
     Faults(FaultsArgs),
+    /// Play the hosts' part on the emulator at --endpoint-url; --local-traffic starts it
+    #[command(hide = true)]
+    Hosts,
 }
 
 const FAULTS: &str = "\

@@ -17,7 +17,7 @@ use self::output::{Output, write_stdout};
 use self::resolve::{Destination, Resolved};
 use crate::aws::Target;
 use crate::cloud::Faults;
-use crate::commands::{self, Error, failover, local, predict, verify};
+use crate::commands::{self, Error, failover, hosts, local, predict, verify};
 use crate::report::outcome::Outcome;
 use crate::report::progress::Progress;
 use crate::stages::Context;
@@ -69,6 +69,7 @@ async fn run(args: Args) -> Result<bool, Error> {
             Ok(true)
         }
         Command::Local(LocalCommand::Faults(faults)) => run_faults(&faults, args.global.output).await,
+        Command::Local(LocalCommand::Hosts) => run_hosts(args.global).await,
         command => {
             let output = args.global.output;
             let resolved = resolve::resolve(args.global, &command)?;
@@ -112,8 +113,21 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
     };
     let progress =
         Progress::new(std::io::stderr().is_terminal(), move |part| output.print_part(part), output::progress_line);
-    let ctx = Context::new(target.connect().await?, resolved.settings, progress.events(), interrupt::token());
+    let (clients, mut settings) = (target.connect().await?, resolved.settings);
+    let hosts = if resolved.local_traffic && !resolved.dry_run {
+        let record = hosts::find_or_start(&clients, &settings.name, target.profile.as_deref()).await?;
+        settings.local_hosts = Some(record.control_url.clone());
+        Some(record)
+    } else {
+        None
+    };
+    let ctx = Context::new(clients, settings, progress.events(), interrupt::token());
     let outcome = run_command(&ctx, &command, resolved.dry_run).await?;
+    if let Some(record) = hosts
+        && removes
+    {
+        hosts::stop(&ctx.clients, &ctx.settings.name, &record).await?;
+    }
     if let Some(record) = local
         && removes
         && record.background
@@ -167,6 +181,15 @@ fn run_predict(args: &PredictArgs) -> Result<bool, Error> {
     for line in lines {
         write_stdout(&output::json_line(&line?));
     }
+    Ok(true)
+}
+
+async fn run_hosts(global: Global) -> Result<bool, Error> {
+    let resolved = resolve::resolve(global, &Command::Local(LocalCommand::Hosts))?;
+    let Destination::Cloud(target) = resolved.destination else {
+        return Err(Error::Usage("the local cloud has hosts of its own".to_owned()));
+    };
+    hosts::serve(target.connect().await?, &resolved.settings.name, interrupt::token().cancelled()).await?;
     Ok(true)
 }
 

@@ -18,6 +18,7 @@ pub(super) struct Resolved {
     pub(super) destination: Destination,
     pub(super) dry_run: bool,
     pub(super) yes: bool,
+    pub(super) local_traffic: bool,
 }
 
 pub(super) enum Destination {
@@ -113,6 +114,7 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
         allow_cidrs,
         adopt: global.adopt,
         timeout: global.timeout.or(file.timeout).map_or(defaults.timeout, Duration::from_secs),
+        local_hosts: defaults.local_hosts,
     };
     let region = global.region.or(file.region);
     if let Some(region) = region.as_deref().filter(|region| !looks_like_a_region(region)) {
@@ -146,7 +148,7 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
             ..Target::default()
         })
     };
-    Ok(Resolved { settings, destination, dry_run, yes: global.yes })
+    Ok(Resolved { settings, destination, dry_run, yes: global.yes, local_traffic: global.local_traffic })
 }
 
 fn read_file(named: Option<&Path>) -> Result<File, Error> {

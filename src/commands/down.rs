@@ -1,9 +1,10 @@
 //! `down`: removes what carries our tag, and looks again for what is left.
 
-use super::Error;
+use super::{Error, hosts};
 use crate::stages::Context;
 use crate::walkthrough::{self, Down};
 
 pub async fn run(ctx: &Context) -> Result<Down, Error> {
+    hosts::leave(ctx).await?;
     Ok(walkthrough::down(ctx).await?)
 }

@@ -5,26 +5,15 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::Instant;
 
+use super::background::{self, Background};
 use crate::cloud::{Faults, LocalCloud, Options, Pace};
 use crate::mesh::{Binary, BinaryError, Proxies};
-
-/// Where the record is kept, if not in the user's runtime or cache directory.
-pub const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
-
-/// A process needs a few milliseconds to listen, or to end; this is for a machine under load.
-const START_LIMIT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -40,20 +29,12 @@ pub enum Error {
         "{0} is not a loopback address: the local cloud accepts any credentials, so it is for this machine alone; use 127.0.0.1"
     )]
     NotLoopback(SocketAddr),
-    #[error("the local cloud did not start within {} s; its output is in {}", START_LIMIT.as_secs(), .log.display())]
-    NotStarted { log: PathBuf },
-    #[error("the local cloud ended as it started ({status}); its output is in {}", .log.display())]
-    Died { status: std::process::ExitStatus, log: PathBuf },
-    #[error("the local cloud did not stop within {} s: end it with `kill {process}`", START_LIMIT.as_secs())]
-    NotStopped { process: u32 },
-    #[error("{}: {source}; set {STATE_DIR_VARIABLE} to a directory that can be written", .path.display())]
-    State { path: PathBuf, source: io::Error },
     #[error("faults file {}: {reason}", .path.display())]
     Faults { path: PathBuf, reason: String },
     #[error("the local cloud at {endpoint_url} did not answer: {reason}")]
     NoAnswer { endpoint_url: String, reason: String },
-    #[error("no directory for the local cloud's record: set {STATE_DIR_VARIABLE}")]
-    NoStateDir,
+    #[error(transparent)]
+    Background(#[from] background::Error),
     #[error(transparent)]
     Envoy(#[from] BinaryError),
     #[error(
@@ -78,6 +59,20 @@ pub struct Record {
     pub background: bool,
     #[serde(default)]
     pub proxy: Proxy,
+}
+
+impl background::Record for Record {
+    fn endpoint_url(&self) -> &str {
+        &self.endpoint_url
+    }
+
+    fn process(&self) -> u32 {
+        self.process
+    }
+}
+
+fn process() -> Background {
+    Background { what: "the local cloud", name: "local".to_owned() }
 }
 
 impl Record {
@@ -170,26 +165,20 @@ pub async fn serve(
         background: options.background,
         proxy,
     };
-    write_record(&record)?;
+    process().write_record(&record)?;
     ready(&record);
     tokio::select! {
         () = cloud.stopped() => {}
         () = stop => {}
     }
     cloud.shutdown().await;
-    // A later cloud may have put its own record there.
-    if read_record()?.is_some_and(|current| current.process == record.process) {
-        remove_record()?;
-    }
+    process().remove_record::<Record>(record.process)?;
     Ok(())
 }
 
 /// The running local cloud.
 pub async fn find() -> Result<Option<Record>, Error> {
-    match read_record()? {
-        Some(record) if ask(&record, Method::GET, "health").await => Ok(Some(record)),
-        _ => Ok(None),
-    }
+    Ok(process().find().await?)
 }
 
 /// The running local cloud, or a new one in the background.
@@ -199,53 +188,17 @@ pub async fn find_or_start(new: NewCloud) -> Result<Record, Error> {
     }
     // It would find out itself, but this way there is an answer before there is anything else.
     new.proxy.find()?;
-    let directory = state_dir()?;
-    let log = directory.join("local.log");
-    let state_error = |source| Error::State { path: log.clone(), source };
-    std::fs::create_dir_all(&directory).map_err(state_error)?;
-    let output = std::fs::File::create(&log).map_err(state_error)?;
-    let errors = output.try_clone().map_err(state_error)?;
-    let program = std::env::current_exe().map_err(state_error)?;
-    let mut command = std::process::Command::new(program);
-    command.args(["local", "serve", "--listen", "127.0.0.1:0", "--background"]);
-    command.args(["--pace", pace_name(new.pace), "--proxy", new.proxy.name()]);
+    let mut args = vec!["local", "serve", "--listen", "127.0.0.1:0", "--background"];
+    args.extend(["--pace", pace_name(new.pace), "--proxy", new.proxy.name()]);
     if new.bare_account {
-        command.arg("--bare-account");
+        args.push("--bare-account");
     }
-    command.stdin(Stdio::null()).stdout(output).stderr(errors);
-    #[cfg(unix)]
-    {
-        // A group of its own: Ctrl-C at the command that started it is not meant for it.
-        use std::os::unix::process::CommandExt;
-        command.process_group(0);
-    }
-    let mut child = command.spawn().map_err(state_error)?;
-    let started = Instant::now();
-    while started.elapsed() < START_LIMIT {
-        if let Some(record) = find().await?
-            && record.process == child.id()
-        {
-            return Ok(record);
-        }
-        if let Some(status) = child.try_wait().map_err(state_error)? {
-            return Err(Error::Died { status, log });
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    Err(Error::NotStarted { log })
+    Ok(process().start(args).await?)
 }
 
 /// Stops the local cloud and waits until it is gone.
 pub async fn stop(record: &Record) -> Result<(), Error> {
-    ask(record, Method::POST, "shutdown").await;
-    let asked = Instant::now();
-    while read_record()?.is_some_and(|current| current.process == record.process) {
-        if asked.elapsed() >= START_LIMIT {
-            return Err(Error::NotStopped { process: record.process });
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    Ok(())
+    Ok(process().stop(record).await?)
 }
 
 fn pace_name(pace: Pace) -> &'static str {
@@ -277,73 +230,9 @@ pub async fn set_faults(record: &Record, faults: &Faults) -> Result<Value, Error
 
 async fn change_faults(record: &Record, method: Method, body: Bytes) -> Result<Value, Error> {
     let error = |reason| Error::NoAnswer { endpoint_url: record.endpoint_url.clone(), reason };
-    let (status, body) = send(record, method, "faults", body).await.map_err(error)?;
+    let (status, body) = background::send(&record.endpoint_url, method, "faults", body).await.map_err(error)?;
     match serde_json::from_slice(&body) {
         Ok(report) if status == StatusCode::OK => Ok(report),
         _ => Err(error(String::from_utf8_lossy(&body).into_owned())),
-    }
-}
-
-/// Whether the cloud of this record answers at one of its own paths.
-async fn ask(record: &Record, method: Method, path: &str) -> bool {
-    matches!(send(record, method, path, Bytes::new()).await, Ok((StatusCode::OK, _)))
-}
-
-/// The answer to a request at one of the cloud's own paths, or why there is none.
-async fn send(record: &Record, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), String> {
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let url = format!("{}/_zonewalk/{path}", record.endpoint_url);
-    let request =
-        Request::builder().method(method).uri(url).body(Full::new(body)).map_err(|error| error.to_string())?;
-    let answer = async {
-        let (head, body) = client.request(request).await.map_err(|error| error.to_string())?.into_parts();
-        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-        Ok((head.status, body))
-    };
-    tokio::time::timeout(Duration::from_secs(2), answer).await.unwrap_or_else(|late| Err(late.to_string()))
-}
-
-fn state_dir() -> Result<PathBuf, Error> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable(STATE_DIR_VARIABLE)
-        .or_else(|| variable("XDG_RUNTIME_DIR").map(|base| base.join("zonewalk")))
-        .or_else(|| variable("XDG_CACHE_HOME").map(|base| base.join("zonewalk")))
-        .or_else(|| variable("HOME").map(|base| base.join(".cache").join("zonewalk")))
-        .ok_or(Error::NoStateDir)
-}
-
-fn record_path() -> Result<PathBuf, Error> {
-    Ok(state_dir()?.join("local.json"))
-}
-
-fn read_record() -> Result<Option<Record>, Error> {
-    let path = record_path()?;
-    match std::fs::read(&path) {
-        // A half-written or foreign file is no record.
-        Ok(text) => Ok(serde_json::from_slice(&text).ok()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::State { path, source }),
-    }
-}
-
-fn write_record(record: &Record) -> Result<(), Error> {
-    let path = record_path()?;
-    let write = || {
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)?;
-        }
-        // Renamed into place, so that nobody reads half of it.
-        let partial = path.with_extension(format!("{}.partial", record.process));
-        std::fs::write(&partial, serde_json::to_vec(record)?)?;
-        std::fs::rename(&partial, &path)
-    };
-    write().map_err(|source| Error::State { path: path.clone(), source })
-}
-
-fn remove_record() -> Result<(), Error> {
-    let path = record_path()?;
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::State { path, source: error }),
-        _ => Ok(()),
     }
 }

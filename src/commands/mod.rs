@@ -1,9 +1,11 @@
 //! One file per command: what is done and what comes of it, as typed values. No arguments and no printing (`cli`), no
 //! AWS SDK (`stages`).
 
+mod background;
 pub mod doctor;
 pub mod down;
 pub mod failover;
+pub mod hosts;
 pub mod local;
 pub mod predict;
 pub mod redeploy;
@@ -30,6 +32,8 @@ pub enum Error {
     #[error(transparent)]
     Local(#[from] local::Error),
     #[error(transparent)]
+    Hosts(#[from] hosts::Error),
+    #[error(transparent)]
     Predict(#[from] predict::Error),
     #[error("{0}")]
     Settings(#[from] crate::settings::InvalidSetting),
@@ -48,7 +52,8 @@ impl Error {
             Self::Stage(stages::Error::Interrupted) => 130,
             Self::Settings(_) | Self::Usage(_) | Self::Predict(_) | Self::Drive(_) | Self::Target(_) => 2,
             Self::Local(error) if error.is_usage() => 2,
-            Self::Stage(_) | Self::Proxy(_) | Self::Local(_) | Self::Missing(_) => 3,
+            Self::Hosts(error) if error.is_usage() => 2,
+            Self::Stage(_) | Self::Proxy(_) | Self::Local(_) | Self::Hosts(_) | Self::Missing(_) => 3,
         }
     }
 }

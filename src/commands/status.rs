@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::Error;
+use super::{Error, hosts};
 use crate::aws::AzId;
 use crate::stages::inventory::{self, ServiceStatus};
 use crate::stages::{Action, Context, Plan};
@@ -38,6 +38,10 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
     let mut drift = examination.plans;
     let stands = drift.iter().any(|plan| matches!(plan.action, Action::Kept | Action::Changed));
     drift.retain(|plan| plan.action != Action::Kept);
+    let alb_url = match alb_url {
+        Some(url) => Some(hosts::entrance(ctx, url).await?),
+        None => None,
+    };
     let mut zones = BTreeMap::new();
     for host in hosts {
         *zones.entry(host.az_id).or_default() += 1;

@@ -2,14 +2,17 @@
 
 use serde::Serialize;
 
-use super::Error;
+use super::{Error, hosts};
 use crate::report::cost;
 use crate::stages::preflight::{Finding, Level};
 use crate::stages::{Context, Plan};
 use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
-    Ok(walkthrough::up(ctx).await?)
+    let mut up = walkthrough::up(ctx).await?;
+    up.alb_url = hosts::entrance(ctx, up.alb_url).await?;
+    hosts::tell_notes(ctx).await?;
+    Ok(up)
 }
 
 /// What `up` would do.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Error;
+use super::{Error, hosts};
 use crate::aws::AzId;
 use crate::report::events::Event;
 use crate::stages::{Context, inventory};
@@ -46,9 +46,10 @@ pub(super) async fn expectation(ctx: &Context) -> Result<Expectation, Error> {
 }
 
 pub(super) async fn load_balancer_url(ctx: &Context) -> Result<String, Error> {
-    inventory::find_load_balancer_url(ctx).await?.ok_or_else(|| {
+    let url = inventory::find_load_balancer_url(ctx).await?.ok_or_else(|| {
         Error::Missing(format!("there is no load balancer {}: run `zonewalk up` first", ctx.names.load_balancer))
-    })
+    })?;
+    Ok(hosts::entrance(ctx, url).await?)
 }
 
 pub(super) async fn send(ctx: &Context, url: &str, options: Options) -> Result<Observation, Error> {

@@ -69,6 +69,12 @@ fn is_enough(by_zone: &BTreeMap<AzName, u32>, wanted: u32) -> bool {
 /// The registered instances that take tasks.
 pub(super) async fn find_active(ctx: &Context, cluster: &str) -> Result<Vec<ContainerInstance>, Error> {
     let arns = list(ctx, cluster, Some(ContainerInstanceStatus::Active)).await?;
+    let mut instances = describe(ctx, cluster, &arns).await?;
+    instances.retain(|instance| instance.agent_connected() && instance.status() == Some("ACTIVE"));
+    Ok(instances)
+}
+
+pub(super) async fn describe(ctx: &Context, cluster: &str, arns: &[String]) -> Result<Vec<ContainerInstance>, Error> {
     let mut instances = vec![];
     for arns in arns.chunks(100) {
         let request = ctx
@@ -80,7 +86,6 @@ pub(super) async fn find_active(ctx: &Context, cluster: &str) -> Result<Vec<Cont
         let answer = ctx.call("ecs:DescribeContainerInstances", request.send()).await?;
         instances.extend(answer.container_instances.unwrap_or_default());
     }
-    instances.retain(|instance| instance.agent_connected() && instance.status() == Some("ACTIVE"));
     Ok(instances)
 }
 

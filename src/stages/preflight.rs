@@ -147,7 +147,8 @@ fn is_finding(error: &Error) -> bool {
     use crate::aws::ErrorClass::{Absent, Other, Refused, Unsupported};
     match error {
         Error::Prerequisite(_) => true,
-        Error::Cloud(error) => error.code.is_some() && matches!(error.class, Absent | Other | Refused | Unsupported),
+        Error::Cloud(error) if error.class == Unsupported => true,
+        Error::Cloud(error) => error.code.is_some() && matches!(error.class, Absent | Other | Refused),
         _ => false,
     }
 }

@@ -19,7 +19,7 @@ use super::security_groups::GroupId;
 use super::stage::{Owner, Presence, Stage};
 use super::target_group::count_healthy;
 use super::task_definitions::TaskDefinitionArn;
-use super::tasks::find_failure;
+use super::tasks::{find_failure, find_running};
 use super::wait::Look;
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
 use crate::aws::tags;
@@ -148,7 +148,24 @@ pub(super) async fn describe(
         .set_services(Some(names.iter().map(|&name| name.to_owned()).collect()))
         .include(ServiceField::Tags);
     let answer = optional(ctx.call("ecs:DescribeServices", request.send()).await)?;
-    Ok(answer.and_then(|answer| answer.services).unwrap_or_default())
+    let mut services = answer.and_then(|answer| answer.services).unwrap_or_default();
+    for service in &mut services {
+        if !keeps_deployments(service) {
+            // What such a cloud counts for the service is what was asked for, too.
+            let name = service.service_name().unwrap_or_default();
+            let running = find_running(ctx, name).await?.len();
+            service.running_count = i32::try_from(running).unwrap_or(i32::MAX);
+            service.deployments.iter_mut().flatten().for_each(|deployment| deployment.rollout_state = None);
+        }
+    }
+    Ok(services)
+}
+
+/// Whether the deployments' counts and the service's agree, as they always do on AWS. Emulators write a deployment once,
+/// at the service's creation: what it says of its progress then means nothing, and the tasks are to be asked.
+fn keeps_deployments(service: &aws_sdk_ecs::types::Service) -> bool {
+    let running: i32 = service.deployments().iter().map(|deployment| deployment.running_count()).sum();
+    service.deployments().is_empty() || running == service.running_count()
 }
 
 fn owner(service: &aws_sdk_ecs::types::Service) -> Option<String> {
@@ -255,18 +272,17 @@ impl Stage for Service<'_> {
 
     fn differences(&self, found: &FoundService) -> Vec<Difference> {
         let service = &found.service;
-        let deployment = service.deployment_configuration();
-        let percent = |percent: Option<i32>| percent.unwrap_or_default();
         let mut differences = vec![
             Difference::of("desired count", service.desired_count(), self.desired()),
             Difference::of("task definition", service.task_definition().unwrap_or("none"), &self.task_definition.0),
-            Difference::of(
-                "minimum healthy percent",
-                percent(deployment.and_then(|d| d.minimum_healthy_percent())),
-                MINIMUM_HEALTHY_PERCENT,
-            ),
-            Difference::of("maximum percent", percent(deployment.and_then(|d| d.maximum_percent())), MAXIMUM_PERCENT),
         ];
+        // Emulators do not tell what they were given here.
+        if let Some(deployment) = service.deployment_configuration() {
+            let (minimum, maximum) = (deployment.minimum_healthy_percent(), deployment.maximum_percent());
+            let percent = |name, is: Option<i32>, wanted| Difference::of(name, is.unwrap_or_default(), wanted);
+            differences.push(percent("minimum healthy percent", minimum, MINIMUM_HEALTHY_PERCENT));
+            differences.push(percent("maximum percent", maximum, MAXIMUM_PERCENT));
+        }
         if let Some(vpc) = service.network_configuration().and_then(|network| network.awsvpc_configuration()) {
             let in_order = |ids: &[String]| {
                 ids.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")

@@ -3,12 +3,33 @@
 use aws_sdk_ecs::types::{DesiredStatus, Task, TaskStopCode};
 
 use super::error::optional;
-use super::{Context, Error};
+use super::{Context, Error, container_instances};
 
 pub(super) async fn find_running(ctx: &Context, service: &str) -> Result<Vec<Task>, Error> {
     let mut tasks = find(ctx, service, DesiredStatus::Running).await?;
     tasks.retain(|task| task.last_status() == Some("RUNNING"));
+    fill_in_zones(ctx, &mut tasks).await?;
     Ok(tasks)
+}
+
+/// Emulators tell no task's zone: it is that of its instance.
+async fn fill_in_zones(ctx: &Context, tasks: &mut [Task]) -> Result<(), Error> {
+    let mut hosts: Vec<String> = tasks
+        .iter()
+        .filter(|task| task.availability_zone().is_none())
+        .filter_map(|task| task.container_instance_arn().map(str::to_owned))
+        .collect();
+    hosts.sort();
+    hosts.dedup();
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let hosts = container_instances::describe(ctx, &ctx.names.cluster, &hosts).await?;
+    for task in tasks.iter_mut().filter(|task| task.availability_zone.is_none()) {
+        let host = hosts.iter().find(|host| host.container_instance_arn() == task.container_instance_arn());
+        task.availability_zone = host.and_then(container_instances::zone).map(|zone| zone.as_str().to_owned());
+    }
+    Ok(())
 }
 
 pub(super) async fn find(ctx: &Context, service: &str, desired: DesiredStatus) -> Result<Vec<Task>, Error> {
@@ -28,6 +49,9 @@ pub(super) async fn find(ctx: &Context, service: &str, desired: DesiredStatus) -
         let answer = ctx.call("ecs:DescribeTasks", request.send()).await?;
         tasks.extend(answer.tasks.unwrap_or_default());
     }
+    // Emulators list the tasks of all services, whichever is asked for.
+    let group = format!("service:{service}");
+    tasks.retain(|task| task.group() == Some(group.as_str()));
     Ok(tasks)
 }
 

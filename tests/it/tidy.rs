@@ -55,25 +55,26 @@ fn stages_and_commands_know_no_local_cloud() {
     for part in ["stages", "commands"] {
         assert_never_names(part, &["crate::cloud", "crate::mesh"], &["commands/local.rs"]);
     }
+    assert_never_names("stages", &["crate::hosts"], &[]);
 }
 
 #[test]
 fn the_local_parts_know_no_stages() {
-    for part in ["cloud", "mesh"] {
+    for part in ["cloud", "hosts", "mesh"] {
         assert_never_names(part, &["crate::stages", "crate::commands", "crate::walkthrough"], &[]);
     }
 }
 
 #[test]
 fn only_the_command_line_prints() {
-    for part in ["aws", "cloud", "commands", "envoy", "mesh", "report", "routing", "stages", "traffic"] {
+    for part in ["aws", "cloud", "commands", "envoy", "hosts", "mesh", "report", "routing", "stages", "traffic"] {
         assert_never_names(part, &["println!", "eprintln!", "print!(", "std::io::stdout", "anstream"], &[]);
     }
 }
 
 #[test]
 fn only_aws_builds_clients() {
-    for part in ["cli", "cloud", "commands", "envoy", "mesh", "report", "routing", "stages", "traffic"] {
+    for part in ["cli", "cloud", "commands", "envoy", "hosts", "mesh", "report", "routing", "stages", "traffic"] {
         assert_never_names(part, &["::Client::new(", "aws_config", "SdkConfig"], &[]);
     }
 }

@@ -1,0 +1,176 @@
+//! Processes that outlive the command that starts them: a record in a directory of the user's own tells later commands
+//! where one listens, and it answers there at `/_zonewalk/health` and `/_zonewalk/shutdown`.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+/// Where the records are kept, if not in the user's runtime or cache directory.
+const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
+
+/// A process needs a few milliseconds to listen, or to end; this is for a machine under load.
+const START_LIMIT: Duration = Duration::from_secs(15);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("{what} did not start within {} s; its output is in {}", START_LIMIT.as_secs(), .log.display())]
+    NotStarted { what: &'static str, log: PathBuf },
+    #[error("{what} ended as it started ({status}); its output is in {}", .log.display())]
+    Died { what: &'static str, status: ExitStatus, log: PathBuf },
+    #[error("{what} did not stop within {} s: end it with `kill {process}`", START_LIMIT.as_secs())]
+    NotStopped { what: &'static str, process: u32 },
+    #[error("{}: {source}; set {STATE_DIR_VARIABLE} to a directory that can be written", .path.display())]
+    State { path: PathBuf, source: io::Error },
+    #[error("no directory for records: set {STATE_DIR_VARIABLE}")]
+    NoStateDir,
+}
+
+/// What a running process leaves for the commands that look for it.
+pub(super) trait Record: Serialize + DeserializeOwned {
+    fn endpoint_url(&self) -> &str;
+    fn process(&self) -> u32;
+}
+
+/// A kind of process, of which one runs at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Background {
+    /// For messages.
+    pub(super) what: &'static str,
+    /// Names the record and the log.
+    pub(super) name: String,
+}
+
+impl Background {
+    /// The one that runs.
+    pub(super) async fn find<R: Record>(&self) -> Result<Option<R>, Error> {
+        match self.read_record::<R>()? {
+            Some(record) if ask(record.endpoint_url(), Method::GET, "health").await => Ok(Some(record)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Starts this program with `args`, and waits until it has left its record.
+    pub(super) async fn start<R: Record>(&self, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<R, Error> {
+        let directory = state_dir()?;
+        let log = directory.join(format!("{}.log", self.name));
+        let state_error = |source| Error::State { path: log.clone(), source };
+        std::fs::create_dir_all(&directory).map_err(state_error)?;
+        let output = std::fs::File::create(&log).map_err(state_error)?;
+        let errors = output.try_clone().map_err(state_error)?;
+        let program = std::env::current_exe().map_err(state_error)?;
+        let mut command = std::process::Command::new(program);
+        command.args(args).stdin(Stdio::null()).stdout(output).stderr(errors);
+        #[cfg(unix)]
+        {
+            // A group of its own: Ctrl-C at the command that started it is not meant for it.
+            use std::os::unix::process::CommandExt;
+            command.process_group(0);
+        }
+        let mut child = command.spawn().map_err(state_error)?;
+        let started = Instant::now();
+        while started.elapsed() < START_LIMIT {
+            if let Some(record) = self.find::<R>().await?
+                && record.process() == child.id()
+            {
+                return Ok(record);
+            }
+            if let Some(status) = child.try_wait().map_err(state_error)? {
+                return Err(Error::Died { what: self.what, status, log });
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Err(Error::NotStarted { what: self.what, log })
+    }
+
+    /// Stops it and waits until it is gone.
+    pub(super) async fn stop<R: Record>(&self, record: &R) -> Result<(), Error> {
+        ask(record.endpoint_url(), Method::POST, "shutdown").await;
+        let asked = Instant::now();
+        while self.read_record::<R>()?.is_some_and(|current| current.process() == record.process()) {
+            if asked.elapsed() >= START_LIMIT {
+                return Err(Error::NotStopped { what: self.what, process: record.process() });
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_record<R: Record>(&self, record: &R) -> Result<(), Error> {
+        let path = self.record_path()?;
+        let write = || {
+            if let Some(directory) = path.parent() {
+                std::fs::create_dir_all(directory)?;
+            }
+            // Renamed into place, so that nobody reads half of it.
+            let partial = path.with_extension(format!("{}.partial", record.process()));
+            std::fs::write(&partial, serde_json::to_vec(record)?)?;
+            std::fs::rename(&partial, &path)
+        };
+        write().map_err(|source| Error::State { path: path.clone(), source })
+    }
+
+    /// Unless a later process has put its own there.
+    pub(super) fn remove_record<R: Record>(&self, process: u32) -> Result<(), Error> {
+        if self.read_record::<R>()?.is_none_or(|current| current.process() != process) {
+            return Ok(());
+        }
+        let path = self.record_path()?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::State { path, source: error }),
+            _ => Ok(()),
+        }
+    }
+
+    fn read_record<R: Record>(&self) -> Result<Option<R>, Error> {
+        let path = self.record_path()?;
+        match std::fs::read(&path) {
+            // A half-written or foreign file is no record.
+            Ok(text) => Ok(serde_json::from_slice(&text).ok()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(Error::State { path, source }),
+        }
+    }
+
+    fn record_path(&self) -> Result<PathBuf, Error> {
+        Ok(state_dir()?.join(format!("{}.json", self.name)))
+    }
+}
+
+/// Whether a process answers at one of its own paths.
+async fn ask(url: &str, method: Method, path: &str) -> bool {
+    matches!(send(url, method, path, Bytes::new()).await, Ok((StatusCode::OK, _)))
+}
+
+/// The answer to a request at one of a process's own paths, or why there is none.
+pub(super) async fn send(url: &str, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), String> {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let url = format!("{url}/_zonewalk/{path}");
+    let request =
+        Request::builder().method(method).uri(url).body(Full::new(body)).map_err(|error| error.to_string())?;
+    let answer = async {
+        let (head, body) = client.request(request).await.map_err(|error| error.to_string())?.into_parts();
+        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok((head.status, body))
+    };
+    tokio::time::timeout(Duration::from_secs(2), answer).await.unwrap_or_else(|late| Err(late.to_string()))
+}
+
+fn state_dir() -> Result<PathBuf, Error> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    variable(STATE_DIR_VARIABLE)
+        .or_else(|| variable("XDG_RUNTIME_DIR").map(|base| base.join("zonewalk")))
+        .or_else(|| variable("XDG_CACHE_HOME").map(|base| base.join("zonewalk")))
+        .or_else(|| variable("HOME").map(|base| base.join(".cache").join("zonewalk")))
+        .ok_or(Error::NoStateDir)
+}

@@ -1,0 +1,75 @@
+//! How the commands speak to the hosts that were started for them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::rt::TokioExecutor;
+
+use super::control::ENTRANCE;
+
+/// Longer than the hosts take to say that they are not ready.
+const LIMIT: Duration = Duration::from_secs(90);
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(
+        "the hosts at {control_url} do not answer ({reason}): repeat the command with --local-traffic, which starts them anew"
+    )]
+    Unreachable { control_url: String, reason: String },
+    #[error("{0}")]
+    NotReady(String),
+}
+
+/// The hosts behind a control URL.
+pub struct Client<'a> {
+    control_url: &'a str,
+}
+
+impl<'a> Client<'a> {
+    pub fn new(control_url: &'a str) -> Self {
+        Self { control_url }
+    }
+
+    /// Where a load balancer's name leads, once everything runs that should. None: nowhere.
+    pub async fn entrance(&self, dns_name: &str) -> Result<Option<String>, Error> {
+        let url = self.ask(Method::GET, &format!("{ENTRANCE}{dns_name}")).await?;
+        Ok(Some(url).filter(|url| !url.is_empty()))
+    }
+
+    /// What every proxy has counted, as the script of `stats` prints it.
+    pub async fn stats(&self) -> Result<String, Error> {
+        self.ask(Method::GET, "/_zonewalk/stats").await
+    }
+
+    /// What the hosts had to make up for, a line each.
+    pub async fn notes(&self) -> Result<Vec<String>, Error> {
+        let notes = self.ask(Method::GET, "/_zonewalk/notes").await?;
+        Ok(notes.lines().map(str::to_owned).collect())
+    }
+
+    /// Stops all tasks; no more are started.
+    pub async fn leave(&self) -> Result<(), Error> {
+        self.ask(Method::POST, "/_zonewalk/leave").await.map(drop)
+    }
+
+    async fn ask(&self, method: Method, path: &str) -> Result<String, Error> {
+        let unreachable = |reason: String| Error::Unreachable { control_url: self.control_url.to_owned(), reason };
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.control_url))
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| unreachable(error.to_string()))?;
+        let exchange = async {
+            let answer = HttpClient::builder(TokioExecutor::new()).build_http().request(request).await;
+            let answer = answer.map_err(|error| unreachable(error.to_string()))?;
+            let status = answer.status();
+            let body = answer.into_body().collect().await.map_err(|error| unreachable(error.to_string()))?;
+            let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
+            if status == StatusCode::OK { Ok(text) } else { Err(Error::NotReady(text)) }
+        };
+        tokio::time::timeout(LIMIT, exchange).await.unwrap_or_else(|_| Err(unreachable("no answer in time".to_owned())))
+    }
+}

@@ -1,0 +1,167 @@
+//! What runs the traffic on AWS: the tasks' containers and proxies, the load balancer and its health checks. The mesh
+//! does it here, following the emulator's state.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use aws_sdk_ecs::types::{Service, Task};
+use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup};
+
+use super::tasks::attached;
+use super::view::{Cluster, Entrance, View, zone};
+use super::{Round, RoundError, Worker};
+use crate::mesh::TargetHealth;
+use crate::mesh::topology::{self, ClientAlias, Container, HealthCheck, ServiceConnect, Target, Topology, Upstream};
+use crate::settings::ServiceNames;
+
+impl Worker {
+    /// Runs the tasks that run, and registers the targets that answer.
+    pub(super) async fn carry(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
+        let entrance = view.entrance.as_ref();
+        let mut topology = Topology::default();
+        let mut targets = vec![];
+        if let Some(cluster) = &view.cluster {
+            let running = |task: &&Task| task.last_status() == Some("RUNNING") && cluster.service(task).is_some();
+            let running: Vec<&Task> = cluster.tasks.iter().filter(running).collect();
+            topology.tasks = running.iter().filter_map(|task| self.task(cluster, task)).collect();
+            targets = running.iter().filter_map(|task| self.target(cluster, entrance?, task)).collect();
+            self.note_what_is_missing(cluster, &topology);
+        }
+        topology.load_balancers = entrance.map(|entrance| load_balancer(entrance, &targets)).into_iter().collect();
+        self.mesh.apply(&topology)?;
+        match entrance {
+            Some(entrance) => self.register_targets(entrance, &targets, round).await,
+            None => Ok(()),
+        }
+    }
+
+    fn note_what_is_missing(&mut self, cluster: &Cluster, topology: &Topology) {
+        if topology.tasks.is_empty() {
+            return;
+        }
+        self.note("it carries no request: applications, their proxies and the load balancer run here, on loopback");
+        let mut deployments = cluster.services.iter().flat_map(|service| service.deployments());
+        if deployments.any(|deployment| deployment.service_connect_configuration().is_none()) {
+            self.note("it keeps no Service Connect configuration: its proxies are given the walkthrough's own names");
+        }
+    }
+
+    fn task(&self, cluster: &Cluster, task: &Task) -> Option<topology::Task> {
+        let definition = self.definitions.get(task.task_definition_arn()?)?;
+        let container = definition.container_definitions().first()?;
+        let service = cluster.service(task)?;
+        let zone = zone(cluster.member(task)?)?;
+        Some(topology::Task {
+            arn: task.task_arn()?.to_owned(),
+            family: definition.family()?.to_owned(),
+            service: service.service_arn().map(str::to_owned),
+            region: self.clients.region.clone(),
+            az_id: self.zones.get(&zone)?.as_str().to_owned(),
+            private_ip: private_ip(task)?,
+            container: Container {
+                name: container.name().unwrap_or_default().to_owned(),
+                command: container.entry_point().iter().chain(container.command()).cloned().collect(),
+            },
+            service_connect: self.service_connect(service),
+            draining: self.is_stopping(task),
+        })
+    }
+
+    /// The walkthrough's own names, which the services were made with.
+    fn service_connect(&self, service: &Service) -> Option<ServiceConnect> {
+        let all = [&self.names.backend, &self.names.frontend];
+        let own = all.into_iter().find(|names| service.service_name() == Some(&names.service))?;
+        let upstream =
+            |names: &ServiceNames| Upstream { discovery_name: names.discovery_name.clone(), alias: alias(names) };
+        Some(ServiceConnect {
+            namespace: self.names.namespace.clone(),
+            services: vec![topology::Service {
+                discovery_name: own.discovery_name.clone(),
+                container_port: own.port,
+                aliases: vec![alias(own)],
+            }],
+            upstreams: all.into_iter().map(upstream).collect(),
+        })
+    }
+
+    pub(super) fn is_stopping(&self, task: &Task) -> bool {
+        task.task_arn().is_some_and(|arn| self.stopping.contains_key(arn))
+    }
+
+    /// The task as a target, if its service is behind the load balancer.
+    fn target(&self, cluster: &Cluster, entrance: &Entrance, task: &Task) -> Option<Target> {
+        let group = entrance.target_group.as_ref()?.target_group_arn();
+        let mut balancers = cluster.service(task)?.load_balancers().iter();
+        let port = balancers.find(|balancer| balancer.target_group_arn() == group)?.container_port()?;
+        let port = u16::try_from(port).ok()?;
+        Some(Target { ip: private_ip(task)?, port, in_service: !self.is_stopping(task) })
+    }
+
+    async fn register_targets(
+        &mut self,
+        entrance: &Entrance,
+        targets: &[Target],
+        round: &mut Round,
+    ) -> Result<(), RoundError> {
+        let Some(arn) = entrance.target_group.as_ref().and_then(|group| group.target_group_arn()) else {
+            return Ok(());
+        };
+        let answers =
+            |target: &&Target| self.mesh.target_health(arn, target.ip, target.port) == Some(TargetHealth::Healthy);
+        let in_service = targets.iter().filter(|target| target.in_service);
+        let healthy: Vec<(String, i32)> =
+            in_service.clone().filter(answers).map(|target| (target.ip.to_string(), target.port.into())).collect();
+        let unhealthy = in_service.count() - healthy.len();
+        if unhealthy > 0 {
+            round.pending.push(format!("{unhealthy} targets do not answer yet"));
+        }
+        let description = |(id, port): &&(String, i32)| TargetDescription::builder().id(id).port(*port).build();
+        let new: Vec<_> = healthy.iter().filter(|target| !entrance.targets.contains(target)).collect();
+        let old: Vec<_> = entrance.targets.iter().filter(|target| !healthy.contains(target)).collect();
+        if !new.is_empty() {
+            let request = self.clients.elbv2.register_targets().target_group_arn(arn);
+            let request = request.set_targets(Some(new.iter().map(description).collect()));
+            self.clients.call("elasticloadbalancing:RegisterTargets", request.send()).await?;
+        }
+        if !old.is_empty() {
+            let request = self.clients.elbv2.deregister_targets().target_group_arn(arn);
+            let request = request.set_targets(Some(old.iter().map(description).collect()));
+            self.clients.call("elasticloadbalancing:DeregisterTargets", request.send()).await?;
+        }
+        if !new.is_empty() || !old.is_empty() {
+            round.changed = true;
+            self.note("it checks no target's health: the hosts register those that answer (elbv2:RegisterTargets)");
+        }
+        Ok(())
+    }
+}
+
+fn load_balancer(entrance: &Entrance, targets: &[Target]) -> topology::LoadBalancer {
+    let target_group = entrance.target_group.as_ref().map(|group| topology::TargetGroup {
+        arn: group.target_group_arn().unwrap_or_default().to_owned(),
+        targets: targets.to_vec(),
+        health_check: health_check(group),
+    });
+    topology::LoadBalancer { arn: entrance.arn().to_owned(), target_group }
+}
+
+fn alias(names: &ServiceNames) -> ClientAlias {
+    ClientAlias { dns_name: names.dns_name.clone(), port: names.port }
+}
+
+fn private_ip(task: &Task) -> Option<Ipv4Addr> {
+    attached(task, "privateIPv4Address")?.parse().ok()
+}
+
+fn health_check(group: &TargetGroup) -> HealthCheck {
+    let default = HealthCheck::default();
+    let seconds =
+        |value: Option<i32>, default| value.map_or(default, |value| Duration::from_secs(value.unsigned_abs().into()));
+    HealthCheck {
+        path: group.health_check_path().map_or(default.path, str::to_owned),
+        interval: seconds(group.health_check_interval_seconds(), default.interval),
+        timeout: seconds(group.health_check_timeout_seconds(), default.timeout),
+        healthy_threshold: group.healthy_threshold_count().map_or(default.healthy_threshold, i32::unsigned_abs),
+        unhealthy_threshold: group.unhealthy_threshold_count().map_or(default.unhealthy_threshold, i32::unsigned_abs),
+    }
+}

@@ -1,0 +1,179 @@
+//! What the emulator says, in the SDK's own types. A walkthrough has at most 30 instances and tasks: one page of each.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_ecs::types::{ContainerInstance, DesiredStatus, Service, Task, TaskDefinition};
+use aws_sdk_elasticloadbalancingv2::types::{ActionTypeEnum, LoadBalancer, TargetGroup};
+
+use crate::aws::{AzId, AzName, Clients, CloudError, ErrorClass};
+use crate::settings::ResourceNames;
+
+/// The walkthrough's resources that hosts have to do with.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    /// None if it is being deleted, too.
+    pub(super) group: Option<AutoScalingGroup>,
+    pub(super) cluster: Option<Cluster>,
+    pub(super) entrance: Option<Entrance>,
+}
+
+#[derive(Debug)]
+pub(super) struct Cluster {
+    pub(super) members: Vec<ContainerInstance>,
+    /// Those that want tasks.
+    pub(super) services: Vec<Service>,
+    /// Those that shall run.
+    pub(super) tasks: Vec<Task>,
+}
+
+/// The load balancer and what it forwards to.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    pub(super) balancer: LoadBalancer,
+    /// None: it has no listener.
+    pub(super) target_group: Option<TargetGroup>,
+    /// Address and port of what is registered there.
+    pub(super) targets: Vec<(String, i32)>,
+}
+
+/// Not found is an answer, not an error.
+fn optional<T>(result: Result<T, CloudError>) -> Result<Option<T>, CloudError> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.class == ErrorClass::Absent => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl View {
+    pub(super) async fn read(clients: &Clients, names: &ResourceNames) -> Result<Self, CloudError> {
+        let (group, cluster, entrance) = tokio::try_join!(
+            read_group(clients, &names.auto_scaling_group),
+            Cluster::read(clients, names),
+            Entrance::read(clients, &names.load_balancer),
+        )?;
+        Ok(Self { group, cluster, entrance })
+    }
+}
+
+async fn read_group(clients: &Clients, name: &str) -> Result<Option<AutoScalingGroup>, CloudError> {
+    let request = clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
+    let answer = clients.call("autoscaling:DescribeAutoScalingGroups", request.send()).await?;
+    Ok(answer.auto_scaling_groups.unwrap_or_default().pop().filter(|group| group.status().is_none()))
+}
+
+impl Cluster {
+    async fn read(clients: &Clients, names: &ResourceNames) -> Result<Option<Self>, CloudError> {
+        let (ecs, cluster) = (&clients.ecs, &names.cluster);
+        let request = ecs.describe_services().cluster(cluster);
+        let request = request.services(&names.backend.service).services(&names.frontend.service);
+        let Some(answer) = optional(clients.call("ecs:DescribeServices", request.send()).await)? else {
+            return Ok(None);
+        };
+        let mut services = answer.services.unwrap_or_default();
+        services.retain(|service| service.status() == Some("ACTIVE"));
+        let (members, tasks) = tokio::try_join!(read_members(clients, cluster), read_tasks(clients, cluster))?;
+        Ok(Some(Self { members, services, tasks }))
+    }
+
+    pub(super) fn member(&self, task: &Task) -> Option<&ContainerInstance> {
+        let arn = task.container_instance_arn()?;
+        self.members.iter().find(|member| member.container_instance_arn() == Some(arn))
+    }
+
+    /// The service that a task belongs to.
+    pub(super) fn service(&self, task: &Task) -> Option<&Service> {
+        let name = task.group()?.strip_prefix("service:")?;
+        self.services.iter().find(|service| service.service_name() == Some(name))
+    }
+}
+
+async fn read_members(clients: &Clients, cluster: &str) -> Result<Vec<ContainerInstance>, CloudError> {
+    let request = clients.ecs.list_container_instances().cluster(cluster);
+    let listed = optional(clients.call("ecs:ListContainerInstances", request.send()).await)?;
+    let arns = listed.and_then(|answer| answer.container_instance_arns).unwrap_or_default();
+    if arns.is_empty() {
+        return Ok(vec![]);
+    }
+    let request = clients.ecs.describe_container_instances().cluster(cluster).set_container_instances(Some(arns));
+    let answer = clients.call("ecs:DescribeContainerInstances", request.send()).await?;
+    Ok(answer.container_instances.unwrap_or_default())
+}
+
+async fn read_tasks(clients: &Clients, cluster: &str) -> Result<Vec<Task>, CloudError> {
+    let request = clients.ecs.list_tasks().cluster(cluster).desired_status(DesiredStatus::Running);
+    let listed = optional(clients.call("ecs:ListTasks", request.send()).await)?;
+    let arns = listed.and_then(|answer| answer.task_arns).unwrap_or_default();
+    if arns.is_empty() {
+        return Ok(vec![]);
+    }
+    let request = clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns));
+    let answer = clients.call("ecs:DescribeTasks", request.send()).await?;
+    Ok(answer.tasks.unwrap_or_default())
+}
+
+impl Entrance {
+    async fn read(clients: &Clients, name: &str) -> Result<Option<Self>, CloudError> {
+        let elbv2 = &clients.elbv2;
+        let request = elbv2.describe_load_balancers().names(name);
+        let found = optional(clients.call("elasticloadbalancing:DescribeLoadBalancers", request.send()).await)?;
+        let Some(balancer) = found.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()) else {
+            return Ok(None);
+        };
+        let mut entrance = Self { balancer, target_group: None, targets: vec![] };
+        let request = elbv2.describe_listeners().load_balancer_arn(entrance.arn());
+        let listeners = optional(clients.call("elasticloadbalancing:DescribeListeners", request.send()).await)?;
+        let listeners = listeners.and_then(|answer| answer.listeners).unwrap_or_default();
+        let mut actions = listeners.iter().flat_map(|listener| listener.default_actions());
+        let forward = actions.find(|action| action.r#type() == Some(&ActionTypeEnum::Forward));
+        let Some(arn) = forward.and_then(|action| action.target_group_arn()) else { return Ok(Some(entrance)) };
+
+        let request = elbv2.describe_target_groups().target_group_arns(arn);
+        let groups = optional(clients.call("elasticloadbalancing:DescribeTargetGroups", request.send()).await)?;
+        entrance.target_group = groups.and_then(|answer| answer.target_groups.unwrap_or_default().pop());
+        let request = elbv2.describe_target_health().target_group_arn(arn);
+        let health = optional(clients.call("elasticloadbalancing:DescribeTargetHealth", request.send()).await)?;
+        let targets = health.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
+        let targets = targets.iter().filter_map(|target| target.target());
+        entrance.targets = targets.filter_map(|target| Some((target.id()?.to_owned(), target.port()?))).collect();
+        Ok(Some(entrance))
+    }
+
+    pub(super) fn arn(&self) -> &str {
+        self.balancer.load_balancer_arn().unwrap_or_default()
+    }
+}
+
+/// As the instance's agent has told it.
+pub(super) fn zone(member: &ContainerInstance) -> Option<AzName> {
+    let attribute = member.attributes().iter().find(|attribute| attribute.name() == super::fleet::ZONE);
+    attribute.and_then(|attribute| attribute.value()).map(AzName::new)
+}
+
+pub(super) async fn zones(clients: &Clients) -> Result<BTreeMap<AzName, AzId>, CloudError> {
+    let request = clients.ec2.describe_availability_zones();
+    let answer = clients.call("ec2:DescribeAvailabilityZones", request.send()).await?;
+    let zones = answer.availability_zones();
+    Ok(zones.iter().filter_map(|zone| Some((AzName::new(zone.zone_name()?), AzId::new(zone.zone_id()?)))).collect())
+}
+
+/// The group's, by zone.
+pub(super) async fn subnets(
+    clients: &Clients,
+    group: &AutoScalingGroup,
+) -> Result<BTreeMap<AzName, String>, CloudError> {
+    let ids = group.vpc_zone_identifier().unwrap_or_default().split(',').map(str::to_owned);
+    let request = clients.ec2.describe_subnets().set_subnet_ids(Some(ids.collect()));
+    let answer = clients.call("ec2:DescribeSubnets", request.send()).await?;
+    let subnets = answer.subnets().iter();
+    Ok(subnets
+        .filter_map(|subnet| Some((AzName::new(subnet.availability_zone()?), subnet.subnet_id()?.to_owned())))
+        .collect())
+}
+
+pub(super) async fn task_definition(clients: &Clients, arn: &str) -> Result<Option<TaskDefinition>, CloudError> {
+    let request = clients.ecs.describe_task_definition().task_definition(arn);
+    let answer = optional(clients.call("ecs:DescribeTaskDefinition", request.send()).await)?;
+    Ok(answer.and_then(|answer| answer.task_definition))
+}
