@@ -9,7 +9,6 @@ use crate::cloud::region::Region;
 use crate::cloud::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm};
 
 /// A service as it was.
-#[expect(clippy::large_enum_variant, reason = "a handful at a time, and none of them moved often")]
 pub(crate) enum Snapshot {
     AutoScaling(autoscaling::State),
     Ec2(ec2::State),
