@@ -2,8 +2,9 @@
 //! nothing that it need not wait for takes no longer than that. `cargo bench --profile dev --bench critical_path`
 
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::Target;
 use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Options, Pace};
