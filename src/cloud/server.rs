@@ -126,6 +126,16 @@ impl LocalCloud {
         format!("http://{}", self.address)
     }
 
+    /// From now on these go wrong, and what was hidden is seen.
+    pub fn set_faults(&self, faults: Faults) {
+        self.shared.set_faults(faults);
+    }
+
+    /// The faults as they were asked for, each with how many calls it was about (`matched`) and met (`struck`).
+    pub fn faults(&self) -> Value {
+        self.shared.faults.lock().report()
+    }
+
     /// Completes when somebody has asked the cloud to stop.
     pub async fn stopped(&self) {
         self.stop.cancelled().await;
@@ -217,10 +227,16 @@ impl Shared {
             }
             (&Method::GET, "faults") => own_answer(StatusCode::OK, &self.faults.lock().report()),
             (&Method::PUT, "faults") => match Faults::from_json(body) {
-                Ok(faults) => self.set_faults(faults),
+                Ok(faults) => {
+                    self.set_faults(faults);
+                    own_answer(StatusCode::OK, &self.faults.lock().report())
+                }
                 Err(message) => own_answer(StatusCode::BAD_REQUEST, &json!({ "message": message })),
             },
-            (&Method::DELETE, "faults") => self.set_faults(Faults::default()),
+            (&Method::DELETE, "faults") => {
+                self.set_faults(Faults::default());
+                own_answer(StatusCode::OK, &self.faults.lock().report())
+            }
             _ => own_answer(
                 StatusCode::NOT_FOUND,
                 &json!({ "message": "GET health, GET, PUT or DELETE faults, POST shutdown" }),
@@ -229,12 +245,11 @@ impl Shared {
     }
 
     /// What was hidden comes into sight with the faults' end.
-    fn set_faults(&self, faults: Faults) -> Response<Full<Bytes>> {
+    fn set_faults(&self, faults: Faults) {
         *self.faults.lock() = Injector::new(faults);
         for region in self.regions().values() {
             region.with(|region| region.lags = Default::default());
         }
-        own_answer(StatusCode::OK, &self.faults.lock().report())
     }
 
     /// None: the connection is to be closed.

@@ -30,6 +30,7 @@ mod routing_topology;
 mod routing_truth;
 mod sidecar;
 mod situations;
+mod stages_faults;
 mod stages_kill;
 mod stages_lost_answers;
 mod stages_roles;

@@ -1,0 +1,192 @@
+//! Which fault meets which call, and which cases go together.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+
+use zonewalk::cloud::{Fault, FaultKind};
+
+/// The operations that a phase calls in an undisturbed journey, `service:Operation`, in their order.
+pub(super) type Calls = [Vec<String>; 3];
+
+/// A fault in a phase.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) phase: usize,
+    pub(super) fault: Fault,
+}
+
+/// The SDK gives up after five attempts.
+const TOO_OFTEN: u64 = 6;
+
+impl Case {
+    /// The kind and, with it, whether the SDK's own attempts get over it.
+    pub(super) fn kind(&self) -> &'static str {
+        match (self.fault.kind, self.fault.first) {
+            (FaultKind::Throttle, Some(TOO_OFTEN)) => "throttled to the end",
+            (FaultKind::Throttle, _) => "throttled",
+            (FaultKind::ServerError, Some(TOO_OFTEN)) => "failed to the end",
+            (FaultKind::ServerError, _) => "failed",
+            (FaultKind::Delay, _) => "late",
+            (FaultKind::DropAnswer, _) => "answer lost",
+            (FaultKind::DropRequest, _) => "request lost",
+            (FaultKind::Hide, _) => "hidden",
+            (FaultKind::RefuseRole, _) => "role refused",
+            (FaultKind::NoCapacity, _) => "no capacity",
+            (FaultKind::VcpuLimit, _) => "over the quota",
+            (FaultKind::LoseInstance, _) => "instance lost",
+        }
+    }
+
+    /// Whether a run may fail of it: the SDK gives up. It gets over everything else, or the run waits it out.
+    pub(super) fn ends_a_run(&self) -> bool {
+        self.fault.first == Some(TOO_OFTEN)
+    }
+
+    pub(super) fn is_look(&self) -> bool {
+        self.fault.operation.as_deref().is_some_and(is_look)
+    }
+
+    fn operation(&self) -> &str {
+        self.fault.operation.as_deref().unwrap_or_default()
+    }
+
+    /// What two cases of one phase of a journey must not have in common.
+    fn realm(&self) -> String {
+        let operation = self.operation();
+        match self.fault.kind {
+            FaultKind::Hide => operation.split(':').next().unwrap_or_default().to_owned(),
+            // Calls of one operation that are under way together must not meet a fault more often than the SDK tries.
+            _ if self.repeats() == 1 => format!("{operation} {}", self.fault.after / 3),
+            _ => operation.to_owned(),
+        }
+    }
+
+    /// How many calls of the operation come on top, since the SDK repeats them.
+    fn repeats(&self) -> u64 {
+        match (self.fault.kind, self.fault.first) {
+            (FaultKind::Throttle | FaultKind::ServerError, Some(times)) if times < TOO_OFTEN => times,
+            (FaultKind::DropAnswer | FaultKind::DropRequest, Some(times)) => times,
+            _ => 0,
+        }
+    }
+
+    /// How many go together in a phase.
+    fn company(&self) -> usize {
+        match self.fault.kind {
+            FaultKind::Hide | FaultKind::RefuseRole => 4,
+            FaultKind::LoseInstance => 3,
+            FaultKind::NoCapacity | FaultKind::VcpuLimit => 1,
+            _ if self.ends_a_run() => 4,
+            _ => 16,
+        }
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { after, first, calls, milliseconds, zone, .. } = &self.fault;
+        let phase = ["up", "mend", "down"][self.phase];
+        write!(f, "{phase}, {} call {} of {}", self.kind(), after + 1, self.operation())?;
+        write!(f, " (first {first:?}, calls {calls:?}, ms {milliseconds:?}, zone {zone:?})")
+    }
+}
+
+fn is_look(operation: &str) -> bool {
+    ["Describe", "Get", "List"]
+        .iter()
+        .any(|look| operation.split(':').nth(1).is_some_and(|name| name.starts_with(look)))
+}
+
+/// What can happen to any call.
+fn at_any_call(operation: &str, n: u64) -> Vec<Fault> {
+    let at = |kind, times| Fault::at(kind, operation, n, times);
+    vec![
+        at(FaultKind::Throttle, 1),
+        at(FaultKind::Throttle, 3),
+        at(FaultKind::Throttle, TOO_OFTEN),
+        at(FaultKind::ServerError, 1),
+        at(FaultKind::ServerError, 3),
+        Fault { status: Some(503), ..at(FaultKind::ServerError, TOO_OFTEN) },
+        at(FaultKind::DropAnswer, 1),
+        at(FaultKind::DropAnswer, 3),
+        Fault { status: Some(503), ..at(FaultKind::ServerError, 1) },
+        at(FaultKind::DropRequest, 1),
+        at(FaultKind::DropRequest, 3),
+        Fault { milliseconds: Some(30), ..at(FaultKind::Delay, 1) },
+    ]
+}
+
+pub(super) fn all(calls: &Calls) -> Vec<Case> {
+    let mut cases = vec![];
+    for (phase, calls) in calls.iter().enumerate() {
+        let mut counts = BTreeMap::<&str, u64>::new();
+        for operation in calls {
+            let n = counts.entry(operation).or_default();
+            *n += 1;
+            let mut faults = at_any_call(operation, *n);
+            if !is_look(operation) {
+                let hidden = |calls| Fault { calls: Some(calls), ..Fault::at(FaultKind::Hide, operation, *n, 1) };
+                faults.extend([1, 3, 8].map(hidden));
+                let time = Fault { milliseconds: Some(120), ..Fault::at(FaultKind::Hide, operation, *n, 1) };
+                faults.push(time);
+                faults.push(Fault::at(FaultKind::LoseInstance, operation, *n, 1));
+            }
+            if TAKES_ROLE.contains(&operation.as_str()) {
+                faults.extend([1, 3].map(|times| Fault::at(FaultKind::RefuseRole, operation, *n, times)));
+            }
+            cases.extend(faults.into_iter().map(|fault| Case { phase, fault }));
+        }
+    }
+    for (phase, zone) in [(0, "a"), (0, "b"), (1, "a"), (1, "b"), (1, "c")] {
+        let zone = Some(zone.to_owned());
+        let fault = Fault { zone, first: Some(1), ..Fault::new(FaultKind::NoCapacity) };
+        cases.push(Case { phase, fault });
+    }
+    cases
+}
+
+const TAKES_ROLE: [&str; 5] = [
+    "autoscaling:CreateAutoScalingGroup",
+    "autoscaling:UpdateAutoScalingGroup",
+    "ec2:CreateLaunchTemplate",
+    "ecs:CreateService",
+    "ecs:RegisterTaskDefinition",
+];
+
+/// The cases in journeys: in each phase a few of one kind, at different operations.
+pub(super) fn packed(cases: &[Case]) -> Vec<Vec<Case>> {
+    let mut by_kind = BTreeMap::<&str, [VecDeque<Case>; 3]>::new();
+    for case in cases {
+        by_kind.entry(case.kind()).or_default()[case.phase].push_back(case.clone());
+    }
+    let mut journeys = vec![];
+    for mut phases in by_kind.into_values() {
+        while phases.iter().any(|phase| !phase.is_empty()) {
+            journeys.push(phases.iter_mut().flat_map(take_company).collect());
+        }
+    }
+    journeys
+}
+
+/// The faults of one phase's cases. What the SDK repeats because of one fault moves the next one of that operation on.
+pub(super) fn armed(cases: &[&Case], region: &str) -> Vec<Fault> {
+    let moved = |case: &Case| {
+        let before = |other: &&&Case| other.operation() == case.operation() && other.fault.after < case.fault.after;
+        let repeats: u64 = cases.iter().filter(before).map(|other| other.repeats()).sum();
+        let zone = case.fault.zone.as_ref().map(|letter| format!("{region}{letter}"));
+        Fault { after: case.fault.after + repeats, zone, ..case.fault.clone() }
+    };
+    cases.iter().map(|case| moved(case)).collect()
+}
+
+fn take_company(cases: &mut VecDeque<Case>) -> Vec<Case> {
+    let (mut taken, mut realms) = (vec![], BTreeSet::new());
+    for case in std::mem::take(cases) {
+        if taken.len() < case.company() && realms.insert(case.realm()) {
+            taken.push(case);
+        } else {
+            cases.push_back(case);
+        }
+    }
+    taken
+}
