@@ -1,11 +1,15 @@
 //! What a pick and a rebuild cost. A pick should cost the same whatever the number of endpoints, a rebuild grow with it.
 
+use std::cell::Cell;
 use std::hint::black_box;
+use std::sync::atomic::AtomicU64;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rand::SeedableRng;
 use rand::rngs::Xoshiro256PlusPlus;
-use zonewalk::routing::{Config, Counters, Health, Host, HostSet, LoadBalancer, Locality, LocalityRoutingState};
+use zonewalk::routing::{
+    Config, Counter, Counters, CountersOf, Health, Host, HostSet, LoadBalancer, Locality, LocalityRoutingState,
+};
 
 const ZONES: usize = 6;
 
@@ -24,14 +28,20 @@ fn cluster(hosts: usize, of_zone_1: usize) -> HostSet {
     (1..=ZONES).map(zone).collect()
 }
 
-fn build(local: &HostSet, upstream: &[HostSet], counters: &Counters) -> LoadBalancer {
+fn build<C: Counter>(local: &HostSet, upstream: &[HostSet], counters: &CountersOf<C>) -> LoadBalancer<C> {
     LoadBalancer::new(&Config::default(), Some(&own()), Some(local), upstream, 7, counters)
 }
 
+/// By a worker that has the load balancer for itself, and by one of the threads that share it.
 fn picks(criterion: &mut Criterion) {
+    picks_of::<Cell<u64>>(criterion, "pick");
+    picks_of::<AtomicU64>(criterion, "shared pick");
+}
+
+fn picks_of<C: Counter>(criterion: &mut Criterion, name: &str) {
     use LocalityRoutingState::{LocalityDirect, LocalityResidual, NoLocalityRouting};
 
-    let mut group = criterion.benchmark_group("pick");
+    let mut group = criterion.benchmark_group(name);
     group.throughput(Throughput::Elements(1));
     for hosts in [6, 1_000, 100_000] {
         let local = cluster(36, 6);
@@ -41,7 +51,7 @@ fn picks(criterion: &mut Criterion) {
         {
             // Six hosts are one in each zone, as many parts as the local cluster has: make the others twice as many.
             let local = if hosts == 6 && state == LocalityResidual { cluster(42, 12) } else { local.clone() };
-            let counters = Counters::default();
+            let counters = CountersOf::<C>::default();
             let balancer = build(&local, &[upstream], &counters);
             assert_eq!(balancer.plan().state, state);
             let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);

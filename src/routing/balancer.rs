@@ -2,31 +2,32 @@
 //! by the former. A pick costs the same whatever the number of hosts, and takes no lock, but for weights that differ, whose
 //! scheduler is state.
 
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::AtomicU64;
 
 use rand::Rng;
 
 use super::config::Config;
-use super::counters::{Counters, count};
+use super::counters::{Counter, CountersOf};
 use super::hosts::{HostIndex, HostSet, Locality, Split, Tally};
 use super::lists::HostLists;
 use super::plan::{Plan, Reason};
 use super::priority::PriorityLoad;
 use super::routes::{Branch, Compiler};
 
-/// One of Envoy's load balancer objects: a proxy has one per upstream cluster and worker.
+/// One of Envoy's load balancer objects: a proxy has one per upstream cluster and worker, or, with atomic counters, one that
+/// all threads share.
 #[derive(Debug)]
-pub struct LoadBalancer {
+pub struct LoadBalancer<C = AtomicU64> {
     config: Config,
     own: Option<Locality>,
     seed: u64,
     plan: Plan,
     load: PriorityLoad,
-    pub(super) lists: HostLists,
+    pub(super) lists: HostLists<C>,
     pub(super) branches: Vec<Branch>,
 }
 
-impl LoadBalancer {
+impl<C: Counter> LoadBalancer<C> {
     /// The first build. `own` is the node's locality, `local` the cluster that the proxy is a member of (`None` without
     /// `local_cluster_name`: then there is no zone-aware routing), `upstream` the called cluster by priority. Round-robins
     /// start at `seed`, which Envoy draws at random once per load balancer.
@@ -36,7 +37,7 @@ impl LoadBalancer {
         local: Option<&HostSet>,
         upstream: &[HostSet],
         seed: u64,
-        counters: &Counters,
+        counters: &CountersOf<C>,
     ) -> Self {
         let balancer = Self::build(config, own, local, upstream, seed);
         // Hosts that appear are what makes Envoy plan at first: it has counted nothing while there are none.
@@ -47,7 +48,7 @@ impl LoadBalancer {
     }
 
     /// The rebuild after the local cluster or priority 0 of the upstream has changed. Round-robins go on where they are.
-    pub fn updated(&self, local: Option<&HostSet>, upstream: &[HostSet], counters: &Counters) -> Self {
+    pub fn updated(&self, local: Option<&HostSet>, upstream: &[HostSet], counters: &CountersOf<C>) -> Self {
         let next = Self::build(&self.config, self.own.as_ref(), local, upstream, self.seed);
         next.lists.go_on_from(&self.lists);
         count_rebuild(&next.plan, &self.config, counters);
@@ -88,7 +89,7 @@ impl LoadBalancer {
     }
 
     /// A host for one request; none is a 503 "no healthy upstream". For LEAST_REQUEST see [`Self::pick_by_load`].
-    pub fn pick<R: Rng + ?Sized>(&self, rng: &mut R, counters: &Counters) -> Option<HostIndex> {
+    pub fn pick<R: Rng + ?Sized>(&self, rng: &mut R, counters: &CountersOf<C>) -> Option<HostIndex> {
         self.pick_by_load(rng, counters, |_| 0)
     }
 
@@ -96,7 +97,7 @@ impl LoadBalancer {
     pub fn pick_by_load<R: Rng + ?Sized>(
         &self,
         rng: &mut R,
-        counters: &Counters,
+        counters: &CountersOf<C>,
         active: impl Fn(HostIndex) -> u64,
     ) -> Option<HostIndex> {
         let draw = rng.next_u64();
@@ -105,23 +106,22 @@ impl LoadBalancer {
         let list = branch.or(self.branches.first()).and_then(|branch| branch.route.choose(rng, counters));
         let host = list.and_then(|list| self.lists[list].choose(self.config.lb_policy, draw, rng, active));
         if host.is_none() {
-            count(&counters.upstream_cx_none_healthy);
+            counters.upstream_cx_none_healthy.next();
         }
         host
     }
 }
 
 /// Workers and main thread each rebuild.
-fn count_rebuild(plan: &Plan, config: &Config, counters: &Counters) {
-    let times = u64::from(config.concurrency) + 1;
+fn count_rebuild<C: Counter>(plan: &Plan, config: &Config, counters: &CountersOf<C>) {
     let counter = match plan.reason {
         Reason::NoLocalCluster => return,
         Reason::NodeHasNoLocality | Reason::NoLocalHostInOwnLocality { .. } => Some(&counters.lb_local_cluster_not_ok),
         Reason::ClusterTooSmall { .. } => Some(&counters.lb_zone_cluster_too_small),
         _ => None,
     };
-    counters.lb_recalculate_zone_structures.fetch_add(times, Relaxed);
-    if let Some(counter) = counter {
-        counter.fetch_add(times, Relaxed);
+    for _ in 0..=config.concurrency {
+        counters.lb_recalculate_zone_structures.next();
+        counter.map(Counter::next);
     }
 }

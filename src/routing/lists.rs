@@ -1,28 +1,27 @@
 //! Flat lists of hosts: what a pick finally takes a host from.
 
 use std::ops::Index;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, PoisonError};
 
 use rand::Rng;
 
 use super::config::LbPolicy;
+use super::counters::Counter;
 use super::hosts::{Health, HostIndex, HostSet, LocalityHosts, Split};
 use super::schedule::EdfScheduler;
 
 /// Hosts that are taken in turn.
 #[derive(Debug)]
-pub(super) struct HostList {
+pub(super) struct HostList<C> {
     pub(super) priority: usize,
     /// Indexes into the priority, in the load assignment's order.
     pub(super) hosts: Vec<u32>,
-    next: AtomicU64,
+    next: C,
     /// Only if weights differ.
     pub(super) scheduler: Option<Mutex<EdfScheduler>>,
 }
 
-impl HostList {
+impl<C: Counter> HostList<C> {
     /// `draw` is the random number that picked the priority, `active` the number of requests that a host has under way.
     pub(super) fn choose<R: Rng + ?Sized>(
         &self,
@@ -51,7 +50,7 @@ impl HostList {
             return position.map(|position| host(position as u64));
         }
         match policy {
-            LbPolicy::RoundRobin => Some(host(self.next.fetch_add(1, Relaxed))),
+            LbPolicy::RoundRobin => Some(host(self.next.next())),
             // The very number that picked the priority, not a new one.
             LbPolicy::Random => Some(host(draw)),
             LbPolicy::LeastRequest => {
@@ -87,8 +86,8 @@ impl Source {
 
 /// All lists of all priorities.
 #[derive(Debug, Default)]
-pub(super) struct HostLists {
-    lists: Vec<HostList>,
+pub(super) struct HostLists<C> {
+    lists: Vec<HostList<C>>,
     /// Where each priority's lists begin.
     starts: Vec<usize>,
 }
@@ -96,15 +95,15 @@ pub(super) struct HostLists {
 /// Which of [`HostLists`].
 pub(super) type ListId = usize;
 
-impl Index<ListId> for HostLists {
-    type Output = HostList;
+impl<C> Index<ListId> for HostLists<C> {
+    type Output = HostList<C>;
 
-    fn index(&self, list: ListId) -> &HostList {
+    fn index(&self, list: ListId) -> &HostList<C> {
         &self.lists[list]
     }
 }
 
-impl HostLists {
+impl<C: Counter> HostLists<C> {
     pub(super) fn id(&self, priority: usize, source: Source) -> ListId {
         self.starts[priority] + source.offset()
     }
@@ -124,6 +123,8 @@ impl HostLists {
 
         // RANDOM knows no weights.
         let weights = differing_weights(set).filter(|_| policy != LbPolicy::Random);
+        // A part of it is as random, and numbers of 32 bits divide in half the time.
+        let start = u64::from(seed as u32);
         let priority = self.starts.len();
         self.starts.push(self.lists.len());
         for hosts in lists {
@@ -132,7 +133,7 @@ impl HostLists {
                 let differ = weights.iter().any(|weight| *weight != weights[0]);
                 differ.then(|| Mutex::new(EdfScheduler::new(weights, seed)))
             });
-            self.lists.push(HostList { priority, hosts, next: AtomicU64::new(seed), scheduler });
+            self.lists.push(HostList { priority, hosts, next: C::from(start), scheduler });
         }
     }
 
@@ -140,12 +141,12 @@ impl HostLists {
     pub(super) fn go_on_from(&self, previous: &Self) {
         for priority in 0..self.starts.len().min(previous.starts.len()) {
             for (before, after) in previous.of(priority).iter().zip(self.of(priority)) {
-                after.next.store(before.next.load(Relaxed), Relaxed);
+                after.next.set(before.next.get());
             }
         }
     }
 
-    fn of(&self, priority: usize) -> &[HostList] {
+    fn of(&self, priority: usize) -> &[HostList<C>] {
         let end = self.starts.get(priority + 1).copied().unwrap_or(self.lists.len());
         &self.lists[self.starts[priority]..end]
     }

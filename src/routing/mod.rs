@@ -26,7 +26,7 @@ pub mod topology;
 
 pub use balancer::LoadBalancer;
 pub use config::{Config, LbPolicy, LocalityBasis, Runtime};
-pub use counters::{CounterSnapshot, Counters};
+pub use counters::{Counter, CounterSnapshot, Counters, CountersOf};
 pub use hosts::{Health, Host, HostIndex, HostSet, Locality, LocalityHosts, Tally};
 pub use plan::{BASIS, LocalityRoutingState, Plan, PlannedLocality, Reason};
 pub use predict::{PredictedState, Prediction, Simulation, Spread, predict, simulate};

@@ -1,6 +1,7 @@
 //! What the algorithm will do in a situation: exact expectations, computed from the same routes that picks follow; and,
 //! as a check on them, picks themselves.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::PoisonError;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::balancer::LoadBalancer;
 use super::config::LbPolicy;
-use super::counters::{CounterSnapshot, Counters};
+use super::counters::{Counter, CounterSnapshot, CountersOf};
 use super::lists::{HostList, ListId};
 use super::plan::{BASIS, LocalityRoutingState, Reason};
 use super::routes::{Branch, Route, ZoneAware, ZoneChoice};
@@ -68,7 +69,7 @@ pub struct Simulation {
 }
 
 pub fn predict(topology: &Topology) -> Prediction {
-    let balancer = build(topology, 0, &Counters::default());
+    let balancer = build(topology, 0, &CountersOf::default());
     let outcomes = balancer.outcomes();
 
     let mut zone_share: BTreeMap<String, f64> = topology.upstream.keys().map(|zone| (zone.clone(), 0.0)).collect();
@@ -123,7 +124,7 @@ pub fn predict(topology: &Topology) -> Prediction {
 /// Picks a host for each of `requests`, one request after the other.
 pub fn simulate(topology: &Topology, requests: u64, seed: u64) -> Simulation {
     let mut rng = StdRng::seed_from_u64(seed);
-    let counters = Counters::default();
+    let counters = CountersOf::default();
     let balancer = build(topology, rand::Rng::next_u64(&mut rng), &counters);
     let zones: Vec<Vec<&str>> = (0..2).map(|priority| topology.zone_names(priority).collect()).collect();
     let mut zone_requests: BTreeMap<String, u64> = topology.upstream.keys().map(|zone| (zone.clone(), 0)).collect();
@@ -137,7 +138,10 @@ pub fn simulate(topology: &Topology, requests: u64, seed: u64) -> Simulation {
     Simulation { requests, zone_requests, failed, counters: counters.snapshot() }
 }
 
-fn build(topology: &Topology, seed: u64, counters: &Counters) -> LoadBalancer {
+/// For one thread.
+type Balancer = LoadBalancer<Cell<u64>>;
+
+fn build(topology: &Topology, seed: u64, counters: &CountersOf<Cell<u64>>) -> Balancer {
     let (local, upstream) = (topology.local_hosts(), topology.upstream_hosts());
     LoadBalancer::new(&topology.config(), topology.own().as_ref(), local.as_ref(), &upstream, seed, counters)
 }
@@ -151,7 +155,7 @@ struct Outcome {
     counters: &'static [&'static str],
 }
 
-impl LoadBalancer {
+impl Balancer {
     /// Every way a request can go. Probabilities add up to 1.
     fn outcomes(&self) -> Vec<Outcome> {
         let mut outcomes = Vec::new();
@@ -231,7 +235,7 @@ impl ZoneAware {
     }
 }
 
-impl HostList {
+impl<C: Counter> HostList<C> {
     /// What each host gets, relative to the others, of the requests that come to this list with a random number in
     /// `percentiles`, mod 100. Whole numbers.
     fn weights(&self, policy: LbPolicy, percentiles: &Range<u64>) -> Vec<f64> {
@@ -258,7 +262,7 @@ fn greatest_common_divisor(a: u64, b: u64) -> u64 {
 }
 
 /// The most specific thing that requests meet: a zone choice, panic, or nothing of the kind.
-fn predicted_state(balancer: &LoadBalancer) -> PredictedState {
+fn predicted_state(balancer: &Balancer) -> PredictedState {
     let branches = balancer.loaded_branches();
     let routes = || branches.iter().map(|(branch, _)| &branch.route);
     for route in routes() {
@@ -278,7 +282,7 @@ fn predicted_state(balancer: &LoadBalancer) -> PredictedState {
 }
 
 /// All requests come to one list that is taken in turn, or to localities in turn.
-fn is_cyclic(balancer: &LoadBalancer, outcomes: &[Outcome], policy: LbPolicy) -> bool {
+fn is_cyclic(balancer: &Balancer, outcomes: &[Outcome], policy: LbPolicy) -> bool {
     let in_turn = |list: ListId| policy == LbPolicy::RoundRobin || balancer.lists[list].scheduler.is_some();
     let lists: BTreeSet<Option<ListId>> = outcomes.iter().map(|outcome| outcome.list).collect();
     match lists.iter().collect::<Vec<_>>().as_slice() {
@@ -287,7 +291,7 @@ fn is_cyclic(balancer: &LoadBalancer, outcomes: &[Outcome], policy: LbPolicy) ->
     }
 }
 
-fn reason(topology: &Topology, balancer: &LoadBalancer, state: PredictedState) -> String {
+fn reason(topology: &Topology, balancer: &Balancer, state: PredictedState) -> String {
     const ANY: &str = "all are used, whatever their zone and health";
     let config = topology.config();
     let upstream = topology.upstream_hosts();

@@ -111,6 +111,9 @@ mod tests {
         assert_eq!((load.healthy, load.panic), (vec![67, 33], vec![true, true]));
         let empty = PriorityLoad::new(&[tally(0, 0, 0)], 140, 50);
         assert_eq!((empty.healthy, empty.panic), (vec![100], vec![true]));
+        // What rounding left is not for a priority without hosts.
+        let load = PriorityLoad::new(&[tally(0, 0, 0), tally(1, 0, 0), tally(2, 0, 0)], 140, 50);
+        assert_eq!(load.healthy, [0, 34, 66]);
     }
 
     #[test]

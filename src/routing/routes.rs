@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use rand::Rng;
 
 use super::config::Config;
-use super::counters::{Counters, count};
+use super::counters::{Counter, CountersOf};
 use super::hosts::{Health, Split, SplitLocality};
 use super::lists::{HostLists, ListId, Source};
 use super::plan::{BASIS, LocalityRoutingState, Plan};
@@ -55,7 +55,7 @@ pub(super) enum ZoneChoice {
 }
 
 impl Route {
-    pub(super) fn choose<R: Rng + ?Sized>(&self, rng: &mut R, counters: &Counters) -> Option<ListId> {
+    pub(super) fn choose<R: Rng + ?Sized, C: Counter>(&self, rng: &mut R, counters: &CountersOf<C>) -> Option<ListId> {
         match self {
             Self::Whole(list) => Some(*list),
             Self::ZoneAware(zone_aware) => zone_aware.choose(rng, counters),
@@ -64,7 +64,7 @@ impl Route {
                 scheduler.pick(|_, weight| weight).map(|locality| localities[locality])
             }
             Self::Panic(list) => {
-                count(&counters.lb_healthy_panic);
+                counters.lb_healthy_panic.next();
                 *list
             }
         }
@@ -72,29 +72,29 @@ impl Route {
 }
 
 impl ZoneAware {
-    fn choose<R: Rng + ?Sized>(&self, rng: &mut R, counters: &Counters) -> Option<ListId> {
+    fn choose<R: Rng + ?Sized, C: Counter>(&self, rng: &mut R, counters: &CountersOf<C>) -> Option<ListId> {
         if self.enabled < 100 && rng.next_u64() % 100 >= self.enabled {
             return Some(self.whole);
         }
         match &self.choice {
             ZoneChoice::Direct(list) => {
-                count(&counters.lb_zone_routing_all_directly);
+                counters.lb_zone_routing_all_directly.next();
                 Some(*list)
             }
             ZoneChoice::LocalPanic(list) => {
-                count(&counters.lb_local_cluster_not_ok);
+                counters.lb_local_cluster_not_ok.next();
                 *list
             }
             ZoneChoice::Residual { local_percent_to_route, localities } => {
                 if rng.next_u64() % BASIS < *local_percent_to_route {
-                    count(&counters.lb_zone_routing_sampled);
+                    counters.lb_zone_routing_sampled.next();
                     return localities.first().map(|&(_, list)| list);
                 }
-                count(&counters.lb_zone_routing_cross_zone);
+                counters.lb_zone_routing_cross_zone.next();
                 let &(capacity, _) = localities.last()?;
                 if capacity == 0 {
                     // Any locality, also one without a healthy host.
-                    count(&counters.lb_zone_no_capacity_left);
+                    counters.lb_zone_no_capacity_left.next();
                     let index = rng.next_u64() % localities.len() as u64;
                     return localities.get(index as usize).map(|&(_, list)| list);
                 }
@@ -106,17 +106,17 @@ impl ZoneAware {
 }
 
 /// What branches are compiled from.
-pub(super) struct Compiler<'a> {
+pub(super) struct Compiler<'a, C> {
     pub(super) config: &'a Config,
     pub(super) seed: u64,
     pub(super) plan: &'a Plan,
     pub(super) load: &'a PriorityLoad,
-    pub(super) lists: &'a HostLists,
+    pub(super) lists: &'a HostLists<C>,
     pub(super) local: Option<&'a Split<'a>>,
     pub(super) upstream: &'a [Split<'a>],
 }
 
-impl Compiler<'_> {
+impl<C: Counter> Compiler<'_, C> {
     /// In the order in which the random number is compared: healthy hosts by priority, then degraded ones. Those without a
     /// load are left out, but for the first one, which gets what no branch does: see [`PriorityLoad::new`].
     pub(super) fn branches(&self) -> Vec<Branch> {

@@ -108,6 +108,12 @@ mod tests {
     }
 
     #[test]
+    fn ties_are_taken_in_turn() {
+        let mut scheduler = EdfScheduler::new(vec![1.0; 3], 0);
+        assert_eq!(sequence(&mut scheduler, 9), [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
     fn nothing_to_pick_is_nothing_picked() {
         assert_eq!(EdfScheduler::new(Vec::new(), 17).pick(|_, weight| weight), None);
     }
