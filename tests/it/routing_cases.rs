@@ -229,6 +229,34 @@ pub(crate) fn cases() -> Vec<Case> {
         json!({}),
         1.0,
     );
+    case(
+        "degraded ones keep the calling service out of panic",
+        json!({ "self_zone": "a", "local": { "a": { "healthy": 1, "degraded": 2, "unhealthy": 1 }, "b": 1 } }),
+        json!({ "upstream": { "a": 3, "b": 3 } }),
+        LocalityDirect,
+        json!({ "a": 1.0 }),
+        0.0,
+    );
+    case(
+        "too few degraded ones to keep the calling service out of panic",
+        json!({ "self_zone": "a", "local": { "a": { "healthy": 1, "degraded": 1, "unhealthy": 4 }, "b": 1 } }),
+        json!({ "upstream": { "a": 3, "b": 3 } }),
+        NoLocalityRouting,
+        json!({ "a": 0.5, "b": 0.5 }),
+        0.0,
+    );
+    // Half of the hosts are healthy, which is no panic, and count for 0 %: no priority has a load.
+    case(
+        "no load anywhere is the first priority's",
+        two(),
+        json!({
+            "upstream": { "a": 3, "b": { "unhealthy": 3 } }, "upstream_p1": { "c": { "unhealthy": 1 } },
+            "overprovisioning_factor": 1, "panic_threshold": 50, "min_cluster_size": 2,
+        }),
+        LocalityDirect,
+        json!({ "a": 1.0 }),
+        0.0,
+    );
 
     // Two of six are healthy, four degraded: 46 % of the load is for healthy hosts, and the rest stays in the own zone too.
     case(
@@ -275,9 +303,9 @@ pub(crate) fn cases() -> Vec<Case> {
     case(
         "zones by their hosts' weights",
         two(),
-        json!({ "upstream": { "a": 3, "b": { "healthy": 3, "weight": 3 } }, "locality_basis": "HEALTHY_HOSTS_WEIGHT" }),
+        json!({ "upstream": { "a": 3, "b": { "healthy": 3, "weight": 5 } }, "locality_basis": "HEALTHY_HOSTS_WEIGHT" }),
         LocalityResidual,
-        json!({ "a": 0.5, "b": 0.5 }),
+        json!({ "a": 0.3332, "b": 0.6668 }),
         0.0,
     );
     case(
@@ -308,6 +336,22 @@ pub(crate) fn cases() -> Vec<Case> {
         json!({ "upstream": { "a": 3, "b": 3 }, "locality_weighted": true }),
         LocalityDirect,
         json!({ "a": 1.0 }),
+        0.0,
+    );
+    case(
+        "settings of zone-aware routing where none are given",
+        two(),
+        json!({ "upstream": { "a": 1, "b": 1 }, "min_cluster_size": 2, "zone_aware": false }),
+        NoLocalityRouting,
+        json!({ "a": 0.5, "b": 0.5 }),
+        0.0,
+    );
+    case(
+        "settings of zone-aware routing beside weights of localities",
+        two(),
+        json!({ "upstream": { "a": 1, "b": 1 }, "min_cluster_size": 2, "locality_weighted": true }),
+        NoLocalityRouting,
+        json!({ "a": 0.5, "b": 0.5 }),
         0.0,
     );
     let runtime =

@@ -115,3 +115,16 @@ fn every_field_is_taken_in_every_form() {
     }
     assert_eq!(error(r#"{"self_zone": null, "local": {}, "upstream": {}}"#), None);
 }
+
+#[test]
+fn a_zone_may_have_a_million_hosts() {
+    assert_eq!(error(&with(r#""upstream_p1": {"b": 1000000}"#)), None);
+}
+
+#[test]
+fn numbers_of_healthy_hosts_are_a_topology() {
+    let zones = |zones: [(&str, u32); 2]| zones.map(|(zone, hosts)| (zone.to_owned(), hosts)).into_iter().collect();
+    let json = r#"{"self_zone": "a", "local": {"a": 3, "b": 1}, "upstream": {"a": 2, "c": 4}}"#;
+    let expected: Topology = serde_json::from_str(json).unwrap();
+    assert_eq!(Topology::healthy("a", &zones([("a", 3), ("b", 1)]), &zones([("a", 2), ("c", 4)])), expected);
+}
