@@ -109,8 +109,11 @@ mod tests {
 
     #[test]
     fn ties_are_taken_in_turn() {
-        let mut scheduler = EdfScheduler::new(vec![1.0; 3], 0);
-        assert_eq!(sequence(&mut scheduler, 9), [0, 1, 2, 0, 1, 2, 0, 1, 2]);
+        for hosts in 2..20 {
+            let mut scheduler = EdfScheduler::new(vec![1.0; hosts], 0);
+            let in_turn: Vec<usize> = (0..hosts).cycle().take(5 * hosts).collect();
+            assert_eq!(sequence(&mut scheduler, 5 * hosts), in_turn);
+        }
     }
 
     #[test]
