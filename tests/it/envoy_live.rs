@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 use zonewalk::routing::{PredictedState, Topology, predict, simulate};
 
-use crate::agreement::{Judge, growth};
+use crate::agreement::{Judge, Observation, growth};
 use crate::envoy_peer::{Backends, Envoy, cluster, observe, static_cluster};
 use crate::routing_cases::{Case, cases};
 use crate::situations::{Maker, merged, proxies, topology, upstreams};
@@ -19,6 +19,12 @@ const MOST_HOSTS: u32 = 20;
 /// Of what this run makes at random.
 pub(crate) fn seed() -> u64 {
     std::env::var("ZONEWALK_TEST_SEED").ok().map_or(1, |seed| seed.parse().expect("a number"))
+}
+
+/// What the engine itself picks: it has to come to what is predicted and what Envoy does.
+fn picked(topology: &Topology, requests: u64) -> Observation {
+    let before = simulate(topology, 0, seed()).counters;
+    Observation::new(&simulate(topology, requests, seed()), &before)
 }
 
 #[tokio::test]
@@ -61,6 +67,7 @@ async fn envoy_does_what_is_predicted() {
             let after = envoy.counters_of(&name(number)).await;
             let prediction = predict(topology);
             judge.compare(&who, topology, &prediction, &observe(&answers, growth(&before, &after)));
+            judge.compare(&format!("{who}, our own picks"), topology, &prediction, &picked(topology, 20 * REQUESTS));
             states.push(prediction.state);
         }
     }
@@ -93,6 +100,8 @@ async fn envoy_does_what_is_stated_of_corners() {
         let answers = envoy.drive("up", REQUESTS, 8).await;
         let growth = growth(&before, &envoy.counters_of("up").await);
         judge.compare(name, &topology, &predict(&topology), &observe(&answers, growth));
+        let own = picked(&topology, 150 * REQUESTS);
+        judge.compare(&format!("{name}, our own picks"), &topology, &predict(&topology), &own);
     }
     judge.verdict();
 }
