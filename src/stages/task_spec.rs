@@ -184,7 +184,7 @@ mod tests {
             execution_role_arn => "arn:aws:iam::000000000000:role/ecsTaskExecutionRole",
             service => minijinja::context! {
                 name => service.service.as_str(), container => service.container.as_str(), port => service.port,
-                log_group => service.log_group.as_str(),
+                log_group => service.log_group.as_str(), command => None::<Vec<String>>,
             },
             backend => minijinja::context! { dns_name => names.backend.dns_name.as_str(), port => names.backend.port },
         };
