@@ -14,9 +14,10 @@ command=${1:?"test, bench or mutants"}
 shift
 crate="${CARGO_TARGET_DIR:-$PWD/target}/routing"
 rm -rf "$crate/src" "$crate/tests" "$crate/benches" "$crate/.cargo"
-mkdir -p "$crate/src" "$crate/tests/it" "$crate/tests/data"
+mkdir -p "$crate/src" "$crate/tests/it" "$crate/tests/data" "$crate/benches"
 cp -R src/routing "$crate/src/"
-cp -R benches .cargo Cargo.lock "$crate/"
+cp -R .cargo Cargo.lock "$crate/"
+cp benches/routing.rs "$crate/benches/"
 cp tests/it/routing_*.rs tests/it/agreement.rs tests/it/situations.rs "$crate/tests/it/"
 cp tests/data/envoy-truth.jsonl "$crate/tests/data/"
 echo 'pub mod routing;' > "$crate/src/lib.rs"
