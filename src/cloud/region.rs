@@ -76,8 +76,9 @@ impl Region {
         self.iam.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Brings the region to the present: runs every timer that is due and lets each service bring about what it is
-    /// to have, until nothing is left to do now; then hands the mesh what is to run.
+    /// Brings the region to the present: runs every timer that is due, lets each service bring about what it is to have and
+    /// hands the mesh what is to run, until nothing is left to do now. What the mesh has made of it is seen at once: no
+    /// request finds a task running whose container has exited.
     pub(crate) fn settle(&mut self) {
         let present = Instant::now();
         loop {
@@ -85,24 +86,27 @@ impl Region {
             ecs::reconcile(self);
             match self.schedule.pop_due(present) {
                 Some(job) => job(self),
+                None if self.publish() => {}
                 None => break,
             }
         }
         self.schedule.catch_up(present);
-        self.publish();
     }
 
-    fn publish(&mut self) {
+    /// Whether there was news for the mesh.
+    fn publish(&mut self) -> bool {
         let wanted = topology::of(self);
-        if self.published.as_ref() != Some(&wanted) {
-            if let Err(error) = self.mesh.apply(&wanted) {
-                tracing::error!(%error, "the mesh could not start what is to run; trying again");
-                self.published = None;
-                self.after_real_time(std::time::Duration::from_millis(200), |_| {});
-                return;
-            }
-            self.published = Some(wanted);
+        if self.published.as_ref() == Some(&wanted) {
+            return false;
         }
+        if let Err(error) = self.mesh.apply(&wanted) {
+            tracing::error!(%error, "the mesh could not start what is to run; trying again");
+            self.published = None;
+            self.after_real_time(std::time::Duration::from_millis(200), |_| {});
+            return false;
+        }
+        self.published = Some(wanted);
+        true
     }
 }
 

@@ -109,11 +109,6 @@ impl Mesh {
         Ok(())
     }
 
-    /// Whether a task runs as soon as a topology has it; else it does when [`Self::is_running`] says so.
-    pub fn starts_at_once(&self) -> bool {
-        self.proxies == Proxies::Zonewalk
-    }
-
     /// Whether a task's application and proxy take requests.
     pub fn is_running(&self, task_arn: &str) -> bool {
         self.state().running(task_arn).is_some()

@@ -31,23 +31,29 @@ pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Dep
     let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).force_new_deployment(true);
     let updated = ctx.call("ecs:UpdateService", request.send()).await?.service;
     let id = updated.as_ref().and_then(services::newest_deployment).and_then(|newest| newest.id()).unwrap_or_default();
+    let mut was_seen = false;
     let done = wait(ctx, step, &format!("new deployment of service {service}"), async || {
         let Some(found) = services::describe(ctx, cluster, &[service]).await?.pop() else {
             return Ok(Look::pending("not visible"));
         };
         let Some(newest) = services::newest_deployment(&found) else { return Ok(Look::pending("no deployment yet")) };
+        let ours = found.deployments().iter().find(|deployment| deployment.id() == Some(id));
+        was_seen |= ours.is_some();
         if newest.id() != Some(id) {
-            // Also a rollback: then the newest is another one, and ours is gone or has failed.
-            let ours = found.deployments().iter().find(|deployment| deployment.id() == Some(id));
+            let given_up = |reason: &str| Look::Failed {
+                state: DeploymentRolloutState::Failed.to_string(),
+                reason: reason.to_owned(),
+            };
             return Ok(match ours {
-                Some(ours) if ours.rollout_state() == Some(&DeploymentRolloutState::Failed) => Look::Failed {
-                    state: DeploymentRolloutState::Failed.to_string(),
-                    reason: ours.rollout_state_reason().unwrap_or("ECS gives no reason").to_owned(),
-                },
+                Some(ours) if ours.rollout_state() == Some(&DeploymentRolloutState::Failed) => {
+                    given_up(ours.rollout_state_reason().unwrap_or("ECS gives no reason"))
+                }
+                None if was_seen => given_up("ECS has rolled it back, or somebody has started another one"),
                 _ => Look::pending("the new deployment is not visible yet"),
             });
         }
-        Ok(services::rollout(&found, found.desired_count()).map(|()| Deployment {
+        let rollout = services::find_rollout(ctx, cluster, &found, found.desired_count()).await?;
+        Ok(rollout.map(|()| Deployment {
             service: service.to_owned(),
             id: id.to_owned(),
             tasks: found.running_count().unsigned_abs(),

@@ -83,7 +83,7 @@ pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
 
 /// How many tasks of the service run in each zone.
 pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId, u32>, Error> {
-    let (zones, tasks) = tokio::try_join!(find_zones(ctx), tasks::find_running(ctx, service))?;
+    let (zones, tasks) = tokio::try_join!(find_zones(ctx), tasks::find_running(ctx, &ctx.names.cluster, service))?;
     let mut counts = BTreeMap::new();
     for task in &tasks {
         *counts.entry(zone_of(task, &zones)).or_default() += 1;
@@ -110,8 +110,11 @@ pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<ContainerHost>, E
 /// The frontend's running tasks, sorted by zone: where zone-aware routing is done, and to be seen.
 pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<PlacedTask>, Error> {
     let service = &ctx.names.frontend.service;
-    let (zones, tasks, hosts) =
-        tokio::try_join!(find_zones(ctx), tasks::find_running(ctx, service), find_container_hosts(ctx))?;
+    let (zones, tasks, hosts) = tokio::try_join!(
+        find_zones(ctx),
+        tasks::find_running(ctx, &ctx.names.cluster, service),
+        find_container_hosts(ctx)
+    )?;
     let host_of = |task: &Task| {
         let host = hosts.iter().find(|host| Some(host.arn.as_str()) == task.container_instance_arn());
         host.map(|host| host.ec2_instance_id.clone()).unwrap_or_default()
@@ -139,11 +142,11 @@ pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(
         let Some(found) = services::describe(ctx, cluster, &[service]).await?.pop() else {
             return Ok(Look::pending("not visible"));
         };
-        match services::rollout(&found, desired) {
+        match services::find_rollout(ctx, cluster, &found, desired).await? {
             Look::Done(()) => {}
             pending => return Ok(pending),
         }
-        let stopping = tasks::find(ctx, service, DesiredStatus::Stopped).await?;
+        let stopping = tasks::find(ctx, cluster, service, DesiredStatus::Stopped).await?;
         let stopping = stopping.iter().filter(|task| task.last_status() != Some("STOPPED")).count();
         if stopping > 0 {
             return Ok(Look::pending(format!("{stopping} stopping")));

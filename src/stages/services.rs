@@ -87,6 +87,10 @@ impl<'a> Service<'a> {
         i32::try_from(self.tasks).unwrap_or(i32::MAX)
     }
 
+    fn rollout(&self, found: &FoundService) -> Look<()> {
+        rollout(&found.service, self.desired(), found.failure.as_deref())
+    }
+
     fn network_configuration(&self) -> NetworkConfiguration {
         let vpc = AwsVpcConfiguration::builder()
             .set_subnets(Some(self.network.subnet_ids()))
@@ -153,7 +157,7 @@ pub(super) async fn describe(
         if !keeps_deployments(service) {
             // What such a cloud counts for the service is what was asked for, too.
             let name = service.service_name().unwrap_or_default();
-            let running = find_running(ctx, name).await?.len();
+            let running = find_running(ctx, cluster, name).await?.len();
             service.running_count = i32::try_from(running).unwrap_or(i32::MAX);
             service.deployments.iter_mut().flatten().for_each(|deployment| deployment.rollout_state = None);
         }
@@ -176,8 +180,32 @@ pub(super) fn newest_deployment(service: &aws_sdk_ecs::types::Service) -> Option
     service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
 }
 
+/// How far a service has come, and why its tasks fail if they do.
+pub(super) async fn find_rollout(
+    ctx: &Context,
+    cluster: &str,
+    service: &aws_sdk_ecs::types::Service,
+    desired: i32,
+) -> Result<Look<()>, Error> {
+    let failure = find_failure_of(ctx, cluster, service).await?;
+    Ok(rollout(service, desired, failure.as_deref()))
+}
+
+/// Why a task failed, while not all run.
+async fn find_failure_of(
+    ctx: &Context,
+    cluster: &str,
+    service: &aws_sdk_ecs::types::Service,
+) -> Result<Option<String>, Error> {
+    if service.running_count() >= service.desired_count() {
+        return Ok(None);
+    }
+    find_failure(ctx, cluster, service.service_name().unwrap_or_default()).await
+}
+
 /// All tasks run, all of them of the newest deployment.
-pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32) -> Look<()> {
+fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32, failure: Option<&str>) -> Look<()> {
+    let failure = failure.map(|failure| format!("; a task failed: {failure}")).unwrap_or_default();
     let deployments = service.deployments();
     let newest = newest_deployment(service);
     let state = newest.and_then(|deployment| deployment.rollout_state());
@@ -185,7 +213,7 @@ pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32) -> Lo
         let reason = newest.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("ECS gives no reason");
         return Look::Failed {
             state: DeploymentRolloutState::Failed.to_string(),
-            reason: format!("{reason}{}", last_events(service)),
+            reason: format!("{reason}{failure}{}", last_events(service)),
         };
     }
     let (running, pending) = (service.running_count(), service.pending_count());
@@ -200,6 +228,7 @@ pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32) -> Lo
     {
         text.push_str(&format!("; {trouble}"));
     }
+    text.push_str(&failure);
     Look::Pending { state: text, detail: last_events(service) }
 }
 
@@ -232,11 +261,7 @@ impl Stage for Service<'_> {
             }
             _ => None,
         };
-        let failure = if service.running_count() < service.desired_count() {
-            find_failure(ctx, &self.names.service).await?
-        } else {
-            None
-        };
+        let failure = find_failure_of(ctx, &self.cluster.name, &service).await?;
         Ok(Presence::Present(FoundService { service, healthy_targets, failure }))
     }
 
@@ -257,15 +282,11 @@ impl Stage for Service<'_> {
     }
 
     fn state(&self, found: &FoundService) -> Look<()> {
-        match (rollout(&found.service, self.desired()), found.healthy_targets) {
+        match (self.rollout(found), found.healthy_targets) {
             (Look::Done(()), Some(healthy)) if healthy < self.tasks => {
                 let state = format!("{healthy} of {} targets healthy", self.tasks);
                 Look::Pending { state, detail: last_events(&found.service) }
             }
-            (Look::Pending { state, detail }, _) => match &found.failure {
-                Some(failure) => Look::Pending { state: format!("{state}; a task failed: {failure}"), detail },
-                None => Look::Pending { state, detail },
-            },
             (look, _) => look,
         }
     }
@@ -302,7 +323,7 @@ impl Stage for Service<'_> {
             let spelled = |alias: Option<String>| alias.unwrap_or_else(|| "none (client only)".to_owned());
             differences.push(Difference::of(SERVICE_CONNECT, spelled(is), spelled(wanted)));
         }
-        if let Look::Failed { reason, .. } = rollout(service, self.desired()) {
+        if let Look::Failed { reason, .. } = self.rollout(found) {
             differences.push(Difference::of("deployment", format!("failed ({reason})"), "a new one".to_owned()));
         }
         differences.into_iter().flatten().collect()
@@ -395,5 +416,26 @@ impl Removal for Service<'_> {
         let request = ctx.clients.ecs.delete_service().cluster(&ctx.names.cluster).service(id).force(true);
         ctx.call("ecs:DeleteService", request.send()).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::types::{Deployment, Service};
+
+    use super::*;
+
+    #[test]
+    fn a_task_that_failed_is_told_while_ecs_tries_another_and_when_it_gives_up() {
+        let look = |state: DeploymentRolloutState| {
+            let deployment = Deployment::builder().status("PRIMARY").rollout_state(state).build();
+            let service = Service::builder().desired_count(6).running_count(5).deployments(deployment).build();
+            rollout(&service, 6, Some("Essential container in task exited"))
+        };
+        let told = "a task failed: Essential container in task exited";
+        let Look::Pending { state, .. } = look(DeploymentRolloutState::InProgress) else { panic!("it goes on") };
+        assert_eq!(state, format!("5 of 6 running; {told}"));
+        let Look::Failed { reason, .. } = look(DeploymentRolloutState::Failed) else { panic!("it is over") };
+        assert!(reason.contains(told), "{reason}");
     }
 }

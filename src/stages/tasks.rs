@@ -1,19 +1,20 @@
 //! The tasks of a service: which there are, and why they fail.
 
+use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{DesiredStatus, Task, TaskStopCode};
 
 use super::error::optional;
 use super::{Context, Error, container_instances};
 
-pub(super) async fn find_running(ctx: &Context, service: &str) -> Result<Vec<Task>, Error> {
-    let mut tasks = find(ctx, service, DesiredStatus::Running).await?;
+pub(super) async fn find_running(ctx: &Context, cluster: &str, service: &str) -> Result<Vec<Task>, Error> {
+    let mut tasks = find(ctx, cluster, service, DesiredStatus::Running).await?;
     tasks.retain(|task| task.last_status() == Some("RUNNING"));
-    fill_in_zones(ctx, &mut tasks).await?;
+    fill_in_zones(ctx, cluster, &mut tasks).await?;
     Ok(tasks)
 }
 
 /// Emulators tell no task's zone: it is that of its instance.
-async fn fill_in_zones(ctx: &Context, tasks: &mut [Task]) -> Result<(), Error> {
+async fn fill_in_zones(ctx: &Context, cluster: &str, tasks: &mut [Task]) -> Result<(), Error> {
     let mut hosts: Vec<String> = tasks
         .iter()
         .filter(|task| task.availability_zone().is_none())
@@ -24,7 +25,7 @@ async fn fill_in_zones(ctx: &Context, tasks: &mut [Task]) -> Result<(), Error> {
     if hosts.is_empty() {
         return Ok(());
     }
-    let hosts = container_instances::describe(ctx, &ctx.names.cluster, &hosts).await?;
+    let hosts = container_instances::describe(ctx, cluster, &hosts).await?;
     for task in tasks.iter_mut().filter(|task| task.availability_zone.is_none()) {
         let host = hosts.iter().find(|host| host.container_instance_arn() == task.container_instance_arn());
         task.availability_zone = host.and_then(container_instances::zone).map(|zone| zone.as_str().to_owned());
@@ -32,8 +33,12 @@ async fn fill_in_zones(ctx: &Context, tasks: &mut [Task]) -> Result<(), Error> {
     Ok(())
 }
 
-pub(super) async fn find(ctx: &Context, service: &str, desired: DesiredStatus) -> Result<Vec<Task>, Error> {
-    let cluster = &ctx.names.cluster;
+pub(super) async fn find(
+    ctx: &Context,
+    cluster: &str,
+    service: &str,
+    desired: DesiredStatus,
+) -> Result<Vec<Task>, Error> {
     let request = ctx.clients.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(desired);
     let mut pages = request.into_paginator().items().send();
     let mut arns = vec![];
@@ -55,17 +60,20 @@ pub(super) async fn find(ctx: &Context, service: &str, desired: DesiredStatus) -
     Ok(tasks)
 }
 
-/// Why the task that stopped last did, in AWS's words, if it stopped in this run and by itself. ECS starts another, and
-/// gives up after some.
-pub(super) async fn find_failure(ctx: &Context, service: &str) -> Result<Option<String>, Error> {
-    let stopped = find(ctx, service, DesiredStatus::Stopped).await?;
+/// Why the task that failed last did, in AWS's words, if it did in this run. ECS starts another, and gives up after some.
+pub(super) async fn find_failure(ctx: &Context, cluster: &str, service: &str) -> Result<Option<String>, Error> {
+    /// The reason stands as soon as it is on its way out.
+    fn end(task: &Task) -> Option<&DateTime> {
+        task.stopping_at().or(task.stopped_at())
+    }
+    let stopped = find(ctx, cluster, service, DesiredStatus::Stopped).await?;
     let by_itself = |task: &&Task| {
         let code = task.stop_code();
         let failed =
             code == Some(&TaskStopCode::TaskFailedToStart) || code == Some(&TaskStopCode::EssentialContainerExited);
-        failed && task.stopped_at().is_some_and(|time| ctx.is_of_this_run(time))
+        failed && end(task).is_some_and(|time| ctx.is_of_this_run(time))
     };
-    let last = stopped.iter().filter(by_itself).max_by_key(|task| task.stopped_at().map(|time| time.secs()));
+    let last = stopped.iter().filter(by_itself).max_by_key(|task| end(task).map(DateTime::secs));
     Ok(last.map(|task| {
         let container = task.containers().iter().find_map(|container| container.reason());
         let reason = task.stopped_reason().unwrap_or("ECS gives no reason");

@@ -39,9 +39,6 @@ pub(super) struct Launch {
 /// Stopped tasks are described for an hour (AWS CLI Reference, "describe-tasks"), here in real time.
 const STOPPED_TASKS_ARE_KEPT: Duration = Duration::from_secs(60 * 60);
 
-/// A container that does not understand its command exits at once, and nothing else wakes the region to see it.
-const FIRST_LOOK_AT_THE_CONTAINER: Duration = Duration::from_millis(50);
-
 /// Starts a task; its ID.
 pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsError> {
     let instance = (region.ecs.container_instances.iter())
@@ -149,12 +146,9 @@ fn start_containers(region: &mut Region, arn: &str) {
     let Some(task) = self::task(region, arn) else { return };
     task.upstreams = upstreams;
     task.is_starting = true;
-    if region.mesh.starts_at_once() {
-        run(region, arn);
-    }
 }
 
-/// Lets the tasks run whose proxies have come to take requests, as far as all proxies have heard of that.
+/// Lets the tasks run whose applications and proxies have come to take requests, as far as all proxies have heard of that.
 pub(super) fn run_started(region: &mut Region) {
     let is_waiting = |task: &&Task| task.last_status == LastStatus::Pending && task.is_starting;
     let waiting = region.ecs.tasks.iter().filter(is_waiting);
@@ -181,7 +175,6 @@ fn run(region: &mut Region, arn: &str) {
             services::note(region, service, &message);
         }
     }
-    region.after_real_time(FIRST_LOOK_AT_THE_CONTAINER, |_| {});
 }
 
 /// Logging is set up before a container starts, so a missing group keeps it from starting.
