@@ -10,15 +10,15 @@
 //! With [`Proxies::Envoy`], a real Envoy is in each sidecar's place. It takes time to start, and time to hear of endpoints:
 //! see [`Mesh::is_running`] and [`Mesh::is_up_to_date`].
 
+pub mod envoy_proxy;
+pub mod proxy;
+pub mod sidecar;
 pub mod topology;
 
 mod alb;
 mod app;
 mod discovery;
-mod envoy_proxy;
 mod http;
-mod proxy;
-pub mod sidecar;
 mod task;
 
 use std::collections::hash_map::Entry;
@@ -237,11 +237,15 @@ impl State {
         match event {
             Event::UpToDate => {}
             Event::Ready(listeners) => {
-                // A task that has left the topology meanwhile takes its Envoy along.
-                let Some(TaskState::Starting(starting)) = self.tasks.remove(arn) else { return };
-                let started = match starting.run(&listeners, runtime) {
-                    Ok(running) => TaskState::Running(running),
-                    Err(error) => TaskState::Failed(TaskFailure::Application(error.to_string())),
+                let started = match self.tasks.remove(arn) {
+                    Some(TaskState::Starting(starting)) => match starting.run(&listeners, runtime) {
+                        Ok(running) => TaskState::Running(running),
+                        Err(error) => TaskState::Failed(TaskFailure::Application(error.to_string())),
+                    },
+                    // Killed meanwhile.
+                    Some(other) => other,
+                    // A task that has left the topology meanwhile takes its Envoy along.
+                    None => return,
                 };
                 self.tasks.insert(arn.to_owned(), started);
                 self.inform_proxies(&self.topology);

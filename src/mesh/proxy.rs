@@ -19,11 +19,11 @@ pub enum Proxies {
 }
 
 /// A proxy's own service: its tasks' addresses by locality.
-pub(super) type LocalCluster = BTreeMap<Locality, Vec<Ipv4Addr>>;
+pub type LocalCluster = BTreeMap<Locality, Vec<Ipv4Addr>>;
 
 /// A running task's proxy.
 #[derive(Clone)]
-pub(super) enum Proxy {
+pub enum Proxy {
     Sidecar(Arc<Sidecar>),
     Envoy(Arc<EnvoyProxy>),
 }
@@ -31,7 +31,7 @@ pub(super) enum Proxy {
 impl Proxy {
     /// The new state of the own service, and the endpoints of each upstream cluster by its name. Endpoints of one locality
     /// are next to each other.
-    pub(super) fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
+    pub fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
         match self {
             Self::Sidecar(sidecar) => {
                 let hosts = |ips: &Vec<Ipv4Addr>| vec![Host::default(); ips.len()];
@@ -45,7 +45,7 @@ impl Proxy {
     }
 
     /// The `/stats` text; none if the proxy does not answer.
-    pub(super) fn stats(&self) -> Option<String> {
+    pub fn stats(&self) -> Option<String> {
         match self {
             Self::Sidecar(sidecar) => Some(sidecar.stats()),
             Self::Envoy(envoy) => envoy.stats(),

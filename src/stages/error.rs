@@ -25,7 +25,9 @@ pub enum Error {
     Preflight(Vec<Finding>),
 
     /// AWS has given up on it, so waiting on would be in vain.
-    #[error("{what} has failed ({state}): {reason}; remove it with `zonewalk down`, then repeat `zonewalk up`")]
+    #[error(
+        "{what} has failed ({state}): {reason}; mend that and repeat the command (`zonewalk down` removes what `up` has made)"
+    )]
     Failed { what: String, state: String, reason: String },
 
     #[error("timed out after {} s waiting for {what}; last seen: {state}{detail}; repeat the command to go on waiting, longer with --timeout", .limit.as_secs())]

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,87 +13,14 @@ use hyper::header::{CONTENT_LENGTH, HOST};
 use hyper::{Request, Response, StatusCode, body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use zonewalk::mesh::sidecar::{Address, Server, Sidecar, Upstream};
 use zonewalk::routing::{Host, HostSet, Locality};
 
+use crate::stub_host::{BROKEN, Manner, OK, Stub, UNAVAILABLE, refusing};
+
 const ALIAS: &str = "sc.test.az.aware.backend:8090";
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n";
-const BROKEN: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
-
-/// How a stub host treats a request once it has read it.
-#[derive(Clone, Copy)]
-enum Manner {
-    Answers(&'static str),
-    /// 200, with the request's head as the body.
-    Echoes,
-    Hangs,
-    /// Half of a response, then nothing.
-    Stalls,
-    Closes,
-}
-
-#[derive(Clone)]
-struct Stub {
-    address: SocketAddr,
-    manner: Arc<Mutex<Manner>>,
-    /// The body sizes of the requests that it has read.
-    read: Arc<Mutex<Vec<usize>>>,
-}
-
-impl Stub {
-    async fn new(manner: Manner) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let stub = Self { address, manner: Arc::new(Mutex::new(manner)), read: Arc::default() };
-        let accepting = stub.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(accepting.clone().serve(stream));
-            }
-        });
-        stub
-    }
-
-    async fn serve(self, mut stream: TcpStream) {
-        while let Some((head, body)) = read_request(&mut stream).await {
-            self.read.lock().unwrap().push(body);
-            let manner = *self.manner.lock().unwrap();
-            let answer = match manner {
-                Manner::Answers(answer) => answer.to_owned(),
-                Manner::Echoes => format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{head}", head.len()),
-                Manner::Stalls => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_owned(),
-                Manner::Hangs => String::new(),
-                Manner::Closes => return,
-            };
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        }
-    }
-
-    fn requests(&self) -> usize {
-        self.read.lock().unwrap().len()
-    }
-
-    fn turns(&self, manner: Manner) {
-        *self.manner.lock().unwrap() = manner;
-    }
-}
-
-/// A request's head, and how long its body was.
-async fn read_request(stream: &mut TcpStream) -> Option<(String, usize)> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        head.push(stream.read_u8().await.ok()?);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let length =
-        head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |it| it.parse().unwrap());
-    stream.read_exact(&mut vec![0; length]).await.ok()?;
-    Some((head, length))
-}
-
 /// A sidecar whose application calls the given hosts.
 struct Proxy {
     sidecar: Arc<Sidecar>,
@@ -154,11 +81,6 @@ fn get(host: &str) -> Request<Full<Bytes>> {
 
 fn post(size: usize) -> Request<Full<Bytes>> {
     Request::post("/").header(HOST, ALIAS).body(vec![b'x'; size].into()).unwrap()
-}
-
-/// An address that refuses connections.
-async fn refusing() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
 
 /// Moves the clock on; what is due then happens.

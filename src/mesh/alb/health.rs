@@ -6,7 +6,7 @@ use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use hyper::{Request, StatusCode, Uri};
 
 use super::Place;
-use crate::mesh::http::{Body, ConnectionCounters, Pool};
+use crate::mesh::http::{Body, Pool};
 use crate::mesh::topology::HealthCheck;
 
 /// What a load balancer's health checks say of a target.
@@ -87,7 +87,7 @@ pub(super) async fn probe(place: Place, host: &HeaderValue, check: &HealthCheck)
     headers.insert(USER_AGENT, HeaderValue::from_static("ELB-HealthChecker/2.0"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
 
-    let connection = Pool::new(address, check.timeout, Arc::<ConnectionCounters>::default());
+    let connection = Pool::new(address, check.timeout, Arc::default());
     match tokio::time::timeout(check.timeout, connection.send(request)).await {
         Ok(Ok(response)) if response.status() == StatusCode::OK => Ok(()),
         Ok(Ok(response)) => Err(UnhealthyReason::ResponseCodeMismatch(response.status().as_u16())),

@@ -207,7 +207,7 @@ impl Listener {
     }
 
     fn forwarded(&self, request: Request<Incoming>, peer: IpAddr) -> Request<Body> {
-        let mut request = request.map(Body::Streamed);
+        let mut request = request.map(|body| Body::streamed(body).0);
         strip_hop_by_hop(request.headers_mut());
         to_origin_form(request.uri_mut());
         *request.version_mut() = Version::HTTP_11;

@@ -19,21 +19,21 @@ pub(super) const LOCAL_CLUSTER: &str = "local_cluster";
 const LOCAL_PORT: u16 = 80;
 
 /// Who an Envoy is, what it takes in, and whom it can call.
-pub(in crate::mesh) struct Settings<'a> {
+pub struct Settings<'a> {
     /// `node.id`
-    pub(in crate::mesh) task: &'a str,
+    pub task: &'a str,
     /// `node.cluster`
-    pub(in crate::mesh) service: &'a str,
-    pub(in crate::mesh) locality: Locality,
-    pub(in crate::mesh) ingresses: Vec<Ingress>,
-    pub(in crate::mesh) upstreams: &'a [Upstream],
+    pub service: &'a str,
+    pub locality: Locality,
+    pub ingresses: Vec<Ingress>,
+    pub upstreams: &'a [Upstream],
 }
 
 /// A port of the task that Envoy takes the place of.
-pub(in crate::mesh) struct Ingress {
-    pub(in crate::mesh) port: u16,
+pub struct Ingress {
+    pub port: u16,
     /// Where the application is. `None`: the container does not listen on this port.
-    pub(in crate::mesh) application: Option<SocketAddr>,
+    pub application: Option<SocketAddr>,
 }
 
 /// A listener, and the cluster behind it, by the port whose place it takes.

@@ -27,7 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::proxy::LocalCluster;
 use super::sidecar::Address;
 use admin::Admin;
-pub(super) use config::{Ingress, Settings};
+pub use config::{Ingress, Settings};
 use process::Process;
 pub use process::{BINARY_VARIABLE, Binary, BinaryError};
 
@@ -41,7 +41,7 @@ const UPDATE_LIMIT: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What happens to an Envoy.
-pub(super) enum Event {
+pub enum Event {
     /// It takes requests, and knows the endpoints that it was given.
     Ready(Listeners),
     /// It knows the latest endpoints.
@@ -52,15 +52,15 @@ pub(super) enum Event {
 
 /// Where it listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Listeners {
+pub struct Listeners {
     /// For what the application sends.
-    pub(super) egress: SocketAddr,
+    pub egress: SocketAddr,
     /// By the task's port that each takes the place of.
-    pub(super) ingresses: BTreeMap<u16, SocketAddr>,
+    pub ingresses: BTreeMap<u16, SocketAddr>,
 }
 
 /// One task's Envoy. Killed when dropped.
-pub(super) struct EnvoyProxy {
+pub struct EnvoyProxy {
     shared: Arc<Shared>,
     _running: AbortOnDropHandle<()>,
 }
@@ -92,7 +92,7 @@ struct Published {
 
 impl EnvoyProxy {
     /// Starts one whose clusters have no endpoints yet. `tell` hears what becomes of it.
-    pub(super) fn start(
+    pub fn start(
         binary: &Binary,
         settings: &Settings,
         runtime: &Handle,
@@ -129,7 +129,7 @@ impl EnvoyProxy {
     }
 
     /// The new endpoints of the own service and of each upstream cluster by its name.
-    pub(super) fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
+    pub fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
         let upstreams = upstreams.iter().map(|(cluster, addresses)| (cluster.as_str(), config::endpoints(addresses)));
         for (cluster, endpoints) in
             [(config::LOCAL_CLUSTER, config::local_endpoints(local))].into_iter().chain(upstreams)
@@ -141,12 +141,12 @@ impl EnvoyProxy {
     }
 
     /// Whether it knows all that it was told; or has been given up on.
-    pub(super) fn is_up_to_date(&self) -> bool {
+    pub fn is_up_to_date(&self) -> bool {
         self.shared.known.load(Acquire) >= self.shared.published.load(Acquire)
     }
 
     /// Envoy's `/stats`. None if it does not answer.
-    pub(super) fn stats(&self) -> Option<String> {
+    pub fn stats(&self) -> Option<String> {
         self.shared.admin.get("/stats").inspect_err(|error| tracing::warn!(%error, "an Envoy gave no stats")).ok()
     }
 

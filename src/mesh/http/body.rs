@@ -3,26 +3,28 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use super::connection::Connection;
 use super::pool::Pool;
 
-/// Request bodies up to this size are read before they are sent, so that a retry can send them again. Envoy keeps up
-/// to its connection buffer limit, 1 MiB; a request that needs more than this here is sent once.
-const REPLAY_LIMIT: u64 = 64 * 1024;
+/// Request bodies up to this size are read before they are sent, so that a retry can send them again; a larger one is sent
+/// once. Envoy keeps as much: its connection buffer limit.
+const REPLAY_LIMIT: usize = 1024 * 1024;
 
 /// The body of a request or a response.
 pub(in crate::mesh) enum Body {
     /// All of it. Empty, an answer of our own, or a request's body that may have to be sent again.
     Whole(Bytes),
     /// A request's body, passed on as it comes.
-    Streamed(Incoming),
+    Streamed(RequestBody),
     /// A response's body and the connection it comes from.
     Response(ResponseBody),
 }
@@ -37,15 +39,30 @@ pub(in crate::mesh) enum BodyError {
 }
 
 impl Body {
-    /// A request's body, such that it can be sent again if it is small.
-    pub(in crate::mesh) async fn replayable(incoming: Incoming) -> Result<Self, hyper::Error> {
+    /// A request's body, such that it can be sent again if it is small. A large one comes with who will tell of its end.
+    pub(in crate::mesh) async fn replayable(mut incoming: Incoming) -> Result<(Self, Option<Ended>), hyper::Error> {
+        let mut read = BytesMut::new();
+        while !incoming.is_end_stream() {
+            if incoming.size_hint().lower() as usize + read.len() > REPLAY_LIMIT {
+                let (body, ended) = RequestBody::new(read.freeze(), incoming);
+                return Ok((Self::Streamed(body), Some(ended)));
+            }
+            match incoming.frame().await.transpose()? {
+                // Trailers end here, as in Envoy's HTTP/1 codec unless it is told otherwise.
+                Some(frame) => read.extend_from_slice(&frame.into_data().unwrap_or_default()),
+                None => break,
+            }
+        }
+        Ok((Self::Whole(read.freeze()), None))
+    }
+
+    /// A request's body as it comes, and who will tell of its end.
+    pub(in crate::mesh) fn streamed(incoming: Incoming) -> (Self, Option<Ended>) {
         if incoming.is_end_stream() {
-            return Ok(Self::Whole(Bytes::new()));
+            return (Self::Whole(Bytes::new()), None);
         }
-        match incoming.size_hint().upper() {
-            Some(size) if size <= REPLAY_LIMIT => Ok(Self::Whole(incoming.collect().await?.to_bytes())),
-            _ => Ok(Self::Streamed(incoming)),
-        }
+        let (body, ended) = RequestBody::new(Bytes::new(), incoming);
+        (Self::Streamed(body), Some(ended))
     }
 
     /// The same body once more, if it is kept.
@@ -57,7 +74,8 @@ impl Body {
     }
 
     pub(super) fn response(incoming: Incoming, connection: Connection, pool: Arc<Pool>) -> Self {
-        let mut body = ResponseBody { incoming, source: Some((connection, pool)), deadline: None, timer: None };
+        let source = Some((connection, pool));
+        let mut body = ResponseBody { incoming, source, deadline: None, timer: None, failure: None };
         if body.incoming.is_end_stream() {
             body.release();
             return Self::Whole(Bytes::new());
@@ -83,6 +101,49 @@ impl fmt::Debug for Body {
     }
 }
 
+/// Completes when a request's body has been read to its end, or is given up.
+pub(in crate::mesh) type Ended = oneshot::Receiver<()>;
+
+/// A request's body on its way.
+pub(in crate::mesh) struct RequestBody {
+    /// What has been read of it already.
+    read: Bytes,
+    incoming: Incoming,
+    /// Dropped at its end.
+    end: Option<oneshot::Sender<()>>,
+}
+
+impl RequestBody {
+    fn new(read: Bytes, incoming: Incoming) -> (Self, Ended) {
+        let (end, ended) = oneshot::channel();
+        (Self { read, incoming, end: Some(end) }, ended)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty() && self.incoming.is_end_stream()
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = if self.read.is_empty() {
+            Pin::new(&mut self.incoming).poll_frame(cx)
+        } else {
+            Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))))
+        };
+        if matches!(polled, Poll::Ready(None)) || self.is_end_stream() {
+            self.end = None;
+        }
+        polled
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (read, rest) = (self.read.len() as u64, self.incoming.size_hint());
+        match rest.exact() {
+            Some(rest) => SizeHint::with_exact(read + rest),
+            None => SizeHint::default(),
+        }
+    }
+}
+
 /// Reads a response from its upstream connection, and gives the connection back to the pool with the last byte.
 /// Dropped before that, it closes the connection.
 pub(in crate::mesh) struct ResponseBody {
@@ -91,6 +152,8 @@ pub(in crate::mesh) struct ResponseBody {
     deadline: Option<Instant>,
     /// Made when the body is waited for, which most bodies are not: they come in one piece with the head.
     timer: Option<Pin<Box<Sleep>>>,
+    /// What it breaks off with, once what came before it is through.
+    failure: Option<BodyError>,
 }
 
 impl ResponseBody {
@@ -122,6 +185,9 @@ impl ResponseBody {
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
         match self.poll_incoming(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 if self.incoming.is_end_stream() {
@@ -130,15 +196,20 @@ impl ResponseBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
+                // Nothing more now, and then the end: hyper sends what it has on the former, and would drop it on the latter.
                 self.source = None;
-                Poll::Ready(Some(Err(error.into())))
+                self.failure = Some(error.into());
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Ready(None) => {
                 self.release();
                 Poll::Ready(None)
             }
             Poll::Pending => self.poll_timer(cx).map(|()| {
-                self.source = None;
+                if let Some((_, pool)) = self.source.take() {
+                    pool.counters.timed_out.fetch_add(1, Relaxed);
+                }
                 Some(Err(BodyError::Timeout))
             }),
         }
@@ -153,7 +224,7 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Streamed(incoming) => Pin::new(incoming).poll_frame(cx).map_err(BodyError::from),
+            Self::Streamed(body) => body.poll_frame(cx).map_err(BodyError::from),
             Self::Response(body) => body.poll_frame(cx),
         }
     }
@@ -161,7 +232,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Streamed(incoming) => incoming.is_end_stream(),
+            Self::Streamed(body) => body.is_end_stream(),
             Self::Response(body) => body.incoming.is_end_stream(),
         }
     }
@@ -169,7 +240,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Streamed(incoming) => incoming.size_hint(),
+            Self::Streamed(body) => body.size_hint(),
             Self::Response(body) => body.incoming.size_hint(),
         }
     }

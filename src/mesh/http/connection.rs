@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -13,10 +14,13 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::body::Body;
-use super::pool::ConnectionCounters;
+use super::pool::PoolCounters;
+
+/// Envoy's default `connect_timeout`: a machine that is gone answers nothing at all.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Driver = http1::Connection<TokioIo<TcpStream>, Body>;
 
@@ -25,18 +29,17 @@ pub(super) struct Connection {
     /// What reads and writes the socket. `None`: the connection is closed. Boxed, since connections move a lot.
     driver: Option<Box<Driver>>,
     /// When it was last given back to its pool.
-    pub(super) idle_since: Instant,
-    counters: Arc<ConnectionCounters>,
+    idle_since: Instant,
+    counted: Counted,
 }
 
 impl Connection {
-    pub(super) async fn open(address: SocketAddr, counters: Arc<ConnectionCounters>) -> io::Result<Self> {
-        let stream = TcpStream::connect(address).await?;
+    pub(super) async fn open(address: SocketAddr, counters: Arc<PoolCounters>) -> io::Result<Self> {
+        let counted = Counted::new(counters);
+        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        counters.opened.fetch_add(1, Relaxed);
-        counters.active.fetch_add(1, Relaxed);
-        Ok(Self { sender, driver: Some(Box::new(driver)), idle_since: Instant::now(), counters })
+        Ok(Self { sender, driver: Some(Box::new(driver)), idle_since: Instant::now(), counted })
     }
 
     /// Sends a request and waits for the head of its response. A request that never left is in the error.
@@ -44,6 +47,7 @@ impl Connection {
         &mut self,
         request: Request<Body>,
     ) -> Result<Response<Incoming>, TrySendError<Request<Body>>> {
+        self.counted.set_busy(true);
         // Not limited by tokio's cooperative budget: the answer comes from the driver, which is polled just before it
         // and is what wakes this task. A refused poll would wait for a wake-up that nobody sends.
         let mut response = pin!(tokio::task::coop::unconstrained(self.sender.try_send_request(request)));
@@ -58,6 +62,17 @@ impl Connection {
     /// Reads and writes what can be now.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
         drive(&mut self.driver, cx);
+    }
+
+    /// Its request is through.
+    pub(super) fn rest(&mut self) {
+        self.counted.set_busy(false);
+        self.idle_since = Instant::now();
+    }
+
+    /// For how long no request has been on it.
+    pub(super) fn has_rested(&self) -> Duration {
+        self.idle_since.elapsed()
     }
 
     /// Whether it could take another request: the last exchange is complete on both sides, and nobody has closed it.
@@ -75,8 +90,32 @@ fn drive(driver: &mut Option<Box<Driver>>, cx: &mut Context<'_>) {
     }
 }
 
-impl Drop for Connection {
+/// A connection in Envoy's counters: from the attempt to connect on.
+struct Counted {
+    counters: Arc<PoolCounters>,
+    is_busy: bool,
+}
+
+impl Counted {
+    fn new(counters: Arc<PoolCounters>) -> Self {
+        counters.opened.fetch_add(1, Relaxed);
+        counters.active.fetch_add(1, Relaxed);
+        Self { counters, is_busy: false }
+    }
+
+    fn set_busy(&mut self, is_busy: bool) {
+        match (self.is_busy, is_busy) {
+            (false, true) => self.counters.busy.fetch_add(1, Relaxed),
+            (true, false) => self.counters.busy.fetch_sub(1, Relaxed),
+            _ => return,
+        };
+        self.is_busy = is_busy;
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
+        self.set_busy(false);
         self.counters.active.fetch_sub(1, Relaxed);
     }
 }

@@ -10,9 +10,9 @@ mod headers;
 mod pool;
 mod server;
 
-pub(super) use body::Body;
+pub(super) use body::{Body, Ended};
 pub(super) use headers::{strip_hop_by_hop, to_origin_form};
-pub(super) use pool::{ConnectionCounters, Pool, SendError};
+pub(super) use pool::{Pool, PoolCounters, SendError};
 pub use server::Server;
 pub(super) use server::{Handler, listen};
 

@@ -9,7 +9,6 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hyper::{Request, Response};
-use tokio::time::Instant;
 
 use super::body::Body;
 use super::connection::Connection;
@@ -20,15 +19,25 @@ pub(in crate::mesh) struct Pool {
     address: SocketAddr,
     idle_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
-    counters: Arc<ConnectionCounters>,
+    pub(super) counters: Arc<PoolCounters>,
 }
 
-/// Envoy's `upstream_cx_*`, of all the pools that share it.
+/// Envoy's counters of connections and of the requests that wait for one, of all the pools that share them.
 #[derive(Debug, Default)]
-pub(in crate::mesh) struct ConnectionCounters {
+pub(in crate::mesh) struct PoolCounters {
+    /// Attempts to connect. Here each is for one request, which Envoy counts as pending meanwhile.
     pub(in crate::mesh) opened: AtomicU64,
     pub(in crate::mesh) active: AtomicU64,
+    /// Connections that a request is on.
+    pub(in crate::mesh) busy: AtomicU64,
+    pub(in crate::mesh) connecting: AtomicU64,
     pub(in crate::mesh) connect_failed: AtomicU64,
+    /// Of those that failed.
+    pub(in crate::mesh) connect_timed_out: AtomicU64,
+    /// Requests that were given up while they waited for a connection.
+    pub(in crate::mesh) cancelled: AtomicU64,
+    /// Responses that were not complete in time.
+    pub(in crate::mesh) timed_out: AtomicU64,
 }
 
 /// Why a request got no response.
@@ -37,6 +46,9 @@ pub(in crate::mesh) enum SendError {
     /// No connection: the request never left, here it is.
     #[error("failed to connect: {error}")]
     Connect { error: io::Error, unsent: Box<Request<Body>> },
+    /// The request's own body broke off.
+    #[error("the request was not complete: {0}")]
+    Request(hyper::Error),
     /// The connection broke before the head of a response.
     #[error("the connection broke: {0}")]
     Reset(hyper::Error),
@@ -46,35 +58,45 @@ pub(in crate::mesh) enum SendError {
 }
 
 impl Pool {
-    pub(in crate::mesh) fn new(
-        address: SocketAddr,
-        idle_timeout: Duration,
-        counters: Arc<ConnectionCounters>,
-    ) -> Arc<Self> {
+    pub(in crate::mesh) fn new(address: SocketAddr, idle_timeout: Duration, counters: Arc<PoolCounters>) -> Arc<Self> {
         Arc::new(Self { address, idle_timeout, idle: Mutex::default(), counters })
     }
 
     /// Sends a request on an idle connection or a new one.
     ///
     /// An idle connection may turn out to be closed; a request that had not left goes out on the next one then.
-    pub(in crate::mesh) async fn send(
+    pub(in crate::mesh) async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Body>, SendError> {
+        self.send_noting(request, || ()).await
+    }
+
+    /// The same; `on_connection` hears that there is a connection for it.
+    pub(in crate::mesh) async fn send_noting(
         self: &Arc<Self>,
         mut request: Request<Body>,
+        mut on_connection: impl FnMut(),
     ) -> Result<Response<Body>, SendError> {
         while let Some(connection) = self.take_idle() {
+            on_connection();
             match self.exchange(connection, request).await {
                 Err((_, Some(unsent))) => request = unsent,
                 Err((error, None)) => return Err(classify(error)),
                 Ok(response) => return Ok(response),
             }
         }
-        match Connection::open(self.address, self.counters.clone()).await {
-            Ok(connection) => self.exchange(connection, request).await.map_err(|(error, _)| classify(error)),
-            Err(error) => {
-                self.counters.connect_failed.fetch_add(1, Relaxed);
-                Err(SendError::Connect { error, unsent: Box::new(request) })
+        match self.open().await {
+            Ok(connection) => {
+                on_connection();
+                self.exchange(connection, request).await.map_err(|(error, _)| classify(error))
             }
+            Err(error) => Err(SendError::Connect { error, unsent: Box::new(request) }),
         }
+    }
+
+    async fn open(&self) -> io::Result<Connection> {
+        let waiting = Waiting::new(&self.counters);
+        let opened = Connection::open(self.address, self.counters.clone()).await;
+        waiting.end(opened.as_ref().err());
+        opened
     }
 
     async fn exchange(
@@ -94,7 +116,7 @@ impl Pool {
     fn take_idle(&self) -> Option<Connection> {
         let connection = self.idle().pop()?;
         // The top one was used last: if it has been idle for too long, all have.
-        if connection.idle_since.elapsed() >= self.idle_timeout {
+        if connection.has_rested() >= self.idle_timeout {
             self.idle().clear();
             return None;
         }
@@ -104,7 +126,7 @@ impl Pool {
     /// Takes back a connection whose response has been read to its end.
     pub(super) fn release(&self, mut connection: Connection) {
         if connection.is_reusable() {
-            connection.idle_since = Instant::now();
+            connection.rest();
             self.idle().push(connection);
         }
     }
@@ -113,8 +135,13 @@ impl Pool {
     pub(in crate::mesh) fn sweep(&self) {
         self.idle().retain_mut(|connection| {
             connection.drive(&mut Context::from_waker(Waker::noop()));
-            connection.is_reusable() && connection.idle_since.elapsed() < self.idle_timeout
+            connection.is_reusable() && connection.has_rested() < self.idle_timeout
         });
+    }
+
+    /// Closes what is not in use.
+    pub(in crate::mesh) fn clear(&self) {
+        self.idle().clear();
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -122,6 +149,38 @@ impl Pool {
     }
 }
 
+/// A request that waits for a connection.
+struct Waiting<'a>(Option<&'a PoolCounters>);
+
+impl<'a> Waiting<'a> {
+    fn new(counters: &'a PoolCounters) -> Self {
+        counters.connecting.fetch_add(1, Relaxed);
+        Self(Some(counters))
+    }
+
+    fn end(mut self, failure: Option<&io::Error>) {
+        let Some(counters) = self.0.take() else { return };
+        counters.connecting.fetch_sub(1, Relaxed);
+        if let Some(failure) = failure {
+            counters.connect_failed.fetch_add(1, Relaxed);
+            counters.connect_timed_out.fetch_add(u64::from(failure.kind() == io::ErrorKind::TimedOut), Relaxed);
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(counters) = self.0 {
+            counters.connecting.fetch_sub(1, Relaxed);
+            counters.cancelled.fetch_add(1, Relaxed);
+        }
+    }
+}
+
 fn classify(error: hyper::Error) -> SendError {
-    if error.is_parse() { SendError::Protocol(error) } else { SendError::Reset(error) }
+    match error {
+        error if error.is_user() => SendError::Request(error),
+        error if error.is_parse() => SendError::Protocol(error),
+        error => SendError::Reset(error),
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use hyper::StatusCode;
 use tokio::time::Instant;
 
 use super::outlier::{CONSECUTIVE_5XX, Ejection};
@@ -53,7 +54,35 @@ pub(super) struct Endpoint {
     address: Address,
     pub(super) pool: Arc<Pool>,
     pub(super) zone_stats: Arc<ResponseStats>,
-    consecutive_failures: AtomicU32,
+    failures: Failures,
+}
+
+/// In a row.
+#[derive(Default)]
+struct Failures {
+    any: AtomicU32,
+    /// 502, 503 and 504: Envoy tells of these, too, and by default ejects for none.
+    gateway: AtomicU32,
+}
+
+impl Failures {
+    fn forget(&self) {
+        for count in [&self.any, &self.gateway] {
+            // Read first: hosts that do well, which is nearly all, are not written to.
+            if count.load(Relaxed) != 0 {
+                count.store(0, Relaxed);
+            }
+        }
+    }
+}
+
+/// Whether a failure makes it as many as are too many. Then, and after anything else, it counts anew.
+fn in_a_row(count: &AtomicU32, fails: bool) -> bool {
+    let is_enough = fails && count.fetch_add(1, Relaxed) + 1 == CONSECUTIVE_5XX;
+    if is_enough || !fails {
+        count.store(0, Relaxed);
+    }
+    is_enough
 }
 
 impl Cluster {
@@ -85,31 +114,36 @@ impl Cluster {
 
     pub(super) fn update(&self, local: &HostSet, endpoints: &[Address]) {
         let mut members = self.members();
-        let same_endpoints = endpoints.iter().eq(members.endpoints.iter().map(|member| &member.endpoint.address));
-        if same_endpoints && members.local == *local {
-            return;
+        if members.local != *local {
+            members.local.clone_from(local);
+            self.rebuild(&members);
         }
-        if !same_endpoints {
-            self.stats.membership_change.fetch_add(1, Relaxed);
+        if !endpoints.iter().eq(members.endpoints.iter().map(|member| &member.endpoint.address)) {
             let mut before = std::mem::take(&mut members.endpoints);
+            let mut new = 0;
             members.endpoints = endpoints
                 .iter()
                 .map(|address| match before.iter().position(|member| member.endpoint.address == *address) {
                     Some(known) => before.swap_remove(known),
-                    None => Member { endpoint: self.endpoint(address), ejection: Ejection::default() },
+                    None => {
+                        new += 1;
+                        Member { endpoint: self.endpoint(address), ejection: Ejection::default() }
+                    }
                 })
                 .collect();
+            if new + before.len() > 0 {
+                self.stats.membership_change.fetch_add(1, Relaxed);
+            }
+            self.rebuild(&members);
         }
-        members.local.clone_from(local);
-        self.rebuild(&members);
     }
 
     fn endpoint(&self, address: &Address) -> Arc<Endpoint> {
         Arc::new(Endpoint {
             address: address.clone(),
-            pool: Pool::new(address.socket, IDLE_TIMEOUT, self.stats.connections.clone()),
+            pool: Pool::new(address.socket, IDLE_TIMEOUT, self.stats.pools.clone()),
             zone_stats: self.stats.zone(&self.from_zone, &address.locality.zone),
-            consecutive_failures: AtomicU32::new(0),
+            failures: Failures::default(),
         })
     }
 
@@ -146,15 +180,16 @@ impl Cluster {
     }
 
     /// Tells the outlier detector how a host did: a 5xx, and all that Envoy turns into one, is a failure.
-    pub(super) fn observe(&self, endpoint: &Arc<Endpoint>, failed: bool) {
-        let failures = &endpoint.consecutive_failures;
-        if !failed {
-            // Read first: hosts that do well, which is nearly all, are not written to.
-            if failures.load(Relaxed) != 0 {
-                failures.store(0, Relaxed);
-            }
-        } else if failures.fetch_add(1, Relaxed) + 1 == CONSECUTIVE_5XX {
-            failures.store(0, Relaxed);
+    pub(super) fn observe(&self, endpoint: &Arc<Endpoint>, status: StatusCode) {
+        if !status.is_server_error() {
+            endpoint.failures.forget();
+            return;
+        }
+        if in_a_row(&endpoint.failures.gateway, matches!(status.as_u16(), 502..=504)) {
+            self.stats.gateway_failures_detected.fetch_add(1, Relaxed);
+        }
+        if in_a_row(&endpoint.failures.any, true) {
+            self.stats.failures_detected.fetch_add(1, Relaxed);
             self.eject(endpoint);
         }
     }
@@ -168,7 +203,8 @@ impl Cluster {
         };
         if member.ejection.begin(Instant::now()) {
             tracing::debug!(cluster = self.name, endpoint = %endpoint.address.owner, "ejected");
-            self.stats.ejections_enforced.fetch_add(1, Relaxed);
+            self.stats.ejections.fetch_add(1, Relaxed);
+            endpoint.pool.clear();
             self.rebuild(&members);
         }
     }
@@ -178,7 +214,11 @@ impl Cluster {
         let mut members = self.members();
         let mut came_back = false;
         for member in &mut members.endpoints {
-            came_back |= member.ejection.sweep(now);
+            if member.ejection.sweep(now) {
+                // It was called in a panic, perhaps, and starts anew.
+                member.endpoint.failures.forget();
+                came_back = true;
+            }
             member.endpoint.pool.sweep();
         }
         if came_back {

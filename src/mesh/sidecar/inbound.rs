@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
-use tokio::time::{Instant, timeout_at};
 
-use super::{IDLE_TIMEOUT, NoResponse, REQUEST_TIMEOUT, local_reply, passed_on, refuse_http_10};
+use super::{IDLE_TIMEOUT, NoResponse, answer_for, in_time, local_reply, passed_on, refuse_http_10};
 use crate::mesh::http::{Body, Handler, Pool, strip_hop_by_hop, to_origin_form};
 
 pub(super) struct Inbound {
@@ -27,19 +26,20 @@ impl Handler for Inbound {
             return refusal;
         }
         let Some(application) = &self.application else {
-            return NoResponse::CONNECT_FAILURE.answer(false);
+            return NoResponse::REFUSED.answer(false);
         };
-        let deadline = Instant::now() + REQUEST_TIMEOUT;
-        let mut request = request.map(Body::Streamed);
-        strip_hop_by_hop(request.headers_mut());
-        to_origin_form(request.uri_mut());
-        match timeout_at(deadline, application.send(request)).await {
+        let (mut head, body) = request.into_parts();
+        strip_hop_by_hop(&mut head.headers);
+        to_origin_form(&mut head.uri);
+        let (body, ended) = Body::streamed(body);
+        let (sent, deadline) = in_time(ended, application.send(Request::from_parts(head, body))).await;
+        match sent {
             Ok(Ok(response)) => {
                 let mut response = passed_on(response);
                 response.body_mut().set_deadline(deadline);
                 response
             }
-            Ok(Err(error)) => NoResponse::from(&error).answer(false),
+            Ok(Err(error)) => answer_for(&error, false),
             Err(_) => local_reply(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout"),
         }
     }

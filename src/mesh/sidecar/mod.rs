@@ -14,16 +14,18 @@ mod stats;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Request, Response, StatusCode, Version};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 
 pub use super::http::Server;
-use super::http::{Body, SendError, answer, strip_hop_by_hop};
+use super::http::{Body, Ended, SendError, answer, strip_hop_by_hop};
 use crate::routing::{HostSet, Locality};
 use cluster::Cluster;
 pub(super) use cluster::HOST_SELECTION_RETRIES;
@@ -31,8 +33,8 @@ use inbound::Inbound;
 use outbound::Outbound;
 pub(super) use retry::RETRIES;
 
-/// "Per request timeout", HTTP, default (ECS API Reference, `ServiceConnectService.timeout`). A request and its
-/// retries have this long together, as Envoy's route timeout means it.
+/// "Per request timeout", HTTP, default (ECS API Reference, `ServiceConnectService.timeout`). All attempts together have
+/// this long from the end of the request on, as Envoy's route timeout means it.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// "Idle timeout" for HTTP, default (same page).
@@ -122,8 +124,7 @@ fn refuse_http_10<B>(request: &Request<B>) -> Option<Response<Body>> {
     if request.version() >= Version::HTTP_11 {
         return None;
     }
-    let mut response = Response::new(Body::Whole(bytes::Bytes::new()));
-    *response.status_mut() = StatusCode::UPGRADE_REQUIRED;
+    let mut response = local_reply(StatusCode::UPGRADE_REQUIRED, "Upgrade Required");
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     Some(response)
 }
@@ -135,29 +136,53 @@ fn passed_on(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// A host's failure to give one, in Envoy's words.
+/// Why a host gave no answer, in Envoy's words.
+#[derive(Clone, Copy)]
 struct NoResponse {
     status: StatusCode,
     reason: &'static str,
 }
 
 impl NoResponse {
-    const CONNECT_FAILURE: Self = Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "remote connection failure" };
+    const REFUSED: Self = Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "remote connection failure" };
 
     /// Envoy's answer in the host's place.
-    fn answer(&self, retried: bool) -> Response<Body> {
+    fn answer(self, retried: bool) -> Response<Body> {
         let retried = if retried { "retried and the latest " } else { "" };
         let failure = "upstream connect error or disconnect/reset before headers";
         local_reply(self.status, format!("{failure}. {retried}reset reason: {}", self.reason))
     }
 }
 
-impl From<&SendError> for NoResponse {
-    fn from(error: &SendError) -> Self {
-        match error {
-            SendError::Connect { .. } => Self::CONNECT_FAILURE,
-            SendError::Reset(_) => Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "connection termination" },
-            SendError::Protocol(_) => Self { status: StatusCode::BAD_GATEWAY, reason: "protocol error" },
+/// What the client gets when a host gives no answer.
+fn answer_for(error: &SendError, retried: bool) -> Response<Body> {
+    let unavailable = |reason| NoResponse { status: StatusCode::SERVICE_UNAVAILABLE, reason };
+    match error {
+        SendError::Connect { error, .. } if error.kind() == io::ErrorKind::TimedOut => {
+            unavailable("connection timeout").answer(retried)
+        }
+        SendError::Connect { .. } => NoResponse::REFUSED.answer(retried),
+        SendError::Reset(_) => unavailable("connection termination").answer(retried),
+        SendError::Protocol(_) => {
+            NoResponse { status: StatusCode::BAD_GATEWAY, reason: "protocol error" }.answer(retried)
+        }
+        // It broke off on the client's side, where nobody is left to read this, or was no HTTP.
+        SendError::Request(_) => local_reply(StatusCode::BAD_REQUEST, "Bad Request"),
+    }
+}
+
+/// Does `work` within [`REQUEST_TIMEOUT`] of the end of the request, which is when Envoy's route timeout begins. Also when
+/// the response has to be complete.
+async fn in_time<T>(ended: Option<Ended>, work: impl Future<Output = T>) -> (Result<T, Elapsed>, Instant) {
+    let mut work = pin!(work);
+    if let Some(ended) = ended {
+        tokio::select! {
+            biased;
+            // Before the whole request was there.
+            done = &mut work => return (Ok(done), Instant::now() + REQUEST_TIMEOUT),
+            _ = ended => {}
         }
     }
+    let deadline = Instant::now() + REQUEST_TIMEOUT;
+    (timeout_at(deadline, work).await, deadline)
 }

@@ -32,8 +32,8 @@ impl Ejection {
             return false;
         }
         self.since = Some(now);
-        // Beyond the longest time it counts no further, or it would take as long to come down again.
-        if BASE_EJECTION_TIME * self.times < MAX_EJECTION_TIME {
+        // Much beyond the longest time it counts no further, or it would take as long to come down again.
+        if BASE_EJECTION_TIME * self.times < MAX_EJECTION_TIME + BASE_EJECTION_TIME {
             self.times += 1;
         }
         true

@@ -7,13 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode, Version};
-use tokio::time::{Instant, timeout_at};
 
 use super::cluster::{Cluster, Endpoint};
-use super::{NoResponse, REQUEST_TIMEOUT, local_reply, passed_on};
+use super::{answer_for, in_time, local_reply, passed_on};
 use crate::mesh::http::{Body, SendError, strip_hop_by_hop, to_origin_form};
 
 pub(in crate::mesh) const RETRIES: u32 = 2;
@@ -27,30 +25,28 @@ struct Progress {
     /// The hosts that have failed it, as many as there can be.
     failed: [Option<Arc<Endpoint>>; RETRIES as usize],
     retries: u32,
-    /// Who has it now.
+    /// Whose connection it is on.
     at: Option<Arc<Endpoint>>,
 }
 
 impl Cluster {
     pub(super) async fn forward(&self, request: Request<Incoming>) -> Response<Body> {
-        let deadline = Instant::now() + REQUEST_TIMEOUT;
         let (mut head, body) = request.into_parts();
         strip_hop_by_hop(&mut head.headers);
         to_origin_form(&mut head.uri);
         head.version = Version::HTTP_11;
 
+        let Ok((body, ended)) = Body::replayable(body).await else {
+            // Most likely nobody is left to read this.
+            return local_reply(StatusCode::BAD_REQUEST, "Bad Request");
+        };
+        if ended.is_some() {
+            self.stats.rq_retry_abandoned.fetch_add(1, Relaxed);
+        }
         let mut progress = Progress::default();
-        let attempts = async {
-            match Body::replayable(body).await {
-                Ok(body) => self.attempts(Request::from_parts(head, body), &mut progress).await,
-                // Most likely nobody is left to read this.
-                Err(_) => local_reply(StatusCode::BAD_REQUEST, Bytes::new()),
-            }
-        };
-        let mut response = match timeout_at(deadline, attempts).await {
-            Ok(response) => response,
-            Err(_) => self.timed_out(progress.at.as_ref()),
-        };
+        let attempts = self.attempts(Request::from_parts(head, body), &mut progress);
+        let (answered, deadline) = in_time(ended, attempts).await;
+        let mut response = answered.unwrap_or_else(|_| self.timed_out(progress.at.as_ref()));
         response.body_mut().set_deadline(deadline);
         response
     }
@@ -63,27 +59,35 @@ impl Cluster {
             };
             // hyper takes the request, so a retry needs a copy: of the header map, the rest is shared.
             let copy = if progress.retries < RETRIES { replay(&request) } else { None };
-            progress.at = Some(endpoint.clone());
-            let sent = endpoint.pool.send(request).await;
-            progress.at = None;
-            if !matches!(sent, Err(SendError::Connect { .. })) {
+            let sent = endpoint.pool.send_noting(request, || progress.at = Some(endpoint.clone())).await;
+            if progress.at.take().is_some() {
                 self.stats.rq_total.fetch_add(1, Relaxed);
             }
 
+            if let Err(error @ SendError::Request(_)) = &sent {
+                // No fault of the host's.
+                return answer_for(error, false);
+            }
             let failed = !matches!(&sent, Ok(response) if response.status() != StatusCode::SERVICE_UNAVAILABLE);
+            let is_hosts = sent.is_ok();
             let (answer, again) = match sent {
                 Ok(response) => (passed_on(response), copy),
                 Err(error) => {
-                    let answer = NoResponse::from(&error).answer(progress.retries > 0);
+                    let answer = answer_for(&error, progress.retries > 0);
                     match error {
                         SendError::Connect { unsent, .. } => (answer, Some(*unsent)),
-                        SendError::Reset(_) | SendError::Protocol(_) => (answer, copy),
+                        SendError::Reset(_) | SendError::Protocol(_) | SendError::Request(_) => (answer, copy),
                     }
                 }
             };
-            self.observe(&endpoint, answer.status().is_server_error());
+            self.observe(&endpoint, answer.status());
             match again {
-                Some(again) if failed && progress.retries < RETRIES => request = again,
+                Some(again) if failed && progress.retries < RETRIES => {
+                    if is_hosts {
+                        self.stats.retried_responses.count(answer.status());
+                    }
+                    request = again;
+                }
                 _ => {
                     if progress.retries > 0 {
                         self.stats.retried(!failed);
@@ -107,11 +111,11 @@ impl Cluster {
 
     fn timed_out(&self, at: Option<&Arc<Endpoint>>) -> Response<Body> {
         let response = local_reply(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout");
-        self.stats.rq_timeout.fetch_add(1, Relaxed);
         match at {
             Some(endpoint) => {
                 self.stats.rq_total.fetch_add(1, Relaxed);
-                self.observe(endpoint, true);
+                self.stats.pools.timed_out.fetch_add(1, Relaxed);
+                self.observe(endpoint, response.status());
                 self.complete(response, endpoint)
             }
             None => {

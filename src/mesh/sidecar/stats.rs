@@ -7,26 +7,68 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::StatusCode;
 
-use crate::mesh::http::ConnectionCounters;
+use crate::mesh::http::PoolCounters;
 use crate::routing::Counters;
+
+/// What an Envoy counts that has no such thing happen to it: limits, health checks, HTTP/3 and other detectors of outliers,
+/// which a sidecar has none of. Readers of Envoy's `/stats` find them all the same.
+const ALWAYS_ZERO: [&str; 31] = [
+    "membership_degraded",
+    "membership_excluded",
+    "outlier_detection.ejections_detected_consecutive_local_origin_failure",
+    "outlier_detection.ejections_detected_degradation",
+    "outlier_detection.ejections_detected_failure_percentage",
+    "outlier_detection.ejections_detected_local_origin_failure_percentage",
+    "outlier_detection.ejections_detected_local_origin_success_rate",
+    "outlier_detection.ejections_detected_success_rate",
+    "outlier_detection.ejections_enforced_consecutive_gateway_failure",
+    "outlier_detection.ejections_enforced_consecutive_local_origin_failure",
+    "outlier_detection.ejections_enforced_failure_percentage",
+    "outlier_detection.ejections_enforced_local_origin_failure_percentage",
+    "outlier_detection.ejections_enforced_local_origin_success_rate",
+    "outlier_detection.ejections_enforced_success_rate",
+    "outlier_detection.ejections_overflow",
+    "outlier_detection.ejections_success_rate",
+    "upstream_rq_0rtt",
+    "upstream_rq_active_overflow",
+    "upstream_rq_maintenance_mode",
+    "upstream_rq_max_duration_reached",
+    "upstream_rq_pending_overflow",
+    "upstream_rq_per_try_idle_timeout",
+    "upstream_rq_per_try_timeout",
+    "upstream_rq_retry_backoff_ratelimited",
+    "upstream_rq_retry_overflow",
+    "upstream_rq_rx_reset",
+    "upstream_rq_rx_reset_no_error",
+    "upstream_rq_tx_reset",
+    "upstream_cx_overflow",
+    "upstream_cx_pool_overflow",
+    "upstream_cx_max_requests",
+];
 
 /// The counters of one upstream cluster. They outlive every change of its members.
 #[derive(Default)]
 pub(super) struct ClusterStats {
     pub(super) balancer: Counters,
-    pub(super) connections: Arc<ConnectionCounters>,
+    pub(super) pools: Arc<PoolCounters>,
     /// Responses to the application, by status.
     pub(super) responses: ResponseStats,
-    /// The same, by zone pair: what the `zone.<from>.<to>` counters show. Looked up when an endpoint comes, not per request.
+    /// Hosts' responses that were not passed on, since another host was asked.
+    pub(super) retried_responses: ResponseStats,
+    /// Responses by zone pair: what the `zone.<from>.<to>` counters show. Looked up when an endpoint comes, not per request.
     zones: Mutex<BTreeMap<(String, String), Arc<ResponseStats>>>,
     /// Requests put on a connection, retries included.
     pub(super) rq_total: AtomicU64,
     pub(super) rq_retry: AtomicU64,
+    /// Requests whose body is too large to be sent again.
+    pub(super) rq_retry_abandoned: AtomicU64,
     pub(super) rq_retry_success: AtomicU64,
     pub(super) rq_retry_limit_exceeded: AtomicU64,
-    pub(super) rq_timeout: AtomicU64,
     pub(super) membership_change: AtomicU64,
-    pub(super) ejections_enforced: AtomicU64,
+    /// How often a host failed so many times in a row, ejected already or not; and the same of gateway failures.
+    pub(super) failures_detected: AtomicU64,
+    pub(super) gateway_failures_detected: AtomicU64,
+    pub(super) ejections: AtomicU64,
 }
 
 impl ClusterStats {
@@ -93,17 +135,31 @@ impl StatsView<'_> {
     fn render(&self, lines: &mut BTreeMap<String, u64>) {
         let Self { name, stats, members, ejected } = *self;
         let prefix = format!("cluster.{name}.");
+        let pools = &stats.pools;
         let counters = [
             ("membership_change", &stats.membership_change),
-            ("outlier_detection.ejections_enforced_consecutive_5xx", &stats.ejections_enforced),
-            ("outlier_detection.ejections_enforced_total", &stats.ejections_enforced),
-            ("upstream_cx_active", &stats.connections.active),
-            ("upstream_cx_connect_fail", &stats.connections.connect_failed),
-            ("upstream_cx_total", &stats.connections.opened),
+            ("outlier_detection.ejections_consecutive_5xx", &stats.ejections),
+            ("outlier_detection.ejections_detected_consecutive_5xx", &stats.failures_detected),
+            ("outlier_detection.ejections_detected_consecutive_gateway_failure", &stats.gateway_failures_detected),
+            ("outlier_detection.ejections_enforced_consecutive_5xx", &stats.ejections),
+            ("outlier_detection.ejections_enforced_total", &stats.ejections),
+            ("outlier_detection.ejections_total", &stats.ejections),
+            ("retry_or_shadow_abandoned", &stats.rq_retry_abandoned),
+            ("upstream_cx_active", &pools.active),
+            ("upstream_cx_connect_fail", &pools.connect_failed),
+            ("upstream_cx_connect_timeout", &pools.connect_timed_out),
+            ("upstream_cx_http1_total", &pools.opened),
+            ("upstream_cx_total", &pools.opened),
+            ("upstream_rq_active", &pools.busy),
+            ("upstream_rq_cancelled", &pools.cancelled),
+            ("upstream_rq_pending_active", &pools.connecting),
+            ("upstream_rq_pending_failure_eject", &pools.connect_failed),
+            ("upstream_rq_pending_total", &pools.opened),
             ("upstream_rq_retry", &stats.rq_retry),
+            ("upstream_rq_retry_backoff_exponential", &stats.rq_retry),
             ("upstream_rq_retry_limit_exceeded", &stats.rq_retry_limit_exceeded),
             ("upstream_rq_retry_success", &stats.rq_retry_success),
-            ("upstream_rq_timeout", &stats.rq_timeout),
+            ("upstream_rq_timeout", &pools.timed_out),
             ("upstream_rq_total", &stats.rq_total),
         ];
         let gauges = [
@@ -114,10 +170,14 @@ impl StatsView<'_> {
         let balancer = stats.balancer.snapshot();
         let counters = counters.into_iter().map(|(name, value)| (name, value.load(Relaxed)));
         let gauges = gauges.into_iter().map(|(name, value)| (name, value as u64));
-        for (name, value) in balancer.iter().chain(counters).chain(gauges) {
+        let zeros = ALWAYS_ZERO.iter().map(|&name| (name, 0));
+        for (name, value) in balancer.iter().chain(counters).chain(gauges).chain(zeros) {
             lines.insert(format!("{prefix}{name}"), value);
         }
         stats.responses.render(&prefix, lines);
+        // To Envoy requests are internal only with a header that nobody sends here.
+        stats.responses.render(&format!("{prefix}external."), lines);
+        stats.retried_responses.render(&format!("{prefix}retry."), lines);
         for ((from, to), responses) in stats.zones.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             responses.render(&format!("{prefix}zone.{from}.{to}."), lines);
         }
