@@ -5,12 +5,13 @@
 #     tests/routing.sh test            its tests, without those that need Envoy
 #     tests/routing.sh bench           what picks and rebuilds cost
 #     tests/routing.sh mutants         breaks every rule in turn; fails if no test notices (cargo install cargo-mutants)
+#     tests/routing.sh mutants-live    the same, noticed by what a live Envoy did, and nothing else
 #
 # Further arguments go to cargo, criterion and cargo-mutants.
 set -eu
 cd "$(dirname "$0")/.."
 
-command=${1:?"test, bench or mutants"}
+command=${1:?"test, bench, mutants or mutants-live"}
 shift
 crate="${CARGO_TARGET_DIR:-$PWD/target}/routing"
 rm -rf "$crate/src" "$crate/tests" "$crate/benches" "$crate/.cargo"
@@ -19,7 +20,7 @@ cp -R src/routing "$crate/src/"
 cp -R .cargo Cargo.lock "$crate/"
 cp benches/routing.rs "$crate/benches/"
 cp tests/it/routing_*.rs tests/it/agreement.rs tests/it/situations.rs "$crate/tests/it/"
-cp tests/data/envoy-truth.jsonl "$crate/tests/data/"
+cp tests/data/envoy-*.jsonl "$crate/tests/data/"
 echo 'pub mod routing;' > "$crate/src/lib.rs"
 modules=$(cd "$crate/tests/it" && printf 'mod %s;\n' *.rs)
 printf '#![allow(dead_code)]\n%s\n' "$modules" | sed 's/\.rs;$/;/' > "$crate/tests/it/main.rs"
@@ -57,5 +58,6 @@ case $command in
   bench) exec cargo bench --bench routing -- "$@" ;;
   # A mutant is caught by a failure, whatever the smallest one is. A busy machine's slowness is none.
   mutants) PROPTEST_MAX_SHRINK_ITERS=0 exec cargo mutants --in-place --minimum-test-timeout 60 "$@" -- --lib --test it ;;
-  *) echo "tests/routing.sh: test, bench or mutants, not $command" >&2; exit 2 ;;
+  mutants-live) exec cargo mutants --in-place --minimum-test-timeout 60 "$@" -- --test it routing_recorded ;;
+  *) echo "tests/routing.sh: test, bench, mutants or mutants-live, not $command" >&2; exit 2 ;;
 esac

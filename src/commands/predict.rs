@@ -3,15 +3,24 @@
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::routing::{Prediction, Simulation, Topology, predict, simulate};
 
-/// One line of input; what else a record holds, such as what was observed, is passed over.
+/// One line of input. A record of what was measured is one, too: how many requests there were and what was observed is passed
+/// over, and any other field is an error, most likely one of the topology's in the wrong place.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Line {
     id: String,
     topology: Topology,
+    #[serde(default, rename = "n")]
+    _n: IgnoredAny,
+    #[serde(default, rename = "observed")]
+    _observed: IgnoredAny,
+    #[serde(default, rename = "envoy_version")]
+    _envoy_version: IgnoredAny,
 }
 
 /// One line of output.

@@ -156,7 +156,11 @@ fn percentages(basis: LocalityBasis, local: &Split, upstream: &Split) -> Vec<Pla
         LocalityBasis::HealthyHostsNum => tally.healthy,
         LocalityBasis::HealthyHostsWeight => tally.healthy_weight,
     };
-    let share = |part: Tally, whole: Tally| (BASIS * capacity(part)).checked_div(capacity(whole)).unwrap_or(0);
+    // Sums of weights may be too large for their product with the basis.
+    let share = |part: Tally, whole: Tally| {
+        let part = u128::from(BASIS) * u128::from(capacity(part));
+        part.checked_div(capacity(whole).into()).unwrap_or(0) as u64
+    };
     let planned = upstream.localities.iter().map(|there| {
         let here = local.localities.iter().find(|here| here.locality == there.locality);
         PlannedLocality {

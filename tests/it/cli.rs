@@ -152,6 +152,10 @@ fn a_malformed_topology_line_is_named_by_its_number() {
             "topology.local.a",
         ),
         (r#"{"id": "x", "topology": {"self_zone": "a", "local": {}, "upstream": {}, "zones": 3}}"#, "zones"),
+        (
+            r#"{"id": "x", "topology": {"self_zone": "a", "local": {}, "upstream": {}}, "min_cluster_size": 3}"#,
+            "min_cluster_size",
+        ),
     ] {
         let refusal = refuse(&["predict", "-"], &format!("{good}\n{line}\n"));
         assert_eq!(refusal.code, 2, "{line}: {}", refusal.message);

@@ -29,6 +29,7 @@ mod routing_cases;
 mod routing_draws;
 mod routing_laws;
 mod routing_outcomes;
+mod routing_recorded;
 mod routing_topology;
 mod routing_truth;
 mod sidecar;
