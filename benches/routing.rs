@@ -1,7 +1,11 @@
-//! What a pick and a rebuild cost. A pick should cost the same whatever the number of endpoints, a rebuild grow with it.
+//! What a pick and a rebuild cost, and what an endpoint takes of memory. A pick should cost the same whatever the number of
+//! endpoints, a rebuild grow with it.
+
+#![expect(clippy::print_stdout, reason = "criterion measures time alone")]
 
 use std::cell::Cell;
 use std::hint::black_box;
+use std::process::Command;
 use std::sync::atomic::AtomicU64;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -83,5 +87,23 @@ fn rebuilds(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, picks, rebuilds);
+/// By the process's resident memory, which so many endpoints dominate.
+fn memory(_: &mut Criterion) {
+    const HOSTS: usize = 12_000_000;
+    let (local, upstream, counters) = (cluster(36, 6), [cluster(HOSTS, 6)], Counters::default());
+    let before = resident_bytes();
+    let balancer = build(&local, &upstream, &counters);
+    let bytes = resident_bytes().saturating_sub(before);
+    black_box(&balancer);
+    println!("memory: {:.1} bytes of an endpoint, of {HOSTS}", bytes as f64 / HOSTS as f64);
+}
+
+fn resident_bytes() -> usize {
+    let id = std::process::id().to_string();
+    let output = Command::new("ps").args(["-o", "rss=", "-p", &id]).output().expect("ps is there");
+    let kilobytes: usize = String::from_utf8_lossy(&output.stdout).trim().parse().expect("it tells a number");
+    kilobytes * 1024
+}
+
+criterion_group!(benches, picks, rebuilds, memory);
 criterion_main!(benches);

@@ -101,9 +101,11 @@ impl<C: Counter> LoadBalancer<C> {
         active: impl Fn(HostIndex) -> u64,
     ) -> Option<HostIndex> {
         let draw = rng.next_u64();
-        let percentile = draw % 100;
-        let branch = self.branches.iter().find(|branch| percentile < branch.cumulative_load);
-        let list = branch.or(self.branches.first()).and_then(|branch| branch.route.choose(rng, counters));
+        let branch = match self.branches.as_slice() {
+            [only] => Some(only),
+            branches => branches.iter().find(|branch| draw % 100 < branch.cumulative_load).or(branches.first()),
+        };
+        let list = branch.and_then(|branch| branch.route.choose(rng, counters));
         let host = list.and_then(|list| self.lists[list].choose(self.config.lb_policy, draw, rng, active));
         if host.is_none() {
             counters.upstream_cx_none_healthy.next();

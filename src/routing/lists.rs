@@ -16,6 +16,7 @@ pub(super) struct HostList<C> {
     pub(super) priority: usize,
     /// Indexes into the priority, in the load assignment's order.
     pub(super) hosts: Vec<u32>,
+    size: Divisor,
     next: C,
     /// Only if weights differ.
     pub(super) scheduler: Option<Mutex<EdfScheduler>>,
@@ -33,13 +34,12 @@ impl<C: Counter> HostList<C> {
         /// Envoy's default `choice_count`.
         const CHOICES: usize = 2;
 
-        let size = self.hosts.len() as u64;
-        if size == 0 {
+        if self.hosts.is_empty() {
             return None;
         }
         let host = |position: u64| HostIndex {
             priority: self.priority,
-            index: self.hosts[(position % size) as usize] as usize,
+            index: self.hosts[self.size.remainder(position) as usize] as usize,
         };
         if let Some(scheduler) = &self.scheduler {
             let mut scheduler = scheduler.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,6 +59,31 @@ impl<C: Counter> HostList<C> {
                 Some(choices[0])
             }
         }
+    }
+}
+
+/// What many numbers are divided by. A division is what would take most of a pick's time.
+#[derive(Debug)]
+struct Divisor {
+    divisor: u64,
+    /// 2⁶⁴ / divisor, rounded up.
+    reciprocal: u64,
+}
+
+impl Divisor {
+    fn new(divisor: u32) -> Self {
+        let reciprocal = if divisor == 0 { 0 } else { (u64::MAX / u64::from(divisor)).wrapping_add(1) };
+        Self { divisor: divisor.into(), reciprocal }
+    }
+
+    /// Exact: for numbers of 32 bits by two multiplications (D. Lemire, O. Kaser, N. Kurz, "Faster remainder by direct
+    /// computation", 2019).
+    fn remainder(&self, number: u64) -> u64 {
+        if number > u32::MAX.into() {
+            return number % self.divisor;
+        }
+        let fraction = self.reciprocal.wrapping_mul(number);
+        ((u128::from(fraction) * u128::from(self.divisor)) >> 64) as u64
     }
 }
 
@@ -133,7 +158,8 @@ impl<C: Counter> HostLists<C> {
                 let differ = weights.iter().any(|weight| *weight != weights[0]);
                 differ.then(|| Mutex::new(EdfScheduler::new(weights, seed)))
             });
-            self.lists.push(HostList { priority, hosts, next: C::from(start), scheduler });
+            let size = Divisor::new(hosts.len() as u32);
+            self.lists.push(HostList { priority, hosts, size, next: C::from(start), scheduler });
         }
     }
 
@@ -175,4 +201,21 @@ fn differing_weights(set: &HostSet) -> Option<Vec<u32>> {
     let weights = || set.localities.iter().flat_map(|locality| &locality.hosts).map(|host| host.weight);
     let first = weights().next()?;
     weights().any(|weight| weight != first).then(|| weights().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Divisor;
+
+    #[test]
+    fn remainders_are_exact() {
+        let edges = [0, 1, 2, 3, 99, 1 << 16, (1 << 31) - 1, 1 << 31, u64::from(u32::MAX) - 1, u64::from(u32::MAX)];
+        for divisor in edges.into_iter().filter(|&divisor| divisor > 0) {
+            let multiples = [divisor - 1, divisor, divisor + 1, 7 * divisor - 1, 7 * divisor];
+            for number in edges.into_iter().chain(multiples).chain([1 << 32, u64::MAX - 1, u64::MAX]) {
+                let remainder = Divisor::new(divisor as u32).remainder(number);
+                assert_eq!(remainder, number % divisor, "{number} by {divisor}");
+            }
+        }
+    }
 }

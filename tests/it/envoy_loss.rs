@@ -180,7 +180,6 @@ async fn a_zone_that_is_killed_loses_no_more_requests_than_with_envoy() {
         println!("{workers} at a time, requests lost by zone: {:?}, with Envoy {:?}", lost[0], lost[1]);
         assert!(lost[0].iter().all(|lost| *lost <= most), "{lost:?}");
         let [ours, envoys] = [0, 1].map(|proxy| lost[proxy].iter().sum::<u32>());
-        // Where requests overlap, luck has a part in whose last attempt is under way.
-        assert!(ours <= envoys + (workers - 1) * ZONES.len() as u32, "{lost:?}");
+        assert!(ours <= envoys, "{lost:?}");
     }
 }

@@ -283,6 +283,14 @@ pub(crate) fn cases() -> Vec<Case> {
         json!({ "a": 0.67, "b": 0.33 }),
         0.0,
     );
+    case(
+        "both priorities in panic, three times as many hosts in the first",
+        two(),
+        json!({ "upstream": { "a": { "unhealthy": 6 } }, "upstream_p1": { "b": { "unhealthy": 2 } } }),
+        Panic,
+        json!({ "a": 0.75, "b": 0.25 }),
+        0.0,
+    );
     // 10 of 200 are healthy, so random numbers from 0 to 4, mod 100, go to priority 0. Mod 10 they are the same: positions 0
     // to 4 of the healthy hosts, which are those of a.
     case(
