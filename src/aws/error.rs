@@ -67,7 +67,7 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("ecs", "InvalidParameterException", "Creation of service was not idempotent", AlreadyExists),
     ("ecs", "InvalidParameterException", "still Draining", InUse),
     ("ecs", "InvalidParameterException", "Unable to assume", NotReady), // the service linked role; a new one
-    ("ecs", "ClientException", "Role is not valid", NotReady),
+    ("ecs", "NamespaceNotFoundException", "", NotReady),
     ("ecs", "InvalidParameterException", "does not have an associated load balancer", NotReady),
     ("ecs", "ClusterContainsContainerInstancesException", "", InUse),
     ("ecs", "ClusterContainsServicesException", "", InUse),
@@ -83,9 +83,11 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("elasticloadbalancing", "DuplicateListener", "", AlreadyExists),
     ("elasticloadbalancing", "ResourceInUse", "", InUse),
     ("elasticloadbalancing", "OperationNotPermitted", "", InUse),
+    ("elasticloadbalancing", "InvalidSecurityGroup", "", NotReady),
 
     ("autoscaling", "ValidationError", "not found", Absent),
     ("autoscaling", "ValidationError", "Invalid IAM Instance Profile", NotReady),
+    ("autoscaling", "ValidationError", "does not exist", NotReady), // a launch template, or what it names
     ("autoscaling", "AlreadyExists", "", AlreadyExists),
     ("autoscaling", "ScalingActivityInProgress", "", InUse),
     ("autoscaling", "ResourceInUse", "", InUse),
@@ -94,12 +96,14 @@ const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
 
     ("iam", "NoSuchEntity", "", Absent),
     ("iam", "EntityAlreadyExists", "", AlreadyExists),
+    ("iam", "LimitExceeded", "InstanceSessionsPerInstanceProfile", AlreadyExists), // a profile holds one role
     ("iam", "DeleteConflict", "", InUse),
+    ("iam", "ConcurrentModification", "", InUse),
     ("iam", "ServiceFailure", "", ServerFault),
 
     ("ssm", "ParameterNotFound", "", Absent),
     ("ssm", "InvalidInstanceId", "", NotReady),
-    ("ssm", "InvocationDoesNotExist", "", NotReady),
+    ("ssm", "InvocationDoesNotExist", "", Absent),
 
     ("servicediscovery", "NamespaceNotFound", "", Absent),
     ("servicediscovery", "ServiceNotFound", "", Absent),

@@ -1,6 +1,9 @@
 //! `failover`: takes backends away under traffic, shows what that does to the zones, and always gives them back.
 
+use std::time::Duration;
+
 use serde::Serialize;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::verify::{self, Options as VerifyOptions};
@@ -93,6 +96,7 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Failover, Error> {
     drilled?;
     let restored = restored?;
     if restored {
+        settle(ctx, options.verify).await?;
         phases.push(phase(ctx, PhaseName::Restored, verify::run(ctx, options.verify).await?));
     }
 
@@ -135,7 +139,23 @@ async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phas
     let failed_over = expectation(ctx).await?;
     phases.push(phase(ctx, PhaseName::During, traffic::verify(&observed?, &failed_over)));
 
+    settle(ctx, options.verify).await?;
     phases.push(phase(ctx, PhaseName::FailedOver, verify::run(ctx, options.verify).await?));
+    Ok(())
+}
+
+/// Proxies hear of tasks that have come or gone some seconds after ECS says so (Service Connect does not publish how many).
+/// Measured is what they do then; a few requests tell whether they have.
+const SETTLING_LIMIT: Duration = Duration::from_secs(60);
+const PROBES: u64 = 40;
+const BETWEEN_PROBES: Duration = Duration::from_secs(2);
+
+async fn settle(ctx: &Context, options: VerifyOptions) -> Result<(), Error> {
+    let (started, few) = (Instant::now(), VerifyOptions { requests: PROBES, ..options });
+    while !verify::run(ctx, few).await?.as_predicted && started.elapsed() < SETTLING_LIMIT {
+        let pause = tokio::time::sleep(BETWEEN_PROBES);
+        ctx.cancel.run_until_cancelled(pause).await.ok_or(StageError::Interrupted)?;
+    }
     Ok(())
 }
 

@@ -53,7 +53,7 @@ pub fn parse(output: &str) -> Result<Vec<(String, stats::ZoneStats)>, ScriptErro
     let mut proxies = Vec::new();
     for section in output.split("proxy ").skip(1) {
         let (task, text) = section.split_once('\n').unwrap_or((section, ""));
-        if let Some(complaint) = text.lines().find(|line| line.starts_with("curl:")) {
+        if let Some(complaint) = text.lines().find_map(|line| line.strip_prefix("failed: ")) {
             return Err(ScriptError { task: task.to_owned(), complaint: complaint.to_owned() });
         }
         proxies.push((task.trim().to_owned(), stats::parse(text)));
@@ -84,15 +84,16 @@ mod tests {
         assert_eq!(recognize(&[&smuggled]), None);
     }
 
+    /// SSM takes braces for parameters of its own.
     #[test]
-    fn dockers_own_template_survives_rendering() {
+    fn the_script_has_no_braces_left() {
         let text = Script { family: "f".to_owned() }.render();
-        assert!(text.contains(r#"{{ index .Config.Labels "com.amazonaws.ecs.task-arn" }}"#), "{text}");
+        assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
     }
 
     #[test]
     fn a_proxy_that_cannot_be_asked_is_an_error() {
-        let output = "proxy arn:task/1\ncurl: (7) Couldn't connect to server\n";
+        let output = "proxy arn:task/1\nfailed: curl: (7) Couldn't connect to server\n";
         assert!(parse(output).unwrap_err().to_string().contains("Couldn't connect"));
     }
 }

@@ -68,21 +68,22 @@ impl AutoScalingGroup<'_> {
         group.instances().iter().filter(is_older).count()
     }
 
-    /// That a replacement of this run's was given up, in AWS's words.
+    /// That a replacement of this run's was given up, by AWS or by somebody, in AWS's words.
     async fn check_refresh(&self, ctx: &Context) -> Result<(), Error> {
         let request = ctx.clients.autoscaling.describe_instance_refreshes().auto_scaling_group_name(self.name);
         let answer = ctx.call("autoscaling:DescribeInstanceRefreshes", request.max_records(1).send()).await?;
-        match answer.instance_refreshes().first() {
-            Some(refresh)
-                if refresh.status() == Some(&InstanceRefreshStatus::Failed)
-                    && refresh.start_time().is_some_and(|time| ctx.is_of_this_run(time)) =>
-            {
-                Err(Error::Failed {
-                    what: format!("replacement of the instances of {}", self.name),
-                    state: InstanceRefreshStatus::Failed.to_string(),
-                    reason: refresh.status_reason().unwrap_or("AWS gives no reason").to_owned(),
-                })
-            }
+        let Some(refresh) = answer.instance_refreshes().first() else { return Ok(()) };
+        match refresh.status() {
+            Some(
+                status @ (InstanceRefreshStatus::Failed
+                | InstanceRefreshStatus::Cancelled
+                | InstanceRefreshStatus::RollbackFailed
+                | InstanceRefreshStatus::RollbackSuccessful),
+            ) if refresh.start_time().is_some_and(|time| ctx.is_of_this_run(time)) => Err(Error::Failed {
+                what: format!("replacement of the instances of {}", self.name),
+                state: status.to_string(),
+                reason: refresh.status_reason().unwrap_or("AWS gives no reason").to_owned(),
+            }),
             _ => Ok(()),
         }
     }

@@ -49,8 +49,10 @@ pub(crate) async fn wait_for_instances(
         }
         let mut state = by_zone.iter().map(|(zone, n)| format!("{n} in {zone}")).collect::<Vec<_>>().join(", ");
         match find_failed_launch(ctx, &fleet.group).await? {
-            Some(reason) if is_passing(&reason) => state.push_str(&format!("; {reason}")),
-            Some(reason) => return Ok(Look::Failed { state, reason }),
+            Some(Attempt { reason, is_newest: true }) if !is_passing(&reason) => {
+                return Ok(Look::Failed { state, reason });
+            }
+            Some(Attempt { reason, .. }) => state.push_str(&format!("; {reason}")),
             None => {}
         }
         Ok(Look::pending(state))
@@ -107,20 +109,30 @@ pub(super) fn zone(instance: &ContainerInstance) -> Option<AzName> {
     attribute.and_then(|attribute| attribute.value()).map(AzName::new)
 }
 
-/// Why the group's newest attempt to change its instances failed, in AWS's words; none if it did not.
-async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<String>, Error> {
-    let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group).max_records(1);
+/// An attempt of the group's to change its instances that failed, in AWS's words.
+struct Attempt {
+    reason: String,
+    /// Nothing has been tried since.
+    is_newest: bool,
+}
+
+/// Each zone's instances are an attempt of their own, so the newest one may hide another's failure.
+const ATTEMPTS_LOOKED_AT: i32 = 10;
+
+/// The newest attempt of this run's that failed.
+async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<Attempt>, Error> {
+    let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
+    let request = request.max_records(ATTEMPTS_LOOKED_AT);
     let answer = ctx.call("autoscaling:DescribeScalingActivities", request.send()).await?;
     // One that failed before this run may be mended by now, and the group has not tried again yet.
-    let failed = |activity: &&Activity| {
+    let failed = |(_, activity): &(usize, &Activity)| {
         activity.status_code() == Some(&ScalingActivityStatusCode::Failed)
             && activity.start_time().is_some_and(|time| ctx.is_of_this_run(time))
     };
-    Ok(answer
-        .activities()
-        .first()
-        .filter(failed)
-        .map(|activity| activity.status_message().unwrap_or("AWS gives no reason").to_owned()))
+    Ok(answer.activities().iter().enumerate().find(failed).map(|(place, activity)| Attempt {
+        reason: activity.status_message().unwrap_or("AWS gives no reason").to_owned(),
+        is_newest: place == 0,
+    }))
 }
 
 /// The group tries again, elsewhere or later, and may well succeed.

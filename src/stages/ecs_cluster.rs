@@ -1,6 +1,6 @@
 //! Step 3, second half: the ECS cluster, with the namespace as its services' default.
 
-use aws_sdk_ecs::types::{ClusterField, ClusterServiceConnectDefaultsRequest};
+use aws_sdk_ecs::types::{ClusterField, ClusterServiceConnectDefaultsRequest, ClusterSetting, ClusterSettingName};
 
 use super::error::optional;
 use super::namespace::NamespaceArn;
@@ -107,6 +107,8 @@ impl Stage for Cluster<'_> {
             .create_cluster()
             .cluster_name(self.name)
             .service_connect_defaults(self.defaults())
+            // Where the account switches it on by default, it would leave a log group behind.
+            .settings(ClusterSetting::builder().name(ClusterSettingName::ContainerInsights).value("disabled").build())
             .tags(tags::ecs(ctx.owner()));
         ctx.call("ecs:CreateCluster", request.send()).await?;
         Ok(())

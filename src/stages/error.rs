@@ -63,6 +63,15 @@ fn problems(findings: &[Finding]) -> String {
     problems.map(|finding| format!("\n  {}: {}", finding.check, finding.what)).collect()
 }
 
+/// What is missing of what the walkthrough builds on may be an answer, too.
+pub(super) fn optional_ground<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Prerequisite(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Not found is an answer, not an error.
 pub(super) fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {

@@ -54,10 +54,10 @@ pub async fn find_load_balancer_url(ctx: &Context) -> Result<Option<String>, Err
     Ok(found.map(|balancer| format!("http://{}/", balancer.dns_name())))
 }
 
-/// Targets that the load balancer sends requests to; none without a target group.
+/// How many targets the load balancer sends requests to; none without a target group.
 pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
     match target_group::find(ctx, &ctx.names.target_group).await?.and_then(|group| group.target_group_arn) {
-        Some(arn) => target_group::count_healthy(ctx, &arn).await,
+        Some(arn) => Ok(target_group::find_targets(ctx, &arn).await?.healthy),
         None => Ok(0),
     }
 }
@@ -152,9 +152,9 @@ pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(
             return Ok(Look::pending(format!("{stopping} stopping")));
         }
         for arn in found.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn()) {
-            let healthy = target_group::count_healthy(ctx, arn).await?;
-            if healthy < tasks {
-                return Ok(Look::pending(format!("{healthy} of {tasks} targets healthy")));
+            let targets = target_group::find_targets(ctx, arn).await?;
+            if targets.healthy < tasks {
+                return Ok(Look::pending(targets.state(tasks)));
             }
         }
         Ok(Look::Done(()))

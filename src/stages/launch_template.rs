@@ -33,6 +33,8 @@ pub(crate) struct LaunchTemplate {
     name: String,
     wanted: Data,
     instance_name: String,
+    /// Of its versions: tells which recommendation the image follows.
+    description: String,
 }
 
 /// What of a launch template's data is ours to say.
@@ -63,6 +65,7 @@ impl LaunchTemplate {
         Ok(Self {
             name: ctx.names.launch_template.clone(),
             instance_name: ctx.names.instance.clone(),
+            description: format!("ECS optimized launch template of {}", ctx.settings.ami_parameter),
             wanted: Data {
                 image_id: image.id.clone(),
                 instance_type: ctx.settings.instance_type.clone(),
@@ -103,6 +106,7 @@ pub(crate) struct FoundTemplate {
     id: String,
     owner: Option<String>,
     latest: ResponseLaunchTemplateData,
+    description: Option<String>,
     number: Option<i64>,
 }
 
@@ -126,7 +130,8 @@ impl Stage for LaunchTemplate {
         let answer = optional(ctx.call("ec2:DescribeLaunchTemplateVersions", request.send()).await)?;
         let version = answer.and_then(|answer| answer.launch_template_versions.unwrap_or_default().pop());
         let found = version.and_then(|version| {
-            Some(FoundTemplate { id, owner, latest: version.launch_template_data?, number: version.version_number })
+            let (latest, description) = (version.launch_template_data?, version.version_description);
+            Some(FoundTemplate { id, owner, latest, description, number: version.version_number })
         });
         Ok(found.map_or(Presence::Absent, Presence::Present))
     }
@@ -154,8 +159,11 @@ impl Stage for LaunchTemplate {
         let tokens = metadata.and_then(|m| m.http_tokens()).map_or("none", |tokens| tokens.as_str());
         let hops = metadata.and_then(|m| m.http_put_response_hop_limit()).unwrap_or_default();
         let instance_type = is.instance_type().map_or("none", |instance_type| instance_type.as_str());
+        // AWS recommends another image every few weeks, and that alone is no reason to replace instances: nobody asked for it.
+        let is_as_recommended = found.description.as_ref() == Some(&self.description);
+        let image = if is_as_recommended { None } else { Some(is.image_id().unwrap_or("none")) };
         [
-            Difference::of("image", is.image_id().unwrap_or("none"), &wanted.image_id),
+            image.and_then(|image| Difference::of("image", image, &wanted.image_id)),
             Difference::of("instance type", instance_type, &wanted.instance_type),
             Difference::of("instance profile", profile, &wanted.instance_profile_arn),
             Difference::of("security groups", is.security_group_ids().join(", "), wanted.security_group_ids.join(", ")),
@@ -174,7 +182,7 @@ impl Stage for LaunchTemplate {
             .ec2
             .create_launch_template()
             .launch_template_name(&self.name)
-            .version_description("ECS optimized launch template")
+            .version_description(&self.description)
             .launch_template_data(self.request(ctx))
             .client_token(ctx.client_token())
             .tag_specifications(tags::ec2_on_creation(ResourceType::LaunchTemplate, ctx.owner()));
@@ -189,6 +197,7 @@ impl Stage for LaunchTemplate {
             .ec2
             .create_launch_template_version()
             .launch_template_id(&found.id)
+            .version_description(&self.description)
             .launch_template_data(self.request(ctx))
             .client_token(ctx.client_token());
         ctx.call("ec2:CreateLaunchTemplateVersion", request.send()).await?;

@@ -4,7 +4,7 @@
 
 use aws_sdk_servicediscovery::types::{
     FilterCondition, NamespaceFilter, NamespaceFilterName, NamespaceSummary, NamespaceType, OperationStatus,
-    ServiceFilter, ServiceFilterName,
+    ServiceFilter, ServiceFilterName, ServiceSummary,
 };
 
 use super::error::optional;
@@ -34,8 +34,13 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<FoundNamespace>, Error
         .values(name)
         .build()
         .expect("its required members, name and values, are set");
-    let request = client.list_namespaces().filters(by_name);
-    let mut all = ctx.call("servicediscovery:ListNamespaces", request.send()).await?.namespaces.unwrap_or_default();
+    // AWS looks through a page and gives what the filter leaves of it, so the first one may well be empty.
+    let mut pages = client.list_namespaces().filters(by_name).into_paginator().send();
+    let mut all = vec![];
+    while let Some(page) = pages.next().await {
+        let page = ctx.call("servicediscovery:ListNamespaces", async { page }).await?;
+        all.extend(page.namespaces.unwrap_or_default());
+    }
     // Private DNS namespaces of several VPCs may have one name; Service Connect prefers none, HTTP ones are unique.
     all.retain(|namespace| namespace.name() == Some(name));
     all.sort_by_key(|namespace| namespace.r#type() != Some(&NamespaceType::Http));
@@ -155,22 +160,28 @@ impl Removal for DiscoveryService {
             .build()
             .expect("its required members, name and values, are set");
         let request = ctx.clients.servicediscovery.list_services().filters(in_namespace);
-        let answer = ctx.call("servicediscovery:ListServices", request.send()).await?;
+        let mut pages = request.into_paginator().send();
         let ours = [&ctx.names.backend.discovery_name, &ctx.names.frontend.discovery_name];
-        Ok(answer
-            .services()
-            .iter()
-            .filter(|service| ours.iter().any(|name| Some(name.as_str()) == service.name()))
-            .map(|service| Standing::new(ctx, service.id().unwrap_or_default(), namespace.owner.clone()))
-            .collect())
+        let mut standing = vec![];
+        while let Some(page) = pages.next().await {
+            let page = ctx.call("servicediscovery:ListServices", async { page }).await?;
+            let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
+            let services = page.services().iter().filter(named);
+            standing
+                .extend(services.map(|it| Standing::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone())));
+        }
+        Ok(standing)
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let client = &ctx.clients.servicediscovery;
-        let answer = ctx.call("servicediscovery:ListInstances", client.list_instances().service_id(id).send()).await?;
-        for instance in answer.instances() {
-            let request = client.deregister_instance().service_id(id).instance_id(instance.id().unwrap_or_default());
-            optional(ctx.call("servicediscovery:DeregisterInstance", request.send()).await)?;
+        let mut pages = client.list_instances().service_id(id).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for instance in ctx.call("servicediscovery:ListInstances", async { page }).await?.instances() {
+                let instance = instance.id().unwrap_or_default();
+                let request = client.deregister_instance().service_id(id).instance_id(instance);
+                optional(ctx.call("servicediscovery:DeregisterInstance", request.send()).await)?;
+            }
         }
         ctx.call("servicediscovery:DeleteService", client.delete_service().id(id).send()).await?;
         Ok(())

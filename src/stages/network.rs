@@ -57,7 +57,7 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
     Ok(Network { vpc_id, subnets })
 }
 
-async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
+pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
     let request = ctx.clients.ec2.describe_vpcs().filters(filter("is-default", "true"));
     let answer = ctx.call("ec2:DescribeVpcs", request.send()).await?;
     answer.vpcs().iter().find_map(|vpc| vpc.vpc_id().map(str::to_owned)).ok_or_else(|| {

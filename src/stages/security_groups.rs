@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 
-use super::network::{Network, filter};
+use super::error::{optional, optional_ground};
+use super::network::{Network, filter, find_default_vpc};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
@@ -84,8 +85,8 @@ impl Stage for SecurityGroup<'_> {
     }
 }
 
-/// The one rule of a group. What else is open on its port is closed: a narrower `--allow-cidr` must not leave the
-/// wider one in force.
+/// The one rule of a group. Other sources of just its port are closed: a narrower `--allow-cidr` must not leave the wider one
+/// in force. Rules of other ports or protocols are somebody's own.
 pub(crate) struct IngressRule<'a> {
     pub(crate) group: &'a GroupId,
     pub(crate) port: u16,
@@ -169,11 +170,12 @@ impl Stage for IngressRule<'_> {
             return Ok(Presence::Absent);
         }
         let request = ctx.clients.ec2.describe_security_groups().group_ids(&self.group.0);
-        let answer = ctx.call("ec2:DescribeSecurityGroups", request.send()).await?;
+        // A new group may be seen by its name, and by its ID only a moment later.
+        let answer = optional(ctx.call("ec2:DescribeSecurityGroups", request.send()).await)?;
         let port = Some(i32::from(self.port));
         let sources: Vec<Source> = answer
-            .security_groups()
             .iter()
+            .flat_map(|answer| answer.security_groups())
             .flat_map(|group| group.ip_permissions())
             .filter(|p| p.ip_protocol() == Some("tcp") && p.from_port() == port && p.to_port() == port)
             .flat_map(sources)
@@ -255,6 +257,11 @@ impl Removal for SecurityGroup<'_> {
             (order.iter().position(|name| Some(name.as_str()) == group.group_name()), group.group_id.clone())
         });
         groups.dedup_by_key(|group| group.group_id.clone());
+        // Names are a VPC's own: in another one an equal name means nothing.
+        if groups.iter().any(|group| owner(group).is_none()) {
+            let vpc = optional_ground(find_default_vpc(ctx).await)?;
+            groups.retain(|group| owner(group).is_some() || group.vpc_id == vpc);
+        }
         Ok(groups.iter().map(|g| Standing::new(ctx, g.group_id().unwrap_or_default(), owner(g))).collect())
     }
 

@@ -2,6 +2,7 @@
 //! after them.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use aws_sdk_ecs::types::{
     AvailabilityZoneRebalancing, AwsVpcConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration,
@@ -17,7 +18,7 @@ use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::security_groups::GroupId;
 use super::stage::{Owner, Presence, Stage};
-use super::target_group::count_healthy;
+use super::target_group::{Targets, find_targets};
 use super::task_definitions::TaskDefinitionArn;
 use super::tasks::{find_failure, find_running};
 use super::wait::Look;
@@ -51,6 +52,8 @@ pub(crate) struct Service<'a> {
     entrance: Option<&'a Entrance>,
     mode: ServiceConnectMode,
     tasks: u32,
+    /// The newest deployment as it was found first: what another one comes to is this run's.
+    deployment_before: OnceLock<Option<String>>,
 }
 
 impl<'a> Service<'a> {
@@ -64,7 +67,17 @@ impl<'a> Service<'a> {
     ) -> Self {
         let (names, tasks) = (&ctx.names.backend, ctx.settings.task_count.get());
         let mode = ServiceConnectMode::ClientServer;
-        Self { cluster, names, task_definition, network, group, entrance: None, mode, tasks }
+        Self {
+            cluster,
+            names,
+            task_definition,
+            network,
+            group,
+            entrance: None,
+            mode,
+            tasks,
+            deployment_before: OnceLock::new(),
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each names a step that has to be done before")]
@@ -80,7 +93,17 @@ impl<'a> Service<'a> {
     ) -> Self {
         let (names, tasks) = (&ctx.names.frontend, ctx.settings.task_count.get());
         let mode = ctx.settings.frontend_mode;
-        Self { cluster, names, task_definition, network, group, entrance: Some(entrance), mode, tasks }
+        Self {
+            cluster,
+            names,
+            task_definition,
+            network,
+            group,
+            entrance: Some(entrance),
+            mode,
+            tasks,
+            deployment_before: OnceLock::new(),
+        }
     }
 
     fn desired(&self) -> i32 {
@@ -133,7 +156,7 @@ fn deployment_configuration() -> DeploymentConfiguration {
 pub(crate) struct FoundService {
     service: aws_sdk_ecs::types::Service,
     /// None: it is behind no load balancer.
-    healthy_targets: Option<u32>,
+    targets: Option<Targets>,
     /// Why a task failed, while not all run.
     failure: Option<String>,
 }
@@ -156,20 +179,24 @@ pub(super) async fn describe(
     for service in &mut services {
         if !keeps_deployments(service) {
             // What such a cloud counts for the service is what was asked for, too.
-            let name = service.service_name().unwrap_or_default();
-            let running = find_running(ctx, cluster, name).await?.len();
-            service.running_count = i32::try_from(running).unwrap_or(i32::MAX);
+            let mut running = find_running(ctx, cluster, service.service_name().unwrap_or_default()).await?;
+            let newest = newest_deployment(service).and_then(|deployment| deployment.id());
+            running
+                .retain(|task| task.task_definition_arn() == service.task_definition() && task.started_by() == newest);
+            service.running_count = i32::try_from(running.len()).unwrap_or(i32::MAX);
             service.deployments.iter_mut().flatten().for_each(|deployment| deployment.rollout_state = None);
         }
     }
     Ok(services)
 }
 
-/// Whether the deployments' counts and the service's agree, as they always do on AWS. Emulators write a deployment once,
-/// at the service's creation: what it says of its progress then means nothing, and the tasks are to be asked.
+/// Whether the running tasks are in the deployments' counts, too, as on AWS. Emulators write a deployment once, at the
+/// service's creation: what it says of its progress then means nothing, and the tasks are to be asked.
 fn keeps_deployments(service: &aws_sdk_ecs::types::Service) -> bool {
-    let running: i32 = service.deployments().iter().map(|deployment| deployment.running_count()).sum();
-    service.deployments().is_empty() || running == service.running_count()
+    let mut deployments = service.deployments().iter();
+    service.deployments().is_empty()
+        || service.running_count() == 0
+        || deployments.any(|deployment| deployment.running_count() > 0)
 }
 
 fn owner(service: &aws_sdk_ecs::types::Service) -> Option<String> {
@@ -247,22 +274,23 @@ impl Stage for Service<'_> {
     }
 
     async fn find(&self, ctx: &Context) -> Result<Presence<FoundService>, Error> {
-        let Some(service) = describe(ctx, &self.cluster.name, &[&self.names.service]).await?.pop() else {
+        let described = describe(ctx, &self.cluster.name, &[&self.names.service]).await?.pop();
+        let Some(service) = described.filter(|service| service.status() != Some("INACTIVE")) else {
+            self.deployment_before.get_or_init(|| None);
             return Ok(Presence::Absent);
         };
-        match service.status() {
-            Some("INACTIVE") => return Ok(Presence::Absent),
-            Some("DRAINING") => return Ok(Presence::Leaving("DRAINING".to_owned())),
-            _ => {}
+        if service.status() == Some("DRAINING") {
+            return Ok(Presence::Leaving("DRAINING".to_owned()));
         }
-        let healthy_targets = match self.entrance {
+        self.deployment_before.get_or_init(|| newest_deployment(&service)?.id().map(str::to_owned));
+        let targets = match self.entrance {
             Some(Entrance { target_group }) if target_group.0 != KNOWN_AFTER_UP => {
-                Some(count_healthy(ctx, &target_group.0).await?)
+                Some(find_targets(ctx, &target_group.0).await?)
             }
             _ => None,
         };
         let failure = find_failure_of(ctx, &self.cluster.name, &service).await?;
-        Ok(Presence::Present(FoundService { service, healthy_targets, failure }))
+        Ok(Presence::Present(FoundService { service, targets, failure }))
     }
 
     fn owner(&self, found: &FoundService) -> Owner {
@@ -282,10 +310,9 @@ impl Stage for Service<'_> {
     }
 
     fn state(&self, found: &FoundService) -> Look<()> {
-        match (self.rollout(found), found.healthy_targets) {
-            (Look::Done(()), Some(healthy)) if healthy < self.tasks => {
-                let state = format!("{healthy} of {} targets healthy", self.tasks);
-                Look::Pending { state, detail: last_events(&found.service) }
+        match (self.rollout(found), &found.targets) {
+            (Look::Done(()), Some(targets)) if targets.healthy < self.tasks => {
+                Look::Pending { state: targets.state(self.tasks), detail: last_events(&found.service) }
             }
             (look, _) => look,
         }
@@ -323,7 +350,12 @@ impl Stage for Service<'_> {
             let spelled = |alias: Option<String>| alias.unwrap_or_else(|| "none (client only)".to_owned());
             differences.push(Difference::of(SERVICE_CONNECT, spelled(is), spelled(wanted)));
         }
-        if let Look::Failed { reason, .. } = self.rollout(found) {
+        // One that this run has started would fail again.
+        let is_from_before = newest.is_some()
+            && self.deployment_before.get().map(Option::as_deref) == Some(newest.and_then(|it| it.id()));
+        if let Look::Failed { reason, .. } = self.rollout(found)
+            && is_from_before
+        {
             differences.push(Difference::of("deployment", format!("failed ({reason})"), "a new one".to_owned()));
         }
         differences.into_iter().flatten().collect()

@@ -11,8 +11,8 @@ use crate::aws::ErrorClass;
 use crate::report::events::Event;
 
 /// How long a new role, profile or link to another resource may take to be known everywhere before a creation that
-/// needs it is given up. Roles mostly spread in 10 to 20 s.
-const PROPAGATION_LIMIT: Duration = Duration::from_secs(60);
+/// needs it is given up. Roles mostly spread in 10 to 20 s, and now and then take more than a minute.
+const PROPAGATION_LIMIT: Duration = Duration::from_secs(120);
 
 /// Whether a resource is there. AWS's INACTIVE is absent.
 pub(crate) enum Presence<F> {

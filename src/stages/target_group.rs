@@ -51,13 +51,35 @@ pub(super) async fn find(
     Ok(answer.and_then(|answer| answer.target_groups.unwrap_or_default().pop()))
 }
 
-/// How many targets the load balancer sends requests to.
-pub(super) async fn count_healthy(ctx: &Context, arn: &str) -> Result<u32, Error> {
+/// The targets of a group as the load balancer finds them.
+pub(super) struct Targets {
+    /// How many get requests.
+    pub(super) healthy: u32,
+    /// Why one does not, in AWS's words.
+    trouble: Option<String>,
+}
+
+impl Targets {
+    /// `2 of 6 targets healthy; a target is unhealthy: Health checks failed with these codes: [502]`
+    pub(super) fn state(&self, wanted: u32) -> String {
+        let trouble = self.trouble.as_ref().map(|trouble| format!("; a target is unhealthy: {trouble}"));
+        format!("{} of {wanted} targets healthy{}", self.healthy, trouble.unwrap_or_default())
+    }
+}
+
+pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Targets, Error> {
     let request = ctx.clients.elbv2.describe_target_health().target_group_arn(arn);
     let answer = optional(ctx.call("elasticloadbalancing:DescribeTargetHealth", request.send()).await)?;
     let targets = answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
-    let healthy = |state| state == Some(&TargetHealthStateEnum::Healthy);
-    Ok(targets.iter().filter(|target| healthy(target.target_health().and_then(|health| health.state()))).count() as u32)
+    let mut found = Targets { healthy: 0, trouble: None };
+    for health in targets.iter().filter_map(|target| target.target_health()) {
+        match health.state() {
+            Some(TargetHealthStateEnum::Healthy) => found.healthy += 1,
+            Some(TargetHealthStateEnum::Unhealthy) => found.trouble = health.description().map(str::to_owned),
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 async fn set_deregistration_delay(ctx: &Context, arn: &str) -> Result<(), Error> {

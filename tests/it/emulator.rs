@@ -106,7 +106,7 @@ fn actions(up: &Value) -> Vec<&str> {
     actions
 }
 
-/// `up`, `up` again, `status`, `verify`, `failover`, `stats`, `down`, each a command of its own.
+/// `up`, `up` again, `status`, `verify`, `failover`, `redeploy`, `stats`, `down`, each a command of its own.
 pub(crate) fn walk(user: &User) {
     let before = user.inventory();
 
@@ -138,6 +138,11 @@ pub(crate) fn walk(user: &User) {
     assert_eq!(failed_over["expected"]["state"], "no_locality_routing", "{failed_over}");
     assert_eq!(failed_over["as_predicted"], true, "{failed_over}");
     assert_eq!(failover["phases"][3]["same_zone_share"], 1.0, "{failover}");
+
+    let (redeployed, _) = user.outcome(&["redeploy"]);
+    for deployment in redeployed["deployments"].as_array().unwrap() {
+        assert_eq!(deployment["tasks"], 6, "{deployment}");
+    }
 
     let (stats, _) = user.outcome(&["stats"]);
     assert_eq!(stats["proxies"].as_array().unwrap().len(), 6);

@@ -18,7 +18,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let account = crate::cloud::ACCOUNT_ID;
     let instances = of(region, arn)
         .into_iter()
-        .map(|(id, attributes)| json!({ "Id": id, "Attributes": attributes, "CreatedByAccount": account }))
+        .map(|(id, attributes)| Some(json!({ "Id": id, "Attributes": attributes, "CreatedByAccount": account })))
         .collect();
     let mut answer = answer_page(params, "Instances", instances)?;
     answer["ResourceOwner"] = json!(account);

@@ -64,10 +64,11 @@ fn allows(params: Params<'_>, member: impl Fn(&str) -> Option<String>) -> Result
     Ok(true)
 }
 
-/// A page of a list, as an answer with the list under `name`.
-fn answer_page(params: Params<'_>, name: &str, items: Vec<Value>) -> Result<Value, AwsError> {
+/// A page of a list, as an answer with the list under `name`. What the filters leave out (`None`) counts for the page all the
+/// same: a page may be empty, and the next one not (Cloud Map API Reference, `ListNamespaces`, "NextToken").
+fn answer_page(params: Params<'_>, name: &str, items: Vec<Option<Value>>) -> Result<Value, AwsError> {
     let (items, next) = page(items, params.opt_str("NextToken"), params.opt_int("MaxResults")?, 100)?;
-    Ok(json!({ name: items, "NextToken": next }))
+    Ok(json!({ name: items.into_iter().flatten().collect::<Value>(), "NextToken": next }))
 }
 
 fn tag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {

@@ -130,9 +130,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
             "RESOURCE_OWNER" => Some("SELF".to_owned()),
             _ => None,
         };
-        if allows(params, member)? {
-            namespaces.push(wire(region, namespace));
-        }
+        namespaces.push(allows(params, member)?.then(|| wire(region, namespace)));
     }
     answer_page(params, "Namespaces", namespaces)
 }

@@ -94,9 +94,8 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
             "TYPE" => Some(operation.operation_type.as_str().to_owned()),
             _ => None,
         };
-        if allows(params, member)? {
-            operations.push(json!({ "Id": operation.id, "Status": operation.status() }));
-        }
+        let summary = json!({ "Id": operation.id, "Status": operation.status() });
+        operations.push(allows(params, member)?.then_some(summary));
     }
     answer_page(params, "Operations", operations)
 }

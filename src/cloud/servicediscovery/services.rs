@@ -102,14 +102,12 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
             "RESOURCE_OWNER" => Some("SELF".to_owned()),
             _ => None,
         };
-        if allows(params, member)? {
-            let mut summary = wire(region, service);
-            // What the whole service has and its summary has not.
-            for member in ["NamespaceId", "CreatorRequestId"] {
-                summary[member] = Value::Null;
-            }
-            services.push(summary);
+        let mut summary = wire(region, service);
+        // What the whole service has and its summary has not.
+        for member in ["NamespaceId", "CreatorRequestId"] {
+            summary[member] = Value::Null;
         }
+        services.push(allows(params, member)?.then_some(summary));
     }
     answer_page(params, "Services", services)
 }
