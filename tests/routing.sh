@@ -58,6 +58,8 @@ case $command in
   bench) exec cargo bench --bench routing -- "$@" ;;
   # A mutant is caught by a failure, whatever the smallest one is. A busy machine's slowness is none.
   mutants) PROPTEST_MAX_SHRINK_ITERS=0 exec cargo mutants --in-place --minimum-test-timeout 60 "$@" -- --lib --test it ;;
-  mutants-live) exec cargo mutants --in-place --minimum-test-timeout 60 "$@" -- --test it routing_recorded ;;
+  mutants-live)
+    exec cargo mutants --config .cargo/mutants-live.toml --in-place --minimum-test-timeout 60 "$@" -- --test it routing_recorded
+    ;;
   *) echo "tests/routing.sh: test, bench, mutants or mutants-live, not $command" >&2; exit 2 ;;
 esac
