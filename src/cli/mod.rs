@@ -1,6 +1,7 @@
 //! The command line: arguments ([`args`]) are resolved once into settings ([`resolve`]); a command runs and its outcome is
 //! printed. Data goes to stdout, progress and messages to stderr. Only this module prints.
 
+mod advice;
 mod args;
 mod interrupt;
 mod output;
@@ -12,6 +13,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::time::Instant;
 
+use self::advice::Advice;
 use self::args::{Args, Command, FaultsArgs, Global, LocalCommand, PredictArgs, ServeArgs};
 use self::output::{Output, write_stdout};
 use self::resolve::{Destination, Resolved};
@@ -28,6 +30,7 @@ use crate::walkthrough::Down;
 pub fn main() -> ExitCode {
     let args = Args::parse();
     output::set_colors(args.global.no_color);
+    output::set_advice(Advice::new(&args.global));
     start_logging(args.global.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -105,12 +108,6 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
             (Target::local(&record.endpoint_url, &region), Some(record))
         }
     };
-    // What the next command needs to find the same cloud; another endpoint's flags are the user's own.
-    let local_flag = match (&local, &target.endpoint_url) {
-        (Some(_), _) => Some(" --local"),
-        (None, None) => Some(""),
-        (None, Some(_)) => None,
-    };
     let progress =
         Progress::new(std::io::stderr().is_terminal(), move |part| output.print_part(part), output::progress_line);
     let (clients, mut settings) = (target.connect().await?, resolved.settings);
@@ -136,11 +133,9 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
         local::stop(&record).await?;
     }
     let finished = finish(&outcome, output, started)?;
-    if let (Outcome::Up(_), Some(flag)) = (&outcome, local_flag) {
-        output::progress_line(&format!(
-            "{:>16}  zonewalk verify{flag}; zonewalk down{flag} removes everything",
-            "next"
-        ));
+    if let Outcome::Up(_) = &outcome {
+        let next = "`zonewalk verify`; `zonewalk down` removes everything";
+        output::progress_line(&format!("{:>16}  {next}", "next"));
     }
     Ok(finished)
 }

@@ -1,12 +1,14 @@
 //! What is written, and where: outcomes to stdout, everything else to stderr.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::advice::Advice;
 use crate::commands::Error;
 use crate::commands::local::Record;
 use crate::report::cost;
@@ -34,7 +36,8 @@ impl Output {
     pub(super) fn print_part(self, outcome: &Outcome) {
         if self == Self::Human {
             let title = Style::new().bold();
-            write_stdout(&format!("\n{title}{}{title:#}\n{}\n", outcome.title(), outcome.to_text()));
+            let text = completed(&outcome.to_text());
+            write_stdout(&format!("\n{title}{}{title:#}\n{text}\n", outcome.title()));
         }
     }
 
@@ -67,6 +70,18 @@ pub(super) fn set_colors(none: bool) {
     }
 }
 
+/// For all that is printed from now on: there is one set of arguments in the life of the process.
+static ADVICE: OnceLock<Advice> = OnceLock::new();
+
+pub(super) fn set_advice(advice: Advice) {
+    ADVICE.get_or_init(|| advice);
+}
+
+/// A text for people, its commands as they are to be typed.
+fn completed(text: &str) -> String {
+    ADVICE.get().map_or_else(|| text.to_owned(), |advice| advice.complete(text))
+}
+
 /// A reader that has seen enough closes the pipe: that is no failure.
 pub(super) fn write_stdout(text: &str) {
     let mut stdout = anstream::stdout().lock();
@@ -77,7 +92,7 @@ pub(super) fn write_stdout(text: &str) {
 
 pub(super) fn progress_line(line: &str) {
     // Progress that nobody can read is not worth failing for.
-    let _ = writeln!(anstream::stderr(), "{line}");
+    let _ = writeln!(anstream::stderr(), "{}", completed(line));
 }
 
 pub(super) fn error(error: &anyhow::Error) {
@@ -101,10 +116,8 @@ pub(super) fn confirm_cost(settings: &Settings) -> Result<(), Error> {
             "this makes resources on AWS that cost {cost}: say --yes to agree, or --local to rehearse"
         )));
     }
-    let _ = write!(
-        anstream::stderr(),
-        "This makes resources on AWS that cost {cost}, until `zonewalk down`. Go on? [y/N] "
-    );
+    let question = format!("This makes resources on AWS that cost {cost}, until `zonewalk down`. Go on? [y/N] ");
+    let _ = write!(anstream::stderr(), "{}", completed(&question));
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);
     match answer.trim() {

@@ -83,6 +83,43 @@ fn the_commands_one_by_one() {
     assert_eq!(json(&["down"])["removed"].as_array().unwrap().len(), 0);
 }
 
+/// The commands in back quotes that a text tells the user to type.
+fn commands(text: &str) -> Vec<Vec<&str>> {
+    let quoted = text.split('`').filter_map(|part| part.strip_prefix("zonewalk "));
+    quoted.map(|command| command.split(' ').collect()).collect()
+}
+
+/// In another region and by another name than the next command would look by itself.
+#[test]
+fn the_commands_that_are_told_find_what_up_made() {
+    let machine = Machine::new();
+    std::fs::write(machine.path().join("own.toml"), "name = 'mine'\ntask-count = 3\n").unwrap();
+    let given = ["--local", "--region", "eu-west-1", "--config", "own.toml"];
+    let told = |command: &str, stream: fn(&std::process::Output) -> &[u8]| {
+        let output = machine.zonewalk(&[&[command], &given[..]].concat());
+        String::from_utf8_lossy(stream(&output)).into_owned()
+    };
+    for text in [
+        told("verify", |output| &output.stderr), // an error: there is no local cloud yet
+        told("up", |output| &output.stderr),     // what to do next
+        told("status", |output| &output.stdout), // an outcome
+    ] {
+        let commands = commands(&text);
+        let of_the_walkthrough: Vec<_> = commands.iter().filter(|command| command[0] != "local").collect();
+        assert!(!of_the_walkthrough.is_empty(), "{text}");
+        for command in of_the_walkthrough {
+            assert_eq!(command[1..], given, "{text}");
+        }
+    }
+    let up = machine.zonewalk(&[&["up"], &given[..]].concat());
+    let up = String::from_utf8(up.stderr).unwrap();
+    let next = commands(up.lines().last().unwrap());
+    let output = machine.zonewalk(&next[1]);
+    let removed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!((next[1][0], output.status.code()), ("down", Some(0)), "{removed}");
+    assert!(removed.contains("18 resources removed, 0 left over"), "{removed}");
+}
+
 #[test]
 fn an_interrupted_failover_gives_the_backends_back() {
     let machine = Machine::new();
