@@ -48,25 +48,48 @@ pub async fn up(ctx: &Context) -> Result<Up, Error> {
     let walked = Box::pin(walk.all(ground)).await;
     let mut resources = walk.reports.into_inner().unwrap_or_else(PoisonError::into_inner);
     resources.sort();
-    if walked.is_err() && !resources.is_empty() {
-        ctx.events.note(what_stands(&resources));
+    if walked.is_err() {
+        let ready: Vec<Kind> = resources.iter().map(|resource| resource.kind).collect();
+        let under_way = walk.under_way.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(note) = what_stands(&ready, &under_way) {
+            ctx.events.note(note);
+        }
     }
     let address = walked?;
     Ok(Up { alb_url: format!("http://{}/", address.dns_name), resources })
 }
 
-/// Of a run that failed: `5 resources are ready (3 security group, 1 namespace, 1 cluster): …`.
-fn what_stands(resources: &[ResourceReport]) -> String {
-    let mut by_kind: BTreeMap<Kind, u32> = BTreeMap::new();
-    for resource in resources {
-        *by_kind.entry(resource.kind).or_default() += 1;
+/// Of a run that failed: `5 resources are ready (3 security group, 1 namespace, 1 cluster), 1 is under way (1 load
+/// balancer): …`. None: nothing was begun.
+fn what_stands(ready: &[Kind], under_way: &[Kind]) -> Option<String> {
+    let mut clauses = vec![];
+    for (kinds, state) in [(ready, "ready"), (under_way, UNDER_WAY)] {
+        let noun = match (clauses.is_empty(), kinds.len()) {
+            (_, 0) => continue,
+            (true, 1) => " resource",
+            (true, _) => " resources",
+            (false, _) => "",
+        };
+        let verb = if kinds.len() == 1 { "is" } else { "are" };
+        clauses.push(format!("{}{noun} {verb} {state} ({})", kinds.len(), list(kinds, state)));
     }
-    let kinds: Vec<String> = by_kind.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-    format!(
-        "{} resources are ready ({}): `zonewalk up` goes on from there, `zonewalk down` removes them",
-        resources.len(),
-        kinds.join(", ")
-    )
+    let all = clauses.join(", ");
+    (!clauses.is_empty()).then(|| format!("{all}: `zonewalk up` goes on from there, `zonewalk down` removes them"))
+}
+
+const UNDER_WAY: &str = "under way";
+
+fn list(kinds: &[Kind], state: &str) -> String {
+    let mut by_kind: BTreeMap<Kind, u32> = BTreeMap::new();
+    for kind in kinds {
+        *by_kind.entry(*kind).or_default() += 1;
+    }
+    let texts = by_kind.iter().map(|(kind, count)| match kind {
+        // They are what costs most.
+        Kind::AutoScalingGroup if state == UNDER_WAY => format!("{count} {kind} and its instances"),
+        _ => format!("{count} {kind}"),
+    });
+    texts.collect::<Vec<_>>().join(", ")
 }
 
 /// What `up` finds before it makes anything.
@@ -122,6 +145,8 @@ struct Walk {
     ctx: Context,
     mode: Mode,
     reports: Mutex<Vec<ResourceReport>>,
+    /// What stands, or may stand, of stages that have not come to their end.
+    under_way: Mutex<Vec<Kind>>,
     plans: Mutex<Vec<Plan>>,
 }
 
@@ -129,14 +154,20 @@ impl Walk {
     fn new(ctx: &Context, mode: Mode) -> Self {
         // A failure stops this walk and nothing else that the caller's token stands for.
         let ctx = ctx.with_cancel(ctx.cancel.child_token());
-        Self { ctx, mode, reports: Mutex::default(), plans: Mutex::default() }
+        Self { ctx, mode, reports: Mutex::default(), under_way: Mutex::default(), plans: Mutex::default() }
     }
 
     /// Does a stage, or plans it, and gives what it makes.
     async fn stage<S: Stage>(&self, stage: S) -> Result<S::Output, Error> {
         match self.mode {
             Mode::Ensure => {
-                let (report, output) = self.or_stop(Box::pin(stage.ensure(&self.ctx))).await?;
+                let ctx = self.ctx.for_stage();
+                let done = self.or_stop(Box::pin(stage.ensure(&ctx))).await;
+                let is_ours = !matches!(&done, Err(Error::NotOurs { .. }));
+                if done.is_err() && is_ours && ctx.has_begun() {
+                    self.under_way.lock().unwrap_or_else(PoisonError::into_inner).push(S::KIND);
+                }
+                let (report, output) = done?;
                 self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
                 Ok(output)
             }
@@ -146,6 +177,12 @@ impl Walk {
                 Ok(output)
             }
         }
+    }
+
+    /// A resource is as it should be, and what makes it useful is not there yet.
+    fn not_ready_yet(&self, kind: Kind) {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).retain(|report| report.kind != kind);
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).push(kind);
     }
 
     async fn or_stop<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -239,7 +276,10 @@ impl Walk {
             })
             .await?;
         let capacity = match self.mode {
-            Mode::Ensure => self.or_stop(wait_for_instances(ctx, &cluster, &fleet, network)).await?,
+            Mode::Ensure => {
+                let joined = self.or_stop(wait_for_instances(ctx, &cluster, &fleet, network)).await;
+                joined.inspect_err(|_| self.not_ready_yet(Kind::AutoScalingGroup))?
+            }
             Mode::Plan => Capacity::foreseen(),
         };
         Ok((cluster, capacity))
@@ -435,4 +475,23 @@ async fn look_again(ctx: &Context, outcome: &Outcome) -> Down {
 
 async fn look<R: Removal>(ctx: &Context) -> (Kind, Result<Vec<Standing>, Error>) {
     (R::KIND, R::standing(ctx).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_is_ready_or_under_way() {
+        let ready = [Kind::SecurityGroup, Kind::Cluster, Kind::SecurityGroup];
+        let under_way = [Kind::LoadBalancer, Kind::AutoScalingGroup];
+        let advice = "`zonewalk up` goes on from there, `zonewalk down` removes them";
+        let ready_text = "3 resources are ready (2 security group, 1 cluster)";
+        let under_way_text = "2 are under way (1 Auto Scaling group and its instances, 1 load balancer)";
+        assert_eq!(what_stands(&ready, &under_way).unwrap(), format!("{ready_text}, {under_way_text}: {advice}"));
+        assert_eq!(what_stands(&ready, &[]).unwrap(), format!("{ready_text}: {advice}"));
+        let alone = "1 resource is under way (1 load balancer)";
+        assert_eq!(what_stands(&[], &under_way[..1]).unwrap(), format!("{alone}: {advice}"));
+        assert_eq!(what_stands(&[], &[]), None);
+    }
 }

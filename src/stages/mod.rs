@@ -36,6 +36,7 @@ mod wait;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
@@ -43,7 +44,7 @@ use aws_sdk_sts::primitives::DateTime;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::aws::Clients;
+use crate::aws::{Clients, CloudError, ErrorClass};
 use crate::report::events::Events;
 use crate::settings::{ResourceNames, Settings};
 
@@ -60,12 +61,15 @@ pub struct Context {
     pub cancel: CancellationToken,
     /// What AWS dates before it is history.
     started: SystemTime,
+    /// Whether something of the stage that works with this context stands, finished or not.
+    begun: Arc<AtomicBool>,
 }
 
 impl Context {
     pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
         let names = Arc::new(settings.name.resources());
-        Self { clients, settings: Arc::new(settings), names, events, cancel, started: SystemTime::now() }
+        let (started, begun) = (SystemTime::now(), Arc::default());
+        Self { clients, settings: Arc::new(settings), names, events, cancel, started, begun }
     }
 
     /// The same with another token, for work that others do not interrupt, such as putting back what was changed.
@@ -76,6 +80,20 @@ impl Context {
     /// The same, telling somebody else.
     pub fn with_events(&self, events: Events) -> Self {
         Self { events, ..self.clone() }
+    }
+
+    /// The same for one stage, which has begun nothing yet.
+    pub(crate) fn for_stage(&self) -> Self {
+        Self { begun: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether the stage has found a resource of ours, or changed anything: should it fail, that stands all the same.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    fn set_begun(&self) {
+        self.begun.store(true, Ordering::Relaxed);
     }
 
     /// The value of the owner tag.
@@ -96,7 +114,11 @@ impl Context {
         let call = self.clients.call(action, request);
         async {
             self.checkpoint()?;
-            Ok(call.await?)
+            let answer = call.await;
+            if is_change(action) && may_be_done(&answer) {
+                self.set_begun();
+            }
+            Ok(answer?)
         }
     }
 
@@ -113,6 +135,18 @@ impl Context {
     fn checkpoint(&self) -> Result<(), Error> {
         if self.cancel.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
     }
+}
+
+fn is_change(action: &str) -> bool {
+    let operation = action.split(':').nth(1).unwrap_or_default();
+    !["Describe", "Get", "List", "Simulate"].iter().any(|look| operation.starts_with(look))
+}
+
+/// A refusal tells that nothing was done, unless it says that it was done already; a lost answer tells nothing.
+fn may_be_done<T>(answer: &Result<T, CloudError>) -> bool {
+    answer.as_ref().err().is_none_or(|error| {
+        error.code.is_none() || matches!(error.class, ErrorClass::AlreadyExists | ErrorClass::ServerFault)
+    })
 }
 
 /// A step of the article, which is what progress is shown by.

@@ -106,6 +106,7 @@ pub(crate) trait Stage {
                 self.adopt(ctx, &found).await?;
                 action = Action::Adopted;
             }
+            ctx.set_begun();
             latest = Some(found);
         }
 

@@ -1,7 +1,11 @@
 //! What `up` and `down` promise about resources: nothing twice, nothing left, nothing of others touched.
 
+use std::sync::{Arc, Mutex};
+
 use base64::Engine;
-use zonewalk::cloud::Pace;
+use tokio_util::sync::CancellationToken;
+use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Options, Pace};
+use zonewalk::report::events::{Event, Events};
 use zonewalk::settings::{OWNER_TAG, ServiceConnectMode, Settings, TaskCount};
 use zonewalk::stages::{Action, Context, Error, Kind};
 use zonewalk::walkthrough::{down, plan, up};
@@ -192,8 +196,8 @@ async fn an_interrupted_up_says_how_to_resume_and_resumes() {
     let cloud = start_cloud(Pace::Fast).await;
     let ctx = context(&cloud, settings()).await;
     let cancel = ctx.cancel.clone();
-    let events = zonewalk::report::events::Events::new(move |event| {
-        if matches!(event, zonewalk::report::events::Event::Waiting { .. }) {
+    let events = Events::new(move |event| {
+        if matches!(event, Event::Waiting { .. }) {
             cancel.cancel();
         }
     });
@@ -202,6 +206,61 @@ async fn an_interrupted_up_says_how_to_resume_and_resumes() {
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
     assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+/// What an `up` says of what stands when it is interrupted at an event.
+async fn note_of_an_up_interrupted_at(
+    ctx: &Context,
+    at: impl Fn(&Event) -> bool + Send + Sync + 'static,
+) -> Vec<String> {
+    let notes: Arc<Mutex<Vec<String>>> = Arc::default();
+    let (cancel, noted) = (CancellationToken::new(), Arc::clone(&notes));
+    let ctx = ctx.with_cancel(cancel.clone());
+    let events = Events::new(move |event| {
+        if at(&event) {
+            cancel.cancel();
+        }
+        if let Event::Note { message } = event {
+            noted.lock().unwrap().push(message);
+        }
+    });
+    assert!(up(&ctx.with_events(events)).await.unwrap_err().is_interrupted());
+    std::mem::take(&mut notes.lock().unwrap())
+}
+
+#[tokio::test]
+async fn an_up_that_does_not_end_tells_what_it_has_begun() {
+    // Security groups are seen late, what is in front of them not in this test's time, and a zone has no machines.
+    let hidden = |operation: &str| Fault { operation: Some(operation.to_owned()), ..Fault::new(FaultKind::Hide) };
+    let faults = vec![
+        Fault { calls: Some(8), first: Some(3), ..hidden("ec2:CreateSecurityGroup") },
+        Fault { milliseconds: Some(600_000), ..hidden("elasticloadbalancing:Create*") },
+        Fault { zone: Some("us-east-1b".to_owned()), ..Fault::new(FaultKind::NoCapacity) },
+    ];
+    let faults = Faults { seed: 1, faults };
+    let cloud = LocalCloud::start(Options { pace: Pace::Fast, faults, ..Options::default() }).await.unwrap();
+    let ctx = context(&cloud, settings()).await;
+
+    let notes = note_of_an_up_interrupted_at(&ctx, |event| matches!(event, Event::StageStarted { .. })).await;
+    assert_eq!(notes, Vec::<String>::new(), "nothing was begun");
+
+    let waits_for_group =
+        |event: &Event| matches!(event, Event::Waiting { what, .. } if what.contains("security group"));
+    let notes = note_of_an_up_interrupted_at(&ctx, waits_for_group).await;
+    assert!(notes[0].contains("under way (") && notes[0].contains("security group"), "{notes:?}");
+    assert!(!notes[0].contains("ready"), "{notes:?}");
+
+    // The run that makes them, and one that finds the group.
+    for _ in 0..2 {
+        let waits_for_instances =
+            |event: &Event| matches!(event, Event::Waiting { what, .. } if what.contains("instances in cluster"));
+        let notes = note_of_an_up_interrupted_at(&ctx, waits_for_instances).await;
+        let all =
+            "3 are under way (1 Auto Scaling group and its instances, 1 load balancer, 1 target group): `zonewalk up`";
+        assert!(notes[0].contains(all), "{notes:?}");
+        assert!(notes[0].contains(" resources are ready (3 security group, "), "{notes:?}");
+    }
     cloud.shutdown().await;
 }
 
