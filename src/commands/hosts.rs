@@ -58,7 +58,7 @@ fn process(clients: &Clients, name: &Name) -> Result<Background, Error> {
 }
 
 /// Whether an endpoint is AWS's own: hosts of ours have nothing to do there.
-fn is_aws(url: &str) -> bool {
+pub(super) fn is_aws(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = host.split(['/', ':']).next().unwrap_or_default();
     ["amazonaws.com", "amazonaws.com.cn", "api.aws"].iter().any(|domain| host.ends_with(domain))

@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::stats::Stats;
 use super::status::Status;
-use super::{Error, down, failover, stats, status, up, verify};
+use super::{Error, down, failover, hosts, stats, status, up, verify};
+use crate::report::cost;
 use crate::report::events::Event;
 use crate::report::outcome::Outcome;
 use crate::stages::Context;
@@ -22,18 +23,77 @@ pub struct Walkthrough {
 }
 
 /// Each part is also told of as it ends. A check that does not hold does not stop the walk; an error does, and what is
-/// made then stands.
+/// made then stands, which is said.
 pub async fn run(ctx: &Context, failover: failover::Options) -> Result<Walkthrough, Error> {
     let up = part(ctx, up::run(ctx).await?, Outcome::Up);
+    let (status, verify, failover, stats) =
+        look(ctx, failover).await.inspect_err(|_| still_stands(ctx, "all that was made", "costs"))?;
+    let down = down::run(ctx).await;
+    let down = down.inspect_err(|_| still_stands(ctx, "what `down` has not removed", "costs up to"))?;
+    let down = part(ctx, down, Outcome::Down);
+    Ok(Walkthrough { up, status, verify, failover, stats, down })
+}
+
+/// All between `up` and `down`.
+async fn look(
+    ctx: &Context,
+    options: failover::Options,
+) -> Result<(Status, Verification, failover::Failover, Stats), Error> {
     let status = part(ctx, status::run(ctx).await?, Outcome::Status);
-    let verify = part(ctx, verify::run(ctx, failover.verify).await?, Outcome::Verify);
-    let failover_done = part(ctx, failover::run(ctx, failover).await?, Outcome::Failover);
-    let stats = part(ctx, stats::run(ctx, failover.verify).await?, Outcome::Stats);
-    let down = part(ctx, down::run(ctx).await?, Outcome::Down);
-    Ok(Walkthrough { up, status, verify, failover: failover_done, stats, down })
+    let verify = part(ctx, verify::run(ctx, options.verify).await?, Outcome::Verify);
+    let failover = part(ctx, failover::run(ctx, options).await?, Outcome::Failover);
+    let stats = part(ctx, stats::run(ctx, options.verify).await?, Outcome::Stats);
+    Ok((status, verify, failover, stats))
+}
+
+/// Says that a walk ended before its `down`: on AWS somebody pays until somebody removes it.
+fn still_stands(ctx: &Context, what: &str, costs: &str) {
+    let is_aws = ctx.clients.endpoint_url.as_deref().is_none_or(hosts::is_aws);
+    let price = if is_aws { format!(" and {costs} {}", cost::hourly(&ctx.settings)) } else { String::new() };
+    ctx.events.note(format!("{what} still stands{price}: `zonewalk down` removes it"));
 }
 
 fn part<T: Clone>(ctx: &Context, result: T, outcome: fn(T) -> Outcome) -> T {
     ctx.events.send(Event::Part { outcome: Box::new(outcome(result.clone())) });
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::aws::{CredentialSource, Target};
+    use crate::report::events::Events;
+    use crate::settings::Settings;
+
+    async fn note(endpoint_url: Option<&str>) -> String {
+        let target = Target {
+            region: Some("us-east-1".to_owned()),
+            endpoint_url: endpoint_url.map(str::to_owned),
+            credentials: CredentialSource::Dummy,
+            ..Target::default()
+        };
+        let notes: Arc<Mutex<String>> = Arc::default();
+        let noted = Arc::clone(&notes);
+        let events = Events::new(move |event| {
+            if let Event::Note { message } = event {
+                noted.lock().unwrap().push_str(&message);
+            }
+        });
+        let ctx = Context::new(target.connect().await.unwrap(), Settings::default(), events, CancellationToken::new());
+        still_stands(&ctx, "it", "costs");
+        std::mem::take(&mut notes.lock().unwrap())
+    }
+
+    #[tokio::test]
+    async fn what_stands_on_aws_is_told_with_its_price() {
+        let priced = note(None).await;
+        assert!(priced.starts_with("it still stands and costs about 0.64 USD an hour ("), "{priced}");
+        assert!(priced.ends_with("): `zonewalk down` removes it"), "{priced}");
+        assert_eq!(note(Some("https://ecs.us-east-1.amazonaws.com")).await, priced);
+        assert_eq!(note(Some("http://127.0.0.1:1")).await, "it still stands: `zonewalk down` removes it");
+    }
 }

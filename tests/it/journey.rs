@@ -120,19 +120,24 @@ fn the_commands_that_are_told_find_what_up_made() {
     assert!(removed.contains("18 resources removed, 0 left over"), "{removed}");
 }
 
+/// Interrupts a command as its failover drill begins to take backends away. What it says from then on.
+fn interrupt_the_drill(machine: &Machine, args: &[&str]) -> Vec<String> {
+    let mut drill = machine.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut messages = BufReader::new(drill.stderr.take().unwrap()).lines().map(Result::unwrap);
+    // The backends are being taken away once the phase before is over.
+    assert!(messages.by_ref().any(|line| line.contains("before")), "the drill did not begin");
+    let interrupt = std::process::Command::new("kill").args(["-INT", &drill.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let rest: Vec<String> = messages.collect();
+    assert_eq!(drill.wait().unwrap().code(), Some(130), "{rest:?}");
+    rest
+}
+
 #[test]
 fn an_interrupted_failover_gives_the_backends_back() {
     let machine = Machine::new();
     machine.json(&["up", "--local", "--output", "json"]);
-    let mut failover =
-        machine.command(&["failover", "--local"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut messages = BufReader::new(failover.stderr.take().unwrap()).lines().map(Result::unwrap);
-    // The backends are being taken away once the phase before is over.
-    assert!(messages.by_ref().any(|line| line.contains("before")), "the drill did not begin");
-    let interrupt = std::process::Command::new("kill").args(["-INT", &failover.id().to_string()]).status().unwrap();
-    assert!(interrupt.success());
-    let rest: Vec<String> = messages.collect();
-    assert_eq!(failover.wait().unwrap().code(), Some(130), "{rest:?}");
+    let rest = interrupt_the_drill(&machine, &["failover", "--local"]);
     assert!(rest.iter().any(|line| line.contains("restoring")), "{rest:?}");
 
     let status = machine.json(&["status", "--local", "--output", "json"]);
@@ -140,6 +145,16 @@ fn an_interrupted_failover_gives_the_backends_back() {
         assert_eq!((&service["running"], &service["desired"]), (&Value::from(6), &Value::from(6)), "{service}");
     }
     machine.json(&["down", "--local", "--output", "json"]);
+}
+
+#[test]
+fn a_walkthrough_that_ends_early_says_that_all_of_it_stands() {
+    let machine = Machine::new();
+    let rest = interrupt_the_drill(&machine, &["walkthrough", "--local", "--name", "mine"]);
+    let told = "all that was made still stands: `zonewalk down --local --name mine` removes it";
+    assert!(rest.iter().any(|line| line.contains(told)), "{rest:?}");
+    let down = machine.json(&["down", "--local", "--name", "mine", "--output", "json"]);
+    assert!(down["removed"].as_array().unwrap().len() >= 15, "{down}");
 }
 
 #[test]
