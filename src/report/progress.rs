@@ -1,4 +1,5 @@
-//! Events as lines and bars on a terminal's stderr; as plain lines where there is no terminal.
+//! Events as lines and bars on a terminal's stderr; as plain lines where there is no terminal, waits included: a log is to
+//! tell what a run waits for, and AWS's reasons, before it times out.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -13,18 +14,26 @@ use crate::stages::Step;
 /// Shows events as they come.
 pub struct Progress {
     bars: MultiProgress,
+    /// Whether stderr is one, and bars are welcome.
+    terminal: bool,
     /// What is being waited for, by its name; the traffic's bar has a name of its own.
     current: Mutex<HashMap<String, ProgressBar>>,
+    /// The same without a terminal: what was told of it last.
+    told: Mutex<HashMap<String, Told>>,
     /// Prints a part of the walkthrough, when there is one to print.
     print_part: Box<dyn Fn(&Outcome) + Send + Sync>,
     /// Writes a line where no terminal shows bars.
     print_line: Box<dyn Fn(&str) + Send + Sync>,
 }
 
+struct Told {
+    state: String,
+    elapsed: Duration,
+}
+
 const TRAFFIC: &str = "requests";
 
 impl Progress {
-    /// `terminal`: whether stderr is one, and bars are welcome.
     pub fn new(
         terminal: bool,
         print_part: impl Fn(&Outcome) + Send + Sync + 'static,
@@ -33,7 +42,9 @@ impl Progress {
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
             bars: MultiProgress::with_draw_target(target),
+            terminal,
             current: Mutex::default(),
+            told: Mutex::default(),
             print_part: Box::new(print_part),
             print_line: Box::new(print_line),
         }
@@ -45,11 +56,16 @@ impl Progress {
 
     fn show(&self, event: Event) {
         match event {
-            Event::StageStarted { step, kind, name } => self.wait(&format!("{kind} {name}"), step, "…"),
+            // Without a terminal the end of a stage says enough, and until then its waits do.
+            Event::StageStarted { step, kind, name } if self.terminal => {
+                self.wait(&format!("{kind} {name}"), step, "…");
+            }
+            Event::StageStarted { .. } => {}
             Event::Found { step, what } => self.line(step, &what),
-            Event::Waiting { step, what, state, elapsed } => {
+            Event::Waiting { step, what, state, elapsed } if self.terminal => {
                 self.wait(&what, step, &format!("{state} ({})", seconds(elapsed)));
             }
+            Event::Waiting { step, what, state, elapsed } => self.tell_wait(what, step, state, elapsed),
             Event::Waited { what } => self.finish_waits(|waiting| waiting == what),
             Event::StageDone { step, kind, id, action, elapsed } => {
                 self.line(step, &format!("{kind} {} {action} ({})", short(&id), seconds(elapsed)));
@@ -60,7 +76,8 @@ impl Progress {
             Event::RemovalFailed { step, kind, id, reason } => {
                 self.line(step, &format!("{kind} {} not removed: {reason}", short(&id)));
             }
-            Event::Traffic { done, total } => self.traffic(done, total),
+            Event::Traffic { done, total } if self.terminal => self.traffic(done, total),
+            Event::Traffic { .. } => {}
             Event::Phase { phase, holds, same_zone_share } => {
                 self.finish_waits(|_| true);
                 let share = same_zone_share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
@@ -79,6 +96,17 @@ impl Progress {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = current.entry(what.to_owned()).or_insert_with(|| self.bars.add(spinner()));
         bar.set_message(format!("{:>16}  {what}: {state}", step.to_string()));
+    }
+
+    /// Tells a state that differs from the one told before, and no sooner after it than a tenth of the time waited: one that
+    /// changes at every look, as on AWS it may for minutes, gives dozens of lines and not hundreds.
+    fn tell_wait(&self, what: String, step: Step, state: String, elapsed: Duration) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = |last: &Told| last.state != state && elapsed >= last.elapsed + last.elapsed / 10;
+        if told.get(&what).is_none_or(is_news) {
+            self.line(step, &format!("{what}: {state} ({})", seconds(elapsed)));
+            told.insert(what, Told { state, elapsed });
+        }
     }
 
     fn traffic(&self, done: u64, total: Option<u64>) {
@@ -102,6 +130,7 @@ impl Progress {
             }
             !over
         });
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).retain(|what, _| !over(what));
     }
 
     fn line(&self, step: Step, text: &str) {
@@ -135,12 +164,45 @@ fn seconds(elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::short;
+    use std::sync::Arc;
+
+    use super::*;
 
     #[test]
     fn arns_are_shown_by_their_resources_name() {
         let definition = "arn:aws:ecs:us-east-1:000000000000:task-definition/az-aware-fe-service-ec2:1";
         assert_eq!(short(definition), "az-aware-fe-service-ec2:1");
         assert_eq!(short("sg-01ff058590dbe5a37"), "sg-01ff058590dbe5a37");
+    }
+
+    /// What a progress without a terminal prints of looks at a wait: the second of each, and its state.
+    fn lines(looks: impl IntoIterator<Item = (u64, String)>) -> Vec<String> {
+        let printed: Arc<Mutex<Vec<String>>> = Arc::default();
+        let lines = Arc::clone(&printed);
+        let events =
+            Progress::new(false, |_| (), move |line| lines.lock().unwrap().push(line.trim().to_owned())).events();
+        for (second, state) in looks {
+            let (what, elapsed) = ("service x".to_owned(), Duration::from_secs(second));
+            events.send(Event::Waiting { step: Step::Services, what, state, elapsed });
+        }
+        drop(events);
+        std::mem::take(&mut printed.lock().unwrap())
+    }
+
+    #[test]
+    fn without_a_terminal_a_state_is_told_when_it_changes() {
+        let looks = [(0, "2 of 6 running"), (3, "2 of 6 running"), (6, "3 of 6 running"), (9, "3 of 6 running")];
+        assert_eq!(
+            lines(looks.map(|(second, state)| (second, state.to_owned()))),
+            ["services  service x: 2 of 6 running (0.0 s)", "services  service x: 3 of 6 running (6.0 s)"]
+        );
+    }
+
+    #[test]
+    fn a_state_that_never_stays_the_same_does_not_fill_a_log() {
+        let looks = (0..=90).map(|look| (10 * look, format!("request {look} was throttled")));
+        let lines = lines(looks);
+        assert!((20..=40).contains(&lines.len()), "{lines:#?}");
+        assert!(lines.last().unwrap().contains("throttled (8"), "the last is less than a tenth old: {lines:#?}");
     }
 }

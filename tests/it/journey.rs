@@ -158,6 +158,23 @@ fn a_walkthrough_that_ends_early_says_that_all_of_it_stands() {
 }
 
 #[test]
+fn a_log_tells_what_a_run_waits_for() {
+    let machine = Machine::new();
+    std::fs::write(machine.path().join("f.toml"), "[[fault]]\nkind = 'no-capacity'\nzone = 'us-east-1b'\n").unwrap();
+    let up = machine.zonewalk(&["up", "--local", "--faults", "f.toml", "--timeout", "6", "--output", "json"]);
+    let log = String::from_utf8(up.stderr).unwrap();
+    assert_eq!((up.status.code(), up.stdout.as_slice()), (Some(3), &b""[..]), "{log}");
+    let waits = |what: &str| -> Vec<&str> {
+        let lines = log.lines().filter(|line| line.contains(what) && line.ends_with(" s)"));
+        lines.map(|line| line.rsplit_once(" (").unwrap().0).collect()
+    };
+    assert_eq!(waits("load balancer az-aware-routing-ec2-lb: provisioning").len(), 1, "{log}");
+    let instances = waits("12 instances in cluster");
+    assert!(instances.iter().any(|line| line.contains("do not have sufficient")), "AWS's reason is not told: {log}");
+    assert!(instances.windows(2).all(|lines| lines[0] != lines[1]), "a state is told twice: {log}");
+}
+
+#[test]
 fn below_the_threshold_verify_fails_with_the_reason() {
     let machine = Machine::new();
     machine.json(&["up", "--local", "--task-count", "3", "--output", "json"]);
