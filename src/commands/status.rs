@@ -7,8 +7,9 @@ use serde::Serialize;
 use super::{Error, hosts};
 use crate::aws::AzId;
 use crate::stages::inventory::{self, ServiceStatus};
+use crate::stages::preflight::{Finding, Level};
 use crate::stages::{Action, Context, Plan};
-use crate::walkthrough;
+use crate::walkthrough::{self, Examination};
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -22,8 +23,10 @@ pub struct Status {
     /// Container instances by AZ ID.
     pub zones: BTreeMap<AzId, u32>,
     pub healthy_targets: u32,
-    /// What `up` would mend. None: nothing stands.
+    /// What `up` would mend. None: nothing stands, or a problem keeps `up` from knowing.
     pub drift: Option<Vec<Plan>>,
+    /// What `up` would refuse for.
+    pub problems: Vec<Finding>,
 }
 
 pub async fn run(ctx: &Context) -> Result<Status, Error> {
@@ -35,7 +38,8 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
         inventory::count_healthy_targets(ctx),
         walkthrough::examine(ctx),
     )?;
-    let mut drift = examination.plans;
+    let Examination { findings, plans: mut drift, .. } = examination;
+    let problems = findings.into_iter().filter(|finding| finding.level == Level::Problem).collect();
     let stands = drift.iter().any(|plan| matches!(plan.action, Action::Kept | Action::Changed));
     drift.retain(|plan| plan.action != Action::Kept);
     let alb_url = match alb_url {
@@ -55,5 +59,6 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
         zones,
         healthy_targets,
         drift: stands.then_some(drift),
+        problems,
     })
 }

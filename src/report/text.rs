@@ -102,6 +102,9 @@ pub(super) fn status(status: &Status) -> String {
         }
         None => {}
     }
+    if !status.problems.is_empty() {
+        let _ = write!(text, "\n`zonewalk up` would refuse:\n{}", findings(&status.problems));
+    }
     text
 }
 

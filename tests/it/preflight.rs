@@ -1,7 +1,8 @@
 //! `doctor` and `up`'s preflight: what would stop a run half-way is told before it starts.
 
 use zonewalk::cloud::{LocalCloud, Options, Pace};
-use zonewalk::commands::doctor;
+use zonewalk::commands::{doctor, status};
+use zonewalk::report::outcome::Outcome;
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
 use zonewalk::stages::permissions::policy;
@@ -83,5 +84,29 @@ async fn a_type_that_too_few_zones_offer_is_told() {
     let network = doctor.findings.iter().find(|finding| finding.check == Check::Network).unwrap();
     assert_eq!(network.level, Level::Problem);
     assert!(network.what.contains("t9.enormous") && network.what.contains("3 are needed"), "{network:#?}");
+    cloud.shutdown().await;
+}
+
+/// What stands is shown, and that nothing could be said of its drift is not taken for "nothing stands".
+#[tokio::test]
+async fn status_tells_why_up_would_refuse() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let sound = status::run(&ctx).await.unwrap();
+    assert!(sound.problems.is_empty() && sound.drift.is_some_and(|drift| drift.is_empty()), "{:?}", sound.problems);
+
+    let none = Settings { instance_type: "t9.enormous".to_owned(), ..settings() };
+    let status = status::run(&context(&cloud, none).await).await.unwrap();
+    let problems: Vec<_> = status.problems.iter().map(|finding| (finding.check, finding.level)).collect();
+    assert_eq!(problems[0], (Check::Network, Level::Problem));
+    assert!(problems.iter().all(|(_, level)| *level == Level::Problem), "{problems:?}");
+    assert!(status.drift.is_none() && status.services.len() == 2 && status.alb_url.is_some(), "{status:?}");
+
+    let json = serde_json::to_value(&status).unwrap();
+    assert!(json["problems"][0]["what"].as_str().unwrap().contains("t9.enormous"), "{json}");
+    let text = Outcome::Status(status).to_text();
+    assert!(text.contains("`zonewalk up` would refuse:\nPROBLEM network"), "{text}");
+    assert!(text.contains("6 of 6") && text.contains("http://"), "the rest is gone: {text}");
     cloud.shutdown().await;
 }
