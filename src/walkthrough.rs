@@ -352,6 +352,12 @@ pub struct Down {
     pub not_ours: Vec<Leftover>,
 }
 
+impl Down {
+    fn found_nothing(&self) -> bool {
+        self.removed.is_empty() && self.leftovers.is_empty() && self.not_ours.is_empty()
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Removed {
     pub stage: Step,
@@ -368,13 +374,20 @@ pub struct Leftover {
 
 /// Removes everything that carries the owner tag, whatever an earlier run has left of it, and then looks again.
 pub async fn down(ctx: &Context) -> Result<Down, Error> {
-    find_identity(ctx).await?; // is anyone there, and are we let in
+    let identity = find_identity(ctx).await?; // is anyone there, and are we let in
     let outcome = Box::pin(remove_all(ctx)).await;
     if ctx.cancel.is_cancelled() {
         return Err(Error::Interrupted);
     }
     let mut down = Box::pin(look_again(ctx, &outcome)).await;
     down.removed = outcome.removed.into_iter().map(|(kind, id)| Removed { stage: kind.step(), kind, id }).collect();
+    if down.found_nothing() {
+        let at = ctx.clients.endpoint_url.as_deref().map(|url| format!(" at {url}")).unwrap_or_default();
+        ctx.events.note(format!(
+            "nothing of walkthrough {} was found in account {}, region {}{at}: --name, --profile and --region say where to look",
+            ctx.settings.name, identity.account, ctx.clients.region,
+        ));
+    }
     Ok(down)
 }
 

@@ -97,7 +97,10 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
             let Some(record) = record else {
                 return match command {
                     // Nothing runs here, so there is nothing to remove.
-                    Command::Down => finish(&Outcome::Down(Down::default()), output, started),
+                    Command::Down => {
+                        output::progress_line(&format!("{:>16}  no local cloud is running", ""));
+                        finish(&Outcome::Down(Down::default()), output, started)
+                    }
                     _ => Err(local::Error::NotRunning.into()),
                 };
             };

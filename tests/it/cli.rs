@@ -87,6 +87,7 @@ fn without_a_local_cloud_the_error_says_how_to_start_one() {
     }
     let refusal = refuse(&["down", "--local"], "");
     assert_eq!(refusal.code, 0, "nothing to remove is success: {}", refusal.message);
+    assert!(refusal.message.contains("no local cloud is running"), "{}", refusal.message);
 }
 
 #[test]

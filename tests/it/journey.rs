@@ -175,6 +175,18 @@ fn a_log_tells_what_a_run_waits_for() {
 }
 
 #[test]
+fn a_down_that_finds_nothing_says_where_it_looked() {
+    let machine = Machine::new();
+    machine.json(&["up", "--local", "--dry-run", "--output", "json"]);
+    let down = machine.zonewalk(&["down", "--local", "--region", "eu-west-1", "--name", "mine", "--output", "json"]);
+    let said = String::from_utf8(down.stderr).unwrap();
+    assert_eq!(down.status.code(), Some(0), "{said}");
+    assert!(said.contains("nothing of walkthrough mine was found in account 000000000000, region eu-west-1"), "{said}");
+    let outcome: Value = serde_json::from_slice(&down.stdout).unwrap();
+    assert_eq!(outcome, serde_json::json!({ "removed": [], "leftovers": [], "not_ours": [] }));
+}
+
+#[test]
 fn below_the_threshold_verify_fails_with_the_reason() {
     let machine = Machine::new();
     machine.json(&["up", "--local", "--task-count", "3", "--output", "json"]);
