@@ -6,6 +6,7 @@
 //! instances, a service its tasks) is brought about by reconciling after every change. Running tasks and load balancers
 //! are carried by [`crate::mesh`]. No command that a client sends is ever run.
 
+mod authorization;
 mod autoscaling;
 mod ec2;
 mod ecs;

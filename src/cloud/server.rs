@@ -22,7 +22,7 @@ use super::faults::{Answering, Faults, Injector, SharedInjector, Snapshot, Strik
 use super::protocol::{Request, Service, undecoded_error};
 use super::region::{Region, SharedIam, SharedRegion};
 use super::schedule::Pace;
-use super::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, servicequotas, ssm, sts, zones};
+use super::{authorization, autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, servicequotas, ssm, sts, zones};
 use crate::mesh::{Mesh, Proxies};
 
 /// How a local cloud is to be.
@@ -278,12 +278,8 @@ impl Shared {
     }
 
     fn handle(&self, request: &Request, strike: &Strike) -> Result<Value, AwsError> {
-        let action = format!("{}:{}", request.service.signing_name(), request.operation);
-        // Who the caller is may always be asked.
-        if request.service != Service::Sts && !self.iam.lock().unwrap_or_else(PoisonError::into_inner).allows(&action) {
-            return Err(request.service.access_denied(&action));
-        }
         self.region(&request.region)?.with(|region| {
+            authorization::check(region, request)?;
             if let Some(zone) = &strike.lose_instance {
                 ec2::lose_instance(region, zone.as_deref());
             }

@@ -47,8 +47,8 @@ impl OneOrMany {
     }
 }
 
-/// Needed only in an account that never used these services: AWS makes these roles once.
-const FIRST_USE: &str = "FirstUseOfAService";
+/// Needed only in an account that never used these services: AWS makes their roles once.
+const FIRST_USE: [&str; 2] = ["FirstUseOfAService", "FirstUseOfLoadBalancing"];
 /// Needed only where the account's own roles do not serve.
 const OWN_ROLES: &str = "OwnRoles";
 
@@ -61,7 +61,7 @@ pub(super) async fn find_lacking_of_policy(
     let policy: Policy = serde_json::from_str(&policy(&ctx.settings.name))
         .map_err(|error| Error::Template { name: "iam_policy.json", reason: error.to_string() })?;
     let wanted = policy.statement.into_iter().filter(|statement| match statement.sid.as_str() {
-        FIRST_USE => false,
+        sid if FIRST_USE.contains(&sid) => false,
         OWN_ROLES => ctx.settings.create_roles,
         _ => true,
     });

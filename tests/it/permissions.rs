@@ -14,8 +14,15 @@ use zonewalk::walkthrough::{down, up};
 use crate::support::{context, settings};
 
 /// AWS asks for these on behalf of others: EC2 for Auto Scaling when it is given a launch template, IAM when a role is
-/// handed on, or when a service is used for the first time.
-const NOT_CALLED: [&str; 3] = ["ec2:RunInstances", "iam:CreateServiceLinkedRole", "iam:PassRole"];
+/// handed on, or when a service is used for the first time; Elastic Load Balancing then asks for three of EC2's, too.
+const NOT_CALLED: [&str; 6] = [
+    "ec2:DescribeAccountAttributes",
+    "ec2:DescribeAddresses",
+    "ec2:DescribeInternetGateways",
+    "ec2:RunInstances",
+    "iam:CreateServiceLinkedRole",
+    "iam:PassRole",
+];
 
 fn allowed() -> BTreeSet<String> {
     let policy: Value = serde_json::from_str(&policy(&settings().name)).unwrap();
@@ -95,4 +102,24 @@ async fn a_walkthrough_passes_under_the_policy_alone() {
     up(&context(&cloud, other).await).await.unwrap();
     assert_eq!(down(&ctx).await.unwrap().leftovers, []);
     cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_new_account_asks_for_more_when_it_first_gets_a_load_balancer() {
+    for action in ["ec2:DescribeAddresses", "ec2:DescribeInternetGateways", "iam:CreateServiceLinkedRole"] {
+        for bare_account in [true, false] {
+            let without = policy(&settings().name).replace(action, "ec2:DescribeHosts");
+            let options = Options { pace: Pace::Instant, bare_account, policy: Some(without), ..Options::default() };
+            let cloud = LocalCloud::start(options).await.unwrap();
+            let ctx = context(&cloud, settings()).await;
+            let subnets = ctx.clients.ec2.describe_subnets().send().await.unwrap();
+            let request = ctx.clients.elbv2.create_load_balancer().name("first");
+            let request = subnets.subnets().iter().take(2).fold(request, |r, s| r.subnets(s.subnet_id().unwrap()));
+            match request.send().await {
+                Ok(_) => assert!(!bare_account, "{action}"),
+                Err(error) => assert!(bare_account && format!("{error:?}").contains(action), "{error:?}"),
+            }
+            cloud.shutdown().await;
+        }
+    }
 }

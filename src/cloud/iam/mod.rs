@@ -29,6 +29,8 @@ pub(crate) struct State {
     instance_profiles: BTreeMap<String, InstanceProfile>,
     /// In which all calls are made; None: as the account's root.
     caller: Option<String>,
+    /// Elastic Load Balancing has its service-linked role.
+    pub(crate) load_balancing_was_used: bool,
 }
 
 /// The role of a caller whose policy is rehearsed.
@@ -38,7 +40,7 @@ impl State {
     /// What the article takes for granted: a role and instance profile for instances, which may join clusters and be
     /// reached by SSM, and a role with which ECS starts tasks.
     pub(crate) fn with_article_roles() -> Self {
-        let mut state = Self::default();
+        let mut state = Self { load_balancing_was_used: true, ..Self::default() };
         let mut ids = Ids::from_entropy();
         let mut instances = Role::new(&mut ids, "ecsInstanceRole", roles::trusting("ec2.amazonaws.com"));
         instances.attach("service-role/AmazonEC2ContainerServiceforEC2Role");
