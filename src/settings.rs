@@ -32,6 +32,8 @@ pub struct Settings {
     pub execution_role: Option<String>,
     /// Whether roles may be made.
     pub create_roles: bool,
+    /// Whether what IAM's simulation denies the caller stops `up`.
+    pub check_permissions: bool,
     /// Who may reach the load balancer: at least one.
     pub allow_cidrs: Vec<Cidr>,
     /// Take over resources that have our names and not our tag.
@@ -57,6 +59,7 @@ impl Default for Settings {
             instance_profile: None,
             execution_role: None,
             create_roles: true,
+            check_permissions: true,
             allow_cidrs: vec![Cidr::everyone()],
             adopt: false,
             timeout: Duration::from_secs(15 * 60),

@@ -44,6 +44,9 @@ pub async fn up(ctx: &Context) -> Result<Up, Error> {
         Some(ground) if findings.iter().all(|finding| finding.level != Level::Problem) => ground,
         _ => return Err(Error::Preflight(findings)),
     };
+    for finding in findings.iter().filter(|finding| finding.level == Level::Unknown) {
+        ctx.events.note(format!("{}: {}", finding.check, finding.what));
+    }
     let walk = Walk::new(ctx, Mode::Ensure);
     let walked = Box::pin(walk.all(ground)).await;
     let mut resources = walk.reports.into_inner().unwrap_or_else(PoisonError::into_inner);

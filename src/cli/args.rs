@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
@@ -133,6 +134,9 @@ pub(super) struct ProvisionArgs {
     /// Use the account's roles, and fail if they do not serve, rather than make some
     #[arg(long)]
     pub(super) no_create_roles: bool,
+    /// Only tell what IAM's simulation denies the caller, and go on: it also denies what is allowed on single resources only
+    #[arg(long, env = "ZONEWALK_NO_CHECK_PERMISSIONS", value_parser = FalseyValueParser::new())]
+    pub(super) no_check_permissions: bool,
     /// Whether the frontend also offers a name in the namespace, or only calls others [default: client-server]
     #[arg(long, env = "ZONEWALK_FRONTEND", value_enum)]
     pub(super) frontend: Option<FrontendArg>,

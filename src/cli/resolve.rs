@@ -53,6 +53,7 @@ struct File {
     instance_profile: Option<String>,
     execution_role: Option<String>,
     create_roles: Option<bool>,
+    check_permissions: Option<bool>,
     allow_cidr: Option<OneOrMany>,
 }
 
@@ -111,6 +112,7 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
         instance_profile: file.instance_profile,
         execution_role: file.execution_role,
         create_roles: !given.no_create_roles && file.create_roles.unwrap_or(defaults.create_roles),
+        check_permissions: !given.no_check_permissions && file.check_permissions.unwrap_or(defaults.check_permissions),
         allow_cidrs,
         adopt: global.adopt,
         timeout: global.timeout.or(file.timeout).map_or(defaults.timeout, Duration::from_secs),

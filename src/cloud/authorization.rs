@@ -1,6 +1,7 @@
 //! Whether the caller may do what a request asks for, where a policy is rehearsed.
 
 use super::error::AwsError;
+use super::iam::Fact;
 use super::protocol::{Request, Service};
 use super::region::Region;
 
@@ -35,9 +36,15 @@ pub(super) fn check(region: &Region, request: &Request) -> Result<(), AwsError> 
     } else {
         None
     };
+    // IAM is one for all regions, and is taken to be in the first.
+    let requested_region = if request.service == Service::Iam { "us-east-1" } else { &region.name };
+    let facts = |key: &str| match key.to_ascii_lowercase().as_str() {
+        "aws:requestedregion" => Fact::Is(vec![requested_region]),
+        _ => Fact::Untold,
+    };
     let also = first_use.map_or(&[][..], |(_, actions)| actions);
     for action in std::iter::once(action.as_str()).chain(also.iter().copied()) {
-        if !iam.allows(action) {
+        if !iam.allows(action, &facts) {
             return Err(request.service.access_denied(action));
         }
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::identity::{Caller, Identity, find_identity};
 use super::image::{Image, find_image};
 use super::network::{Network, find_network};
+use super::permissions::Lacking;
 use super::quota::{Room, find_room};
 use super::roles::{Choice, Choices, choose_roles};
 use super::{Context, Error, permissions};
@@ -91,7 +92,7 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Groun
         find_lacking_permissions(ctx, &identity),
     );
     if let Some(lacking) = note_unless_unknown(Check::Permissions, lacking, &mut findings)? {
-        findings.push(permissions_finding(&lacking));
+        findings.extend(permissions_findings(lacking, ctx.settings.check_permissions));
     }
     let network = note(Check::Network, network, &mut findings, ToString::to_string)?;
     let image = note(Check::Image, image, &mut findings, ToString::to_string)?;
@@ -154,9 +155,9 @@ fn is_finding(error: &Error) -> bool {
 }
 
 /// The caller's: None if AWS cannot be asked about this kind of caller.
-async fn find_lacking_permissions(ctx: &Context, identity: &Identity) -> Result<Option<Vec<String>>, Error> {
+async fn find_lacking_permissions(ctx: &Context, identity: &Identity) -> Result<Option<Lacking>, Error> {
     match identity.caller() {
-        Caller::Root => Ok(Some(vec![])),
+        Caller::Root => Ok(Some(Lacking::default())),
         Caller::Other => Ok(None),
         Caller::User(arn) => permissions::find_lacking_of_policy(ctx, identity, &arn).await.map(Some),
         Caller::Role(name) => {
@@ -167,21 +168,37 @@ async fn find_lacking_permissions(ctx: &Context, identity: &Identity) -> Result<
     }
 }
 
-fn permissions_finding(lacking: &Option<Vec<String>>) -> Finding {
-    match lacking {
-        None => Finding::new(Check::Permissions, Level::Unknown, "cannot be known of a federated user"),
-        Some(lacking) if lacking.is_empty() => {
-            Finding::new(Check::Permissions, Level::Fine, "every action this tool takes is allowed")
-        }
-        Some(lacking) => Finding::new(
-            Check::Permissions,
-            Level::Problem,
-            format!(
-                "not allowed: {}; `zonewalk up` would stop half-way; attach the policy that `zonewalk policy` prints",
-                lacking.join(", ")
-            ),
-        ),
+fn permissions_findings(lacking: Option<Lacking>, believed: bool) -> Vec<Finding> {
+    let finding = |level, what: String| Finding::new(Check::Permissions, level, what);
+    let Some(Lacking { denied, unsure, untold }) = lacking else {
+        return vec![finding(Level::Unknown, "cannot be known of a federated user".to_owned())];
+    };
+    let mut findings = vec![];
+    if !denied.is_empty() {
+        let denied = denied.join(", ");
+        findings.push(if believed {
+            let what = format!(
+                "not allowed: {denied}; `zonewalk up` would stop half-way; attach the policy that `zonewalk policy` prints, or \
+                 add --no-check-permissions if it is allowed on single resources or with MFA, of which IAM's simulation \
+                 knows nothing"
+            );
+            finding(Level::Problem, what)
+        } else {
+            finding(Level::Unknown, format!("not allowed if IAM's simulation is right, which is not heeded: {denied}"))
+        });
     }
+    if !unsure.is_empty() {
+        let untold = Vec::from_iter(untold).join(", ");
+        let what = format!(
+            "not known to be allowed: {}: policies depend on {untold}, of which IAM's simulation knows nothing",
+            unsure.join(", ")
+        );
+        findings.push(finding(Level::Unknown, what));
+    }
+    if findings.is_empty() {
+        findings.push(finding(Level::Fine, "every action this tool takes is allowed".to_owned()));
+    }
+    findings
 }
 
 fn quota_finding(room: &Room) -> Finding {

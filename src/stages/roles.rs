@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::error::optional;
 use super::identity::Identity;
+use super::permissions::{self, Lacking};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, Kind, Step, permissions};
+use super::{Context, Difference, Error, Kind, Step};
 use crate::aws::{CloudError, ErrorClass, tags};
 use crate::report::events::Event;
 
@@ -81,8 +82,9 @@ async fn choose_instance_profile(ctx: &Context, identity: &Identity) -> Result<C
         let lacks = |needed: &[&str]| candidate.lacks.iter().any(|action| needed.contains(&action.as_str()));
         // What only `stats` needs is no reason to refuse a role that was asked for, or is the only one there may be.
         let may_make = settings.create_roles && settings.instance_profile.is_none();
-        if !(lacks(&TO_JOIN) || may_make && lacks(&TO_BE_ASKED)) {
-            if lacks(&TO_BE_ASKED) {
+        let doubted = is_doubted(ctx, settings.instance_profile.as_deref(), name, &candidate);
+        if doubted || !(lacks(&TO_JOIN) || may_make && lacks(&TO_BE_ASKED)) {
+            if !doubted && lacks(&TO_BE_ASKED) {
                 ctx.events.note(format!(
                     "instance profile {name} does not allow {}: `zonewalk stats` will not work; attach \
                      AmazonSSMManagedInstanceCore to its role",
@@ -111,7 +113,10 @@ async fn choose_execution_role(ctx: &Context, identity: &Identity) -> Result<Cho
     let mut shortcomings = vec![];
     for name in names {
         match find_execution_role(ctx, identity, name).await? {
-            Some(candidate) if candidate.lacks.is_empty() => {
+            Some(candidate)
+                if candidate.lacks.is_empty()
+                    || is_doubted(ctx, settings.execution_role.as_deref(), name, &candidate) =>
+            {
                 return Ok(found(ctx, Step::TaskDefinitions, "role", candidate.arn));
             }
             Some(candidate) => shortcomings.push(format!("{name} does not allow {}", candidate.lacks.join(", "))),
@@ -127,6 +132,18 @@ async fn choose_execution_role(ctx: &Context, identity: &Identity) -> Result<Cho
     )
 }
 
+/// Whether a role is used though IAM's simulation says that it does not serve: nothing else may be, and who runs this
+/// does not believe the simulation.
+fn is_doubted(ctx: &Context, asked_for: Option<&str>, name: &str, candidate: &Candidate) -> bool {
+    let may_make = ctx.settings.create_roles && asked_for.is_none();
+    let doubted = !ctx.settings.check_permissions && !may_make && !candidate.lacks.is_empty();
+    if doubted {
+        let lacks = candidate.lacks.join(", ");
+        ctx.events.note(format!("{name} does not allow {lacks} if IAM's simulation is right, which is not heeded"));
+    }
+    doubted
+}
+
 fn found(ctx: &Context, step: Step, what: &str, arn: String) -> Choice {
     ctx.events.send(Event::Found { step, what: format!("{what} {arn}") });
     Choice::Existing(arn)
@@ -140,14 +157,18 @@ fn own_or_refuse(
     shortcomings: &[String],
     guide: &str,
 ) -> Result<Choice, Error> {
-    let why = if shortcomings.is_empty() { "there is none".to_owned() } else { shortcomings.join("; ") };
+    let (why, doubt) = if shortcomings.is_empty() {
+        ("there is none".to_owned(), "")
+    } else {
+        (shortcomings.join("; "), ", or add --no-check-permissions if IAM's simulation is wrong about it")
+    };
     match named {
         Some(name) => Err(Error::Prerequisite(format!(
-            "{name} cannot be the {what}: {why}; mend it as {guide} says, or leave the name away"
+            "{name} cannot be the {what}: {why}; mend it as {guide} says, or leave the name away{doubt}"
         ))),
         None if ctx.settings.create_roles => Ok(Choice::Own),
         None => Err(Error::Prerequisite(format!(
-            "no {what}: {why}; make it as {guide} says, or let zonewalk make its own, without --no-create-roles"
+            "no {what}: {why}; make it as {guide} says, or let zonewalk make its own, without --no-create-roles{doubt}"
         ))),
     }
 }
@@ -203,7 +224,14 @@ async fn find_lacking(ctx: &Context, arn: &str, needed: &[&str]) -> Result<Vec<S
             ctx.events.note(format!("what {arn} allows cannot be known: {error}"));
             Ok(vec![])
         }
-        lacking => lacking,
+        lacking => {
+            let Lacking { denied, unsure, untold } = lacking?;
+            if !unsure.is_empty() {
+                let untold = Vec::from_iter(untold).join(", ");
+                ctx.events.note(format!("{arn} is taken to allow {}: that depends on {untold}", unsure.join(", ")));
+            }
+            Ok(denied)
+        }
     }
 }
 

@@ -99,7 +99,7 @@ fn a_settings_file_says_what_flags_do() {
         command.arg("policy").current_dir(directory.path()).env_clear().output().unwrap()
     };
     let all = "name = 'mine'\nallow-cidr = ['192.0.2.0/24', '::/0']\nfrontend = 'client-only'\ntemplates = 't'\n\
-               create-roles = false\nbackend-command = ['server']\n";
+               create-roles = false\ncheck-permissions = false\nbackend-command = ['server']\n";
     let printed = policy(all);
     assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
     let printed: serde_json::Value = serde_json::from_slice(&printed.stdout).unwrap();

@@ -1,15 +1,22 @@
 //! `doctor` and `up`'s preflight: what would stop a run half-way is told before it starts.
 
+use std::sync::{Arc, Mutex};
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use zonewalk::aws::Target;
 use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::commands::{doctor, status};
+use zonewalk::report::events::{Event, Events};
 use zonewalk::report::outcome::Outcome;
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
 use zonewalk::stages::permissions::policy;
 use zonewalk::stages::preflight::{Check, Level};
-use zonewalk::walkthrough::up;
+use zonewalk::walkthrough::{down, up};
 
-use crate::support::{context, inventory, settings, start_cloud};
+use crate::machine::Machine;
+use crate::support::{clients, context, inventory, settings, start_cloud};
 
 /// The only problem there is, which `up` refuses for, before it makes anything.
 async fn problem(ctx: &Context) -> (Check, String) {
@@ -63,6 +70,124 @@ async fn missing_permissions_are_named() {
     assert_eq!(problems.len(), 1, "{problems:#?}");
     assert_eq!(problems[0].check, Check::Permissions);
     assert!(problems[0].what.starts_with("not allowed: ecs:CreateCluster, iam:PassRole;"), "{problems:#?}");
+    cloud.shutdown().await;
+}
+
+/// A cloud whose caller has this policy.
+async fn cloud_under(policy: String) -> LocalCloud {
+    let options = Options { pace: Pace::Instant, policy: Some(policy), ..Options::default() };
+    LocalCloud::start(options).await.unwrap()
+}
+
+/// That all is allowed, on one condition.
+fn everything_if(condition: serde_json::Value) -> String {
+    let statement = json!({ "Effect": "Allow", "Action": "*", "Resource": "*", "Condition": condition });
+    json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+}
+
+/// What `doctor` says of the permissions.
+async fn permissions(ctx: &Context) -> Vec<(Level, String)> {
+    let findings = doctor::run(ctx).await.unwrap().findings;
+    let permissions = findings.into_iter().filter(|finding| finding.check == Check::Permissions);
+    permissions.map(|finding| (finding.level, finding.what)).collect()
+}
+
+#[tokio::test]
+async fn a_policy_for_the_region_suffices_in_it() {
+    // IAM's own calls count as made in the first region.
+    let cloud = cloud_under(everything_if(json!({
+        "StringEquals": { "aws:RequestedRegion": ["us-east-1", "eu-west-1"] }
+    })))
+    .await;
+    let in_region = async |region| {
+        let clients = Target::local(&cloud.endpoint_url(), region).connect().await.unwrap();
+        Context::new(clients, settings(), Events::silent(), CancellationToken::new())
+    };
+    let ctx = in_region("eu-west-1").await;
+    assert_eq!(permissions(&ctx).await[0].0, Level::Fine);
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+
+    let found = permissions(&in_region("eu-central-1").await).await;
+    assert_eq!((found.len(), found[0].0), (1, Level::Problem), "{found:?}");
+    assert!(found[0].1.contains("ecs:CreateCluster") && !found[0].1.contains("iam:CreateRole"), "{found:?}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_the_simulation_cannot_know_is_told_and_stops_nothing() {
+    let cloud = cloud_under(everything_if(json!({ "Bool": { "aws:MultiFactorAuthPresent": "true" } }))).await;
+    let told = Arc::new(Mutex::new(vec![]));
+    let events = Arc::clone(&told);
+    let events = Events::new(move |event| {
+        if let Event::Note { message } = event {
+            events.lock().unwrap().push(message);
+        }
+    });
+    let ctx = Context::new(clients(&cloud).await, settings(), events, CancellationToken::new());
+    let found = permissions(&ctx).await;
+    assert_eq!((found.len(), found[0].0), (1, Level::Unknown), "{found:?}");
+    let says =
+        |text: &str| text.contains("ecs:CreateCluster") && text.contains("depend on aws:MultiFactorAuthPresent,");
+    assert!(says(&found[0].1), "{found:?}");
+    up(&ctx).await.unwrap();
+    assert!(told.lock().unwrap().iter().any(|note| says(note)), "{told:?}");
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+/// The least policy, with what makes and removes allowed in one account and region only.
+fn scoped() -> String {
+    let mut policy: serde_json::Value = serde_json::from_str(&policy(&settings().name)).unwrap();
+    let statements = policy["Statement"].as_array_mut().unwrap();
+    let makes = statements.iter_mut().find(|statement| statement["Sid"] == "MakeAndRemove").unwrap();
+    makes["Resource"] = json!("arn:aws:*:us-east-1:000000000000:*");
+    policy.to_string()
+}
+
+#[tokio::test]
+async fn a_policy_for_resources_is_a_problem_that_names_the_flag() {
+    let cloud = cloud_under(scoped()).await;
+    let ctx = context(&cloud, settings()).await;
+    let found = permissions(&ctx).await;
+    assert_eq!((found.len(), found[0].0), (1, Level::Problem), "{found:?}");
+    assert!(found[0].1.contains("ecs:CreateCluster") && found[0].1.contains("--no-check-permissions"), "{found:?}");
+    let error = up(&ctx).await.unwrap_err().to_string();
+    assert!(error.contains("--no-check-permissions"), "{error}");
+
+    let ctx = context(&cloud, Settings { check_permissions: false, ..settings() }).await;
+    let found = permissions(&ctx).await;
+    assert_eq!((found.len(), found[0].0), (1, Level::Unknown), "{found:?}");
+    assert!(found[0].1.contains("ecs:CreateCluster"), "{found:?}");
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn permissions_are_passed_over_by_flag_by_variable_and_by_file() {
+    let cloud = cloud_under(scoped()).await;
+    let url = cloud.endpoint_url();
+    let doctor = move |args: &[&str], variable: &[(&str, &str)], file: &str| {
+        let machine = Machine::new();
+        std::fs::write(machine.path().join("zonewalk.toml"), file).unwrap();
+        let mut command = machine.command(&["doctor", "--region", "us-east-1", "--endpoint-url", &url]);
+        command.args(args).envs(variable.iter().copied());
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        command.output().unwrap().status.code().unwrap()
+    };
+    let codes = tokio::task::spawn_blocking(move || {
+        let variable = "ZONEWALK_NO_CHECK_PERMISSIONS";
+        [
+            doctor(&[], &[], ""),
+            doctor(&[], &[(variable, "0")], ""),
+            doctor(&["--no-check-permissions"], &[], ""),
+            doctor(&[], &[(variable, "1")], ""),
+            doctor(&[], &[], "check-permissions = false"),
+            doctor(&["--no-check-permissions"], &[], "check-permissions = true"),
+        ]
+    });
+    assert_eq!(codes.await.unwrap(), [1, 1, 0, 0, 0, 0]);
     cloud.shutdown().await;
 }
 

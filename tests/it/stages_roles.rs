@@ -94,3 +94,25 @@ async fn an_instance_role_without_ssm_does_not_serve() {
     assert!(done.resources.iter().all(|done| !OWN.contains(&done.kind)));
     cloud.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_role_that_may_write_some_logs_only_serves_where_the_simulation_is_not_believed() {
+    let cloud = bare_account().await;
+    let mine = Settings { execution_role: Some("mine".to_owned()), ..settings() };
+    let ctx = context(&cloud, mine.clone()).await;
+    let iam = &ctx.clients.iam;
+    let trust = r#"{"Version": "2012-10-17", "Statement": []}"#;
+    iam.create_role().role_name("mine").assume_role_policy_document(trust).send().await.unwrap();
+    let policy = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "logs:*", "Resource": "arn:aws:logs:*:*:log-group:/ecs/az-aware-*"}]}"#;
+    iam.put_role_policy().role_name("mine").policy_name("own").policy_document(policy).send().await.unwrap();
+    let error = up(&ctx).await.unwrap_err().to_string();
+    for part in ["mine does not allow logs:CreateLogStream", "--no-check-permissions"] {
+        assert!(error.contains(part), "{part} in {error}");
+    }
+
+    let ctx = context(&cloud, Settings { check_permissions: false, ..mine }).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}

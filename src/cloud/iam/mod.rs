@@ -2,6 +2,7 @@
 //!
 //! The caller is the account's root, whose permissions are not checked, unless a policy is to be rehearsed.
 
+mod conditions;
 mod instance_profiles;
 mod policies;
 mod roles;
@@ -13,6 +14,7 @@ use std::sync::{Arc, PoisonError};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
+pub(crate) use self::conditions::{Fact, Facts};
 use self::instance_profiles::InstanceProfile;
 use self::roles::Role;
 use self::simulation::Decision;
@@ -77,10 +79,10 @@ impl State {
         }
     }
 
-    /// Whether the caller may take the action on some resource.
-    pub(crate) fn allows(&self, action: &str) -> bool {
+    /// Whether the caller may take the action on some resource, in a request of which these facts are known.
+    pub(crate) fn allows(&self, action: &str, facts: &Facts<'_>) -> bool {
         let role = self.caller.as_ref().and_then(|role| self.roles.get(role));
-        role.is_none_or(|role| simulation::decide(role, action, None) == Decision::Allowed)
+        role.is_none_or(|role| simulation::decide(role, action, None, facts) == Decision::Allowed)
     }
 
     pub(crate) fn has_role(&self, name: &str) -> bool {

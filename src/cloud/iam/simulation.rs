@@ -1,10 +1,13 @@
 //! What a role's policies allow: for `SimulatePrincipalPolicy`, and for a caller whose policy is to be rehearsed.
 //!
-//! An action is allowed if a statement allows it and none denies it. Resources count in a simulation; conditions are
-//! taken to hold.
+//! An action is allowed if a statement allows it and none denies it, of those whose conditions hold. Resources count in a
+//! simulation, where `*` is one that no pattern for others matches, as in IAM's.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::conditions::{self, Fact, Facts};
 use super::roles::Role;
 use super::{State, no_such_entity};
 use crate::cloud::error::AwsError;
@@ -28,28 +31,32 @@ impl Decision {
 }
 
 /// None: on whatever resource.
-pub(super) fn decide(role: &Role, action: &str, resource: Option<&str>) -> Decision {
-    let documents = role.inline.values().filter_map(|document| serde_json::from_str::<Value>(document).ok());
+pub(super) fn decide(role: &Role, action: &str, resource: Option<&str>, facts: &Facts<'_>) -> Decision {
     let mut decision = Decision::ImplicitDeny;
-    for statement in documents.flat_map(statements) {
-        let of_action = one_or_many(&statement["Action"]).iter().any(|pattern| matches(pattern, action));
+    for statement in statements(role) {
+        let of_action = one_or_many(&statement["Action"]).iter().any(|pattern| matches_action(pattern, action));
         let patterns = one_or_many(&statement["Resource"]);
         let of_resource = resource.is_none_or(|resource| patterns.iter().any(|pattern| matches(pattern, resource)));
+        if !(of_action && of_resource && conditions::hold(&statement, facts)) {
+            continue;
+        }
         match statement["Effect"].as_str() {
-            Some("Deny") if of_action && of_resource => return Decision::ExplicitDeny,
-            Some("Allow") if of_action && of_resource => decision = Decision::Allowed,
+            Some("Deny") => return Decision::ExplicitDeny,
+            Some("Allow") => decision = Decision::Allowed,
             _ => {}
         }
     }
     let managed = role.attached.iter().flat_map(|arn| super::policies::actions_of(arn));
-    if managed.into_iter().any(|pattern| matches(pattern, action)) { Decision::Allowed } else { decision }
+    if managed.into_iter().any(|pattern| matches_action(pattern, action)) { Decision::Allowed } else { decision }
 }
 
-fn statements(document: Value) -> Vec<Value> {
-    match &document["Statement"] {
-        Value::Array(statements) => statements.clone(),
-        statement => vec![statement.clone()],
-    }
+/// Of the role's own policies.
+fn statements(role: &Role) -> impl Iterator<Item = Value> {
+    let documents = role.inline.values().filter_map(|document| serde_json::from_str::<Value>(document).ok());
+    documents.flat_map(|mut document| match document["Statement"].take() {
+        Value::Array(statements) => statements,
+        statement => vec![statement],
+    })
 }
 
 fn one_or_many(value: &Value) -> Vec<&str> {
@@ -59,11 +66,15 @@ fn one_or_many(value: &Value) -> Vec<&str> {
     }
 }
 
-/// IAM's patterns: `*` is any number of characters, `?` one; letters of either case are the same in actions.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (pattern, text) = (pattern.to_ascii_lowercase(), text.to_ascii_lowercase());
+/// Letters of either case are the same in actions.
+fn matches_action(pattern: &str, action: &str) -> bool {
+    matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
+}
+
+/// IAM's patterns: `*` is any number of characters, `?` one.
+pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| after(first, &text)) else { return false };
+    let Some(mut rest) = parts.next().and_then(|first| after(first, text)) else { return false };
     let parts: Vec<&str> = parts.collect();
     let Some((last, between)) = parts.split_last() else { return rest.is_empty() };
     for part in between {
@@ -89,16 +100,36 @@ pub(super) fn simulate(iam: &State, params: Params<'_>) -> Result<Value, AwsErro
     let name = arn.rsplit('/').next().unwrap_or(arn);
     let role = iam.roles.get(name).filter(|_| arn.contains(":role/"));
     let role = role.ok_or_else(|| no_such_entity(format!("The entity with ARN {arn} cannot be found.")))?;
-    let resources = params.strings("ResourceArns");
-    let resource = resources.first().copied().filter(|resource| *resource != "*");
+    let resource = params.strings("ResourceArns").first().copied().unwrap_or("*");
+    let entries = params.objects("ContextEntries");
+    let facts = |key: &str| {
+        let named = |entry: &&Params<'_>| entry.opt_str("ContextKeyName").is_some_and(|k| k.eq_ignore_ascii_case(key));
+        entries.iter().find(named).map_or(Fact::Absent, |entry| Fact::Is(entry.strings("ContextKeyValues")))
+    };
+    // Of all policies, whether they are about the action or not; that is what IAM does.
+    let statements: Vec<Value> = statements(role).collect();
+    let missing: BTreeSet<&str> =
+        statements.iter().flat_map(conditions::keys).filter(|key| matches!(facts(key), Fact::Absent)).collect();
     let results = params.strings("ActionNames").into_iter().map(|action| {
-        json!({
+        let decision = decide(role, action, Some(resource), &facts).wire();
+        let mut result = json!({
             "EvalActionName": action,
-            "EvalResourceName": resource.unwrap_or("*"),
-            "EvalDecision": decide(role, action, resource).wire(),
+            "EvalResourceName": resource,
+            "EvalDecision": decision,
             "MatchedStatements": [],
             "MissingContextValues": [],
-        })
+        });
+        if resource == "*" {
+            result["MissingContextValues"] = json!(missing);
+        } else {
+            result["ResourceSpecificResults"] = json!([{
+                "EvalResourceName": resource,
+                "EvalResourceDecision": decision,
+                "MatchedStatements": [],
+                "MissingContextValues": missing,
+            }]);
+        }
+        result
     });
     Ok(json!({ "EvaluationResults": results.collect::<Value>(), "IsTruncated": false }))
 }
@@ -112,7 +143,6 @@ mod tests {
         for (pattern, text) in [
             ("*", "ecs:Poll"),
             ("ecs:*", "ecs:Poll"),
-            ("ecs:poll", "ECS:Poll"),
             ("ecs:P?ll", "ecs:Poll"),
             ("e*:*l", "ecs:Poll"),
             ("arn:*:iam::*:role/az-aware-*", "arn:aws:iam::000000000000:role/az-aware-x"),
@@ -122,6 +152,7 @@ mod tests {
         for (pattern, text) in [
             ("", "ecs:Poll"),
             ("ecs:Pol", "ecs:Poll"),
+            ("ecs:poll", "ecs:Poll"),
             ("ecs:Poll?", "ecs:Poll"),
             ("ecs:P*x", "ecs:Poll"),
             ("a*a", "a"),
@@ -129,5 +160,6 @@ mod tests {
         ] {
             assert!(!matches(pattern, text), "{pattern} {text}");
         }
+        assert!(matches_action("ecs:poll", "ECS:Poll"));
     }
 }

@@ -1,5 +1,6 @@
 //! IAM: the article's roles, and making and unmaking one's own.
 
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum};
 use zonewalk::cloud::{LocalCloud, Options, Pace};
 
 use super::{Stand, assert_refused};
@@ -68,5 +69,52 @@ async fn what_is_no_policy_is_refused() {
     assert_refused(attach.send().await, "NoSuchEntity", "does not exist or is not attachable");
     let name = iam.create_role().role_name("our own").assume_role_policy_document(TRUST).send().await;
     assert_refused(name, "ValidationError", "'our own' at 'roleName' failed to satisfy constraint");
+    stand.end().await;
+}
+
+/// What SimulatePrincipalPolicy says of an action, on a resource and with entries of the context: its decision, and what it
+/// misses, of all resources and of this one.
+async fn simulated(
+    iam: &aws_sdk_iam::Client,
+    resource: Option<&str>,
+    entries: &[(&str, &str)],
+) -> (String, Vec<String>, Vec<String>) {
+    let request = iam.simulate_principal_policy().policy_source_arn("arn:aws:iam::000000000000:role/own");
+    let request = request.action_names("ecs:CreateCluster").set_resource_arns(resource.map(|arn| vec![arn.to_owned()]));
+    let request = entries.iter().fold(request, |request, (key, value)| {
+        let entry = ContextEntry::builder().context_key_name(*key).context_key_values(*value);
+        request.context_entries(entry.context_key_type(ContextKeyTypeEnum::String).build())
+    });
+    let answer = request.send().await.unwrap();
+    let result = &answer.evaluation_results()[0];
+    let of_resources = result.resource_specific_results().iter().flat_map(|r| r.missing_context_values());
+    let missing = result.missing_context_values().to_vec();
+    (result.eval_decision().to_string(), missing, of_resources.cloned().collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulation_heeds_resources_and_conditions_and_tells_what_it_misses() {
+    let stand = Stand::new(Pace::Instant).await;
+    let iam = &stand.clients.iam;
+    iam.create_role().role_name("own").assume_role_policy_document(TRUST).send().await.unwrap();
+    let policy = r#"{"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "ecs:*", "Resource": "*", "Condition": {"StringLike": {"aws:RequestedRegion": "eu-*"}}},
+        {"Effect": "Allow", "Action": "ecs:*", "Resource": "arn:aws:ecs:*:*:cluster/own"},
+        {"Effect": "Deny", "Action": "s3:*", "Resource": "*", "Condition": {"Null": {"aws:MultiFactorAuthPresent": "true"}}}]}"#;
+    iam.put_role_policy().role_name("own").policy_name("own").policy_document(policy).send().await.unwrap();
+
+    let (region, mfa) = ("aws:RequestedRegion", "aws:MultiFactorAuthPresent");
+    let none: [&str; 0] = [];
+    let (decision, missing, _) = simulated(iam, None, &[]).await;
+    assert_eq!((decision.as_str(), missing), ("implicitDeny", vec![mfa.to_owned(), region.to_owned()]));
+    let (decision, missing, _) = simulated(iam, None, &[("aws:requestedregion", "eu-west-1")]).await;
+    assert_eq!((decision.as_str(), missing), ("allowed", vec![mfa.to_owned()]));
+    let (decision, missing, _) = simulated(iam, None, &[(region, "us-east-1"), (mfa, "true")]).await;
+    assert_eq!(decision, "implicitDeny");
+    assert_eq!(missing, none);
+    let own = Some("arn:aws:ecs:us-east-1:000000000000:cluster/own");
+    let (decision, missing, of_resource) = simulated(iam, own, &[(region, "us-east-1")]).await;
+    assert_eq!((decision.as_str(), of_resource), ("allowed", vec![mfa.to_owned()]));
+    assert_eq!(missing, none);
     stand.end().await;
 }
