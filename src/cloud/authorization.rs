@@ -1,5 +1,6 @@
 //! Whether the caller may do what a request asks for, where a policy is rehearsed.
 
+use super::ec2::{self, TagMap};
 use super::error::AwsError;
 use super::iam::Fact;
 use super::protocol::{Request, Service};
@@ -29,25 +30,49 @@ pub(super) fn check(region: &Region, request: &Request) -> Result<(), AwsError> 
     if request.service == Service::Sts {
         return Ok(());
     }
-    let mut iam = region.iam();
     let action = format!("{}:{}", request.service.signing_name(), request.operation);
-    let first_use = if request.service == Service::Elbv2 && !iam.load_balancing_was_used {
-        FIRST_USE.iter().find(|(operation, _)| *operation == request.operation)
-    } else {
-        None
-    };
-    // IAM is one for all regions, and is taken to be in the first.
-    let requested_region = if request.service == Service::Iam { "us-east-1" } else { &region.name };
-    let facts = |key: &str| match key.to_ascii_lowercase().as_str() {
-        "aws:requestedregion" => Fact::Is(vec![requested_region]),
-        _ => Fact::Untold,
-    };
-    let also = first_use.map_or(&[][..], |(_, actions)| actions);
-    for action in std::iter::once(action.as_str()).chain(also.iter().copied()) {
-        if !iam.allows(action, &facts) {
-            return Err(request.service.access_denied(action));
+    let mut iam = region.iam();
+    for tags in tags_of_resources(region, &action, request) {
+        if !iam.allows(&action, &|key| fact(region, request, tags, key)) {
+            return Err(request.service.access_denied(&action));
         }
     }
-    iam.load_balancing_was_used |= first_use.is_some();
+    if request.service == Service::Elbv2 && !iam.load_balancing_was_used {
+        let first_use = FIRST_USE.iter().find(|(operation, _)| *operation == request.operation);
+        for action in first_use.map_or(&[][..], |(_, actions)| actions) {
+            if !iam.allows(action, &|key| fact(region, request, None, key)) {
+                return Err(request.service.access_denied(action));
+            }
+        }
+        iam.load_balancing_was_used = first_use.is_some();
+    }
     Ok(())
+}
+
+/// The tags of each resource that is to be decided about by itself. None: they are not looked at.
+fn tags_of_resources<'r>(region: &'r Region, action: &str, request: &Request) -> Vec<Option<&'r TagMap>> {
+    match action {
+        "ec2:TerminateInstances" => {
+            request.params().strings("InstanceId").into_iter().map(|id| Some(ec2::tags_of(region, id))).collect()
+        }
+        _ => vec![None],
+    }
+}
+
+/// What a condition may ask of a request.
+fn fact<'a>(region: &'a Region, request: &'a Request, tags: Option<&'a TagMap>, key: &str) -> Fact<'a> {
+    let key = key.to_ascii_lowercase();
+    match (key.as_str(), key.strip_prefix("aws:resourcetag/"), tags) {
+        // IAM is one for all regions, and is taken to be in the first.
+        ("aws:requestedregion", ..) if request.service == Service::Iam => Fact::Is(vec!["us-east-1"]),
+        ("aws:requestedregion", ..) => Fact::Is(vec![&region.name]),
+        ("iam:policyarn", ..) => {
+            request.params().opt_str("PolicyArn").map_or(Fact::Absent, |policy| Fact::Is(vec![policy]))
+        }
+        (_, Some(name), Some(tags)) => {
+            let tag = tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+            tag.map_or(Fact::Absent, |(_, value)| Fact::Is(vec![value]))
+        }
+        _ => Fact::Untold,
+    }
 }

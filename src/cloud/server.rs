@@ -33,7 +33,8 @@ pub struct Options {
     pub pace: Pace,
     /// Without the two roles that the article takes for granted.
     pub bare_account: bool,
-    /// An IAM policy, as JSON, that every call is checked against, by its action. None: everything is allowed.
+    /// An IAM policy, as JSON, that every call is checked against, by its action and what of its conditions is looked at. None:
+    /// everything is allowed.
     pub policy: Option<String>,
     /// vCPU that running standard instances of a region may have.
     pub vcpu_quota: u32,

@@ -8,13 +8,17 @@ use serde::Deserialize;
 
 use super::identity::Identity;
 use super::{Context, Error};
-use crate::settings::{Name, Settings};
+use crate::settings::{Name, OWNER_TAG, Settings};
 
 const POLICY: &str = include_str!("../../templates/iam_policy.json");
 
 /// The IAM policy, as JSON, for whoever runs a walkthrough of this name.
 pub fn policy(name: &Name) -> String {
-    POLICY.replace(&format!("/{}-", Settings::default().name), &format!("/{name}-"))
+    let default = Settings::default().name;
+    // Names begin with it, and the owner tag's value is just it.
+    POLICY
+        .replace(&format!("/{default}-"), &format!("/{name}-"))
+        .replace(&format!("\"{default}\""), &format!("\"{name}\""))
 }
 
 #[derive(Deserialize)]
@@ -29,9 +33,12 @@ struct Statement {
     sid: String,
     action: OneOrMany,
     resource: OneOrMany,
+    /// The values of each key, by operator.
+    #[serde(default)]
+    condition: BTreeMap<String, BTreeMap<String, OneOrMany>>,
 }
 
-#[derive(Clone, Deserialize)]
+#[derive(Deserialize)]
 #[serde(untagged)]
 enum OneOrMany {
     One(String),
@@ -39,9 +46,9 @@ enum OneOrMany {
 }
 
 impl OneOrMany {
-    fn many(self) -> Vec<String> {
+    fn many(&self) -> &[String] {
         match self {
-            Self::One(one) => vec![one],
+            Self::One(one) => std::slice::from_ref(one),
             Self::Many(many) => many,
         }
     }
@@ -50,7 +57,10 @@ impl OneOrMany {
 /// Needed only in an account that never used these services: AWS makes their roles once.
 const FIRST_USE: [&str; 2] = ["FirstUseOfAService", "FirstUseOfLoadBalancing"];
 /// Needed only where the account's own roles do not serve.
-const OWN_ROLES: &str = "OwnRoles";
+const OWN_ROLES: [&str; 2] = ["OwnRoles", "PoliciesOfOwnRoles"];
+/// Needed only by `down`, and asks for a tag of what it is done to: IAM's simulation has been seen to deny that though it
+/// was told the tag (aws/aws-sdk-java-v2#1751).
+const OF_TAGGED: &str = "TerminateOwnInstances";
 
 /// What a role or user is not allowed of what it has to do, as far as IAM's simulation knows.
 #[derive(Default)]
@@ -74,32 +84,43 @@ impl Lacking {
 pub(super) async fn find_lacking_of_policy(ctx: &Context, identity: &Identity, arn: &str) -> Result<Lacking, Error> {
     let policy: Policy = serde_json::from_str(&policy(&ctx.settings.name))
         .map_err(|error| Error::Template { name: "iam_policy.json", reason: error.to_string() })?;
-    let wanted = policy.statement.into_iter().filter(|statement| match statement.sid.as_str() {
-        sid if FIRST_USE.contains(&sid) => false,
-        OWN_ROLES => ctx.settings.create_roles,
-        _ => true,
-    });
+    // What its conditions ask for, our requests have. All is told with each question: what any policy asks for is missed.
+    let conditions = policy.statement.iter().flat_map(|statement| statement.condition.values()).flatten();
+    let context: BTreeMap<&str, String> =
+        conditions.map(|(key, values)| (key.as_str(), one_of(values, identity))).collect();
     let mut lacking = Lacking::default();
-    for statement in wanted {
-        // Where a policy speaks of some resources, it is asked about one of them.
-        let resource = statement.resource.many().swap_remove(0);
-        let resource = match resource.as_str() {
-            "*" => None,
-            pattern => Some(
-                pattern.replacen('*', &identity.partition, 1).replacen('*', &identity.account, 1).replace('*', "x"),
-            ),
-        };
-        lacking.merge(simulate(ctx, arn, &statement.action.many(), resource).await?);
+    for Statement { sid, action, resource, .. } in &policy.statement {
+        let sid = sid.as_str();
+        if FIRST_USE.contains(&sid) || OWN_ROLES.contains(&sid) && !ctx.settings.create_roles {
+            continue;
+        }
+        let resource = Some(one_of(resource, identity)).filter(|resource| resource != "*");
+        let mut found = simulate(ctx, arn, action.many(), resource, &context).await?;
+        if sid == OF_TAGGED && !found.denied.is_empty() {
+            found.unsure.append(&mut found.denied);
+            found.untold.insert(format!("aws:ResourceTag/{OWNER_TAG}"));
+        }
+        lacking.merge(found);
     }
     Ok(lacking)
 }
 
-/// Which of these actions the role or user of this ARN is not allowed, on any resource or on the one that is given.
+/// Of what a policy speaks of, the first, as it is in this account.
+fn one_of(patterns: &OneOrMany, identity: &Identity) -> String {
+    match patterns.many().first().map_or("*", String::as_str) {
+        "*" => "*".to_owned(),
+        first => first.replacen('*', &identity.partition, 1).replacen('*', &identity.account, 1).replace('*', "x"),
+    }
+}
+
+/// Which of these actions the role or user of this ARN is not allowed, on any resource or on the one that is given, in a
+/// request whose context holds these keys and the region.
 pub(super) async fn simulate(
     ctx: &Context,
     arn: &str,
     actions: &[String],
     resource: Option<String>,
+    context: &BTreeMap<&str, String>,
 ) -> Result<Lacking, Error> {
     let mut lacking = Lacking::default();
     if ctx.settings.local_hosts.is_some() {
@@ -112,9 +133,9 @@ pub(super) async fn simulate(
     for (region, actions) in by_region {
         let request = ctx.clients.iam.simulate_principal_policy().policy_source_arn(arn);
         let request = request.set_action_names(Some(actions)).set_resource_arns(resource.clone().map(|arn| vec![arn]));
-        let request = request
-            .context_entries(entry("aws:RequestedRegion", region))
-            .context_entries(entry("iam:PassedToService", "ecs-tasks.amazonaws.com"));
+        let entries = context.iter().map(|(key, value)| entry(key, value));
+        let request = entries.fold(request, |request, entry| request.context_entries(entry));
+        let request = request.context_entries(entry("aws:RequestedRegion", region));
         let mut pages = request.into_paginator().items().send();
         while let Some(result) = pages.next().await {
             let result = ctx.call("iam:SimulatePrincipalPolicy", async { result }).await?;

@@ -3,7 +3,7 @@
 //!
 //! They are looked for before anything is made, since AWS tells their absence late and in other words.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -219,7 +219,7 @@ fn unseen(ctx: &Context, name: &str, error: Error) -> Result<(), Error> {
 /// Which of the actions the role of this ARN is not allowed. Empty if that cannot be known.
 async fn find_lacking(ctx: &Context, arn: &str, needed: &[&str]) -> Result<Vec<String>, Error> {
     let needed: Vec<String> = needed.iter().map(|&action| action.to_owned()).collect();
-    match permissions::simulate(ctx, arn, &needed, None).await {
+    match permissions::simulate(ctx, arn, &needed, None, &BTreeMap::new()).await {
         Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::Refused | ErrorClass::Unsupported) => {
             ctx.events.note(format!("what {arn} allows cannot be known: {error}"));
             Ok(vec![])

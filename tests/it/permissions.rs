@@ -4,10 +4,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use aws_sdk_ec2::types::InstanceStateName::Running;
+use aws_sdk_ec2::types::Tag;
 use serde_json::Value;
 use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::commands::{failover, verify, walkthrough};
 use zonewalk::settings::{Settings, TaskCount};
+use zonewalk::stages::Context;
 use zonewalk::stages::permissions::policy;
 use zonewalk::walkthrough::{down, up};
 
@@ -78,6 +81,45 @@ fn the_readme_shows_the_policy() {
 fn another_name_has_other_roles() {
     let other = policy(&"other".parse().unwrap());
     assert!(other.contains(":role/other-*") && !other.contains("az-aware"), "{other}");
+    assert!(other.contains(r#""aws:ResourceTag/zonewalk:walkthrough": "other""#), "{other}");
+}
+
+/// AWS's policies that the walkthrough's own roles have.
+async fn attached(ctx: &Context) -> BTreeSet<String> {
+    let mut attached = BTreeSet::new();
+    for role in ["az-aware-instance-role-us-east-1", "az-aware-task-execution-role-us-east-1"] {
+        let policies = ctx.clients.iam.list_attached_role_policies().role_name(role).send().await.unwrap();
+        attached.extend(policies.attached_policies().iter().map(|policy| policy.policy_arn().unwrap().to_owned()));
+    }
+    attached
+}
+
+/// AWS's policies that may be attached.
+fn attachable() -> BTreeSet<String> {
+    let policy: Value = serde_json::from_str(&policy(&settings().name)).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let statement = statements.iter().find(|statement| statement["Sid"] == "PoliciesOfOwnRoles").unwrap();
+    let arns = statement["Condition"]["ArnLike"]["iam:PolicyARN"].as_array().unwrap();
+    arns.iter().map(|arn| arn.as_str().unwrap().replace("arn:*", "arn:aws")).collect()
+}
+
+/// No other policy may be attached, and no instance of others terminated.
+async fn assert_is_bound_to_its_own(ctx: &Context) {
+    let (ec2, iam) = (&ctx.clients.ec2, &ctx.clients.iam);
+    let attach = iam.attach_role_policy().role_name("az-aware-instance-role-us-east-1");
+    let attach = attach.policy_arn("arn:aws:iam::aws:policy/AdministratorAccess").send().await;
+    assert!(format!("{:?}", attach.unwrap_err()).contains("iam:AttachRolePolicy"));
+
+    let running = ec2.describe_instances().send().await.unwrap();
+    let running = running.reservations().iter().flat_map(|reservation| reservation.instances());
+    let running = running.filter(|instance| instance.state().and_then(|state| state.name()) == Some(&Running));
+    let ids: Vec<_> = running.take(2).map(|instance| instance.instance_id().unwrap().to_owned()).collect();
+    let owned_by = |owner: &str| Tag::builder().key("zonewalk:walkthrough").value(owner).build();
+    ec2.create_tags().resources(&ids[0]).tags(owned_by("other")).send().await.unwrap();
+    let terminate = ec2.terminate_instances().set_instance_ids(Some(ids.clone())).send().await;
+    assert!(format!("{:?}", terminate.unwrap_err()).contains("ec2:TerminateInstances"));
+    ec2.terminate_instances().instance_ids(&ids[1]).send().await.unwrap();
+    ec2.create_tags().resources(&ids[0]).tags(owned_by("az-aware")).send().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,6 +135,8 @@ async fn a_walkthrough_passes_under_the_policy_alone() {
 
     // What changes call, too.
     up(&ctx).await.unwrap();
+    assert_eq!(attached(&ctx).await, attachable());
+    assert_is_bound_to_its_own(&ctx).await;
     let other = Settings {
         task_count: TaskCount::new(7).unwrap(),
         instance_type: "t3.large".to_owned(),

@@ -41,6 +41,11 @@ pub(crate) use self::launching::{check as check_launch, launch};
 pub(crate) use self::subnets::Subnet;
 pub(crate) use self::tags::TagMap;
 
+/// Of any resource, by its identifier.
+pub(crate) fn tags_of<'r>(region: &'r Region, id: &str) -> &'r TagMap {
+    region.ec2.tags.of(id)
+}
+
 #[derive(Clone)]
 pub(crate) struct State {
     vpcs: Vec<vpcs::Vpc>,
