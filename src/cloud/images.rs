@@ -20,6 +20,9 @@ pub(crate) struct Image {
     pub(crate) creation_date: &'static str,
 }
 
+/// Of all of them.
+pub(crate) const ARCHITECTURE: &str = "x86_64";
+
 /// Amazon's account that owns the ECS-optimized AMIs.
 pub(crate) const OWNER_ID: &str = "591542846629";
 

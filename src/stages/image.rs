@@ -25,6 +25,12 @@ impl Image {
         let mut numbers = self.name.as_deref()?.split(|c: char| !c.is_ascii_digit());
         numbers.find(|number| number.len() == 8)?.parse().ok()
     }
+
+    /// As EC2 names it. An image that is named otherwise than AWS's does not tell.
+    pub(super) fn architecture(&self) -> Option<&'static str> {
+        let name = self.name.as_deref()?;
+        ["x86_64", "arm64"].into_iter().find(|architecture| name.contains(architecture))
+    }
 }
 
 impl fmt::Display for Image {
@@ -104,11 +110,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_images_name_tells_its_date() {
-        let date =
-            |name: &str| Image { id: "ami-1".to_owned(), name: Some(name.to_owned()), ecs_agent_version: None }.date();
+    fn an_images_name_tells_its_date_and_architecture() {
+        let image = |name: &str| Image { id: "ami-1".to_owned(), name: Some(name.to_owned()), ecs_agent_version: None };
+        let date = |name| image(name).date();
         assert_eq!(date("al2023-ami-ecs-hvm-2023.0.20260323-kernel-6.1-x86_64"), Some(20_260_323));
         assert_eq!(date("amzn2-ami-ecs-hvm-2.0.20250101-x86_64-ebs"), Some(20_250_101));
         assert_eq!(date("my-image-7"), None);
+        let architecture = |name| image(name).architecture();
+        assert_eq!(architecture("al2023-ami-ecs-hvm-2023.0.20260323-kernel-6.1-x86_64"), Some("x86_64"));
+        assert_eq!(architecture("al2023-ami-ecs-hvm-2023.0.20260323-kernel-6.1-arm64"), Some("arm64"));
+        assert_eq!(architecture("my-image-7"), None);
     }
 }

@@ -9,7 +9,7 @@ use super::identity::{Caller, Identity, find_identity};
 use super::image::{Image, find_image};
 use super::network::{Network, find_network};
 use super::permissions::Lacking;
-use super::quota::{Room, find_room};
+use super::quota::{Machine, Room, find_machine, find_room};
 use super::roles::{Choice, Choices, choose_roles};
 use super::{Context, Error, permissions};
 
@@ -84,10 +84,11 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Groun
     else {
         return Ok((findings, None));
     };
-    let (network, image, choices, room, lacking) = tokio::join!(
+    let (network, image, choices, machine, room, lacking) = tokio::join!(
         find_network(ctx),
         find_image(ctx),
         choose_roles(ctx, &identity),
+        find_machine(ctx),
         find_room(ctx),
         find_lacking_permissions(ctx, &identity),
     );
@@ -96,9 +97,13 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Groun
     }
     let network = note(Check::Network, network, &mut findings, ToString::to_string)?;
     let image = note(Check::Image, image, &mut findings, ToString::to_string)?;
+    if let (Some(image), Ok(machine)) = (&image, &machine) {
+        findings.extend(architecture_problem(ctx, image, machine));
+    }
     let choices = note(Check::Roles, choices, &mut findings, ToString::to_string)?;
-    if let Some(room) = note_unless_unknown(Check::Quota, room, &mut findings)? {
-        findings.push(quota_finding(&room));
+    let room = machine.and_then(|machine| Ok((machine, room?)));
+    if let Some((machine, room)) = note_unless_unknown(Check::Quota, room, &mut findings)? {
+        findings.push(quota_finding(&room, room.needed(ctx, &machine)));
     }
     let ground = match (choices, image, network) {
         (Some(choices), Some(image), Some(network)) => Some(Ground { identity, choices, image, network }),
@@ -201,8 +206,25 @@ fn permissions_findings(lacking: Option<Lacking>, believed: bool) -> Vec<Finding
     findings
 }
 
-fn quota_finding(room: &Room) -> Finding {
-    let Room { quota, in_use, needed } = room;
+/// EC2 would tell it when the group is made.
+fn architecture_problem(ctx: &Context, image: &Image, machine: &Machine) -> Option<Finding> {
+    let wanted = image.architecture()?;
+    let has = &machine.architectures;
+    if has.is_empty() || has.iter().any(|has| has == wanted) {
+        return None;
+    }
+    let example = if wanted == "arm64" { "t4g.medium" } else { "t3.medium" };
+    let what = format!(
+        "the image is for {wanted}, and {} is {}: no instance would launch; ask for a type that is {wanted}, for example \
+         with --instance-type {example}",
+        ctx.settings.instance_type,
+        has.join(", ")
+    );
+    Some(Finding::new(Check::Image, Level::Problem, what))
+}
+
+fn quota_finding(room: &Room, needed: u64) -> Finding {
+    let Room { quota, in_use, .. } = room;
     let numbers = format!("{needed} vCPU more, {in_use} of {quota} on-demand standard vCPU in use");
     if in_use + needed <= *quota {
         Finding::new(Check::Quota, Level::Fine, numbers)

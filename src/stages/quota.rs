@@ -1,4 +1,5 @@
-//! Whether the account may run that many instances: EC2 counts their vCPU, and tells only when they fail to launch.
+//! What an instance type is, and whether the account may run that many: EC2 counts their vCPU, and tells only when they
+//! fail to launch.
 
 use aws_sdk_ec2::types::{Filter, InstanceStateName};
 
@@ -13,14 +14,28 @@ pub(crate) struct Room {
     pub(crate) quota: u64,
     /// Whoever's.
     pub(crate) in_use: u64,
-    /// For the instances that are not there yet.
-    pub(crate) needed: u64,
+    /// Of the instances that are there.
+    ours: u64,
+}
+
+impl Room {
+    /// For the instances of this type that are not there yet.
+    pub(crate) fn needed(&self, ctx: &Context, machine: &Machine) -> u64 {
+        let wanted = u64::from(ctx.settings.task_count.instances()) * machine.vcpus;
+        wanted.saturating_sub(self.ours)
+    }
+}
+
+/// What of the instance type matters.
+pub(crate) struct Machine {
+    vcpus: u64,
+    /// As EC2 names them: `x86_64`.
+    pub(crate) architectures: Vec<String>,
 }
 
 pub(super) async fn find_room(ctx: &Context) -> Result<Room, Error> {
-    let (quota, each, (in_use, ours)) = tokio::try_join!(find_quota(ctx), find_vcpus(ctx), find_in_use(ctx))?;
-    let wanted = u64::from(ctx.settings.task_count.instances()) * each;
-    Ok(Room { quota, in_use, needed: wanted.saturating_sub(ours) })
+    let (quota, (in_use, ours)) = tokio::try_join!(find_quota(ctx), find_in_use(ctx))?;
+    Ok(Room { quota, in_use, ours })
 }
 
 async fn find_quota(ctx: &Context) -> Result<u64, Error> {
@@ -30,13 +45,18 @@ async fn find_quota(ctx: &Context) -> Result<u64, Error> {
     Ok(answer.quota.and_then(|quota| quota.value).unwrap_or_default() as u64)
 }
 
-/// Of one of the instances.
-async fn find_vcpus(ctx: &Context) -> Result<u64, Error> {
+pub(super) async fn find_machine(ctx: &Context) -> Result<Machine, Error> {
     let instance_type = ctx.settings.instance_type.as_str();
     let request = ctx.clients.ec2.describe_instance_types().instance_types(instance_type.into());
     let answer = ctx.call("ec2:DescribeInstanceTypes", request.send()).await?;
-    let vcpus = answer.instance_types().first().and_then(|found| found.v_cpu_info()?.default_v_cpus());
-    Ok(u64::try_from(vcpus.unwrap_or_default()).unwrap_or_default())
+    let found = answer.instance_types().first();
+    let vcpus = found.and_then(|found| found.v_cpu_info()?.default_v_cpus()).unwrap_or_default();
+    let processor = found.and_then(|found| found.processor_info());
+    let architectures = processor.map_or(&[][..], |processor| processor.supported_architectures());
+    Ok(Machine {
+        vcpus: u64::try_from(vcpus).unwrap_or_default(),
+        architectures: architectures.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// The vCPU of all standard instances that run, and those of this walkthrough among them.

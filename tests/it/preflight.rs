@@ -218,6 +218,16 @@ async fn an_image_without_a_parameter_and_an_old_one_are_told() {
 }
 
 #[tokio::test]
+async fn a_type_that_the_image_is_not_for_is_told() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let (check, what) =
+        problem(&context(&cloud, Settings { instance_type: "t4g.medium".to_owned(), ..settings() }).await).await;
+    assert_eq!(check, Check::Image);
+    assert!(what.contains("t4g.medium is arm64") && what.ends_with("--instance-type t3.medium"), "{what}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_type_that_too_few_zones_offer_is_told() {
     let cloud = start_cloud(Pace::Instant).await;
     let none = Settings { instance_type: "t9.enormous".to_owned(), ..settings() };

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::resources::{Filter, Kind, Resource};
 use crate::cloud::error::AwsError;
-use crate::cloud::images::{self, Image, OWNER_ID};
+use crate::cloud::images::{self, ARCHITECTURE, Image, OWNER_ID};
 use crate::cloud::protocol::Params;
 use crate::cloud::region::Region;
 
@@ -20,7 +20,7 @@ impl Resource for Image {
     };
 
     const FILTERS: &'static [Filter<Self>] = &[
-        ("architecture", |_| vec!["x86_64".to_owned()]),
+        ("architecture", |_| vec![ARCHITECTURE.to_owned()]),
         ("description", |image| vec![image.description.to_owned()]),
         ("image-id", |image| vec![image.id.clone()]),
         ("image-type", |_| vec!["machine".to_owned()]),
@@ -55,7 +55,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
                 "imageOwnerAlias": "amazon",
                 "creationDate": image.creation_date,
                 "isPublic": true,
-                "architecture": "x86_64",
+                "architecture": ARCHITECTURE,
                 "imageType": "machine",
                 "platformDetails": "Linux/UNIX",
                 "usageOperation": "RunInstances",

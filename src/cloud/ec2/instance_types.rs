@@ -16,9 +16,10 @@ pub(super) struct InstanceType {
     interfaces: u32,
     addresses_per_interface: u32,
     network: &'static str,
+    pub(super) architecture: &'static str,
 }
 
-/// The x86-64 general-purpose and compute types a walkthrough may sensibly use, small to middling
+/// The general-purpose and compute types a walkthrough may sensibly use, small to middling, and one that it may not
 /// (EC2 Instance Types, "Specifications"; VPC limits from "Maximum IP addresses per network interface").
 const TYPES: &[InstanceType] = &[
     of("t3.micro", 2, 1, 2, 2, "Up to 5 Gigabit"),
@@ -39,6 +40,7 @@ const TYPES: &[InstanceType] = &[
     of("c5.xlarge", 4, 8, 4, 15, "Up to 10 Gigabit"),
     of("c6i.large", 2, 4, 3, 10, "Up to 12.5 Gigabit"),
     of("c6i.xlarge", 4, 8, 4, 15, "Up to 12.5 Gigabit"),
+    InstanceType { architecture: "arm64", ..of("t4g.medium", 2, 4, 3, 6, "Up to 5 Gigabit") },
 ];
 
 const fn of(
@@ -49,7 +51,8 @@ const fn of(
     addresses_per_interface: u32,
     network: &'static str,
 ) -> InstanceType {
-    InstanceType { name, vcpus, memory_mib: memory_gib * 1024, interfaces, addresses_per_interface, network }
+    let memory_mib = memory_gib * 1024;
+    InstanceType { name, vcpus, memory_mib, interfaces, addresses_per_interface, network, architecture: "x86_64" }
 }
 
 impl InstanceType {
@@ -61,9 +64,14 @@ impl InstanceType {
         self.vcpus
     }
 
-    /// Every type here has two threads a core.
+    /// AWS's own processors, which are the ones for arm64, have no second thread.
+    fn threads_per_core(&self) -> u32 {
+        if self.architecture == "arm64" { 1 } else { 2 }
+    }
+
     pub(super) fn cpu_options(&self) -> Value {
-        json!({ "coreCount": self.vcpus / 2, "threadsPerCore": 2 })
+        let threads = self.threads_per_core();
+        json!({ "coreCount": self.vcpus / threads, "threadsPerCore": threads })
     }
 
     /// All zones have all types, but that us-east-1e has none of t3's generation and after, as in AWS.
@@ -91,7 +99,7 @@ const TYPE_FILTERS: &[Filter<InstanceType>] = &[
     ("instance-type", |t| vec![t.name.to_owned()]),
     ("memory-info.size-in-mib", |t| vec![t.memory_mib.to_string()]),
     ("network-info.maximum-network-interfaces", |t| vec![t.interfaces.to_string()]),
-    ("processor-info.supported-architecture", |_| vec!["x86_64".to_owned()]),
+    ("processor-info.supported-architecture", |t| vec![t.architecture.to_owned()]),
     ("vcpu-info.default-vcpus", |t| vec![t.vcpus.to_string()]),
 ];
 
@@ -119,8 +127,12 @@ fn wire(t: &InstanceType) -> Value {
         "supportedVirtualizationTypes": ["hvm"],
         "bareMetal": false,
         "hypervisor": "nitro",
-        "processorInfo": { "supportedArchitectures": ["x86_64"] },
-        "vCpuInfo": { "defaultVCpus": t.vcpus, "defaultCores": t.vcpus / 2, "defaultThreadsPerCore": 2 },
+        "processorInfo": { "supportedArchitectures": [t.architecture] },
+        "vCpuInfo": {
+            "defaultVCpus": t.vcpus,
+            "defaultCores": t.vcpus / t.threads_per_core(),
+            "defaultThreadsPerCore": t.threads_per_core(),
+        },
         "memoryInfo": { "sizeInMiB": t.memory_mib },
         "instanceStorageSupported": false,
         "networkInfo": {

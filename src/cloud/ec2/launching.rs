@@ -12,7 +12,7 @@ use super::security_groups::{self, SecurityGroup};
 use super::tags::{self, TagMap};
 use crate::cloud::error::AwsError;
 use crate::cloud::faults::Launch;
-use crate::cloud::images::{Image, ecs_optimized};
+use crate::cloud::images::{ARCHITECTURE, Image, ecs_optimized};
 use crate::cloud::protocol::Params;
 use crate::cloud::region::Region;
 use crate::cloud::zones::{self, Zone};
@@ -39,6 +39,12 @@ fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
     let name = params.opt_str("InstanceType").unwrap_or("m1.small");
     let instance_type = InstanceType::find(name)
         .ok_or_else(|| AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType.")))?;
+    if instance_type.architecture != ARCHITECTURE {
+        return Err(AwsError::invalid_parameter(format!(
+            "The architecture '{}' of the specified instance type does not match the architecture '{ARCHITECTURE}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
+            instance_type.architecture
+        )));
+    }
     let mut security_groups = Vec::new();
     let interface = params.objects("NetworkInterface").first().copied();
     let of_interface = interface.map(|interface| interface.strings("SecurityGroupId"));

@@ -191,6 +191,10 @@ async fn what_cannot_launch_is_refused_at_creation() {
     let no_profile = stand.launch_template("no-profile", no_profile).await;
     let no_profile = LaunchTemplateSpecification::builder().launch_template_id(no_profile).build();
     refused(create().launch_template(no_profile), "Invalid IAM Instance Profile name").await;
+    let other = RequestLaunchTemplateData::builder().image_id(data.image_id().unwrap());
+    let other = stand.launch_template("other", other.instance_type("t4g.medium".into()).build()).await;
+    let other = LaunchTemplateSpecification::builder().launch_template_id(other).build();
+    refused(create().launch_template(other), "'arm64' of the specified instance type does not match").await;
     assert!(stand.group().await.is_none());
     stand.end().await;
 }
