@@ -55,7 +55,7 @@ pub(super) struct Global {
     /// AWS region
     #[arg(long, global = true)]
     pub(super) region: Option<String>,
-    /// Send the AWS calls there: LocalStack, moto, `zonewalk local serve`
+    /// Send the AWS calls there: LocalStack, moto, `zonewalk local serve` [env: AWS_ENDPOINT_URL]
     #[arg(long, global = true, value_name = "URL")]
     pub(super) endpoint_url: Option<String>,
     /// On an emulator, play the part of the hosts: register instances, run tasks, carry the traffic (with --endpoint-url)

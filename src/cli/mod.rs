@@ -86,12 +86,7 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
     let makes = matches!(command, Command::Up(_) | Command::Walkthrough(_));
     let removes = matches!(command, Command::Down | Command::Walkthrough(_));
     let (target, local) = match resolved.destination {
-        Destination::Cloud(target) => {
-            if makes && target.endpoint_url.is_none() && !resolved.dry_run && !resolved.yes {
-                output::confirm_cost(&resolved.settings)?;
-            }
-            (target, None)
-        }
+        Destination::Cloud(target) => (target, None),
         Destination::Local { region, proxy, new, faults } => {
             let record = if makes { Some(local::find_or_start(new).await?) } else { local::find().await? };
             let Some(record) = record else {
@@ -114,6 +109,9 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
     let progress =
         Progress::new(std::io::stderr().is_terminal(), move |part| output.print_part(part), output::progress_line);
     let (clients, mut settings) = (target.connect().await?, resolved.settings);
+    if makes && hosts::is_aws(&clients) && !resolved.dry_run && !resolved.yes {
+        output::confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
+    }
     let hosts = if resolved.local_traffic && !resolved.dry_run {
         let record = hosts::find_or_start(&clients, &settings.name, target.profile.as_deref()).await?;
         settings.local_hosts = Some(record.control_url.clone());

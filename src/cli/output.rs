@@ -109,14 +109,17 @@ fn json_document<T: Serialize>(value: &T) -> String {
 }
 
 /// Asks on a terminal; refuses where nobody can be asked.
-pub(super) fn confirm_cost(settings: &Settings) -> Result<(), Error> {
+pub(super) fn confirm_cost(settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
     let cost = cost::hourly(settings);
+    // The SDK takes the profile from the variable if none is given.
+    let profile =
+        profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));
+    let profile = profile.map(|profile| format!(", with profile {profile},")).unwrap_or_default();
+    let what = format!("makes resources on AWS in {region}{profile} that cost {cost}");
     if !io::stdin().is_terminal() {
-        return Err(Error::Usage(format!(
-            "this makes resources on AWS that cost {cost}: say --yes to agree, or --local to rehearse"
-        )));
+        return Err(Error::Usage(format!("this {what}: say --yes to agree, or --local to rehearse")));
     }
-    let question = format!("This makes resources on AWS that cost {cost}, until `zonewalk down`. Go on? [y/N] ");
+    let question = format!("This {what}, until `zonewalk down`. Go on? [y/N] ");
     let _ = write!(anstream::stderr(), "{}", completed(&question));
     let mut answer = String::new();
     let read = io::stdin().lock().read_line(&mut answer);

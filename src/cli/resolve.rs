@@ -1,5 +1,5 @@
 //! Arguments, environment and file, resolved once: flag, then environment, then `zonewalk.toml`, then the article's value.
-//! (The AWS SDK does the same for the profile, the region and the endpoint that neither flag nor file give.)
+//! (The AWS SDK does the same for the profile and the region that neither flag nor file give.)
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -145,12 +145,21 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
         Destination::Cloud(Target {
             region,
             profile: global.profile.or(file.profile),
-            endpoint_url: global.endpoint_url.or(file.endpoint_url),
+            endpoint_url: global.endpoint_url.or_else(endpoint_of_environment).or(file.endpoint_url),
             credentials: CredentialSource::FromEnvironment,
             ..Target::default()
         })
     };
     Ok(Resolved { settings, destination, dry_run, yes: global.yes, local_traffic: global.local_traffic })
+}
+
+/// Not read by clap, for which a variable contradicts `--local` as much as the flag does: whoever has exported it for the AWS
+/// CLI may still use a local cloud.
+fn endpoint_of_environment() -> Option<String> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let ignored =
+        variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|ignored| ignored.eq_ignore_ascii_case("true"));
+    variable("AWS_ENDPOINT_URL").filter(|_| !ignored)
 }
 
 fn read_file(named: Option<&Path>) -> Result<File, Error> {

@@ -51,14 +51,19 @@ impl background::Record for Record {
 
 /// One for each emulator, region and walkthrough.
 fn process(clients: &Clients, name: &Name) -> Result<Background, Error> {
-    let url = clients.endpoint_url.as_deref().filter(|url| !is_aws(url)).ok_or(Error::NotAnEmulator)?;
+    let url = clients.endpoint_url.as_deref().filter(|url| !is_of_aws(url)).ok_or(Error::NotAnEmulator)?;
     let mut hasher = DefaultHasher::new();
     (url, &clients.region).hash(&mut hasher);
     Ok(Background { what: "the process that plays the hosts", name: format!("hosts-{name}-{:016x}", hasher.finish()) })
 }
 
-/// Whether an endpoint is AWS's own: hosts of ours have nothing to do there.
-pub(super) fn is_aws(url: &str) -> bool {
+/// Whether it is AWS that is spoken to, be it through an endpoint that was named: it has hosts, and costs.
+pub fn is_aws(clients: &Clients) -> bool {
+    clients.endpoint_url.as_deref().is_none_or(is_of_aws)
+}
+
+/// Whether an endpoint is AWS's own.
+fn is_of_aws(url: &str) -> bool {
     let host = url.split_once("://").map_or(url, |(_, rest)| rest);
     let host = host.split(['/', ':']).next().unwrap_or_default();
     ["amazonaws.com", "amazonaws.com.cn", "api.aws"].iter().any(|domain| host.ends_with(domain))
@@ -135,10 +140,10 @@ mod tests {
     #[test]
     fn awss_own_endpoints_are_no_emulators() {
         for url in ["https://ecs.us-east-1.amazonaws.com", "https://vpce-1.ecs.cn-north-1.vpce.amazonaws.com.cn:443/"] {
-            assert!(is_aws(url), "{url}");
+            assert!(is_of_aws(url), "{url}");
         }
         for url in ["http://127.0.0.1:4566", "http://localhost.localstack.cloud:4566", "http://amazonaws.com.test"] {
-            assert!(!is_aws(url), "{url}");
+            assert!(!is_of_aws(url), "{url}");
         }
     }
 }

@@ -48,8 +48,7 @@ async fn look(
 
 /// Says that a walk ended before its `down`: on AWS somebody pays until somebody removes it.
 fn still_stands(ctx: &Context, what: &str, costs: &str) {
-    let is_aws = ctx.clients.endpoint_url.as_deref().is_none_or(hosts::is_aws);
-    let price = if is_aws { format!(" and {costs} {}", cost::hourly(&ctx.settings)) } else { String::new() };
+    let price = if hosts::is_aws(&ctx.clients) { format!(" and {costs} {}", cost::hourly(&ctx.settings)) } else { String::new() };
     ctx.events.note(format!("{what} still stands{price}: `zonewalk down` removes it"));
 }
 

@@ -74,7 +74,12 @@ fn settings_that_cannot_be_are_refused_before_anything_starts() {
     assert_refused(&["redeploy", "--local", "--cluster", "theirs"], 2, &["--service"]);
     assert_refused(&["verify", "--local", "--requests", "0"], 2, &["--requests"]);
     assert_refused(&["up", "--local", "--endpoint-url", "http://127.0.0.1:1"], 2, &["--local", "--endpoint-url"]);
-    assert_refused(&["up", "--region", "us-east-1"], 2, &["--yes", "USD an hour"]);
+    assert_refused(&["up", "--region", "us-east-1"], 2, &["--yes", "USD an hour", "in us-east-1 that"]);
+    assert_refused(
+        &["up", "--region", "eu-west-1", "--profile", "work"],
+        2,
+        &["in eu-west-1, with profile work, that cost"],
+    );
     assert_refused(&["up", "--local", "--faults", "missing.toml"], 2, &["missing.toml"]);
     assert_refused(&["up", "--yes", "--region", "us-east-1", "--faults", "missing.toml"], 2, &["--local"]);
     assert_refused(&["local", "serve", "--listen", "0.0.0.0:0"], 2, &["loopback", "127.0.0.1"]);
@@ -134,6 +139,36 @@ fn an_endpoint_where_nothing_listens_is_named() {
     let message = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{message}");
     assert!(message.contains(&free.to_string()) && message.contains("zonewalk local serve"), "{message}");
+}
+
+#[test]
+fn the_endpoint_is_the_flags_then_the_environments_then_the_files() {
+    let free = || format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap());
+    let (of_flag, of_environment, of_file) = (free(), free(), free());
+    let says = |args: &[&str], variables: &[(&str, &str)], code: i32, words: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("zonewalk.toml"), format!("endpoint-url = \"{of_file}\"")).unwrap();
+        let mut command = Command::cargo_bin("zonewalk").unwrap();
+        command.args(args).current_dir(directory.path()).env_clear();
+        command.env("HOME", directory.path()).env("ZONEWALK_STATE_DIR", directory.path());
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert!(message.contains(words), "{words}: {message}");
+    };
+    // At none of these anything costs, so `up` does not ask.
+    let up = ["up", "--region", "us-east-1"];
+    let environment = ("AWS_ENDPOINT_URL", of_environment.as_str());
+    says(&[&up[..], &["--endpoint-url", &of_flag]].concat(), &[environment], 3, &of_flag);
+    says(&up, &[environment], 3, &of_environment);
+    says(&up, &[], 3, &of_file);
+    says(&up, &[("AWS_ENDPOINT_URL", "")], 3, &of_file);
+    says(&up, &[environment, ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")], 3, &of_file);
+    // At an endpoint of AWS's own it does.
+    says(&up, &[("AWS_ENDPOINT_URL", "https://vpce-1.ecs.us-east-1.vpce.amazonaws.com")], 2, "USD an hour");
+    // A variable for other programs keeps nobody from the local cloud.
+    says(&["status", "--local"], &[environment], 3, "no local cloud is running");
 }
 
 #[test]

@@ -37,7 +37,8 @@ impl User {
     }
 
     pub(crate) fn zonewalk(&self, args: &[&str]) -> Output {
-        let always = ["--endpoint-url", &self.endpoint_url, "--local-traffic", "--timeout", "120", "--output", "json"];
+        // The endpoint is the variable's.
+        let always = ["--local-traffic", "--timeout", "120", "--output", "json"];
         self.command(&self.zonewalk).args(args).args(always).output().unwrap()
     }
 
