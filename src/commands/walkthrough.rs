@@ -48,7 +48,11 @@ async fn look(
 
 /// Says that a walk ended before its `down`: on AWS somebody pays until somebody removes it.
 fn still_stands(ctx: &Context, what: &str, costs: &str) {
-    let price = if hosts::is_aws(&ctx.clients) { format!(" and {costs} {}", cost::hourly(&ctx.settings)) } else { String::new() };
+    let price = if hosts::is_aws(&ctx.clients) {
+        format!(" and {costs} {}", cost::hourly(&ctx.settings))
+    } else {
+        String::new()
+    };
     ctx.events.note(format!("{what} still stands{price}: `zonewalk down` removes it"));
 }
 
