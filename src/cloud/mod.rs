@@ -28,6 +28,7 @@ mod ssm;
 mod sts;
 mod tags;
 mod topology;
+mod wildcard;
 mod zones;
 
 pub use faults::{Fault, FaultKind, Faults};

@@ -14,7 +14,8 @@ pub(crate) fn page<T>(
         None => 0,
     };
     let size = page_size.map_or(default_page_size, |size| usize::try_from(size).unwrap_or(1).max(1));
-    let next = (start + size < items.len()).then(|| (start + size).to_string());
+    let end = start.saturating_add(size);
+    let next = (end < items.len()).then(|| end.to_string());
     Ok((items.into_iter().skip(start).take(size).collect(), next))
 }
 
@@ -29,5 +30,7 @@ mod tests {
         let last = page(vec![1, 2, 3, 4, 5], Some("4"), Some(2), 100).unwrap();
         assert_eq!(last, (vec![5], None));
         assert_eq!(page(vec![1, 2], None, None, 2).unwrap(), (vec![1, 2], None));
+        let beyond = usize::MAX.to_string();
+        assert_eq!(page(vec![1, 2], Some(&beyond), Some(i64::MAX), 2).unwrap(), (vec![], None));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode, header};
@@ -19,11 +19,14 @@ use tokio_util::task::TaskTracker;
 
 use super::error::AwsError;
 use super::faults::{Answering, Faults, Injector, SharedInjector, Snapshot, Strike, is_read};
-use super::protocol::{Request, Service, undecoded_error};
+use super::protocol::{Request, Service, is_cbor, undecoded_error};
 use super::region::{Region, SharedIam, SharedRegion};
 use super::schedule::Pace;
 use super::{authorization, autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, servicequotas, ssm, sts, zones};
 use crate::mesh::{Mesh, Proxies};
+
+/// What a request's body may have: many times the largest that a walkthrough sends, a task definition of 64 KiB.
+const MAX_BODY: usize = 1 << 20;
 
 /// How a local cloud is to be.
 #[derive(Clone)]
@@ -189,8 +192,18 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 /// The error is a fault's: it closes the connection without an answer.
 async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
     let (head, body) = request.into_parts();
-    let body = match body.collect().await {
+    let refused = |error: &AwsError| {
+        let request_id = shared.next_request_id();
+        let (content_type, body) = undecoded_error(&head.headers, error, &request_id);
+        response(error.status, content_type, body, &request_id, is_cbor(&head.headers))
+    };
+    let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => {
+            let message = format!("The request body is larger than {MAX_BODY} bytes");
+            let error = AwsError::new("RequestEntityTooLargeException", message).with_status(StatusCode::PAYLOAD_TOO_LARGE);
+            return Ok(refused(&error));
+        }
         Err(error) => {
             return Ok(own_answer(StatusCode::BAD_REQUEST, &json!({ "message": error.to_string() })));
         }
@@ -198,9 +211,9 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::R
     if let Some(path) = head.uri.path().strip_prefix("/_zonewalk/") {
         return Ok(shared.own_path(&head.method, path, &body));
     }
-    let request_id = shared.next_request_id();
     match Request::decode(&head.method, head.uri.path(), &head.headers, &body) {
         Ok(request) => {
+            let request_id = shared.next_request_id();
             let strike = shared.faults.lock().strike(request.service, &request.operation);
             let (answer, delay) = (shared.aws_answer(&request, &strike, &request_id), strike.delay);
             if !delay.is_zero() {
@@ -208,10 +221,7 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::R
             }
             answer.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
         }
-        Err(error) => {
-            let (content_type, body) = undecoded_error(&error);
-            Ok(response(error.status, content_type, body, &request_id, false))
-        }
+        Err(error) => Ok(refused(&error)),
     }
 }
 

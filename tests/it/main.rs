@@ -7,6 +7,7 @@ mod answers;
 mod article;
 mod cli;
 mod cloud_faults;
+mod cloud_input;
 mod cloud_json;
 mod cloud_query;
 mod emulator;

@@ -83,6 +83,11 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, Aw
         Some(preferences) => preferences.opt_int("MinHealthyPercentage")?.unwrap_or(90),
         None => 90,
     };
+    if !(0..=100).contains(&min_healthy_percentage) {
+        return Err(validation_error(format!(
+            "1 validation error detected: Value '{min_healthy_percentage}' at 'preferences.minHealthyPercentage' failed to satisfy constraint: Member must have value between 0 and 100"
+        )));
+    }
     let skip_matching = preferences.and_then(|preferences| preferences.opt_bool("SkipMatching")) == Some(true);
     let old: BTreeSet<String> = members
         .into_iter()
@@ -137,8 +142,8 @@ pub(super) fn advance(region: &mut Region, name: &str) {
     if in_service < desired {
         return;
     }
-    let must_stay = (desired * refresh.min_healthy_percentage + 99) / 100;
-    let batch = usize::try_from(in_service - must_stay).unwrap_or(0).max(1);
+    let must_stay = (i128::from(desired) * i128::from(refresh.min_healthy_percentage) + 99) / 100;
+    let batch = usize::try_from(i128::from(in_service) - must_stay).unwrap_or(0).max(1);
     for id in remaining.into_iter().take(batch) {
         let cause = format!("At {} an instance was taken out of service in response to an instance refresh.", moment());
         scaling::terminate_member(region, name, &id, cause);

@@ -4,6 +4,7 @@ use super::State;
 use super::tags::TagMap;
 use crate::cloud::error::AwsError;
 use crate::cloud::protocol::Params;
+use crate::cloud::wildcard;
 
 /// How a kind of resource is named, and how AWS says that one is not there.
 pub(super) struct Kind {
@@ -82,19 +83,38 @@ pub(super) fn filtered<T>(items: Vec<T>, known: &[Filter<T>], params: Params<'_>
     Ok(items.into_iter().filter(|item| filters.allow(item, known, &untagged)).collect())
 }
 
+/// Filter values may hold `*` and `?`, each of which a backslash makes ordinary.
+const WILDCARDS: &str = "*?\\";
+
+/// "The maximum number of filter values" of a request (EC2 User Guide, "List and filter using the CLI and API").
+const MAX_FILTER_VALUES: usize = 200;
+
+/// No value that is filtered by is longer: a tag's is the longest.
+const MAX_FILTER_VALUE_LENGTH: usize = 256;
+
 /// A request's filters: name, and values of which one must match.
 struct Filters<'a>(Vec<(&'a str, Vec<&'a str>)>);
 
 impl<'a> Filters<'a> {
     fn of<T>(params: Params<'a>, known: &[Filter<T>], tagged: bool) -> Result<Self, AwsError> {
         let mut filters = Vec::new();
+        let mut count = 0;
         for filter in params.objects("Filter") {
             let name = filter.str("Name")?;
             let is_tag = tagged && (name == "tag-key" || name.starts_with("tag:"));
             if !is_tag && !known.iter().any(|(known, _)| *known == name) {
                 return Err(AwsError::invalid_parameter(format!("The filter '{name}' is invalid")));
             }
-            filters.push((name, filter.strings("Value")));
+            let values = filter.strings("Value");
+            if values.iter().any(|value| value.chars().count() > MAX_FILTER_VALUE_LENGTH) {
+                return Err(AwsError::invalid_parameter(format!("A value of the filter '{name}' is too long")));
+            }
+            count += values.len();
+            if count > MAX_FILTER_VALUES {
+                let message = format!("The maximum number of filter values is {MAX_FILTER_VALUES}");
+                return Err(AwsError::new("FilterLimitExceeded", message));
+            }
+            filters.push((name, values));
         }
         Ok(Self(filters))
     }
@@ -108,20 +128,8 @@ impl<'a> Filters<'a> {
             } else {
                 known.iter().find(|(known, _)| known == name).map(|(_, values)| values(item)).unwrap_or_default()
             };
-            values.iter().any(|value| wanted.iter().any(|pattern| matches(pattern.as_bytes(), value.as_bytes())))
+            values.iter().any(|value| wanted.iter().any(|pattern| wildcard::matches(pattern, WILDCARDS, value)))
         })
-    }
-}
-
-/// Filter values may hold `*` and `?`, each of which a backslash makes ordinary.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern, text) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
-        ([b'?', rest @ ..], [_, text @ ..]) => matches(rest, text),
-        ([b'\\', literal, rest @ ..], [first, text @ ..]) => literal == first && matches(rest, text),
-        ([wanted, rest @ ..], [first, text @ ..]) => wanted == first && matches(rest, text),
-        _ => false,
     }
 }
 
@@ -131,7 +139,7 @@ mod tests {
 
     #[test]
     fn filter_values_know_wildcards() {
-        let matches = |pattern: &str, text: &str| matches(pattern.as_bytes(), text.as_bytes());
+        let matches = |pattern: &str, text: &str| wildcard::matches(pattern, WILDCARDS, text);
         assert!(matches("az-*", "az-aware"));
         assert!(matches("*-sg", "lb-sg"));
         assert!(matches("us-east-1?", "us-east-1a"));

@@ -162,7 +162,8 @@ impl Definition {
     }
 
     fn sum(&self, size: impl Fn(&Params<'_>) -> Option<i64>) -> u32 {
-        self.containers().iter().filter_map(size).filter_map(|n| u32::try_from(n).ok()).sum()
+        let sizes = self.containers().into_iter().filter_map(|container| size(&container));
+        sizes.filter_map(|n| u32::try_from(n).ok()).fold(0, u32::saturating_add)
     }
 
     fn task_size(&self, name: &str) -> Option<u32> {
@@ -277,6 +278,13 @@ mod tests {
         assert!(definition(json!({ "containerDefinitions": container })).is_err());
         let limited = definition(json!({ "containerDefinitions": container, "memory": "512" })).unwrap();
         assert_eq!((limited.memory(), limited.limits_memory()), (512, true));
+    }
+
+    #[test]
+    fn containers_together_want_no_more_than_there_can_be() {
+        let container = |name: &str| json!({ "name": name, "image": "app", "memory": u32::MAX, "cpu": u32::MAX });
+        let sum = definition(json!({ "containerDefinitions": [container("a"), container("b")] })).unwrap();
+        assert_eq!((sum.cpu(), sum.memory()), (u32::MAX, u32::MAX));
     }
 
     #[test]

@@ -176,7 +176,11 @@ fn start_missing(region: &mut Region, arn: &str) {
     let mut started = Vec::new();
     for _ in 0..count {
         match find_place(region, arn) {
-            Ok(place) => started.extend(launch(region, arn, place)),
+            // What keeps one from starting keeps the others, which may be many, from it too.
+            Ok(place) => match launch(region, arn, place) {
+                Some(id) => started.push(id),
+                None => break,
+            },
             Err(no_place) => {
                 // Tasks that end are about to make room.
                 if !region.ecs.tasks.iter().any(|task| !task.is_wanted() && !task.is_stopped()) {

@@ -82,12 +82,12 @@ impl Default for Rollout {
 impl Rollout {
     /// Rounded up, as AWS does.
     pub(super) fn fewest(self, desired: u32) -> u32 {
-        (desired * self.minimum_healthy_percent).div_ceil(100)
+        (u64::from(desired) * u64::from(self.minimum_healthy_percent)).div_ceil(100).try_into().unwrap_or(u32::MAX)
     }
 
     /// Rounded down, as AWS does.
     pub(super) fn most(self, desired: u32) -> u32 {
-        desired * self.maximum_percent / 100
+        (u64::from(desired) * u64::from(self.maximum_percent) / 100).try_into().unwrap_or(u32::MAX)
     }
 
     /// Failed tasks that open the circuit breaker: half of the desired, but from 3 to 200 (ECS Developer Guide, "How the
@@ -298,4 +298,17 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
 pub(super) fn answer(region: &Region, arn: &str) -> Result<Value, AwsError> {
     let service = region.ecs.services.iter().find(|service| service.arn == arn).ok_or_else(not_found)?;
     Ok(json!({ "service": wire(region, service, true) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollouts_bounds_are_those_of_any_count() {
+        let rollout = |maximum_percent| Rollout { minimum_healthy_percent: 50, maximum_percent, ..Rollout::default() };
+        assert_eq!((rollout(150).fewest(3), rollout(150).most(3)), (2, 4));
+        assert_eq!((rollout(200).fewest(u32::MAX), rollout(200).most(u32::MAX)), (1 << 31, u32::MAX));
+        assert_eq!(rollout(u32::MAX).most(2), 85_899_345);
+    }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::protocol::Service;
+use crate::cloud::wildcard;
 
 /// What is to go wrong. The same seed and the same calls meet the same faults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -160,13 +161,7 @@ fn check_operation(pattern: &str) -> Result<(), String> {
 
 /// Whether `text` is what `pattern` says, `*` standing for any text.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
-            let mut ends = (0..=text.len()).filter(|end| text.is_char_boundary(*end));
-            ends.any(|end| matches(rest, &text[end..]))
-        }),
-    }
+    wildcard::matches(pattern, "*", text)
 }
 
 impl Faults {

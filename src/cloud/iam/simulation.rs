@@ -12,6 +12,7 @@ use super::roles::Role;
 use super::{State, no_such_entity};
 use crate::cloud::error::AwsError;
 use crate::cloud::protocol::Params;
+use crate::cloud::wildcard;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
@@ -73,22 +74,7 @@ fn matches_action(pattern: &str, action: &str) -> bool {
 
 /// IAM's patterns: `*` is any number of characters, `?` one.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| after(first, text)) else { return false };
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, between)) = parts.split_last() else { return rest.is_empty() };
-    for part in between {
-        let Some(tail) = (0..=rest.len()).find_map(|start| after(part, rest.get(start..)?)) else { return false };
-        rest = tail;
-    }
-    rest.len().checked_sub(last.len()).and_then(|start| after(last, rest.get(start..)?)).is_some()
-}
-
-/// What follows a beginning without `*`.
-fn after<'t>(beginning: &str, text: &'t str) -> Option<&'t str> {
-    let start = text.get(..beginning.len())?;
-    let same = beginning.bytes().zip(start.bytes()).all(|(p, t)| p == b'?' || p == t);
-    same.then(|| &text[beginning.len()..])
+    wildcard::matches(pattern, "*?", text)
 }
 
 pub(super) fn simulate(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {

@@ -11,6 +11,9 @@ pub(super) const CONTENT_TYPE: &str = "application/cbor";
 /// CBOR's tag of a time in seconds since the epoch (RFC 8949, 3.4.2).
 const EPOCH_TIME: u64 = 1;
 
+/// How deep a body may be nested, as deep as serde_json takes JSON: each level is one of the stack.
+const MAX_DEPTH: usize = 128;
+
 /// Service and operation of a request path.
 pub(super) fn operation(path: &str) -> Result<(&str, &str), AwsError> {
     path.strip_prefix("/service/")
@@ -22,8 +25,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Map<String, Value>, AwsError> {
     if body.is_empty() {
         return Ok(Map::new());
     }
-    let tree: Cbor =
-        ciborium::from_reader(body).map_err(|error| AwsError::new("SerializationException", error.to_string()))?;
+    let tree: Cbor = ciborium::de::from_reader_with_recursion_limit(body, MAX_DEPTH)
+        .map_err(|error| AwsError::new("SerializationException", error.to_string()))?;
     match to_json(tree) {
         Value::Object(params) => Ok(params),
         _ => Err(AwsError::new("SerializationException", "the body is no map")),
@@ -75,5 +78,23 @@ fn to_cbor(value: &Value) -> Cbor {
                 .map(|(name, member)| (Cbor::Text(name.clone()), to_cbor(member)))
                 .collect(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_nested_too_deep_is_refused_by_both_protocols() {
+        // `{"a": [[[…` as CBOR and as JSON.
+        let cbor = |depth: usize| [b"\xa1\x61a".as_slice(), &vec![0x81; depth], b"\x80"].concat();
+        let json = |depth: usize| format!("{{\"a\": {}{}}}", "[".repeat(depth), "]".repeat(depth));
+        assert!(decode(&cbor(100)).is_ok());
+        assert!(super::super::json::decode(json(100).as_bytes()).is_ok());
+        for depth in [200, 100_000] {
+            assert_eq!(decode(&cbor(depth)).unwrap_err().code, "SerializationException");
+            assert_eq!(super::super::json::decode(json(depth).as_bytes()).unwrap_err().code, "SerializationException");
+        }
     }
 }

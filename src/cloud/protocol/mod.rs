@@ -86,6 +86,10 @@ impl Service {
         }
     }
 
+    fn query_protocol(self) -> Protocol {
+        if self == Self::Ec2 { Protocol::Ec2Query } else { Protocol::Query }
+    }
+
     /// The XML namespace of the answers, for the services with a Query protocol.
     fn xml_namespace(self) -> &'static str {
         match self {
@@ -136,7 +140,7 @@ impl Request {
             )
             .with_status(StatusCode::NOT_FOUND));
         }
-        let (protocol, service, operation, params) = if header("smithy-protocol") == Some("rpc-v2-cbor") {
+        let (protocol, service, operation, params) = if is_cbor(headers) {
             let (service, operation) = cbor::operation(path)?;
             (Protocol::Cbor, by_target_prefix(service)?, operation.to_owned(), cbor::decode(body)?)
         } else if let Some(target) = header("x-amz-target") {
@@ -144,9 +148,8 @@ impl Request {
             (Protocol::Json, by_target_prefix(prefix)?, operation.to_owned(), json::decode(body)?)
         } else {
             let service = by_signing_name(scope)?;
-            let protocol = if service == Service::Ec2 { Protocol::Ec2Query } else { Protocol::Query };
             let (operation, params) = query::decode(body)?;
-            (protocol, service, operation, params)
+            (service.query_protocol(), service, operation, params)
         };
         Ok(Self { service, operation, region: region.to_owned(), protocol, params })
     }
@@ -171,12 +174,7 @@ impl Request {
     }
 
     pub(crate) fn encode_error(&self, error: &AwsError, request_id: &str) -> (&'static str, Vec<u8>) {
-        match self.protocol {
-            Protocol::Json => (json::CONTENT_TYPE, json::encode(&error_tree(error))),
-            Protocol::Cbor => (cbor::CONTENT_TYPE, cbor::encode(&error_tree(error))),
-            Protocol::Query => (xml::CONTENT_TYPE, xml::query_error(self.service.xml_namespace(), error, request_id)),
-            Protocol::Ec2Query => (xml::CONTENT_TYPE, xml::ec2_error(error, request_id)),
-        }
+        encode_error(self.protocol, self.service.xml_namespace(), error, request_id)
     }
 
     pub(crate) fn is_cbor(&self) -> bool {
@@ -184,9 +182,37 @@ impl Request {
     }
 }
 
-/// An error for a request that could not be decoded: JSON, which every client at least shows.
-pub(crate) fn undecoded_error(error: &AwsError) -> (&'static str, Vec<u8>) {
-    (json::CONTENT_TYPE, json::encode(&error_tree(error)))
+fn encode_error(
+    protocol: Protocol,
+    xml_namespace: &str,
+    error: &AwsError,
+    request_id: &str,
+) -> (&'static str, Vec<u8>) {
+    match protocol {
+        Protocol::Json => (json::CONTENT_TYPE, json::encode(&error_tree(error))),
+        Protocol::Cbor => (cbor::CONTENT_TYPE, cbor::encode(&error_tree(error))),
+        Protocol::Query => (xml::CONTENT_TYPE, xml::query_error(xml_namespace, error, request_id)),
+        Protocol::Ec2Query => (xml::CONTENT_TYPE, xml::ec2_error(error, request_id)),
+    }
+}
+
+/// An error for a request that could not be decoded, in the protocol of its head; if that says none, in JSON, which every
+/// client at least shows.
+pub(crate) fn undecoded_error(headers: &HeaderMap, error: &AwsError, request_id: &str) -> (&'static str, Vec<u8>) {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if is_cbor(headers) {
+        return encode_error(Protocol::Cbor, "", error, request_id);
+    }
+    let scope = header("authorization").and_then(credential_scope);
+    let service = scope.and_then(|(_, service)| by_signing_name(service).ok());
+    match service.filter(|service| service.target_prefix().is_none() && header("x-amz-target").is_none()) {
+        Some(service) => encode_error(service.query_protocol(), service.xml_namespace(), error, request_id),
+        None => encode_error(Protocol::Json, "", error, request_id),
+    }
+}
+
+pub(crate) fn is_cbor(headers: &HeaderMap) -> bool {
+    headers.get("smithy-protocol").is_some_and(|protocol| protocol == "rpc-v2-cbor")
 }
 
 fn error_tree(error: &AwsError) -> Value {

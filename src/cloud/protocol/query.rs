@@ -4,14 +4,19 @@
 
 use std::collections::BTreeMap;
 
+use hyper::StatusCode;
 use serde_json::{Map, Value};
 
 use crate::cloud::error::AwsError;
+
+/// How deep a key may go. AWS's deepest, of launch templates, have nine parts; each level is one of the stack.
+const MAX_DEPTH: usize = 32;
 
 /// The operation (`Action`) and its parameters.
 pub(super) fn decode(body: &[u8]) -> Result<(String, Map<String, Value>), AwsError> {
     let mut root = Node::default();
     for (key, value) in form_urlencoded::parse(body) {
+        check_key(&key)?;
         root.insert(&key, value.into_owned());
     }
     let Value::Object(mut params) = root.into_value() else {
@@ -22,6 +27,23 @@ pub(super) fn decode(body: &[u8]) -> Result<(String, Map<String, Value>), AwsErr
         Some(Value::String(action)) => Ok((action, params)),
         _ => Err(AwsError::new("MissingAction", "The request is missing an Action")),
     }
+}
+
+/// Names and numbers between the dots, as all of AWS's parameters have: names come back in answers as XML elements.
+fn check_key(key: &str) -> Result<(), AwsError> {
+    let is_number = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    let is_name = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic());
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    let is_good = |part: &str| !part.is_empty() && part.chars().all(allowed) && (is_number(part) || is_name(part));
+    let problem = if key.split('.').take(MAX_DEPTH + 1).count() > MAX_DEPTH {
+        format!("a parameter's name has more than {MAX_DEPTH} parts")
+    } else if !key.split('.').all(is_good) {
+        format!("{key:?} is no parameter's name")
+    } else {
+        return Ok(());
+    };
+    let error = AwsError::new("MalformedQueryString", format!("The query string contains a syntax error: {problem}"));
+    Err(error.with_status(StatusCode::NOT_FOUND))
 }
 
 #[derive(Default)]
@@ -75,6 +97,26 @@ mod tests {
             params("Action=A&Tags.member.10.Key=ten&Tags.member.9.Key=nine"),
             json!({"Tags": [{"Key": "nine"}, {"Key": "ten"}]})
         );
+    }
+
+    #[test]
+    fn keys_that_no_parameter_has_are_refused() {
+        let deep = |parts: usize| format!("Action=A&{}=1", vec!["a"; parts].join("."));
+        assert!(decode(deep(MAX_DEPTH).as_bytes()).is_ok());
+        for form in [
+            deep(MAX_DEPTH + 1),
+            deep(5_000),
+            deep(400_000),
+            "Action=A&LaunchTemplateData.MetadataOptions.%C3%A9=1".to_owned(),
+            "Action=A&LaunchTemplateData.MetadataOptions.=1".to_owned(),
+            "Action=A&a..b=1".to_owned(),
+            "Action=A&=1".to_owned(),
+            "Action=A&a.1b=1".to_owned(),
+            "Action=A&a.%3Cb%3E=1".to_owned(),
+        ] {
+            let error = decode(form.as_bytes()).unwrap_err();
+            assert_eq!((error.code.as_str(), error.status), ("MalformedQueryString", StatusCode::NOT_FOUND));
+        }
     }
 
     #[test]

@@ -166,3 +166,17 @@ async fn a_service_says_why_it_cannot_place_tasks() {
     assert!(then.contains("has insufficient memory available."), "{then}");
     stand.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_wants_more_tasks_than_there_can_be_stops_at_the_first_that_cannot_start() {
+    let stand = Stand::with_instances(Pace::Instant, 1).await;
+    stand.define("backend", LOG_GROUP, false).await;
+    let vpc = AwsVpcConfiguration::builder().set_subnets(Some(stand.subnets.clone())).security_groups("sg-01234567");
+    let network = NetworkConfiguration::builder().awsvpc_configuration(vpc.build().unwrap()).build();
+    let rollout = DeploymentConfiguration::builder().maximum_percent(i32::MAX).minimum_healthy_percent(0).build();
+    let create = stand.create_service("backend", i32::MAX).network_configuration(network);
+    create.deployment_configuration(rollout).send().await.unwrap();
+    let events = stand.service("backend").await.events.unwrap();
+    assert!(events[0].message().unwrap().contains("failed to launch a task"), "{events:?}");
+    stand.end().await;
+}

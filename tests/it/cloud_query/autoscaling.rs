@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_autoscaling::operation::create_auto_scaling_group::builders::CreateAutoScalingGroupFluentBuilder;
 use aws_sdk_autoscaling::types::{
-    Activity, AutoScalingGroup, InstanceRefreshStatus, LaunchTemplateSpecification, LifecycleState,
+    Activity, AutoScalingGroup, InstanceRefreshStatus, LaunchTemplateSpecification, LifecycleState, RefreshPreferences,
     ScalingActivityStatusCode, Tag,
 };
 use aws_sdk_ec2::types::{InstanceStateName, RequestLaunchTemplateData};
@@ -238,6 +238,18 @@ async fn a_group_that_is_going_can_neither_be_changed_nor_made_anew() {
     assert_refused(again, "AlreadyExists", "is pending delete");
     let update = stand.clients.autoscaling.update_auto_scaling_group().auto_scaling_group_name(GROUP).min_size(0);
     assert_refused(update.send().await, "ValidationError", "may not be modified while it is pending delete");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_leaves_a_share_of_the_group_healthy() {
+    let stand = Stand::new(Pace::Instant).await;
+    stand.group_of(1, "ab").await;
+    for percentage in [-1, 101, i32::MAX] {
+        let preferences = RefreshPreferences::builder().min_healthy_percentage(percentage).build();
+        let start = stand.clients.autoscaling.start_instance_refresh().auto_scaling_group_name(GROUP);
+        assert_refused(start.preferences(preferences).send().await, "ValidationError", "minHealthyPercentage");
+    }
     stand.end().await;
 }
 

@@ -1,0 +1,84 @@
+//! What no SDK sends: whatever comes in is answered with an error of AWS's, and the local cloud goes on.
+
+use aws_sdk_ec2::types::Filter;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use zonewalk::aws::Clients;
+use zonewalk::cloud::{LocalCloud, Pace};
+
+use crate::support;
+
+const KIB: usize = 1 << 10;
+
+/// A request by hand, to a service with a Query protocol or, by `target`, to one with JSON: status and body.
+async fn send(cloud: &LocalCloud, service: &str, target: Option<&str>, body: String) -> (u16, String) {
+    let credential = format!("AWS4-HMAC-SHA256 Credential=test/20261122/{}/{service}/aws4_request", support::REGION);
+    let request = hyper::Request::builder().method("POST").uri(cloud.endpoint_url());
+    let request = request.header("authorization", credential).header("x-amz-target", target.unwrap_or_default());
+    let mut request = request.body(Full::new(Bytes::from(body))).unwrap();
+    if target.is_none() {
+        request.headers_mut().remove("x-amz-target");
+    }
+    let answer = Client::builder(TokioExecutor::new()).build_http().request(request).await.unwrap();
+    let status = answer.status().as_u16();
+    (status, String::from_utf8(answer.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+}
+
+async fn stand() -> (LocalCloud, Clients) {
+    let cloud = support::start_cloud(Pace::Instant).await;
+    let clients = support::clients(&cloud).await;
+    (cloud, clients)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_no_parameter_has_are_refused_in_the_services_protocol() {
+    let (cloud, clients) = stand().await;
+    let (status, body) =
+        send(&cloud, "autoscaling", None, format!("Action=DescribeTags&{}=1", vec!["a"; 5_000].join("."))).await;
+    assert_eq!(status, 404, "{body}");
+    assert!(body.contains("<Code>MalformedQueryString</Code>") && body.contains("<ErrorResponse"), "{body}");
+    for key in ["%C3%A9", ""] {
+        let template = "Action=CreateLaunchTemplate&LaunchTemplateName=odd&LaunchTemplateData.MetadataOptions";
+        let (_, body) = send(&cloud, "ec2", None, format!("{template}.{key}=1")).await;
+        assert!(body.contains("<Errors><Error><Code>MalformedQueryString</Code>"), "{body}");
+    }
+    assert!(
+        clients.ec2.describe_launch_template_versions().send().await.unwrap().launch_template_versions().is_empty()
+    );
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_larger_than_any_that_is_needed_is_refused() {
+    let (cloud, clients) = stand().await;
+    let form = |size: usize| format!("Action=DescribeVpcs&Version={}", "1".repeat(size));
+    assert_eq!(send(&cloud, "ec2", None, form(1023 * KIB)).await.0, 200);
+    let (status, body) = send(&cloud, "ec2", None, form(1024 * KIB)).await;
+    assert!(status == 413 && body.contains("<Code>RequestEntityTooLargeException</Code>"), "{status} {body}");
+    let target = Some("AmazonEC2ContainerServiceV20141113.ListClusters");
+    let (status, body) = send(&cloud, "ecs", target, " ".repeat(1024 * KIB + 1)).await;
+    assert!(status == 413 && body.contains(r#""__type":"RequestEntityTooLargeException""#), "{status} {body}");
+    let (status, body) = send(&cloud, "ecs", target, format!("{{\"a\": {}", "[".repeat(100_000))).await;
+    assert!(status == 400 && body.contains("SerializationException"), "{status} {body}");
+    clients.ecs.list_clusters().send().await.unwrap();
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_of_many_wildcards_is_answered_and_one_of_too_many_values_refused() {
+    let (cloud, clients) = stand().await;
+    let ec2 = &clients.ec2;
+    let name = "a".repeat(200);
+    ec2.create_security_group().group_name(&name).description("of a test").send().await.unwrap();
+    let filtered = async |values: Vec<String>| {
+        let filter = Filter::builder().name("group-name").set_values(Some(values)).build();
+        ec2.describe_security_groups().filters(filter).send().await
+    };
+    assert_eq!(filtered(vec!["a*".repeat(100)]).await.unwrap().security_groups().len(), 1);
+    assert!(filtered(vec!["a*".repeat(100) + "b"]).await.unwrap().security_groups().is_empty());
+    assert!(filtered(vec!["a".repeat(257)]).await.is_err());
+    assert!(filtered(vec![name; 201]).await.is_err());
+    cloud.shutdown().await;
+}
