@@ -110,6 +110,16 @@ impl Region {
     }
 }
 
+#[cfg(test)]
+impl Region {
+    /// One of its own, for a test that moves the clock itself.
+    pub(crate) fn of_a_test(pace: Pace) -> Self {
+        let mesh = Mesh::new(tokio::runtime::Handle::current(), crate::mesh::Proxies::default());
+        let iam = Arc::new(Mutex::new(iam::State::with_article_roles()));
+        Self::new("us-east-1", pace, mesh, iam, SharedInjector::default(), 256)
+    }
+}
+
 /// A region that many requests share, and that moves on by itself between them.
 pub(crate) struct SharedRegion {
     state: Mutex<Region>,

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::error::AwsError;
-use super::faults::{Answering, Faults, Injector, SharedInjector, Snapshot, Strike, is_read};
+use super::faults::{Answering, Counted, Extent, Faults, Injector, SharedInjector, Snapshot, Strike, is_read};
 use super::protocol::{Request, Service, is_cbor, undecoded_error};
 use super::region::{Region, SharedIam, SharedRegion};
 use super::schedule::Pace;
@@ -201,7 +201,8 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::R
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => {
             let message = format!("The request body is larger than {MAX_BODY} bytes");
-            let error = AwsError::new("RequestEntityTooLargeException", message).with_status(StatusCode::PAYLOAD_TOO_LARGE);
+            let error =
+                AwsError::new("RequestEntityTooLargeException", message).with_status(StatusCode::PAYLOAD_TOO_LARGE);
             return Ok(refused(&error));
         }
         Err(error) => {
@@ -215,7 +216,8 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::R
         Ok(request) => {
             let request_id = shared.next_request_id();
             let strike = shared.faults.lock().strike(request.service, &request.operation);
-            let (answer, delay) = (shared.aws_answer(&request, &strike, &request_id), strike.delay);
+            let delay = strike.delay;
+            let answer = shared.aws_answer(&request, strike, &request_id);
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
@@ -264,10 +266,11 @@ impl Shared {
     }
 
     /// None: the connection is to be closed.
-    fn aws_answer(&self, request: &Request, strike: &Strike, request_id: &str) -> Option<Response<Full<Bytes>>> {
-        let result = match &strike.answering {
-            Answering::AsEver | Answering::DropAnswer => self.handle(request, strike),
-            Answering::Refuse(error) => Err(error.clone()),
+    fn aws_answer(&self, request: &Request, strike: Strike, request_id: &str) -> Option<Response<Full<Bytes>>> {
+        let dropped = matches!(strike.answering, Answering::DropAnswer);
+        let result = match strike.answering {
+            Answering::AsEver | Answering::DropAnswer => self.handle(request, strike.hide, strike.lose_instance),
+            Answering::Refuse(error) => Err(error),
             Answering::DropRequest => return None,
         };
         let (status, (content_type, body)) = match result {
@@ -284,23 +287,31 @@ impl Shared {
                 body: body.clone(),
             });
         }
-        let dropped = matches!(strike.answering, Answering::DropAnswer);
         (!dropped).then(|| response(status, content_type, body, request_id, request.is_cbor()))
     }
 
-    fn handle(&self, request: &Request, strike: &Strike) -> Result<Value, AwsError> {
+    /// What of the faults nothing comes of, since nothing is lost or changed, is not counted.
+    fn handle(
+        &self,
+        request: &Request,
+        hide: Option<(Extent, Counted)>,
+        lose_instance: Option<(Option<String>, Counted)>,
+    ) -> Result<Value, AwsError> {
         self.region(&request.region)?.with(|region| {
             authorization::check(region, request)?;
-            if let Some(zone) = &strike.lose_instance {
-                ec2::lose_instance(region, zone.as_deref());
+            if let Some((zone, counted)) = lose_instance
+                && ec2::lose_instance(region, zone.as_deref())
+            {
+                counted.stands();
             }
             if is_read(&request.operation) {
                 return region.as_seen(request.service, |region| carry_out(region, request));
             }
-            let before = strike.hide.map(|extent| (Snapshot::of(region, request.service), extent));
+            let before = hide.map(|(extent, counted)| (Snapshot::of(region, request.service), extent, counted));
             let answer = carry_out(region, request)?;
-            if let Some((before, extent)) = before {
+            if let Some((before, extent, counted)) = before {
                 region.lags.begin(before, extent);
+                counted.stands();
             }
             Ok(answer)
         })

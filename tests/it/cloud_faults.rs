@@ -148,6 +148,26 @@ async fn walk(fault: Fault) -> Option<String> {
 }
 
 #[tokio::test]
+async fn a_fault_that_nothing_came_of_is_not_counted() {
+    let lost = Fault { first: Some(1), ..Fault::new(FaultKind::LoseInstance) };
+    let hidden = Fault { calls: Some(1), first: Some(1), ..Fault::new(FaultKind::Hide) };
+    let cloud = cloud_with(vec![lost, hidden]).await;
+    let ecs = once(&cloud).await.ecs;
+    let struck = || {
+        let report = cloud.faults();
+        [0, 1].map(|n| report["fault"][n]["struck"].as_u64().unwrap())
+    };
+    // No instance runs; a read changes nothing, and neither does what is refused.
+    ecs.list_clusters().send().await.unwrap();
+    assert!(ecs.delete_cluster().cluster("none").send().await.is_err());
+    assert_eq!(struck(), [0, 0]);
+    ecs.create_cluster().cluster_name("x").send().await.unwrap();
+    assert_eq!(struck(), [0, 1]);
+    assert!(ecs.list_clusters().send().await.unwrap().cluster_arns().is_empty(), "it is hidden");
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_zone_without_machines_for_a_while_gets_its_instances_later() {
     let zone = Some("us-east-1b".to_owned());
     assert_eq!(walk(Fault { zone, first: Some(2), ..Fault::new(FaultKind::NoCapacity) }).await, None);

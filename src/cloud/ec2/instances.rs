@@ -191,15 +191,16 @@ pub(crate) fn terminate(region: &mut Region, id: &str, reason: &str) {
     region.after(Step::InstanceShutdown, move |region| finish_termination(region, id));
 }
 
-/// The hardware under a running instance fails, without anybody's doing. Of several in the zone, the one that was launched
-/// first.
-pub(crate) fn lose(region: &mut Region, zone: Option<&str>) {
+/// The hardware under a running instance fails, without anybody's doing, and what runs on it is gone at once. Of several in
+/// the zone, the one that was launched first. Whether there was one.
+pub(crate) fn lose(region: &mut Region, zone: Option<&str>) -> bool {
     let here = |instance: &&Instance| {
         instance.state == InstanceState::Running && zone.is_none_or(|zone| zone == instance.az_name)
     };
-    if let Some(id) = region.ec2.instances.iter().find(here).map(|instance| instance.id.clone()) {
-        terminate(region, &id, HARDWARE_FAILURE);
-    }
+    let Some(id) = region.ec2.instances.iter().find(here).map(|instance| instance.id.clone()) else { return false };
+    ecs::disconnect(region, &id);
+    terminate(region, &id, HARDWARE_FAILURE);
+    true
 }
 
 fn finish_termination(region: &mut Region, id: String) {

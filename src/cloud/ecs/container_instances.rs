@@ -45,6 +45,9 @@ pub(super) struct ContainerInstance {
     pub(super) cluster: String,
     pub(super) ec2_instance_id: String,
     pub(super) status: InstanceStatus,
+    /// Its agent is heard of. One that is not keeps its registration, and ECS what it knew of its tasks, until EC2 has
+    /// terminated the instance (ECS Developer Guide, "Deregistering an Amazon ECS container instance").
+    pub(super) is_connected: bool,
     pub(super) az_name: String,
     pub(super) az_id: String,
     pub(super) instance_type: String,
@@ -150,6 +153,7 @@ fn join(
         cluster,
         ec2_instance_id: instance_id.to_owned(),
         status: InstanceStatus::Active,
+        is_connected: true,
         az_name: instance.az_name.clone(),
         az_id: instance.az_id.clone(),
         instance_type: instance.instance_type.clone(),
@@ -160,6 +164,17 @@ fn join(
     };
     region.ecs.container_instances.push(instance);
     Ok(arn)
+}
+
+/// The machine of an EC2 instance has failed: its containers are gone, and its agent is not heard of any more.
+pub(crate) fn disconnect(region: &mut Region, instance_id: &str) {
+    region.ecs.agents.remove(instance_id);
+    for instance in region.ecs.container_instances.iter_mut().filter(|i| i.ec2_instance_id == instance_id) {
+        instance.is_connected = false;
+    }
+    for task in region.ecs.tasks.iter().filter(|task| task.ec2_instance_id == instance_id) {
+        region.mesh.kill(&task.arn);
+    }
 }
 
 /// An EC2 instance is being terminated: its container instance is gone and its tasks are STOPPED, their targets and
@@ -314,7 +329,7 @@ fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value
         "remainingResources": resources(instance.remaining(&region.ecs.tasks)),
         "registeredResources": resources(instance.registered),
         "status": instance.status.as_str(),
-        "agentConnected": true,
+        "agentConnected": instance.is_connected,
         "runningTasksCount": tasks().filter(|task| task.is_running()).count(),
         "pendingTasksCount": tasks().filter(|task| task.is_pending()).count(),
         "attributes": attributes,
@@ -342,4 +357,87 @@ fn resources(resources: Resources) -> Value {
         resource("PORTS", "STRINGSET", 0, &RESERVED_PORTS),
         resource("PORTS_UDP", "STRINGSET", 0, &[]),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use base64::Engine as _;
+    use base64::prelude::BASE64_STANDARD;
+
+    use super::*;
+    use crate::cloud::autoscaling;
+    use crate::cloud::schedule::Pace;
+
+    type Handle = fn(&mut Region, &str, Params<'_>) -> Result<Value, AwsError>;
+
+    fn ask(region: &mut Region, handle: Handle, operation: &str, params: Value) -> Value {
+        let answer = handle(region, operation, Params::new(params.as_object().unwrap())).unwrap();
+        region.settle();
+        answer
+    }
+
+    async fn pass(region: &mut Region, seconds: u64) {
+        for _ in 0..seconds {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            region.settle();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_machine_is_not_heard_of_and_takes_its_containers_along() {
+        let mut region = Region::of_a_test(Pace::Aws);
+        let subnet = ask(&mut region, ec2::handle, "DescribeSubnets", json!({}))["subnetSet"][0]["subnetId"].clone();
+        ask(&mut region, crate::cloud::ecs::handle, "CreateCluster", json!({ "clusterName": "c" }));
+        let data = json!({
+            "ImageId": images::ecs_optimized("us-east-1")[0].id,
+            "InstanceType": "t3.medium",
+            "IamInstanceProfile": { "Name": "ecsInstanceRole" },
+            "UserData": BASE64_STANDARD.encode("ECS_CLUSTER=c"),
+        });
+        let template = json!({ "LaunchTemplateName": "template", "LaunchTemplateData": data });
+        ask(&mut region, ec2::handle, "CreateLaunchTemplate", template);
+        let group = json!({
+            "AutoScalingGroupName": "group",
+            "LaunchTemplate": { "LaunchTemplateName": "template" },
+            "MinSize": 1,
+            "MaxSize": 1,
+            "VPCZoneIdentifier": subnet,
+        });
+        ask(&mut region, autoscaling::handle, "CreateAutoScalingGroup", group);
+        assert!(!ec2::lose_instance(&mut region, None), "none runs yet");
+        pass(&mut region, 100).await;
+        let container = json!({ "name": "app", "image": "app", "memory": 64, "command": ["server", "-port=8080"] });
+        let definition = json!({ "family": "f", "networkMode": "awsvpc", "containerDefinitions": [container] });
+        ask(&mut region, crate::cloud::ecs::handle, "RegisterTaskDefinition", definition);
+        let network = json!({ "awsvpcConfiguration": { "subnets": [subnet] } });
+        let run = json!({ "cluster": "c", "taskDefinition": "f", "networkConfiguration": network });
+        let ran = ask(&mut region, crate::cloud::ecs::handle, "RunTask", run);
+        let task = ran["tasks"][0]["taskArn"].as_str().unwrap().to_owned();
+        pass(&mut region, 60).await;
+        let state = |region: &mut Region| {
+            let listed = ask(region, crate::cloud::ecs::handle, "ListContainerInstances", json!({ "cluster": "c" }));
+            let instances = json!({ "cluster": "c", "containerInstances": listed["containerInstanceArns"] });
+            let tasks = json!({ "cluster": "c", "tasks": [task] });
+            let tasks = ask(region, crate::cloud::ecs::handle, "DescribeTasks", tasks);
+            let connected = match listed["containerInstanceArns"].as_array().is_some_and(Vec::is_empty) {
+                true => Value::Null,
+                false => ask(region, crate::cloud::ecs::handle, "DescribeContainerInstances", instances)
+                    ["containerInstances"][0]["agentConnected"]
+                    .clone(),
+            };
+            json!([connected, tasks["tasks"][0]["lastStatus"], tasks["tasks"][0]["connectivity"]])
+        };
+        assert_eq!(state(&mut region), json!([true, "RUNNING", "CONNECTED"]));
+        assert!(region.mesh.is_running(&task));
+
+        assert!(!ec2::lose_instance(&mut region, Some("us-east-1z")), "none is there");
+        assert!(ec2::lose_instance(&mut region, None));
+        assert!(!region.mesh.is_running(&task));
+        assert_eq!(state(&mut region), json!([false, "RUNNING", "DISCONNECTED"]));
+        // EC2 has seen to the end of it; the group's next instance has not joined yet.
+        pass(&mut region, 61).await;
+        assert_eq!(state(&mut region), json!([null, "STOPPED", "CONNECTED"]));
+    }
 }

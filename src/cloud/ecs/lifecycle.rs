@@ -10,7 +10,7 @@ use super::container_instances::ContainerInstance;
 use super::definition::{Definition, LogGroup};
 use super::service_connect::{self, ServiceConnect};
 use super::tasks::{LastStatus, Membership, Stop, StopCode, TargetPort, Task, TaskContainer};
-use super::{scheduler, services};
+use super::{scheduler, services, tasks};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Step;
@@ -132,7 +132,9 @@ fn advance(region: &mut Region, arn: &str, from: LastStatus, to: LastStatus) -> 
 
 /// Its log groups are there, and its proxy knows whom it can call.
 fn start_containers(region: &mut Region, arn: &str) {
-    let Some(task) = task(region, arn).filter(|task| task.last_status == LastStatus::Pending) else { return };
+    let is_pending = |task: &&Task| task.arn == arn && task.last_status == LastStatus::Pending;
+    let pending = region.ecs.tasks.iter().find(is_pending);
+    let Some(task) = pending.filter(|task| !tasks::is_cut_off(region, task)) else { return };
     let (definition, service_connect) = (Arc::clone(&task.definition), task.service_connect.clone());
     // The application's own group first: if it creates it, the proxy's equally named one is there.
     let proxy_group = service_connect.as_ref().and_then(|connect| connect.log_group.clone());
@@ -283,11 +285,12 @@ fn fail(region: &mut Region, arn: &str, code: StopCode, reason: &str) {
     }
 }
 
-/// Stops the tasks whose container exited.
+/// Stops the tasks whose container exited, as far as their agents tell.
 pub(super) fn fail_exited(region: &mut Region) {
     let live = region.ecs.tasks.iter().filter(|task| task.is_running() || task.is_starting && task.stop.is_none());
+    let told = live.filter(|task| !tasks::is_cut_off(region, task));
     let exited: Vec<_> =
-        live.filter_map(|task| Some((task.arn.clone(), region.mesh.task_failure(&task.arn)?))).collect();
+        told.filter_map(|task| Some((task.arn.clone(), region.mesh.task_failure(&task.arn)?))).collect();
     for (arn, exit) in exited {
         if let Some(task) = task(region, &arn) {
             task.exit = Some(exit);

@@ -29,7 +29,7 @@ use super::error::AwsError;
 use super::protocol::Params;
 use super::region::Region;
 
-pub(crate) use container_instances::{deregister_container_instances_of, register_container_instance};
+pub(crate) use container_instances::{deregister_container_instances_of, disconnect, register_container_instance};
 pub(crate) use mesh_tasks::{discovery_instances, mesh_tasks};
 
 #[derive(Clone, Default)]
@@ -60,13 +60,14 @@ pub(crate) fn running_tasks_on(region: &Region, instance_id: &str) -> Vec<(Strin
     tasks.map(|task| (task.arn.clone(), task.definition.family.clone())).collect()
 }
 
-/// The EC2 instances that have joined a cluster.
+/// The EC2 instances that have joined a cluster and whose agents are heard of.
 pub(crate) fn joined_instances(region: &Region) -> Vec<String> {
-    region.ecs.container_instances.iter().map(|instance| instance.ec2_instance_id.clone()).collect()
+    let connected = region.ecs.container_instances.iter().filter(|instance| instance.is_connected);
+    connected.map(|instance| instance.ec2_instance_id.clone()).collect()
 }
 
 pub(crate) fn has_joined(region: &Region, instance_id: &str) -> bool {
-    region.ecs.container_instances.iter().any(|instance| instance.ec2_instance_id == instance_id)
+    region.ecs.container_instances.iter().any(|i| i.ec2_instance_id == instance_id && i.is_connected)
 }
 
 pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {

@@ -1,4 +1,4 @@
-//! Where a task goes: to an ACTIVE instance of its cluster, in a zone of its subnets, with room for it; of those, by ECS's
+//! Where a task goes: to an ACTIVE instance, heard of, of its cluster, in a zone of its subnets, with room for it; of those, by ECS's
 //! default spread, in the zone that has the fewest of its service, then on the instance that has the fewest.
 
 use super::container_instances::{ContainerInstance, InstanceStatus, Resources};
@@ -81,7 +81,8 @@ pub(super) fn place(region: &Region, request: &Request<'_>) -> Result<Place, NoP
         .map(|subnet| (subnet.az_name.as_str(), subnet.id.as_str()))
         .collect();
     let live: Vec<&Task> = region.ecs.tasks.iter().filter(|task| !task.is_stopped()).collect();
-    let takes_tasks = |i: &&ContainerInstance| i.cluster == request.cluster && i.status == InstanceStatus::Active;
+    let takes_tasks =
+        |i: &&ContainerInstance| i.cluster == request.cluster && i.status == InstanceStatus::Active && i.is_connected;
     let mut closest = None;
     let mut candidates = Vec::new();
     for instance in region.ecs.container_instances.iter().filter(takes_tasks) {

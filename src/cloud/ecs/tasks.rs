@@ -237,6 +237,12 @@ fn find<'r>(region: &'r Region, cluster: &str, reference: &str) -> Option<&'r Ta
     region.ecs.tasks.iter().find(|task| task.cluster == cluster && refers_to(reference, &task.arn, &task.id))
 }
 
+/// Whether its instance's agent is not heard of: what is known of the task is from before.
+pub(super) fn is_cut_off(region: &Region, task: &Task) -> bool {
+    let mut instances = region.ecs.container_instances.iter();
+    instances.any(|instance| instance.arn == task.container_instance && !instance.is_connected)
+}
+
 pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
     let is_attached = task.last_status >= LastStatus::Pending;
     let attachment_status = match task.last_status {
@@ -268,12 +274,13 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
         }));
     }
     let is_started = task.started_at.is_some();
+    let connectivity = if is_cut_off(region, task) { "DISCONNECTED" } else { "CONNECTED" };
     json!({
         "attachments": attachments,
         "attributes": [{ "name": "ecs.cpu-architecture", "value": "x86_64" }],
         "availabilityZone": task.az_name,
         "clusterArn": region.arn("ecs", &format!("cluster/{}", task.cluster)),
-        "connectivity": is_attached.then_some("CONNECTED"),
+        "connectivity": is_attached.then_some(connectivity),
         "connectivityAt": is_attached.then(|| timestamp(task.created_at)),
         "containerInstanceArn": task.container_instance,
         "containers": task.containers.iter().map(|c| wire_container(region, task, c)).collect::<Value>(),

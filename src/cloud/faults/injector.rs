@@ -1,5 +1,6 @@
 //! Counts the calls and says what each of them meets.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,8 +38,26 @@ struct Rule {
     /// Calls, or launches, that it is about.
     matched: u64,
     /// Those that met it.
-    struck: u64,
+    struck: Arc<AtomicU64>,
     rng: StdRng,
+}
+
+/// A call has been counted as one that met a fault; if nothing comes of it, that is taken back.
+pub(crate) struct Counted(Option<Arc<AtomicU64>>);
+
+impl Counted {
+    /// It has met the fault.
+    pub(crate) fn stands(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(struck) = &self.0 {
+            struck.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// How long reads answer from before a change.
@@ -53,9 +72,9 @@ pub(crate) enum Extent {
 pub(crate) struct Strike {
     pub(crate) answering: Answering,
     pub(crate) delay: Duration,
-    pub(crate) hide: Option<Extent>,
+    pub(crate) hide: Option<(Extent, Counted)>,
     /// An instance is lost before the call is carried out: in this zone, or anywhere.
-    pub(crate) lose_instance: Option<Option<String>>,
+    pub(crate) lose_instance: Option<(Option<String>, Counted)>,
 }
 
 #[derive(Default)]
@@ -83,10 +102,15 @@ impl Rule {
     /// Whether this call, one that the rule is about, meets it.
     fn strikes(&mut self) -> bool {
         self.matched += 1;
-        let due = self.matched > self.fault.after && self.fault.first.is_none_or(|first| self.struck < first);
+        let struck = self.struck.load(Ordering::Relaxed);
+        let due = self.matched > self.fault.after && self.fault.first.is_none_or(|first| struck < first);
         let strikes = due && self.fault.rate.is_none_or(|rate| self.rng.random_bool(rate));
-        self.struck += u64::from(strikes);
+        self.struck.fetch_add(u64::from(strikes), Ordering::Relaxed);
         strikes
+    }
+
+    fn counted(&self) -> Counted {
+        Counted(Some(Arc::clone(&self.struck)))
     }
 
     fn is_about(&self, call: &str) -> bool {
@@ -105,7 +129,7 @@ impl Injector {
         let rule = |(n, fault): (u64, Fault)| Rule {
             fault,
             matched: 0,
-            struck: 0,
+            struck: Arc::default(),
             rng: StdRng::seed_from_u64(seed ^ (n << 32)),
         };
         Self { seed, rules: (0..).zip(faults.faults).map(rule).collect() }
@@ -134,11 +158,11 @@ impl Injector {
                 }
                 FaultKind::Hide => {
                     let time = || Extent::Time(Duration::from_millis(fault.milliseconds.unwrap_or_default()));
-                    strike.hide = Some(fault.calls.map_or_else(time, Extent::Calls));
+                    strike.hide = Some((fault.calls.map_or_else(time, Extent::Calls), rule.counted()));
                     continue;
                 }
                 FaultKind::LoseInstance => {
-                    strike.lose_instance = Some(fault.zone.clone());
+                    strike.lose_instance = Some((fault.zone.clone(), rule.counted()));
                     continue;
                 }
                 FaultKind::NoCapacity | FaultKind::VcpuLimit => continue,
@@ -146,7 +170,7 @@ impl Injector {
             if matches!(strike.answering, Answering::AsEver) {
                 strike.answering = answering;
             } else {
-                rule.struck -= 1; // another fault has ended the call already
+                drop(rule.counted()); // another fault has ended the call already
             }
         }
         strike
@@ -176,7 +200,7 @@ impl Injector {
         let rules = self.rules.iter().map(|rule| {
             let mut wire = json!(rule.fault);
             wire["matched"] = json!(rule.matched);
-            wire["struck"] = json!(rule.struck);
+            wire["struck"] = json!(rule.struck.load(Ordering::Relaxed));
             wire
         });
         json!({ "seed": self.seed, "fault": rules.collect::<Value>() })
@@ -216,6 +240,37 @@ mod tests {
         assert!(matches!(injector.strike(Service::Ec2, "CreateTags").answering, Answering::DropRequest));
         let report = injector.report();
         assert_eq!((&report["fault"][0]["struck"], &report["fault"][1]["struck"]), (&json!(1), &json!(0)));
+    }
+
+    #[test]
+    fn delays_add_up() {
+        let late = |milliseconds| Fault { milliseconds: Some(milliseconds), ..Fault::new(FaultKind::Delay) };
+        let once = Fault { first: Some(1), ..late(7) };
+        let mut injector = Injector::new(Faults { seed: 0, faults: vec![late(30), once] });
+        let mut delay = || injector.strike(Service::Ecs, "ListClusters").delay.as_millis();
+        assert_eq!([delay(), delay()], [37, 30]);
+    }
+
+    #[test]
+    fn what_nothing_came_of_was_not_met() {
+        let faults = [FaultKind::Hide, FaultKind::LoseInstance].map(|kind| Fault {
+            milliseconds: (kind == FaultKind::Hide).then_some(5),
+            first: Some(1),
+            ..Fault::new(kind)
+        });
+        let mut injector = Injector::new(Faults { seed: 0, faults: faults.to_vec() });
+        for struck in [0, 1] {
+            let Strike { hide, lose_instance, .. } = injector.strike(Service::Ecs, "CreateCluster");
+            if struck == 1 {
+                hide.into_iter().for_each(|(_, counted)| counted.stands());
+                lose_instance.into_iter().for_each(|(_, counted)| counted.stands());
+            } else {
+                assert_eq!(hide.unwrap().0, Extent::Time(Duration::from_millis(5)));
+                assert!(lose_instance.unwrap().0.is_none());
+            }
+            let report = injector.report();
+            assert_eq!([&report["fault"][0]["struck"], &report["fault"][1]["struck"]], [&json!(struck); 2]);
+        }
     }
 
     #[test]

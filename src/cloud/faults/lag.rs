@@ -114,3 +114,23 @@ impl Region {
 pub(crate) fn is_read(operation: &str) -> bool {
     ["Describe", "Discover", "Get", "List"].iter().any(|start| operation.starts_with(start))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_hidden_for_a_time_comes_into_sight_after_it() {
+        let mut lags = Lags::default();
+        let time = std::time::Duration::from_millis(100);
+        lags.begin(Snapshot::Of(Service::Quotas), Extent::Time(time));
+        for passed in [0, 60, 39] {
+            tokio::time::advance(std::time::Duration::from_millis(passed)).await;
+            assert!(lags.take(Service::Sts).is_none());
+            let lag = lags.take(Service::Quotas).unwrap();
+            lags.0.push(lag);
+        }
+        tokio::time::advance(std::time::Duration::from_millis(1)).await;
+        assert!(lags.take(Service::Quotas).is_none());
+    }
+}

@@ -9,6 +9,6 @@ mod injector;
 mod lag;
 mod plan;
 
-pub(crate) use injector::{Answering, Extent, Injector, Launch, SharedInjector, Strike};
+pub(crate) use injector::{Answering, Counted, Extent, Injector, Launch, SharedInjector, Strike};
 pub(crate) use lag::{Lags, Snapshot, is_read};
 pub use plan::{Fault, FaultKind, Faults};
