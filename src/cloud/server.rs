@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -27,6 +28,12 @@ use crate::mesh::{Mesh, Proxies};
 
 /// What a request's body may have: many times the largest that a walkthrough sends, a task definition of 64 KiB.
 const MAX_BODY: usize = 1 << 20;
+
+/// How long [`LocalCloud::shutdown`] lets requests finish: one may never come to its end, or be answered late on purpose.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// After a failed `accept` (most likely no file descriptor is left) it waits this long, instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How a local cloud is to be.
 #[derive(Clone)]
@@ -164,6 +171,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             },
@@ -179,7 +187,11 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 result = connection.as_mut() => result,
                 () = connection_shared.stop.cancelled() => {
                     connection.as_mut().graceful_shutdown();
-                    connection.await
+                    let Ok(result) = tokio::time::timeout(SHUTDOWN_TIMEOUT, connection).await else {
+                        tracing::debug!("a connection was closed with a request in flight");
+                        return;
+                    };
+                    result
                 }
             };
             if let Err(error) = result {

@@ -1,6 +1,7 @@
 //! Where the commands find the hosts: a few paths on loopback.
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -16,9 +17,15 @@ use super::Ask;
 
 pub(super) const ENTRANCE: &str = "/_zonewalk/entrance/";
 
+/// After a failed `accept` (most likely no file descriptor is left) it waits this long, instead of spinning.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
 pub(super) async fn serve(listener: TcpListener, asks: mpsc::Sender<Ask>, stop: CancellationToken) {
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        let Ok((connection, _)) = accepted else { continue };
+        let Ok((connection, _)) = accepted else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
         let (asks, stop) = (asks.clone(), stop.clone());
         tokio::spawn(async move {
             let service = service_fn(|request| answer(request, asks.clone(), stop.clone()));

@@ -77,8 +77,9 @@ impl Hosts {
             stopping: HashMap::new(),
             notes: vec![],
             leaving: false,
+            stop: stop.clone(),
         };
-        let worker = tokio::spawn(worker.work(asked, stop.clone()));
+        let worker = tokio::spawn(worker.work(asked));
         Ok(Self { address, stop, worker })
     }
 
@@ -115,6 +116,7 @@ struct Worker {
     /// In the order in which they came up, each once.
     notes: Vec<String>,
     leaving: bool,
+    stop: CancellationToken,
 }
 
 /// What a round came to.
@@ -134,7 +136,8 @@ enum RoundError {
 }
 
 impl Worker {
-    async fn work(mut self, mut asked: mpsc::Receiver<Ask>, stop: CancellationToken) {
+    async fn work(mut self, mut asked: mpsc::Receiver<Ask>) {
+        let stop = self.stop.clone();
         let (mut busy, mut answered) = (Instant::now(), Instant::now());
         while !stop.is_cancelled() {
             match self.round().await {
@@ -178,7 +181,7 @@ impl Worker {
         }
     }
 
-    /// Rounds until there is nothing left to do.
+    /// Rounds until there is nothing left to do, or the hosts are to end: between two, so that none is left half done.
     async fn settle(&mut self) -> Result<(), String> {
         let started = Instant::now();
         loop {
@@ -187,6 +190,9 @@ impl Worker {
                 Ok(round) => round.pending.join("; "),
                 Err(error) => error.to_string(),
             };
+            if self.stop.is_cancelled() {
+                return Err(format!("the hosts are ending: {unsettled}"));
+            }
             if started.elapsed() > SETTLING_LIMIT {
                 return Err(format!("the hosts are not ready after {} s: {unsettled}", SETTLING_LIMIT.as_secs()));
             }

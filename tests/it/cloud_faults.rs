@@ -168,6 +168,22 @@ async fn a_fault_that_nothing_came_of_is_not_counted() {
 }
 
 #[tokio::test]
+async fn a_cloud_that_is_to_end_waits_for_neither_a_late_answer_nor_half_a_request() {
+    use tokio::io::AsyncWriteExt;
+    let late = Fault { milliseconds: Some(3_600_000), ..Fault::new(FaultKind::Delay) };
+    let cloud = cloud_with(vec![late]).await;
+    let ecs = once(&cloud).await.ecs;
+    let asking = tokio::spawn(async move { ecs.list_clusters().send().await.is_err() });
+    let mut half = tokio::net::TcpStream::connect(cloud.address()).await.unwrap();
+    half.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nAct").await.unwrap();
+    while cloud.faults()["fault"][0]["struck"] == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::timeout(Duration::from_secs(60), cloud.shutdown()).await.expect("it waits for ever");
+    assert!(asking.await.unwrap(), "it was not answered");
+}
+
+#[tokio::test]
 async fn a_zone_without_machines_for_a_while_gets_its_instances_later() {
     let zone = Some("us-east-1b".to_owned());
     assert_eq!(walk(Fault { zone, first: Some(2), ..Fault::new(FaultKind::NoCapacity) }).await, None);

@@ -1,13 +1,18 @@
 //! What no SDK sends: whatever comes in is answered with an error of AWS's, and the local cloud goes on.
 
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
 use aws_sdk_ec2::types::Filter;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
 use zonewalk::aws::Clients;
 use zonewalk::cloud::{LocalCloud, Pace};
 
+use crate::machine::Machine;
 use crate::support;
 
 const KIB: usize = 1 << 10;
@@ -81,4 +86,31 @@ async fn a_filter_of_many_wildcards_is_answered_and_one_of_too_many_values_refus
     assert!(filtered(vec!["a".repeat(257)]).await.is_err());
     assert!(filtered(vec![name; 201]).await.is_err());
     cloud.shutdown().await;
+}
+
+#[test]
+fn without_a_file_descriptor_left_it_pauses_and_does_not_spin() {
+    let machine = Machine::new();
+    let program = machine.command(&["local", "serve", "--listen", "127.0.0.1:0"]);
+    let mut few = Command::new("sh");
+    few.args(["-c", "ulimit -n 24; exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
+    few.current_dir(machine.path()).env_clear();
+    few.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    // Not into a pipe: once that is full, nobody spins.
+    let log = machine.path().join("log");
+    let mut process = few.stdout(Stdio::null()).stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    let record = || std::fs::read(machine.path().join("local.json")).ok();
+    let record = (0..1000).find_map(|_| {
+        std::thread::sleep(Duration::from_millis(20));
+        serde_json::from_slice::<Value>(&record()?).ok()
+    });
+    let record = record.expect("it runs");
+    let address = record["endpoint_url"].as_str().unwrap().trim_start_matches("http://").to_owned();
+    let _held: Vec<_> = (0..48).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(500));
+    process.kill().unwrap();
+    process.wait().unwrap();
+    let failures = std::fs::read_to_string(log).unwrap().matches("could not be accepted").count();
+    // Twenty a second; spinning, it fails ten thousand times.
+    assert!((1..1_000).contains(&failures), "{failures} failures");
 }

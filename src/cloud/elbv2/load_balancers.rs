@@ -188,14 +188,16 @@ fn provision(
 ) -> Result<LoadBalancer, AwsError> {
     let path = format!("app/{name}/{}", region.ids.hex(16));
     let arn = region.arn("elasticloadbalancing", &format!("loadbalancer/{path}"));
-    let address = region.mesh.open_load_balancer(&arn).map_err(|error| {
-        AwsError::new("InternalFailure", format!("the load balancer's listener could not be bound: {error}"))
-            .with_status(hyper::StatusCode::INTERNAL_SERVER_ERROR)
-    })?;
-    let zones = subnets
-        .iter()
-        .map(|subnet| attach(region, subnet, &path, &settings.security_groups))
-        .collect::<Result<_, _>>()?;
+    let zones = attach(region, subnets, &path, &settings.security_groups)?;
+    let address = match region.mesh.open_load_balancer(&arn) {
+        Ok(address) => address,
+        Err(error) => {
+            detach(region, &zones);
+            let message = format!("the load balancer's listener could not be bound: {error}");
+            let error = AwsError::new("InternalFailure", message);
+            return Err(error.with_status(hyper::StatusCode::INTERNAL_SERVER_ERROR));
+        }
+    };
     let load_balancer = LoadBalancer {
         arn: arn.clone(),
         name: name.to_owned(),
@@ -217,11 +219,35 @@ fn provision(
     Ok(load_balancer)
 }
 
-/// An interface in a subnet, described as AWS describes load balancers' ones.
-fn attach(region: &mut Region, subnet: &Subnet, path: &str, groups: &BTreeSet<String>) -> Result<Zone, AwsError> {
+/// An interface in each of the subnets, described as AWS describes load balancers' ones; or in none, if one is full.
+fn attach<'s>(
+    region: &mut Region,
+    subnets: impl IntoIterator<Item = &'s Subnet>,
+    path: &str,
+    groups: &BTreeSet<String>,
+) -> Result<Vec<Zone>, AwsError> {
     let groups: Vec<String> = groups.iter().cloned().collect();
-    let interface = ec2::create_interface(region, &subnet.id, &groups, &format!("ELB {path}"))?;
-    Ok(Zone { az_name: subnet.az_name.clone(), subnet_id: subnet.id.clone(), interface_id: interface.id })
+    let mut zones = Vec::new();
+    for subnet in subnets {
+        match ec2::create_interface(region, &subnet.id, &groups, &format!("ELB {path}")) {
+            Ok(interface) => zones.push(Zone {
+                az_name: subnet.az_name.clone(),
+                subnet_id: subnet.id.clone(),
+                interface_id: interface.id,
+            }),
+            Err(error) => {
+                detach(region, &zones);
+                return Err(error);
+            }
+        }
+    }
+    Ok(zones)
+}
+
+fn detach<'z>(region: &mut Region, zones: impl IntoIterator<Item = &'z Zone>) {
+    for zone in zones {
+        ec2::delete_interface(region, &zone.interface_id);
+    }
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -271,9 +297,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
         state.tags.forget(&listener.arn);
     }
     region.after(Step::LoadBalancerInterfacesGone, move |region| {
-        for zone in load_balancer.zones {
-            ec2::delete_interface(region, &zone.interface_id);
-        }
+        detach(region, &load_balancer.zones);
     });
     Ok(json!({}))
 }
@@ -295,16 +319,15 @@ pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Result<Val
     if subnets.iter().any(|subnet| subnet.vpc_id != load_balancer.vpc_id) {
         return Err(AwsError::new("InvalidSubnet", "All subnets must belong to the load balancer's VPC"));
     }
-    let mut zones = Vec::new();
-    for subnet in &subnets {
-        zones.push(match load_balancer.zones.iter().find(|zone| zone.subnet_id == subnet.id) {
-            Some(zone) => zone.clone(),
-            None => attach(region, subnet, load_balancer.path(), &load_balancer.settings.security_groups)?,
-        });
-    }
-    for zone in load_balancer.zones.iter().filter(|old| !zones.iter().any(|new| new.subnet_id == old.subnet_id)) {
-        ec2::delete_interface(region, &zone.interface_id);
-    }
+    let is_new = |subnet: &&Subnet| !load_balancer.zones.iter().any(|zone| zone.subnet_id == subnet.id);
+    let added = subnets.iter().filter(is_new);
+    let added = attach(region, added, load_balancer.path(), &load_balancer.settings.security_groups)?;
+    let (mut zones, gone): (Vec<Zone>, Vec<Zone>) =
+        load_balancer.zones.iter().cloned().partition(|zone| subnets.iter().any(|subnet| subnet.id == zone.subnet_id));
+    detach(region, &gone);
+    zones.extend(added);
+    // In the request's order.
+    zones.sort_by_key(|zone| subnets.iter().position(|subnet| subnet.id == zone.subnet_id));
     let load_balancer = find_mut(&mut region.elbv2, params)?;
     load_balancer.settings.subnets = subnets.into_iter().map(|subnet| subnet.id).collect();
     load_balancer.zones = zones;
@@ -319,4 +342,37 @@ pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Resu
     let attributes = &mut find_mut(&mut region.elbv2, params)?.attributes;
     attributes.modify("Load balancer", params)?;
     Ok(attributes.wire())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cloud::schedule::Pace;
+
+    #[tokio::test]
+    async fn a_load_balancer_with_one_full_subnet_leaves_no_interface_in_the_other() {
+        let mut region = Region::of_a_test(Pace::Instant);
+        let handle = |region: &mut Region, operation: &str, params: Value| {
+            super::super::handle(region, operation, Params::new(params.as_object().unwrap()))
+        };
+        let subnets = ec2::handle(&mut region, "DescribeSubnets", Params::new(json!({}).as_object().unwrap())).unwrap();
+        let ids: Vec<_> = (0..3).map(|n| subnets["subnetSet"][n]["subnetId"].as_str().unwrap().to_owned()).collect();
+        let create = |name: &str, ids: &[String]| json!({ "Name": name, "Subnets": ids });
+        let made =
+            handle(&mut region, "CreateLoadBalancer", create("other", &[ids[0].clone(), ids[2].clone()])).unwrap();
+        while ec2::create_interface(&mut region, &ids[1], &[], "of a test").is_ok() {}
+        let interfaces = |region: &mut Region| {
+            let filter = json!({ "Filter": [{ "Name": "description", "Value": ["ELB *"] }] });
+            let found = ec2::handle(region, "DescribeNetworkInterfaces", Params::new(filter.as_object().unwrap()));
+            found.unwrap()["networkInterfaceSet"].as_array().unwrap().len()
+        };
+        let full = handle(&mut region, "CreateLoadBalancer", create("full", &ids[..2])).unwrap_err();
+        assert_eq!((full.code.as_str(), interfaces(&mut region)), ("InsufficientFreeAddressesInSubnet", 2));
+        let moved = json!({
+            "LoadBalancerArn": made["LoadBalancers"][0]["LoadBalancerArn"],
+            "Subnets": [ids[0], ids[1]],
+        });
+        assert!(handle(&mut region, "SetSubnets", moved).is_err());
+        assert_eq!(interfaces(&mut region), 2, "as it was");
+    }
 }

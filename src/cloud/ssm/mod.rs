@@ -4,6 +4,8 @@ mod commands;
 mod parameters;
 mod sending;
 
+use std::collections::VecDeque;
+
 use serde_json::{Value, json};
 
 use super::error::AwsError;
@@ -14,7 +16,20 @@ use super::{ec2, ecs};
 
 #[derive(Clone, Default)]
 pub(crate) struct State {
-    commands: Vec<commands::Command>,
+    /// The latest last.
+    commands: VecDeque<commands::Command>,
+}
+
+/// AWS keeps commands for 30 days; here, the latest: whoever sends one waits for what becomes of it.
+const KEPT_COMMANDS: usize = 1000;
+
+impl State {
+    fn keep(&mut self, command: commands::Command) {
+        self.commands.push_back(command);
+        if self.commands.len() > KEPT_COMMANDS {
+            self.commands.pop_front();
+        }
+    }
 }
 
 pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
@@ -85,4 +100,26 @@ fn describe_instances(region: &Region, params: Params<'_>) -> Result<Value, AwsE
     }
     let (instances, next) = page(instances, params.opt_str("NextToken"), params.opt_int("MaxResults")?, 10)?;
     Ok(json!({ "InstanceInformationList": instances, "NextToken": next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_commands_are_kept() {
+        let mut state = State::default();
+        for n in 0..=KEPT_COMMANDS {
+            state.keep(commands::Command {
+                id: n.to_string(),
+                comment: String::new(),
+                parameters: Value::Null,
+                targets: None,
+                requested_at: jiff::Timestamp::UNIX_EPOCH,
+                invocations: vec![],
+            });
+        }
+        let ends = [state.commands.front(), state.commands.back()].map(|command| command.unwrap().id.clone());
+        assert_eq!((state.commands.len(), ends), (KEPT_COMMANDS, ["1".to_owned(), KEPT_COMMANDS.to_string()]));
+    }
 }

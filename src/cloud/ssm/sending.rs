@@ -47,7 +47,7 @@ pub(super) fn send(region: &mut Region, params: Params<'_>) -> Result<Value, Aws
         invocations: instances.into_iter().map(Invocation::new).collect(),
     };
     let (id, answer) = (command.id.clone(), commands::wire(&command));
-    region.ssm.commands.push(command);
+    region.ssm.keep(command);
     region.after(Step::Command, move |region| complete(region, &id, &script));
     Ok(json!({ "Command": answer }))
 }
