@@ -77,6 +77,7 @@ impl Hosts {
             stopping: HashMap::new(),
             notes: vec![],
             leaving: false,
+            is_new: true,
             stop: stop.clone(),
         };
         let worker = tokio::spawn(worker.work(asked));
@@ -116,6 +117,8 @@ struct Worker {
     /// In the order in which they came up, each once.
     notes: Vec<String>,
     leaving: bool,
+    /// Has not looked at the tasks yet.
+    is_new: bool,
     stop: CancellationToken,
 }
 

@@ -29,6 +29,10 @@ const SCALED: &str = "Scaling activity initiated by deployment";
 impl Worker {
     pub(super) async fn keep_tasks(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
         let Some(cluster) = &view.cluster else { return Ok(()) };
+        if self.is_new {
+            self.take_over(cluster, round).await?;
+            self.is_new = false;
+        }
         self.stopping.retain(|arn, _| cluster.tasks.iter().any(|task| task.task_arn() == Some(arn)));
         let of_a_service = |task: &&Task| task.group().is_some_and(|group| group.starts_with("service:"));
         let homeless = |task: &&Task| self.leaving || cluster.service(task).is_none();
@@ -41,6 +45,20 @@ impl Worker {
             for service in &cluster.services {
                 self.keep_service(cluster, service, round).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Hosts that ended in the midst of a [`start`](Self::start) have left instances told to drain, and nobody else tells them
+    /// on an emulator.
+    async fn take_over(&self, cluster: &Cluster, round: &mut Round) -> Result<(), RoundError> {
+        let is_draining = |member: &&ContainerInstance| member.status() == Some("DRAINING");
+        let draining = cluster.members.iter().filter(is_draining).filter_map(|member| member.container_instance_arn());
+        let draining: Vec<String> = draining.map(str::to_owned).collect();
+        if !draining.is_empty() {
+            tracing::info!("{} instances drain since earlier hosts ended: they take tasks again", draining.len());
+            round.changed = true;
+            self.set_state(&draining, ContainerInstanceStatus::Active).await?;
         }
         Ok(())
     }

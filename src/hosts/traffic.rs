@@ -42,7 +42,10 @@ impl Worker {
         self.note("it carries no request: applications, their proxies and the load balancer run here, on loopback");
         let mut deployments = cluster.services.iter().flat_map(|service| service.deployments());
         if deployments.any(|deployment| deployment.service_connect_configuration().is_none()) {
-            self.note("it keeps no Service Connect configuration: its proxies are given the walkthrough's own names");
+            self.note(
+                "it keeps no Service Connect configuration: its proxies are given the walkthrough's own names, and the \
+                 frontend's is among them with --frontend client-only, too",
+            );
         }
     }
 
@@ -62,25 +65,29 @@ impl Worker {
                 name: container.name().unwrap_or_default().to_owned(),
                 command: container.entry_point().iter().chain(container.command()).cloned().collect(),
             },
-            service_connect: self.service_connect(service),
+            service_connect: self.service_connect(cluster, service),
             draining: self.is_stopping(task),
         })
     }
 
-    /// The walkthrough's own names, which the services were made with.
-    fn service_connect(&self, service: &Service) -> Option<ServiceConnect> {
+    /// The walkthrough's own names, which the services were made with. A service that is known to offer none, being a
+    /// client only, has none.
+    fn service_connect(&self, cluster: &Cluster, service: &Service) -> Option<ServiceConnect> {
         let all = [&self.names.backend, &self.names.frontend];
         let own = all.into_iter().find(|names| service.service_name() == Some(&names.service))?;
+        let of = |names: &ServiceNames| cluster.services.iter().find(|s| s.service_name() == Some(&names.service));
+        let is_offered = |names: &&ServiceNames| !of(names).is_some_and(is_client_only);
         let upstream =
             |names: &ServiceNames| Upstream { discovery_name: names.discovery_name.clone(), alias: alias(names) };
+        let offered = |names: &ServiceNames| topology::Service {
+            discovery_name: names.discovery_name.clone(),
+            container_port: names.port,
+            aliases: vec![alias(names)],
+        };
         Some(ServiceConnect {
             namespace: self.names.namespace.clone(),
-            services: vec![topology::Service {
-                discovery_name: own.discovery_name.clone(),
-                container_port: own.port,
-                aliases: vec![alias(own)],
-            }],
-            upstreams: all.into_iter().map(upstream).collect(),
+            services: Some(own).filter(is_offered).map(offered).into_iter().collect(),
+            upstreams: all.into_iter().filter(is_offered).map(upstream).collect(),
         })
     }
 
@@ -143,6 +150,11 @@ fn load_balancer(entrance: &Entrance, targets: &[Target]) -> topology::LoadBalan
         health_check: health_check(group),
     });
     topology::LoadBalancer { arn: entrance.arn().to_owned(), target_group }
+}
+
+fn is_client_only(service: &Service) -> bool {
+    let kept = service.deployments().iter().find_map(|deployment| deployment.service_connect_configuration());
+    kept.is_some_and(|configuration| configuration.services().is_empty())
 }
 
 fn alias(names: &ServiceNames) -> ClientAlias {
