@@ -26,7 +26,9 @@ for tool in jq curl; do
   command -v "$tool" >/dev/null || { echo "tests/run.sh: $tool is missing; install it (Debian: apt-get install $tool)" >&2; exit 3; }
 done
 
-cargo test --locked -- --include-ignored "$@"
+# Generous, beside the build: a test that hangs is to fail, not to keep a machine.
+cargo test --locked --no-run
+timeout 40m cargo test --locked -- --include-ignored "$@"
 
 # LocalStack in a container: a package of its own, on the program that was just built.
 if [ $# -eq 0 ] || [ "$1" = localstack ]; then
@@ -34,7 +36,7 @@ if [ $# -eq 0 ] || [ "$1" = localstack ]; then
     ZONEWALK_LOCALSTACK_IMAGE=$(localstack/build.sh)
     ZONEWALK_BIN="${CARGO_TARGET_DIR:-$PWD/target}/debug/zonewalk"
     export ZONEWALK_LOCALSTACK_IMAGE ZONEWALK_BIN
-    cargo test --locked --manifest-path localstack/tests/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-$PWD/target}" -- \
+    timeout 15m cargo test --locked --manifest-path localstack/tests/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-$PWD/target}" -- \
       --include-ignored
   else
     echo "tests/run.sh: the walkthrough on LocalStack was NOT tested: it needs Docker, and no engine answers" >&2

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Deserializer, Value};
 use tokio::process::Command;
@@ -31,6 +32,9 @@ until [ "$(aws elbv2 --region $REGION describe-target-health --target-group-arn 
   [ $tries -lt 60 ] || { echo "the services did not become ready" >>"$FAILED"; break; }
 done
 "#;
+
+/// A script that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(600);
 
 struct Script<'a> {
     directory: &'a Path,
@@ -63,7 +67,7 @@ impl<'a> Script<'a> {
             [peers::bin("aws")].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
         )
         .unwrap();
-        let status = Command::new("bash")
+        let bash = Command::new("bash")
             .arg("-c")
             .arg(&self.text)
             .env_clear()
@@ -80,11 +84,12 @@ impl<'a> Script<'a> {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .status()
-            .await
-            .unwrap();
-        assert!(status.code().is_some(), "bash was killed");
+            .kill_on_drop(true)
+            .status();
         let read = |name: &str| std::fs::read_to_string(at(name)).unwrap();
+        let ended = tokio::time::timeout(LIMIT, bash).await;
+        let status = ended.unwrap_or_else(|_| panic!("the script hangs; it said {}", read("errors"))).unwrap();
+        assert!(status.code().is_some(), "bash was killed");
         Run { failed: read("failed").lines().map(str::to_owned).collect(), errors: read("errors") }
     }
 }

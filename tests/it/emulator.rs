@@ -2,11 +2,28 @@
 //! image (`localstack/tests`) are made of this file, too.
 
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::Value;
 
 pub(crate) const REGION: &str = "us-east-1";
+
+/// A command that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(300);
+
+fn output(mut command: Command) -> Output {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let process = child.id().to_string();
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || done.send(child.wait_with_output()));
+    let output = ended.recv_timeout(LIMIT).unwrap_or_else(|_| {
+        let _ = Command::new("kill").arg(&process).status();
+        panic!("{command:?} hangs");
+    });
+    output.unwrap()
+}
 
 /// A user with the program, the AWS CLI and an emulator.
 pub(crate) struct User {
@@ -39,7 +56,9 @@ impl User {
     pub(crate) fn zonewalk(&self, args: &[&str]) -> Output {
         // The endpoint is the variable's.
         let always = ["--local-traffic", "--timeout", "120", "--output", "json"];
-        self.command(&self.zonewalk).args(args).args(always).output().unwrap()
+        let mut command = self.command(&self.zonewalk);
+        command.args(args).args(always);
+        output(command)
     }
 
     /// The outcome of a command that succeeds, and what it said meanwhile.
@@ -51,7 +70,9 @@ impl User {
     }
 
     pub(crate) fn aws(&self, command: &str) -> Value {
-        let output = self.command(&self.aws).args(command.split(' ')).args(["--output", "json"]).output().unwrap();
+        let mut aws = self.command(&self.aws);
+        aws.args(command.split(' ')).args(["--output", "json"]);
+        let output = output(aws);
         assert!(output.status.success(), "aws {command}: {}", String::from_utf8_lossy(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
     }
