@@ -72,9 +72,11 @@ impl LossyProxy {
         self.losses.lose.store(self.changes() + n, Ordering::SeqCst);
     }
 
-    /// The operation whose answer was lost.
-    fn lost(&self) -> String {
-        self.losses.lost.lock().unwrap().take().unwrap_or_else(|| "nothing".to_owned())
+    /// The operation whose answer was lost; that there was one, if there are as many changes.
+    fn lost(&self, n: usize, changes: usize) -> String {
+        let lost = self.losses.lost.lock().unwrap().take();
+        assert_eq!(lost.is_some(), n <= changes, "answer {n} of {changes}: {lost:?}");
+        lost.unwrap_or_else(|| "nothing".to_owned())
     }
 }
 
@@ -133,12 +135,12 @@ async fn a_lost_answer_to_any_change_makes_nothing_twice() {
         let (ctx, direct) = (proxy.context().await, support::clients(&cloud).await);
         proxy.lose(n);
         let done = up(&ctx).await;
-        let lost = proxy.lost();
+        let lost = proxy.lost(n, changes_of_up);
         done.unwrap_or_else(|error| panic!("up without the answer to {lost}: {error}"));
         assert_eq!(inventory(&direct).await, complete, "up without the answer to {lost}");
         proxy.lose(n);
         let removed = down(&ctx).await.unwrap();
-        let lost = proxy.lost();
+        let lost = proxy.lost(n, changes_of_down);
         assert_eq!(removed.leftovers, [], "down without the answer to {lost}");
         assert_eq!(inventory(&direct).await, empty, "down without the answer to {lost}");
         proxy.task.abort();

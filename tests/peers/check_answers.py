@@ -2,8 +2,9 @@
 
 Standard input: a JSON object a line, {"service", "operation", "status", "protocol": "json"|"xml", "body"}. An answer may
 have no member that the model does not know, must have every required one, and values must be of the model's types;
-an error's code must be one that clients read. Then botocore's own parser has to take it. Prints what is wrong, a line
-each, and exits with 1 if anything is.
+an error needs a code and a message, and of a JSON service the code must be one that the operation's model, or AWS's list of
+errors common to all, has. Then botocore's own parser has to take it. Prints what is wrong, a line each, and exits with 1
+if anything is.
 """
 
 import json
@@ -15,6 +16,13 @@ import botocore.parsers
 import botocore.session
 
 NAMES = {"elasticloadbalancing": "elbv2", "servicequotas": "service-quotas"}
+# "Common Error Types" of the JSON services' API references, and what every one of them answers when it is too much.
+COMMON_ERRORS = {
+    "AccessDeniedException", "ExpiredTokenException", "IncompleteSignature", "InternalFailure", "MalformedHttpRequestException",
+    "NotAuthorized", "OptInRequired", "RequestAbortedException", "RequestEntityTooLargeException", "RequestExpired",
+    "RequestTimeoutException", "SerializationException", "ServiceUnavailable", "ThrottlingException",
+    "UnknownOperationException", "UnrecognizedClientException", "ValidationError", "ValidationException",
+}
 session = botocore.session.get_session()
 models = {}
 
@@ -168,6 +176,10 @@ def check_success(checker, service, operation, record):
         checker.element(shape, node, "answer")
 
 
+def error_codes(operation):
+    return {shape.metadata.get("error", {}).get("code", shape.name) for shape in operation.error_shapes}
+
+
 def parse_as_botocore(checker, service, operation, record):
     protocol = service.metadata["protocol"] if record["protocol"] == "xml" else "json"
     parser = botocore.parsers.create_parser(protocol)
@@ -177,6 +189,8 @@ def parse_as_botocore(checker, service, operation, record):
         error = parsed.get("Error", {})
         if not error.get("Code") or not error.get("Message"):
             checker.complain("error", f"no code or no message: {error}")
+        elif record["protocol"] == "json" and error["Code"] not in COMMON_ERRORS | error_codes(operation):
+            checker.complain("error", f"code {error['Code']} is none of the operation's: {sorted(error_codes(operation))}")
 
 
 def main():
