@@ -18,7 +18,7 @@ use crate::support::{context, settings};
 
 /// AWS asks for these on behalf of others: EC2 for Auto Scaling when it is given a launch template, IAM when a role is
 /// handed on, or when a service is used for the first time; Elastic Load Balancing then asks for three of EC2's, too.
-const NOT_CALLED: [&str; 6] = [
+pub(crate) const NOT_CALLED: [&str; 6] = [
     "ec2:DescribeAccountAttributes",
     "ec2:DescribeAddresses",
     "ec2:DescribeInternetGateways",
@@ -27,7 +27,7 @@ const NOT_CALLED: [&str; 6] = [
     "iam:PassRole",
 ];
 
-fn allowed() -> BTreeSet<String> {
+pub(crate) fn allowed() -> BTreeSet<String> {
     let policy: Value = serde_json::from_str(&policy(&settings().name)).unwrap();
     let statements = policy["Statement"].as_array().unwrap();
     let actions = statements.iter().flat_map(|statement| match &statement["Action"] {

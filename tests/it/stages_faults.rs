@@ -1,25 +1,70 @@
 //! The sweep: every AWS call of `up`, of an `up` that mends, and of `down` meets every fault that applies to it. The run,
 //! or its repetition, ends with what an undisturbed run gives; `down` leaves nothing; resources beside, with names like
-//! ours and without our tag, stand as they stood.
+//! ours or our very names and without our tag, stand as they stood.
 //!
 //! A case is one fault at one call: the k-th of an operation, in one of the three phases. A journey goes through the
-//! phases on a cloud of its own with a few cases in each that do not meet, since it is the journey that costs time; a
+//! phases on a cloud that no other one uses with a few cases in each that do not meet, since it is the journey that costs time; a
 //! journey that fails is gone through again case by case, so that the case is named. `ZONEWALK_SWEEP=single` gives
-//! every case its own journey.
+//! every case its own journey. Between the phases others meddle with what is ours, so that all is called that mends it.
 
 mod cases;
 mod journey;
+mod neighbours;
+mod spoiling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::StreamExt;
 
 use self::cases::Case;
-use self::journey::{Expected, Journey};
+use self::journey::{Expected, Journey, Worlds};
+use crate::permissions;
 
 /// Journeys under way at once: most of a journey's time is spent waiting.
 const AT_A_TIME: usize = 8;
+
+/// Past the test harness, which shows what is printed only if a test fails: how many cases there were is a result.
+fn say(line: &str) {
+    std::io::stderr().write_all(format!("sweep: {line}\n").as_bytes()).unwrap();
+}
+
+/// What the policy allows and the sweep does not meet, and why.
+const NOT_SWEPT: &[(&str, &[&str])] = &[
+    (
+        "only --adopt puts the tag on what is there already",
+        &[
+            "autoscaling:CreateOrUpdateTags",
+            "ec2:CreateTags",
+            "ecs:TagResource",
+            "elasticloadbalancing:AddTags",
+            "iam:TagInstanceProfile",
+            "iam:TagRole",
+            "logs:TagResource",
+            "servicediscovery:TagResource",
+        ],
+    ),
+    (
+        "only `stats` asks the instances",
+        &["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation", "ssm:SendCommand"],
+    ),
+    ("ECS takes its instances out of Cloud Map itself, unless it fails to", &["servicediscovery:DeregisterInstance"]),
+    ("AWS asks for them, on behalf of others", &permissions::NOT_CALLED),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_that_the_policy_allows_is_swept_or_said_not_to_be() {
+    let (_, calls) = Expected::of_a_clean_journey().await;
+    let met: BTreeSet<&str> = calls.phases.iter().chain([&calls.waiting]).flatten().map(String::as_str).collect();
+    let not_swept: BTreeSet<&str> = NOT_SWEPT.iter().flat_map(|(_, actions)| actions.iter().copied()).collect();
+    assert_eq!(met.intersection(&not_swept).collect::<Vec<_>>(), Vec::<&&str>::new(), "they are met after all");
+    let allowed = permissions::allowed();
+    let allowed: BTreeSet<&str> = allowed.iter().map(String::as_str).collect();
+    let known: BTreeSet<&str> = met.union(&not_swept).copied().collect();
+    let differ: Vec<_> = known.symmetric_difference(&allowed).collect();
+    assert!(differ.is_empty(), "either allowed or swept and not both: {differ:?}");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_fails_at_any_call_up_and_down_end_as_ever() {
@@ -27,20 +72,21 @@ async fn whatever_fails_at_any_call_up_and_down_end_as_ever() {
     let cases = cases::all(&calls);
     let alone = std::env::var("ZONEWALK_SWEEP").is_ok_and(|how| how == "single");
     let journeys = if alone { cases.iter().cloned().map(|case| vec![case]).collect() } else { cases::packed(&cases) };
-    println!(
+    say(&format!(
         "{} calls of up, {} of an up that mends, {} of down; {} cases in {} journeys",
-        calls[0].len(),
-        calls[1].len(),
-        calls[2].len(),
+        calls.phases[0].len(),
+        calls.phases[1].len(),
+        calls.phases[2].len(),
         cases.len(),
         journeys.len()
-    );
+    ));
 
-    let repeated = AtomicUsize::new(0);
+    let (repeated, worlds) = (AtomicUsize::new(0), Worlds::default());
     let go = async |cases: Vec<Case>| {
-        let outcome = Journey { cases: &cases, expected: &expected }.go().await;
-        if let Ok(done) = &outcome {
-            repeated.fetch_add(done.repetitions, Ordering::Relaxed);
+        let outcome = Journey { cases: &cases, expected: &expected, worlds: &worlds }.go().await;
+        match &outcome {
+            Ok(done) => drop(repeated.fetch_add(done.repetitions, Ordering::Relaxed)),
+            Err(reason) => say(&format!("{} cases: {reason}", cases.len())),
         }
         (cases, outcome)
     };
@@ -62,13 +108,10 @@ async fn whatever_fails_at_any_call_up_and_down_end_as_ever() {
                 }
             }
             Err(reason) if cases.len() == 1 => failures.push(format!("{}: {reason}", cases[0])),
-            Err(reason) => {
-                println!("in company: {reason}");
-                again.extend(cases.into_iter().map(|case| vec![case]));
-            }
+            Err(_) => again.extend(cases.into_iter().map(|case| vec![case])),
         }
     }
-    println!("{} cases once more, alone", again.len());
+    say(&format!("{} cases once more, alone", again.len()));
     let mut unmet = vec![];
     for (cases, outcome) in
         futures_util::stream::iter(again).map(&go).buffer_unordered(AT_A_TIME).collect::<Vec<_>>().await
@@ -80,15 +123,16 @@ async fn whatever_fails_at_any_call_up_and_down_end_as_ever() {
             Err(reason) => failures.push(format!("{case}: {reason}")),
         }
     }
-    println!(
-        "{} cases: {met:?}; {} runs repeated; {} looks that were not needed this time",
+    worlds.end().await;
+    say(&format!(
+        "{} cases: {met:?}; {} runs repeated; {} that there was no call for this time",
         met.values().sum::<usize>(),
         repeated.into_inner(),
         unmet.len()
-    );
+    ));
     assert!(failures.is_empty(), "{} cases failed:\n{}", failures.len(), failures.join("\n"));
     // How often is waited differs from run to run; what is changed does not.
-    let unmet: Vec<_> = unmet.iter().filter(|case| !case.is_look()).map(Case::to_string).collect();
+    let unmet: Vec<_> = unmet.iter().filter(|case| !case.may_be_unmet()).map(Case::to_string).collect();
     assert!(unmet.is_empty(), "these changes were not made: {unmet:#?}");
-    assert!(met.values().sum::<usize>() > 2_000, "{met:?}");
+    assert!(met.values().sum::<usize>() > 3_000, "{met:?}");
 }

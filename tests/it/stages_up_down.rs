@@ -94,8 +94,14 @@ async fn up_mends_just_what_differs() {
         ]
     );
     let stands = inventory(&ctx.clients).await;
-    assert!(stands.contains(&"security group az-aware-routing-lb-sg: 80 from 10.0.0.0/8".to_owned()), "{stands:#?}");
-    assert!(stands.contains(&"service az-aware-fe-service-ec2: 7 of 7".to_owned()), "{stands:#?}");
+    assert!(
+        stands.contains(&"security group az-aware-routing-lb-sg of az-aware: 80 from 10.0.0.0/8".to_owned()),
+        "{stands:#?}"
+    );
+    assert!(
+        stands.contains(&"service az-aware-fe-service-ec2 of az-aware: 7 of 7 of another/image:1".to_owned()),
+        "{stands:#?}"
+    );
     assert_eq!(down(&ctx).await.unwrap().leftovers, []);
     cloud.shutdown().await;
 }

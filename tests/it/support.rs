@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use aws_sdk_ecs::types::TaskDefinitionStatus;
+use aws_sdk_ecs::types::{ClusterField, ServiceField, TaskDefinitionField, TaskDefinitionStatus};
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::{Clients, Target};
 use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::report::events::Events;
-use zonewalk::settings::Settings;
+use zonewalk::settings::{OWNER_TAG, Settings};
 use zonewalk::stages::Context;
 
 pub(crate) const REGION: &str = "us-east-1";
@@ -30,32 +30,79 @@ pub(crate) async fn context(cloud: &LocalCloud, settings: Settings) -> Context {
     Context::new(clients(cloud).await, settings, Events::silent(), CancellationToken::new())
 }
 
-/// Everything in the account that a walkthrough makes, whoever made it: a line each, sorted, without IDs, so that two runs
-/// can be compared.
-pub(crate) async fn inventory(clients: &Clients) -> Vec<String> {
-    let mut lines = vec![];
-    lines.extend(security_groups(clients).await);
-    lines.extend(load_balancers(clients).await);
-    lines.extend(instances(clients).await);
-    lines.extend(roles(clients).await);
-    lines.extend(ecs(clients).await);
-    let groups = clients.logs.describe_log_groups().send().await.unwrap();
-    lines.extend(groups.log_groups().iter().map(|group| format!("log group {}", group.log_group_name().unwrap())));
-    let namespaces = clients.servicediscovery.list_namespaces().send().await.unwrap();
-    lines.extend(namespaces.namespaces().iter().map(|namespace| format!("namespace {}", namespace.name().unwrap())));
-    let services = clients.servicediscovery.list_services().send().await.unwrap();
-    lines.extend(services.services().iter().map(|service| format!("Cloud Map service {}", service.name().unwrap())));
-    lines.sort();
-    lines
+/// Something in the account.
+pub(crate) struct Standing {
+    /// Its kind, name, owner and what is to be known of it, without IDs, so that two runs can be compared.
+    pub(crate) what: String,
+    /// By which it is told from another one made in its place: an ARN where there is one.
+    pub(crate) id: String,
 }
 
-async fn security_groups(clients: &Clients) -> Vec<String> {
+impl Standing {
+    fn new(what: String, id: Option<&str>) -> Self {
+        Self { what, id: id.unwrap_or_default().to_owned() }
+    }
+}
+
+/// Everything in the account that a walkthrough makes, whoever made it: a line each, sorted.
+pub(crate) async fn inventory(clients: &Clients) -> Vec<String> {
+    standing(clients).await.into_iter().map(|standing| standing.what).collect()
+}
+
+/// The same with the IDs.
+pub(crate) async fn standing(clients: &Clients) -> Vec<Standing> {
+    let mut all = vec![];
+    all.extend(security_groups(clients).await);
+    all.extend(load_balancers(clients, &all).await);
+    all.extend(instances(clients).await);
+    all.extend(roles(clients).await);
+    all.extend(ecs(clients).await);
+    all.extend(log_groups(clients).await);
+    all.extend(names(clients).await);
+    all.sort_by(|a, b| (&a.what, &a.id).cmp(&(&b.what, &b.id)));
+    all
+}
+
+/// Whose the tags say it is.
+fn owner<'a>(tags: impl IntoIterator<Item = (Option<&'a str>, Option<&'a str>)>) -> &'a str {
+    let owner = tags.into_iter().find(|(key, _)| *key == Some(OWNER_TAG));
+    owner.and_then(|(_, value)| value).unwrap_or("nobody")
+}
+
+fn ec2_owner(tags: &[aws_sdk_ec2::types::Tag]) -> &str {
+    owner(tags.iter().map(|tag| (tag.key(), tag.value())))
+}
+
+fn ecs_owner(tags: &[aws_sdk_ecs::types::Tag]) -> &str {
+    owner(tags.iter().map(|tag| (tag.key(), tag.value())))
+}
+
+fn iam_owner(tags: &[aws_sdk_iam::types::Tag]) -> &str {
+    owner(tags.iter().map(|tag| (Some(tag.key()), Some(tag.value()))))
+}
+
+/// By ARN.
+async fn elbv2_owners(clients: &Clients, arns: &[&str]) -> HashMap<String, String> {
+    let mut owners = HashMap::new();
+    // So many at a time (ELB API Reference, `DescribeTags`).
+    for arns in arns.chunks(20) {
+        let arns = arns.iter().map(|&arn| arn.to_owned()).collect();
+        let answer = clients.elbv2.describe_tags().set_resource_arns(Some(arns)).send().await.unwrap();
+        owners.extend(answer.tag_descriptions().iter().map(|found| {
+            let owner = owner(found.tags().iter().map(|tag| (tag.key(), tag.value())));
+            (found.resource_arn().unwrap().to_owned(), owner.to_owned())
+        }));
+    }
+    owners
+}
+
+async fn security_groups(clients: &Clients) -> Vec<Standing> {
     let answer = clients.ec2.describe_security_groups().send().await.unwrap();
     let groups: Vec<_> =
         answer.security_groups().iter().filter(|group| group.group_name() != Some("default")).collect();
     let names: HashMap<_, _> =
         groups.iter().map(|group| (group.group_id().unwrap(), group.group_name().unwrap())).collect();
-    let mut lines = vec![];
+    let mut all = vec![];
     for group in &groups {
         let mut rules = vec![];
         for rule in group.ip_permissions() {
@@ -67,84 +114,202 @@ async fn security_groups(clients: &Clients) -> Vec<String> {
                     .map(|pair| format!("{port} from {}", names[pair.group_id().unwrap()])),
             );
         }
-        lines.push(format!("security group {}: {}", group.group_name().unwrap(), rules.join(", ")));
+        let (name, owner) = (group.group_name().unwrap(), ec2_owner(group.tags()));
+        all.push(Standing::new(format!("security group {name} of {owner}: {}", rules.join(", ")), group.group_id()));
     }
-    lines
+    all
 }
 
-async fn load_balancers(clients: &Clients) -> Vec<String> {
-    let mut lines = vec![];
-    for balancer in clients.elbv2.describe_load_balancers().send().await.unwrap().load_balancers() {
-        let arn = balancer.load_balancer_arn().unwrap();
-        let listeners = clients.elbv2.describe_listeners().load_balancer_arn(arn).send().await.unwrap();
-        let ports: Vec<_> = listeners.listeners().iter().map(|listener| listener.port().unwrap()).collect();
-        lines.push(format!("load balancer {}: {ports:?}", balancer.load_balancer_name().unwrap()));
+async fn load_balancers(clients: &Clients, security_groups: &[Standing]) -> Vec<Standing> {
+    let elbv2 = &clients.elbv2;
+    let balancers = elbv2.describe_load_balancers().send().await.unwrap().load_balancers.unwrap_or_default();
+    let groups = elbv2.describe_target_groups().send().await.unwrap().target_groups.unwrap_or_default();
+    let mut listeners = vec![];
+    for balancer in &balancers {
+        let request = elbv2.describe_listeners().load_balancer_arn(balancer.load_balancer_arn().unwrap());
+        listeners.extend(request.send().await.unwrap().listeners.unwrap_or_default());
     }
-    for group in clients.elbv2.describe_target_groups().send().await.unwrap().target_groups() {
-        let arn = group.target_group_arn().unwrap();
-        let attributes = clients.elbv2.describe_target_group_attributes().target_group_arn(arn).send().await.unwrap();
+    let arns: Vec<_> = (balancers.iter().filter_map(|balancer| balancer.load_balancer_arn()))
+        .chain(listeners.iter().filter_map(|listener| listener.listener_arn()))
+        .chain(groups.iter().filter_map(|group| group.target_group_arn()))
+        .collect();
+    let owners = elbv2_owners(clients, &arns).await;
+
+    let mut all = vec![];
+    for balancer in &balancers {
+        let (name, arn) = (balancer.load_balancer_name().unwrap(), balancer.load_balancer_arn().unwrap());
+        let named = |id: &String| {
+            let group = security_groups.iter().find(|group| group.id == *id);
+            group.map_or("none", |group| group.what.split(' ').nth(2).unwrap())
+        };
+        let (zones, groups) = (balancer.availability_zones().len(), balancer.security_groups());
+        let admits: Vec<_> = groups.iter().map(named).collect();
+        let what = format!("load balancer {name} of {}: in {zones} zones, {}", owners[arn], admits.join(", "));
+        all.push(Standing::new(what, Some(arn)));
+    }
+    for listener in &listeners {
+        let (port, arn) = (listener.port().unwrap(), listener.listener_arn().unwrap());
+        // arn:aws:elasticloadbalancing:us-east-1:000000000000:listener/app/name/0123456789abcdef/0123456789abcdef
+        let on = arn.split('/').nth(2).unwrap();
+        // arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/name/0123456789abcdef
+        let to = listener.default_actions()[0].target_group_arn().and_then(|arn| arn.split('/').nth(1));
+        let what = format!("listener {port} on {on} of {}: to {}", owners[arn], to.unwrap_or("none"));
+        all.push(Standing::new(what, Some(arn)));
+    }
+    for group in &groups {
+        let (name, arn) = (group.target_group_name().unwrap(), group.target_group_arn().unwrap());
+        let attributes = elbv2.describe_target_group_attributes().target_group_arn(arn).send().await.unwrap();
         let delay = attributes.attributes().iter().find(|a| a.key() == Some("deregistration_delay.timeout_seconds"));
         let delay = delay.and_then(|attribute| attribute.value()).unwrap_or("none");
-        let health = clients.elbv2.describe_target_health().target_group_arn(arn).send().await.unwrap();
-        let targets = health.target_health_descriptions().len();
-        lines.push(format!("target group {}: delay {delay}, {targets} targets", group.target_group_name().unwrap()));
+        let health = elbv2.describe_target_health().target_group_arn(arn).send().await.unwrap();
+        let (check, targets) = (group.health_check_path().unwrap_or("none"), health.target_health_descriptions().len());
+        let what = format!("target group {name} of {}: check {check}, delay {delay}, {targets} targets", owners[arn]);
+        all.push(Standing::new(what, Some(arn)));
     }
-    lines
+    all
 }
 
-async fn instances(clients: &Clients) -> Vec<String> {
-    let mut lines = vec![];
-    for template in clients.ec2.describe_launch_templates().send().await.unwrap().launch_templates() {
-        let version = template.latest_version_number().unwrap();
-        lines.push(format!("launch template {}: version {version}", template.launch_template_name().unwrap()));
+async fn instances(clients: &Clients) -> Vec<Standing> {
+    let mut all = vec![];
+    let templates = clients.ec2.describe_launch_templates().send().await.unwrap();
+    let latest = clients.ec2.describe_launch_template_versions().versions("$Latest").send().await.unwrap();
+    for template in templates.launch_templates() {
+        let (name, owner) = (template.launch_template_name().unwrap(), ec2_owner(template.tags()));
+        let id = template.launch_template_id();
+        let latest = latest.launch_template_versions().iter().find(|latest| latest.launch_template_id() == id).unwrap();
+        let (version, data) = (latest.version_number().unwrap(), latest.launch_template_data().unwrap());
+        let image = data.image_id().unwrap_or("none");
+        let instance_type = data.instance_type().map_or("none", |instance_type| instance_type.as_str());
+        all.push(Standing::new(
+            format!("launch template {name} of {owner}: version {version}, {instance_type} with {image}"),
+            id,
+        ));
     }
     for group in clients.autoscaling.describe_auto_scaling_groups().send().await.unwrap().auto_scaling_groups() {
-        let instances = group.instances().len();
-        lines.push(format!("Auto Scaling group {}: {instances} instances", group.auto_scaling_group_name().unwrap()));
+        let (name, instances) = (group.auto_scaling_group_name().unwrap(), group.instances().len());
+        let owner = owner(group.tags().iter().map(|tag| (tag.key(), tag.value())));
+        all.push(Standing::new(
+            format!("Auto Scaling group {name} of {owner}: {instances} instances"),
+            group.auto_scaling_group_arn(),
+        ));
     }
     for reservation in clients.ec2.describe_instances().send().await.unwrap().reservations() {
         for instance in reservation.instances() {
             let state = instance.state().unwrap().name().unwrap().as_str();
             if state != "terminated" {
+                let instance_type = instance.instance_type().unwrap().as_str();
+                let (image, owner) = (instance.image_id().unwrap(), ec2_owner(instance.tags()));
                 let zone = instance.placement().and_then(|placement| placement.availability_zone());
-                lines.push(format!("instance {state} in {}", zone.unwrap_or_default()));
+                all.push(Standing::new(
+                    format!(
+                        "instance {state}, {instance_type} with {image}, of {owner} in {}",
+                        zone.unwrap_or_default()
+                    ),
+                    instance.instance_id(),
+                ));
             }
         }
     }
-    lines
+    all
 }
 
 /// Those that the article takes for granted are left out.
-async fn roles(clients: &Clients) -> Vec<String> {
-    let is_own = |name: &&str| !["ecsInstanceRole", "ecsTaskExecutionRole"].contains(name);
-    let roles = clients.iam.list_roles().send().await.unwrap();
-    let roles = roles.roles().iter().map(|role| role.role_name()).filter(is_own).map(|name| format!("role {name}"));
-    let profiles = clients.iam.list_instance_profiles().send().await.unwrap();
-    let profiles = profiles.instance_profiles().iter().map(|profile| profile.instance_profile_name()).filter(is_own);
-    roles.chain(profiles.map(|name| format!("profile {name}"))).collect()
+async fn roles(clients: &Clients) -> Vec<Standing> {
+    let iam = &clients.iam;
+    let is_own = |name: &str| !["ecsInstanceRole", "ecsTaskExecutionRole"].contains(&name);
+    let mut all = vec![];
+    for role in iam.list_roles().send().await.unwrap().roles().iter().filter(|role| is_own(role.role_name())) {
+        let name = role.role_name();
+        let found = iam.get_role().role_name(name).send().await.unwrap().role.unwrap();
+        let attached = iam.list_attached_role_policies().role_name(name).send().await.unwrap();
+        let own = iam.list_role_policies().role_name(name).send().await.unwrap();
+        let attached = attached.attached_policies().iter().filter_map(|policy| policy.policy_name());
+        let policies: Vec<_> = attached.chain(own.policy_names().iter().map(String::as_str)).collect();
+        all.push(Standing::new(
+            format!("role {name} of {}: {}", iam_owner(found.tags()), policies.join(", ")),
+            Some(role.arn()),
+        ));
+    }
+    let profiles = iam.list_instance_profiles().send().await.unwrap();
+    for profile in profiles.instance_profiles().iter().filter(|profile| is_own(profile.instance_profile_name())) {
+        let name = profile.instance_profile_name();
+        let tags = iam.list_instance_profile_tags().instance_profile_name(name).send().await.unwrap();
+        let role = profile.roles().first().map_or("none", |role| role.role_name());
+        all.push(Standing::new(
+            format!("instance profile {name} of {}: role {role}", iam_owner(tags.tags())),
+            Some(profile.arn()),
+        ));
+    }
+    all
 }
 
-async fn ecs(clients: &Clients) -> Vec<String> {
+async fn ecs(clients: &Clients) -> Vec<Standing> {
     let ecs = &clients.ecs;
-    let mut lines = vec![];
-    for cluster in ecs.list_clusters().send().await.unwrap().cluster_arns() {
-        let found = ecs.describe_clusters().clusters(cluster).send().await.unwrap();
-        let found = &found.clusters()[0];
-        let name = found.cluster_name().unwrap();
-        lines.push(format!("cluster {name}: {} instances", found.registered_container_instances_count()));
-        let services = ecs.list_services().cluster(name).send().await.unwrap();
-        for service in services.service_arns() {
-            let found = ecs.describe_services().cluster(name).services(service).send().await.unwrap();
-            let found = &found.services()[0];
-            let (running, desired) = (found.running_count(), found.desired_count());
-            lines.push(format!("service {}: {running} of {desired}", found.service_name().unwrap()));
-        }
-    }
+    let mut all = vec![];
+    // By ARN.
+    let mut images = HashMap::new();
     for status in [TaskDefinitionStatus::Active, TaskDefinitionStatus::Inactive] {
-        for arn in ecs.list_task_definitions().status(status.clone()).send().await.unwrap().task_definition_arns() {
-            let family = arn.rsplit('/').next().unwrap().split(':').next().unwrap();
-            lines.push(format!("task definition {family}: {status}"));
+        let listed = ecs.list_task_definitions().status(status.clone()).send().await.unwrap();
+        for arn in listed.task_definition_arns() {
+            let request = ecs.describe_task_definition().task_definition(arn).include(TaskDefinitionField::Tags);
+            let found = request.send().await.unwrap();
+            let (owner, definition) = (ecs_owner(found.tags()), found.task_definition().unwrap());
+            let containers = definition.container_definitions().iter();
+            let of = containers.map(|it| it.image().unwrap_or_default()).collect::<Vec<_>>().join(", ");
+            let family = definition.family().unwrap();
+            all.push(Standing::new(format!("task definition {family} of {owner}: {status}, {of}"), Some(arn)));
+            images.insert(arn.clone(), of);
         }
     }
-    lines
+    let clusters = ecs.list_clusters().send().await.unwrap().cluster_arns;
+    let request = ecs.describe_clusters().set_clusters(clusters).include(ClusterField::Tags);
+    for cluster in request.send().await.unwrap().clusters() {
+        let (name, owner) = (cluster.cluster_name().unwrap(), ecs_owner(cluster.tags()));
+        let instances = cluster.registered_container_instances_count();
+        let namespace = if cluster.service_connect_defaults().is_some() { "a" } else { "no" };
+        let what = format!("cluster {name} of {owner}: {instances} instances, {namespace} namespace");
+        all.push(Standing::new(what, cluster.cluster_arn()));
+        let services = ecs.list_services().cluster(name).send().await.unwrap().service_arns.unwrap_or_default();
+        if services.is_empty() {
+            continue;
+        }
+        let request = ecs.describe_services().cluster(name).set_services(Some(services)).include(ServiceField::Tags);
+        for service in request.send().await.unwrap().services() {
+            let (name, owner) = (service.service_name().unwrap(), ecs_owner(service.tags()));
+            let (running, desired) = (service.running_count(), service.desired_count());
+            let image = images.get(service.task_definition().unwrap()).map_or("none", String::as_str);
+            // Another deployment is another state of it.
+            let id = format!("{} {}", service.service_arn().unwrap(), service.deployments()[0].id().unwrap());
+            all.push(Standing::new(format!("service {name} of {owner}: {running} of {desired} of {image}"), Some(&id)));
+        }
+    }
+    all
+}
+
+async fn log_groups(clients: &Clients) -> Vec<Standing> {
+    let mut all = vec![];
+    for group in clients.logs.describe_log_groups().send().await.unwrap().log_groups() {
+        let arn = group.log_group_arn().unwrap();
+        let tags =
+            clients.logs.list_tags_for_resource().resource_arn(arn).send().await.unwrap().tags.unwrap_or_default();
+        let owner = owner(tags.iter().map(|(key, value)| (Some(key.as_str()), Some(value.as_str()))));
+        all.push(Standing::new(format!("log group {} of {owner}", group.log_group_name().unwrap()), Some(arn)));
+    }
+    all
+}
+
+/// What Cloud Map has.
+async fn names(clients: &Clients) -> Vec<Standing> {
+    let client = &clients.servicediscovery;
+    let namespaces = client.list_namespaces().send().await.unwrap();
+    let namespaces = namespaces.namespaces().iter().map(|it| ("namespace", it.name(), it.arn()));
+    let services = client.list_services().send().await.unwrap();
+    let services = services.services().iter().map(|it| ("Cloud Map service", it.name(), it.arn()));
+    let mut all = vec![];
+    for (kind, name, arn) in namespaces.chain(services) {
+        let tags = client.list_tags_for_resource().resource_arn(arn.unwrap()).send().await.unwrap();
+        let owner = owner(tags.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))));
+        all.push(Standing::new(format!("{kind} {} of {owner}", name.unwrap()), arn));
+    }
+    all
 }

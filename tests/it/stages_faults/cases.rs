@@ -5,14 +5,21 @@ use std::fmt;
 
 use zonewalk::cloud::{Fault, FaultKind};
 
-/// The operations that a phase calls in an undisturbed journey, `service:Operation`, in their order.
-pub(super) type Calls = [Vec<String>; 3];
+/// The operations that are called, `service:Operation`, in their order.
+pub(super) struct Calls {
+    /// By each phase of an undisturbed journey.
+    pub(super) phases: [Vec<String>; 3],
+    /// By an `up` that has to wait, see [`shortages`].
+    pub(super) waiting: Vec<String>,
+}
 
 /// A fault in a phase.
 #[derive(Clone, Debug)]
 pub(super) struct Case {
     pub(super) phase: usize,
     pub(super) fault: Fault,
+    /// Whether it meets a run that has to wait, see [`shortages`].
+    pub(super) waiting: bool,
 }
 
 /// The SDK gives up after five attempts.
@@ -37,13 +44,20 @@ impl Case {
         }
     }
 
-    /// Whether a run may fail of it: the SDK gives up. It gets over everything else, or the run waits it out.
+    /// Whether a run may fail of it: the SDK gives up, or the quota is not waited for. It gets over everything else, or the
+    /// run waits it out.
     pub(super) fn ends_a_run(&self) -> bool {
-        self.fault.first == Some(TOO_OFTEN)
+        self.fault.first == Some(TOO_OFTEN) || self.fault.kind == FaultKind::VcpuLimit
     }
 
-    pub(super) fn is_look(&self) -> bool {
-        self.fault.operation.as_deref().is_some_and(is_look)
+    /// Whether instances may come to be elsewhere because of it.
+    pub(super) fn moves_instances(&self) -> bool {
+        self.waiting || matches!(self.fault.kind, FaultKind::NoCapacity | FaultKind::VcpuLimit)
+    }
+
+    /// How often is looked differs from run to run, and so does when instances come and go.
+    pub(super) fn may_be_unmet(&self) -> bool {
+        self.fault.kind == FaultKind::LoseInstance || is_look(self.operation())
     }
 
     fn operation(&self) -> &str {
@@ -73,11 +87,12 @@ impl Case {
     /// How many go together in a phase.
     fn company(&self) -> usize {
         match self.fault.kind {
-            FaultKind::Hide | FaultKind::RefuseRole => 4,
+            FaultKind::Hide => 6,
+            FaultKind::RefuseRole => 4,
             FaultKind::LoseInstance => 3,
             FaultKind::NoCapacity | FaultKind::VcpuLimit => 1,
-            _ if self.ends_a_run() => 4,
-            _ => 16,
+            _ if self.ends_a_run() => 5,
+            _ => 24,
         }
     }
 }
@@ -85,7 +100,7 @@ impl Case {
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Fault { after, first, calls, milliseconds, zone, .. } = &self.fault;
-        let phase = ["up", "mend", "down"][self.phase];
+        let phase = if self.waiting { "up that waits" } else { ["up", "mend", "down"][self.phase] };
         write!(f, "{phase}, {} call {} of {}", self.kind(), after + 1, self.operation())?;
         write!(f, " (first {first:?}, calls {calls:?}, ms {milliseconds:?}, zone {zone:?})")
     }
@@ -97,30 +112,36 @@ fn is_look(operation: &str) -> bool {
         .any(|look| operation.split(':').nth(1).is_some_and(|name| name.starts_with(look)))
 }
 
-/// What can happen to any call.
+/// What can happen to any call. Looks, of which most calls are, meet each kind, and fail to the end in one way: who looks
+/// cannot tell a lost request from a lost answer.
 fn at_any_call(operation: &str, n: u64) -> Vec<Fault> {
     let at = |kind, times| Fault::at(kind, operation, n, times);
-    vec![
+    let throttled_to_the_end = at(FaultKind::Throttle, TOO_OFTEN);
+    let failed_to_the_end = Fault { status: Some(503), ..at(FaultKind::ServerError, TOO_OFTEN) };
+    let mut faults = vec![
         at(FaultKind::Throttle, 1),
-        at(FaultKind::Throttle, 3),
-        at(FaultKind::Throttle, TOO_OFTEN),
-        at(FaultKind::ServerError, 1),
         at(FaultKind::ServerError, 3),
-        Fault { status: Some(503), ..at(FaultKind::ServerError, TOO_OFTEN) },
         at(FaultKind::DropAnswer, 1),
-        at(FaultKind::DropAnswer, 3),
-        Fault { status: Some(503), ..at(FaultKind::ServerError, 1) },
-        at(FaultKind::DropRequest, 1),
         at(FaultKind::DropRequest, 3),
         Fault { milliseconds: Some(30), ..at(FaultKind::Delay, 1) },
-    ]
+    ];
+    if is_look(operation) {
+        faults.push(if n.is_multiple_of(2) { throttled_to_the_end } else { failed_to_the_end });
+    } else {
+        faults.extend([throttled_to_the_end, failed_to_the_end]);
+        faults.push(at(FaultKind::Throttle, 3));
+        faults.push(Fault { status: Some(503), ..at(FaultKind::ServerError, 1) });
+        faults.push(at(FaultKind::DropAnswer, 3));
+        faults.push(at(FaultKind::DropRequest, 1));
+    }
+    faults
 }
 
 pub(super) fn all(calls: &Calls) -> Vec<Case> {
     let mut cases = vec![];
-    for (phase, calls) in calls.iter().enumerate() {
+    for (phase, calls) in calls.phases.iter().enumerate() {
         let mut counts = BTreeMap::<&str, u64>::new();
-        for operation in calls {
+        for (place, operation) in calls.iter().enumerate() {
             let n = counts.entry(operation).or_default();
             *n += 1;
             let mut faults = at_any_call(operation, *n);
@@ -129,20 +150,60 @@ pub(super) fn all(calls: &Calls) -> Vec<Case> {
                 faults.extend([1, 3, 8].map(hidden));
                 let time = Fault { milliseconds: Some(120), ..Fault::at(FaultKind::Hide, operation, *n, 1) };
                 faults.push(time);
-                faults.push(Fault::at(FaultKind::LoseInstance, operation, *n, 1));
+                if instances_run(phase, calls, place) {
+                    let zone = Some(OUR_ZONE.to_owned());
+                    faults.push(Fault { zone, ..Fault::at(FaultKind::LoseInstance, operation, *n, 1) });
+                }
             }
             if TAKES_ROLE.contains(&operation.as_str()) {
                 faults.extend([1, 3].map(|times| Fault::at(FaultKind::RefuseRole, operation, *n, times)));
             }
-            cases.extend(faults.into_iter().map(|fault| Case { phase, fault }));
+            cases.extend(faults.into_iter().map(|fault| Case { phase, fault, waiting: false }));
         }
     }
     for (phase, zone) in [(0, "a"), (0, "b"), (1, "a"), (1, "b"), (1, "c")] {
         let zone = Some(zone.to_owned());
         let fault = Fault { zone, first: Some(1), ..Fault::new(FaultKind::NoCapacity) };
-        cases.push(Case { phase, fault });
+        cases.push(Case { phase, fault, waiting: false });
+    }
+    // Two instances are launched, then two more, and one in place of each of the first two.
+    for (phase, launches) in [(0, 2), (1, 4)] {
+        cases.extend((0..launches).map(|after| {
+            let fault = Fault { after, first: Some(1), vcpus: Some(0), ..Fault::new(FaultKind::VcpuLimit) };
+            Case { phase, fault, waiting: false }
+        }));
+    }
+    let met = |operation: &&String| calls.phases.iter().any(|calls| calls.contains(operation));
+    let looks: BTreeSet<&String> = calls.waiting.iter().filter(|operation| !met(operation)).collect();
+    for (operation, n) in looks.into_iter().flat_map(|operation| [(operation, 1), (operation, 4)]) {
+        cases.extend(at_any_call(operation, n).into_iter().map(|fault| Case { phase: 0, fault, waiting: true }));
     }
     cases
+}
+
+/// What makes an `up` wait for instances, and for tasks, which at this pace are there at once otherwise. No zone has a
+/// machine at first. Both services are asked for twice, and each time the instance in our zone is lost in between: under
+/// the backend's task, which goes to the other one, and, after it was replaced, under the frontend's. No zone has one then.
+pub(super) fn shortages(region: &str) -> Vec<Fault> {
+    let none = |after| Fault { after, first: Some(3), ..Fault::new(FaultKind::NoCapacity) };
+    let at = |kind, n| Fault::at(kind, "ecs:CreateService", n, 1);
+    let lost = |n| Fault { zone: Some(format!("{region}{OUR_ZONE}")), ..at(FaultKind::LoseInstance, n) };
+    let asked_twice = |n| [at(FaultKind::DropAnswer, n), lost(n + 1)];
+    // Three launches are refused; two are for the group, one is for the first instance that is lost.
+    [[none(0), none(6)], asked_twice(1), asked_twice(3)].concat()
+}
+
+/// In which the neighbours have no instance.
+const OUR_ZONE: &str = "a";
+
+/// Whether an instance of ours runs when the call at this place is made.
+fn instances_run(phase: usize, calls: &[String], place: usize) -> bool {
+    let is_after = |operation: &str| calls[..place].iter().any(|call| call == operation);
+    match phase {
+        0 => is_after("autoscaling:CreateAutoScalingGroup"),
+        1 => true,
+        _ => !is_after("autoscaling:DeleteAutoScalingGroup"),
+    }
 }
 
 const TAKES_ROLE: [&str; 5] = [
@@ -155,9 +216,9 @@ const TAKES_ROLE: [&str; 5] = [
 
 /// The cases in journeys: in each phase a few of one kind, at different operations.
 pub(super) fn packed(cases: &[Case]) -> Vec<Vec<Case>> {
-    let mut by_kind = BTreeMap::<&str, [VecDeque<Case>; 3]>::new();
+    let mut by_kind = BTreeMap::<(&str, bool), [VecDeque<Case>; 3]>::new();
     for case in cases {
-        by_kind.entry(case.kind()).or_default()[case.phase].push_back(case.clone());
+        by_kind.entry((case.kind(), case.waiting)).or_default()[case.phase].push_back(case.clone());
     }
     let mut journeys = vec![];
     for mut phases in by_kind.into_values() {
@@ -168,7 +229,7 @@ pub(super) fn packed(cases: &[Case]) -> Vec<Vec<Case>> {
     journeys
 }
 
-/// The faults of one phase's cases. What the SDK repeats because of one fault moves the next one of that operation on.
+/// The faults of one phase's cases, theirs first. What the SDK repeats because of one fault moves the next one of that operation on.
 pub(super) fn armed(cases: &[&Case], region: &str) -> Vec<Fault> {
     let moved = |case: &Case| {
         let before = |other: &&&Case| other.operation() == case.operation() && other.fault.after < case.fault.after;
@@ -176,7 +237,11 @@ pub(super) fn armed(cases: &[&Case], region: &str) -> Vec<Fault> {
         let zone = case.fault.zone.as_ref().map(|letter| format!("{region}{letter}"));
         Fault { after: case.fault.after + repeats, zone, ..case.fault.clone() }
     };
-    cases.iter().map(|case| moved(case)).collect()
+    let mut faults: Vec<_> = cases.iter().map(|case| moved(case)).collect();
+    if cases.iter().any(|case| case.waiting) {
+        faults.extend(shortages(region));
+    }
+    faults
 }
 
 fn take_company(cases: &mut VecDeque<Case>) -> Vec<Case> {

@@ -1,22 +1,21 @@
 //! One way through the three phases, and what has to stand after each.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_ec2::types::{RequestLaunchTemplateData, ResourceType, TagSpecification};
-use aws_sdk_ecs::types::ContainerDefinition;
-use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetTypeEnum};
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::{Clients, Retries, Target};
-use zonewalk::cloud::{FaultKind, Faults, LocalCloud, Observer, Options, Pace};
+use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Observer, Options, Pace};
 use zonewalk::report::events::Events;
-use zonewalk::settings::{OWNER_TAG, Settings, TaskCount};
+use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};
 
 use super::cases::{self, Calls, Case};
-use crate::support::{self, inventory};
+use super::{neighbours, spoiling};
+use crate::support::{self, standing};
 
 /// What stands after each phase.
 pub(super) struct Expected([Vec<String>; 3]);
@@ -24,6 +23,7 @@ pub(super) struct Expected([Vec<String>; 3]);
 pub(super) struct Journey<'a> {
     pub(super) cases: &'a [Case],
     pub(super) expected: &'a Expected,
+    pub(super) worlds: &'a Worlds,
 }
 
 pub(super) struct Done {
@@ -32,7 +32,7 @@ pub(super) struct Done {
     pub(super) repetitions: usize,
 }
 
-/// Each journey is in the next one. The SDK keeps one account of retries for all clients of a region in a process, and so
+/// Each world is in the next one. The SDK keeps one account of retries for all clients of a region in a process, and so
 /// many journeys at once would overdraw it, which a walkthrough by itself does not.
 const REGIONS: [&str; 12] = [
     "us-east-1",
@@ -49,55 +49,143 @@ const REGIONS: [&str; 12] = [
     "sa-east-1",
 ];
 
-/// A cloud with resources beside ours, and the walkthrough's settings before and after.
-struct World {
+/// Where everything has our names.
+const FAR_REGION: &str = "ca-central-1";
+
+/// Allows everything. With it the caller is a role, whose permissions are looked at, and not the account's root.
+const ADMINISTRATOR: &str =
+    r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}"#;
+
+/// An account without the roles that the article takes for granted, with resources beside ours.
+pub(super) struct World {
     cloud: LocalCloud,
-    region: &'static str,
-    clients: Clients,
-    before: Context,
-    after: Context,
+    pub(super) region: &'static str,
+    /// Of our region, and of the one where everything has our names.
+    pub(super) near: Clients,
+    pub(super) far: Clients,
+    /// The machine image of our region.
+    pub(super) image: String,
+    /// With their IDs: all that stood before us in our region, and all in the other one.
+    neighbours: [BTreeSet<String>; 2],
+}
+
+/// Those that a journey has left as it found them, for the next one: its neighbours cost as much as a journey.
+#[derive(Default)]
+pub(super) struct Worlds(Mutex<Vec<World>>);
+
+impl Worlds {
+    async fn take(&self) -> World {
+        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        match left {
+            Some(world) => world,
+            None => World::new(None).await,
+        }
+    }
+
+    fn give_back(&self, world: World) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(world);
+    }
+
+    pub(super) async fn end(self) {
+        for world in self.0.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            world.cloud.shutdown().await;
+        }
+    }
 }
 
 /// One task a service: less to start, and the calls are the same.
-fn small(count: u32) -> Settings {
+pub(super) fn small(count: u32) -> Settings {
     let task_count = TaskCount::new(count).unwrap();
     Settings { task_count, timeout: Duration::from_secs(40), ..support::settings() }
+}
+
+/// What the second phase makes of the first one's.
+fn changed() -> Settings {
+    Settings {
+        allow_cidrs: vec!["10.0.0.0/8".parse().unwrap()],
+        image: "another/image:1".to_owned(),
+        instance_type: "t3.large".to_owned(),
+        ..small(2)
+    }
+}
+
+pub(super) fn context(clients: &Clients, settings: Settings) -> Context {
+    Context::new(clients.clone(), settings, Events::silent(), CancellationToken::new())
+}
+
+/// With its ID: another one in its place is another line.
+async fn exactly(clients: &Clients) -> BTreeSet<String> {
+    standing(clients).await.into_iter().map(|standing| format!("{} ({})", standing.what, standing.id)).collect()
+}
+
+fn same<'a>(changed: impl Iterator<Item = &'a String>) -> Result<(), String> {
+    let changed: Vec<_> = changed.map(String::as_str).collect();
+    if changed.is_empty() { Ok(()) } else { Err(format!("neighbours are not as they were: {}", changed.join("; "))) }
 }
 
 impl World {
     async fn new(observer: Option<Observer>) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let region = REGIONS[STARTED.fetch_add(1, Ordering::Relaxed) % REGIONS.len()];
-        let options = Options { pace: Pace::Instant, observer, ..Options::default() };
+        let policy = Some(ADMINISTRATOR.to_owned());
+        let options = Options { pace: Pace::Instant, bare_account: true, policy, observer, ..Options::default() };
         let cloud = LocalCloud::start(options).await.unwrap();
         let retries = Retries { first_pause: Duration::from_millis(1), ..Retries::default() };
-        let target = Target { retries, ..Target::local(&cloud.endpoint_url(), region) };
-        let clients = target.connect().await.unwrap();
-        make_neighbours(&clients).await;
-        let context = |settings| Context::new(clients.clone(), settings, Events::silent(), CancellationToken::new());
-        let changed = Settings {
-            allow_cidrs: vec!["10.0.0.0/8".parse().unwrap()],
-            image: "another/image:1".to_owned(),
-            ..small(2)
+        let clients = async |region| {
+            let target = Target { retries, ..Target::local(&cloud.endpoint_url(), region) };
+            target.connect().await.unwrap()
         };
-        let (before, after) = (context(small(1)), context(changed));
-        Self { cloud, region, clients, before, after }
+        let (near, far) = (clients(region).await, clients(FAR_REGION).await);
+        let image = near.ssm.get_parameter().name(format!("{}/image_id", Settings::default().ami_parameter));
+        let image = image.send().await.unwrap().parameter.unwrap().value.unwrap();
+        let mut world = Self { cloud, region, near, far, image, neighbours: Default::default() };
+        // An instance that is lost in the first zone is ours.
+        let zone = Some(format!("{region}a"));
+        let faults = vec![Fault { zone, ..Fault::new(FaultKind::NoCapacity) }];
+        world.cloud.set_faults(Faults { seed: 1, faults });
+        neighbours::make(&world).await;
+        world.cloud.set_faults(Faults::default());
+        world.neighbours = [exactly(&world.near).await, exactly(&world.far).await];
+        world
     }
 
-    /// The same in every region.
-    async fn inventory(&self) -> Vec<String> {
-        inventory(&self.clients).await.iter().map(|line| line.replace(self.region, "zone ")).collect()
+    /// What stands in our region, the same in every one; or what of the neighbours there is not as it was.
+    async fn look(&self) -> Result<Vec<String>, String> {
+        let near = standing(&self.near).await;
+        let is = near.iter().map(|standing| format!("{} ({})", standing.what, standing.id)).collect();
+        same(self.neighbours[0].difference(&is))?;
+        let plain = |line: String| line.replace(self.region, "zone ").replace(&self.image, "the image");
+        let mut lines: Vec<_> = near.into_iter().map(|standing| plain(standing.what)).collect();
+        lines.sort();
+        Ok(lines)
     }
 
-    async fn phase(&self, phase: usize) -> Result<(), String> {
+    /// Whether in the other region all is as it was. Who changes something there does not change it back, so that this is
+    /// looked at once.
+    async fn look_far(&self) -> Result<(), String> {
+        same(self.neighbours[1].symmetric_difference(&exactly(&self.far).await))
+    }
+
+    /// A run, as a process of its own would do it: what was before it is history.
+    async fn run(&self, phase: usize) -> Result<(), String> {
+        let settings = if phase == 0 { small(1) } else { changed() };
+        let ctx = context(&self.near, settings);
         match phase {
-            0 => up(&self.before).await.map(drop).map_err(|error| error.to_string()),
-            1 => up(&self.after).await.map(drop).map_err(|error| error.to_string()),
-            _ => match down(&self.after).await {
+            0 | 1 => up(&ctx).await.map(drop).map_err(|error| error.to_string()),
+            _ => match down(&ctx).await {
                 Ok(down) if down.leftovers.is_empty() => Ok(()),
                 Ok(down) => Err(format!("{:?}", down.leftovers)),
                 Err(error) => Err(error.to_string()),
             },
+        }
+    }
+
+    /// What happens between two phases: others meddle with what is ours.
+    async fn before(&self, phase: usize) {
+        match phase {
+            1 => spoiling::what_up_mends(self).await,
+            2 => spoiling::what_down_finds(self).await,
+            _ => {}
         }
     }
 }
@@ -111,26 +199,35 @@ impl Expected {
             sink.lock().unwrap().push(format!("{}:{}", exchange.service, exchange.operation));
         });
         let world = World::new(Some(observer)).await;
-        let neighbours = world.inventory().await;
+        let neighbours = world.look().await.unwrap();
         let (mut stands, mut calls) = (vec![], vec![]);
         for phase in 0..3 {
+            world.before(phase).await;
             seen.lock().unwrap().clear();
-            world.phase(phase).await.unwrap();
+            world.run(phase).await.unwrap();
             calls.push(std::mem::take(&mut *seen.lock().unwrap()));
-            stands.push(world.inventory().await);
+            stands.push(world.look().await.unwrap());
         }
+        world.look_far().await.unwrap();
         assert_eq!(stands[2], neighbours, "down leaves just the neighbours");
         assert_ne!(stands[0], stands[1], "the second phase has something to mend");
+        world.cloud.set_faults(Faults { seed: 1, faults: cases::shortages(world.region) });
+        seen.lock().unwrap().clear();
+        world.run(0).await.unwrap();
+        let waiting = std::mem::take(&mut *seen.lock().unwrap());
         world.cloud.shutdown().await;
-        (Self(stands.try_into().unwrap()), calls.try_into().unwrap())
+        (Self(stands.try_into().unwrap()), Calls { phases: calls.try_into().unwrap(), waiting })
     }
 }
 
 impl Journey<'_> {
     pub(super) async fn go(&self) -> Result<Done, String> {
-        let world = World::new(None).await;
+        let world = self.worlds.take().await;
         let done = self.phases(&world).await;
-        world.cloud.shutdown().await;
+        match done {
+            Ok(_) => self.worlds.give_back(world),
+            Err(_) => world.cloud.shutdown().await,
+        }
         done
     }
 
@@ -141,10 +238,11 @@ impl Journey<'_> {
                 self.cases.iter().enumerate().filter(|(_, case)| case.phase == phase).unzip();
             // Each of those that end a run may end one.
             let allowed = cases.iter().filter(|case| case.ends_a_run()).count();
-            let loses = cases.iter().any(|case| case.fault.kind == FaultKind::LoseInstance);
+            let loses = cases.iter().any(|case| case.fault.kind == FaultKind::LoseInstance || case.waiting);
+            world.before(phase).await;
             world.cloud.set_faults(Faults { seed: 1, faults: cases::armed(&cases, world.region) });
             let mut repetitions = 0;
-            while let Err(reason) = world.phase(phase).await {
+            while let Err(reason) = world.run(phase).await {
                 repetitions += 1;
                 if repetitions > allowed {
                     return Err(format!("phase {phase} ends with {reason}"));
@@ -158,25 +256,27 @@ impl Journey<'_> {
             done.repetitions += repetitions;
             if loses && phase < 2 {
                 // Lost after it had been looked at: the repetition waits for its successor.
-                world.phase(phase).await.map_err(|reason| format!("repeated phase {phase} ends with {reason}"))?;
+                world.run(phase).await.map_err(|reason| format!("repeated phase {phase} ends with {reason}"))?;
             }
-            let (mut expected, mut stands) = (self.expected.0[phase].clone(), world.inventory().await);
-            if self.cases.iter().any(|case| case.fault.kind == FaultKind::NoCapacity) {
+            let stands = world.look().await.map_err(|reason| format!("after phase {phase} {reason}"))?;
+            let (mut expected, mut stands) = (self.expected.0[phase].clone(), stands);
+            if self.cases.iter().any(Case::moves_instances) {
                 // So few instances are even enough elsewhere.
                 [&mut expected, &mut stands].into_iter().flatten().for_each(forget_zone);
             }
-            if stands != expected {
-                return Err(format!("phase {phase} leaves {}", difference(&expected, &stands)));
+            let differs = difference(&expected, &stands);
+            if !differs.is_empty() {
+                return Err(format!("phase {phase} leaves {differs}"));
             }
         }
-        world.clients.iam.get_role().role_name(ROLE).send().await.map_err(|_| "the neighbour's role is gone")?;
+        world.look_far().await?;
         Ok(done)
     }
 }
 
 fn forget_zone(line: &mut String) {
     if line.starts_with("instance ") {
-        "an instance".clone_into(line);
+        line.truncate(line.rfind(" in ").unwrap_or(line.len()));
     }
 }
 
@@ -190,31 +290,4 @@ fn difference(expected: &[String], stands: &[String]) -> String {
         .map(|line| format!("{} instead of {}: {line}", count(stands, line), count(expected, line)))
         .collect::<Vec<_>>()
         .join("; ")
-}
-
-const ROLE: &str = "ecsInstanceRole-other";
-const TRUST: &str = r#"{"Version": "2012-10-17", "Statement": []}"#;
-
-/// Resources with names that ours begin, or of another walkthrough.
-async fn make_neighbours(clients: &Clients) {
-    let Clients { ec2, ecs, elbv2, iam, logs, servicediscovery, .. } = clients;
-    let vpc = ec2.describe_vpcs().send().await.unwrap().vpcs()[0].vpc_id().unwrap().to_owned();
-    let names = support::settings().name.resources();
-    let other = |name: &str| format!("{name}-o");
-    let tag = aws_sdk_ec2::types::Tag::builder().key(OWNER_TAG).value("az-aware-o").build();
-    let group = ec2.create_security_group().group_name(other(&names.server_security_group)).description("-");
-    let tags = TagSpecification::builder().resource_type(ResourceType::SecurityGroup).tags(tag).build();
-    group.vpc_id(&vpc).tag_specifications(tags).send().await.unwrap();
-    let data = RequestLaunchTemplateData::builder().instance_type("t3.medium".into()).build();
-    let template = ec2.create_launch_template().launch_template_name(other(&names.launch_template));
-    template.launch_template_data(data).send().await.unwrap();
-    ecs.create_cluster().cluster_name(other(&names.cluster)).send().await.unwrap();
-    let container = ContainerDefinition::builder().name("x").image("y").memory(64).build();
-    let family = ecs.register_task_definition().family(other(&names.backend.service));
-    family.container_definitions(container).send().await.unwrap();
-    logs.create_log_group().log_group_name(other(&names.backend.log_group)).send().await.unwrap();
-    let target_group = elbv2.create_target_group().name(other(&names.target_group)).vpc_id(&vpc).port(80);
-    target_group.protocol(ProtocolEnum::Http).target_type(TargetTypeEnum::Ip).send().await.unwrap();
-    servicediscovery.create_http_namespace().name(other(&names.namespace)).send().await.unwrap();
-    iam.create_role().role_name(ROLE).assume_role_policy_document(TRUST).send().await.unwrap();
 }
