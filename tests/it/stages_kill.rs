@@ -1,5 +1,6 @@
-//! `up` and `down` killed at every single AWS call in turn: the call is carried out and its answer never read, as when
-//! the process dies. Running it again gives what an undisturbed run gives.
+//! `up`, an `up` with other settings and `down` killed at every single AWS call in turn: the call is carried out and its
+//! answer never read, as when the process dies. Running it again gives what an undisturbed run gives. The account has no
+//! roles, so that they are made and removed, too.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt;
 use tokio::sync::Notify;
 use zonewalk::cloud::{LocalCloud, Observer, Options, Pace};
+use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};
 
@@ -54,40 +56,51 @@ impl Killer {
     }
 }
 
-async fn cloud_with_killer() -> (LocalCloud, Context, Killer) {
+/// A cloud, and the walkthrough before and after its settings change: other instances, replaced one by one.
+async fn cloud_with_killer() -> (LocalCloud, [Context; 2], Killer) {
     let killer = Killer::default();
-    let options = Options { pace: Pace::Instant, observer: Some(killer.observer()), ..Options::default() };
+    let observer = Some(killer.observer());
+    let options = Options { pace: Pace::Instant, bare_account: true, observer, ..Options::default() };
     let cloud = LocalCloud::start(options).await.unwrap();
-    let ctx = context(&cloud, settings()).await;
-    (cloud, ctx, killer)
+    let before = Settings { task_count: TaskCount::new(2).unwrap(), ..settings() };
+    let after = Settings { instance_type: "t3.large".to_owned(), ..before.clone() };
+    let contexts = [context(&cloud, before).await, context(&cloud, after).await];
+    (cloud, contexts, killer)
 }
+
+/// The number of calls differs a little with how often is waited, so some more are tried.
+const MORE: usize = 5;
 
 /// How many cases run at a time: each waits for its own cloud now and then.
 const AT_A_TIME: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn up_and_down_killed_at_any_call_complete_when_repeated() {
-    let (cloud, ctx, killer) = cloud_with_killer().await;
+    let (cloud, [ctx, other], killer) = cloud_with_killer().await;
     let empty = inventory(&ctx.clients).await;
     let calls_of_up = killer.count(async { up(&ctx).await.unwrap() }).await;
     let complete = inventory(&ctx.clients).await;
-    let calls_of_down = killer.count(async { down(&ctx).await.unwrap() }).await;
+    let calls_of_mending = killer.count(async { up(&other).await.unwrap() }).await;
+    let mended = inventory(&ctx.clients).await;
+    let calls_of_down = killer.count(async { down(&other).await.unwrap() }).await;
     assert_eq!(inventory(&ctx.clients).await, empty);
     cloud.shutdown().await;
 
     let case = async |n: usize| {
-        let (cloud, ctx, killer) = cloud_with_killer().await;
-        killer.kill_at(n, up(&ctx)).await;
-        up(&ctx).await.unwrap_or_else(|error| panic!("up after a kill at call {n}: {error}"));
-        assert_eq!(inventory(&ctx.clients).await, complete, "up after a kill at call {n}");
-        killer.kill_at(n, down(&ctx)).await;
-        let removed = down(&ctx).await.unwrap_or_else(|error| panic!("down after a kill at call {n}: {error}"));
+        let (cloud, [ctx, other], killer) = cloud_with_killer().await;
+        let mends = n <= calls_of_mending + MORE;
+        for (ctx, stands) in [Some((&ctx, &complete)), mends.then_some((&other, &mended))].into_iter().flatten() {
+            killer.kill_at(n, up(ctx)).await;
+            up(ctx).await.unwrap_or_else(|error| panic!("up after a kill at call {n}: {error}"));
+            assert_eq!(inventory(&ctx.clients).await, *stands, "up after a kill at call {n}");
+        }
+        killer.kill_at(n, down(&other)).await;
+        let removed = down(&other).await.unwrap_or_else(|error| panic!("down after a kill at call {n}: {error}"));
         assert_eq!(removed.leftovers, [], "down after a kill at call {n}");
         assert_eq!(inventory(&ctx.clients).await, empty, "down after a kill at call {n}");
         cloud.shutdown().await;
     };
-    // The number of calls differs a little with how often is waited, so some more are tried.
-    let cases = futures_util::stream::iter(1..=calls_of_up.max(calls_of_down) + 5);
+    let cases = futures_util::stream::iter(1..=calls_of_up.max(calls_of_mending).max(calls_of_down) + MORE);
     cases.map(case).buffer_unordered(AT_A_TIME).collect::<Vec<()>>().await;
-    println!("up killed at each of its {calls_of_up} calls, down at each of its {calls_of_down}");
+    println!("killed at each of {calls_of_up} calls of up, {calls_of_mending} of another up, {calls_of_down} of down");
 }

@@ -1,5 +1,6 @@
 //! The answer to a change is lost on the wire: the cloud has carried it out, the client does not know and asks again.
 //! Nothing may come of it twice, whatever the change; for most the SDK repeats, where it must not the stage looks first.
+//! The account has no roles, so that they are made and removed, too.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,12 +19,13 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::Target;
-use zonewalk::cloud::Pace;
+use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::report::events::Events;
+use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};
 
-use crate::support::{self, REGION, inventory, settings, start_cloud};
+use crate::support::{self, REGION, inventory, settings};
 
 /// Stands before a cloud and loses the answer to one change.
 struct LossyProxy {
@@ -58,9 +60,13 @@ impl LossyProxy {
         Self { address, losses, task }
     }
 
-    async fn context(&self) -> Context {
+    /// The walkthrough before and after its settings change: other instances, replaced one by one.
+    async fn contexts(&self) -> [Context; 2] {
         let clients = Target::local(&format!("http://{}", self.address), REGION).connect().await.unwrap();
-        Context::new(clients, settings(), Events::silent(), CancellationToken::new())
+        let before = Settings { task_count: TaskCount::new(2).unwrap(), ..settings() };
+        let after = Settings { instance_type: "t3.large".to_owned(), ..before.clone() };
+        [before, after]
+            .map(|settings| Context::new(clients.clone(), settings, Events::silent(), CancellationToken::new()))
     }
 
     fn changes(&self) -> usize {
@@ -115,38 +121,54 @@ fn operation(head: &hyper::http::request::Parts, body: &[u8]) -> String {
         .unwrap_or_else(|| head.uri.path().rsplit('/').next().unwrap_or_default().to_owned())
 }
 
+async fn bare_account() -> LocalCloud {
+    let options = Options { pace: Pace::Instant, bare_account: true, ..Options::default() };
+    LocalCloud::start(options).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_answer_to_any_change_makes_nothing_twice() {
-    let cloud = start_cloud(Pace::Instant).await;
+    let cloud = bare_account().await;
     let proxy = LossyProxy::start(cloud.address()).await;
-    let ctx = proxy.context().await;
+    let [ctx, other] = proxy.contexts().await;
     let empty = inventory(&ctx.clients).await;
     up(&ctx).await.unwrap();
     let changes_of_up = proxy.changes();
     let complete = inventory(&ctx.clients).await;
-    down(&ctx).await.unwrap();
-    let changes_of_down = proxy.changes() - changes_of_up;
+    up(&other).await.unwrap();
+    let changes_of_mending = proxy.changes() - changes_of_up;
+    let mended = inventory(&ctx.clients).await;
+    down(&other).await.unwrap();
+    let changes_of_down = proxy.changes() - changes_of_up - changes_of_mending;
     proxy.task.abort();
     cloud.shutdown().await;
 
     let case = async |n: usize| {
-        let cloud = start_cloud(Pace::Instant).await;
+        let cloud = bare_account().await;
         let proxy = LossyProxy::start(cloud.address()).await;
-        let (ctx, direct) = (proxy.context().await, support::clients(&cloud).await);
+        let ([ctx, other], direct) = (proxy.contexts().await, support::clients(&cloud).await);
+        let mends = n <= changes_of_mending;
+        let first = (&ctx, &complete, changes_of_up);
+        let then = mends.then_some((&other, &mended, changes_of_mending));
+        for (ctx, stands, changes) in [Some(first), then].into_iter().flatten() {
+            proxy.lose(n);
+            let done = up(ctx).await;
+            let lost = proxy.lost(n, changes);
+            done.unwrap_or_else(|error| panic!("up without the answer to {lost}: {error}"));
+            assert_eq!(inventory(&direct).await, *stands, "up without the answer to {lost}");
+        }
         proxy.lose(n);
-        let done = up(&ctx).await;
-        let lost = proxy.lost(n, changes_of_up);
-        done.unwrap_or_else(|error| panic!("up without the answer to {lost}: {error}"));
-        assert_eq!(inventory(&direct).await, complete, "up without the answer to {lost}");
-        proxy.lose(n);
-        let removed = down(&ctx).await.unwrap();
+        let removed = down(&other).await.unwrap();
         let lost = proxy.lost(n, changes_of_down);
         assert_eq!(removed.leftovers, [], "down without the answer to {lost}");
         assert_eq!(inventory(&direct).await, empty, "down without the answer to {lost}");
         proxy.task.abort();
         cloud.shutdown().await;
     };
-    let cases = futures_util::stream::iter(1..=changes_of_up.max(changes_of_down));
+    let cases = futures_util::stream::iter(1..=changes_of_up.max(changes_of_mending).max(changes_of_down));
     cases.map(case).buffer_unordered(4).collect::<Vec<()>>().await;
-    println!("each of {changes_of_up} changes of up and {changes_of_down} of down without its answer");
+    println!(
+        "each of {changes_of_up} changes of up, {changes_of_mending} of another up and {changes_of_down} of down \
+         without its answer"
+    );
 }
