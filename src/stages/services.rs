@@ -84,25 +84,18 @@ impl<'a> Service<'a> {
     pub(crate) fn frontend(
         ctx: &'a Context,
         cluster: &'a EcsCluster,
-        _capacity: &'a Capacity,
+        capacity: &'a Capacity,
         task_definition: &'a TaskDefinitionArn,
         network: &'a Network,
         group: &'a GroupId,
         entrance: &'a Entrance,
         _backend: &'a RunningService,
     ) -> Self {
-        let (names, tasks) = (&ctx.names.frontend, ctx.settings.task_count.get());
-        let mode = ctx.settings.frontend_mode;
         Self {
-            cluster,
-            names,
-            task_definition,
-            network,
-            group,
+            names: &ctx.names.frontend,
             entrance: Some(entrance),
-            mode,
-            tasks,
-            deployment_before: OnceLock::new(),
+            mode: ctx.settings.frontend_mode,
+            ..Self::backend(ctx, cluster, capacity, task_definition, network, group)
         }
     }
 
