@@ -318,8 +318,14 @@ fn is_ours(stat: &str) -> bool {
 }
 
 /// What differs, and why: the conversation, the counters, the reason.
-const DIFFERENT: [(&str, &str, &str); 5] = [
-    ("is-gone", "upstream_", "the third attempt to connect and the request come to their ends at the same time"),
+const DIFFERENT: [(&str, &str, &str); 7] = [
+    (
+        "is-gone",
+        "upstream_cx_connect_",
+        "the third attempt to connect and the request come to their ends at the same time",
+    ),
+    ("is-gone", "upstream_rq_cancelled", "the same"),
+    ("is-gone", "upstream_rq_pending_failure_eject", "the same"),
     (
         "refuses-and-is-ejected",
         "lb_healthy_panic",
@@ -334,6 +340,7 @@ const DIFFERENT: [(&str, &str, &str); 5] = [
 #[ignore = "needs Envoy: tests/run.sh installs it"]
 async fn clients_get_what_envoys_clients_get() {
     let (ours, envoys) = tokio::join!(hear(Proxies::Zonewalk), hear(envoys()));
+    assert!(ours.stats["is-gone"]["upstream_cx_connect_timeout"] >= 2, "{:?}", ours.stats["is-gone"]);
     let mut differences = vec![];
     for Conversation { name, .. } in CONVERSATIONS {
         let (our, envoy) = (&ours.answers[name], &envoys.answers[name]);

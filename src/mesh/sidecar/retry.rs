@@ -25,6 +25,8 @@ struct Progress {
     /// The hosts that have failed it, as many as there can be.
     failed: [Option<Arc<Endpoint>>; RETRIES as usize],
     retries: u32,
+    /// A host has it, or is being connected to; else it waits for its next attempt.
+    is_under_way: bool,
     /// Whose connection it is on.
     at: Option<Arc<Endpoint>>,
 }
@@ -46,7 +48,7 @@ impl Cluster {
         let mut progress = Progress::default();
         let attempts = self.attempts(Request::from_parts(head, body), &mut progress);
         let (answered, deadline) = in_time(ended, attempts).await;
-        let mut response = answered.unwrap_or_else(|_| self.timed_out(progress.at.as_ref()));
+        let mut response = answered.unwrap_or_else(|_| self.timed_out(&progress));
         response.body_mut().set_deadline(deadline);
         response
     }
@@ -59,7 +61,9 @@ impl Cluster {
             };
             // hyper takes the request, so a retry needs a copy: of the header map, the rest is shared.
             let copy = if progress.retries < RETRIES { replay(&request) } else { None };
+            progress.is_under_way = true;
             let sent = endpoint.pool.send_noting(request, || progress.at = Some(endpoint.clone())).await;
+            progress.is_under_way = false;
             if progress.at.take().is_some() {
                 self.stats.rq_total.fetch_add(1, Relaxed);
             }
@@ -109,12 +113,12 @@ impl Cluster {
         response
     }
 
-    fn timed_out(&self, at: Option<&Arc<Endpoint>>) -> Response<Body> {
+    fn timed_out(&self, progress: &Progress) -> Response<Body> {
         let response = local_reply(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout");
-        match at {
+        self.stats.pools.timed_out.fetch_add(progress.is_under_way.into(), Relaxed);
+        match &progress.at {
             Some(endpoint) => {
                 self.stats.rq_total.fetch_add(1, Relaxed);
-                self.stats.pools.timed_out.fetch_add(1, Relaxed);
                 self.observe(endpoint, response.status());
                 self.complete(response, endpoint)
             }
