@@ -1,10 +1,10 @@
 //! Whether the caller may do what a request asks for, where a policy is rehearsed.
 
-use super::ec2::{self, TagMap};
 use super::error::AwsError;
-use super::iam::Fact;
-use super::protocol::{Request, Service};
 use super::region::Region;
+use super::services::ec2::{self, TagMap};
+use super::services::iam::Fact;
+use super::wire::{Request, Service};
 
 /// What Elastic Load Balancing asks of whoever makes its service-linked role by using it for the first time ("Elastic Load
 /// Balancing API permissions").

@@ -1,35 +1,23 @@
 //! The local cloud: an AWS endpoint on loopback for what the walkthrough, its teardown and the article's own commands use.
 //!
-//! A request comes in at [`server`], is decoded by [`protocol`] and handled by its service's module on the state of its
+//! A request comes in at [`server`], is decoded by [`wire`] and handled by its service's module on the state of its
 //! [`region`] under one lock. Services are state and rules: what AWS refuses is refused with AWS's code and words. What
 //! takes time on AWS is a timer of the region's [`schedule`]; what one service wants of another (an Auto Scaling group its
 //! instances, a service its tasks) is brought about by reconciling after every change. Running tasks and load balancers
 //! are carried by [`crate::mesh`]. No command that a client sends is ever run.
 
 mod authorization;
-mod autoscaling;
-mod ec2;
-mod ecs;
-mod elbv2;
 mod error;
 mod faults;
-mod iam;
 mod ids;
-mod images;
-mod logs;
-mod paging;
-mod protocol;
+mod partition;
 mod region;
 mod schedule;
 mod server;
-mod servicediscovery;
-mod servicequotas;
-mod ssm;
-mod sts;
-mod tags;
+mod services;
 mod topology;
 mod wildcard;
-mod zones;
+mod wire;
 
 pub use faults::{Fault, FaultKind, Faults};
 pub use schedule::Pace;
@@ -40,5 +28,5 @@ pub const ACCOUNT_ID: &str = "000000000000";
 
 /// The regions the local cloud has.
 pub fn regions() -> &'static [&'static str] {
-    &zones::REGIONS
+    &partition::REGIONS
 }

@@ -8,7 +8,8 @@ use tokio::time::Instant;
 use super::faults::{Lags, SharedInjector};
 use super::ids::Ids;
 use super::schedule::{Pace, Schedule};
-use super::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm, topology};
+use super::services::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm};
+use super::topology;
 use crate::mesh::Mesh;
 
 /// IAM is the account's, not a region's.

@@ -20,10 +20,11 @@ use tokio_util::task::TaskTracker;
 
 use super::error::AwsError;
 use super::faults::{Answering, Counted, Extent, Faults, Injector, SharedInjector, Snapshot, Strike, is_read};
-use super::protocol::{Request, Service, is_cbor, undecoded_error};
 use super::region::{Region, SharedIam, SharedRegion};
 use super::schedule::Pace;
-use super::{authorization, autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, servicequotas, ssm, sts, zones};
+use super::services::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, servicequotas, ssm, sts};
+use super::wire::{Request, Service, is_cbor, undecoded_error};
+use super::{authorization, partition};
 use crate::mesh::{Mesh, Proxies};
 
 /// What a request's body may have: many times the largest that a walkthrough sends, a task definition of 64 KiB.
@@ -331,10 +332,10 @@ impl Shared {
 
     /// A region comes into being with its first request, and from then on moves by itself.
     fn region(&self, name: &str) -> Result<Arc<SharedRegion>, AwsError> {
-        if !zones::is_region(name) {
+        if !partition::is_region(name) {
             return Err(AwsError::new(
                 "UnrecognizedClientException",
-                format!("{name} is no AWS region; the local cloud knows {}", zones::REGIONS.join(", ")),
+                format!("{name} is no AWS region; the local cloud knows {}", partition::REGIONS.join(", ")),
             ));
         }
         let mut regions = self.regions();

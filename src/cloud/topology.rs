@@ -1,7 +1,7 @@
 //! What the mesh is to run: the region's live tasks and load balancers.
 
 use super::region::Region;
-use super::{ecs, elbv2};
+use super::services::{ecs, elbv2};
 use crate::mesh::topology::Topology;
 
 pub(crate) fn of(region: &Region) -> Topology {

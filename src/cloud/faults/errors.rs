@@ -4,7 +4,7 @@ use hyper::StatusCode;
 
 use super::Launch;
 use crate::cloud::error::AwsError;
-use crate::cloud::protocol::Service;
+use crate::cloud::wire::Service;
 
 /// EC2's is a 503, that of Service Quotas a 429, the others' a 400.
 pub(super) fn throttled(service: Service, code: Option<&str>) -> AwsError {

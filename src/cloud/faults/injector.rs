@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::plan::matches;
 use super::{Fault, FaultKind, Faults, errors};
 use crate::cloud::error::AwsError;
-use crate::cloud::protocol::Service;
+use crate::cloud::wire::Service;
 
 /// One for the whole cloud; regions ask it when they launch instances.
 #[derive(Clone, Default)]

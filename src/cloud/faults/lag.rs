@@ -4,9 +4,9 @@
 use tokio::time::Instant;
 
 use super::Extent;
-use crate::cloud::protocol::Service;
 use crate::cloud::region::Region;
-use crate::cloud::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm};
+use crate::cloud::services::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm};
+use crate::cloud::wire::Service;
 
 /// A service as it was.
 pub(crate) enum Snapshot {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::cloud::protocol::Service;
 use crate::cloud::wildcard;
+use crate::cloud::wire::Service;
 
 /// What is to go wrong. The same seed and the same calls meet the same faults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,0 +1,163 @@
+//! Scaling activities: the launches and terminations of a group, and why they failed if they did.
+
+use serde_json::{Value, json};
+
+use super::groups::Group;
+use super::{State, not_carried};
+use crate::cloud::error::AwsError;
+use crate::cloud::ids::Ids;
+use crate::cloud::region::Region;
+use crate::cloud::wire::{Params, timestamp};
+
+/// How many are kept of one group; AWS keeps six weeks of them.
+const KEPT: usize = 200;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    InProgress,
+    Successful,
+    Cancelled,
+    Failed { message: String },
+}
+
+impl Status {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::InProgress => "InProgress",
+            Self::Successful => "Successful",
+            Self::Cancelled => "Cancelled",
+            Self::Failed { .. } => "Failed",
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Activity {
+    id: String,
+    group_name: String,
+    group_arn: String,
+    description: String,
+    cause: String,
+    details: String,
+    started: jiff::Timestamp,
+    ended: Option<jiff::Timestamp>,
+    status: Status,
+}
+
+/// A moment as AWS writes it into causes: to the second.
+pub(super) fn moment() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+impl State {
+    /// Records a beginning, or if it is over already a failure. Answers with the activity's ID.
+    pub(super) fn record(
+        &mut self,
+        ids: &mut Ids,
+        group: &Group,
+        status: Status,
+        description: String,
+        cause: String,
+        details: Value,
+    ) -> String {
+        let now = jiff::Timestamp::now();
+        let id = ids.uuid();
+        self.activities.push(Activity {
+            id: id.clone(),
+            group_name: group.name.clone(),
+            group_arn: group.arn.clone(),
+            description,
+            cause,
+            details: details.to_string(),
+            started: now,
+            ended: (status != Status::InProgress).then_some(now),
+            status,
+        });
+        let of_group = self.activities.iter().filter(|activity| activity.group_arn == group.arn).count();
+        if of_group > KEPT
+            && let Some(oldest) = self.activities.iter().position(|activity| activity.group_arn == group.arn)
+        {
+            self.activities.remove(oldest);
+        }
+        id
+    }
+
+    pub(super) fn succeed(&mut self, activity_id: &str) {
+        self.end(activity_id, &Status::Successful);
+    }
+
+    pub(super) fn cancel(&mut self, activity_id: &str) {
+        self.end(activity_id, &Status::Cancelled);
+    }
+
+    fn end(&mut self, activity_id: &str, status: &Status) {
+        for activity in self.activities.iter_mut().filter(|activity| activity.id == activity_id) {
+            activity.status = status.clone();
+            activity.ended = Some(jiff::Timestamp::now());
+        }
+    }
+
+    pub(super) fn activity(&self, id: &str) -> Value {
+        self.activities.iter().find(|activity| activity.id == id).map_or(Value::Null, |activity| self.wire(activity))
+    }
+
+    fn group_is_there(&self, activity: &Activity) -> bool {
+        self.groups.iter().any(|group| group.arn == activity.group_arn)
+    }
+
+    fn wire(&self, activity: &Activity) -> Value {
+        let message = match &activity.status {
+            Status::Failed { message } => Some(message),
+            _ => None,
+        };
+        json!({
+            "ActivityId": activity.id,
+            "AutoScalingGroupName": activity.group_name,
+            "Description": activity.description,
+            "Cause": activity.cause,
+            "StartTime": timestamp(activity.started),
+            "EndTime": activity.ended.map(timestamp),
+            "StatusCode": activity.status.code(),
+            "StatusMessage": message,
+            "Progress": if activity.ended.is_some() { 100 } else { 50 },
+            "Details": activity.details,
+            "AutoScalingGroupState": (!self.group_is_there(activity)).then_some("Deleted"),
+            "AutoScalingGroupARN": activity.group_arn,
+        })
+    }
+}
+
+/// The one filter that is carried.
+fn requested_statuses(params: Params<'_>) -> Result<Option<Vec<&str>>, AwsError> {
+    let mut statuses = None;
+    for filter in params.objects("Filters") {
+        match filter.str("Name")? {
+            "Status" => statuses = Some(filter.strings("Values")),
+            other => return Err(not_carried(&format!("filter {other} of scaling activities"))),
+        }
+    }
+    Ok(statuses)
+}
+
+/// The latest first. Those of groups that are gone only if they are asked for.
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.autoscaling;
+    let deleted_too = params.opt_bool("IncludeDeletedGroups") == Some(true);
+    if !deleted_too && params.get("AutoScalingGroupName").is_some() {
+        super::find(state, params)?;
+    }
+    let name = params.opt_str("AutoScalingGroupName");
+    let ids = params.strings("ActivityIds");
+    let statuses = requested_statuses(params)?;
+    let activities: Value = state
+        .activities
+        .iter()
+        .rev()
+        .filter(|activity| name.is_none_or(|name| activity.group_name == name))
+        .filter(|activity| ids.is_empty() || ids.contains(&activity.id.as_str()))
+        .filter(|activity| deleted_too || state.group_is_there(activity))
+        .filter(|activity| statuses.as_ref().is_none_or(|wanted| wanted.contains(&activity.status.code())))
+        .map(|activity| state.wire(activity))
+        .collect();
+    Ok(json!({ "Activities": activities }))
+}

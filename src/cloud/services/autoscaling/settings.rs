@@ -1,0 +1,222 @@
+//! What a group is to be, as requests say it, with the checks that AWS makes.
+
+use serde_json::Value;
+
+use super::{not_carried, validation_error};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::services::ec2;
+use crate::cloud::wire::Params;
+
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    pub(super) min_size: i64,
+    pub(super) max_size: i64,
+    pub(super) desired_capacity: i64,
+    pub(super) template: Template,
+    /// At least one.
+    pub(super) subnets: Vec<String>,
+    pub(super) default_cooldown: i64,
+    pub(super) health_check_type: String,
+    pub(super) health_check_grace_period: i64,
+    pub(super) termination_policies: Vec<String>,
+    pub(super) new_instances_protected: bool,
+    pub(super) capacity_rebalance: Option<bool>,
+    pub(super) max_instance_lifetime: Option<i64>,
+    pub(super) default_instance_warmup: Option<i64>,
+}
+
+/// The launch template that instances are launched from.
+#[derive(Clone, Debug)]
+pub(super) struct Template {
+    pub(super) id: String,
+    pub(super) name: String,
+    /// `$Default`, `$Latest` or a number, resolved at each launch.
+    pub(super) version: String,
+}
+
+impl Template {
+    pub(super) fn resolve(&self, region: &Region) -> Result<ec2::Resolved, AwsError> {
+        ec2::resolve(region, Some(&self.id), None, &self.version)
+    }
+}
+
+/// What groups can be made of on AWS and not here.
+const NOT_CARRIED: &[&str] = &[
+    "InstanceId",
+    "LaunchConfigurationName",
+    "LifecycleHookSpecificationList",
+    "LoadBalancerNames",
+    "MixedInstancesPolicy",
+    "TargetGroupARNs",
+    "TrafficSources",
+];
+
+impl Settings {
+    pub(super) fn of_request(region: &Region, params: Params<'_>) -> Result<Self, AwsError> {
+        check_carried(params)?;
+        let template = requested_template(region, params)?.ok_or_else(|| {
+            validation_error(
+                "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.",
+            )
+        })?;
+        let min_size = params.int("MinSize")?;
+        let settings = Self {
+            min_size,
+            max_size: params.int("MaxSize")?,
+            desired_capacity: min_size,
+            template,
+            subnets: requested_subnets(region, params)?
+                .ok_or_else(|| validation_error("At least one Availability Zone or VPC Subnet is required."))?,
+            default_cooldown: 300,
+            health_check_type: "EC2".to_owned(),
+            health_check_grace_period: 0,
+            termination_policies: vec!["Default".to_owned()],
+            new_instances_protected: false,
+            capacity_rebalance: None,
+            max_instance_lifetime: None,
+            default_instance_warmup: None,
+        };
+        settings.with_common(params)
+    }
+
+    /// These with what an update changes.
+    pub(super) fn changed(mut self, region: &Region, params: Params<'_>) -> Result<Self, AwsError> {
+        check_carried(params)?;
+        if let Some(template) = requested_template(region, params)? {
+            self.template = template;
+        }
+        if let Some(subnets) = requested_subnets(region, params)? {
+            self.subnets = subnets;
+        }
+        self.min_size = params.opt_int("MinSize")?.unwrap_or(self.min_size);
+        self.max_size = params.opt_int("MaxSize")?.unwrap_or(self.max_size);
+        // New bounds move a capacity that the request does not name.
+        self.desired_capacity = self.desired_capacity.min(self.max_size).max(self.min_size);
+        self.with_common(params)
+    }
+
+    fn with_common(mut self, params: Params<'_>) -> Result<Self, AwsError> {
+        self.desired_capacity = params.opt_int("DesiredCapacity")?.unwrap_or(self.desired_capacity);
+        self.default_cooldown = params.opt_int("DefaultCooldown")?.unwrap_or(self.default_cooldown);
+        if let Some(health_check_type) = params.opt_str("HealthCheckType") {
+            self.health_check_type = checked_health_check_type(health_check_type)?;
+        }
+        self.health_check_grace_period =
+            params.opt_int("HealthCheckGracePeriod")?.unwrap_or(self.health_check_grace_period);
+        if params.get("TerminationPolicies").is_some() {
+            self.termination_policies = params.strings("TerminationPolicies").into_iter().map(str::to_owned).collect();
+        }
+        self.new_instances_protected =
+            params.opt_bool("NewInstancesProtectedFromScaleIn").unwrap_or(self.new_instances_protected);
+        self.capacity_rebalance = params.opt_bool("CapacityRebalance").or(self.capacity_rebalance);
+        self.max_instance_lifetime = params.opt_int("MaxInstanceLifetime")?.or(self.max_instance_lifetime);
+        self.default_instance_warmup = params.opt_int("DefaultInstanceWarmup")?.or(self.default_instance_warmup);
+        self.check_capacity()?;
+        Ok(self)
+    }
+
+    fn check_capacity(&self) -> Result<(), AwsError> {
+        let (min, max, desired) = (self.min_size, self.max_size, self.desired_capacity);
+        if min < 0 || max < 0 {
+            return Err(validation_error(format!(
+                "1 validation error detected: Value '{}' failed to satisfy constraint: Member must have value greater than or equal to 0",
+                min.min(max)
+            )));
+        }
+        if max < min {
+            return Err(validation_error(format!(
+                "Max bound, {max}, must be greater than or equal to min bound, {min}"
+            )));
+        }
+        if !(min..=max).contains(&desired) {
+            return Err(validation_error(format!(
+                "Desired capacity:{desired} must be between the specified min size:{min} and max size:{max}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn check_carried(params: Params<'_>) -> Result<(), AwsError> {
+    match NOT_CARRIED.iter().find(|name| params.get(name).is_some()) {
+        Some(name) => Err(not_carried(&format!("{name} of Auto Scaling groups"))),
+        None => Ok(()),
+    }
+}
+
+fn checked_health_check_type(name: &str) -> Result<String, AwsError> {
+    if name.split(',').all(|one| ["EC2", "ELB", "VPC_LATTICE", "EBS"].contains(&one)) {
+        Ok(name.to_owned())
+    } else {
+        Err(validation_error(format!(
+            "HealthCheckType {name} is not valid. Valid values are EC2, ELB, VPC_LATTICE, EBS"
+        )))
+    }
+}
+
+/// The template must be there and good for launching, as AWS finds out by a dry run.
+fn requested_template(region: &Region, params: Params<'_>) -> Result<Option<Template>, AwsError> {
+    let Some(given) = params.object("LaunchTemplate") else { return Ok(None) };
+    let (id, name) = (given.opt_str("LaunchTemplateId"), given.opt_str("LaunchTemplateName"));
+    match (id, name) {
+        (None, None) => {
+            let message = "Valid requests must contain either launchTemplateId or LaunchTemplateName";
+            return Err(validation_error(message));
+        }
+        (Some(_), Some(_)) => {
+            let message = "Valid requests must contain either launchTemplateId or LaunchTemplateName, not both";
+            return Err(validation_error(message));
+        }
+        _ => {}
+    }
+    let version = given.opt_str("Version").unwrap_or("$Default");
+    let resolved = ec2::resolve(region, id, name, version).and_then(|resolved| {
+        ec2::check_launch(region, &resolved)?;
+        Ok(resolved)
+    });
+    match resolved {
+        Ok(resolved) => Ok(Some(Template { id: resolved.id, name: resolved.name, version: version.to_owned() })),
+        Err(error) => {
+            Err(validation_error(format!("You must use a valid fully-formed launch template. {}", error.message)))
+        }
+    }
+}
+
+/// The subnets of a request, or the default subnets of its zones.
+fn requested_subnets(region: &Region, params: Params<'_>) -> Result<Option<Vec<String>>, AwsError> {
+    let zones = params.strings("AvailabilityZones");
+    let Some(identifier) = params.opt_str("VPCZoneIdentifier") else {
+        let default_subnet = |zone: &&str| match ec2::default_subnet(region, zone) {
+            Some(subnet) => Ok(subnet.id.clone()),
+            None => Err(validation_error(format!(
+                "No default subnet for availability zone: '{zone}'. Please specify a VPC subnet."
+            ))),
+        };
+        let subnets: Vec<_> = zones.iter().map(default_subnet).collect::<Result<_, _>>()?;
+        return Ok(Some(subnets).filter(|subnets| !subnets.is_empty()));
+    };
+    let mut subnets = Vec::new();
+    let mut vpcs = Vec::new();
+    for id in identifier.split(',').map(str::trim).filter(|id| !id.is_empty()) {
+        let subnet =
+            ec2::subnet(region, id).ok_or_else(|| validation_error(format!("The subnet ID '{id}' does not exist")))?;
+        if !zones.is_empty() && !zones.contains(&subnet.az_name.as_str()) {
+            return Err(validation_error(
+                "The availability zones of the specified subnets and the AutoScalingGroup do not match",
+            ));
+        }
+        vpcs.push(subnet.vpc_id.as_str());
+        subnets.push(subnet.id.clone());
+    }
+    vpcs.dedup();
+    if vpcs.len() > 1 {
+        return Err(validation_error("The subnets of an AutoScalingGroup must belong to one VPC"));
+    }
+    Ok(Some(subnets).filter(|subnets| !subnets.is_empty()))
+}
+
+/// A template as groups and instances name it.
+pub(super) fn template_wire(id: &str, name: &str, version: &str) -> Value {
+    serde_json::json!({ "LaunchTemplateId": id, "LaunchTemplateName": name, "Version": version })
+}

@@ -1,0 +1,86 @@
+//! The ECS-optimized AMIs of a region: what SSM's public parameters name and EC2's `DescribeImages` knows.
+
+/// A public AMI of Amazon's, as its `…/recommended` parameter describes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Image {
+    /// `/aws/service/ecs/optimized-ami/<this>/recommended`
+    pub(crate) parameter: &'static str,
+    /// `ami-0…`, another one in each region.
+    pub(crate) id: String,
+    pub(crate) name: &'static str,
+    /// As `DescribeImages` has it.
+    pub(crate) description: &'static str,
+    /// `Amazon Linux 2023`
+    pub(crate) os: &'static str,
+    pub(crate) ecs_agent_version: &'static str,
+    pub(crate) ecs_runtime_version: String,
+    pub(crate) source_image_name: &'static str,
+    pub(crate) version: &'static str,
+    /// ISO 8601, as `DescribeImages` has it.
+    pub(crate) creation_date: &'static str,
+}
+
+/// Of all of them.
+pub(crate) const ARCHITECTURE: &str = "x86_64";
+
+/// Amazon's account that owns the ECS-optimized AMIs.
+pub(crate) const OWNER_ID: &str = "591542846629";
+
+/// Of the ECS agent and of Docker on both.
+pub(crate) const AGENT_VERSION: &str = "1.102.1";
+pub(crate) const DOCKER_VERSION: &str = "25.0.14";
+
+/// Both of the version that zone-aware routing needs at least: 20260323.
+pub(crate) fn ecs_optimized(region: &str) -> [Image; 2] {
+    [
+        Image {
+            parameter: "amazon-linux-2",
+            id: image_id(region, 2),
+            name: "amzn2-ami-ecs-hvm-2.0.20260323-x86_64-ebs",
+            description: "Amazon Linux AMI 2.0.20260323 x86_64 ECS HVM GP2",
+            os: "Amazon Linux 2",
+            ecs_agent_version: AGENT_VERSION,
+            ecs_runtime_version: format!("Docker version {DOCKER_VERSION}"),
+            source_image_name: "amzn2-ami-minimal-hvm-2.0.20260302.0-x86_64-ebs",
+            version: "2.0.20260323",
+            creation_date: "2026-03-23T22:02:41.000Z",
+        },
+        Image {
+            parameter: "amazon-linux-2023",
+            id: image_id(region, 2023),
+            name: "al2023-ami-ecs-hvm-2023.0.20260323-kernel-6.1-x86_64",
+            description: "Amazon Linux AMI 2023.0.20260323 x86_64 ECS HVM EBS",
+            os: "Amazon Linux 2023",
+            ecs_agent_version: AGENT_VERSION,
+            ecs_runtime_version: format!("Docker version {DOCKER_VERSION}"),
+            source_image_name: "al2023-ami-minimal-2023.10.20260302.1-kernel-6.1-x86_64",
+            version: "2023.0.20260323",
+            creation_date: "2026-03-23T22:04:12.000Z",
+        },
+    ]
+}
+
+/// The same for a region in every run: FNV-1a of its name and the image's generation.
+fn image_id(region: &str, generation: u64) -> String {
+    let hash = region
+        .bytes()
+        .chain(generation.to_be_bytes())
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("ami-0{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_has_another_id_in_each_region() {
+        let ids: std::collections::BTreeSet<_> = crate::cloud::partition::REGIONS
+            .iter()
+            .flat_map(|region| ecs_optimized(region))
+            .map(|image| image.id)
+            .collect();
+        assert_eq!(ids.len(), 2 * crate::cloud::partition::REGIONS.len());
+        assert!(ids.iter().all(|id| id.len() == "ami-0123456789abcdef0".len()));
+    }
+}

@@ -1,0 +1,158 @@
+//! What makes a subnet public: the VPC's internet gateway and its main route table, which leads there.
+
+use serde_json::{Value, json};
+
+use super::resources::{Filter, Kind, Resource, find, find_mut};
+use crate::cloud::ACCOUNT_ID;
+use crate::cloud::error::AwsError;
+use crate::cloud::ids::Ids;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+
+#[derive(Clone, Debug)]
+pub(super) struct InternetGateway {
+    id: String,
+    pub(super) attached_to: Option<String>,
+}
+
+impl InternetGateway {
+    pub(super) fn of_vpc(ids: &mut Ids, vpc_id: &str) -> Self {
+        Self { id: ids.ec2("igw"), attached_to: Some(vpc_id.to_owned()) }
+    }
+}
+
+impl Resource for InternetGateway {
+    const KIND: Kind = Kind {
+        prefix: "igw",
+        resource_type: "internet-gateway",
+        malformed: "InvalidInternetGatewayId.Malformed",
+        not_found: "InvalidInternetGatewayID.NotFound",
+        words: ("The internetGateway ID '", "' does not exist"),
+    };
+
+    const FILTERS: &'static [Filter<Self>] = &[
+        ("attachment.state", |gateway| gateway.attached_to.iter().map(|_| "available".to_owned()).collect()),
+        ("attachment.vpc-id", |gateway| gateway.attached_to.iter().cloned().collect()),
+        ("internet-gateway-id", |gateway| vec![gateway.id.clone()]),
+        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
+    ];
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.ec2;
+    let gateways: Value = state
+        .select(&state.internet_gateways, &params.strings("InternetGatewayId"), params)?
+        .into_iter()
+        .map(|gateway| {
+            // AWS says "available" here, though its model has "attached".
+            let attachments = gateway.attached_to.iter().map(|id| json!({ "vpcId": id, "state": "available" }));
+            json!({
+                "internetGatewayId": gateway.id,
+                "ownerId": ACCOUNT_ID,
+                "attachmentSet": attachments.collect::<Value>(),
+                "tagSet": state.tags.wire(&gateway.id),
+            })
+        })
+        .collect();
+    Ok(json!({ "internetGatewaySet": gateways }))
+}
+
+pub(super) fn detach(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let (id, vpc_id) = (params.str("InternetGatewayId")?, params.str("VpcId")?);
+    let gateway = find_mut(&mut region.ec2.internet_gateways, id)?;
+    if gateway.attached_to.as_deref() != Some(vpc_id) {
+        return Err(AwsError::new("Gateway.NotAttached", format!("resource {id} is not attached to network {vpc_id}")));
+    }
+    gateway.attached_to = None;
+    Ok(json!({}))
+}
+
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &mut region.ec2;
+    let gateway = find(&state.internet_gateways, params.str("InternetGatewayId")?)?.clone();
+    if gateway.attached_to.is_some() {
+        let message = format!("The internetGateway '{}' has dependencies and cannot be deleted.", gateway.id);
+        return Err(AwsError::new("DependencyViolation", message));
+    }
+    state.internet_gateways.retain(|other| other.id != gateway.id);
+    state.tags.forget(&gateway.id);
+    Ok(json!({}))
+}
+
+/// A VPC's main route table, which every subnet without one of its own follows; there are no others.
+#[derive(Clone, Debug)]
+pub(super) struct RouteTable {
+    id: String,
+    association_id: String,
+    pub(super) vpc_id: String,
+}
+
+impl RouteTable {
+    pub(super) fn main_of_vpc(ids: &mut Ids, vpc_id: &str) -> Self {
+        Self { id: ids.ec2("rtb"), association_id: ids.ec2("rtbassoc"), vpc_id: vpc_id.to_owned() }
+    }
+}
+
+impl Resource for RouteTable {
+    const KIND: Kind = Kind {
+        prefix: "rtb",
+        resource_type: "route-table",
+        malformed: "InvalidRouteTableId.Malformed",
+        not_found: "InvalidRouteTableID.NotFound",
+        words: ("The routeTable ID '", "' does not exist"),
+    };
+
+    const FILTERS: &'static [Filter<Self>] = &[
+        ("association.main", |_| vec!["true".to_owned()]),
+        ("association.route-table-association-id", |table| vec![table.association_id.clone()]),
+        ("association.subnet-id", |_| Vec::new()),
+        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
+        ("route-table-id", |table| vec![table.id.clone()]),
+        ("vpc-id", |table| vec![table.vpc_id.clone()]),
+    ];
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+pub(super) fn describe_route_tables(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.ec2;
+    let tables: Value = state
+        .select(&state.route_tables, &params.strings("RouteTableId"), params)?
+        .into_iter()
+        .map(|table| {
+            let vpc = state.vpcs.iter().find(|vpc| vpc.id == table.vpc_id);
+            let local = vpc.map(|vpc| (vpc.cidr.to_string(), "local", "CreateRouteTable"));
+            let gateway = state.internet_gateways.iter().find(|g| g.attached_to.as_ref() == Some(&table.vpc_id));
+            let internet = gateway.map(|gateway| ("0.0.0.0/0".to_owned(), gateway.id.as_str(), "CreateRoute"));
+            let routes = local.into_iter().chain(internet).map(|(destination, gateway, origin)| {
+                json!({
+                    "destinationCidrBlock": destination,
+                    "gatewayId": gateway,
+                    "origin": origin,
+                    "state": "active",
+                })
+            });
+            json!({
+                "routeTableId": table.id,
+                "vpcId": table.vpc_id,
+                "ownerId": ACCOUNT_ID,
+                "associationSet": [{
+                    "main": true,
+                    "routeTableAssociationId": table.association_id,
+                    "routeTableId": table.id,
+                    "associationState": { "state": "associated" },
+                }],
+                "propagatingVgwSet": [],
+                "routeSet": routes.collect::<Value>(),
+                "tagSet": state.tags.wire(&table.id),
+            })
+        })
+        .collect();
+    Ok(json!({ "routeTableSet": tables }))
+}

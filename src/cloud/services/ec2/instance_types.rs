@@ -1,0 +1,193 @@
+//! Instance types: what they hold, and in which zones they are offered.
+
+use serde_json::{Value, json};
+
+use super::resources::{Filter, filtered};
+use crate::cloud::error::AwsError;
+use crate::cloud::partition::{self as zones, Zone};
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InstanceType {
+    pub(super) name: &'static str,
+    pub(super) vcpus: u32,
+    memory_mib: u32,
+    interfaces: u32,
+    addresses_per_interface: u32,
+    network: &'static str,
+    pub(super) architecture: &'static str,
+}
+
+/// The general-purpose and compute types a walkthrough may sensibly use, small to middling, and one that it may not
+/// (EC2 Instance Types, "Specifications"; VPC limits from "Maximum IP addresses per network interface").
+const TYPES: &[InstanceType] = &[
+    of("t3.micro", 2, 1, 2, 2, "Up to 5 Gigabit"),
+    of("t3.small", 2, 2, 3, 4, "Up to 5 Gigabit"),
+    of("t3.medium", 2, 4, 3, 6, "Up to 5 Gigabit"),
+    of("t3.large", 2, 8, 3, 12, "Up to 5 Gigabit"),
+    of("t3.xlarge", 4, 16, 4, 15, "Up to 5 Gigabit"),
+    of("t3.2xlarge", 8, 32, 4, 15, "Up to 5 Gigabit"),
+    of("t3a.medium", 2, 4, 3, 6, "Up to 5 Gigabit"),
+    of("t3a.large", 2, 8, 3, 12, "Up to 5 Gigabit"),
+    of("m5.large", 2, 8, 3, 10, "Up to 10 Gigabit"),
+    of("m5.xlarge", 4, 16, 4, 15, "Up to 10 Gigabit"),
+    of("m6i.large", 2, 8, 3, 10, "Up to 12.5 Gigabit"),
+    of("m6i.xlarge", 4, 16, 4, 15, "Up to 12.5 Gigabit"),
+    of("m7i.large", 2, 8, 3, 10, "Up to 12.5 Gigabit"),
+    of("m7i.xlarge", 4, 16, 4, 15, "Up to 12.5 Gigabit"),
+    of("c5.large", 2, 4, 3, 10, "Up to 10 Gigabit"),
+    of("c5.xlarge", 4, 8, 4, 15, "Up to 10 Gigabit"),
+    of("c6i.large", 2, 4, 3, 10, "Up to 12.5 Gigabit"),
+    of("c6i.xlarge", 4, 8, 4, 15, "Up to 12.5 Gigabit"),
+    InstanceType { architecture: "arm64", ..of("t4g.medium", 2, 4, 3, 6, "Up to 5 Gigabit") },
+];
+
+const fn of(
+    name: &'static str,
+    vcpus: u32,
+    memory_gib: u32,
+    interfaces: u32,
+    addresses_per_interface: u32,
+    network: &'static str,
+) -> InstanceType {
+    let memory_mib = memory_gib * 1024;
+    InstanceType { name, vcpus, memory_mib, interfaces, addresses_per_interface, network, architecture: "x86_64" }
+}
+
+impl InstanceType {
+    pub(super) fn find(name: &str) -> Option<&'static Self> {
+        TYPES.iter().find(|instance_type| instance_type.name == name)
+    }
+
+    pub(super) fn vcpus(&self) -> u32 {
+        self.vcpus
+    }
+
+    /// AWS's own processors, which are the ones for arm64, have no second thread.
+    fn threads_per_core(&self) -> u32 {
+        if self.architecture == "arm64" { 1 } else { 2 }
+    }
+
+    pub(super) fn cpu_options(&self) -> Value {
+        let threads = self.threads_per_core();
+        json!({ "coreCount": self.vcpus / threads, "threadsPerCore": threads })
+    }
+
+    /// All zones have all types, but that us-east-1e has none of t3's generation and after, as in AWS.
+    pub(super) fn is_offered_in(&self, zone: &Zone) -> bool {
+        zone.offers_t3_medium
+    }
+
+    /// Burstable types live on CPU credits.
+    fn is_burstable(&self) -> bool {
+        self.name.starts_with('t')
+    }
+}
+
+/// What an instance of this type registers with ECS: CPU units, MiB of memory, network interfaces.
+/// The kernel keeps about a sixteenth of the memory: a t3.medium registers some 3,840 of its 4,096 MiB.
+pub(crate) fn instance_capacity(instance_type: &str) -> (u32, u32, u32) {
+    InstanceType::find(instance_type)
+        .map(|t| (t.vcpus * 1024, t.memory_mib - t.memory_mib / 16, t.interfaces))
+        .unwrap_or_default()
+}
+
+const TYPE_FILTERS: &[Filter<InstanceType>] = &[
+    ("burstable-performance-supported", |t| vec![t.is_burstable().to_string()]),
+    ("current-generation", |_| vec!["true".to_owned()]),
+    ("instance-type", |t| vec![t.name.to_owned()]),
+    ("memory-info.size-in-mib", |t| vec![t.memory_mib.to_string()]),
+    ("network-info.maximum-network-interfaces", |t| vec![t.interfaces.to_string()]),
+    ("processor-info.supported-architecture", |t| vec![t.architecture.to_owned()]),
+    ("vcpu-info.default-vcpus", |t| vec![t.vcpus.to_string()]),
+];
+
+pub(super) fn describe(params: Params<'_>) -> Result<Value, AwsError> {
+    let names = params.strings("InstanceType");
+    let unknown: Vec<_> = names.iter().copied().filter(|name| InstanceType::find(name).is_none()).collect();
+    if !unknown.is_empty() {
+        return Err(AwsError::new(
+            "InvalidInstanceType",
+            format!("The following supplied instance types do not exist: [{}]", unknown.join(", ")),
+        ));
+    }
+    let wanted = TYPES.iter().filter(|t| names.is_empty() || names.contains(&t.name)).copied().collect();
+    let answer: Value = filtered(wanted, TYPE_FILTERS, params)?.iter().map(wire).collect();
+    Ok(json!({ "instanceTypeSet": answer }))
+}
+
+fn wire(t: &InstanceType) -> Value {
+    json!({
+        "instanceType": t.name,
+        "currentGeneration": true,
+        "freeTierEligible": t.name == "t3.micro",
+        "supportedUsageClasses": ["on-demand", "spot"],
+        "supportedRootDeviceTypes": ["ebs"],
+        "supportedVirtualizationTypes": ["hvm"],
+        "bareMetal": false,
+        "hypervisor": "nitro",
+        "processorInfo": { "supportedArchitectures": [t.architecture] },
+        "vCpuInfo": {
+            "defaultVCpus": t.vcpus,
+            "defaultCores": t.vcpus / t.threads_per_core(),
+            "defaultThreadsPerCore": t.threads_per_core(),
+        },
+        "memoryInfo": { "sizeInMiB": t.memory_mib },
+        "instanceStorageSupported": false,
+        "networkInfo": {
+            "networkPerformance": t.network,
+            "maximumNetworkInterfaces": t.interfaces,
+            "maximumNetworkCards": 1,
+            "defaultNetworkCardIndex": 0,
+            "ipv4AddressesPerInterface": t.addresses_per_interface,
+            "enaSupport": "required",
+            "efaSupported": false,
+        },
+        "burstablePerformanceSupported": t.is_burstable(),
+        "autoRecoverySupported": true,
+    })
+}
+
+struct Offering {
+    instance_type: &'static str,
+    location: String,
+}
+
+const OFFERING_FILTERS: &[Filter<Offering>] = &[
+    ("instance-type", |offering| vec![offering.instance_type.to_owned()]),
+    ("location", |offering| vec![offering.location.clone()]),
+];
+
+pub(super) fn describe_offerings(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let location_type = params.opt_str("LocationType").unwrap_or("region");
+    let zones = zones::of_region(&region.name);
+    let locations = |t: &InstanceType| -> Option<Vec<String>> {
+        let offering_zones = zones.iter().filter(|zone| t.is_offered_in(zone));
+        match location_type {
+            "region" => Some(vec![region.name.clone()]),
+            "availability-zone" => Some(offering_zones.map(|zone| zone.name.clone()).collect()),
+            "availability-zone-id" => Some(offering_zones.map(|zone| zone.id.clone()).collect()),
+            "outpost" => Some(Vec::new()),
+            _ => None,
+        }
+    };
+    let mut offerings = Vec::new();
+    for t in TYPES {
+        let locations = locations(t).ok_or_else(|| {
+            AwsError::invalid_parameter(format!("Value ({location_type}) for parameter locationType is invalid."))
+        })?;
+        offerings.extend(locations.into_iter().map(|location| Offering { instance_type: t.name, location }));
+    }
+    let answer: Value = filtered(offerings, OFFERING_FILTERS, params)?
+        .into_iter()
+        .map(|offering| {
+            json!({
+                "instanceType": offering.instance_type,
+                "locationType": location_type,
+                "location": offering.location,
+            })
+        })
+        .collect();
+    Ok(json!({ "instanceTypeOfferingSet": answer }))
+}

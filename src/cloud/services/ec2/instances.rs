@@ -1,0 +1,368 @@
+//! Instances: launched from launch templates, booting, joining the ECS cluster that their user data names, terminating.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::State;
+use super::instance_types::InstanceType;
+use super::interfaces::{delete_interface, group_set};
+use super::launch_data::LaunchData;
+use super::resources::{Filter, Kind, Resource, find, find_mut};
+use crate::cloud::ACCOUNT_ID;
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::schedule::Step;
+use crate::cloud::services::ecs;
+use crate::cloud::wire::{Params, timestamp};
+
+/// How long a terminated instance can still be described: "about an hour", says AWS.
+const TERMINATED_VISIBLE: Duration = Duration::from_secs(60 * 60);
+
+/// EC2's code of an instance that ended by its own doing.
+const HARDWARE_FAILURE: &str = "Server.InternalError";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InstanceState {
+    Pending,
+    Running,
+    ShuttingDown,
+    Terminated,
+}
+
+impl InstanceState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// The low byte of AWS's state code.
+    fn code(self) -> u8 {
+        match self {
+            Self::Pending => 0,
+            Self::Running => 16,
+            Self::ShuttingDown => 32,
+            Self::Terminated => 48,
+        }
+    }
+
+    fn wire(self) -> Value {
+        json!({ "code": self.code(), "name": self.name() })
+    }
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Instance {
+    pub(crate) id: String,
+    pub(crate) instance_type: String,
+    pub(crate) image_id: String,
+    pub(crate) az_name: String,
+    pub(crate) az_id: String,
+    pub(crate) subnet_id: String,
+    pub(crate) vpc_id: String,
+    pub(crate) private_ip: Ipv4Addr,
+    pub(crate) state: InstanceState,
+    /// Decoded.
+    pub(crate) user_data: Option<String>,
+    /// Name of the instance profile that its agents act as.
+    pub(crate) instance_profile: Option<String>,
+    pub(super) public_ip: Option<Ipv4Addr>,
+    pub(super) security_groups: Vec<String>,
+    pub(super) interface_id: String,
+    pub(super) reservation_id: String,
+    pub(super) launched: jiff::Timestamp,
+    /// Why it is going, in AWS's words; empty before.
+    pub(super) transition_reason: String,
+    /// What the launch template says beyond what has a member here.
+    pub(super) data: LaunchData,
+}
+
+impl Instance {
+    /// Of both its status checks.
+    fn status(&self) -> &'static str {
+        if self.state == InstanceState::Running { "ok" } else { "not-applicable" }
+    }
+
+    fn private_dns_name(&self, region: &str) -> String {
+        let host = self.private_ip.to_string().replace('.', "-");
+        let domain = if region == "us-east-1" { "ec2".to_owned() } else { format!("{region}.compute") };
+        format!("ip-{host}.{domain}.internal")
+    }
+
+    fn profile_arn(&self) -> Option<String> {
+        self.instance_profile.as_ref().map(|name| format!("arn:aws:iam::{ACCOUNT_ID}:instance-profile/{name}"))
+    }
+}
+
+/// The cluster that the ECS agent joins, which the user data writes to `/etc/ecs/ecs.config`.
+fn ecs_cluster(user_data: &str) -> Option<&str> {
+    let (_, rest) = user_data.split_once("ECS_CLUSTER=")?;
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c))).unwrap_or(rest.len());
+    Some(&rest[..end]).filter(|name| !name.is_empty())
+}
+
+impl Resource for Instance {
+    const KIND: Kind = Kind {
+        prefix: "i",
+        resource_type: "instance",
+        malformed: "InvalidInstanceID.Malformed",
+        not_found: "InvalidInstanceID.NotFound",
+        words: ("The instance ID '", "' does not exist"),
+    };
+
+    const FILTERS: &'static [Filter<Self>] = &[
+        ("availability-zone", |instance| vec![instance.az_name.clone()]),
+        ("availability-zone-id", |instance| vec![instance.az_id.clone()]),
+        ("iam-instance-profile.arn", |instance| instance.profile_arn().into_iter().collect()),
+        ("iam-instance-profile.name", |instance| instance.instance_profile.iter().cloned().collect()),
+        ("image-id", |instance| vec![instance.image_id.clone()]),
+        ("instance-id", |instance| vec![instance.id.clone()]),
+        ("instance-state-code", |instance| vec![instance.state.code().to_string()]),
+        ("instance-state-name", |instance| vec![instance.state.name().to_owned()]),
+        ("instance-status.status", |instance| vec![instance.status().to_owned()]),
+        ("instance-type", |instance| vec![instance.instance_type.clone()]),
+        ("instance.group-id", |instance| instance.security_groups.clone()),
+        ("network-interface.network-interface-id", |instance| vec![instance.interface_id.clone()]),
+        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
+        ("private-ip-address", |instance| vec![instance.private_ip.to_string()]),
+        ("reservation-id", |instance| vec![instance.reservation_id.clone()]),
+        ("subnet-id", |instance| vec![instance.subnet_id.clone()]),
+        ("system-status.status", |instance| vec![instance.status().to_owned()]),
+        ("vpc-id", |instance| vec![instance.vpc_id.clone()]),
+    ];
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+pub(crate) fn instance<'r>(region: &'r Region, id: &str) -> Option<&'r Instance> {
+    region.ec2.instances.iter().find(|instance| instance.id == id)
+}
+
+/// A launched instance boots; when it runs, its ECS agent joins the cluster that its user data names.
+pub(super) fn boot(region: &mut Region, instance: Instance) {
+    let id = instance.id.clone();
+    region.ec2.instances.push(instance);
+    region.after(Step::InstanceBoot, move |region| {
+        if advance(region, &id, InstanceState::Pending, InstanceState::Running) {
+            region.after(Step::AgentRegistration, move |region| register_agent(region, &id));
+        }
+    });
+}
+
+fn advance(region: &mut Region, id: &str, from: InstanceState, to: InstanceState) -> bool {
+    match region.ec2.instances.iter_mut().find(|instance| instance.id == id && instance.state == from) {
+        Some(instance) => {
+            instance.state = to;
+            true
+        }
+        None => false,
+    }
+}
+
+/// An agent whose instance has no profile with a role has no credentials to register with.
+fn register_agent(region: &mut Region, id: &str) {
+    let Some(instance) = instance(region, id).filter(|instance| instance.state == InstanceState::Running) else {
+        return;
+    };
+    let profile = instance.instance_profile.as_ref();
+    let may_register = profile.is_some_and(|name| region.iam().role_of_instance_profile(name).is_some());
+    if let Some(cluster) = instance.user_data.as_deref().and_then(ecs_cluster).map(str::to_owned)
+        && may_register
+    {
+        ecs::register_container_instance(region, &cluster, id);
+    }
+}
+
+/// Begins an instance's end. One that is ending or has ended is left alone.
+pub(crate) fn terminate(region: &mut Region, id: &str, reason: &str) {
+    let Some(instance) = region.ec2.instances.iter_mut().find(|instance| instance.id == id) else { return };
+    if matches!(instance.state, InstanceState::ShuttingDown | InstanceState::Terminated) {
+        return;
+    }
+    instance.state = InstanceState::ShuttingDown;
+    instance.transition_reason = format!("{reason} ({} GMT)", jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S"));
+    let id = id.to_owned();
+    region.after(Step::InstanceShutdown, move |region| finish_termination(region, id));
+}
+
+/// The hardware under a running instance fails, without anybody's doing, and what runs on it is gone at once. Of several in
+/// the zone, the one that was launched first. Whether there was one.
+pub(crate) fn lose(region: &mut Region, zone: Option<&str>) -> bool {
+    let here = |instance: &&Instance| {
+        instance.state == InstanceState::Running && zone.is_none_or(|zone| zone == instance.az_name)
+    };
+    let Some(id) = region.ec2.instances.iter().find(here).map(|instance| instance.id.clone()) else { return false };
+    ecs::disconnect(region, &id);
+    terminate(region, &id, HARDWARE_FAILURE);
+    true
+}
+
+fn finish_termination(region: &mut Region, id: String) {
+    advance(region, &id, InstanceState::ShuttingDown, InstanceState::Terminated);
+    if let Some(interface_id) = instance(region, &id).map(|instance| instance.interface_id.clone()) {
+        delete_interface(region, &interface_id);
+    }
+    ecs::deregister_container_instances_of(region, &id);
+    region.after_real_time(TERMINATED_VISIBLE, move |region| {
+        region.ec2.instances.retain(|instance| instance.id != id);
+        region.ec2.tags.forget(&id);
+    });
+}
+
+pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let ids = params.strings("InstanceId");
+    if ids.is_empty() {
+        return Err(AwsError::missing_parameter("InstanceId"));
+    }
+    for id in &ids {
+        let instance = find(&region.ec2.instances, id)?;
+        if Params::new(&instance.data).opt_bool("DisableApiTermination") == Some(true) {
+            return Err(AwsError::new(
+                "OperationNotPermitted",
+                format!(
+                    "The instance '{id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."
+                ),
+            ));
+        }
+    }
+    let mut answer = Vec::new();
+    for id in ids {
+        let previous = find_mut(&mut region.ec2.instances, id)?.state;
+        terminate(region, id, "User initiated");
+        let current = find(&region.ec2.instances, id)?.state;
+        answer.push(json!({
+            "instanceId": id,
+            "currentState": current.wire(),
+            "previousState": previous.wire(),
+        }));
+    }
+    Ok(json!({ "instancesSet": answer }))
+}
+
+/// Each instance in a reservation of its own.
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.ec2;
+    let reservations: Value = state
+        .select(&state.instances, &params.strings("InstanceId"), params)?
+        .into_iter()
+        .map(|instance| {
+            json!({
+                "reservationId": instance.reservation_id,
+                "ownerId": ACCOUNT_ID,
+                "groupSet": [],
+                "instancesSet": [wire(&region.name, state, instance)],
+            })
+        })
+        .collect();
+    Ok(json!({ "reservationSet": reservations }))
+}
+
+fn wire(region: &str, state: &State, instance: &Instance) -> Value {
+    let data = Params::new(&instance.data);
+    let metadata = data.object("MetadataOptions");
+    let metadata = |name: &str, default: &str| -> String {
+        metadata.and_then(|options| options.opt_str(name)).unwrap_or(default).to_owned()
+    };
+    let mut wire = json!({
+        "instanceId": instance.id,
+        "imageId": instance.image_id,
+        "instanceState": instance.state.wire(),
+        "amiLaunchIndex": 0,
+        "productCodes": [],
+        "instanceType": instance.instance_type,
+        "cpuOptions": InstanceType::find(&instance.instance_type).map(InstanceType::cpu_options),
+        "keyName": data.opt_str("KeyName"),
+        "instanceLifecycle": data.object("InstanceMarketOptions").and_then(|options| options.opt_str("MarketType")),
+        "launchTime": timestamp(instance.launched),
+        "placement": {
+            "availabilityZone": instance.az_name,
+            "availabilityZoneId": instance.az_id,
+            "groupName": "",
+            "tenancy": "default",
+        },
+        "monitoring": { "state": "disabled" },
+        "reason": instance.transition_reason,
+        "architecture": "x86_64",
+        "blockDeviceMapping": [],
+        "ebsOptimized": false,
+        "enaSupport": true,
+        "hypervisor": "xen",
+        "iamInstanceProfile": instance.profile_arn().map(|arn| json!({ "arn": arn })),
+        "rootDeviceName": "/dev/xvda",
+        "rootDeviceType": "ebs",
+        "virtualizationType": "hvm",
+        "metadataOptions": {
+            "state": "applied",
+            "httpTokens": metadata("HttpTokens", "optional"),
+            "httpPutResponseHopLimit": metadata("HttpPutResponseHopLimit", "1"),
+            "httpEndpoint": metadata("HttpEndpoint", "enabled"),
+        },
+        "tagSet": state.tags.wire(&instance.id),
+    });
+    if instance.state == InstanceState::Terminated {
+        let (code, message) = if instance.transition_reason.starts_with(HARDWARE_FAILURE) {
+            (HARDWARE_FAILURE, "Internal error")
+        } else {
+            ("Client.UserInitiatedShutdown", "User initiated shutdown")
+        };
+        wire["stateReason"] = json!({ "code": code, "message": format!("{code}: {message}") });
+    } else {
+        wire["subnetId"] = json!(instance.subnet_id);
+        wire["vpcId"] = json!(instance.vpc_id);
+        wire["privateIpAddress"] = json!(instance.private_ip.to_string());
+        wire["privateDnsName"] = json!(instance.private_dns_name(region));
+        wire["ipAddress"] = json!(instance.public_ip.map(|ip| ip.to_string()));
+        wire["sourceDestCheck"] = json!(true);
+        wire["groupSet"] = group_set(state, &instance.security_groups);
+    }
+    wire
+}
+
+/// Running instances only, unless all are asked for.
+pub(super) fn describe_status(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.ec2;
+    let all = params.opt_bool("IncludeAllInstances") == Some(true);
+    let statuses: Value = state
+        .select(&state.instances, &params.strings("InstanceId"), params)?
+        .into_iter()
+        .filter(|instance| all || instance.state == InstanceState::Running)
+        .map(|instance| {
+            let passed = || json!([{ "name": "reachability", "status": "passed" }]);
+            let check = json!({
+                "status": instance.status(),
+                "details": (instance.state == InstanceState::Running).then(passed),
+            });
+            json!({
+                "instanceId": instance.id,
+                "availabilityZone": instance.az_name,
+                "availabilityZoneId": instance.az_id,
+                "instanceState": instance.state.wire(),
+                "instanceStatus": check,
+                "systemStatus": check,
+            })
+        })
+        .collect();
+    Ok(json!({ "instanceStatusSet": statuses }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cluster_is_read_from_the_articles_user_data_and_like_scripts() {
+        let article = "#!/bin/bash\nset -e\necho ECS_CLUSTER=az-aware-cluster-ec2 >> /etc/ecs/ecs.config\n";
+        assert_eq!(ecs_cluster(article), Some("az-aware-cluster-ec2"));
+        assert_eq!(ecs_cluster("cat <<EOF >> f\nECS_CLUSTER=a_b\nEOF"), Some("a_b"));
+        assert_eq!(ecs_cluster("echo \"ECS_CLUSTER=x\""), Some("x"));
+        assert_eq!(ecs_cluster("ECS_CLUSTER=\n"), None);
+        assert_eq!(ecs_cluster("#!/bin/sh\n"), None);
+    }
+}

@@ -1,0 +1,179 @@
+//! Network interfaces: of instances, of tasks with a network of their own (awsvpc), of load balancers. Each holds an
+//! address of its subnet and keeps its security groups from being deleted.
+
+use std::net::Ipv4Addr;
+
+use serde_json::{Value, json};
+
+use super::State;
+use super::resources::{Filter, Kind, Resource, find};
+use super::subnets::Subnet;
+use crate::cloud::ACCOUNT_ID;
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Interface {
+    pub(crate) id: String,
+    pub(crate) private_ip: Ipv4Addr,
+    pub(crate) mac: String,
+    pub(super) subnet_id: String,
+    vpc_id: String,
+    az_name: String,
+    az_id: String,
+    pub(super) security_groups: Vec<String>,
+    description: String,
+    attachment_id: String,
+    attached_at: jiff::Timestamp,
+    /// The instance whose own interface it is; tasks' and load balancers' belong to AWS's services.
+    pub(super) instance_id: Option<String>,
+}
+
+impl Resource for Interface {
+    const KIND: Kind = Kind {
+        prefix: "eni",
+        resource_type: "network-interface",
+        malformed: "InvalidNetworkInterfaceId.Malformed",
+        not_found: "InvalidNetworkInterfaceID.NotFound",
+        words: ("The networkInterface ID '", "' does not exist"),
+    };
+
+    const FILTERS: &'static [Filter<Self>] = &[
+        ("attachment.instance-id", |interface| interface.instance_id.iter().cloned().collect()),
+        ("availability-zone", |interface| vec![interface.az_name.clone()]),
+        ("description", |interface| vec![interface.description.clone()]),
+        ("group-id", |interface| interface.security_groups.clone()),
+        ("interface-type", |_| vec!["interface".to_owned()]),
+        ("mac-address", |interface| vec![interface.mac.clone()]),
+        ("network-interface-id", |interface| vec![interface.id.clone()]),
+        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
+        ("private-ip-address", |interface| vec![interface.private_ip.to_string()]),
+        ("addresses.private-ip-address", |interface| vec![interface.private_ip.to_string()]),
+        ("requester-managed", |interface| vec![interface.instance_id.is_none().to_string()]),
+        ("status", |_| vec!["in-use".to_owned()]),
+        ("subnet-id", |interface| vec![interface.subnet_id.clone()]),
+        ("vpc-id", |interface| vec![interface.vpc_id.clone()]),
+    ];
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// An interface in a subnet, attached to what asked for it.
+pub(crate) fn create_interface(
+    region: &mut Region,
+    subnet_id: &str,
+    security_groups: &[String],
+    description: &str,
+) -> Result<Interface, AwsError> {
+    let subnet = find(&region.ec2.subnets, subnet_id)?;
+    for id in security_groups {
+        let group = find(&region.ec2.security_groups, id)?;
+        if group.vpc_id != subnet.vpc_id {
+            return Err(AwsError::new(
+                "InvalidGroup.NotFound",
+                format!("The security group '{id}' does not exist in VPC '{}'", subnet.vpc_id),
+            ));
+        }
+    }
+    let security_groups = match security_groups {
+        [] => region.ec2.default_group(&subnet.vpc_id).into_iter().collect(),
+        given => given.to_vec(),
+    };
+    let private_ip = free_address(&region.ec2, subnet)?;
+    let mac = region.ids.hex(10);
+    let interface = Interface {
+        id: region.ids.ec2("eni"),
+        private_ip,
+        // The second hexadecimal digit says that the address is local, as EC2's are.
+        mac: format!("0a:{}:{}:{}:{}:{}", &mac[..2], &mac[2..4], &mac[4..6], &mac[6..8], &mac[8..]),
+        subnet_id: subnet.id.clone(),
+        vpc_id: subnet.vpc_id.clone(),
+        az_name: subnet.az_name.clone(),
+        az_id: subnet.az_id.clone(),
+        security_groups,
+        description: description.to_owned(),
+        attachment_id: region.ids.ec2("eni-attach"),
+        attached_at: jiff::Timestamp::now(),
+        instance_id: None,
+    };
+    region.ec2.interfaces.push(interface.clone());
+    Ok(interface)
+}
+
+/// Takes the addresses of a subnet in turn, so that one given back rests for long before somebody else has it.
+fn free_address(state: &State, subnet: &Subnet) -> Result<Ipv4Addr, AwsError> {
+    let taken = |ip: &Ipv4Addr| state.interfaces.iter().any(|interface| interface.private_ip == *ip);
+    let last = state.interfaces.iter().rev().find(|interface| interface.subnet_id == subnet.id);
+    let after_last = subnet.cidr.hosts().filter(|ip| last.is_none_or(|last| *ip > last.private_ip));
+    after_last.chain(subnet.cidr.hosts()).find(|ip| !taken(ip)).ok_or_else(|| {
+        AwsError::new(
+            "InsufficientFreeAddressesInSubnet",
+            format!("The specified subnet does not have enough free addresses to satisfy the request: {}", subnet.id),
+        )
+    })
+}
+
+/// Gives an interface other security groups.
+pub(crate) fn set_security_groups(region: &mut Region, id: &str, groups: Vec<String>) {
+    for interface in region.ec2.interfaces.iter_mut().filter(|interface| interface.id == id) {
+        interface.security_groups.clone_from(&groups);
+    }
+}
+
+/// Deletes an interface; one that is gone already is fine.
+pub(crate) fn delete_interface(region: &mut Region, id: &str) {
+    region.ec2.interfaces.retain(|interface| interface.id != id);
+    region.ec2.tags.forget(id);
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.ec2;
+    let interfaces: Value = state
+        .select(&state.interfaces, &params.strings("NetworkInterfaceId"), params)?
+        .into_iter()
+        .map(|interface| wire(state, interface))
+        .collect();
+    Ok(json!({ "networkInterfaceSet": interfaces }))
+}
+
+fn wire(state: &State, interface: &Interface) -> Value {
+    let instance_id = interface.instance_id.as_deref();
+    let service_managed = instance_id.is_none();
+    json!({
+        "networkInterfaceId": interface.id,
+        "subnetId": interface.subnet_id,
+        "vpcId": interface.vpc_id,
+        "availabilityZone": interface.az_name,
+        "availabilityZoneId": interface.az_id,
+        "description": interface.description,
+        "ownerId": ACCOUNT_ID,
+        "requesterId": service_managed.then_some("amazon-aws"),
+        "requesterManaged": service_managed,
+        "status": "in-use",
+        "macAddress": interface.mac,
+        "privateIpAddress": interface.private_ip.to_string(),
+        "privateIpAddressesSet": [{ "primary": true, "privateIpAddress": interface.private_ip.to_string() }],
+        "sourceDestCheck": true,
+        "interfaceType": "interface",
+        "groupSet": group_set(state, &interface.security_groups),
+        "attachment": {
+            "attachmentId": interface.attachment_id,
+            "attachTime": crate::cloud::wire::timestamp(interface.attached_at),
+            "deleteOnTermination": !service_managed,
+            "deviceIndex": u8::from(service_managed),
+            "instanceId": instance_id,
+            "instanceOwnerId": if service_managed { "amazon-aws" } else { ACCOUNT_ID },
+            "status": "attached",
+        },
+        "tagSet": state.tags.wire(&interface.id),
+    })
+}
+
+/// Groups as instances and interfaces list them.
+pub(super) fn group_set(state: &State, ids: &[String]) -> Value {
+    let groups = state.security_groups.iter().filter(|group| ids.contains(&group.id));
+    groups.map(|group| json!({ "groupId": group.id, "groupName": group.name })).collect()
+}

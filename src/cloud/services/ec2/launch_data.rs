@@ -1,0 +1,118 @@
+//! What a launch template says of the instances it launches: kept as it was sent, answered in EC2's other spelling.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::{Map, Value};
+
+use crate::cloud::error::AwsError;
+use crate::cloud::wire::Params;
+
+/// `LaunchTemplateData` of a request.
+pub(super) type LaunchData = Map<String, Value>;
+
+/// What `LaunchTemplateData` may hold (EC2 API Reference, `RequestLaunchTemplateData`, in its wire spelling).
+const KNOWN: &[&str] = &[
+    "BlockDeviceMapping",
+    "CapacityReservationSpecification",
+    "CpuOptions",
+    "CreditSpecification",
+    "DisableApiStop",
+    "DisableApiTermination",
+    "EbsOptimized",
+    "EnclaveOptions",
+    "HibernationOptions",
+    "IamInstanceProfile",
+    "ImageId",
+    "InstanceInitiatedShutdownBehavior",
+    "InstanceMarketOptions",
+    "InstanceType",
+    "KeyName",
+    "MaintenanceOptions",
+    "MetadataOptions",
+    "Monitoring",
+    "NetworkInterface",
+    "Placement",
+    "PrivateDnsNameOptions",
+    "SecurityGroup",
+    "SecurityGroupId",
+    "TagSpecification",
+    "UserData",
+];
+
+/// The data of a request over that of the version it starts from.
+pub(super) fn checked(params: Params<'_>, source: &LaunchData) -> Result<LaunchData, AwsError> {
+    let given = params.object("LaunchTemplateData").ok_or_else(|| AwsError::missing_parameter("LaunchTemplateData"))?;
+    if let Some(unknown) = given.map().keys().find(|name| !KNOWN.contains(&name.as_str())) {
+        return Err(AwsError::new("UnknownParameter", format!("The parameter {unknown} is not recognized")));
+    }
+    if given.opt_str("UserData").is_some_and(|text| BASE64_STANDARD.decode(text).is_err()) {
+        return Err(AwsError::new("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."));
+    }
+    let mut data = source.clone();
+    data.extend(given.map().clone());
+    Ok(data)
+}
+
+/// The user data as the instance sees it.
+pub(super) fn user_data(data: &LaunchData) -> Option<String> {
+    let decoded = BASE64_STANDARD.decode(Params::new(data).opt_str("UserData")?).ok()?;
+    Some(String::from_utf8_lossy(&decoded).into_owned())
+}
+
+/// Answers spell members `lowerCamelCase`, and lists with `Set` after the singular that requests have.
+pub(super) fn wire(data: &LaunchData) -> Value {
+    structure(data, false)
+}
+
+fn structure(members: &LaunchData, of_interface: bool) -> Value {
+    let spelled = |(name, value): (&String, &Value)| {
+        let mut spelling = name.clone();
+        spelling[..1].make_ascii_lowercase();
+        let value = match value {
+            Value::Array(items) => {
+                spelling = match name.as_str() {
+                    "SecurityGroupId" if of_interface => "groupSet".to_owned(),
+                    _ => format!("{spelling}Set"),
+                };
+                items.iter().map(|item| any(item, name == "NetworkInterface")).collect()
+            }
+            other => any(other, false),
+        };
+        (spelling, value)
+    };
+    Value::Object(members.iter().map(spelled).collect())
+}
+
+fn any(value: &Value, of_interface: bool) -> Value {
+    match value {
+        Value::Object(members) => structure(members, of_interface),
+        scalar => scalar.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn answers_spell_lists_as_sets() {
+        let data = json!({
+            "ImageId": "ami-1",
+            "SecurityGroupId": ["sg-1"],
+            "IamInstanceProfile": { "Arn": "a" },
+            "TagSpecification": [{ "ResourceType": "instance", "Tag": [{ "Key": "k", "Value": "v" }] }],
+            "NetworkInterface": [{ "SecurityGroupId": ["sg-2"] }],
+        });
+        assert_eq!(
+            wire(data.as_object().unwrap()),
+            json!({
+                "imageId": "ami-1",
+                "securityGroupIdSet": ["sg-1"],
+                "iamInstanceProfile": { "arn": "a" },
+                "tagSpecificationSet": [{ "resourceType": "instance", "tagSet": [{ "key": "k", "value": "v" }] }],
+                "networkInterfaceSet": [{ "groupSet": ["sg-2"] }],
+            })
+        );
+    }
+}

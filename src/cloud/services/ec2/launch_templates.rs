@@ -1,0 +1,310 @@
+//! Launch templates and their versions.
+
+use serde_json::{Map, Value, json};
+
+use super::launch_data::{self, LaunchData};
+use super::resources::{Filter, Kind, Resource, filtered, find};
+use super::{State, tags};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::{Params, timestamp};
+
+#[derive(Clone, Debug)]
+pub(super) struct LaunchTemplate {
+    pub(super) id: String,
+    name: String,
+    created: jiff::Timestamp,
+    default_version: u64,
+    /// Version 1 first.
+    versions: Vec<Version>,
+}
+
+#[derive(Clone, Debug)]
+struct Version {
+    number: u64,
+    description: Option<String>,
+    created: jiff::Timestamp,
+    data: LaunchData,
+    /// Who asks again with the same token gets this version, not another one.
+    client_token: Option<String>,
+}
+
+impl Version {
+    /// A member of its data, for filters.
+    fn said(&self, member: &str) -> Vec<String> {
+        Params::new(&self.data).opt_str(member).map(str::to_owned).into_iter().collect()
+    }
+}
+
+impl LaunchTemplate {
+    fn latest_version(&self) -> u64 {
+        self.versions.len() as u64
+    }
+
+    /// `$Default`, `$Latest` or a number.
+    fn version(&self, wanted: &str) -> Result<&Version, AwsError> {
+        let number = match wanted {
+            "$Default" => Some(self.default_version),
+            "$Latest" => Some(self.latest_version()),
+            number => number.parse().ok(),
+        };
+        self.versions.iter().find(|version| Some(version.number) == number).ok_or_else(|| {
+            AwsError::new(
+                "InvalidLaunchTemplateId.VersionNotFound",
+                format!("Could not find the specified version {wanted} for the launch template with ID {}.", self.id),
+            )
+        })
+    }
+}
+
+impl Resource for LaunchTemplate {
+    const KIND: Kind = Kind {
+        prefix: "lt",
+        resource_type: "launch-template",
+        malformed: "InvalidLaunchTemplateId.Malformed",
+        not_found: "InvalidLaunchTemplateId.NotFound",
+        words: ("The specified launch template, with template ID ", ", does not exist."),
+    };
+
+    const FILTERS: &'static [Filter<Self>] = &[
+        ("create-time", |template| vec![template.created.to_string()]),
+        ("launch-template-name", |template| vec![template.name.clone()]),
+    ];
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+fn by_name<'s>(state: &'s State, name: &str) -> Result<&'s LaunchTemplate, AwsError> {
+    state.launch_templates.iter().find(|template| template.name == name).ok_or_else(|| {
+        AwsError::new(
+            "InvalidLaunchTemplateName.NotFoundException",
+            format!("The specified launch template, with template name {name}, does not exist."),
+        )
+    })
+}
+
+/// The template that a request names by ID or by name.
+fn named<'s>(state: &'s State, params: Params<'_>) -> Result<&'s LaunchTemplate, AwsError> {
+    chosen(state, params.opt_str("LaunchTemplateId"), params.opt_str("LaunchTemplateName"))
+}
+
+fn chosen<'s>(state: &'s State, id: Option<&str>, name: Option<&str>) -> Result<&'s LaunchTemplate, AwsError> {
+    match (id, name) {
+        (Some(_), Some(_)) => Err(AwsError::new(
+            "InvalidParameterCombination",
+            "The parameters LaunchTemplateId and LaunchTemplateName cannot be used together.",
+        )),
+        (Some(id), None) => find(&state.launch_templates, id),
+        (None, Some(name)) => by_name(state, name),
+        (None, None) => {
+            Err(AwsError::new("MissingParameter", "Either LaunchTemplateId or LaunchTemplateName must be specified."))
+        }
+    }
+}
+
+/// As [`named`], for changing it.
+fn named_mut<'s>(state: &'s mut State, params: Params<'_>) -> Result<&'s mut LaunchTemplate, AwsError> {
+    let id = named(state, params)?.id.clone();
+    super::resources::find_mut(&mut state.launch_templates, &id)
+}
+
+/// A version of a template, resolved.
+pub(crate) struct Resolved {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) version: u64,
+    pub(super) data: LaunchData,
+}
+
+/// The version of a template, named by ID or by name, that an Auto Scaling group launches from.
+pub(crate) fn resolve(
+    region: &Region,
+    id: Option<&str>,
+    name: Option<&str>,
+    version: &str,
+) -> Result<Resolved, AwsError> {
+    let template = chosen(&region.ec2, id, name)?;
+    let version = template.version(version)?;
+    Ok(Resolved {
+        id: template.id.clone(),
+        name: template.name.clone(),
+        version: version.number,
+        data: version.data.clone(),
+    })
+}
+
+fn wire(state: &State, template: &LaunchTemplate) -> Value {
+    json!({
+        "launchTemplateId": template.id,
+        "launchTemplateName": template.name,
+        "createTime": timestamp(template.created),
+        "createdBy": creator(),
+        "defaultVersionNumber": template.default_version,
+        "latestVersionNumber": template.latest_version(),
+        "tagSet": state.tags.wire(&template.id),
+    })
+}
+
+fn version_wire(template: &LaunchTemplate, version: &Version) -> Value {
+    json!({
+        "launchTemplateId": template.id,
+        "launchTemplateName": template.name,
+        "versionNumber": version.number,
+        "versionDescription": version.description,
+        "createTime": timestamp(version.created),
+        "createdBy": creator(),
+        "defaultVersion": version.number == template.default_version,
+        "launchTemplateData": launch_data::wire(&version.data),
+    })
+}
+
+fn creator() -> String {
+    format!("arn:aws:iam::{}:root", crate::cloud::ACCOUNT_ID)
+}
+
+fn requested_version(number: u64, data: LaunchData, params: Params<'_>) -> Version {
+    Version {
+        number,
+        description: params.opt_str("VersionDescription").map(str::to_owned),
+        created: jiff::Timestamp::now(),
+        data,
+        client_token: params.opt_str("ClientToken").map(str::to_owned),
+    }
+}
+
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let tags = tags::of_specifications(params, &LaunchTemplate::KIND)?;
+    let name = params.str("LaunchTemplateName")?;
+    let data = launch_data::checked(params, &Map::new())?;
+    check_name(name)?;
+    if let Some(template) = region.ec2.launch_templates.iter().find(|template| template.name == name) {
+        let first = template.versions.first();
+        let token = params.opt_str("ClientToken");
+        if token.is_none() || first.and_then(|version| version.client_token.as_deref()) != token {
+            return Err(AwsError::new(
+                "InvalidLaunchTemplateName.AlreadyExistsException",
+                "Launch template name already in use.",
+            ));
+        }
+        if first.is_none_or(|version| version.data != data) {
+            return Err(token_reused());
+        }
+        return Ok(json!({ "launchTemplate": wire(&region.ec2, template) }));
+    }
+    let template = LaunchTemplate {
+        id: region.ids.ec2("lt"),
+        name: name.to_owned(),
+        created: jiff::Timestamp::now(),
+        default_version: 1,
+        versions: vec![requested_version(1, data, params)],
+    };
+    region.ec2.tags.add(&template.id, tags);
+    let answer = wire(&region.ec2, &template);
+    region.ec2.launch_templates.push(template);
+    Ok(json!({ "launchTemplate": answer }))
+}
+
+fn token_reused() -> AwsError {
+    AwsError::new(
+        "IdempotentParameterMismatch",
+        "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+    )
+}
+
+fn check_name(name: &str) -> Result<(), AwsError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-().\\/_".contains(c);
+    if (3..=128).contains(&name.len()) && name.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err(AwsError::new(
+            "InvalidLaunchTemplateName.MalformedException",
+            "Launch template names must be between 3 and 128 characters long, and may contain letters, numbers, and the following characters: - ( ) . / _",
+        ))
+    }
+}
+
+pub(super) fn create_version(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let template = named_mut(&mut region.ec2, params)?;
+    let source = match params.opt_str("SourceVersion") {
+        Some(wanted) => template.version(wanted)?.data.clone(),
+        None => Map::new(),
+    };
+    let data = launch_data::checked(params, &source)?;
+    let token = params.opt_str("ClientToken");
+    let repeated = template.versions.iter().find(|version| token.is_some() && version.client_token.as_deref() == token);
+    let version = match repeated {
+        Some(version) if version.data != data => return Err(token_reused()),
+        Some(version) => version.clone(),
+        None => {
+            let version = requested_version(template.latest_version() + 1, data, params);
+            template.versions.push(version.clone());
+            version
+        }
+    };
+    Ok(json!({ "launchTemplateVersion": version_wire(template, &version) }))
+}
+
+/// Sets the default version, the one thing of a template that can be changed.
+pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let template = named_mut(&mut region.ec2, params)?;
+    if let Some(wanted) = params.opt_str("SetDefaultVersion") {
+        template.default_version = template.version(wanted)?.number;
+    }
+    let template = template.clone();
+    Ok(json!({ "launchTemplate": wire(&region.ec2, &template) }))
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.ec2;
+    let mut ids = params.strings("LaunchTemplateId");
+    for name in params.strings("LaunchTemplateName") {
+        ids.push(&by_name(state, name)?.id);
+    }
+    let templates: Value = state
+        .select(&state.launch_templates, &ids, params)?
+        .into_iter()
+        .map(|template| wire(state, template))
+        .collect();
+    Ok(json!({ "launchTemplates": templates }))
+}
+
+pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.ec2;
+    let one_template = params.get("LaunchTemplateId").is_some() || params.get("LaunchTemplateName").is_some();
+    let wanted = params.strings("LaunchTemplateVersion");
+    let templates: Vec<_> =
+        if one_template { vec![named(state, params)?] } else { state.launch_templates.iter().collect() };
+    let mut found = Vec::new();
+    for template in templates {
+        if wanted.is_empty() {
+            let (min, max) = (params.opt_int("MinVersion")?, params.opt_int("MaxVersion")?);
+            let within =
+                |number: u64| min.is_none_or(|min| number as i64 >= min) && max.is_none_or(|max| number as i64 <= max);
+            let versions = template.versions.iter().rev().filter(|version| within(version.number));
+            found.extend(versions.map(|version| (template, version)));
+        }
+        for wanted in &wanted {
+            found.push((template, template.version(wanted)?));
+        }
+    }
+    let known: &[Filter<(&LaunchTemplate, &Version)>] = &[
+        ("create-time", |(_, version)| vec![version.created.to_string()]),
+        ("image-id", |(_, version)| version.said("ImageId")),
+        ("instance-type", |(_, version)| version.said("InstanceType")),
+        ("is-default-version", |(template, version)| vec![(version.number == template.default_version).to_string()]),
+    ];
+    let found = filtered(found, known, params)?;
+    let answer: Value = found.into_iter().map(|(template, version)| version_wire(template, version)).collect();
+    Ok(json!({ "launchTemplateVersionSet": answer }))
+}
+
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &mut region.ec2;
+    let template = named(state, params)?.clone();
+    let answer = wire(state, &template);
+    state.launch_templates.retain(|other| other.id != template.id);
+    state.tags.forget(&template.id);
+    Ok(json!({ "launchTemplate": answer }))
+}

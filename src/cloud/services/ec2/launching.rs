@@ -1,0 +1,186 @@
+//! Launching an instance from a launch template, with the checks that EC2 makes and its words when they fail.
+
+use std::net::Ipv4Addr;
+
+use super::instance_types::InstanceType;
+use super::instances::{self, Instance, InstanceState};
+use super::interfaces::create_interface;
+use super::launch_data::{self, LaunchData};
+use super::launch_templates::Resolved;
+use super::resources::{Resource, find};
+use super::security_groups::{self, SecurityGroup};
+use super::tags::{self, TagMap};
+use crate::cloud::error::AwsError;
+use crate::cloud::faults::Launch;
+use crate::cloud::partition::{self as zones, Zone};
+use crate::cloud::region::Region;
+use crate::cloud::services::ec2::ecs_optimized::{ARCHITECTURE, Image, ecs_optimized};
+use crate::cloud::wire::Params;
+
+/// What a launch template comes to once its references are looked up.
+struct Checked {
+    image_id: String,
+    instance_type: &'static InstanceType,
+    instance_profile: Option<String>,
+    security_groups: Vec<String>,
+    /// Whether the template asks for a public address; if it does not say, the subnet decides.
+    public_address: Option<bool>,
+}
+
+/// Whether instances could be launched from this template at all; EC2's error if not.
+pub(crate) fn check(region: &Region, template: &Resolved) -> Result<(), AwsError> {
+    checked(region, &template.data).map(|_| ())
+}
+
+fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
+    let params = Params::new(data);
+    let image_id = params.str("ImageId")?;
+    find::<Image>(&ecs_optimized(&region.name), image_id)?;
+    let name = params.opt_str("InstanceType").unwrap_or("m1.small");
+    let instance_type = InstanceType::find(name)
+        .ok_or_else(|| AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType.")))?;
+    if instance_type.architecture != ARCHITECTURE {
+        return Err(AwsError::invalid_parameter(format!(
+            "The architecture '{}' of the specified instance type does not match the architecture '{ARCHITECTURE}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
+            instance_type.architecture
+        )));
+    }
+    let mut security_groups = Vec::new();
+    let interface = params.objects("NetworkInterface").first().copied();
+    let of_interface = interface.map(|interface| interface.strings("SecurityGroupId"));
+    for id in params.strings("SecurityGroupId").into_iter().chain(of_interface.into_iter().flatten()) {
+        security_groups.push(find::<SecurityGroup>(&region.ec2.security_groups, id)?.id.clone());
+    }
+    for name in params.strings("SecurityGroup") {
+        security_groups.push(security_groups::by_name(&region.ec2, name)?.id.clone());
+    }
+    Ok(Checked {
+        image_id: image_id.to_owned(),
+        instance_type,
+        instance_profile: instance_profile(region, params)?,
+        security_groups,
+        public_address: interface.and_then(|interface| interface.opt_bool("AssociatePublicIpAddress")),
+    })
+}
+
+/// The name of the profile, given by name or by ARN.
+fn instance_profile(region: &Region, params: Params<'_>) -> Result<Option<String>, AwsError> {
+    let Some(profile) = params.object("IamInstanceProfile") else { return Ok(None) };
+    let (given, member, words) = match (profile.opt_str("Arn"), profile.opt_str("Name")) {
+        (Some(arn), _) => (arn, "arn", "ARN"),
+        (None, Some(name)) => (name, "name", "name"),
+        (None, None) => return Ok(None),
+    };
+    let name = given.rsplit('/').next().unwrap_or(given);
+    if region.iam().has_instance_profile(name) {
+        Ok(Some(name.to_owned()))
+    } else {
+        Err(AwsError::invalid_parameter(format!(
+            "Value ({given}) for parameter iamInstanceProfile.{member} is invalid. Invalid IAM Instance Profile {words}"
+        )))
+    }
+}
+
+/// Launches one instance into a subnet. `group_tags` come on top of the template's own, as Auto Scaling's do.
+pub(crate) fn launch(
+    region: &mut Region,
+    template: &Resolved,
+    subnet_id: &str,
+    group_tags: TagMap,
+) -> Result<String, AwsError> {
+    let checked = checked(region, &template.data)?;
+    let subnet = find(&region.ec2.subnets, subnet_id)?.clone();
+    check_offered(&region.name, checked.instance_type, &subnet.az_name)?;
+    check_quota(region, checked.instance_type)?;
+    check_capacity(region, checked.instance_type, &subnet.az_name)?;
+    let interface = create_interface(region, &subnet.id, &checked.security_groups, "")?;
+    let id = region.ids.ec2("i");
+    if let Some(own) = region.ec2.interfaces.iter_mut().find(|other| other.id == interface.id) {
+        own.instance_id = Some(id.clone());
+    }
+    let mut tags = TagMap::new();
+    for specification in Params::new(&template.data).objects("TagSpecification") {
+        if specification.opt_str("ResourceType") == Some(Instance::KIND.resource_type) {
+            tags.extend(tags::listed(specification)?);
+        }
+    }
+    tags.extend(group_tags);
+    tags.insert("aws:ec2launchtemplate:id".to_owned(), template.id.clone());
+    tags.insert("aws:ec2launchtemplate:version".to_owned(), template.version.to_string());
+    region.ec2.tags.add(&id, tags);
+    let public = checked.public_address.unwrap_or(subnet.map_public_ip_on_launch);
+    let public_ip = public.then(|| public_address(region));
+    let instance = Instance {
+        id: id.clone(),
+        instance_type: checked.instance_type.name.to_owned(),
+        image_id: checked.image_id,
+        az_name: subnet.az_name,
+        az_id: subnet.az_id,
+        subnet_id: subnet.id,
+        vpc_id: subnet.vpc_id,
+        private_ip: interface.private_ip,
+        state: InstanceState::Pending,
+        user_data: launch_data::user_data(&template.data),
+        instance_profile: checked.instance_profile,
+        public_ip,
+        security_groups: interface.security_groups.clone(),
+        interface_id: interface.id,
+        reservation_id: region.ids.ec2("r"),
+        launched: jiff::Timestamp::now(),
+        transition_reason: String::new(),
+        data: template.data.clone(),
+    };
+    instances::boot(region, instance);
+    Ok(id)
+}
+
+fn check_offered(region: &str, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
+    let zones = zones::of_region(region);
+    let (offering, others): (Vec<Zone>, Vec<Zone>) =
+        zones.into_iter().partition(|zone| instance_type.is_offered_in(zone));
+    if !others.iter().any(|zone| zone.name == az_name) {
+        return Ok(());
+    }
+    let offering: Vec<_> = offering.iter().map(|zone| zone.name.as_str()).collect();
+    Err(AwsError::new(
+        "Unsupported",
+        format!(
+            "Your requested instance type ({}) is not supported in your requested Availability Zone ({az_name}). Please retry your request by not specifying an Availability Zone or choosing {}.",
+            instance_type.name,
+            offering.join(", ")
+        ),
+    ))
+}
+
+fn check_quota(region: &Region, instance_type: &InstanceType) -> Result<(), AwsError> {
+    let running = region.ec2.instances.iter().filter(|instance| instance.state != InstanceState::Terminated);
+    let in_use: u32 =
+        running.filter_map(|instance| InstanceType::find(&instance.instance_type)).map(InstanceType::vcpus).sum();
+    let quota = region.vcpu_quota;
+    if in_use + instance_type.vcpus() <= quota {
+        return Ok(());
+    }
+    Err(AwsError::new(
+        "VcpuLimitExceeded",
+        format!(
+            "You have requested more vCPU capacity than your current vCPU limit of {quota} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
+        ),
+    ))
+}
+
+/// What is out of machines, or over the quota, is so by a fault.
+fn check_capacity(region: &Region, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
+    let vcpus = |name: &str| InstanceType::find(name).map_or(0, |found| found.vcpus);
+    let counts = |i: &&Instance| matches!(i.state, InstanceState::Pending | InstanceState::Running);
+    let in_use = region.ec2.instances.iter().filter(counts).map(|i| vcpus(&i.instance_type)).sum();
+    let launch =
+        Launch { zone: az_name, instance_type: instance_type.name, vcpus: instance_type.vcpus, vcpus_in_use: in_use };
+    region.faults.lock().refuse_launch(&launch).map_or(Ok(()), Err)
+}
+
+/// A public address that no instance has now, from the block set aside for examples (RFC 5737): nobody's in earnest.
+fn public_address(region: &Region) -> Ipv4Addr {
+    let taken = |ip: &Ipv4Addr| region.ec2.instances.iter().any(|instance| instance.public_ip == Some(*ip));
+    let mut block = (1..=254).map(|host| Ipv4Addr::new(203, 0, 113, host));
+    block.find(|ip| !taken(ip)).unwrap_or(Ipv4Addr::new(203, 0, 113, 255))
+}

@@ -1,0 +1,181 @@
+//! The rules of security groups: who may reach, or be reached, and over which ports.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::permissions::{Direction, Peer, Permission, requested};
+use super::resources::{Filter, Kind, Resource, find, find_mut};
+use super::security_groups::SecurityGroup;
+use super::{security_groups, tags};
+use crate::cloud::ACCOUNT_ID;
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+
+#[derive(Clone, Debug)]
+pub(super) struct Rule {
+    pub(super) id: String,
+    pub(super) group_id: String,
+    pub(super) permission: Permission,
+    pub(super) description: Option<String>,
+}
+
+impl Rule {
+    pub(super) fn group_peer(&self) -> Option<&str> {
+        match &self.permission.peer {
+            Peer::Group(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    fn is_egress(&self) -> bool {
+        self.permission.direction == Direction::Egress
+    }
+}
+
+impl Resource for Rule {
+    const KIND: Kind = Kind {
+        prefix: "sgr",
+        resource_type: "security-group-rule",
+        malformed: "InvalidSecurityGroupRuleId.Malformed",
+        not_found: "InvalidSecurityGroupRuleId.NotFound",
+        words: ("The security group rule ID '", "' does not exist"),
+    };
+
+    const FILTERS: &'static [Filter<Self>] =
+        &[("group-id", |rule| vec![rule.group_id.clone()]), ("security-group-rule-id", |rule| vec![rule.id.clone()])];
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// A rule as answers list it.
+fn wire(region: &Region, rule: &Rule) -> Value {
+    let mut wire = revoked_wire(rule);
+    wire["referencedGroupId"] = Value::Null;
+    wire["referencedGroupInfo"] =
+        rule.group_peer().map_or(Value::Null, |id| json!({ "groupId": id, "userId": ACCOUNT_ID }));
+    wire["groupOwnerId"] = json!(ACCOUNT_ID);
+    wire["tagSet"] = region.ec2.tags.wire(&rule.id);
+    wire["securityGroupRuleArn"] = json!(region.arn("ec2", &format!("security-group-rule/{}", rule.id)));
+    wire
+}
+
+/// A revoked rule, of which answers say less.
+fn revoked_wire(rule: &Rule) -> Value {
+    let permission = &rule.permission;
+    let mut wire = json!({
+        "securityGroupRuleId": rule.id,
+        "groupId": rule.group_id,
+        "isEgress": rule.is_egress(),
+        "ipProtocol": permission.protocol,
+        "fromPort": permission.from_port.unwrap_or(-1),
+        "toPort": permission.to_port.unwrap_or(-1),
+        "description": rule.description,
+    });
+    let (member, peer) = match &permission.peer {
+        Peer::Ipv4(cidr) => ("cidrIpv4", cidr),
+        Peer::Ipv6(cidr) => ("cidrIpv6", cidr),
+        Peer::PrefixList(id) => ("prefixListId", id),
+        Peer::Group(id) => ("referencedGroupId", id),
+    };
+    wire[member] = json!(peer);
+    wire
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let rules: Vec<Rule> = region.ec2.security_groups.iter().flat_map(|group| group.rules.clone()).collect();
+    let answer: Value = region
+        .ec2
+        .select(&rules, &params.strings("SecurityGroupRuleId"), params)?
+        .into_iter()
+        .map(|rule| wire(region, rule))
+        .collect();
+    Ok(json!({ "securityGroupRuleSet": answer }))
+}
+
+pub(super) fn authorize(region: &mut Region, direction: Direction, params: Params<'_>) -> Result<Value, AwsError> {
+    let tags = tags::of_specifications(params, &Rule::KIND)?;
+    let group = security_groups::named(&region.ec2, params)?;
+    let wanted = requested(&region.ec2, direction, params)?;
+    if let Some((there, _)) =
+        wanted.iter().find(|(permission, _)| group.rules.iter().any(|rule| rule.permission == *permission))
+    {
+        return Err(AwsError::new(
+            "InvalidPermission.Duplicate",
+            format!("the specified rule \"{}\" already exists", there.words()),
+        ));
+    }
+    let group_id = group.id.clone();
+    let rules: Vec<Rule> = wanted
+        .into_iter()
+        .map(|(permission, description)| Rule {
+            id: region.ids.ec2("sgr"),
+            group_id: group_id.clone(),
+            permission,
+            description,
+        })
+        .collect();
+    for rule in &rules {
+        region.ec2.tags.add(&rule.id, tags.clone());
+    }
+    let answer: Value = rules.iter().map(|rule| wire(region, rule)).collect();
+    find_mut(&mut region.ec2.security_groups, &group_id)?.rules.extend(rules);
+    Ok(json!({ "return": true, "securityGroupRuleSet": answer }))
+}
+
+pub(super) fn revoke(region: &mut Region, direction: Direction, params: Params<'_>) -> Result<Value, AwsError> {
+    let group = security_groups::named(&region.ec2, params)?;
+    let ids = params.strings("SecurityGroupRuleId");
+    let doomed: Vec<Rule> = if ids.is_empty() {
+        let wanted = requested(&region.ec2, direction, params)?;
+        let found = |permission| group.rules.iter().find(|rule| rule.permission == permission).cloned();
+        wanted.into_iter().map(|(permission, _)| found(permission)).collect::<Option<_>>().ok_or_else(|| {
+            AwsError::new("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
+        })?
+    } else {
+        ids.into_iter().map(|id| find(&group.rules, id).cloned()).collect::<Result<_, _>>()?
+    };
+    let group_id = group.id.clone();
+    let state = &mut region.ec2;
+    for rule in &doomed {
+        state.tags.forget(&rule.id);
+    }
+    find_mut(&mut state.security_groups, &group_id)?.rules.retain(|rule| !doomed.iter().any(|gone| gone.id == rule.id));
+    Ok(json!({ "return": true, "revokedSecurityGroupRuleSet": doomed.iter().map(revoked_wire).collect::<Value>() }))
+}
+
+/// The rules of one direction as DescribeSecurityGroups lists them: peers gathered under protocol and ports.
+pub(super) fn ip_permissions(group: &SecurityGroup, direction: Direction) -> Value {
+    let mut gathered: BTreeMap<_, [Vec<Value>; 4]> = BTreeMap::new();
+    for rule in group.rules.iter().filter(|rule| rule.permission.direction == direction) {
+        let permission = &rule.permission;
+        let [groups, ipv4, ipv6, prefix_lists] =
+            gathered.entry((&permission.protocol, permission.from_port, permission.to_port)).or_default();
+        let description = &rule.description;
+        match &permission.peer {
+            Peer::Group(id) => {
+                groups.push(json!({ "groupId": id, "userId": ACCOUNT_ID, "description": description }));
+            }
+            Peer::Ipv4(cidr) => ipv4.push(json!({ "cidrIp": cidr, "description": description })),
+            Peer::Ipv6(cidr) => ipv6.push(json!({ "cidrIpv6": cidr, "description": description })),
+            Peer::PrefixList(id) => prefix_lists.push(json!({ "prefixListId": id, "description": description })),
+        }
+    }
+    gathered
+        .into_iter()
+        .map(|((protocol, from_port, to_port), [groups, ipv4, ipv6, prefix_lists])| {
+            json!({
+                "ipProtocol": protocol,
+                "fromPort": from_port,
+                "toPort": to_port,
+                "groups": groups,
+                "ipRanges": ipv4,
+                "ipv6Ranges": ipv6,
+                "prefixListIds": prefix_lists,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,195 @@
+//! Subnets: a public default one in every Availability Zone, and in the Local Zone one that is not public.
+
+use serde_json::{Value, json};
+
+use super::State;
+use super::cidr::Cidr;
+use super::resources::{Filter, Kind, Resource, find, find_mut};
+use super::tags;
+use super::vpcs::Vpc;
+use crate::cloud::ACCOUNT_ID;
+use crate::cloud::error::AwsError;
+use crate::cloud::ids::Ids;
+use crate::cloud::partition::{self as zones, Zone, ZoneType};
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Subnet {
+    pub(crate) id: String,
+    pub(crate) vpc_id: String,
+    /// `us-east-1a`
+    pub(crate) az_name: String,
+    /// `use1-az4`
+    pub(crate) az_id: String,
+    pub(super) cidr: Cidr,
+    pub(super) default_for_az: bool,
+    pub(super) map_public_ip_on_launch: bool,
+}
+
+impl Subnet {
+    /// The subnets of a default VPC: a /20 in every zone.
+    pub(super) fn defaults(region: &str, vpc: &Vpc, ids: &mut Ids) -> Vec<Self> {
+        let blocks = (0..16).map(|n| Cidr::new([172, 31, n << 4, 0].into(), 20));
+        zones::of_region(region)
+            .into_iter()
+            .zip(blocks)
+            .map(|(zone, cidr)| {
+                let public = zone.zone_type == ZoneType::AvailabilityZone;
+                Self {
+                    id: ids.ec2("subnet"),
+                    vpc_id: vpc.id.clone(),
+                    az_name: zone.name,
+                    az_id: zone.id,
+                    cidr,
+                    default_for_az: public,
+                    map_public_ip_on_launch: public,
+                }
+            })
+            .collect()
+    }
+}
+
+impl Resource for Subnet {
+    const KIND: Kind = Kind {
+        prefix: "subnet",
+        resource_type: "subnet",
+        malformed: "InvalidSubnetID.Malformed",
+        not_found: "InvalidSubnetID.NotFound",
+        words: ("The subnet ID '", "' does not exist"),
+    };
+
+    const FILTERS: &'static [Filter<Self>] = &[
+        ("availability-zone", |subnet| vec![subnet.az_name.clone()]),
+        ("availabilityZone", |subnet| vec![subnet.az_name.clone()]),
+        ("availability-zone-id", |subnet| vec![subnet.az_id.clone()]),
+        ("availabilityZoneId", |subnet| vec![subnet.az_id.clone()]),
+        ("cidr-block", |subnet| vec![subnet.cidr.to_string()]),
+        ("cidr", |subnet| vec![subnet.cidr.to_string()]),
+        ("cidrBlock", |subnet| vec![subnet.cidr.to_string()]),
+        ("default-for-az", |subnet| vec![subnet.default_for_az.to_string()]),
+        ("defaultForAz", |subnet| vec![subnet.default_for_az.to_string()]),
+        ("map-public-ip-on-launch", |subnet| vec![subnet.map_public_ip_on_launch.to_string()]),
+        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
+        ("state", |_| vec!["available".to_owned()]),
+        ("subnet-id", |subnet| vec![subnet.id.clone()]),
+        ("vpc-id", |subnet| vec![subnet.vpc_id.clone()]),
+    ];
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.ec2;
+    let subnets: Value = state
+        .select(&state.subnets, &params.strings("SubnetId"), params)?
+        .into_iter()
+        .map(|subnet| wire(region, subnet))
+        .collect();
+    Ok(json!({ "subnetSet": subnets }))
+}
+
+fn wire(region: &Region, subnet: &Subnet) -> Value {
+    let taken = region.ec2.interfaces.iter().filter(|interface| interface.subnet_id == subnet.id).count();
+    json!({
+        "subnetId": subnet.id,
+        "subnetArn": region.arn("ec2", &format!("subnet/{}", subnet.id)),
+        "ownerId": ACCOUNT_ID,
+        "state": "available",
+        "vpcId": subnet.vpc_id,
+        "cidrBlock": subnet.cidr.to_string(),
+        "availableIpAddressCount": subnet.cidr.hosts().count() - taken,
+        "availabilityZone": subnet.az_name,
+        "availabilityZoneId": subnet.az_id,
+        "defaultForAz": subnet.default_for_az,
+        "mapPublicIpOnLaunch": subnet.map_public_ip_on_launch,
+        "mapCustomerOwnedIpOnLaunch": false,
+        "assignIpv6AddressOnCreation": false,
+        "enableDns64": false,
+        "ipv6Native": false,
+        "privateDnsNameOptionsOnLaunch": {
+            "hostnameType": "ip-name",
+            "enableResourceNameDnsARecord": false,
+            "enableResourceNameDnsAAAARecord": false,
+        },
+        "tagSet": region.ec2.tags.wire(&subnet.id),
+    })
+}
+
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let tags = tags::of_specifications(params, &Subnet::KIND)?;
+    let vpc = find(&region.ec2.vpcs, params.str("VpcId")?)?;
+    let text = params.str("CidrBlock")?;
+    let cidr = Cidr::parse(text).ok_or_else(|| {
+        AwsError::invalid_parameter(format!(
+            "Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
+        ))
+    })?;
+    if !vpc.cidr.covers(cidr) || !(16..=28).contains(&cidr.prefix_len()) {
+        return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{cidr}' is invalid.")));
+    }
+    if region.ec2.subnets.iter().any(|subnet| subnet.vpc_id == vpc.id && subnet.cidr.overlaps(cidr)) {
+        return Err(AwsError::new(
+            "InvalidSubnet.Conflict",
+            format!("The CIDR '{cidr}' conflicts with another subnet"),
+        ));
+    }
+    let zone = wanted_zone(&region.name, params)?;
+    let subnet = Subnet {
+        id: region.ids.ec2("subnet"),
+        vpc_id: vpc.id.clone(),
+        az_name: zone.name,
+        az_id: zone.id,
+        cidr,
+        default_for_az: false,
+        map_public_ip_on_launch: false,
+    };
+    region.ec2.tags.add(&subnet.id, tags);
+    let answer = wire(region, &subnet);
+    region.ec2.subnets.push(subnet);
+    Ok(json!({ "subnet": answer }))
+}
+
+/// The zone that a request names by name or ID; the first one if it names none.
+fn wanted_zone(region: &str, params: Params<'_>) -> Result<Zone, AwsError> {
+    let mut zones = zones::of_region(region);
+    let wanted = params.opt_str("AvailabilityZone").or(params.opt_str("AvailabilityZoneId"));
+    let index = match wanted {
+        None => Some(0),
+        Some(wanted) => zones.iter().position(|zone| zone.name == wanted || zone.id == wanted),
+    };
+    match index {
+        Some(index) => Ok(zones.swap_remove(index)),
+        None => Err(AwsError::invalid_parameter(format!(
+            "Value ({}) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: {}.",
+            wanted.unwrap_or_default(),
+            zones.iter().map(|zone| zone.name.as_str()).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+pub(super) fn modify_attribute(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let subnet = find_mut(&mut region.ec2.subnets, params.str("SubnetId")?)?;
+    let public = params
+        .object("MapPublicIpOnLaunch")
+        .and_then(|attribute| attribute.opt_bool("Value"))
+        .ok_or_else(|| AwsError::missing_parameter("mapPublicIpOnLaunch"))?;
+    subnet.map_public_ip_on_launch = public;
+    Ok(json!({}))
+}
+
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state: &mut State = &mut region.ec2;
+    let id = find(&state.subnets, params.str("SubnetId")?)?.id.clone();
+    if state.interfaces.iter().any(|interface| interface.subnet_id == id) {
+        return Err(AwsError::new(
+            "DependencyViolation",
+            format!("The subnet '{id}' has dependencies and cannot be deleted."),
+        ));
+    }
+    state.subnets.retain(|subnet| subnet.id != id);
+    state.tags.forget(&id);
+    Ok(json!({}))
+}

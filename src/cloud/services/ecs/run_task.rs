@@ -1,0 +1,96 @@
+//! `RunTask`: tasks that belong to no service.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::lifecycle::{self, Launch};
+use super::placement::{self, NoPlace, Request};
+use super::service_changes::network;
+use super::{definition, scheduler, tasks};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::{LOWER, Tags};
+
+pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&[
+        "cluster",
+        "count",
+        "group",
+        "launchType",
+        "networkConfiguration",
+        "startedBy",
+        "tags",
+        "taskDefinition",
+        "clientToken",
+    ])?;
+    let cluster = region.ecs.cluster(params)?.name.clone();
+    if let Some(other) = params.opt_str("launchType").filter(|given| *given != "EC2") {
+        return Err(AwsError::unsupported(format_args!("launchType {other}, only EC2")));
+    }
+    let count = params.opt_int("count")?.unwrap_or(1);
+    if !(1..=10).contains(&count) {
+        return Err(AwsError::new("InvalidParameterException", "count must be between 1 and 10."));
+    }
+    // The same token is the same request, sent again: its tasks are there.
+    let token = params.opt_str("clientToken");
+    let before: Value = (region.ecs.tasks.iter())
+        .filter(|task| token.is_some() && task.client_token.as_deref() == token)
+        .map(|task| tasks::wire(region, task, true))
+        .collect();
+    if before.as_array().is_some_and(|tasks| !tasks.is_empty()) {
+        return Ok(json!({ "tasks": before, "failures": [] }));
+    }
+    let definition = region.ecs.task_definitions.runnable(params.str("taskDefinition")?)?;
+    let network = network(region, &definition, params.object("networkConfiguration"))?;
+    scheduler::check_execution_role(region, &definition)
+        .map_err(|problem| definition::client_error(format!("{problem}.")))?;
+    let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
+    let (mut started, mut failures) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        let request = Request {
+            cluster: &cluster,
+            definition: &definition,
+            subnets: &network.subnets,
+            service_arn: None,
+            deployment_id: None,
+        };
+        let place = match placement::place(region, &request) {
+            Ok(place) => place,
+            Err(NoPlace::NoInstances) => {
+                return Err(AwsError::new(
+                    "InvalidParameterException",
+                    "No Container Instances were found in your cluster.",
+                ));
+            }
+            Err(NoPlace::Lacking { instance_arn, lack }) => {
+                failures.push(json!({ "arn": instance_arn, "reason": lack.reason() }));
+                continue;
+            }
+        };
+        let id = lifecycle::start(
+            region,
+            Launch {
+                cluster: cluster.clone(),
+                definition: Arc::clone(&definition),
+                membership: None,
+                group: params.opt_str("group").map_or_else(|| format!("family:{}", definition.family), str::to_owned),
+                started_by: params.opt_str("startedBy").map(str::to_owned),
+                container_instance: place.container_instance,
+                subnet_id: place.subnet_id,
+                security_groups: network.security_groups.clone(),
+                targets: Vec::new(),
+                service_connect: None,
+                tags: tags.clone(),
+                client_token: token.map(str::to_owned),
+            },
+        )?;
+        started.push(id);
+    }
+    let started: Value = (region.ecs.tasks.iter())
+        .filter(|task| started.contains(&task.id))
+        .map(|task| tasks::wire(region, task, true))
+        .collect();
+    Ok(json!({ "tasks": started, "failures": failures }))
+}

@@ -1,0 +1,134 @@
+//! A service as `DescribeServices` tells of it.
+
+use serde_json::{Value, json};
+
+use super::service_connect;
+use super::services::{Deployment, Network, RolloutState, Service, ServiceStatus};
+use super::tasks::Task;
+use crate::cloud::region::Region;
+use crate::cloud::wire::tags::LOWER;
+use crate::cloud::wire::timestamp;
+
+impl ServiceStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Draining => "DRAINING",
+            Self::Inactive => "INACTIVE",
+        }
+    }
+}
+
+impl RolloutState {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "IN_PROGRESS",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+        }
+    }
+
+    fn reason(self, deployment: &str) -> String {
+        match self {
+            Self::InProgress => format!("ECS deployment {deployment} in progress."),
+            Self::Completed => format!("ECS deployment {deployment} completed."),
+            Self::Failed => "ECS deployment circuit breaker: tasks failed to start.".to_owned(),
+        }
+    }
+}
+
+pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value {
+    let tasks: Vec<_> = region.ecs.tasks.iter().filter(|task| task.is_of(&service.arn)).collect();
+    let primary = service.primary();
+    let is_live = service.status != ServiceStatus::Inactive;
+    let deployments = service.deployments.iter().enumerate().filter(|_| is_live);
+    let deployments: Value =
+        deployments.map(|(index, deployment)| wire_deployment(service, deployment, index == 0, &tasks)).collect();
+    let load_balancers = service.load_balancers.iter().map(|balancer| {
+        json!({
+            "targetGroupArn": balancer.target_group_arn,
+            "containerName": balancer.container_name,
+            "containerPort": balancer.container_port,
+        })
+    });
+    let events = (service.events.iter())
+        .map(|event| json!({ "id": event.id, "createdAt": timestamp(event.at), "message": event.message }));
+    let account = crate::cloud::ACCOUNT_ID;
+    json!({
+        "serviceArn": service.arn,
+        "serviceName": service.name,
+        "clusterArn": region.arn("ecs", &format!("cluster/{}", service.cluster)),
+        "loadBalancers": load_balancers.collect::<Value>(),
+        "serviceRegistries": [],
+        "status": service.status.as_str(),
+        "desiredCount": service.desired_count,
+        "runningCount": tasks.iter().filter(|task| task.is_running()).count(),
+        "pendingCount": tasks.iter().filter(|task| task.is_pending() && task.is_wanted()).count(),
+        "launchType": "EC2",
+        "taskDefinition": primary.definition.arn,
+        "deploymentConfiguration": {
+            "deploymentCircuitBreaker": { "enable": service.rollout.has_circuit_breaker, "rollback": false },
+            "maximumPercent": service.rollout.maximum_percent,
+            "minimumHealthyPercent": service.rollout.minimum_healthy_percent,
+            "strategy": "ROLLING",
+            "bakeTimeInMinutes": 0,
+        },
+        "deployments": deployments,
+        "roleArn": format!("arn:aws:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
+        "events": events.collect::<Value>(),
+        "createdAt": timestamp(service.created_at),
+        "placementConstraints": [],
+        "placementStrategy": service.placement_strategy,
+        "networkConfiguration": wire_network(&primary.network),
+        "healthCheckGracePeriodSeconds": service.grace_period,
+        "schedulingStrategy": "REPLICA",
+        "deploymentController": { "type": "ECS" },
+        "tags": with_tags.then(|| service.tags.to_list(LOWER)),
+        "createdBy": format!("arn:aws:iam::{account}:root"),
+        "enableECSManagedTags": service.enable_managed_tags,
+        "propagateTags": service.propagate_tags,
+        "enableExecuteCommand": false,
+        "availabilityZoneRebalancing": if service.rebalances_zones { "ENABLED" } else { "DISABLED" },
+    })
+}
+
+fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool, tasks: &[&Task]) -> Value {
+    let mine = || tasks.iter().filter(|task| task.is_of_deployment(&deployment.id));
+    let running = mine().filter(|task| task.is_running()).count();
+    let pending = mine().filter(|task| task.is_pending() && task.is_wanted()).count();
+    let connect = deployment.service_connect.as_ref();
+    let resources = connect.map(|connect| {
+        let resource = |o: &service_connect::Offered| {
+            json!({ "discoveryName": o.endpoint.discovery_name, "discoveryArn": o.discovery_arn })
+        };
+        connect.offered.iter().map(resource).collect::<Value>()
+    });
+    json!({
+        "id": deployment.id,
+        "status": if is_primary { "PRIMARY" } else { "ACTIVE" },
+        "taskDefinition": deployment.definition.arn,
+        "desiredCount": if is_primary { service.desired_count as usize } else { running + pending },
+        "pendingCount": pending,
+        "runningCount": running,
+        "failedTasks": deployment.failed_tasks,
+        "createdAt": timestamp(deployment.created_at),
+        "updatedAt": timestamp(deployment.updated_at),
+        "launchType": "EC2",
+        "networkConfiguration": wire_network(&deployment.network),
+        "rolloutState": deployment.state.as_str(),
+        "rolloutStateReason": deployment.state.reason(&deployment.id),
+        "serviceConnectConfiguration": deployment
+            .service_connect_configuration
+            .as_ref()
+            .map(|configuration| service_connect::wire(configuration, connect)),
+        "serviceConnectResources": resources,
+    })
+}
+
+fn wire_network(network: &Network) -> Value {
+    json!({ "awsvpcConfiguration": {
+            "subnets": network.subnets,
+            "securityGroups": network.security_groups,
+            "assignPublicIp": "DISABLED",
+        } })
+}

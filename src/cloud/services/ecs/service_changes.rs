@@ -1,0 +1,380 @@
+//! `CreateService` and `UpdateService`: everything AWS would refuse is refused before anything is changed.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::clusters::ClusterStatus;
+use super::definition::{Definition, client_error};
+use super::services::{
+    self, Deployment, LoadBalancer, Network, NewService, Rollout, RolloutState, Service, ServiceStatus, Throttle,
+    not_found,
+};
+use super::{is_named, service_connect};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::services::{ec2, elbv2};
+use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::{LOWER, Tags};
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("InvalidParameterException", message)
+}
+
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&[
+        "cluster",
+        "serviceName",
+        "taskDefinition",
+        "availabilityZoneRebalancing",
+        "loadBalancers",
+        "desiredCount",
+        "clientToken",
+        "launchType",
+        "deploymentConfiguration",
+        "placementStrategy",
+        "networkConfiguration",
+        "healthCheckGracePeriodSeconds",
+        "schedulingStrategy",
+        "deploymentController",
+        "tags",
+        "enableECSManagedTags",
+        "propagateTags",
+        "serviceConnectConfiguration",
+    ])?;
+    let name = params.str("serviceName")?;
+    if name.len() > 255 || !is_named(name) {
+        return Err(invalid("Service name contains invalid characters."));
+    }
+    let cluster = region.ecs.cluster(params)?;
+    if cluster.status == ClusterStatus::Provisioning {
+        return Err(client_error("Cluster was not ACTIVE."));
+    }
+    let cluster = cluster.name.clone();
+    if let Some(existing) = region.ecs.service(&cluster, name) {
+        let is_same_request = params.opt_str("clientToken").is_some() && existing.request == *params.map();
+        match existing.status {
+            ServiceStatus::Active if is_same_request => return services::answer(region, &existing.arn),
+            ServiceStatus::Active => return Err(invalid("Creation of service was not idempotent.")),
+            ServiceStatus::Draining => return Err(invalid("Unable to Start a service that is still Draining.")),
+            ServiceStatus::Inactive => {}
+        }
+    }
+    for (parameter, only) in [("launchType", "EC2"), ("schedulingStrategy", "REPLICA")] {
+        if let Some(other) = params.opt_str(parameter).filter(|given| *given != only) {
+            return Err(AwsError::unsupported(format_args!("{parameter} {other}, only {only}")));
+        }
+    }
+    if let Some(controller) = params.object("deploymentController").and_then(|c| c.opt_str("type"))
+        && controller != "ECS"
+    {
+        return Err(AwsError::unsupported(format_args!("the deployment controller {controller}, only ECS")));
+    }
+    let arn = region.arn("ecs", &format!("service/{cluster}/{name}"));
+    let wanted = Wanted::read(region, &cluster, &arn, params, None)?;
+    let desired_count = count(params)?.ok_or_else(|| invalid("desiredCount is required for REPLICA services."))?;
+    let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
+    let rollout = wanted.rollout;
+    let load_balancers = wanted.load_balancers.clone();
+    let new =
+        NewService { arn: arn.clone(), name: name.to_owned(), cluster: cluster.clone(), request: params.map().clone() };
+    let deployment = wanted.into_deployment(region);
+    let mut service = Service::new(new, deployment);
+    service.desired_count = desired_count;
+    service.rollout = rollout;
+    service.grace_period =
+        params.opt_int("healthCheckGracePeriodSeconds")?.or((!load_balancers.is_empty()).then_some(0));
+    service.load_balancers = load_balancers;
+    // ENABLED unless said otherwise, or the service is none of those that can be rebalanced.
+    service.rebalances_zones = rebalances_zones(params, rollout)?.unwrap_or(rollout.maximum_percent > 100);
+    service.placement_strategy = params.get("placementStrategy").cloned().unwrap_or_else(|| json!([]));
+    service.enable_managed_tags = params.opt_bool("enableECSManagedTags") == Some(true);
+    if let Some(propagate) = params.opt_str("propagateTags") {
+        propagate.clone_into(&mut service.propagate_tags);
+    }
+    service.tags = tags;
+    region.ecs.services.retain(|service| service.arn != arn);
+    region.ecs.services.push(service);
+    services::answer(region, &arn)
+}
+
+pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&[
+        "cluster",
+        "service",
+        "desiredCount",
+        "taskDefinition",
+        "deploymentConfiguration",
+        "availabilityZoneRebalancing",
+        "networkConfiguration",
+        "placementStrategy",
+        "forceNewDeployment",
+        "healthCheckGracePeriodSeconds",
+        "enableECSManagedTags",
+        "loadBalancers",
+        "propagateTags",
+        "serviceConnectConfiguration",
+    ])?;
+    let cluster = region.ecs.cluster(params)?.name.clone();
+    let service = region.ecs.service(&cluster, params.str("service")?).ok_or_else(not_found)?;
+    if service.status != ServiceStatus::Active {
+        return Err(AwsError::new("ServiceNotActiveException", "Service was not ACTIVE."));
+    }
+    let arn = service.arn.clone();
+    let wanted = Wanted::read(region, &cluster, &arn, params, Some(service))?;
+    let desired_count = count(params)?;
+    let grace_period = params.opt_int("healthCheckGracePeriodSeconds")?;
+    let rebalances_zones = rebalances_zones(params, wanted.rollout)?;
+    let is_redeployed = params.opt_bool("forceNewDeployment") == Some(true) || wanted.differs_from(service);
+    let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
+    let deployment = is_redeployed.then(|| wanted.into_deployment(region));
+    let Some(service) = region.ecs.service_mut(&arn) else { return Err(not_found()) };
+    service.rollout = rollout;
+    service.load_balancers = load_balancers;
+    service.is_steady = false;
+    service.throttle = Throttle::default();
+    if let Some(desired_count) = desired_count {
+        service.desired_count = desired_count;
+    }
+    if let Some(rebalances_zones) = rebalances_zones {
+        service.rebalances_zones = rebalances_zones;
+    }
+    if let Some(strategy) = params.get("placementStrategy") {
+        service.placement_strategy = strategy.clone();
+    }
+    if let Some(enable) = params.opt_bool("enableECSManagedTags") {
+        service.enable_managed_tags = enable;
+    }
+    if let Some(propagate) = params.opt_str("propagateTags") {
+        propagate.clone_into(&mut service.propagate_tags);
+    }
+    service.grace_period = grace_period.or(service.grace_period);
+    match deployment {
+        Some(deployment) => service.deployments.insert(0, deployment),
+        None => {
+            if let Some(primary) = service.deployments.first_mut() {
+                primary.updated_at = Timestamp::now();
+            }
+        }
+    }
+    services::answer(region, &arn)
+}
+
+/// What a service's next deployment would be.
+struct Wanted {
+    definition: Arc<Definition>,
+    network: Network,
+    load_balancers: Vec<LoadBalancer>,
+    service_connect_configuration: Option<Value>,
+    service_connect: Option<service_connect::ServiceConnect>,
+    rollout: Rollout,
+}
+
+impl Wanted {
+    /// From the request, and from the service as it is for what the request leaves out.
+    fn read(
+        region: &Region,
+        cluster: &str,
+        arn: &str,
+        params: Params<'_>,
+        current: Option<&Service>,
+    ) -> Result<Self, AwsError> {
+        check_placement(params)?;
+        let definition = match (params.opt_str("taskDefinition"), current) {
+            (Some(reference), _) => region.ecs.task_definitions.runnable(reference)?,
+            (None, Some(service)) => Arc::clone(&service.primary().definition),
+            (None, None) => return Err(invalid("TaskDefinition can not be blank.")),
+        };
+        let network = match (params.object("networkConfiguration"), current) {
+            (None, Some(service)) => service.primary().network.clone(),
+            (given, _) => network(region, &definition, given)?,
+        };
+        let load_balancers = match (params.get("loadBalancers"), current) {
+            (None, Some(service)) => service.load_balancers.clone(),
+            _ => load_balancers(region, &definition, params)?,
+        };
+        let service_connect_configuration = params
+            .get("serviceConnectConfiguration")
+            .or_else(|| current?.primary().service_connect_configuration.as_ref())
+            .cloned();
+        let configuration = service_connect_configuration.as_ref().and_then(Value::as_object).map(Params::new);
+        let service_connect = match configuration {
+            Some(configuration) => service_connect::resolve(region, cluster, arn, &definition, configuration)?,
+            None => None,
+        };
+        let before = current.map_or_else(Rollout::default, |service| service.rollout);
+        let rollout = rollout(params.object("deploymentConfiguration"), before)?;
+        Ok(Self { definition, network, load_balancers, service_connect_configuration, service_connect, rollout })
+    }
+
+    fn differs_from(&self, service: &Service) -> bool {
+        let primary = service.primary();
+        primary.definition.arn != self.definition.arn
+            || primary.network != self.network
+            || primary.service_connect_configuration != self.service_connect_configuration
+            || service.load_balancers != self.load_balancers
+    }
+
+    fn into_deployment(mut self, region: &mut Region) -> Deployment {
+        if let Some(connect) = &mut self.service_connect {
+            service_connect::publish(region, connect);
+        }
+        Deployment {
+            id: format!("ecs-svc/{}", region.ids.digits(19)),
+            definition: self.definition,
+            network: self.network,
+            service_connect_configuration: self.service_connect_configuration,
+            service_connect: self.service_connect,
+            state: RolloutState::InProgress,
+            failed_tasks: 0,
+            created_at: Timestamp::now(),
+            updated_at: Timestamp::now(),
+        }
+    }
+}
+
+fn count(params: Params<'_>) -> Result<Option<u32>, AwsError> {
+    let count = params.opt_int("desiredCount")?;
+    count.map(|n| u32::try_from(n).map_err(|_| invalid("desiredCount must not be negative."))).transpose()
+}
+
+/// Zones first, then instances: what ECS does by itself. Nothing else is done here, so nothing else may be asked for.
+fn check_placement(params: Params<'_>) -> Result<(), AwsError> {
+    for (index, strategy) in params.objects("placementStrategy").into_iter().enumerate() {
+        let (kind, field) = (strategy.opt_str("type"), strategy.opt_str("field").unwrap_or_default());
+        let is_default_order = match index {
+            0 => field == "attribute:ecs.availability-zone",
+            _ => matches!(field, "instanceId" | "host"),
+        };
+        if kind != Some("spread") || !is_default_order {
+            return Err(AwsError::unsupported(
+                "a placement strategy other than spread over zones, then over instances",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The network of a service's or `RunTask`'s tasks, which all have interfaces of their own.
+pub(super) fn network(
+    region: &Region,
+    definition: &Definition,
+    given: Option<Params<'_>>,
+) -> Result<Network, AwsError> {
+    if definition.network_mode() != "awsvpc" {
+        return Err(AwsError::unsupported(format_args!(
+            "tasks with network mode {}, only awsvpc",
+            definition.network_mode()
+        )));
+    }
+    let given = given
+        .and_then(|network| network.object("awsvpcConfiguration"))
+        .ok_or_else(|| invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified."))?;
+    given.only(&["subnets", "securityGroups", "assignPublicIp"])?;
+    if given.opt_str("assignPublicIp") == Some("ENABLED") {
+        return Err(invalid("Assign public IP is not supported for this launch type."));
+    }
+    let owned = |name: &str| given.strings(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let network = Network { subnets: owned("subnets"), security_groups: owned("securityGroups") };
+    if network.subnets.is_empty() {
+        return Err(invalid("subnets can not be empty."));
+    }
+    for subnet in &network.subnets {
+        if ec2::subnet(region, subnet).is_none() {
+            return Err(invalid(format!(
+                "Error retrieving subnet information for [{}]: The subnet ID '{subnet}' does not exist (ErrorCode: InvalidSubnetID.NotFound)",
+                network.subnets.join(", ")
+            )));
+        }
+    }
+    Ok(network)
+}
+
+fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) -> Result<Vec<LoadBalancer>, AwsError> {
+    let mut balancers = Vec::new();
+    for given in params.objects("loadBalancers") {
+        given.only(&["targetGroupArn", "containerName", "containerPort"])?;
+        let target_group_arn = given.str("targetGroupArn")?;
+        let (name, port) = (given.str("containerName")?, given.int("containerPort")?);
+        let container = definition
+            .container(name)
+            .ok_or_else(|| invalid(format!("The container {name} does not exist in the task definition.")))?;
+        let mut mappings = container.objects("portMappings").into_iter();
+        let has_port = mappings.any(|mapping| mapping.opt_int("containerPort").ok().flatten() == Some(port));
+        let container_port = u16::try_from(port)
+            .ok()
+            .filter(|_| has_port)
+            .ok_or_else(|| invalid(format!("The container {name} did not have a container port {port} defined.")))?;
+        match elbv2::target_group_has_load_balancer(region, target_group_arn) {
+            Some(true) => {}
+            Some(false) => {
+                return Err(invalid(format!(
+                    "The target group with targetGroupArn {target_group_arn} does not have an associated load balancer."
+                )));
+            }
+            None => return Err(invalid(format!("The specified target group does not exist: {target_group_arn}"))),
+        }
+        balancers.push(LoadBalancer {
+            target_group_arn: target_group_arn.to_owned(),
+            container_name: name.to_owned(),
+            container_port,
+        });
+    }
+    Ok(balancers)
+}
+
+fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsError> {
+    let Some(given) = given else { return Ok(before) };
+    given.only(&[
+        "deploymentCircuitBreaker",
+        "maximumPercent",
+        "minimumHealthyPercent",
+        "alarms",
+        "strategy",
+        "bakeTimeInMinutes",
+    ])?;
+    if given.object("alarms").is_some_and(|alarms| alarms.opt_bool("enable") == Some(true)) {
+        return Err(AwsError::unsupported("a deployment's alarms"));
+    }
+    let breaker = given.object("deploymentCircuitBreaker");
+    if let Some(breaker) = breaker {
+        breaker.only(&["enable", "rollback"])?;
+        if breaker.opt_bool("enable") == Some(true) && breaker.opt_bool("rollback") == Some(true) {
+            return Err(AwsError::unsupported("a circuit breaker that rolls back"));
+        }
+    }
+    if given.opt_str("strategy").is_some_and(|strategy| strategy != "ROLLING") {
+        return Err(AwsError::unsupported("a deployment strategy other than ROLLING"));
+    }
+    let percent = |name: &str, before: u32| -> Result<u32, AwsError> {
+        match given.opt_int(name)? {
+            Some(n) => u32::try_from(n).map_err(|_| invalid(format!("{name} must not be negative."))),
+            None => Ok(before),
+        }
+    };
+    let rollout = Rollout {
+        minimum_healthy_percent: percent("minimumHealthyPercent", before.minimum_healthy_percent)?,
+        maximum_percent: percent("maximumPercent", before.maximum_percent)?,
+        has_circuit_breaker: breaker.map_or(before.has_circuit_breaker, |b| b.opt_bool("enable") == Some(true)),
+    };
+    if rollout.maximum_percent < 100 || rollout.minimum_healthy_percent > 100 {
+        return Err(invalid("maximumPercent must be at least 100, minimumHealthyPercent at most 100."));
+    }
+    if rollout.minimum_healthy_percent == 100 && rollout.maximum_percent == 100 {
+        return Err(invalid(
+            "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.",
+        ));
+    }
+    Ok(rollout)
+}
+
+/// Services at 100 % at most have no room to move a task (ECS Developer Guide, "Balancing an Amazon ECS service across
+/// Availability Zones").
+fn rebalances_zones(params: Params<'_>, rollout: Rollout) -> Result<Option<bool>, AwsError> {
+    let wanted = params.opt_str("availabilityZoneRebalancing").map(|given| given == "ENABLED");
+    if wanted == Some(true) && rollout.maximum_percent <= 100 {
+        return Err(invalid("Availability Zone rebalancing needs a maximumPercent of more than 100."));
+    }
+    Ok(wanted)
+}

@@ -1,0 +1,173 @@
+//! Service Connect: what a service offers in a namespace and under which names, checked against its task definition and
+//! against what others offer there.
+
+use serde_json::{Value, json};
+
+use super::definition::{Definition, LogGroup};
+use super::services::{Service, ServiceStatus};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::services::servicediscovery;
+use crate::cloud::wire::Params;
+use crate::mesh::topology::{ClientAlias, Service as Endpoint, Upstream};
+
+/// A `serviceConnectConfiguration` that is enabled, resolved.
+#[derive(Clone, Debug)]
+pub(super) struct ServiceConnect {
+    pub(super) namespace_arn: String,
+    pub(super) namespace: String,
+    /// None: a client-only service.
+    pub(super) offered: Vec<Offered>,
+    /// Of the proxy's container.
+    pub(super) log_group: Option<LogGroup>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Offered {
+    pub(super) endpoint: Endpoint,
+    /// Its service in Cloud Map.
+    pub(super) discovery_arn: String,
+}
+
+/// Limits of the ECS API Reference, "ServiceConnectService" and "ServiceConnectClientAlias".
+const MAX_DISCOVERY_NAME: usize = 64;
+const MAX_DNS_NAME: usize = 127;
+
+pub(super) fn namespace_not_found() -> AwsError {
+    AwsError::new("NamespaceNotFoundException", "The specified namespace wasn't found.")
+}
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("InvalidParameterException", message)
+}
+
+/// Checks a configuration for the service with this ARN. `None`: it is switched off. Cloud Map is not touched yet, so
+/// `discovery_arn` is empty until [`publish`].
+pub(super) fn resolve(
+    region: &Region,
+    cluster: &str,
+    service_arn: &str,
+    definition: &Definition,
+    configuration: Params<'_>,
+) -> Result<Option<ServiceConnect>, AwsError> {
+    configuration.only(&["enabled", "namespace", "services", "logConfiguration"])?;
+    if configuration.opt_bool("enabled") != Some(true) {
+        return Ok(None);
+    }
+    let default = region.ecs.cluster_by_reference(cluster).and_then(|cluster| cluster.namespace.as_deref());
+    let namespace = configuration.opt_str("namespace").or(default).ok_or_else(|| {
+        invalid("The namespace is required for Service Connect: the cluster has no default namespace.")
+    })?;
+    let namespace = servicediscovery::namespace(region, namespace).ok_or_else(namespace_not_found)?;
+    if !definition.limits_memory() {
+        return Err(invalid("Service Connect requires a memory limit in the task definition."));
+    }
+    let mut offered: Vec<Offered> = Vec::new();
+    for service in configuration.objects("services") {
+        service.only(&["portName", "discoveryName", "clientAliases"])?;
+        let endpoint = endpoint(service, definition, &namespace.name)?;
+        let others = others(region, service_arn, &namespace.arn);
+        let taken = others.into_iter().chain(offered.iter().map(|offered| &offered.endpoint));
+        check_unique(&endpoint, taken)?;
+        offered.push(Offered { endpoint, discovery_arn: String::new() });
+    }
+    Ok(Some(ServiceConnect {
+        namespace_arn: namespace.arn.clone(),
+        namespace: namespace.name.clone(),
+        offered,
+        log_group: LogGroup::of(configuration.object("logConfiguration")),
+    }))
+}
+
+fn endpoint(service: Params<'_>, definition: &Definition, namespace: &str) -> Result<Endpoint, AwsError> {
+    let port_name = service.str("portName")?;
+    let container_port = definition.named_port(port_name).ok_or_else(|| {
+        invalid(format!("portName({port_name}) does not refer to any named PortMapping in the task definition."))
+    })?;
+    let discovery_name = service.opt_str("discoveryName").unwrap_or(port_name);
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if discovery_name.len() > MAX_DISCOVERY_NAME || !discovery_name.chars().all(is_name) {
+        return Err(invalid(format!(
+            "discoveryName({discovery_name}) must have 1 to {MAX_DISCOVERY_NAME} lower-case letters, digits, underscores and hyphens."
+        )));
+    }
+    let given = service.objects("clientAliases");
+    if given.len() > 1 {
+        return Err(invalid("A Service Connect service can have only one clientAlias."));
+    }
+    let mut aliases = Vec::new();
+    for alias in given {
+        alias.only(&["port", "dnsName"])?;
+        let dns_name = alias.opt_str("dnsName").map_or_else(|| format!("{discovery_name}.{namespace}"), str::to_owned);
+        if dns_name.len() > MAX_DNS_NAME {
+            return Err(invalid(format!("dnsName({dns_name}) must have at most {MAX_DNS_NAME} characters.")));
+        }
+        let port = alias.int("port")?;
+        let port = u16::try_from(port).map_err(|_| invalid(format!("port({port}) must be from 0 to 65535.")))?;
+        aliases.push(ClientAlias { dns_name, port });
+    }
+    Ok(Endpoint { discovery_name: discovery_name.to_owned(), container_port, aliases })
+}
+
+fn check_unique<'a>(endpoint: &Endpoint, taken: impl Iterator<Item = &'a Endpoint>) -> Result<(), AwsError> {
+    for other in taken {
+        if other.discovery_name == endpoint.discovery_name {
+            return Err(invalid(format!(
+                "discoveryName({}) is already in use in the namespace.",
+                endpoint.discovery_name
+            )));
+        }
+        if let Some(alias) = endpoint.aliases.iter().find(|alias| other.aliases.contains(alias)) {
+            return Err(invalid(format!(
+                "clientAlias({}:{}) is already in use in the namespace.",
+                alias.dns_name, alias.port
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// What other services than this offer in a namespace.
+fn others<'r>(region: &'r Region, service_arn: &str, namespace_arn: &str) -> Vec<&'r Endpoint> {
+    let others = region.ecs.services.iter().filter(|service| service.arn != service_arn);
+    others.flat_map(|service| offered_by(service, namespace_arn)).collect()
+}
+
+fn offered_by<'s>(service: &'s Service, namespace_arn: &str) -> impl Iterator<Item = &'s Endpoint> {
+    let connect = (service.status != ServiceStatus::Inactive)
+        .then(|| service.primary().service_connect.as_ref())
+        .flatten()
+        .filter(|connect| connect.namespace_arn == namespace_arn);
+    connect.into_iter().flat_map(|connect| connect.offered.iter().map(|offered| &offered.endpoint))
+}
+
+/// Makes the services in Cloud Map, one for each discovery name, unless they are there from before.
+pub(super) fn publish(region: &mut Region, connect: &mut ServiceConnect) {
+    for offered in &mut connect.offered {
+        let name = &offered.endpoint.discovery_name;
+        offered.discovery_arn = servicediscovery::ensure_service(region, &connect.namespace_arn, name);
+    }
+}
+
+/// What a task that starts now can call: every alias of its namespace.
+pub(super) fn upstreams(region: &Region, connect: &ServiceConnect) -> Vec<Upstream> {
+    let endpoints = region.ecs.services.iter().flat_map(|service| offered_by(service, &connect.namespace_arn));
+    endpoints
+        .flat_map(|endpoint| {
+            let discovery_name = endpoint.discovery_name.clone();
+            endpoint
+                .aliases
+                .iter()
+                .map(move |alias| Upstream { discovery_name: discovery_name.clone(), alias: alias.clone() })
+        })
+        .collect()
+}
+
+/// The configuration as it is given back: with its namespace, even if the cluster's was taken.
+pub(super) fn wire(configuration: &Value, connect: Option<&ServiceConnect>) -> Value {
+    let mut answer = configuration.clone();
+    if let (Some(connect), Some(members)) = (connect, answer.as_object_mut()) {
+        members.entry("namespace").or_insert_with(|| json!(connect.namespace));
+    }
+    answer
+}

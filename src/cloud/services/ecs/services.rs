@@ -1,0 +1,314 @@
+//! Services as they are told of: what each is to have, its deployments, its events; listed, described, deleted. They are
+//! made and changed in [`super::service_changes`] and kept by [`super::scheduler`].
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use super::definition::Definition;
+use super::service_answers::wire;
+use super::service_connect::{self, ServiceConnect};
+use super::{State, refers_to};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+use crate::cloud::wire::paging::page;
+use crate::cloud::wire::tags::Tags;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ServiceStatus {
+    Active,
+    Draining,
+    Inactive,
+}
+
+#[derive(Clone)]
+pub(super) struct Service {
+    pub(super) arn: String,
+    pub(super) name: String,
+    /// The cluster's name.
+    pub(super) cluster: String,
+    pub(super) status: ServiceStatus,
+    pub(super) desired_count: u32,
+    pub(super) load_balancers: Vec<LoadBalancer>,
+    pub(super) rollout: Rollout,
+    pub(super) rebalances_zones: bool,
+    /// The PRIMARY one first, then those it replaces.
+    pub(super) deployments: Vec<Deployment>,
+    pub(super) placement_strategy: Value,
+    pub(super) grace_period: Option<i64>,
+    pub(super) enable_managed_tags: bool,
+    /// `SERVICE`, `TASK_DEFINITION` or `NONE`.
+    pub(super) propagate_tags: String,
+    pub(super) tags: Tags,
+    /// The parameters it was created with: an equal request with the same `clientToken` is the same creation.
+    pub(super) request: Map<String, Value>,
+    pub(super) created_at: Timestamp,
+    /// It has what it is to have, and has said so.
+    pub(super) is_steady: bool,
+    /// DRAINING, and its last task has gone.
+    pub(super) is_emptied: bool,
+    pub(super) throttle: Throttle,
+    /// Newest first.
+    pub(super) events: VecDeque<Event>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LoadBalancer {
+    pub(super) target_group_arn: String,
+    pub(super) container_name: String,
+    pub(super) container_port: u16,
+}
+
+/// How far a deployment may go below and above the desired count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rollout {
+    pub(super) minimum_healthy_percent: u32,
+    pub(super) maximum_percent: u32,
+    /// Whether a deployment whose tasks fail again and again is given up.
+    pub(super) has_circuit_breaker: bool,
+}
+
+/// The defaults for replicas (API Reference, "DeploymentConfiguration").
+impl Default for Rollout {
+    fn default() -> Self {
+        Self { minimum_healthy_percent: 100, maximum_percent: 200, has_circuit_breaker: false }
+    }
+}
+
+impl Rollout {
+    /// Rounded up, as AWS does.
+    pub(super) fn fewest(self, desired: u32) -> u32 {
+        (u64::from(desired) * u64::from(self.minimum_healthy_percent)).div_ceil(100).try_into().unwrap_or(u32::MAX)
+    }
+
+    /// Rounded down, as AWS does.
+    pub(super) fn most(self, desired: u32) -> u32 {
+        (u64::from(desired) * u64::from(self.maximum_percent) / 100).try_into().unwrap_or(u32::MAX)
+    }
+
+    /// Failed tasks that open the circuit breaker: half of the desired, but from 3 to 200 (ECS Developer Guide, "How the
+    /// Amazon ECS deployment circuit breaker detects failures").
+    pub(super) fn breaks_at(self, desired: u32) -> Option<u32> {
+        self.has_circuit_breaker.then(|| desired.div_ceil(2).clamp(3, 200))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RolloutState {
+    InProgress,
+    Completed,
+    /// The circuit breaker has opened: no more tasks are started.
+    Failed,
+}
+
+#[derive(Clone)]
+pub(super) struct Deployment {
+    /// `ecs-svc/` and 19 digits.
+    pub(super) id: String,
+    pub(super) definition: Arc<Definition>,
+    pub(super) network: Network,
+    /// As it was given.
+    pub(super) service_connect_configuration: Option<Value>,
+    /// The same resolved, if enabled.
+    pub(super) service_connect: Option<ServiceConnect>,
+    pub(super) state: RolloutState,
+    pub(super) failed_tasks: u32,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Network {
+    pub(super) subnets: Vec<String>,
+    pub(super) security_groups: Vec<String>,
+}
+
+/// Tasks that fail again and again are started less and less often.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Throttle {
+    pub(super) failures: u32,
+    pub(super) until: Option<Instant>,
+}
+
+impl Throttle {
+    pub(super) fn holds(self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct Event {
+    pub(super) id: String,
+    pub(super) at: Timestamp,
+    pub(super) message: String,
+}
+
+/// The most events that a service shows (API Reference, "Service").
+const MAX_EVENTS: usize = 100;
+
+pub(super) struct NewService {
+    pub(super) arn: String,
+    pub(super) name: String,
+    pub(super) cluster: String,
+    pub(super) request: Map<String, Value>,
+}
+
+impl Service {
+    pub(super) fn new(new: NewService, deployment: Deployment) -> Self {
+        Self {
+            arn: new.arn,
+            name: new.name,
+            cluster: new.cluster,
+            status: ServiceStatus::Active,
+            desired_count: 0,
+            load_balancers: Vec::new(),
+            rollout: Rollout::default(),
+            rebalances_zones: true,
+            deployments: vec![deployment],
+            placement_strategy: json!([]),
+            grace_period: None,
+            enable_managed_tags: false,
+            propagate_tags: "NONE".to_owned(),
+            tags: Tags::default(),
+            request: new.request,
+            created_at: Timestamp::now(),
+            is_steady: false,
+            is_emptied: false,
+            throttle: Throttle::default(),
+            events: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn primary(&self) -> &Deployment {
+        self.deployments.first().expect("a service has a deployment from its creation on")
+    }
+
+    pub(super) fn runs(&self, definition_arn: &str) -> bool {
+        self.status != ServiceStatus::Inactive
+            && self.deployments.iter().any(|deployment| deployment.definition.arn == definition_arn)
+    }
+}
+
+pub(super) fn not_found() -> AwsError {
+    AwsError::new("ServiceNotFoundException", "Service not found.")
+}
+
+impl State {
+    /// INACTIVE ones too.
+    pub(super) fn service(&self, cluster: &str, reference: &str) -> Option<&Service> {
+        self.services
+            .iter()
+            .find(|service| service.cluster == cluster && refers_to(reference, &service.arn, &service.name))
+    }
+
+    pub(super) fn service_mut(&mut self, arn: &str) -> Option<&mut Service> {
+        self.services.iter_mut().find(|service| service.arn == arn)
+    }
+}
+
+/// Adds an event, in AWS's words after `(service name) `.
+pub(super) fn note(region: &mut Region, service_arn: &str, message: &str) {
+    let id = region.ids.uuid();
+    if let Some(service) = region.ecs.service_mut(service_arn) {
+        let message = format!("(service {}) {message}", service.name);
+        service.events.push_front(Event { id, at: Timestamp::now(), message });
+        service.events.truncate(MAX_EVENTS);
+    }
+}
+
+/// The same, unless that was the last thing said.
+pub(super) fn note_once(region: &mut Region, service_arn: &str, message: &str) {
+    let last = region.ecs.service_mut(service_arn).and_then(|service| service.events.front());
+    if !last.is_some_and(|event| event.message.ends_with(message)) {
+        note(region, service_arn, message);
+    }
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let cluster = &region.ecs.cluster(params)?.name;
+    let references = params.strings("services");
+    let invalid = |message: &str| Err(AwsError::new("InvalidParameterException", message));
+    if references.is_empty() {
+        return invalid("Services cannot be empty.");
+    }
+    if references.len() > 10 {
+        return invalid("Services cannot have more than 10 elements.");
+    }
+    let with_tags = params.strings("include").contains(&"TAGS");
+    let (mut services, mut failures) = (Vec::new(), Vec::new());
+    for reference in references {
+        match region.ecs.service(cluster, reference) {
+            Some(service) => services.push(wire(region, service, with_tags)),
+            None => failures.push(super::missing(&super::arn_of(region, &format!("service/{cluster}"), reference))),
+        }
+    }
+    Ok(json!({ "services": services, "failures": failures }))
+}
+
+pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&["cluster", "nextToken", "maxResults", "launchType", "schedulingStrategy"])?;
+    let cluster = &region.ecs.cluster(params)?.name;
+    let arns = (region.ecs.services.iter())
+        .filter(|service| service.cluster == *cluster && service.status != ServiceStatus::Inactive)
+        .filter(|_| params.opt_str("launchType").is_none_or(|launch_type| launch_type == "EC2"))
+        .filter(|_| params.opt_str("schedulingStrategy").is_none_or(|strategy| strategy == "REPLICA"))
+        .map(|service| service.arn.clone())
+        .collect();
+    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 10)?;
+    Ok(json!({ "serviceArns": arns, "nextToken": next }))
+}
+
+pub(super) fn list_by_namespace(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let namespace = crate::cloud::services::servicediscovery::namespace(region, params.str("namespace")?)
+        .ok_or_else(service_connect::namespace_not_found)?;
+    let is_in = |service: &&Service| {
+        let connect = service.primary().service_connect.as_ref();
+        service.status != ServiceStatus::Inactive && connect.is_some_and(|c| c.namespace_arn == namespace.arn)
+    };
+    let arns = region.ecs.services.iter().filter(is_in).map(|service| service.arn.clone()).collect();
+    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 10)?;
+    Ok(json!({ "serviceArns": arns, "nextToken": next }))
+}
+
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&["cluster", "service", "force"])?;
+    let cluster = region.ecs.cluster(params)?.name.clone();
+    let found = region.ecs.service(&cluster, params.str("service")?);
+    let service = found.filter(|service| service.status != ServiceStatus::Inactive).ok_or_else(not_found)?;
+    let arn = service.arn.clone();
+    if service.desired_count > 0 && params.opt_bool("force") != Some(true) {
+        return Err(AwsError::new(
+            "InvalidParameterException",
+            "The service cannot be stopped while it is scaled above 0.",
+        ));
+    }
+    if let Some(service) = region.ecs.service_mut(&arn) {
+        service.status = ServiceStatus::Draining;
+        service.desired_count = 0;
+        service.is_steady = false;
+    }
+    answer(region, &arn)
+}
+
+/// The service as the answer to its creation or change.
+pub(super) fn answer(region: &Region, arn: &str) -> Result<Value, AwsError> {
+    let service = region.ecs.services.iter().find(|service| service.arn == arn).ok_or_else(not_found)?;
+    Ok(json!({ "service": wire(region, service, true) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollouts_bounds_are_those_of_any_count() {
+        let rollout = |maximum_percent| Rollout { minimum_healthy_percent: 50, maximum_percent, ..Rollout::default() };
+        assert_eq!((rollout(150).fewest(3), rollout(150).most(3)), (2, 4));
+        assert_eq!((rollout(200).fewest(u32::MAX), rollout(200).most(u32::MAX)), (1 << 31, u32::MAX));
+        assert_eq!(rollout(u32::MAX).most(2), 85_899_345);
+    }
+}

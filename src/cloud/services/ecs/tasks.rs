@@ -1,0 +1,343 @@
+//! Tasks as they are told of: listed, described, stopped by hand. How they come and go is in [`super::lifecycle`].
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::definition::Definition;
+use super::service_connect::ServiceConnect;
+use super::{lifecycle, refers_to};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::services::ec2::Interface;
+use crate::cloud::wire::paging::page;
+use crate::cloud::wire::tags::{LOWER, Tags};
+use crate::cloud::wire::{Params, timestamp};
+use crate::mesh::TaskFailure;
+use crate::mesh::topology::Upstream;
+
+/// In the order of a task's life (ECS Developer Guide, "Task lifecycle states").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum LastStatus {
+    Provisioning,
+    Pending,
+    Running,
+    Deactivating,
+    Stopping,
+    Deprovisioning,
+    Stopped,
+}
+
+impl LastStatus {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioning => "PROVISIONING",
+            Self::Pending => "PENDING",
+            Self::Running => "RUNNING",
+            Self::Deactivating => "DEACTIVATING",
+            Self::Stopping => "STOPPING",
+            Self::Deprovisioning => "DEPROVISIONING",
+            Self::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// The API's `TaskStopCode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StopCode {
+    TaskFailedToStart,
+    EssentialContainerExited,
+    UserInitiated,
+    ServiceSchedulerInitiated,
+    TerminationNotice,
+}
+
+impl StopCode {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::TaskFailedToStart => "TaskFailedToStart",
+            Self::EssentialContainerExited => "EssentialContainerExited",
+            Self::UserInitiated => "UserInitiated",
+            Self::ServiceSchedulerInitiated => "ServiceSchedulerInitiated",
+            Self::TerminationNotice => "TerminationNotice",
+        }
+    }
+}
+
+/// Why a task is to be STOPPED, from the moment that is wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Stop {
+    pub(super) code: StopCode,
+    pub(super) reason: String,
+    pub(super) at: Timestamp,
+}
+
+/// The deployment of a service that a task belongs to.
+#[derive(Clone, Debug)]
+pub(super) struct Membership {
+    pub(super) service_arn: String,
+    pub(super) service_name: String,
+    pub(super) deployment_id: String,
+}
+
+/// A target group that a task is a target of, and the port it is reached at.
+#[derive(Clone, Debug)]
+pub(super) struct TargetPort {
+    pub(super) target_group_arn: String,
+    pub(super) port: u16,
+}
+
+/// A container of a task: the definition's, and Service Connect's proxy.
+#[derive(Clone, Debug)]
+pub(super) struct TaskContainer {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) image: String,
+    pub(super) cpu: i64,
+    pub(super) memory: Option<i64>,
+    /// What Docker calls it, once it runs.
+    pub(super) runtime_id: String,
+}
+
+#[derive(Clone)]
+pub(super) struct Task {
+    pub(super) arn: String,
+    pub(super) id: String,
+    /// The cluster's name.
+    pub(super) cluster: String,
+    pub(super) definition: Arc<Definition>,
+    pub(super) membership: Option<Membership>,
+    /// `service:<name>`, or what `RunTask` says.
+    pub(super) group: String,
+    pub(super) started_by: Option<String>,
+    /// Its ARN.
+    pub(super) container_instance: String,
+    pub(super) ec2_instance_id: String,
+    pub(super) az_name: String,
+    pub(super) az_id: String,
+    pub(super) subnet_id: String,
+    pub(super) interface: Interface,
+    pub(super) attachment_id: String,
+    pub(super) containers: Vec<TaskContainer>,
+    pub(super) targets: Vec<TargetPort>,
+    pub(super) service_connect: Option<ServiceConnect>,
+    /// What its proxy was told of when it started; it learns nothing later.
+    pub(super) upstreams: Vec<Upstream>,
+    pub(super) tags: Tags,
+    pub(super) client_token: Option<String>,
+    pub(super) last_status: LastStatus,
+    pub(super) stop: Option<Stop>,
+    /// Its containers are starting, which takes their proxy a while; still PENDING.
+    pub(super) is_starting: bool,
+    /// The container that exited by itself.
+    pub(super) exit: Option<TaskFailure>,
+    /// Its DEACTIVATING has taken its time; its targets may still be draining.
+    pub(super) is_undiscovered: bool,
+    pub(super) created_at: Timestamp,
+    pub(super) started_at: Option<Timestamp>,
+    pub(super) stopped_at: Option<Timestamp>,
+}
+
+impl Task {
+    pub(super) fn is_stopped(&self) -> bool {
+        self.last_status == LastStatus::Stopped
+    }
+
+    /// To be running, whether it is already or not.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.stop.is_none()
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.last_status == LastStatus::Running
+    }
+
+    pub(super) fn is_pending(&self) -> bool {
+        self.last_status < LastStatus::Running
+    }
+
+    pub(super) fn is_of(&self, service_arn: &str) -> bool {
+        self.membership.as_ref().is_some_and(|m| m.service_arn == service_arn)
+    }
+
+    pub(super) fn is_of_deployment(&self, deployment_id: &str) -> bool {
+        self.membership.as_ref().is_some_and(|m| m.deployment_id == deployment_id)
+    }
+}
+
+pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&[
+        "cluster",
+        "containerInstance",
+        "family",
+        "nextToken",
+        "maxResults",
+        "startedBy",
+        "serviceName",
+        "desiredStatus",
+        "launchType",
+    ])?;
+    let cluster = &region.ecs.cluster(params)?.name;
+    let service = match params.opt_str("serviceName") {
+        Some(name) => Some(&region.ecs.service(cluster, name).ok_or_else(super::services::not_found)?.arn),
+        None => None,
+    };
+    let instance = params.opt_str("containerInstance").map(super::id_of);
+    let (family, started_by) = (params.opt_str("family"), params.opt_str("startedBy"));
+    let is_stop_wanted = match params.opt_str("desiredStatus").unwrap_or("RUNNING") {
+        "RUNNING" => Some(false),
+        "STOPPED" => Some(true),
+        // ECS never sets a task's desired status to PENDING (API Reference, "ListTasks").
+        _ => None,
+    };
+    let arns = (region.ecs.tasks.iter())
+        .filter(|task| task.cluster == *cluster && Some(task.stop.is_some()) == is_stop_wanted)
+        .filter(|task| service.is_none_or(|service| task.is_of(service)))
+        .filter(|task| instance.is_none_or(|instance| super::id_of(&task.container_instance) == instance))
+        .filter(|task| family.is_none_or(|family| task.definition.family == family))
+        .filter(|task| started_by.is_none_or(|by| task.started_by.as_deref() == Some(by)))
+        .filter(|_| params.opt_str("launchType").is_none_or(|launch_type| launch_type == "EC2"))
+        .map(|task| task.arn.clone())
+        .collect();
+    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 100)?;
+    Ok(json!({ "taskArns": arns, "nextToken": next }))
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let cluster = &region.ecs.cluster(params)?.name;
+    let references = params.strings("tasks");
+    if references.is_empty() {
+        return Err(AwsError::new("InvalidParameterException", "Tasks cannot be empty."));
+    }
+    let with_tags = params.strings("include").contains(&"TAGS");
+    let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+    for reference in references {
+        match find(region, cluster, reference) {
+            Some(task) => tasks.push(wire(region, task, with_tags)),
+            None => {
+                failures.push(super::missing(&super::arn_of(region, &format!("task/{cluster}"), reference)));
+            }
+        }
+    }
+    Ok(json!({ "tasks": tasks, "failures": failures }))
+}
+
+pub(super) fn stop(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let cluster = region.ecs.cluster(params)?.name.clone();
+    let not_found = || AwsError::new("InvalidParameterException", "The referenced task was not found.");
+    let arn = find(region, &cluster, params.str("task")?).ok_or_else(not_found)?.arn.clone();
+    let reason = params.opt_str("reason").unwrap_or("Task stopped by user");
+    lifecycle::stop(region, &arn, StopCode::UserInitiated, reason);
+    let task = find(region, &cluster, &arn).ok_or_else(not_found)?;
+    Ok(json!({ "task": wire(region, task, true) }))
+}
+
+fn find<'r>(region: &'r Region, cluster: &str, reference: &str) -> Option<&'r Task> {
+    region.ecs.tasks.iter().find(|task| task.cluster == cluster && refers_to(reference, &task.arn, &task.id))
+}
+
+/// Whether its instance's agent is not heard of: what is known of the task is from before.
+pub(super) fn is_cut_off(region: &Region, task: &Task) -> bool {
+    let mut instances = region.ecs.container_instances.iter();
+    instances.any(|instance| instance.arn == task.container_instance && !instance.is_connected)
+}
+
+pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
+    let is_attached = task.last_status >= LastStatus::Pending;
+    let attachment_status = match task.last_status {
+        LastStatus::Stopped => "DELETED",
+        _ if is_attached => "ATTACHED",
+        _ => "PRECREATED",
+    };
+    let details: Value = [
+        ("subnetId", task.subnet_id.as_str()),
+        ("networkInterfaceId", &task.interface.id),
+        ("macAddress", &task.interface.mac),
+        ("privateIPv4Address", &task.interface.private_ip.to_string()),
+    ]
+    .iter()
+    .map(|(name, value)| json!({ "name": name, "value": value }))
+    .collect();
+    let mut attachments = vec![json!({
+        "id": task.attachment_id,
+        "type": "ElasticNetworkInterface",
+        "status": attachment_status,
+        "details": details,
+    })];
+    if let Some(proxy) = task.containers.last().filter(|_| task.service_connect.is_some()) {
+        attachments.push(json!({
+            "id": proxy.id,
+            "type": "Service Connect",
+            "status": attachment_status,
+            "details": [{ "name": "ContainerName", "value": proxy.name }],
+        }));
+    }
+    let is_started = task.started_at.is_some();
+    let connectivity = if is_cut_off(region, task) { "DISCONNECTED" } else { "CONNECTED" };
+    json!({
+        "attachments": attachments,
+        "attributes": [{ "name": "ecs.cpu-architecture", "value": "x86_64" }],
+        "availabilityZone": task.az_name,
+        "clusterArn": region.arn("ecs", &format!("cluster/{}", task.cluster)),
+        "connectivity": is_attached.then_some(connectivity),
+        "connectivityAt": is_attached.then(|| timestamp(task.created_at)),
+        "containerInstanceArn": task.container_instance,
+        "containers": task.containers.iter().map(|c| wire_container(region, task, c)).collect::<Value>(),
+        "cpu": task.definition.cpu().to_string(),
+        "createdAt": timestamp(task.created_at),
+        "desiredStatus": if task.stop.is_some() { "STOPPED" } else { "RUNNING" },
+        "enableExecuteCommand": false,
+        "executionStoppedAt": task.stopped_at.filter(|_| is_started).map(timestamp),
+        "group": task.group,
+        "healthStatus": "UNKNOWN",
+        "inferenceAccelerators": [],
+        "lastStatus": task.last_status.as_str(),
+        "launchType": "EC2",
+        "memory": task.definition.memory().to_string(),
+        "overrides": { "containerOverrides": [], "inferenceAcceleratorOverrides": [] },
+        "pullStartedAt": task.started_at.map(timestamp),
+        "pullStoppedAt": task.started_at.map(timestamp),
+        "startedAt": task.started_at.map(timestamp),
+        "startedBy": task.started_by,
+        "stopCode": task.stop.as_ref().map(|stop| stop.code.as_str()),
+        "stoppedAt": task.stopped_at.map(timestamp),
+        "stoppedReason": task.stop.as_ref().map(|stop| &stop.reason),
+        "stoppingAt": task.stop.as_ref().map(|stop| timestamp(stop.at)),
+        "tags": if with_tags { task.tags.to_list(LOWER) } else { json!([]) },
+        "taskArn": task.arn,
+        "taskDefinitionArn": task.definition.arn,
+        "version": i64::from(task.last_status as u8) + 1,
+    })
+}
+
+fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Value {
+    let status = match task.last_status {
+        LastStatus::Provisioning | LastStatus::Pending => "PENDING",
+        LastStatus::Deprovisioning | LastStatus::Stopped => "STOPPED",
+        _ => "RUNNING",
+    };
+    let app = task.definition.app();
+    let exit = task.exit.as_ref().filter(|exit| match exit {
+        TaskFailure::Application(_) => app.is_some_and(|app| app.opt_str("name") == Some(&container.name)),
+        TaskFailure::Proxy(_) => task.containers.last().is_some_and(|proxy| proxy.id == container.id),
+    });
+    json!({
+        "containerArn": region.arn("ecs", &format!("container/{}/{}/{}", task.cluster, task.id, container.id)),
+        "taskArn": task.arn,
+        "name": container.name,
+        "image": container.image,
+        "runtimeId": task.started_at.map(|_| &container.runtime_id),
+        "lastStatus": status,
+        "exitCode": exit.map(|_| 1),
+        "reason": exit.map(TaskFailure::reason),
+        "networkBindings": [],
+        "networkInterfaces": [{
+            "attachmentId": task.attachment_id,
+            "privateIpv4Address": task.interface.private_ip.to_string(),
+        }],
+        "healthStatus": "UNKNOWN",
+        "cpu": container.cpu.to_string(),
+        "memory": container.memory.map(|memory| memory.to_string()),
+    })
+}

@@ -1,0 +1,211 @@
+//! Listeners: where a load balancer forwards to. The mesh carries one a load balancer, plain HTTP, with its default rule.
+
+use serde_json::{Value, json};
+
+use super::target_groups::{self, TargetGroup};
+use super::{State, load_balancers, not_carried, tags, validation_error};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+
+#[derive(Clone, Debug)]
+pub(super) struct Listener {
+    pub(super) arn: String,
+    pub(super) load_balancer_arn: String,
+    port: u16,
+    target_group_arn: String,
+}
+
+/// The load balancer whose listener forwards to a target group.
+pub(super) fn load_balancer_of<'s>(state: &'s State, target_group_arn: &str) -> Option<&'s str> {
+    let listener = state.listeners.iter().find(|listener| listener.target_group_arn == target_group_arn)?;
+    Some(&listener.load_balancer_arn)
+}
+
+/// The target group that a load balancer's listener forwards to.
+pub(super) fn target_group_of<'s>(state: &'s State, load_balancer_arn: &str) -> Option<&'s TargetGroup> {
+    let listener = state.listeners.iter().find(|listener| listener.load_balancer_arn == load_balancer_arn)?;
+    state.target_groups.iter().find(|group| group.arn == listener.target_group_arn)
+}
+
+pub(super) fn find<'s>(state: &'s State, arn: &str) -> Result<&'s Listener, AwsError> {
+    state.listeners.iter().find(|listener| listener.arn == arn).ok_or_else(not_found)
+}
+
+fn not_found() -> AwsError {
+    AwsError::new("ListenerNotFound", "One or more listeners not found")
+}
+
+fn wire(listener: &Listener) -> Value {
+    json!({
+        "ListenerArn": listener.arn,
+        "LoadBalancerArn": listener.load_balancer_arn,
+        "Port": listener.port,
+        "Protocol": "HTTP",
+        "DefaultActions": [action_wire(listener)],
+    })
+}
+
+fn action_wire(listener: &Listener) -> Value {
+    json!({
+        "Type": "forward",
+        "TargetGroupArn": listener.target_group_arn,
+        "ForwardConfig": {
+            "TargetGroups": [{ "TargetGroupArn": listener.target_group_arn, "Weight": 1 }],
+            "TargetGroupStickinessConfig": { "Enabled": false },
+        },
+    })
+}
+
+/// The target group of a request's default action, which is not another load balancer's already.
+fn requested_target_group(state: &State, load_balancer: &str, params: Params<'_>) -> Result<String, AwsError> {
+    let actions = params.objects("DefaultActions");
+    let [action] = actions.as_slice() else {
+        return Err(match actions.len() {
+            0 => validation_error("A listener must have at least one default action"),
+            _ => not_carried("listeners with several default actions"),
+        });
+    };
+    match action.str("Type")? {
+        "forward" => {}
+        other => return Err(not_carried(&format!("listener actions of type {other}"))),
+    }
+    let weighted = action.object("ForwardConfig").map(|config| config.objects("TargetGroups")).unwrap_or_default();
+    if weighted.len() > 1 {
+        return Err(not_carried("forwarding to several target groups"));
+    }
+    let arn = action
+        .opt_str("TargetGroupArn")
+        .or_else(|| weighted.first().and_then(|group| group.opt_str("TargetGroupArn")))
+        .ok_or_else(|| validation_error("A target group ARN must be specified"))?;
+    target_groups::find(state, arn)?;
+    if load_balancer_of(state, arn).is_some_and(|other| other != load_balancer) {
+        return Err(AwsError::new(
+            "TargetGroupAssociationLimit",
+            format!("The following target groups cannot be associated with more than one load balancer: {arn}"),
+        ));
+    }
+    Ok(arn.to_owned())
+}
+
+fn check_protocol(protocol: &str) -> Result<(), AwsError> {
+    match protocol {
+        "HTTP" => Ok(()),
+        "HTTPS" => Err(not_carried("HTTPS listeners")),
+        other => Err(validation_error(format!("Listener protocol '{other}' must be one of 'HTTP, HTTPS'"))),
+    }
+}
+
+fn checked_port(port: i64) -> Result<u16, AwsError> {
+    u16::try_from(port)
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| validation_error(format!("Listener port '{port}' must be in the range of 1-65535")))
+}
+
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let tags = tags::listed(params)?;
+    let load_balancer = load_balancers::find(&region.elbv2, params.str("LoadBalancerArn")?)?;
+    let load_balancer_arn = load_balancer.arn.clone();
+    let path = load_balancer.path().to_owned();
+    let protocol =
+        params.opt_str("Protocol").ok_or_else(|| validation_error("A listener protocol must be specified"))?;
+    check_protocol(protocol)?;
+    let port = params.opt_int("Port")?.ok_or_else(|| validation_error("A listener port must be specified"))?;
+    let port = checked_port(port)?;
+    let target_group_arn = requested_target_group(&region.elbv2, &load_balancer_arn, params)?;
+    if let Some(there) = region.elbv2.listeners.iter().find(|other| other.load_balancer_arn == load_balancer_arn) {
+        if there.port != port {
+            return Err(not_carried("load balancers with more than one listener"));
+        }
+        if there.target_group_arn == target_group_arn {
+            return Ok(json!({ "Listeners": [wire(there)] }));
+        }
+        return Err(AwsError::new(
+            "DuplicateListener",
+            format!("A listener already exists on this port for this load balancer '{load_balancer_arn}'"),
+        ));
+    }
+    let resource = format!("listener/{path}/{}", region.ids.hex(16));
+    let listener =
+        Listener { arn: region.arn("elasticloadbalancing", &resource), load_balancer_arn, port, target_group_arn };
+    region.elbv2.tags.add(&listener.arn, tags);
+    let answer = wire(&listener);
+    region.elbv2.listeners.push(listener);
+    Ok(json!({ "Listeners": [answer] }))
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.elbv2;
+    let arns = params.strings("ListenerArns");
+    let listeners: Vec<_> = match params.opt_str("LoadBalancerArn") {
+        Some(arn) => {
+            load_balancers::find(state, arn)?;
+            state.listeners.iter().filter(|listener| listener.load_balancer_arn == arn).collect()
+        }
+        None if arns.is_empty() => {
+            return Err(validation_error("You must specify either listener ARNs or a load balancer ARN"));
+        }
+        None => arns.into_iter().map(|arn| find(state, arn)).collect::<Result<_, _>>()?,
+    };
+    Ok(json!({ "Listeners": listeners.into_iter().map(wire).collect::<Value>() }))
+}
+
+pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let mut changed = find(&region.elbv2, params.str("ListenerArn")?)?.clone();
+    if let Some(protocol) = params.opt_str("Protocol") {
+        check_protocol(protocol)?;
+    }
+    if let Some(port) = params.opt_int("Port")? {
+        changed.port = checked_port(port)?;
+    }
+    if params.get("DefaultActions").is_some() {
+        changed.target_group_arn = requested_target_group(&region.elbv2, &changed.load_balancer_arn, params)?;
+    }
+    let answer = wire(&changed);
+    for listener in region.elbv2.listeners.iter_mut().filter(|listener| listener.arn == changed.arn) {
+        listener.clone_from(&changed);
+    }
+    Ok(json!({ "Listeners": [answer] }))
+}
+
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &mut region.elbv2;
+    let arn = find(state, params.str("ListenerArn")?)?.arn.clone();
+    state.listeners.retain(|listener| listener.arn != arn);
+    state.tags.forget(&arn);
+    Ok(json!({}))
+}
+
+/// A listener has its default rule and no other.
+pub(super) fn describe_rules(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.elbv2;
+    let rule_arn = |listener: &Listener| {
+        let id = listener.arn.rsplit('/').next().unwrap_or_default();
+        format!("{}/{id}", listener.arn.replacen(":listener/", ":listener-rule/", 1))
+    };
+    let arns = params.strings("RuleArns");
+    let listeners: Vec<_> = match params.opt_str("ListenerArn") {
+        Some(arn) => vec![find(state, arn)?],
+        None if arns.is_empty() => {
+            return Err(validation_error("You must specify either listener rule ARNs or a listener ARN"));
+        }
+        None => state.listeners.iter().filter(|listener| arns.contains(&rule_arn(listener).as_str())).collect(),
+    };
+    if listeners.len() < arns.len() {
+        return Err(AwsError::new("RuleNotFound", "One or more rules not found"));
+    }
+    let rules: Value = listeners
+        .into_iter()
+        .map(|listener| {
+            json!({
+                "RuleArn": rule_arn(listener),
+                "Priority": "default",
+                "Conditions": [],
+                "Actions": [action_wire(listener)],
+                "IsDefault": true,
+            })
+        })
+        .collect();
+    Ok(json!({ "Rules": rules }))
+}

@@ -1,0 +1,108 @@
+//! Elastic Load Balancing, version 2: Application Load Balancers, their listeners and target groups.
+//!
+//! A load balancer is carried by [`crate::mesh`], which listens for it and probes its targets; here is what AWS says of
+//! it. What the mesh does not carry (HTTPS, rules, other target types than `ip`) is refused in words that say so.
+
+mod attributes;
+mod listeners;
+mod load_balancers;
+mod tags;
+mod target_groups;
+mod targets;
+
+use serde_json::Value;
+
+use self::listeners::Listener;
+use self::load_balancers::LoadBalancer;
+use self::tags::Tags;
+use self::target_groups::TargetGroup;
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+
+pub(crate) use self::targets::{TargetState, deregister_target, register_target, target_state};
+
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    load_balancers: Vec<LoadBalancer>,
+    target_groups: Vec<TargetGroup>,
+    listeners: Vec<Listener>,
+    tags: Tags,
+    /// Counts deregistrations, to tell them apart.
+    deregistrations: u64,
+}
+
+/// Whether a listener forwards to this target group; `None`: no such group.
+pub(crate) fn target_group_has_load_balancer(region: &Region, target_group_arn: &str) -> Option<bool> {
+    let state = &region.elbv2;
+    state.target_groups.iter().find(|group| group.arn == target_group_arn)?;
+    Some(listeners::load_balancer_of(state, target_group_arn).is_some())
+}
+
+/// The load balancers as the mesh is to run them.
+pub(crate) fn mesh_load_balancers(region: &Region) -> Vec<crate::mesh::topology::LoadBalancer> {
+    let state = &region.elbv2;
+    let load_balancers = state.load_balancers.iter();
+    load_balancers
+        .map(|load_balancer| crate::mesh::topology::LoadBalancer {
+            arn: load_balancer.arn.clone(),
+            // One that is still provisioning neither serves nor probes.
+            target_group: listeners::target_group_of(state, &load_balancer.arn)
+                .filter(|_| load_balancer.active)
+                .map(|group| targets::mesh_target_group(region, load_balancer, group)),
+        })
+        .collect()
+}
+
+/// What AWS has and the mesh does not carry.
+fn not_carried(what: &str) -> AwsError {
+    AwsError::new("ValidationError", format!("zonewalk's local cloud has no {what}"))
+}
+
+fn validation_error(message: impl Into<String>) -> AwsError {
+    AwsError::new("ValidationError", message)
+}
+
+/// Names have up to 32 letters, digits and hyphens, none of which is first or last.
+fn check_name(what: &str, name: &str) -> Result<(), AwsError> {
+    let problem = if name.len() > 32 {
+        "cannot be longer than '32' characters"
+    } else if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        "can only contain characters that are alphanumeric characters or hyphens(-)"
+    } else if name.starts_with('-') || name.ends_with('-') {
+        "cannot begin or end with '-'"
+    } else {
+        return Ok(());
+    };
+    Err(validation_error(format!("{what} name '{name}' {problem}")))
+}
+
+pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
+    match operation {
+        "AddTags" => tags::add(region, params),
+        "CreateListener" => listeners::create(region, params),
+        "CreateLoadBalancer" => load_balancers::create(region, params),
+        "CreateTargetGroup" => target_groups::create(region, params),
+        "DeleteListener" => listeners::delete(region, params),
+        "DeleteLoadBalancer" => load_balancers::delete(region, params),
+        "DeleteTargetGroup" => target_groups::delete(region, params),
+        "DeregisterTargets" => targets::deregister(region, params),
+        "DescribeListeners" => listeners::describe(region, params),
+        "DescribeLoadBalancerAttributes" => load_balancers::describe_attributes(region, params),
+        "DescribeLoadBalancers" => load_balancers::describe(region, params),
+        "DescribeRules" => listeners::describe_rules(region, params),
+        "DescribeTags" => tags::describe(region, params),
+        "DescribeTargetGroupAttributes" => target_groups::describe_attributes(region, params),
+        "DescribeTargetGroups" => target_groups::describe(region, params),
+        "DescribeTargetHealth" => targets::describe_health(region, params),
+        "ModifyListener" => listeners::modify(region, params),
+        "ModifyLoadBalancerAttributes" => load_balancers::modify_attributes(region, params),
+        "ModifyTargetGroup" => target_groups::modify(region, params),
+        "ModifyTargetGroupAttributes" => target_groups::modify_attributes(region, params),
+        "RegisterTargets" => targets::register(region, params),
+        "RemoveTags" => tags::remove(region, params),
+        "SetSecurityGroups" => load_balancers::set_security_groups(region, params),
+        "SetSubnets" => load_balancers::set_subnets(region, params),
+        _ => Err(AwsError::unknown_operation("elbv2", operation)),
+    }
+}

@@ -1,0 +1,273 @@
+//! Target groups and their health checks.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::attributes::Attributes;
+use super::targets::Target;
+use super::{State, check_name, listeners, not_carried, tags, validation_error};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::services::ec2;
+use crate::cloud::wire::Params;
+
+/// A target is probed on the port it serves on.
+const TRAFFIC_PORT: &str = "traffic-port";
+
+#[derive(Clone, Debug)]
+pub(super) struct TargetGroup {
+    pub(super) arn: String,
+    name: String,
+    pub(super) settings: Settings,
+    pub(super) health_check: HealthCheck,
+    pub(super) targets: Vec<Target>,
+    pub(super) attributes: Attributes,
+}
+
+/// What is given at creation and never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Settings {
+    pub(super) port: u16,
+    pub(super) vpc_id: String,
+    pub(super) target_type: TargetType,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TargetType {
+    Instance,
+    Ip,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HealthCheck {
+    pub(super) path: String,
+    pub(super) interval: Duration,
+    pub(super) timeout: Duration,
+    pub(super) healthy_threshold: u32,
+    pub(super) unhealthy_threshold: u32,
+    matcher: String,
+}
+
+/// The defaults of `CreateTargetGroup` for HTTP.
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            path: "/".to_owned(),
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+            matcher: "200".to_owned(),
+        }
+    }
+}
+
+impl HealthCheck {
+    /// This one with what a request changes of it.
+    fn changed(mut self, params: Params<'_>) -> Result<Self, AwsError> {
+        if params.opt_str("HealthCheckProtocol").is_some_and(|protocol| protocol != "HTTP") {
+            return Err(not_carried("health checks but by HTTP"));
+        }
+        if params.opt_bool("HealthCheckEnabled") == Some(false) {
+            return Err(validation_error("Health check enabled must be true for target groups with target type 'ip'"));
+        }
+        if let Some(path) = params.opt_str("HealthCheckPath") {
+            if !path.starts_with('/') {
+                return Err(validation_error(format!("Health check path '{path}' must begin with a '/' character")));
+            }
+            path.clone_into(&mut self.path);
+        }
+        if params.opt_str("HealthCheckPort").is_some_and(|port| port != TRAFFIC_PORT) {
+            return Err(not_carried("health checks on another port than the targets'"));
+        }
+        if let Some(code) = params.object("Matcher").and_then(|matcher| matcher.opt_str("HttpCode")) {
+            code.clone_into(&mut self.matcher);
+        }
+        let between = |name: &str, words: &str, min: u32, max: u32| match params.opt_int(name)? {
+            None => Ok(None),
+            Some(given) => match u32::try_from(given).ok().filter(|n| (min..=max).contains(n)) {
+                Some(given) => Ok(Some(given)),
+                None => Err(validation_error(format!("{words} '{given}' must be between {min} and {max}"))),
+            },
+        };
+        if let Some(seconds) = between("HealthCheckIntervalSeconds", "Health check interval", 5, 300)? {
+            self.interval = Duration::from_secs(seconds.into());
+        }
+        if let Some(seconds) = between("HealthCheckTimeoutSeconds", "Health check timeout", 2, 120)? {
+            self.timeout = Duration::from_secs(seconds.into());
+        }
+        if let Some(count) = between("HealthyThresholdCount", "Healthy threshold count", 2, 10)? {
+            self.healthy_threshold = count;
+        }
+        if let Some(count) = between("UnhealthyThresholdCount", "Unhealthy threshold count", 2, 10)? {
+            self.unhealthy_threshold = count;
+        }
+        if self.timeout >= self.interval {
+            return Err(validation_error(format!(
+                "Health check timeout '{}' must be smaller than the interval '{}'",
+                self.timeout.as_secs(),
+                self.interval.as_secs()
+            )));
+        }
+        Ok(self)
+    }
+}
+
+pub(super) fn find<'s>(state: &'s State, arn: &str) -> Result<&'s TargetGroup, AwsError> {
+    state.target_groups.iter().find(|group| group.arn == arn).ok_or_else(not_found)
+}
+
+pub(super) fn find_mut<'s>(state: &'s mut State, arn: &str) -> Result<&'s mut TargetGroup, AwsError> {
+    state.target_groups.iter_mut().find(|group| group.arn == arn).ok_or_else(not_found)
+}
+
+fn not_found() -> AwsError {
+    AwsError::new("TargetGroupNotFound", "One or more target groups not found")
+}
+
+fn wire(state: &State, group: &TargetGroup) -> Value {
+    let check = &group.health_check;
+    let load_balancers: Vec<_> = listeners::load_balancer_of(state, &group.arn).into_iter().collect();
+    json!({
+        "TargetGroupArn": group.arn,
+        "TargetGroupName": group.name,
+        "Protocol": "HTTP",
+        "Port": group.settings.port,
+        "VpcId": group.settings.vpc_id,
+        "HealthCheckProtocol": "HTTP",
+        "HealthCheckPort": TRAFFIC_PORT,
+        "HealthCheckEnabled": true,
+        "HealthCheckIntervalSeconds": check.interval.as_secs(),
+        "HealthCheckTimeoutSeconds": check.timeout.as_secs(),
+        "HealthyThresholdCount": check.healthy_threshold,
+        "UnhealthyThresholdCount": check.unhealthy_threshold,
+        "HealthCheckPath": check.path,
+        "Matcher": { "HttpCode": check.matcher },
+        "LoadBalancerArns": load_balancers,
+        "TargetType": match group.settings.target_type {
+            TargetType::Instance => "instance",
+            TargetType::Ip => "ip",
+        },
+        "ProtocolVersion": "HTTP1",
+        "IpAddressType": "ipv4",
+    })
+}
+
+fn requested_settings(region: &Region, params: Params<'_>) -> Result<Settings, AwsError> {
+    let target_type = match params.opt_str("TargetType").unwrap_or("instance") {
+        "instance" => TargetType::Instance,
+        "ip" => TargetType::Ip,
+        other => return Err(not_carried(&format!("target groups of target type {other}"))),
+    };
+    match params.opt_str("Protocol") {
+        Some("HTTP") => {}
+        Some(other) => return Err(not_carried(&format!("target groups with protocol {other}"))),
+        None => return Err(validation_error("A protocol must be specified")),
+    }
+    if params.opt_str("ProtocolVersion").is_some_and(|version| version != "HTTP1") {
+        return Err(not_carried("target groups with protocol version HTTP2 or GRPC"));
+    }
+    let port = params.opt_int("Port")?.ok_or_else(|| validation_error("A port must be specified"))?;
+    let vpc_id = params.opt_str("VpcId").ok_or_else(|| validation_error("A VPC ID must be specified"))?;
+    if !ec2::has_vpc(region, vpc_id) {
+        return Err(validation_error(format!("The VPC ID '{vpc_id}' is not found")));
+    }
+    Ok(Settings {
+        port: u16::try_from(port)
+            .ok()
+            .filter(|port| *port > 0)
+            .ok_or_else(|| validation_error(format!("Target group port '{port}' must be in the range of 1-65535")))?,
+        vpc_id: vpc_id.to_owned(),
+        target_type,
+    })
+}
+
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let tags = tags::listed(params)?;
+    let name = params.str("Name")?;
+    check_name("Target group", name)?;
+    let settings = requested_settings(region, params)?;
+    let health_check = HealthCheck::default().changed(params)?;
+    if let Some(there) = region.elbv2.target_groups.iter().find(|group| group.name == name) {
+        if there.settings == settings && there.health_check == health_check {
+            return Ok(json!({ "TargetGroups": [wire(&region.elbv2, there)] }));
+        }
+        return Err(AwsError::new(
+            "DuplicateTargetGroupName",
+            format!("A target group with the same name '{name}' exists, but with different settings"),
+        ));
+    }
+    let resource = format!("targetgroup/{name}/{}", region.ids.hex(16));
+    let group = TargetGroup {
+        arn: region.arn("elasticloadbalancing", &resource),
+        name: name.to_owned(),
+        settings,
+        health_check,
+        targets: Vec::new(),
+        attributes: Attributes::of_target_group(),
+    };
+    region.elbv2.tags.add(&group.arn, tags);
+    let answer = wire(&region.elbv2, &group);
+    region.elbv2.target_groups.push(group);
+    Ok(json!({ "TargetGroups": [answer] }))
+}
+
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let state = &region.elbv2;
+    let (arns, names) = (params.strings("TargetGroupArns"), params.strings("Names"));
+    let all = arns.is_empty() && names.is_empty();
+    let found: Vec<_> = state
+        .target_groups
+        .iter()
+        .filter(|group| all || arns.contains(&group.arn.as_str()) || names.contains(&group.name.as_str()))
+        .collect();
+    if found.len() < arns.len().max(names.len()) {
+        return Err(not_found());
+    }
+    let load_balancer = params.opt_str("LoadBalancerArn");
+    if let Some(arn) = load_balancer {
+        super::load_balancers::find(state, arn)?;
+    }
+    let described: Value = found
+        .into_iter()
+        .filter(|group| load_balancer.is_none() || listeners::load_balancer_of(state, &group.arn) == load_balancer)
+        .map(|group| wire(state, group))
+        .collect();
+    Ok(json!({ "TargetGroups": described }))
+}
+
+pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let group = find_mut(&mut region.elbv2, params.str("TargetGroupArn")?)?;
+    group.health_check = group.health_check.clone().changed(params)?;
+    let group = group.clone();
+    Ok(json!({ "TargetGroups": [wire(&region.elbv2, &group)] }))
+}
+
+/// Deleting what is not there succeeds; what a listener forwards to stays.
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let arn = params.str("TargetGroupArn")?;
+    if !arn.contains(":targetgroup/") {
+        return Err(validation_error(format!("'{arn}' is not a valid target group ARN")));
+    }
+    let state = &mut region.elbv2;
+    if listeners::load_balancer_of(state, arn).is_some() {
+        return Err(AwsError::new(
+            "ResourceInUse",
+            format!("Target group '{arn}' is currently in use by a listener or a rule"),
+        ));
+    }
+    state.target_groups.retain(|group| group.arn != arn);
+    state.tags.forget(arn);
+    Ok(json!({}))
+}
+
+pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    Ok(find(&region.elbv2, params.str("TargetGroupArn")?)?.attributes.wire())
+}
+
+pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let attributes = &mut find_mut(&mut region.elbv2, params.str("TargetGroupArn")?)?.attributes;
+    attributes.modify("Target group", params)?;
+    Ok(attributes.wire())
+}

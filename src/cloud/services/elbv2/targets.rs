@@ -1,0 +1,252 @@
+//! Targets: registered, found healthy by the mesh's probes, draining.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::load_balancers::{self, LoadBalancer};
+use super::target_groups::{self, TargetGroup, TargetType};
+use super::{listeners, not_carried, validation_error};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::services::ec2;
+use crate::cloud::wire::Params;
+use crate::mesh;
+use crate::mesh::topology;
+
+/// Probes are real HTTP: however fast the clouds' times pass, they come no closer than this.
+const SHORTEST_PROBE_INTERVAL: Duration = Duration::from_millis(50);
+
+/// …and a busy machine gets this long to answer one.
+const SHORTEST_PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    ip: Ipv4Addr,
+    port: u16,
+    /// Set while it drains; tells one deregistration from a later one.
+    draining: Option<u64>,
+}
+
+/// How a target stands with its load balancer: `DescribeTargetHealth`'s `State`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TargetState {
+    /// Registered, and not yet found healthy.
+    Initial,
+    Healthy,
+    Unhealthy,
+    /// No load balancer uses its target group, or not in its zone.
+    Unused,
+    /// Deregistered; requests in flight may finish.
+    Draining,
+}
+
+impl TargetState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Unused => "unused",
+            Self::Draining => "draining",
+        }
+    }
+}
+
+/// A state and why: AWS's `Reason` and `Description`, of which a healthy target has none.
+struct Health {
+    state: TargetState,
+    why: Option<(&'static str, String)>,
+}
+
+impl Health {
+    fn because(state: TargetState, reason: &'static str, description: &str) -> Self {
+        Self { state, why: Some((reason, description.to_owned())) }
+    }
+
+    fn wire(&self) -> Value {
+        json!({
+            "State": self.state.name(),
+            "Reason": self.why.as_ref().map(|(reason, _)| reason),
+            "Description": self.why.as_ref().map(|(_, description)| description),
+        })
+    }
+}
+
+/// The zone of a target: that of the subnet its address is in.
+fn zone_of<'r>(region: &'r Region, group: &TargetGroup, target: &Target) -> Option<&'r str> {
+    ec2::subnet_with_address(region, &group.settings.vpc_id, target.ip).map(|subnet| subnet.az_name.as_str())
+}
+
+fn health(region: &Region, group: &TargetGroup, target: &Target) -> Health {
+    if target.draining.is_some() {
+        let description = "Target deregistration is in progress";
+        return Health::because(TargetState::Draining, "Target.DeregistrationInProgress", description);
+    }
+    let state = &region.elbv2;
+    let load_balancer = listeners::load_balancer_of(state, &group.arn);
+    let Some(load_balancer) = load_balancer.and_then(|arn| load_balancers::find(state, arn).ok()) else {
+        let description = "Target group is not configured to receive traffic from the load balancer";
+        return Health::because(TargetState::Unused, "Target.NotInUse", description);
+    };
+    if !zone_of(region, group, target).is_none_or(|zone| load_balancer.serves_zone(zone)) {
+        let description = "Target is in an Availability Zone that is not enabled for the load balancer";
+        return Health::because(TargetState::Unused, "Target.NotInUse", description);
+    }
+    if !load_balancer.active {
+        let description = "Target registration is in progress";
+        return Health::because(TargetState::Initial, "Elb.RegistrationInProgress", description);
+    }
+    match region.mesh.target_health(&group.arn, target.ip, target.port) {
+        None => {
+            let description = "Initial health checks in progress";
+            Health::because(TargetState::Initial, "Elb.InitialHealthChecking", description)
+        }
+        Some(mesh::TargetHealth::Healthy) => Health { state: TargetState::Healthy, why: None },
+        Some(mesh::TargetHealth::Unhealthy { reason }) => {
+            Health { state: TargetState::Unhealthy, why: Some((reason.code(), reason.to_string())) }
+        }
+    }
+}
+
+/// `None`: no such target, or it is drained.
+pub(crate) fn target_state(region: &Region, target_group_arn: &str, ip: Ipv4Addr, port: u16) -> Option<TargetState> {
+    let group = target_groups::find(&region.elbv2, target_group_arn).ok()?;
+    let target = group.targets.iter().find(|target| (target.ip, target.port) == (ip, port))?;
+    Some(health(region, group, target).state)
+}
+
+/// Registers an address with a target group. One that drains is in service again; a group that is gone is let be.
+pub(crate) fn register_target(region: &mut Region, target_group_arn: &str, ip: Ipv4Addr, port: u16) {
+    let Ok(group) = target_groups::find_mut(&mut region.elbv2, target_group_arn) else { return };
+    match group.targets.iter_mut().find(|target| (target.ip, target.port) == (ip, port)) {
+        Some(target) => target.draining = None,
+        None => group.targets.push(Target { ip, port, draining: None }),
+    }
+}
+
+/// Begins to drain a target; after the group's deregistration delay, or at once if no load balancer uses the group,
+/// it is gone.
+pub(crate) fn deregister_target(region: &mut Region, target_group_arn: &str, ip: Ipv4Addr, port: u16) {
+    let in_use = listeners::load_balancer_of(&region.elbv2, target_group_arn).is_some();
+    region.elbv2.deregistrations += 1;
+    let ticket = region.elbv2.deregistrations;
+    let Ok(group) = target_groups::find_mut(&mut region.elbv2, target_group_arn) else { return };
+    let Some(index) = group.targets.iter().position(|target| (target.ip, target.port) == (ip, port)) else { return };
+    if !in_use {
+        group.targets.remove(index);
+        return;
+    }
+    if group.targets[index].draining.is_some() {
+        return;
+    }
+    group.targets[index].draining = Some(ticket);
+    let delay = Duration::from_secs(group.attributes.deregistration_delay());
+    let arn = group.arn.clone();
+    region.after_aws_time(delay, move |region| {
+        if let Ok(group) = target_groups::find_mut(&mut region.elbv2, &arn) {
+            group.targets.retain(|target| target.draining != Some(ticket));
+        }
+    });
+}
+
+/// A load balancer's target group as the mesh is to serve and probe it.
+pub(super) fn mesh_target_group(
+    region: &Region,
+    load_balancer: &LoadBalancer,
+    group: &TargetGroup,
+) -> topology::TargetGroup {
+    let pace = region.schedule.pace;
+    let check = &group.health_check;
+    let in_zone = |target: &Target| zone_of(region, group, target).is_none_or(|zone| load_balancer.serves_zone(zone));
+    topology::TargetGroup {
+        arn: group.arn.clone(),
+        targets: group
+            .targets
+            .iter()
+            .filter(|target| in_zone(target))
+            .map(|target| topology::Target { ip: target.ip, port: target.port, in_service: target.draining.is_none() })
+            .collect(),
+        health_check: topology::HealthCheck {
+            path: check.path.clone(),
+            interval: pace.scale(check.interval).max(SHORTEST_PROBE_INTERVAL),
+            timeout: pace.scale(check.timeout).max(SHORTEST_PROBE_TIMEOUT),
+            healthy_threshold: check.healthy_threshold,
+            unhealthy_threshold: check.unhealthy_threshold,
+        },
+    }
+}
+
+/// Address and port of each target that a request names; the port is the group's if none is given.
+fn requested(group: &TargetGroup, params: Params<'_>) -> Result<Vec<(Ipv4Addr, u16)>, AwsError> {
+    if group.settings.target_type == TargetType::Instance {
+        return Err(not_carried("targets that are instances; tasks with awsvpc networking are of target type ip"));
+    }
+    let mut requested = Vec::new();
+    for target in params.objects("Targets") {
+        let id = target.str("Id")?;
+        let ip =
+            id.parse().map_err(|_| validation_error(format!("The IP address '{id}' is not a valid IPv4 address")))?;
+        let port = target.opt_int("Port")?.unwrap_or(group.settings.port.into());
+        let port = u16::try_from(port)
+            .map_err(|_| validation_error(format!("Target port '{port}' must be in the range of 1-65535")))?;
+        requested.push((ip, port));
+    }
+    Ok(requested)
+}
+
+fn targets_specified(params: Params<'_>) -> Result<(), AwsError> {
+    if params.objects("Targets").is_empty() { Err(validation_error("A target must be specified")) } else { Ok(()) }
+}
+
+pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    targets_specified(params)?;
+    let group = target_groups::find(&region.elbv2, params.str("TargetGroupArn")?)?;
+    let arn = group.arn.clone();
+    for (ip, port) in requested(group, params)? {
+        register_target(region, &arn, ip, port);
+    }
+    Ok(json!({}))
+}
+
+pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    targets_specified(params)?;
+    let group = target_groups::find(&region.elbv2, params.str("TargetGroupArn")?)?;
+    let arn = group.arn.clone();
+    for (ip, port) in requested(group, params)? {
+        deregister_target(region, &arn, ip, port);
+    }
+    Ok(json!({}))
+}
+
+pub(super) fn describe_health(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let group = target_groups::find(&region.elbv2, params.str("TargetGroupArn")?)?;
+    let described = |target: &Target, health: &Health| {
+        json!({
+            "Target": {
+                "Id": target.ip.to_string(),
+                "Port": target.port,
+                "AvailabilityZone": zone_of(region, group, target),
+            },
+            "HealthCheckPort": target.port.to_string(),
+            "TargetHealth": health.wire(),
+        })
+    };
+    let answer: Value = if params.objects("Targets").is_empty() {
+        group.targets.iter().map(|target| described(target, &health(region, group, target))).collect()
+    } else {
+        requested(group, params)?
+            .into_iter()
+            .map(|(ip, port)| match group.targets.iter().find(|target| (target.ip, target.port) == (ip, port)) {
+                Some(target) => described(target, &health(region, group, target)),
+                None => {
+                    let description = "Target is not registered to the target group";
+                    let health = Health::because(TargetState::Unused, "Target.NotRegistered", description);
+                    described(&Target { ip, port, draining: None }, &health)
+                }
+            })
+            .collect()
+    };
+    Ok(json!({ "TargetHealthDescriptions": answer }))
+}

@@ -1,0 +1,112 @@
+//! Instance profiles: what an instance is given, with at most one role in it.
+
+use serde_json::{Value, json};
+
+use super::roles;
+use super::{State, TagMap, check_name, conflict, no_such_entity, requested_tags, tags_wire};
+use crate::cloud::ACCOUNT_ID;
+use crate::cloud::error::AwsError;
+use crate::cloud::ids::Ids;
+use crate::cloud::wire::{Params, timestamp};
+
+#[derive(Clone, Debug)]
+pub(super) struct InstanceProfile {
+    pub(super) name: String,
+    id: String,
+    pub(super) path: String,
+    created: jiff::Timestamp,
+    pub(super) role: Option<String>,
+    pub(super) tags: TagMap,
+}
+
+impl InstanceProfile {
+    pub(super) fn new(ids: &mut Ids, name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            id: format!("AIPA{}", ids.hex(17).to_uppercase()),
+            path: "/".to_owned(),
+            created: jiff::Timestamp::now(),
+            role: None,
+            tags: TagMap::new(),
+        }
+    }
+
+    fn wire(&self, iam: &State) -> Value {
+        let role = self.role.as_ref().and_then(|name| iam.roles.get(name));
+        json!({
+            "Path": self.path,
+            "InstanceProfileName": self.name,
+            "InstanceProfileId": self.id,
+            "Arn": format!("arn:aws:iam::{ACCOUNT_ID}:instance-profile{}{}", self.path, self.name),
+            "CreateDate": timestamp(self.created),
+            "Roles": role.into_iter().map(|role| role.wire(false)).collect::<Value>(),
+            "Tags": tags_wire(&self.tags),
+        })
+    }
+}
+
+pub(super) fn not_found(name: &str) -> AwsError {
+    no_such_entity(format!("Instance Profile {name} cannot be found."))
+}
+
+pub(super) fn create(iam: &mut State, ids: &mut Ids, params: Params<'_>) -> Result<Value, AwsError> {
+    let name = check_name(params, "InstanceProfileName", 128)?;
+    if iam.has_instance_profile(name) {
+        return Err(conflict("EntityAlreadyExists", format!("Instance Profile {name} already exists.")));
+    }
+    let mut profile = InstanceProfile::new(ids, name);
+    profile.path = params.opt_str("Path").unwrap_or("/").to_owned();
+    profile.tags = requested_tags(params)?;
+    let answer = profile.wire(iam);
+    iam.instance_profiles.insert(name.to_owned(), profile);
+    Ok(json!({ "InstanceProfile": answer }))
+}
+
+pub(super) fn get(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
+    Ok(json!({ "InstanceProfile": iam.instance_profile(params)?.wire(iam) }))
+}
+
+pub(super) fn list(iam: &State, wanted: impl Fn(&InstanceProfile) -> bool) -> Value {
+    let profiles = iam.instance_profiles.values().filter(|profile| wanted(profile));
+    json!({
+        "InstanceProfiles": profiles.map(|profile| profile.wire(iam)).collect::<Value>(),
+        "IsTruncated": false,
+    })
+}
+
+pub(super) fn list_for_role(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
+    let role = iam.role(params)?;
+    Ok(list(iam, |profile| profile.role.as_ref() == Some(&role.name)))
+}
+
+pub(super) fn delete(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+    let profile = iam.instance_profile(params)?;
+    if profile.role.is_some() {
+        let message = "Cannot delete entity, must remove roles from instance profile first.";
+        return Err(conflict("DeleteConflict", message));
+    }
+    let name = profile.name.clone();
+    iam.instance_profiles.remove(&name);
+    Ok(Value::Null)
+}
+
+pub(super) fn add_role(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+    let role = iam.role(params)?.name.clone();
+    let profile = iam.instance_profile_mut(params)?;
+    if profile.role.is_some() {
+        let message = "Cannot exceed quota for InstanceSessionsPerInstanceProfile: 1";
+        return Err(conflict("LimitExceeded", message));
+    }
+    profile.role = Some(role);
+    Ok(Value::Null)
+}
+
+pub(super) fn remove_role(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+    let role = params.str("RoleName")?;
+    let profile = iam.instance_profile_mut(params)?;
+    if profile.role.as_deref() != Some(role) {
+        return Err(roles::not_found(role));
+    }
+    profile.role = None;
+    Ok(Value::Null)
+}

@@ -1,0 +1,218 @@
+//! AWS IAM: roles, their policies, and the instance profiles that carry roles to instances.
+//!
+//! The caller is the account's root, whose permissions are not checked, unless a policy is to be rehearsed.
+
+mod conditions;
+mod instance_profiles;
+mod policies;
+mod roles;
+mod simulation;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+pub(crate) use self::conditions::{Fact, Facts};
+use self::instance_profiles::InstanceProfile;
+use self::roles::Role;
+use self::simulation::Decision;
+use crate::cloud::ACCOUNT_ID;
+use crate::cloud::error::AwsError;
+use crate::cloud::ids::Ids;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    /// By name, as AWS lists them.
+    roles: BTreeMap<String, Role>,
+    instance_profiles: BTreeMap<String, InstanceProfile>,
+    /// In which all calls are made; None: as the account's root.
+    caller: Option<String>,
+    /// Elastic Load Balancing has its service-linked role.
+    pub(crate) load_balancing_was_used: bool,
+}
+
+/// The role of a caller whose policy is rehearsed.
+const REHEARSED_ROLE: &str = "rehearsed";
+
+impl State {
+    /// What the article takes for granted: a role and instance profile for instances, which may join clusters and be
+    /// reached by SSM, and a role with which ECS starts tasks.
+    pub(crate) fn with_article_roles() -> Self {
+        let mut state = Self { load_balancing_was_used: true, ..Self::default() };
+        let mut ids = Ids::from_entropy();
+        let mut instances = Role::new(&mut ids, "ecsInstanceRole", roles::trusting("ec2.amazonaws.com"));
+        instances.attach("service-role/AmazonEC2ContainerServiceforEC2Role");
+        instances.attach("AmazonSSMManagedInstanceCore");
+        let mut tasks = Role::new(&mut ids, "ecsTaskExecutionRole", roles::trusting("ecs-tasks.amazonaws.com"));
+        tasks.attach("service-role/AmazonECSTaskExecutionRolePolicy");
+        // Without it the article's `awslogs-create-group` fails, as it does with the managed policy alone.
+        tasks.put_inline("create-log-groups", policies::allowing("logs:CreateLogGroup"));
+        let mut profile = InstanceProfile::new(&mut ids, "ecsInstanceRole");
+        profile.role = Some(instances.name.clone());
+        state.instance_profiles.insert(profile.name.clone(), profile);
+        for role in [instances, tasks] {
+            state.roles.insert(role.name.clone(), role);
+        }
+        state
+    }
+
+    /// From now on calls are made in a role with this policy alone. Fails if it is no policy.
+    pub(crate) fn rehearse(&mut self, policy: &str) -> Result<(), AwsError> {
+        policies::check_document(policy)?;
+        let trust_policy = roles::trusting("ec2.amazonaws.com");
+        let mut role = Role::new(&mut Ids::from_entropy(), REHEARSED_ROLE, trust_policy);
+        role.put_inline("policy", policy.to_owned());
+        self.caller = Some(role.name.clone());
+        self.roles.insert(role.name.clone(), role);
+        Ok(())
+    }
+
+    /// As STS names the caller.
+    pub(crate) fn caller_arn(&self) -> String {
+        match &self.caller {
+            None => format!("arn:aws:iam::{ACCOUNT_ID}:root"),
+            Some(role) => format!("arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role}/zonewalk"),
+        }
+    }
+
+    /// Whether the caller may take the action on some resource, in a request of which these facts are known.
+    pub(crate) fn allows(&self, action: &str, facts: &Facts<'_>) -> bool {
+        let role = self.caller.as_ref().and_then(|role| self.roles.get(role));
+        role.is_none_or(|role| simulation::decide(role, action, None, facts) == Decision::Allowed)
+    }
+
+    pub(crate) fn has_role(&self, name: &str) -> bool {
+        self.roles.contains_key(name)
+    }
+
+    pub(crate) fn has_instance_profile(&self, name: &str) -> bool {
+        self.instance_profiles.contains_key(name)
+    }
+
+    /// The role that instances with this profile act in.
+    pub(crate) fn role_of_instance_profile(&self, name: &str) -> Option<&str> {
+        self.instance_profiles.get(name)?.role.as_deref()
+    }
+
+    fn role(&self, params: Params<'_>) -> Result<&Role, AwsError> {
+        let name = params.str("RoleName")?;
+        self.roles.get(name).ok_or_else(|| roles::not_found(name))
+    }
+
+    fn role_mut(&mut self, params: Params<'_>) -> Result<&mut Role, AwsError> {
+        let name = params.str("RoleName")?;
+        self.roles.get_mut(name).ok_or_else(|| roles::not_found(name))
+    }
+
+    fn instance_profile(&self, params: Params<'_>) -> Result<&InstanceProfile, AwsError> {
+        let name = params.str("InstanceProfileName")?;
+        self.instance_profiles.get(name).ok_or_else(|| instance_profiles::not_found(name))
+    }
+
+    fn instance_profile_mut(&mut self, params: Params<'_>) -> Result<&mut InstanceProfile, AwsError> {
+        let name = params.str("InstanceProfileName")?;
+        self.instance_profiles.get_mut(name).ok_or_else(|| instance_profiles::not_found(name))
+    }
+}
+
+type TagMap = BTreeMap<String, String>;
+
+fn requested_tags(params: Params<'_>) -> Result<TagMap, AwsError> {
+    let tag = |tag: Params<'_>| Ok((tag.str("Key")?.to_owned(), tag.opt_str("Value").unwrap_or_default().to_owned()));
+    params.objects("Tags").into_iter().map(tag).collect()
+}
+
+fn tags_wire(tags: &TagMap) -> Value {
+    tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+}
+
+fn tags_answer(tags: &TagMap) -> Value {
+    json!({ "Tags": tags_wire(tags), "IsTruncated": false })
+}
+
+fn untag(tags: &mut TagMap, params: Params<'_>) {
+    let keys = params.strings("TagKeys");
+    tags.retain(|key, _| !keys.contains(&key.as_str()));
+}
+
+/// Whether a path is below the one that a request asks for.
+fn in_path(path: &str, params: Params<'_>) -> bool {
+    path.starts_with(params.opt_str("PathPrefix").unwrap_or("/"))
+}
+
+fn no_such_entity(message: impl Into<String>) -> AwsError {
+    AwsError::new("NoSuchEntity", message).with_status(StatusCode::NOT_FOUND)
+}
+
+fn conflict(code: &str, message: impl Into<String>) -> AwsError {
+    AwsError::new(code, message).with_status(StatusCode::CONFLICT)
+}
+
+/// Names have up to `longest` letters, digits and `+=,.@_-`.
+fn check_name<'a>(params: Params<'a>, member: &str, longest: usize) -> Result<&'a str, AwsError> {
+    let name = params.str(member)?;
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
+    let problem = if name.len() > longest {
+        format!("Member must have length less than or equal to {longest}")
+    } else if !name.chars().all(allowed) {
+        "Member must satisfy regular expression pattern: [\\w+=,.@-]+".to_owned()
+    } else {
+        return Ok(name);
+    };
+    let mut spelled = member.to_owned();
+    spelled[..1].make_ascii_lowercase();
+    Err(AwsError::new(
+        "ValidationError",
+        format!("1 validation error detected: Value '{name}' at '{spelled}' failed to satisfy constraint: {problem}"),
+    ))
+}
+
+pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
+    let shared = Arc::clone(&region.iam);
+    let iam = &mut *shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let ids = &mut region.ids;
+    match operation {
+        "AddRoleToInstanceProfile" => instance_profiles::add_role(iam, params),
+        "AttachRolePolicy" => policies::attach(iam, params),
+        "CreateInstanceProfile" => instance_profiles::create(iam, ids, params),
+        "CreateRole" => roles::create(iam, ids, params),
+        "DeleteInstanceProfile" => instance_profiles::delete(iam, params),
+        "DeleteRole" => roles::delete(iam, params),
+        "DeleteRolePolicy" => policies::delete_inline(iam, params),
+        "DetachRolePolicy" => policies::detach(iam, params),
+        "GetInstanceProfile" => instance_profiles::get(iam, params),
+        "GetRole" => roles::get(iam, params),
+        "GetRolePolicy" => policies::get_inline(iam, params),
+        "ListAttachedRolePolicies" => policies::list_attached(iam, params),
+        "ListInstanceProfileTags" => Ok(tags_answer(&iam.instance_profile(params)?.tags)),
+        "ListInstanceProfiles" => Ok(instance_profiles::list(iam, |profile| in_path(&profile.path, params))),
+        "ListInstanceProfilesForRole" => instance_profiles::list_for_role(iam, params),
+        "ListRolePolicies" => policies::list_inline(iam, params),
+        "ListRoleTags" => Ok(tags_answer(&iam.role(params)?.tags)),
+        "ListRoles" => Ok(roles::list(iam, params)),
+        "PutRolePolicy" => policies::put_inline(iam, params),
+        "RemoveRoleFromInstanceProfile" => instance_profiles::remove_role(iam, params),
+        "SimulatePrincipalPolicy" => simulation::simulate(iam, params),
+        "TagInstanceProfile" => {
+            iam.instance_profile_mut(params)?.tags.extend(requested_tags(params)?);
+            Ok(Value::Null)
+        }
+        "TagRole" => {
+            iam.role_mut(params)?.tags.extend(requested_tags(params)?);
+            Ok(Value::Null)
+        }
+        "UntagInstanceProfile" => {
+            untag(&mut iam.instance_profile_mut(params)?.tags, params);
+            Ok(Value::Null)
+        }
+        "UntagRole" => {
+            untag(&mut iam.role_mut(params)?.tags, params);
+            Ok(Value::Null)
+        }
+        _ => Err(AwsError::unknown_operation("iam", operation)),
+    }
+}

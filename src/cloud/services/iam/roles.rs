@@ -1,0 +1,128 @@
+//! Roles.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::policies::{check_document, encoded};
+use super::{State, TagMap, check_name, conflict, in_path, no_such_entity, requested_tags, tags_wire};
+use crate::cloud::ACCOUNT_ID;
+use crate::cloud::error::AwsError;
+use crate::cloud::ids::Ids;
+use crate::cloud::wire::{Params, timestamp};
+
+#[derive(Clone, Debug)]
+pub(super) struct Role {
+    pub(super) name: String,
+    id: String,
+    path: String,
+    created: jiff::Timestamp,
+    /// Who may act in the role.
+    trust_policy: String,
+    description: Option<String>,
+    /// Seconds.
+    max_session_duration: i64,
+    /// ARNs of managed policies.
+    pub(super) attached: BTreeSet<String>,
+    /// Documents of its own policies, by name.
+    pub(super) inline: BTreeMap<String, String>,
+    pub(super) tags: TagMap,
+}
+
+impl Role {
+    pub(super) fn new(ids: &mut Ids, name: &str, trust_policy: String) -> Self {
+        Self {
+            name: name.to_owned(),
+            id: format!("AROA{}", ids.hex(17).to_uppercase()),
+            path: "/".to_owned(),
+            created: jiff::Timestamp::now(),
+            trust_policy,
+            description: None,
+            max_session_duration: 3600,
+            attached: BTreeSet::new(),
+            inline: BTreeMap::new(),
+            tags: TagMap::new(),
+        }
+    }
+
+    /// Attaches one of AWS's policies, given without the part that all have in common.
+    pub(super) fn attach(&mut self, policy: &str) {
+        self.attached.insert(super::policies::arn(policy));
+    }
+
+    pub(super) fn put_inline(&mut self, name: &str, document: String) {
+        self.inline.insert(name.to_owned(), document);
+    }
+
+    /// With its tags, or as lists have it.
+    pub(super) fn wire(&self, with_tags: bool) -> Value {
+        json!({
+            "Path": self.path,
+            "RoleName": self.name,
+            "RoleId": self.id,
+            "Arn": format!("arn:aws:iam::{ACCOUNT_ID}:role{}{}", self.path, self.name),
+            "CreateDate": timestamp(self.created),
+            "AssumeRolePolicyDocument": encoded(&self.trust_policy),
+            "Description": self.description,
+            "MaxSessionDuration": self.max_session_duration,
+            "Tags": if with_tags { tags_wire(&self.tags) } else { Value::Null },
+        })
+    }
+}
+
+/// A trust policy for one of AWS's services.
+pub(super) fn trusting(service: &str) -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{ "Effect": "Allow", "Principal": { "Service": service }, "Action": "sts:AssumeRole" }],
+    })
+    .to_string()
+}
+
+pub(super) fn not_found(name: &str) -> AwsError {
+    no_such_entity(format!("The role with name {name} cannot be found."))
+}
+
+pub(super) fn create(iam: &mut State, ids: &mut Ids, params: Params<'_>) -> Result<Value, AwsError> {
+    let name = check_name(params, "RoleName", 64)?;
+    let trust_policy = params.str("AssumeRolePolicyDocument")?;
+    check_document(trust_policy)?;
+    if iam.has_role(name) {
+        return Err(conflict("EntityAlreadyExists", format!("Role with name {name} already exists.")));
+    }
+    let mut role = Role::new(ids, name, trust_policy.to_owned());
+    role.path = params.opt_str("Path").unwrap_or("/").to_owned();
+    role.description = params.opt_str("Description").map(str::to_owned);
+    role.max_session_duration = params.opt_int("MaxSessionDuration")?.unwrap_or(role.max_session_duration);
+    role.tags = requested_tags(params)?;
+    let answer = role.wire(true);
+    iam.roles.insert(name.to_owned(), role);
+    Ok(json!({ "Role": answer }))
+}
+
+pub(super) fn get(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
+    Ok(json!({ "Role": iam.role(params)?.wire(true) }))
+}
+
+pub(super) fn list(iam: &State, params: Params<'_>) -> Value {
+    let roles = iam.roles.values().filter(|role| in_path(&role.path, params));
+    json!({ "Roles": roles.map(|role| role.wire(false)).collect::<Value>(), "IsTruncated": false })
+}
+
+/// A role goes only when it is nobody's and has no policies any more.
+pub(super) fn delete(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+    let role = iam.role(params)?;
+    let held = iam.instance_profiles.values().any(|profile| profile.role.as_ref() == Some(&role.name));
+    let first = if held {
+        "remove roles from instance profile"
+    } else if !role.attached.is_empty() {
+        "detach all policies"
+    } else if !role.inline.is_empty() {
+        "delete policies"
+    } else {
+        let name = role.name.clone();
+        iam.roles.remove(&name);
+        return Ok(Value::Null);
+    };
+    Err(conflict("DeleteConflict", format!("Cannot delete entity, must {first} first.")))
+}

@@ -1,0 +1,167 @@
+//! Amazon CloudWatch Logs: log groups. Nothing is logged to them; tasks need theirs to be there.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+use crate::cloud::wire::paging::page;
+use crate::cloud::wire::tags::Tags;
+
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    /// By name.
+    groups: BTreeMap<String, LogGroup>,
+}
+
+#[derive(Clone)]
+struct LogGroup {
+    class: String,
+    retention_days: Option<i64>,
+    tags: Tags,
+    created_at: jiff::Timestamp,
+}
+
+impl LogGroup {
+    fn new(class: &str, tags: Tags) -> Self {
+        Self { class: class.to_owned(), retention_days: None, tags, created_at: jiff::Timestamp::now() }
+    }
+}
+
+const STANDARD: &str = "STANDARD";
+
+/// What `PutRetentionPolicy` takes (API Reference).
+const RETENTIONS: [i64; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
+pub(crate) fn has_group(region: &Region, name: &str) -> bool {
+    region.logs.groups.contains_key(name)
+}
+
+/// As the awslogs driver does with `awslogs-create-group`.
+pub(crate) fn create_group(region: &mut Region, name: &str) {
+    region.logs.groups.entry(name.to_owned()).or_insert_with(|| LogGroup::new(STANDARD, Tags::default()));
+}
+
+pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
+    let result = match operation {
+        "CreateLogGroup" => create(region, params),
+        "DescribeLogGroups" => describe(region, params),
+        "DeleteLogGroup" => delete(region, params),
+        "PutRetentionPolicy" => retain(region, params),
+        "DeleteRetentionPolicy" => retain_forever(region, params),
+        "TagResource" => tag(region, params),
+        "UntagResource" => untag(region, params),
+        "ListTagsForResource" => list_tags(region, params),
+        _ => Err(AwsError::unknown_operation("logs", operation)),
+    };
+    result.map_err(|error| error.with_parameter_code("InvalidParameterException"))
+}
+
+fn not_found() -> AwsError {
+    AwsError::new("ResourceNotFoundException", "The specified log group does not exist.")
+}
+
+fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&["logGroupName", "tags", "logGroupClass"])?;
+    let name = params.str("logGroupName")?;
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);
+    if name.len() > 512 || !name.chars().all(is_allowed) {
+        return Err(AwsError::new(
+            "InvalidParameterException",
+            format!(
+                "1 validation error detected: Value '{name}' at 'logGroupName' failed to satisfy constraint: Member must \
+                 satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+"
+            ),
+        ));
+    }
+    if has_group(region, name) {
+        return Err(AwsError::new("ResourceAlreadyExistsException", "The specified log group already exists"));
+    }
+    let group =
+        LogGroup::new(params.opt_str("logGroupClass").unwrap_or(STANDARD), Tags::from_map(params.object("tags")));
+    region.logs.groups.insert(name.to_owned(), group);
+    Ok(json!({}))
+}
+
+fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&["logGroupNamePrefix", "logGroupNamePattern", "nextToken", "limit", "logGroupClass"])?;
+    let prefix = params.opt_str("logGroupNamePrefix").unwrap_or_default();
+    let pattern = params.opt_str("logGroupNamePattern").unwrap_or_default().to_lowercase();
+    let class = params.opt_str("logGroupClass");
+    let groups = (region.logs.groups.iter())
+        .filter(|(name, _)| name.starts_with(prefix) && name.to_lowercase().contains(&pattern))
+        .filter(|(_, group)| class.is_none_or(|class| group.class == class))
+        .map(|(name, group)| {
+            let arn = arn(region, name);
+            json!({
+                "logGroupName": name,
+                "creationTime": group.created_at.as_millisecond(),
+                "retentionInDays": group.retention_days,
+                "metricFilterCount": 0,
+                "arn": format!("{arn}:*"),
+                "storedBytes": 0,
+                "logGroupClass": group.class,
+                "logGroupArn": arn,
+            })
+        })
+        .collect();
+    let (groups, next) = page(groups, params.opt_str("nextToken"), params.opt_int("limit")?, 50)?;
+    Ok(json!({ "logGroups": groups, "nextToken": next }))
+}
+
+fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    region.logs.groups.remove(params.str("logGroupName")?).ok_or_else(not_found)?;
+    Ok(json!({}))
+}
+
+fn retain(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let days = params.int("retentionInDays")?;
+    if !RETENTIONS.contains(&days) {
+        return Err(AwsError::new(
+            "InvalidParameterException",
+            format!("1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint"),
+        ));
+    }
+    group(region, params)?.retention_days = Some(days);
+    Ok(json!({}))
+}
+
+fn retain_forever(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    group(region, params)?.retention_days = None;
+    Ok(json!({}))
+}
+
+fn group<'r>(region: &'r mut Region, params: Params<'_>) -> Result<&'r mut LogGroup, AwsError> {
+    region.logs.groups.get_mut(params.str("logGroupName")?).ok_or_else(not_found)
+}
+
+fn arn(region: &Region, name: &str) -> String {
+    region.arn("logs", &format!("log-group:{name}"))
+}
+
+fn tag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let tags = Tags::from_map(params.object("tags"));
+    tags_of(region, params)?.extend(tags);
+    Ok(json!({}))
+}
+
+fn untag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    tags_of(region, params)?.remove(&params.strings("tagKeys"));
+    Ok(json!({}))
+}
+
+fn list_tags(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    Ok(json!({ "tags": tags_of(region, params)?.to_map() }))
+}
+
+/// By ARN, with or without the `:*` that AWS writes after it in one of its two forms.
+fn tags_of<'r>(region: &'r mut Region, params: Params<'_>) -> Result<&'r mut Tags, AwsError> {
+    let given = params.str("resourceArn")?;
+    let prefix = arn(region, "");
+    let name = given.strip_prefix(&prefix).map(|name| name.strip_suffix(":*").unwrap_or(name));
+    let group = name.and_then(|name| region.logs.groups.get_mut(name)).ok_or_else(not_found)?;
+    Ok(&mut group.tags)
+}

@@ -1,0 +1,98 @@
+//! AWS Cloud Map, as far as Service Connect uses it: HTTP namespaces, a service for each discovery name, and as its
+//! instances the running tasks that offer it.
+
+mod instances;
+mod namespaces;
+mod operations;
+mod services;
+
+use serde_json::{Value, json};
+
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::Params;
+use crate::cloud::wire::paging::page;
+use crate::cloud::wire::tags::{Tags, UPPER};
+
+pub(crate) use namespaces::{Namespace, begin_namespace, namespace};
+pub(crate) use services::ensure_service;
+
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    namespaces: Vec<Namespace>,
+    services: Vec<services::Service>,
+    operations: Vec<operations::Operation>,
+}
+
+pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
+    let result = match operation {
+        "CreateHttpNamespace" => namespaces::create(region, params),
+        "GetNamespace" => namespaces::get(region, params),
+        "ListNamespaces" => namespaces::list(region, params),
+        "DeleteNamespace" => namespaces::delete(region, params),
+        "GetOperation" => operations::get(region, params),
+        "ListOperations" => operations::list(region, params),
+        "CreateService" => services::create(region, params),
+        "GetService" => services::get(region, params),
+        "ListServices" => services::list(region, params),
+        "DeleteService" => services::delete(region, params),
+        "ListInstances" => instances::list(region, params),
+        "DeregisterInstance" => instances::deregister(region, params),
+        "DiscoverInstances" => instances::discover(region, params),
+        "TagResource" => tag(region, params),
+        "UntagResource" => untag(region, params),
+        "ListTagsForResource" => list_tags(region, params),
+        _ => Err(AwsError::unknown_operation("servicediscovery", operation)),
+    };
+    result.map_err(|error| error.with_parameter_code("InvalidInput"))
+}
+
+/// A list's filters: each names a member and the values of which it must have one.
+fn allows(params: Params<'_>, member: impl Fn(&str) -> Option<String>) -> Result<bool, AwsError> {
+    for filter in params.objects("Filters") {
+        let (name, values) = (filter.str("Name")?, filter.strings("Values"));
+        let is_prefix = match filter.opt_str("Condition").unwrap_or("EQ") {
+            "EQ" | "IN" => false,
+            "BEGINS_WITH" => true,
+            condition => return Err(AwsError::unsupported(format_args!("the filter condition {condition}"))),
+        };
+        let actual = member(name).ok_or_else(|| AwsError::unsupported(format_args!("the filter {name}")))?;
+        if !values.iter().any(|value| if is_prefix { actual.starts_with(value) } else { actual == *value }) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A page of a list, as an answer with the list under `name`. What the filters leave out (`None`) counts for the page all the
+/// same: a page may be empty, and the next one not (Cloud Map API Reference, `ListNamespaces`, "NextToken").
+fn answer_page(params: Params<'_>, name: &str, items: Vec<Option<Value>>) -> Result<Value, AwsError> {
+    let (items, next) = page(items, params.opt_str("NextToken"), params.opt_int("MaxResults")?, 100)?;
+    Ok(json!({ name: items.into_iter().flatten().collect::<Value>(), "NextToken": next }))
+}
+
+fn tag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
+    tags_of(region, params)?.extend(tags);
+    Ok(json!({}))
+}
+
+fn untag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    tags_of(region, params)?.remove(&params.strings("TagKeys"));
+    Ok(json!({}))
+}
+
+fn list_tags(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    Ok(json!({ "Tags": tags_of(region, params)?.to_list(UPPER) }))
+}
+
+fn tags_of<'r>(region: &'r mut Region, params: Params<'_>) -> Result<&'r mut Tags, AwsError> {
+    let arn = params.str("ResourceARN")?;
+    let state = &mut region.servicediscovery;
+    let namespaces = state.namespaces.iter_mut().map(|namespace| (&namespace.arn, &mut namespace.tags));
+    let services = state.services.iter_mut().map(|service| (&service.arn, &mut service.tags));
+    let found = namespaces.chain(services).find(|(known, _)| *known == arn);
+    found
+        .map(|(_, tags)| tags)
+        .ok_or_else(|| AwsError::new("ResourceNotFoundException", format!("Resource with ARN {arn} was not found.")))
+}

@@ -1,0 +1,175 @@
+//! HTTP namespaces: what Service Connect keeps its names in.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::operations::{self, OperationType};
+use super::{allows, answer_page};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::wire::tags::{Tags, UPPER};
+use crate::cloud::wire::{Params, timestamp};
+
+#[derive(Clone)]
+pub(crate) struct Namespace {
+    pub(crate) arn: String,
+    pub(crate) name: String,
+    pub(super) id: String,
+    pub(super) tags: Tags,
+    description: Option<String>,
+    creator_request_id: Option<String>,
+    /// The operation that makes it, and whether that is over: only then does the namespace show.
+    operation_id: String,
+    is_made: bool,
+    is_being_deleted: bool,
+    created_at: Timestamp,
+}
+
+impl Namespace {
+    fn is_called(&self, reference: &str) -> bool {
+        self.is_made && (self.id == reference || self.arn == reference)
+    }
+}
+
+/// The namespace with this name, ID or ARN.
+pub(crate) fn namespace<'r>(region: &'r Region, reference: &str) -> Option<&'r Namespace> {
+    let mut namespaces = region.servicediscovery.namespaces.iter();
+    namespaces.find(|namespace| namespace.is_called(reference) || (namespace.is_made && namespace.name == reference))
+}
+
+fn not_found(id: &str) -> AwsError {
+    AwsError::new("NamespaceNotFound", format!("Namespace {id} was not found."))
+}
+
+pub(super) fn by_id<'r>(region: &'r Region, id: &str) -> Result<&'r Namespace, AwsError> {
+    region.servicediscovery.namespaces.iter().find(|n| n.is_called(id)).ok_or_else(|| not_found(id))
+}
+
+/// Has a namespace made, as ECS does for a cluster; its ARN, which is known at once.
+pub(crate) fn begin_namespace(region: &mut Region, name: &str, tags: Tags) -> Result<String, AwsError> {
+    let namespace = begin(region, name, tags, None, None)?;
+    Ok(namespace.arn.clone())
+}
+
+fn begin<'r>(
+    region: &'r mut Region,
+    name: &str,
+    tags: Tags,
+    description: Option<&str>,
+    creator_request_id: Option<&str>,
+) -> Result<&'r Namespace, AwsError> {
+    if name.is_empty() || name.len() > 1024 || !name.chars().all(|c| c.is_ascii_graphic()) || name.starts_with("arn:") {
+        return Err(AwsError::new("InvalidInput", format!("The namespace name {name:?} is not valid.")));
+    }
+    if let Some(same) = region.servicediscovery.namespaces.iter().find(|namespace| namespace.name == name) {
+        return Err(if same.is_made {
+            AwsError::new("NamespaceAlreadyExists", format!("Namespace {name} already exists in the account."))
+        } else {
+            AwsError::new(
+                "DuplicateRequest",
+                format!("Namespace {name} is being created by operation {}.", same.operation_id),
+            )
+        });
+    }
+    let id = region.ids.cloud_map("ns");
+    let arn = region.arn("servicediscovery", &format!("namespace/{id}"));
+    let operation_id = operations::begin(region, OperationType::CreateNamespace, &id, |region, id| {
+        if let Some(namespace) = region.servicediscovery.namespaces.iter_mut().find(|namespace| namespace.id == id) {
+            namespace.is_made = true;
+        }
+    });
+    let namespaces = &mut region.servicediscovery.namespaces;
+    namespaces.push(Namespace {
+        arn,
+        name: name.to_owned(),
+        id,
+        tags,
+        description: description.map(str::to_owned),
+        creator_request_id: creator_request_id.map(str::to_owned),
+        operation_id,
+        is_made: false,
+        is_being_deleted: false,
+        created_at: Timestamp::now(),
+    });
+    Ok(namespaces.last().expect("one was pushed"))
+}
+
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&["Name", "CreatorRequestId", "Description", "Tags"])?;
+    let (name, creator) = (params.str("Name")?, params.opt_str("CreatorRequestId"));
+    let is_repeated = |n: &&super::Namespace| creator.is_some() && n.creator_request_id.as_deref() == creator;
+    if let Some(namespace) = region.servicediscovery.namespaces.iter().find(is_repeated) {
+        if namespace.name == name {
+            return Ok(json!({ "OperationId": namespace.operation_id }));
+        }
+        return Err(AwsError::new(
+            "DuplicateRequest",
+            format!("The request was made before, for namespace {}.", namespace.name),
+        ));
+    }
+    let tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
+    let namespace = begin(region, name, tags, params.opt_str("Description"), creator)?;
+    Ok(json!({ "OperationId": namespace.operation_id }))
+}
+
+pub(super) fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let namespace = by_id(region, params.str("Id")?)?;
+    let mut answer = wire(region, namespace);
+    if let Some(creator) = &namespace.creator_request_id {
+        answer["CreatorRequestId"] = json!(creator);
+    }
+    Ok(json!({ "Namespace": answer }))
+}
+
+pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let mut namespaces = Vec::new();
+    for namespace in region.servicediscovery.namespaces.iter().filter(|namespace| namespace.is_made) {
+        let member = |name: &str| match name {
+            "TYPE" => Some("HTTP".to_owned()),
+            "NAME" | "HTTP_NAME" => Some(namespace.name.clone()),
+            "RESOURCE_OWNER" => Some("SELF".to_owned()),
+            _ => None,
+        };
+        namespaces.push(allows(params, member)?.then(|| wire(region, namespace)));
+    }
+    answer_page(params, "Namespaces", namespaces)
+}
+
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let namespace = by_id(region, params.str("Id")?)?;
+    if namespace.is_being_deleted {
+        return Err(AwsError::new("DuplicateRequest", format!("Namespace {} is being deleted.", namespace.id)));
+    }
+    if service_count(region, namespace) > 0 {
+        return Err(AwsError::new(
+            "ResourceInUse",
+            "Namespace has associated services; delete the services before deleting the namespace",
+        ));
+    }
+    let id = namespace.id.clone();
+    if let Some(namespace) = region.servicediscovery.namespaces.iter_mut().find(|namespace| namespace.id == id) {
+        namespace.is_being_deleted = true;
+    }
+    let operation_id = operations::begin(region, OperationType::DeleteNamespace, &id, |region, id| {
+        region.servicediscovery.namespaces.retain(|namespace| namespace.id != id);
+    });
+    Ok(json!({ "OperationId": operation_id }))
+}
+
+fn service_count(region: &Region, namespace: &Namespace) -> usize {
+    region.servicediscovery.services.iter().filter(|service| service.namespace_id == namespace.id).count()
+}
+
+fn wire(region: &Region, namespace: &Namespace) -> Value {
+    json!({
+        "Id": namespace.id,
+        "Arn": namespace.arn,
+        "ResourceOwner": crate::cloud::ACCOUNT_ID,
+        "Name": namespace.name,
+        "Type": "HTTP",
+        "Description": namespace.description,
+        "ServiceCount": service_count(region, namespace),
+        "Properties": { "HttpProperties": { "HttpName": namespace.name } },
+        "CreateDate": timestamp(namespace.created_at),
+    })
+}

@@ -1,0 +1,106 @@
+//! `SendCommand`. Nothing is ever run: one script is known, zonewalk's own question to the proxies, and it is answered
+//! from the mesh; whatever else is sent is refused.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::commands::{Command, Invocation, Outcome};
+use super::{commands, is_online};
+use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::schedule::Step;
+use crate::cloud::services::ecs;
+use crate::cloud::wire::Params;
+use crate::envoy::script::{self, Script};
+
+const DOCUMENT: &str = "AWS-RunShellScript";
+
+pub(super) fn send(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    params.only(&[
+        "InstanceIds",
+        "Targets",
+        "DocumentName",
+        "DocumentVersion",
+        "TimeoutSeconds",
+        "Comment",
+        "Parameters",
+    ])?;
+    let document = params.str("DocumentName")?;
+    if document != DOCUMENT {
+        return Err(AwsError::new(
+            "InvalidDocument",
+            format!("zonewalk's local cloud has no document {document}, only {DOCUMENT}"),
+        ));
+    }
+    let instances = instances(region, params)?;
+    let given = params.object("Parameters").ok_or_else(|| AwsError::missing_parameter("Parameters"))?;
+    given.only(&["commands", "executionTimeout"])?;
+    let script = script::recognize(&given.strings("commands")).ok_or_else(|| {
+        AwsError::unsupported("this command: it runs none, and answers only what `zonewalk stats` sends")
+    })?;
+    let command = Command {
+        id: region.ids.uuid(),
+        comment: params.opt_str("Comment").unwrap_or_default().to_owned(),
+        parameters: params.get("Parameters").cloned().unwrap_or(Value::Null),
+        targets: params.get("Targets").cloned(),
+        requested_at: Timestamp::now(),
+        invocations: instances.into_iter().map(Invocation::new).collect(),
+    };
+    let (id, answer) = (command.id.clone(), commands::wire(&command));
+    region.ssm.keep(command);
+    region.after(Step::Command, move |region| complete(region, &id, &script));
+    Ok(json!({ "Command": answer }))
+}
+
+/// The instances of a request, each of which must be online.
+fn instances(region: &Region, params: Params<'_>) -> Result<Vec<String>, AwsError> {
+    let mut instances = params.strings("InstanceIds");
+    for target in params.objects("Targets") {
+        match target.str("Key")? {
+            // A target that is not there is no error: the command is then for nobody.
+            "InstanceIds" => instances.extend(target.strings("Values").iter().filter(|id| is_online(region, id))),
+            key => return Err(AwsError::unsupported(format_args!("the target key {key}, only InstanceIds"))),
+        }
+    }
+    let offline: Vec<_> = instances.iter().copied().filter(|id| !is_online(region, id)).collect();
+    if !offline.is_empty() {
+        let account = crate::cloud::ACCOUNT_ID;
+        return Err(AwsError::new(
+            "InvalidInstanceId",
+            format!("Instances [[{}]] not in a valid state for account {account}", offline.join(", ")),
+        ));
+    }
+    Ok(instances.into_iter().map(str::to_owned).collect())
+}
+
+/// The command has had its time: each instance has answered as the script would have.
+fn complete(region: &mut Region, command_id: &str, script: &Script) {
+    let Some(command) = region.ssm.commands.iter().find(|command| command.id == command_id) else { return };
+    let pending = command.invocations.iter().filter(|invocation| invocation.outcome == Outcome::Pending);
+    let outcomes: Vec<_> = pending
+        .map(|invocation| (invocation.instance_id.clone(), run(region, &invocation.instance_id, script)))
+        .collect();
+    let Some(command) = region.ssm.commands.iter_mut().find(|command| command.id == command_id) else { return };
+    for (instance_id, outcome) in outcomes {
+        if let Some(invocation) = command.invocations.iter_mut().find(|i| i.instance_id == instance_id) {
+            invocation.outcome = outcome;
+            invocation.ended_at = Some(Timestamp::now());
+        }
+    }
+}
+
+/// What the script prints on an instance.
+fn run(region: &Region, instance_id: &str, script: &Script) -> Outcome {
+    if !is_online(region, instance_id) {
+        return Outcome::Undeliverable;
+    }
+    let of_family =
+        ecs::running_tasks_on(region, instance_id).into_iter().filter(|(_, family)| *family == script.family);
+    let proxies: Vec<_> = of_family
+        .filter_map(|(task, _)| {
+            let stats = region.mesh.envoy_stats(&task)?;
+            Some((task, stats))
+        })
+        .collect();
+    Outcome::Success { output: script::answer(&proxies) }
+}

@@ -1,0 +1,36 @@
+//! Lists that are answered page by page.
+
+use crate::cloud::error::AwsError;
+
+/// One page of `items`, and the token of the next one: the index where it begins.
+pub(crate) fn page<T>(
+    items: Vec<T>,
+    token: Option<&str>,
+    page_size: Option<i64>,
+    default_page_size: usize,
+) -> Result<(Vec<T>, Option<String>), AwsError> {
+    let start: usize = match token {
+        Some(token) => token.parse().map_err(|_| AwsError::invalid_parameter("Invalid token."))?,
+        None => 0,
+    };
+    let size = page_size.map_or(default_page_size, |size| usize::try_from(size).unwrap_or(1).max(1));
+    let end = start.saturating_add(size);
+    let next = (end < items.len()).then(|| end.to_string());
+    Ok((items.into_iter().skip(start).take(size).collect(), next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_each_other_to_the_end() {
+        let first = page(vec![1, 2, 3, 4, 5], None, Some(2), 100).unwrap();
+        assert_eq!(first, (vec![1, 2], Some("2".to_owned())));
+        let last = page(vec![1, 2, 3, 4, 5], Some("4"), Some(2), 100).unwrap();
+        assert_eq!(last, (vec![5], None));
+        assert_eq!(page(vec![1, 2], None, None, 2).unwrap(), (vec![1, 2], None));
+        let beyond = usize::MAX.to_string();
+        assert_eq!(page(vec![1, 2], Some(&beyond), Some(i64::MAX), 2).unwrap(), (vec![], None));
+    }
+}
