@@ -1,10 +1,12 @@
 //! Whether the caller may do what a request asks for, where a policy is rehearsed.
 
 use super::error::AwsError;
+use super::exchange::Request;
 use super::region::Region;
+use super::service::Service;
 use super::services::ec2::{self, TagMap};
-use super::services::iam::Fact;
-use super::wire::{Request, Service};
+use super::services::iam::{self, Fact};
+use super::services::{elbv2, sts};
 
 /// What Elastic Load Balancing asks of whoever makes its service-linked role by using it for the first time ("Elastic Load
 /// Balancing API permissions").
@@ -27,26 +29,30 @@ const FIRST_USE: &[(&str, &[&str])] = &[
 /// The service's refusal if the caller may not.
 pub(super) fn check(region: &Region, request: &Request) -> Result<(), AwsError> {
     // Who the caller is may always be asked.
-    if request.service == Service::Sts {
+    if is(request, &sts::SERVICE) {
         return Ok(());
     }
-    let action = format!("{}:{}", request.service.signing_name(), request.operation);
+    let action = request.action();
     let mut iam = region.iam();
     for tags in tags_of_resources(region, &action, request) {
         if !iam.allows(&action, &|key| fact(region, request, tags, key)) {
-            return Err(request.service.access_denied(&action));
+            return Err(request.service.words.denied(&action));
         }
     }
-    if request.service == Service::Elbv2 && !iam.load_balancing_was_used {
-        let first_use = FIRST_USE.iter().find(|(operation, _)| *operation == request.operation);
+    if is(request, &elbv2::SERVICE) && !iam.load_balancing_was_used {
+        let first_use = FIRST_USE.iter().find(|(operation, _)| *operation == request.operation.name);
         for action in first_use.map_or(&[][..], |(_, actions)| actions) {
             if !iam.allows(action, &|key| fact(region, request, None, key)) {
-                return Err(request.service.access_denied(action));
+                return Err(request.service.words.denied(action));
             }
         }
         iam.load_balancing_was_used = first_use.is_some();
     }
     Ok(())
+}
+
+fn is(request: &Request, service: &Service) -> bool {
+    request.service.signing_name == service.signing_name
 }
 
 /// The tags of each resource that is to be decided about by itself. None: they are not looked at.
@@ -64,7 +70,7 @@ fn fact<'a>(region: &'a Region, request: &'a Request, tags: Option<&'a TagMap>, 
     let key = key.to_ascii_lowercase();
     match (key.as_str(), key.strip_prefix("aws:resourcetag/"), tags) {
         // IAM is one for all regions, and is taken to be in the first.
-        ("aws:requestedregion", ..) if request.service == Service::Iam => Fact::Is(vec!["us-east-1"]),
+        ("aws:requestedregion", ..) if is(request, &iam::SERVICE) => Fact::Is(vec!["us-east-1"]),
         ("aws:requestedregion", ..) => Fact::Is(vec![&region.name]),
         ("iam:policyarn", ..) => {
             request.params().opt_str("PolicyArn").map_or(Fact::Absent, |policy| Fact::Is(vec![policy]))

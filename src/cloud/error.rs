@@ -34,7 +34,7 @@ impl AwsError {
         Self::new(
             "UnknownOperationException",
             format!(
-                "zonewalk's local cloud has no operation {service}:{operation}; it speaks only what the walkthrough uses"
+                "zonewalk's local cloud has no operation {service}:{operation}; `zonewalk local operations` lists what it has"
             ),
         )
     }
@@ -50,5 +50,52 @@ impl AwsError {
             code.clone_into(&mut self.code);
         }
         self
+    }
+}
+
+/// The words in which a service refuses what it could do at another time, or for another caller.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Words {
+    /// Code, message and status of a call too many.
+    pub(crate) throttled: (&'static str, &'static str, StatusCode),
+    /// Its code of an internal failure, and the one that goes with status 503.
+    pub(crate) failure: (&'static str, &'static str),
+    /// Code and status where the caller lacks a permission.
+    pub(crate) denied: (&'static str, StatusCode),
+    /// Its own code for a parameter that is missing or cannot be taken.
+    pub(crate) invalid_parameter: Option<&'static str>,
+}
+
+impl Words {
+    /// The words of most services with a JSON protocol.
+    pub(crate) const JSON: Self = Self {
+        throttled: ("ThrottlingException", "Rate exceeded", StatusCode::BAD_REQUEST),
+        failure: ("InternalFailure", "ServiceUnavailable"),
+        denied: ("AccessDeniedException", StatusCode::BAD_REQUEST),
+        invalid_parameter: None,
+    };
+
+    /// The words of most services with a Query protocol.
+    pub(crate) const QUERY: Self = Self {
+        throttled: ("Throttling", "Rate exceeded", StatusCode::BAD_REQUEST),
+        denied: ("AccessDenied", StatusCode::FORBIDDEN),
+        ..Self::JSON
+    };
+
+    pub(crate) fn throttled(&self, code: Option<&str>) -> AwsError {
+        let (own, message, status) = self.throttled;
+        AwsError::new(code.unwrap_or(own), message).with_status(status)
+    }
+
+    pub(crate) fn failure(&self, status: StatusCode, code: Option<&str>) -> AwsError {
+        let (failure, unavailable) = self.failure;
+        let own = if status == StatusCode::SERVICE_UNAVAILABLE { unavailable } else { failure };
+        AwsError::new(code.unwrap_or(own), "An internal error has occurred. Try your query again at a later time.")
+            .with_status(status)
+    }
+
+    pub(crate) fn denied(&self, action: &str) -> AwsError {
+        let (code, status) = self.denied;
+        AwsError::new(code, format!("User is not authorized to perform: {action}")).with_status(status)
     }
 }

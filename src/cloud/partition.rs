@@ -43,7 +43,7 @@ pub(crate) struct Zone {
 }
 
 /// The zones of a region: six and a Local Zone in us-east-1, of which `us-east-1e` offers no t3.medium; three elsewhere.
-pub(crate) fn of_region(region: &str) -> Vec<Zone> {
+pub(crate) fn zones(region: &str) -> Vec<Zone> {
     let short = short_name(region);
     let zone = |letter: char, number: u32| Zone {
         name: format!("{region}{letter}"),
@@ -83,8 +83,8 @@ mod tests {
 
     #[test]
     fn zone_ids_follow_aws_abbreviations() {
-        assert_eq!(of_region("ap-northeast-1")[0].id, "apne1-az1");
-        assert_eq!(of_region("eu-west-1")[2].id, "euw1-az3");
-        assert_eq!(of_region("us-east-1").len(), 7);
+        assert_eq!(zones("ap-northeast-1")[0].id, "apne1-az1");
+        assert_eq!(zones("eu-west-1")[2].id, "euw1-az3");
+        assert_eq!(zones("us-east-1").len(), 7);
     }
 }

@@ -1,70 +1,51 @@
-//! One region: the state of every service in it, its clock, and the loop that settles it after each change.
+//! One region: its clock, its identifiers, its mesh and the states of its services, none of which is named here.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tokio::sync::Notify;
-use tokio::time::Instant;
-
-use super::faults::{Lags, SharedInjector};
+use super::faults::SharedInjector;
 use super::ids::Ids;
-use super::schedule::{Pace, Schedule};
-use super::services::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, ssm};
-use super::topology;
+use super::schedule::{Pace, Schedule, Transition};
+use super::states::{State, States};
 use crate::mesh::Mesh;
+use crate::mesh::topology::Topology;
 
-/// IAM is the account's, not a region's.
-pub(crate) type SharedIam = Arc<Mutex<iam::State>>;
+/// What a timer does when it is due.
+type Job = Box<dyn FnOnce(&mut Region) + Send>;
 
 pub(crate) struct Region {
     /// `us-east-1`
     pub(crate) name: String,
     pub(crate) ids: Ids,
-    pub(crate) schedule: Schedule,
+    pub(crate) schedule: Schedule<Job>,
     /// Carries the tasks and load balancers of this region.
     pub(crate) mesh: Mesh,
-    pub(crate) iam: SharedIam,
-    /// Of running standard instances.
+    /// What the mesh was told last.
+    pub(super) published: Option<Topology>,
+    /// The vCPU that running On-Demand Standard instances may have together.
     pub(crate) vcpu_quota: u32,
     pub(crate) faults: SharedInjector,
-    /// What readers do not see yet.
-    pub(crate) lags: Lags,
-    pub(crate) autoscaling: autoscaling::State,
-    pub(crate) ec2: ec2::State,
-    pub(crate) ecs: ecs::State,
-    pub(crate) elbv2: elbv2::State,
-    pub(crate) logs: logs::State,
-    pub(crate) servicediscovery: servicediscovery::State,
-    pub(crate) ssm: ssm::State,
-    published: Option<crate::mesh::topology::Topology>,
+    pub(crate) states: States,
 }
 
 impl Region {
     pub(crate) fn new(
         name: &str,
+        ids: Ids,
+        states: States,
         pace: Pace,
         mesh: Mesh,
-        iam: SharedIam,
         faults: SharedInjector,
         vcpu_quota: u32,
     ) -> Self {
-        let mut ids = Ids::from_entropy();
         Self {
             name: name.to_owned(),
+            ids,
             schedule: Schedule::new(pace),
             mesh,
-            iam,
+            published: None,
             vcpu_quota,
             faults,
-            lags: Lags::default(),
-            autoscaling: autoscaling::State::default(),
-            ec2: ec2::State::of_new_account(name, &mut ids),
-            ecs: ecs::State::default(),
-            elbv2: elbv2::State::default(),
-            logs: logs::State::default(),
-            servicediscovery: servicediscovery::State::default(),
-            ssm: ssm::State::default(),
-            published: None,
-            ids,
+            states,
         }
     }
 
@@ -73,97 +54,23 @@ impl Region {
         format!("arn:aws:{service}:{}:{}:{resource}", self.name, super::ACCOUNT_ID)
     }
 
-    pub(crate) fn iam(&self) -> MutexGuard<'_, iam::State> {
-        self.iam.lock().unwrap_or_else(PoisonError::into_inner)
+    /// A service's state together with the source of identifiers, for what makes new things in it.
+    pub(crate) fn state_and_ids<T: State>(&mut self) -> (&mut T, &mut Ids) {
+        (self.states.get_mut(), &mut self.ids)
     }
 
-    /// Brings the region to the present: runs every timer that is due, lets each service bring about what it is to have and
-    /// hands the mesh what is to run, until nothing is left to do now. What the mesh has made of it is seen at once: no
-    /// request finds a task running whose container has exited.
-    pub(crate) fn settle(&mut self) {
-        let present = Instant::now();
-        loop {
-            autoscaling::reconcile(self);
-            ecs::reconcile(self);
-            match self.schedule.pop_due(present) {
-                Some(job) => job(self),
-                None if self.publish() => {}
-                None => break,
-            }
-        }
-        self.schedule.catch_up(present);
+    /// Runs `job` when `transition` is over, at the region's pace.
+    pub(crate) fn after(&mut self, transition: Transition, job: impl FnOnce(&mut Self) + Send + 'static) {
+        self.after_aws_time(transition.on_aws(), job);
     }
 
-    /// Whether there was news for the mesh.
-    fn publish(&mut self) -> bool {
-        let wanted = topology::of(self);
-        if self.published.as_ref() == Some(&wanted) {
-            return false;
-        }
-        if let Err(error) = self.mesh.apply(&wanted) {
-            tracing::error!(%error, "the mesh could not start what is to run; trying again");
-            self.published = None;
-            self.after_real_time(std::time::Duration::from_millis(200), |_| {});
-            return false;
-        }
-        self.published = Some(wanted);
-        true
-    }
-}
-
-#[cfg(test)]
-impl Region {
-    /// One of its own, for a test that moves the clock itself.
-    pub(crate) fn of_a_test(pace: Pace) -> Self {
-        let mesh = Mesh::new(tokio::runtime::Handle::current(), crate::mesh::Proxies::default());
-        let iam = Arc::new(Mutex::new(iam::State::with_article_roles()));
-        Self::new("us-east-1", pace, mesh, iam, SharedInjector::default(), 256)
-    }
-}
-
-/// A region that many requests share, and that moves on by itself between them.
-pub(crate) struct SharedRegion {
-    state: Mutex<Region>,
-    /// A request may have set an earlier timer than the one being slept for.
-    changed: Notify,
-}
-
-impl SharedRegion {
-    pub(crate) fn new(region: Region) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::new(region), changed: Notify::new() })
+    /// The same for a time that a resource's settings give, e.g. a target group's deregistration delay.
+    pub(crate) fn after_aws_time(&mut self, on_aws: Duration, job: impl FnOnce(&mut Self) + Send + 'static) {
+        self.schedule.set(self.schedule.pace.scale(on_aws), Box::new(job));
     }
 
-    /// Runs `f` on the settled region and settles it again.
-    pub(crate) fn with<T>(&self, f: impl FnOnce(&mut Region) -> T) -> T {
-        let mut region = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        region.settle();
-        let result = f(&mut region);
-        region.settle();
-        drop(region);
-        self.changed.notify_one();
-        result
-    }
-
-    /// Sleeps from timer to timer, and until something happens in the mesh, for as long as it is polled.
-    pub(crate) async fn run(&self) {
-        let mesh = self.state.lock().unwrap_or_else(PoisonError::into_inner).mesh.clone();
-        loop {
-            let next = {
-                let mut region = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                region.settle();
-                region.schedule.next_due()
-            };
-            let due = async {
-                match next {
-                    Some(due) => tokio::time::sleep_until(due).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                () = due => {}
-                () = self.changed.notified() => {}
-                () = mesh.changed() => {}
-            }
-        }
+    /// The same in real time: for what looks at the mesh again and again, whose pace is its own. Never zero.
+    pub(crate) fn after_real_time(&mut self, delay: Duration, job: impl FnOnce(&mut Self) + Send + 'static) {
+        self.schedule.set(delay.max(Duration::from_millis(1)), Box::new(job));
     }
 }

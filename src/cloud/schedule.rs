@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::region::Region;
-
 /// How fast AWS's times pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pace {
@@ -32,7 +30,7 @@ impl Pace {
 
 /// What takes time on AWS. The times are rough, from practice (2026), the middle of the ranges seen in us-east-1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum Transition {
     /// A group notices that it lacks, or has too many, instances.
     ScalingActivity,
     /// EC2 instance pending to running: 15 to 30 s.
@@ -61,7 +59,7 @@ pub(crate) enum Step {
     Command,
 }
 
-impl Step {
+impl Transition {
     pub(crate) fn on_aws(self) -> Duration {
         Duration::from_secs(match self {
             Self::ScalingActivity => 5,
@@ -81,19 +79,17 @@ impl Step {
     }
 }
 
-type Job = Box<dyn FnOnce(&mut Region) + Send>;
-
-/// The timers of a region, in the order they fall due.
-pub(crate) struct Schedule {
+/// The timers of a region, in the order they fall due, each with what it does then.
+pub(crate) struct Schedule<J> {
     pub(crate) pace: Pace,
-    /// The present; while timers run, the moment the running one fell due, so that chains of steps keep their times.
+    /// The present; while timers run, the moment the running one fell due, so that chains of transitions keep their times.
     now: Instant,
     /// Keyed by due time, then by order of setting.
-    timers: BTreeMap<(Instant, u64), Job>,
+    timers: BTreeMap<(Instant, u64), J>,
     set: u64,
 }
 
-impl Schedule {
+impl<J> Schedule<J> {
     pub(crate) fn new(pace: Pace) -> Self {
         Self { pace, now: Instant::now(), timers: BTreeMap::new(), set: 0 }
     }
@@ -106,13 +102,14 @@ impl Schedule {
         self.timers.first_key_value().map(|((due, _), _)| *due)
     }
 
-    fn set(&mut self, due: Instant, job: Job) {
+    /// Sets a timer that falls due in `delay` from now.
+    pub(super) fn set(&mut self, delay: Duration, job: J) {
         self.set += 1;
-        self.timers.insert((due, self.set), job);
+        self.timers.insert((self.now + delay, self.set), job);
     }
 
     /// Takes the first timer that is due at `present`, and moves the clock to it.
-    pub(super) fn pop_due(&mut self, present: Instant) -> Option<Job> {
+    pub(super) fn pop_due(&mut self, present: Instant) -> Option<J> {
         let entry = self.timers.first_entry().filter(|entry| entry.key().0 <= present)?;
         self.now = self.now.max(entry.key().0);
         Some(entry.remove())
@@ -120,24 +117,5 @@ impl Schedule {
 
     pub(super) fn catch_up(&mut self, present: Instant) {
         self.now = self.now.max(present);
-    }
-}
-
-impl Region {
-    /// Runs `job` when `step` is over, at the region's pace.
-    pub(crate) fn after(&mut self, step: Step, job: impl FnOnce(&mut Region) + Send + 'static) {
-        self.after_aws_time(step.on_aws(), job);
-    }
-
-    /// The same for a time that a resource's settings give, e.g. a target group's deregistration delay.
-    pub(crate) fn after_aws_time(&mut self, on_aws: Duration, job: impl FnOnce(&mut Region) + Send + 'static) {
-        let due = self.schedule.now() + self.schedule.pace.scale(on_aws);
-        self.schedule.set(due, Box::new(job));
-    }
-
-    /// The same in real time: for what looks at the mesh again and again, whose pace is its own. Never zero.
-    pub(crate) fn after_real_time(&mut self, delay: Duration, job: impl FnOnce(&mut Region) + Send + 'static) {
-        let due = self.schedule.now() + delay.max(Duration::from_millis(1));
-        self.schedule.set(due, Box::new(job));
     }
 }

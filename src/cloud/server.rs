@@ -1,10 +1,9 @@
 //! The endpoint: HTTP on loopback, one port for all services and regions, and a few paths of its own under `/_zonewalk/`.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,14 +17,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::account::Account;
 use super::error::AwsError;
-use super::faults::{Answering, Counted, Extent, Faults, Injector, SharedInjector, Snapshot, Strike, is_read};
-use super::region::{Region, SharedIam, SharedRegion};
+use super::exchange::{Answer, Request, encoding_of};
+use super::faults::{Answering, Faults, Injected};
 use super::schedule::Pace;
-use super::services::{autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, servicequotas, ssm, sts};
-use super::wire::{Request, Service, is_cbor, undecoded_error};
-use super::{authorization, partition};
-use crate::mesh::{Mesh, Proxies};
+use super::wire::is_cbor;
+use crate::mesh::Proxies;
 
 /// What a request's body may have: many times the largest that a walkthrough sends, a task definition of 64 KiB.
 const MAX_BODY: usize = 1 << 20;
@@ -79,7 +77,7 @@ pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
 pub struct Exchange {
     /// The name the service signs with, e.g. `elasticloadbalancing`.
     pub service: &'static str,
-    pub operation: String,
+    pub operation: &'static str,
     /// HTTP status of the answer.
     pub status: u16,
     pub content_type: &'static str,
@@ -96,10 +94,8 @@ pub struct LocalCloud {
 }
 
 struct Shared {
-    options: Options,
-    faults: SharedInjector,
-    iam: SharedIam,
-    regions: Mutex<HashMap<String, Arc<SharedRegion>>>,
+    account: Account,
+    observer: Option<Observer>,
     requests: AtomicU64,
     stop: CancellationToken,
     tracker: TaskTracker,
@@ -112,15 +108,11 @@ impl LocalCloud {
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let tracker = TaskTracker::new();
-        let mut iam = if options.bare_account { iam::State::default() } else { iam::State::with_article_roles() };
-        if let Some(policy) = &options.policy {
-            iam.rehearse(policy).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.message))?;
-        }
+        let account =
+            Account::new(&options).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.message))?;
         let shared = Arc::new(Shared {
-            faults: SharedInjector::new(options.faults.clone()),
-            options,
-            iam: Arc::new(Mutex::new(iam)),
-            regions: Mutex::default(),
+            account,
+            observer: options.observer,
             requests: AtomicU64::new(0),
             stop: stop.clone(),
             tracker: tracker.clone(),
@@ -140,12 +132,12 @@ impl LocalCloud {
 
     /// From now on these go wrong, and what was hidden is seen.
     pub fn set_faults(&self, faults: Faults) {
-        self.shared.set_faults(faults);
+        self.shared.account.set_faults(faults);
     }
 
     /// The faults as they were asked for, each with how many calls it was about (`matched`) and met (`struck`).
     pub fn faults(&self) -> Value {
-        self.shared.faults.lock().report()
+        self.shared.account.faults.lock().report()
     }
 
     /// Completes when somebody has asked the cloud to stop.
@@ -158,8 +150,7 @@ impl LocalCloud {
         self.stop.cancel();
         self.tracker.close();
         self.tracker.wait().await;
-        let meshes: Vec<Mesh> = self.shared.regions().values().map(|region| region.with(|r| r.mesh.clone())).collect();
-        for mesh in meshes {
+        for mesh in self.shared.account.meshes() {
             mesh.shutdown().await;
         }
     }
@@ -207,8 +198,8 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::R
     let (head, body) = request.into_parts();
     let refused = |error: &AwsError| {
         let request_id = shared.next_request_id();
-        let (content_type, body) = undecoded_error(&head.headers, error, &request_id);
-        response(error.status, content_type, body, &request_id, is_cbor(&head.headers))
+        let (content_type, body) = encoding_of(&head.headers).error(error, &request_id);
+        response(Answer { status: error.status, content_type, body }, &request_id, is_cbor(&head.headers))
     };
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
@@ -228,9 +219,9 @@ async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::R
     match Request::decode(&head.method, head.uri.path(), &head.headers, &body) {
         Ok(request) => {
             let request_id = shared.next_request_id();
-            let strike = shared.faults.lock().strike(request.service, &request.operation);
-            let delay = strike.delay;
-            let answer = shared.aws_answer(&request, strike, &request_id);
+            let injected = shared.account.inject(&request);
+            let delay = injected.delay;
+            let answer = shared.aws_answer(&request, injected, &request_id, is_cbor(&head.headers));
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
@@ -251,17 +242,17 @@ impl Shared {
                 self.stop.cancel();
                 own_answer(StatusCode::OK, &json!({ "stopping": true }))
             }
-            (&Method::GET, "faults") => own_answer(StatusCode::OK, &self.faults.lock().report()),
+            (&Method::GET, "faults") => own_answer(StatusCode::OK, &self.account.faults.lock().report()),
             (&Method::PUT, "faults") => match Faults::from_json(body) {
                 Ok(faults) => {
-                    self.set_faults(faults);
-                    own_answer(StatusCode::OK, &self.faults.lock().report())
+                    self.account.set_faults(faults);
+                    own_answer(StatusCode::OK, &self.account.faults.lock().report())
                 }
                 Err(message) => own_answer(StatusCode::BAD_REQUEST, &json!({ "message": message })),
             },
             (&Method::DELETE, "faults") => {
-                self.set_faults(Faults::default());
-                own_answer(StatusCode::OK, &self.faults.lock().report())
+                self.account.set_faults(Faults::default());
+                own_answer(StatusCode::OK, &self.account.faults.lock().report())
             }
             _ => own_answer(
                 StatusCode::NOT_FOUND,
@@ -270,100 +261,28 @@ impl Shared {
         }
     }
 
-    /// What was hidden comes into sight with the faults' end.
-    fn set_faults(&self, faults: Faults) {
-        *self.faults.lock() = Injector::new(faults);
-        for region in self.regions().values() {
-            region.with(|region| region.lags = Default::default());
-        }
-    }
-
     /// None: the connection is to be closed.
-    fn aws_answer(&self, request: &Request, strike: Strike, request_id: &str) -> Option<Response<Full<Bytes>>> {
-        let dropped = matches!(strike.answering, Answering::DropAnswer);
-        let result = match strike.answering {
-            Answering::AsEver | Answering::DropAnswer => self.handle(request, strike.hide, strike.lose_instance),
-            Answering::Refuse(error) => Err(error),
-            Answering::DropRequest => return None,
-        };
-        let (status, (content_type, body)) = match result {
-            Ok(answer) => (StatusCode::OK, request.encode(&answer, request_id)),
-            Err(error) => (error.status, request.encode_error(&error, request_id)),
-        };
-        tracing::debug!(service = request.service.signing_name(), operation = %request.operation, %status);
-        if let Some(observer) = &self.options.observer {
-            observer(&Exchange {
-                service: request.service.signing_name(),
-                operation: request.operation.clone(),
-                status: status.as_u16(),
-                content_type,
-                body: body.clone(),
-            });
-        }
-        (!dropped).then(|| response(status, content_type, body, request_id, request.is_cbor()))
-    }
-
-    /// What of the faults nothing comes of, since nothing is lost or changed, is not counted.
-    fn handle(
+    fn aws_answer(
         &self,
         request: &Request,
-        hide: Option<(Extent, Counted)>,
-        lose_instance: Option<(Option<String>, Counted)>,
-    ) -> Result<Value, AwsError> {
-        self.region(&request.region)?.with(|region| {
-            authorization::check(region, request)?;
-            if let Some((zone, counted)) = lose_instance
-                && ec2::lose_instance(region, zone.as_deref())
-            {
-                counted.stands();
-            }
-            if is_read(&request.operation) {
-                return region.as_seen(request.service, |region| carry_out(region, request));
-            }
-            let before = hide.map(|(extent, counted)| (Snapshot::of(region, request.service), extent, counted));
-            let answer = carry_out(region, request)?;
-            if let Some((before, extent, counted)) = before {
-                region.lags.begin(before, extent);
-                counted.stands();
-            }
-            Ok(answer)
-        })
-    }
-
-    /// A region comes into being with its first request, and from then on moves by itself.
-    fn region(&self, name: &str) -> Result<Arc<SharedRegion>, AwsError> {
-        if !partition::is_region(name) {
-            return Err(AwsError::new(
-                "UnrecognizedClientException",
-                format!("{name} is no AWS region; the local cloud knows {}", partition::REGIONS.join(", ")),
-            ));
+        injected: Injected,
+        request_id: &str,
+        cbor: bool,
+    ) -> Option<Response<Full<Bytes>>> {
+        let dropped = matches!(injected.answering, Answering::DropAnswer);
+        let answer = self.account.answer(request, injected, request_id, &self.tracker, &self.stop)?;
+        let (service, operation) = (request.service.signing_name, request.operation.name);
+        tracing::debug!(service, operation, status = %answer.status);
+        if let Some(observer) = &self.observer {
+            observer(&Exchange {
+                service,
+                operation,
+                status: answer.status.as_u16(),
+                content_type: answer.content_type,
+                body: answer.body.clone(),
+            });
         }
-        let mut regions = self.regions();
-        if let Some(region) = regions.get(name) {
-            return Ok(Arc::clone(region));
-        }
-        let mesh = Mesh::new(tokio::runtime::Handle::current(), self.options.proxies.clone());
-        let region = SharedRegion::new(Region::new(
-            name,
-            self.options.pace,
-            mesh,
-            Arc::clone(&self.iam),
-            self.faults.clone(),
-            self.options.vcpu_quota,
-        ));
-        regions.insert(name.to_owned(), Arc::clone(&region));
-        let (running, stop) = (Arc::clone(&region), self.stop.clone());
-        self.tracker.spawn(async move {
-            tokio::select! {
-                () = running.run() => {}
-                () = stop.cancelled() => {}
-            }
-        });
-        Ok(region)
-    }
-
-    fn regions(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<SharedRegion>>> {
-        self.regions.lock().unwrap_or_else(PoisonError::into_inner)
+        (!dropped).then(|| response(answer, request_id, cbor))
     }
 
     fn next_request_id(&self) -> String {
@@ -372,33 +291,11 @@ impl Shared {
     }
 }
 
-fn carry_out(region: &mut Region, request: &Request) -> Result<Value, AwsError> {
-    let (operation, params) = (request.operation.as_str(), request.params());
-    match request.service {
-        Service::AutoScaling => autoscaling::handle(region, operation, params),
-        Service::Ec2 => ec2::handle(region, operation, params),
-        Service::Ecs => ecs::handle(region, operation, params),
-        Service::Elbv2 => elbv2::handle(region, operation, params),
-        Service::Iam => iam::handle(region, operation, params),
-        Service::Logs => logs::handle(region, operation, params),
-        Service::CloudMap => servicediscovery::handle(region, operation, params),
-        Service::Quotas => servicequotas::handle(region, operation, params),
-        Service::Ssm => ssm::handle(region, operation, params),
-        Service::Sts => sts::handle(region, operation, params),
-    }
-}
-
-fn response(
-    status: StatusCode,
-    content_type: &'static str,
-    body: Vec<u8>,
-    request_id: &str,
-    cbor: bool,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
+fn response(answer: Answer, request_id: &str, cbor: bool) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() = answer.status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(answer.content_type));
     if let Ok(id) = header::HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);
     }
@@ -409,5 +306,6 @@ fn response(
 }
 
 fn own_answer(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
-    response(status, "application/json", body.to_string().into_bytes(), "-", false)
+    let body = body.to_string().into_bytes();
+    response(Answer { status, content_type: "application/json", body }, "-", false)
 }

@@ -23,6 +23,7 @@ mod machine;
 mod mesh;
 mod mesh_stage;
 mod moto;
+mod operations;
 mod peers;
 mod permissions;
 mod preflight;

@@ -1,17 +1,19 @@
 //! Counts the calls and says what each of them meets.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hyper::StatusCode;
+use parking_lot::{Mutex, MutexGuard};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
 use super::plan::matches;
-use super::{Fault, FaultKind, Faults, errors};
-use crate::cloud::error::AwsError;
-use crate::cloud::wire::Service;
+use super::{Fault, FaultKind, Faults};
+use crate::cloud::error::{AwsError, Words};
+use crate::cloud::states::Extent;
 
 /// One for the whole cloud; regions ask it when they launch instances.
 #[derive(Clone, Default)]
@@ -23,7 +25,7 @@ impl SharedInjector {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Injector> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -42,17 +44,17 @@ struct Rule {
     rng: StdRng,
 }
 
-/// A call has been counted as one that met a fault; if nothing comes of it, that is taken back.
-pub(crate) struct Counted(Option<Arc<AtomicU64>>);
+/// A call has been counted as one that met a fault; if the fault has no effect, that is taken back.
+pub(crate) struct Confirmation(Option<Arc<AtomicU64>>);
 
-impl Counted {
-    /// It has met the fault.
-    pub(crate) fn stands(mut self) {
+impl Confirmation {
+    /// The fault had its effect.
+    pub(crate) fn confirm(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for Counted {
+impl Drop for Confirmation {
     fn drop(&mut self) {
         if let Some(struck) = &self.0 {
             struck.fetch_sub(1, Ordering::Relaxed);
@@ -60,21 +62,24 @@ impl Drop for Counted {
     }
 }
 
-/// How long reads answer from before a change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Extent {
-    Calls(u64),
-    Time(Duration),
+/// A call that has come in.
+#[derive(Clone, Copy)]
+pub(crate) struct Call<'c> {
+    /// As IAM spells it, e.g. `ecs:CreateService`.
+    pub(crate) action: &'c str,
+    pub(crate) words: &'c Words,
+    /// Code and message with which the operation refuses a role that has not spread yet; None: it takes no role.
+    pub(crate) role_refusal: Option<(&'static str, &'static str)>,
 }
 
-/// What becomes of a call.
+/// What is done to a call.
 #[derive(Default)]
-pub(crate) struct Strike {
+pub(crate) struct Injected {
     pub(crate) answering: Answering,
     pub(crate) delay: Duration,
-    pub(crate) hide: Option<(Extent, Counted)>,
+    pub(crate) hide: Option<(Extent, Confirmation)>,
     /// An instance is lost before the call is carried out: in this zone, or anywhere.
-    pub(crate) lose_instance: Option<(Option<String>, Counted)>,
+    pub(crate) lose_instance: Option<(Option<String>, Confirmation)>,
 }
 
 #[derive(Default)]
@@ -92,10 +97,16 @@ pub(crate) enum Answering {
 /// An instance that is about to be launched.
 pub(crate) struct Launch<'a> {
     pub(crate) zone: &'a str,
-    pub(crate) instance_type: &'a str,
     /// What it takes of the quota, and what is taken already.
     pub(crate) vcpus: u32,
     pub(crate) vcpus_in_use: u32,
+}
+
+/// Why an instance cannot be launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    NoCapacity,
+    VcpuLimit(u32),
 }
 
 impl Rule {
@@ -109,15 +120,15 @@ impl Rule {
         strikes
     }
 
-    fn counted(&self) -> Counted {
-        Counted(Some(Arc::clone(&self.struck)))
+    fn confirmation(&self) -> Confirmation {
+        Confirmation(Some(Arc::clone(&self.struck)))
     }
 
-    fn is_about(&self, call: &str) -> bool {
+    fn is_about(&self, call: &Call<'_>) -> bool {
         match (&self.fault.operation, self.fault.kind) {
             (_, FaultKind::NoCapacity | FaultKind::VcpuLimit) => false,
-            (_, FaultKind::RefuseRole) if !errors::takes_role(call) => false,
-            (Some(pattern), _) => matches(pattern, call),
+            (_, FaultKind::RefuseRole) if call.role_refusal.is_none() => false,
+            (Some(pattern), _) => matches(pattern, call.action),
             (None, _) => true,
         }
     }
@@ -135,58 +146,62 @@ impl Injector {
         Self { seed, rules: (0..).zip(faults.faults).map(rule).collect() }
     }
 
-    /// A call has come in.
-    pub(crate) fn strike(&mut self, service: Service, operation: &str) -> Strike {
-        let call = format!("{}:{operation}", service.signing_name());
-        let mut strike = Strike::default();
+    /// What is done to a call that has come in.
+    pub(crate) fn inject(&mut self, call: Call<'_>) -> Injected {
+        let mut injected = Injected::default();
         for rule in self.rules.iter_mut().filter(|rule| rule.is_about(&call)) {
             if !rule.strikes() {
                 continue;
             }
             let fault = &rule.fault;
             let answering = match fault.kind {
-                FaultKind::Throttle => Answering::Refuse(errors::throttled(service, fault.code.as_deref())),
+                FaultKind::Throttle => Answering::Refuse(call.words.throttled(fault.code.as_deref())),
                 FaultKind::ServerError => {
-                    Answering::Refuse(errors::server_error(service, fault.status, fault.code.as_deref()))
+                    let status = fault.status.and_then(|status| StatusCode::from_u16(status).ok());
+                    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                    Answering::Refuse(call.words.failure(status, fault.code.as_deref()))
                 }
-                FaultKind::RefuseRole => Answering::Refuse(errors::role_refused(operation)),
+                FaultKind::RefuseRole => {
+                    let Some((code, message)) = call.role_refusal else { continue };
+                    Answering::Refuse(AwsError::new(code, message))
+                }
                 FaultKind::DropRequest => Answering::DropRequest,
                 FaultKind::DropAnswer => Answering::DropAnswer,
                 FaultKind::Delay => {
-                    strike.delay += Duration::from_millis(fault.milliseconds.unwrap_or_default());
+                    injected.delay += Duration::from_millis(fault.milliseconds.unwrap_or_default());
                     continue;
                 }
                 FaultKind::Hide => {
                     let time = || Extent::Time(Duration::from_millis(fault.milliseconds.unwrap_or_default()));
-                    strike.hide = Some((fault.calls.map_or_else(time, Extent::Calls), rule.counted()));
+                    injected.hide = Some((fault.calls.map_or_else(time, Extent::Calls), rule.confirmation()));
                     continue;
                 }
                 FaultKind::LoseInstance => {
-                    strike.lose_instance = Some((fault.zone.clone(), rule.counted()));
+                    injected.lose_instance = Some((fault.zone.clone(), rule.confirmation()));
                     continue;
                 }
                 FaultKind::NoCapacity | FaultKind::VcpuLimit => continue,
             };
-            if matches!(strike.answering, Answering::AsEver) {
-                strike.answering = answering;
+            if matches!(injected.answering, Answering::AsEver) {
+                injected.answering = answering;
             } else {
-                drop(rule.counted()); // another fault has ended the call already
+                drop(rule.confirmation()); // another fault has ended the call already
             }
         }
-        strike
+        injected
     }
 
     /// Why an instance cannot be launched now, if it cannot.
-    pub(crate) fn refuse_launch(&mut self, launch: &Launch<'_>) -> Option<AwsError> {
+    pub(crate) fn refuse_launch(&mut self, launch: &Launch<'_>) -> Option<Refusal> {
         let mut refusal = None;
         for rule in &mut self.rules {
             let here = rule.fault.zone.as_deref().is_none_or(|zone| zone == launch.zone);
             let limit = rule.fault.vcpus.unwrap_or_default();
             let refused = match rule.fault.kind {
-                FaultKind::NoCapacity if here => rule.strikes().then(|| errors::no_capacity(launch)),
+                FaultKind::NoCapacity if here => rule.strikes().then_some(Refusal::NoCapacity),
                 FaultKind::VcpuLimit => {
                     let exceeded = launch.vcpus_in_use + launch.vcpus > limit;
-                    (exceeded && rule.strikes()).then(|| errors::vcpu_limit(limit))
+                    (exceeded && rule.strikes()).then_some(Refusal::VcpuLimit(limit))
                 }
                 _ => None,
             };
@@ -211,10 +226,14 @@ impl Injector {
 mod tests {
     use super::*;
 
+    fn call(action: &str) -> Call<'_> {
+        Call { action, words: &Words::JSON, role_refusal: None }
+    }
+
     fn struck(fault: Fault, calls: usize) -> Vec<bool> {
         let mut injector = Injector::new(Faults { seed: 3, faults: vec![fault] });
-        let mut call = || injector.strike(Service::Ecs, "CreateService");
-        (0..calls).map(|_| !matches!(call().answering, Answering::AsEver)).collect()
+        let mut next = || injector.inject(call("ecs:CreateService"));
+        (0..calls).map(|_| !matches!(next().answering, Answering::AsEver)).collect()
     }
 
     #[test]
@@ -237,7 +256,7 @@ mod tests {
     fn of_two_faults_that_end_a_call_only_the_first_counts() {
         let faults = [FaultKind::DropRequest, FaultKind::Throttle].map(Fault::new).to_vec();
         let mut injector = Injector::new(Faults { seed: 0, faults });
-        assert!(matches!(injector.strike(Service::Ec2, "CreateTags").answering, Answering::DropRequest));
+        assert!(matches!(injector.inject(call("ec2:CreateTags")).answering, Answering::DropRequest));
         let report = injector.report();
         assert_eq!((&report["fault"][0]["struck"], &report["fault"][1]["struck"]), (&json!(1), &json!(0)));
     }
@@ -247,7 +266,7 @@ mod tests {
         let late = |milliseconds| Fault { milliseconds: Some(milliseconds), ..Fault::new(FaultKind::Delay) };
         let once = Fault { first: Some(1), ..late(7) };
         let mut injector = Injector::new(Faults { seed: 0, faults: vec![late(30), once] });
-        let mut delay = || injector.strike(Service::Ecs, "ListClusters").delay.as_millis();
+        let mut delay = || injector.inject(call("ecs:ListClusters")).delay.as_millis();
         assert_eq!([delay(), delay()], [37, 30]);
     }
 
@@ -260,10 +279,10 @@ mod tests {
         });
         let mut injector = Injector::new(Faults { seed: 0, faults: faults.to_vec() });
         for struck in [0, 1] {
-            let Strike { hide, lose_instance, .. } = injector.strike(Service::Ecs, "CreateCluster");
+            let Injected { hide, lose_instance, .. } = injector.inject(call("ecs:CreateCluster"));
             if struck == 1 {
-                hide.into_iter().for_each(|(_, counted)| counted.stands());
-                lose_instance.into_iter().for_each(|(_, counted)| counted.stands());
+                hide.into_iter().for_each(|(_, confirmation)| confirmation.confirm());
+                lose_instance.into_iter().for_each(|(_, confirmation)| confirmation.confirm());
             } else {
                 assert_eq!(hide.unwrap().0, Extent::Time(Duration::from_millis(5)));
                 assert!(lose_instance.unwrap().0.is_none());
@@ -277,10 +296,7 @@ mod tests {
     fn the_quota_counts_what_is_in_use() {
         let faults = vec![Fault { vcpus: Some(4), ..Fault::new(FaultKind::VcpuLimit) }];
         let mut injector = Injector::new(Faults { seed: 0, faults });
-        let mut launch = |vcpus_in_use| {
-            let launch = Launch { zone: "us-east-1a", instance_type: "t3.medium", vcpus: 2, vcpus_in_use };
-            injector.refuse_launch(&launch).map(|error| error.code)
-        };
-        assert_eq!([launch(0), launch(2), launch(4)], [None, None, Some("VcpuLimitExceeded".to_owned())]);
+        let mut launch = |vcpus_in_use| injector.refuse_launch(&Launch { zone: "us-east-1a", vcpus: 2, vcpus_in_use });
+        assert_eq!([launch(0), launch(2), launch(4)], [None, None, Some(Refusal::VcpuLimit(4))]);
     }
 }

@@ -1,14 +1,12 @@
 //! What AWS does to its callers now and then, done on purpose: throttling, failing, losing answers, forgetting for a while
-//! what it has just made, being out of machines, losing one.
+//! what it has just made, having no capacity, losing an instance.
 //!
-//! [`plan`] is what can be asked for and how it is read; [`injector`] counts calls and decides which of them meets what;
-//! [`errors`] are AWS's words; [`lag`] answers reads from the past.
+//! [`plan`] is what can be asked for; [`injector`] counts calls and decides which of them meets what. How a plan is read is in
+//! [`super::fault_file`], how a change is hidden in [`super::states`], and the words of a refusal are its service's.
 
-mod errors;
 mod injector;
-mod lag;
 mod plan;
 
-pub(crate) use injector::{Answering, Counted, Extent, Injector, Launch, SharedInjector, Strike};
-pub(crate) use lag::{Lags, Snapshot, is_read};
+pub(crate) use injector::{Answering, Call, Confirmation, Injected, Injector, Launch, Refusal, SharedInjector};
+pub(crate) use plan::matches;
 pub use plan::{Fault, FaultKind, Faults};

@@ -1,9 +1,8 @@
-//! The faults that are asked for, as a file (TOML or JSON) or a program says them.
+//! The faults that can be asked for.
 
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::wildcard;
-use crate::cloud::wire::Service;
 
 /// What is to go wrong. The same seed and the same calls meet the same faults.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -108,7 +107,7 @@ impl Fault {
     }
 
     /// What is said and means nothing for the kind, or is lacking.
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         use FaultKind as K;
         let kind = self.kind;
         let said = [
@@ -140,100 +139,18 @@ impl Fault {
         if self.status.is_some_and(|status| ![500, 503].contains(&status)) {
             return Err("status is 500 or 503".to_owned());
         }
-        self.operation.as_deref().map_or(Ok(()), check_operation)
-    }
-}
-
-fn check_operation(pattern: &str) -> Result<(), String> {
-    if pattern == "*" {
-        return Ok(());
-    }
-    let (service, _) = pattern
-        .split_once(':')
-        .ok_or_else(|| format!("operation {pattern:?} is not service:Operation, as in \"ecs:CreateService\""))?;
-    let known = Service::ALL.map(Service::signing_name);
-    if known.iter().any(|name| matches(service, name)) {
         Ok(())
-    } else {
-        Err(format!("operation {pattern:?} is of no service here; there are {}", known.join(", ")))
     }
 }
 
 /// Whether `text` is what `pattern` says, `*` standing for any text.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
+pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     wildcard::matches(pattern, "*", text)
-}
-
-impl Faults {
-    /// The error names what is not understood, and where.
-    pub fn from_toml(text: &str) -> Result<Self, String> {
-        let faults: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        faults.checked()
-    }
-
-    /// As [`Faults::from_toml`].
-    pub fn from_json(text: &[u8]) -> Result<Self, String> {
-        let faults: Self = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(text))
-            .map_err(|error| error.to_string())?;
-        faults.checked()
-    }
-
-    fn checked(self) -> Result<Self, String> {
-        for (n, fault) in self.faults.iter().enumerate() {
-            fault.check().map_err(|reason| format!("fault {} ({}): {reason}", n + 1, name_of(fault.kind)))?;
-        }
-        Ok(self)
-    }
-}
-
-/// As it is written in files.
-fn name_of(kind: FaultKind) -> String {
-    serde_json::to_value(kind).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_says_which_calls_meet_what() {
-        let text = r#"
-            seed = 7
-            [[fault]]
-            kind = "throttle"
-            operation = "ec2:Describe*"
-            after = 3
-            first = 2
-            [[fault]]
-            kind = "hide"
-            operation = "ecs:CreateService"
-            calls = 4
-        "#;
-        let faults = Faults::from_toml(text).unwrap();
-        assert_eq!(faults.faults[0], Fault::at(FaultKind::Throttle, "ec2:Describe*", 4, 2));
-        let json = serde_json::to_vec(&faults).unwrap();
-        assert_eq!(Faults::from_json(&json).unwrap(), faults);
-    }
-
-    #[test]
-    fn what_is_not_understood_is_named() {
-        let error = |text: &str| Faults::from_toml(&format!("[[fault]]\n{text}")).unwrap_err();
-        for (text, named) in [
-            ("kind = \"throttle\"\nfrist = 2", "frist"),
-            ("kind = \"explode\"", "explode"),
-            ("kind = \"throttle\"\nzone = \"us-east-1a\"", "fault 1 (throttle): zone"),
-            ("kind = \"hide\"", "calls or milliseconds"),
-            ("kind = \"delay\"", "milliseconds"),
-            ("kind = \"vcpu-limit\"", "vcpus"),
-            ("kind = \"drop-answer\"\nrate = 2.0", "rate"),
-            ("kind = \"drop-answer\"\noperation = \"elbv2:*\"", "elasticloadbalancing"),
-            ("kind = \"drop-answer\"\noperation = \"CreateService\"", "service:Operation"),
-        ] {
-            assert!(error(text).contains(named), "{text}: {}", error(text));
-        }
-        let error = Faults::from_json(br#"{"fault": [{"kind": "throttle", "frist": 2}]}"#).unwrap_err();
-        assert!(error.contains("fault[0]") && error.contains("frist"), "{error}");
-    }
 
     #[test]
     fn a_star_stands_for_any_text() {

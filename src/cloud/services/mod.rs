@@ -1,4 +1,4 @@
-//! The AWS services of the local cloud, one folder each: state, rules, and the operations on them.
+//! The AWS services of the local cloud, one folder each: state, rules, and the operations on them. Here is the list of them.
 
 pub(crate) mod autoscaling;
 pub(crate) mod ec2;
@@ -10,3 +10,36 @@ pub(crate) mod servicediscovery;
 pub(crate) mod servicequotas;
 pub(crate) mod ssm;
 pub(crate) mod sts;
+
+use super::error::AwsError;
+use super::service::Service;
+
+/// In the order in which they reconcile: a group has its instances before a cluster looks for them.
+pub(crate) const ALL: [&Service; 10] = [
+    &autoscaling::SERVICE,
+    &ec2::SERVICE,
+    &ecs::SERVICE,
+    &elbv2::SERVICE,
+    &iam::SERVICE,
+    &logs::SERVICE,
+    &servicediscovery::SERVICE,
+    &servicequotas::SERVICE,
+    &ssm::SERVICE,
+    &sts::SERVICE,
+];
+
+pub(crate) fn by_signing_name(name: &str) -> Result<&'static Service, AwsError> {
+    ALL.into_iter().find(|service| service.signing_name == name).ok_or_else(|| unknown(name))
+}
+
+pub(crate) fn by_target_prefix(prefix: &str) -> Result<&'static Service, AwsError> {
+    ALL.into_iter().find(|service| service.target_prefix == Some(prefix)).ok_or_else(|| unknown(prefix))
+}
+
+fn unknown(name: &str) -> AwsError {
+    let known: Vec<_> = ALL.iter().map(|service| service.signing_name).collect();
+    AwsError::new(
+        "UnknownOperationException",
+        format!("zonewalk's local cloud has no service {name}; it has {}", known.join(", ")),
+    )
+}

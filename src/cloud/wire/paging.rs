@@ -1,6 +1,45 @@
 //! Lists that are answered page by page.
 
+use serde_json::{Value, json};
+
+use super::Params;
 use crate::cloud::error::AwsError;
+
+/// How an operation answers its list page by page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pages {
+    /// The parameter that says where a page begins.
+    pub(crate) token: &'static str,
+    /// The parameter that says how many items a page has at most.
+    pub(crate) limit: &'static str,
+    /// The answer's list.
+    pub(crate) list: &'static str,
+    /// The answer's member with the token of the next page.
+    pub(crate) next: &'static str,
+    /// The answer's member that says whether there is another page.
+    pub(crate) more: Option<&'static str>,
+    /// How many items a page has if the request does not say.
+    pub(crate) default: usize,
+}
+
+impl Pages {
+    /// The page that the request asks for, of an answer with the whole list.
+    pub(crate) fn cut(self, mut answer: Value, params: Params<'_>) -> Result<Value, AwsError> {
+        let items = match answer.get_mut(self.list).map(Value::take) {
+            Some(Value::Array(items)) => items,
+            _ => Vec::new(),
+        };
+        let (items, next) = page(items, params.opt_str(self.token), params.opt_int(self.limit)?, self.default)?;
+        if let Some(more) = self.more {
+            answer[more] = json!(next.is_some());
+        }
+        answer[self.list] = Value::Array(items);
+        if next.is_some() {
+            answer[self.next] = json!(next);
+        }
+        Ok(answer)
+    }
+}
 
 /// One page of `items`, and the token of the next one: the index where it begins.
 pub(crate) fn page<T>(

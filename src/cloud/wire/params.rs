@@ -67,9 +67,14 @@ impl<'a> Params<'a> {
         self.get(name)?.as_object().map(Params)
     }
 
-    /// Refuses every parameter but these: what is not heeded must not look as if it had been. Empty lists and
-    /// structures, and `false`, ask for nothing.
+    /// Refuses every parameter but these: an ignored parameter must not look accepted. Empty lists and structures, and
+    /// `false`, ask for nothing.
     pub(crate) fn only(self, names: &[&str]) -> Result<(), AwsError> {
+        self.only_those(|name| names.contains(&name))
+    }
+
+    /// As [`Params::only`], for the parameters that `is_taken` says are taken.
+    pub(crate) fn only_those(self, is_taken: impl Fn(&str) -> bool) -> Result<(), AwsError> {
         let asks = |value: &Value| match value {
             Value::Null | Value::Bool(false) => false,
             Value::String(text) => !text.is_empty(),
@@ -77,7 +82,7 @@ impl<'a> Params<'a> {
             Value::Object(members) => !members.is_empty(),
             Value::Bool(true) | Value::Number(_) => true,
         };
-        match self.0.iter().find(|(name, value)| asks(value) && !names.contains(&name.as_str())) {
+        match self.0.iter().find(|(name, value)| asks(value) && !is_taken(name)) {
             Some((name, _)) => Err(AwsError::unsupported(format_args!("the parameter {name}"))),
             None => Ok(()),
         }

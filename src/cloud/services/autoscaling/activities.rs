@@ -141,7 +141,7 @@ fn requested_statuses(params: Params<'_>) -> Result<Option<Vec<&str>>, AwsError>
 
 /// The latest first. Those of groups that are gone only if they are asked for.
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.autoscaling;
+    let state = region.autoscaling();
     let deleted_too = params.opt_bool("IncludeDeletedGroups") == Some(true);
     if !deleted_too && params.get("AutoScalingGroupName").is_some() {
         super::find(state, params)?;

@@ -114,7 +114,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if name.len() > 255 || name.contains(':') {
         return Err(validation_error("AutoScalingGroup name must be 1 to 255 characters long, without colons"));
     }
-    if let Some(there) = region.autoscaling.groups.iter().find(|group| group.name == name) {
+    if let Some(there) = region.autoscaling().groups.iter().find(|group| group.name == name) {
         let pending = if there.deleting {
             " and is pending delete.  Please wait until Autoscaling completes the deletion process before creating another group with the same name."
         } else {
@@ -146,16 +146,16 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
             moment()
         ),
     };
-    region.autoscaling.groups.push(group);
+    region.autoscaling_mut().groups.push(group);
     Ok(Value::Null)
 }
 
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let group = find(&region.autoscaling, params)?;
+    let group = find(region.autoscaling(), params)?;
     group.check_modifiable()?;
     let before = group.settings.desired_capacity;
     let settings = group.settings.clone().changed(region, params)?;
-    let group = find_mut(&mut region.autoscaling, params.str("AutoScalingGroupName")?)?;
+    let group = find_mut(region.autoscaling_mut(), params.str("AutoScalingGroupName")?)?;
     if settings.desired_capacity != before {
         group.last_change = format!(
             "At {} a user request update of AutoScalingGroup constraints to min: {}, max: {}, desired: {} changing the desired capacity from {before} to {}.",
@@ -171,8 +171,8 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 pub(super) fn set_desired_capacity(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    find(&region.autoscaling, params)?.check_modifiable()?;
-    let group = find_mut(&mut region.autoscaling, params.str("AutoScalingGroupName")?)?;
+    find(region.autoscaling(), params)?.check_modifiable()?;
+    let group = find_mut(region.autoscaling_mut(), params.str("AutoScalingGroupName")?)?;
     let desired = params.int("DesiredCapacity")?;
     let settings = &mut group.settings;
     let bound = if desired > settings.max_size {
@@ -200,7 +200,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     let filters = tags::Filters::of_groups(params)?;
     let with_instances = params.opt_bool("IncludeInstances") != Some(false);
     let groups: Value = region
-        .autoscaling
+        .autoscaling()
         .groups
         .iter()
         .filter(|group| names.is_empty() || names.contains(&group.name.as_str()))
@@ -212,8 +212,8 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 
 /// Without `ForceDelete` only an empty group can go.
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let name = find(&region.autoscaling, params)?.name.clone();
-    let group = find_mut(&mut region.autoscaling, &name)?;
+    let name = find(region.autoscaling(), params)?.name.clone();
+    let group = find_mut(region.autoscaling_mut(), &name)?;
     if params.opt_bool("ForceDelete") != Some(true) {
         if group.members.iter().any(Member::counts) {
             return Err(AwsError::new(
@@ -249,13 +249,13 @@ fn requested_processes(params: Params<'_>) -> Result<Vec<&str>, AwsError> {
 }
 
 pub(super) fn suspend_processes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let group = find_mut(&mut region.autoscaling, params.str("AutoScalingGroupName")?)?;
+    let group = find_mut(region.autoscaling_mut(), params.str("AutoScalingGroupName")?)?;
     group.suspended.extend(requested_processes(params)?.into_iter().map(str::to_owned));
     Ok(Value::Null)
 }
 
 pub(super) fn resume_processes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let group = find_mut(&mut region.autoscaling, params.str("AutoScalingGroupName")?)?;
+    let group = find_mut(region.autoscaling_mut(), params.str("AutoScalingGroupName")?)?;
     for process in requested_processes(params)? {
         group.suspended.remove(process);
     }

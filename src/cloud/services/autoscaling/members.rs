@@ -70,7 +70,7 @@ impl Member {
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let ids = params.strings("InstanceIds");
-    let groups = region.autoscaling.groups.iter();
+    let groups = region.autoscaling().groups.iter();
     let members = groups.flat_map(|group| group.members.iter().map(move |member| (group, member)));
     let described: Value = members
         .filter(|(_, member)| ids.is_empty() || ids.contains(&member.instance_id.as_str()))
@@ -84,7 +84,7 @@ pub(super) fn terminate(region: &mut Region, params: Params<'_>) -> Result<Value
     let decrement = params.opt_bool("ShouldDecrementDesiredCapacity") == Some(true);
     let holds = |member: &Member| member.instance_id == id && member.counts();
     let group =
-        region.autoscaling.groups.iter_mut().find(|group| group.members.iter().any(holds)).ok_or_else(|| {
+        region.autoscaling_mut().groups.iter_mut().find(|group| group.members.iter().any(holds)).ok_or_else(|| {
             validation_error(format!("Instance Id not found - No managed instance found for instance ID: {id}"))
         })?;
     if decrement {
@@ -99,5 +99,5 @@ pub(super) fn terminate(region: &mut Region, params: Params<'_>) -> Result<Value
     let name = group.name.clone();
     let cause = format!("At {} an instance was taken out of service in response to a user request.", moment());
     let activity_id = scaling::terminate_member(region, &name, id, cause).unwrap_or_default();
-    Ok(json!({ "Activity": region.autoscaling.activity(&activity_id) }))
+    Ok(json!({ "Activity": region.autoscaling().activity(&activity_id) }))
 }

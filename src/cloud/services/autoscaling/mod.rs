@@ -3,6 +3,7 @@
 //! Requests change what a group is to be; [`reconcile`] brings it about, in scaling activities that can be looked up.
 
 mod activities;
+mod api;
 mod groups;
 mod members;
 mod refreshes;
@@ -10,16 +11,14 @@ mod scaling;
 mod settings;
 mod tags;
 
-use serde_json::Value;
-
 use self::activities::Activity;
 use self::groups::Group;
 use self::refreshes::Refresh;
-use crate::cloud::error::AwsError;
+use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
+use crate::cloud::service::Service;
+use crate::cloud::wire::Encoding;
 use crate::cloud::wire::Params;
-
-pub(crate) use self::scaling::reconcile;
 
 #[derive(Clone, Default)]
 pub(crate) struct State {
@@ -58,24 +57,22 @@ fn not_found(name: &str) -> AwsError {
     validation_error(format!("AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"))
 }
 
-pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
-    match operation {
-        "CancelInstanceRefresh" => refreshes::cancel(region, params),
-        "CreateAutoScalingGroup" => groups::create(region, params),
-        "CreateOrUpdateTags" => tags::create_or_update(region, params),
-        "DeleteAutoScalingGroup" => groups::delete(region, params),
-        "DeleteTags" => tags::delete(region, params),
-        "DescribeAutoScalingGroups" => groups::describe(region, params),
-        "DescribeAutoScalingInstances" => members::describe(region, params),
-        "DescribeInstanceRefreshes" => refreshes::describe(region, params),
-        "DescribeScalingActivities" => activities::describe(region, params),
-        "DescribeTags" => tags::describe(region, params),
-        "ResumeProcesses" => groups::resume_processes(region, params),
-        "SetDesiredCapacity" => groups::set_desired_capacity(region, params),
-        "StartInstanceRefresh" => refreshes::start(region, params),
-        "SuspendProcesses" => groups::suspend_processes(region, params),
-        "TerminateInstanceInAutoScalingGroup" => members::terminate(region, params),
-        "UpdateAutoScalingGroup" => groups::update(region, params),
-        _ => Err(AwsError::unknown_operation("autoscaling", operation)),
+impl Region {
+    fn autoscaling(&self) -> &State {
+        self.states.get()
+    }
+
+    fn autoscaling_mut(&mut self) -> &mut State {
+        self.states.get_mut()
     }
 }
+
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "autoscaling",
+    encoding: Encoding::Query("http://autoscaling.amazonaws.com/doc/2011-01-01/"),
+    words: Words::QUERY,
+    operations: api::OPERATIONS,
+    new_state: |_| Some(Box::new(State::default())),
+    reconcile: scaling::reconcile,
+    ..Service::PLAIN
+};

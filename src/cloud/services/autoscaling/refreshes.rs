@@ -66,7 +66,7 @@ impl Refresh {
 }
 
 pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let group = find(&region.autoscaling, params)?;
+    let group = find(region.autoscaling(), params)?;
     let (name, members) = (group.name.clone(), group.members.clone());
     let present = group.settings.template.resolve(region).map_err(|error| validation_error(error.message))?.version;
     if params.get("DesiredConfiguration").is_some() {
@@ -106,7 +106,7 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, Aw
         skip_matching,
     };
     let id = refresh.id.clone();
-    region.autoscaling.refreshes.push(refresh);
+    region.autoscaling_mut().refreshes.push(refresh);
     Ok(json!({ "InstanceRefreshId": id }))
 }
 
@@ -115,7 +115,7 @@ pub(super) fn is_running(region: &mut Region, name: &str) -> bool {
 }
 
 fn running<'r>(region: &'r mut Region, name: &str) -> Option<&'r mut Refresh> {
-    let mut of_group = region.autoscaling.refreshes.iter_mut().filter(|refresh| refresh.group_name == name);
+    let mut of_group = region.autoscaling_mut().refreshes.iter_mut().filter(|refresh| refresh.group_name == name);
     of_group.find(|refresh| refresh.status == Status::InProgress)
 }
 
@@ -123,7 +123,7 @@ fn running<'r>(region: &'r mut Region, name: &str) -> Option<&'r mut Refresh> {
 /// left and their replacements are in service, the refresh is over.
 pub(super) fn advance(region: &mut Region, name: &str) {
     let Some(refresh) = running(region, name).map(|refresh| refresh.clone()) else { return };
-    let Some(group) = region.autoscaling.group_mut(name) else { return };
+    let Some(group) = region.autoscaling_mut().group_mut(name) else { return };
     let desired = group.settings.desired_capacity;
     let remaining: Vec<String> = group
         .members
@@ -151,7 +151,7 @@ pub(super) fn advance(region: &mut Region, name: &str) {
 }
 
 pub(super) fn cancel(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let name = find(&region.autoscaling, params)?.name.clone();
+    let name = find(region.autoscaling(), params)?.name.clone();
     let Some(refresh) = running(region, &name) else {
         return Err(AwsError::new(
             "ActiveInstanceRefreshNotFound",
@@ -164,9 +164,9 @@ pub(super) fn cancel(region: &mut Region, params: Params<'_>) -> Result<Value, A
 
 /// The latest first.
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let name = &find(&region.autoscaling, params)?.name;
+    let name = &find(region.autoscaling(), params)?.name;
     let ids = params.strings("InstanceRefreshIds");
-    let refreshes = region.autoscaling.refreshes.iter().rev().filter(|refresh| refresh.group_name == *name);
+    let refreshes = region.autoscaling().refreshes.iter().rev().filter(|refresh| refresh.group_name == *name);
     let described: Value =
         refreshes.filter(|refresh| ids.is_empty() || ids.contains(&refresh.id.as_str())).map(Refresh::wire).collect();
     Ok(json!({ "InstanceRefreshes": described }))

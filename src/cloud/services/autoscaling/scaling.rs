@@ -7,10 +7,10 @@ use serde_json::json;
 use super::activities::{Status, moment};
 use super::groups::Group;
 use super::members::{LifecycleState, Member};
-use super::{find_mut, refreshes, tags};
+use super::{State, find_mut, refreshes, tags};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::schedule::Step;
+use crate::cloud::schedule::Transition;
 use crate::cloud::services::ec2::{self, InstanceState, Subnet};
 
 /// A group whose launches fail tries again after about a minute (and then ever less often, on AWS).
@@ -22,16 +22,16 @@ const SHORTEST_RETRY: Duration = Duration::from_millis(500);
 /// Follows what became of the groups' instances, and sees to it that a scaling activity takes up every difference
 /// between wanted and actual capacity.
 pub(crate) fn reconcile(region: &mut Region) {
-    let names: Vec<String> = region.autoscaling.groups.iter().map(|group| group.name.clone()).collect();
+    let names: Vec<String> = region.autoscaling().groups.iter().map(|group| group.name.clone()).collect();
     for name in names {
         follow_instances(region, &name);
         refreshes::advance(region, &name);
-        let Some(group) = region.autoscaling.group_mut(&name) else { continue };
+        let Some(group) = region.autoscaling_mut().group_mut(&name) else { continue };
         if group.deleting {
             empty_out(region, &name);
         } else if !group.awaits_activity && difference(group) != 0 {
             group.awaits_activity = true;
-            region.after(Step::ScalingActivity, move |region| act(region, &name));
+            region.after(Transition::ScalingActivity, move |region| act(region, &name));
         } else if !group.awaits_rebalancing && is_uneven(region, &name) && !refreshes::is_running(region, &name) {
             wait_to_rebalance(region, name);
         }
@@ -40,7 +40,7 @@ pub(crate) fn reconcile(region: &mut Region) {
 
 /// Whether a settled group has two instances more in one of its zones than in another.
 fn is_uneven(region: &Region, name: &str) -> bool {
-    let Some(group) = region.autoscaling.groups.iter().find(|group| group.name == name) else { return false };
+    let Some(group) = region.autoscaling().groups.iter().find(|group| group.name == name) else { return false };
     let members_in = |az_name: &str| group.members.iter().filter(|m| m.counts() && m.az_name == az_name).count();
     let zones = group.settings.subnets.iter().filter_map(|id| ec2::subnet(region, id));
     let counts: Vec<_> = zones.map(|subnet| members_in(&subnet.az_name)).collect();
@@ -49,7 +49,7 @@ fn is_uneven(region: &Region, name: &str) -> bool {
 }
 
 fn wait_to_rebalance(region: &mut Region, name: String) {
-    if let Some(group) = region.autoscaling.group_mut(&name) {
+    if let Some(group) = region.autoscaling_mut().group_mut(&name) {
         group.awaits_rebalancing = true;
         let delay = region.schedule.pace.scale(RETRY_ON_AWS).max(SHORTEST_RETRY);
         region.after_real_time(delay, move |region| rebalance(region, &name));
@@ -59,7 +59,7 @@ fn wait_to_rebalance(region: &mut Region, name: String) {
 /// Launches where there is least, before the group, then one too large, terminates where it has most (EC2 Auto Scaling
 /// User Guide, "Availability Zone rebalancing").
 fn rebalance(region: &mut Region, name: &str) {
-    let Some(group) = region.autoscaling.group_mut(name) else { return };
+    let Some(group) = region.autoscaling_mut().group_mut(name) else { return };
     group.awaits_rebalancing = false;
     let group = group.clone();
     if is_uneven(region, name)
@@ -72,7 +72,7 @@ fn rebalance(region: &mut Region, name: &str) {
 
 /// Moves members on as their instances do; one that ends without the group's doing is to be replaced.
 fn follow_instances(region: &mut Region, name: &str) {
-    let Some(group) = region.autoscaling.group_mut(name) else { return };
+    let Some(group) = region.autoscaling_mut().group_mut(name) else { return };
     let mut members = std::mem::take(&mut group.members);
     let (mut over, mut lost) = (Vec::new(), Vec::new());
     members.retain_mut(|member| {
@@ -96,11 +96,11 @@ fn follow_instances(region: &mut Region, name: &str) {
         }
         true
     });
-    if let Some(group) = region.autoscaling.group_mut(name) {
+    if let Some(group) = region.autoscaling_mut().group_mut(name) {
         group.members = members;
     }
     for activity_id in over {
-        region.autoscaling.succeed(&activity_id);
+        region.autoscaling_mut().succeed(&activity_id);
     }
     for id in lost {
         let cause = format!(
@@ -113,9 +113,9 @@ fn follow_instances(region: &mut Region, name: &str) {
 
 /// A force-deleted group terminates all its instances, and goes when the last one has.
 fn empty_out(region: &mut Region, name: &str) {
-    let Some(group) = region.autoscaling.group_mut(name) else { return };
+    let Some(group) = region.autoscaling_mut().group_mut(name) else { return };
     if group.members.is_empty() {
-        let state = &mut region.autoscaling;
+        let state = region.autoscaling_mut();
         state.groups.retain(|group| group.name != name);
         state.refreshes.retain(|refresh| refresh.group_name != name);
         return;
@@ -138,7 +138,7 @@ fn difference(group: &Group) -> i64 {
 
 /// One scaling activity of a group: launches what it lacks, or terminates what it has too many.
 fn act(region: &mut Region, name: &str) {
-    let Some(group) = region.autoscaling.group_mut(name) else { return };
+    let Some(group) = region.autoscaling_mut().group_mut(name) else { return };
     group.awaits_activity = false;
     if group.deleting {
         return;
@@ -156,7 +156,7 @@ fn launch(region: &mut Region, name: &str, count: i64) {
     let mut missing = count;
     let mut passed_over: Vec<String> = Vec::new();
     while missing > 0 {
-        let Some(group) = region.autoscaling.group_mut(name).map(|group| group.clone()) else { return };
+        let Some(group) = region.autoscaling_mut().group_mut(name).map(|group| group.clone()) else { return };
         let Some(subnet) = emptiest_subnet(region, &group, &passed_over) else { break };
         match launch_into(region, &group, &subnet) {
             Ok(()) => missing -= 1,
@@ -167,7 +167,7 @@ fn launch(region: &mut Region, name: &str, count: i64) {
         }
     }
     if missing > 0
-        && let Some(group) = region.autoscaling.group_mut(name)
+        && let Some(group) = region.autoscaling_mut().group_mut(name)
     {
         group.awaits_activity = true;
         let name = name.to_owned();
@@ -196,15 +196,16 @@ fn launch_into(region: &mut Region, group: &Group, subnet: &Subnet) -> Result<()
         moment(),
         before + 1
     );
-    let activity_id = region.autoscaling.record(
-        &mut region.ids,
+    let (autoscaling, ids) = region.state_and_ids::<State>();
+    let activity_id = autoscaling.record(
+        ids,
         group,
         Status::InProgress,
         format!("Launching a new EC2 instance: {instance_id}"),
         cause,
         details(subnet),
     );
-    if let Some(group) = region.autoscaling.group_mut(&group.name) {
+    if let Some(group) = region.autoscaling_mut().group_mut(&group.name) {
         group.members.push(Member {
             instance_id,
             az_name: subnet.az_name.clone(),
@@ -228,7 +229,8 @@ fn record_failure(region: &mut Region, group: &Group, subnet: &Subnet, error: &A
     );
     let description = format!("Launching a new EC2 instance.  Status Reason: {message}");
     let status = Status::Failed { message };
-    region.autoscaling.record(&mut region.ids, group, status, description, cause, details(subnet));
+    let (autoscaling, ids) = region.state_and_ids::<State>();
+    autoscaling.record(ids, group, status, description, cause, details(subnet));
 }
 
 fn details(subnet: &Subnet) -> serde_json::Value {
@@ -239,7 +241,7 @@ fn details(subnet: &Subnet) -> serde_json::Value {
 /// before others, an older one before a newer.
 fn scale_in(region: &mut Region, name: &str, count: i64) {
     for _ in 0..count {
-        let Some(group) = region.autoscaling.group_mut(name).map(|group| group.clone()) else { return };
+        let Some(group) = region.autoscaling_mut().group_mut(name).map(|group| group.clone()) else { return };
         let present = group.settings.template.resolve(region).ok().map(|template| template.version);
         let members_in = |az_name: &str| group.members.iter().filter(|m| m.counts() && m.az_name == az_name).count();
         let candidates = group.members.iter().filter(|member| member.counts() && !member.protected);
@@ -262,21 +264,22 @@ fn scale_in(region: &mut Region, name: &str, count: i64) {
 
 /// Begins the end of one of a group's instances. Answers with the ID of the scaling activity.
 pub(super) fn terminate_member(region: &mut Region, name: &str, instance_id: &str, cause: String) -> Option<String> {
-    let group = region.autoscaling.group_mut(name)?.clone();
+    let group = region.autoscaling_mut().group_mut(name)?.clone();
     let member = group.members.iter().find(|member| member.instance_id == instance_id && member.counts())?;
     if member.state == LifecycleState::Pending {
-        region.autoscaling.cancel(&member.activity_id);
+        region.autoscaling_mut().cancel(&member.activity_id);
     }
     let details = json!({ "Availability Zone": member.az_name });
-    let activity_id = region.autoscaling.record(
-        &mut region.ids,
+    let (autoscaling, ids) = region.state_and_ids::<State>();
+    let activity_id = autoscaling.record(
+        ids,
         &group,
         Status::InProgress,
         format!("Terminating EC2 instance: {instance_id}"),
         cause,
         details,
     );
-    for member in find_mut(&mut region.autoscaling, name).ok()?.members.iter_mut() {
+    for member in find_mut(region.autoscaling_mut(), name).ok()?.members.iter_mut() {
         if member.instance_id == instance_id {
             member.state = LifecycleState::Terminating;
             member.activity_id.clone_from(&activity_id);

@@ -58,13 +58,13 @@ pub(super) fn wire(group: &Group) -> Value {
 pub(super) fn create_or_update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let tags = params.objects("Tags");
     for tag in &tags {
-        find_mut(&mut region.autoscaling, tag.str("ResourceId")?)?;
+        find_mut(region.autoscaling_mut(), tag.str("ResourceId")?)?;
     }
     listed(params)?;
     for tag in tags {
         let value = tag.opt_str("Value").unwrap_or_default().to_owned();
         let propagate_at_launch = tag.opt_bool("PropagateAtLaunch").unwrap_or(false);
-        let group = find_mut(&mut region.autoscaling, tag.str("ResourceId")?)?;
+        let group = find_mut(region.autoscaling_mut(), tag.str("ResourceId")?)?;
         group.tags.insert(tag.str("Key")?.to_owned(), Tag { value, propagate_at_launch });
     }
     Ok(Value::Null)
@@ -73,7 +73,7 @@ pub(super) fn create_or_update(region: &mut Region, params: Params<'_>) -> Resul
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     for tag in params.objects("Tags") {
         let key = tag.str("Key")?;
-        find_mut(&mut region.autoscaling, tag.str("ResourceId")?)?.tags.remove(key);
+        find_mut(region.autoscaling_mut(), tag.str("ResourceId")?)?.tags.remove(key);
     }
     Ok(Value::Null)
 }
@@ -116,7 +116,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     let known = ["auto-scaling-group", "key", "value", "propagate-at-launch"];
     let filters = Filters::of(params, &known, None)?;
     let mut described = Vec::new();
-    for group in &region.autoscaling.groups {
+    for group in &region.autoscaling().groups {
         for (key, tag) in &group.tags {
             let propagated = tag.propagate_at_launch.to_string();
             let passes = filters.0.iter().all(|(name, wanted)| {

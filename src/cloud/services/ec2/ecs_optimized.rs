@@ -31,7 +31,7 @@ pub(crate) const AGENT_VERSION: &str = "1.102.1";
 pub(crate) const DOCKER_VERSION: &str = "25.0.14";
 
 /// Both of the version that zone-aware routing needs at least: 20260323.
-pub(crate) fn ecs_optimized(region: &str) -> [Image; 2] {
+pub(crate) fn images(region: &str) -> [Image; 2] {
     [
         Image {
             parameter: "amazon-linux-2",
@@ -75,11 +75,8 @@ mod tests {
 
     #[test]
     fn an_image_has_another_id_in_each_region() {
-        let ids: std::collections::BTreeSet<_> = crate::cloud::partition::REGIONS
-            .iter()
-            .flat_map(|region| ecs_optimized(region))
-            .map(|image| image.id)
-            .collect();
+        let ids: std::collections::BTreeSet<_> =
+            crate::cloud::partition::REGIONS.iter().flat_map(|region| images(region)).map(|image| image.id).collect();
         assert_eq!(ids.len(), 2 * crate::cloud::partition::REGIONS.len());
         assert!(ids.iter().all(|id| id.len() == "ami-0123456789abcdef0".len()));
     }

@@ -43,7 +43,7 @@ impl Resource for InternetGateway {
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let gateways: Value = state
         .select(&state.internet_gateways, &params.strings("InternetGatewayId"), params)?
         .into_iter()
@@ -63,7 +63,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 
 pub(super) fn detach(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let (id, vpc_id) = (params.str("InternetGatewayId")?, params.str("VpcId")?);
-    let gateway = find_mut(&mut region.ec2.internet_gateways, id)?;
+    let gateway = find_mut(&mut region.ec2_mut().internet_gateways, id)?;
     if gateway.attached_to.as_deref() != Some(vpc_id) {
         return Err(AwsError::new("Gateway.NotAttached", format!("resource {id} is not attached to network {vpc_id}")));
     }
@@ -72,7 +72,7 @@ pub(super) fn detach(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &mut region.ec2;
+    let state = region.ec2_mut();
     let gateway = find(&state.internet_gateways, params.str("InternetGatewayId")?)?.clone();
     if gateway.attached_to.is_some() {
         let message = format!("The internetGateway '{}' has dependencies and cannot be deleted.", gateway.id);
@@ -121,7 +121,7 @@ impl Resource for RouteTable {
 }
 
 pub(super) fn describe_route_tables(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let tables: Value = state
         .select(&state.route_tables, &params.strings("RouteTableId"), params)?
         .into_iter()

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::resources::{Filter, Kind, Resource};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::services::ec2::ecs_optimized::{self as images, ARCHITECTURE, Image, OWNER_ID};
+use crate::cloud::services::ec2::ecs_optimized::{self, ARCHITECTURE, Image, OWNER_ID};
 use crate::cloud::wire::Params;
 
 const ROOT_DEVICE: &str = "/dev/xvda";
@@ -39,10 +39,10 @@ impl Resource for Image {
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let all = images::ecs_optimized(&region.name);
+    let all = ecs_optimized::images(&region.name);
     let owners = params.strings("Owner");
     let images: Value = region
-        .ec2
+        .ec2()
         .select(&all, &params.strings("ImageId"), params)?
         .into_iter()
         .filter(|_| owners.is_empty() || owners.contains(&"amazon") || owners.contains(&OWNER_ID))

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::resources::{Filter, filtered};
 use crate::cloud::error::AwsError;
-use crate::cloud::partition::{self as zones, Zone};
+use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
 
@@ -161,7 +161,7 @@ const OFFERING_FILTERS: &[Filter<Offering>] = &[
 
 pub(super) fn describe_offerings(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let location_type = params.opt_str("LocationType").unwrap_or("region");
-    let zones = zones::of_region(&region.name);
+    let zones = partition::zones(&region.name);
     let locations = |t: &InstanceType| -> Option<Vec<String>> {
         let offering_zones = zones.iter().filter(|zone| t.is_offered_in(zone));
         match location_type {

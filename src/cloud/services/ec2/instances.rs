@@ -1,4 +1,4 @@
-//! Instances: launched from launch templates, booting, joining the ECS cluster that their user data names, terminating.
+//! Instances: launched from launch templates, booting, terminating.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -13,8 +13,7 @@ use super::resources::{Filter, Kind, Resource, find, find_mut};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::schedule::Step;
-use crate::cloud::services::ecs;
+use crate::cloud::schedule::Transition;
 use crate::cloud::wire::{Params, timestamp};
 
 /// How long a terminated instance can still be described: "about an hour", says AWS.
@@ -88,6 +87,11 @@ impl Instance {
         if self.state == InstanceState::Running { "ok" } else { "not-applicable" }
     }
 
+    /// Whether it ends because its hardware failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.transition_reason.starts_with(HARDWARE_FAILURE)
+    }
+
     fn private_dns_name(&self, region: &str) -> String {
         let host = self.private_ip.to_string().replace('.', "-");
         let domain = if region == "us-east-1" { "ec2".to_owned() } else { format!("{region}.compute") };
@@ -97,13 +101,6 @@ impl Instance {
     fn profile_arn(&self) -> Option<String> {
         self.instance_profile.as_ref().map(|name| format!("arn:aws:iam::{ACCOUNT_ID}:instance-profile/{name}"))
     }
-}
-
-/// The cluster that the ECS agent joins, which the user data writes to `/etc/ecs/ecs.config`.
-fn ecs_cluster(user_data: &str) -> Option<&str> {
-    let (_, rest) = user_data.split_once("ECS_CLUSTER=")?;
-    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c))).unwrap_or(rest.len());
-    Some(&rest[..end]).filter(|name| !name.is_empty())
 }
 
 impl Resource for Instance {
@@ -142,54 +139,40 @@ impl Resource for Instance {
 }
 
 pub(crate) fn instance<'r>(region: &'r Region, id: &str) -> Option<&'r Instance> {
-    region.ec2.instances.iter().find(|instance| instance.id == id)
+    region.ec2().instances.iter().find(|instance| instance.id == id)
 }
 
-/// A launched instance boots; when it runs, its ECS agent joins the cluster that its user data names.
+pub(crate) fn instances(region: &Region) -> &[Instance] {
+    &region.ec2().instances
+}
+
+/// A launched instance boots.
 pub(super) fn boot(region: &mut Region, instance: Instance) {
     let id = instance.id.clone();
-    region.ec2.instances.push(instance);
-    region.after(Step::InstanceBoot, move |region| {
-        if advance(region, &id, InstanceState::Pending, InstanceState::Running) {
-            region.after(Step::AgentRegistration, move |region| register_agent(region, &id));
-        }
+    region.ec2_mut().instances.push(instance);
+    region.after(Transition::InstanceBoot, move |region| {
+        advance(region, &id, InstanceState::Pending, InstanceState::Running);
     });
 }
 
-fn advance(region: &mut Region, id: &str, from: InstanceState, to: InstanceState) -> bool {
-    match region.ec2.instances.iter_mut().find(|instance| instance.id == id && instance.state == from) {
-        Some(instance) => {
-            instance.state = to;
-            true
-        }
-        None => false,
-    }
-}
-
-/// An agent whose instance has no profile with a role has no credentials to register with.
-fn register_agent(region: &mut Region, id: &str) {
-    let Some(instance) = instance(region, id).filter(|instance| instance.state == InstanceState::Running) else {
-        return;
-    };
-    let profile = instance.instance_profile.as_ref();
-    let may_register = profile.is_some_and(|name| region.iam().role_of_instance_profile(name).is_some());
-    if let Some(cluster) = instance.user_data.as_deref().and_then(ecs_cluster).map(str::to_owned)
-        && may_register
-    {
-        ecs::register_container_instance(region, &cluster, id);
+/// Moves an instance on, unless it went another way meanwhile.
+fn advance(region: &mut Region, id: &str, from: InstanceState, to: InstanceState) {
+    let mut instances = region.ec2_mut().instances.iter_mut();
+    if let Some(instance) = instances.find(|instance| instance.id == id && instance.state == from) {
+        instance.state = to;
     }
 }
 
 /// Begins an instance's end. One that is ending or has ended is left alone.
 pub(crate) fn terminate(region: &mut Region, id: &str, reason: &str) {
-    let Some(instance) = region.ec2.instances.iter_mut().find(|instance| instance.id == id) else { return };
+    let Some(instance) = region.ec2_mut().instances.iter_mut().find(|instance| instance.id == id) else { return };
     if matches!(instance.state, InstanceState::ShuttingDown | InstanceState::Terminated) {
         return;
     }
     instance.state = InstanceState::ShuttingDown;
     instance.transition_reason = format!("{reason} ({} GMT)", jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M:%S"));
     let id = id.to_owned();
-    region.after(Step::InstanceShutdown, move |region| finish_termination(region, id));
+    region.after(Transition::InstanceShutdown, move |region| finish_termination(region, id));
 }
 
 /// The hardware under a running instance fails, without anybody's doing, and what runs on it is gone at once. Of several in
@@ -198,8 +181,7 @@ pub(crate) fn lose(region: &mut Region, zone: Option<&str>) -> bool {
     let here = |instance: &&Instance| {
         instance.state == InstanceState::Running && zone.is_none_or(|zone| zone == instance.az_name)
     };
-    let Some(id) = region.ec2.instances.iter().find(here).map(|instance| instance.id.clone()) else { return false };
-    ecs::disconnect(region, &id);
+    let Some(id) = region.ec2().instances.iter().find(here).map(|instance| instance.id.clone()) else { return false };
     terminate(region, &id, HARDWARE_FAILURE);
     true
 }
@@ -209,10 +191,9 @@ fn finish_termination(region: &mut Region, id: String) {
     if let Some(interface_id) = instance(region, &id).map(|instance| instance.interface_id.clone()) {
         delete_interface(region, &interface_id);
     }
-    ecs::deregister_container_instances_of(region, &id);
     region.after_real_time(TERMINATED_VISIBLE, move |region| {
-        region.ec2.instances.retain(|instance| instance.id != id);
-        region.ec2.tags.forget(&id);
+        region.ec2_mut().instances.retain(|instance| instance.id != id);
+        region.ec2_mut().tags.forget(&id);
     });
 }
 
@@ -222,7 +203,7 @@ pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> Re
         return Err(AwsError::missing_parameter("InstanceId"));
     }
     for id in &ids {
-        let instance = find(&region.ec2.instances, id)?;
+        let instance = find(&region.ec2().instances, id)?;
         if Params::new(&instance.data).opt_bool("DisableApiTermination") == Some(true) {
             return Err(AwsError::new(
                 "OperationNotPermitted",
@@ -234,9 +215,9 @@ pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> Re
     }
     let mut answer = Vec::new();
     for id in ids {
-        let previous = find_mut(&mut region.ec2.instances, id)?.state;
+        let previous = find_mut(&mut region.ec2_mut().instances, id)?.state;
         terminate(region, id, "User initiated");
-        let current = find(&region.ec2.instances, id)?.state;
+        let current = find(&region.ec2().instances, id)?.state;
         answer.push(json!({
             "instanceId": id,
             "currentState": current.wire(),
@@ -248,7 +229,7 @@ pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> Re
 
 /// Each instance in a reservation of its own.
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let reservations: Value = state
         .select(&state.instances, &params.strings("InstanceId"), params)?
         .into_iter()
@@ -307,7 +288,7 @@ fn wire(region: &str, state: &State, instance: &Instance) -> Value {
         "tagSet": state.tags.wire(&instance.id),
     });
     if instance.state == InstanceState::Terminated {
-        let (code, message) = if instance.transition_reason.starts_with(HARDWARE_FAILURE) {
+        let (code, message) = if instance.has_failed() {
             (HARDWARE_FAILURE, "Internal error")
         } else {
             ("Client.UserInitiatedShutdown", "User initiated shutdown")
@@ -327,7 +308,7 @@ fn wire(region: &str, state: &State, instance: &Instance) -> Value {
 
 /// Running instances only, unless all are asked for.
 pub(super) fn describe_status(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let all = params.opt_bool("IncludeAllInstances") == Some(true);
     let statuses: Value = state
         .select(&state.instances, &params.strings("InstanceId"), params)?
@@ -350,19 +331,4 @@ pub(super) fn describe_status(region: &Region, params: Params<'_>) -> Result<Val
         })
         .collect();
     Ok(json!({ "instanceStatusSet": statuses }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cluster_is_read_from_the_articles_user_data_and_like_scripts() {
-        let article = "#!/bin/bash\nset -e\necho ECS_CLUSTER=az-aware-cluster-ec2 >> /etc/ecs/ecs.config\n";
-        assert_eq!(ecs_cluster(article), Some("az-aware-cluster-ec2"));
-        assert_eq!(ecs_cluster("cat <<EOF >> f\nECS_CLUSTER=a_b\nEOF"), Some("a_b"));
-        assert_eq!(ecs_cluster("echo \"ECS_CLUSTER=x\""), Some("x"));
-        assert_eq!(ecs_cluster("ECS_CLUSTER=\n"), None);
-        assert_eq!(ecs_cluster("#!/bin/sh\n"), None);
-    }
 }

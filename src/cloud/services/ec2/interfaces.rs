@@ -68,9 +68,9 @@ pub(crate) fn create_interface(
     security_groups: &[String],
     description: &str,
 ) -> Result<Interface, AwsError> {
-    let subnet = find(&region.ec2.subnets, subnet_id)?;
+    let subnet = find(&region.ec2().subnets, subnet_id)?.clone();
     for id in security_groups {
-        let group = find(&region.ec2.security_groups, id)?;
+        let group = find(&region.ec2().security_groups, id)?;
         if group.vpc_id != subnet.vpc_id {
             return Err(AwsError::new(
                 "InvalidGroup.NotFound",
@@ -79,10 +79,10 @@ pub(crate) fn create_interface(
         }
     }
     let security_groups = match security_groups {
-        [] => region.ec2.default_group(&subnet.vpc_id).into_iter().collect(),
+        [] => region.ec2().default_group(&subnet.vpc_id).into_iter().collect(),
         given => given.to_vec(),
     };
-    let private_ip = free_address(&region.ec2, subnet)?;
+    let private_ip = free_address(region.ec2(), &subnet)?;
     let mac = region.ids.hex(10);
     let interface = Interface {
         id: region.ids.ec2("eni"),
@@ -99,7 +99,7 @@ pub(crate) fn create_interface(
         attached_at: jiff::Timestamp::now(),
         instance_id: None,
     };
-    region.ec2.interfaces.push(interface.clone());
+    region.ec2_mut().interfaces.push(interface.clone());
     Ok(interface)
 }
 
@@ -118,19 +118,19 @@ fn free_address(state: &State, subnet: &Subnet) -> Result<Ipv4Addr, AwsError> {
 
 /// Gives an interface other security groups.
 pub(crate) fn set_security_groups(region: &mut Region, id: &str, groups: Vec<String>) {
-    for interface in region.ec2.interfaces.iter_mut().filter(|interface| interface.id == id) {
+    for interface in region.ec2_mut().interfaces.iter_mut().filter(|interface| interface.id == id) {
         interface.security_groups.clone_from(&groups);
     }
 }
 
 /// Deletes an interface; one that is gone already is fine.
 pub(crate) fn delete_interface(region: &mut Region, id: &str) {
-    region.ec2.interfaces.retain(|interface| interface.id != id);
-    region.ec2.tags.forget(id);
+    region.ec2_mut().interfaces.retain(|interface| interface.id != id);
+    region.ec2_mut().tags.forget(id);
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let interfaces: Value = state
         .select(&state.interfaces, &params.strings("NetworkInterfaceId"), params)?
         .into_iter()

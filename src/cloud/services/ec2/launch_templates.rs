@@ -125,7 +125,7 @@ pub(crate) fn resolve(
     name: Option<&str>,
     version: &str,
 ) -> Result<Resolved, AwsError> {
-    let template = chosen(&region.ec2, id, name)?;
+    let template = chosen(region.ec2(), id, name)?;
     let version = template.version(version)?;
     Ok(Resolved {
         id: template.id.clone(),
@@ -179,7 +179,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let name = params.str("LaunchTemplateName")?;
     let data = launch_data::checked(params, &Map::new())?;
     check_name(name)?;
-    if let Some(template) = region.ec2.launch_templates.iter().find(|template| template.name == name) {
+    if let Some(template) = region.ec2().launch_templates.iter().find(|template| template.name == name) {
         let first = template.versions.first();
         let token = params.opt_str("ClientToken");
         if token.is_none() || first.and_then(|version| version.client_token.as_deref()) != token {
@@ -191,7 +191,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         if first.is_none_or(|version| version.data != data) {
             return Err(token_reused());
         }
-        return Ok(json!({ "launchTemplate": wire(&region.ec2, template) }));
+        return Ok(json!({ "launchTemplate": wire(region.ec2(), template) }));
     }
     let template = LaunchTemplate {
         id: region.ids.ec2("lt"),
@@ -200,9 +200,9 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         default_version: 1,
         versions: vec![requested_version(1, data, params)],
     };
-    region.ec2.tags.add(&template.id, tags);
-    let answer = wire(&region.ec2, &template);
-    region.ec2.launch_templates.push(template);
+    region.ec2_mut().tags.add(&template.id, tags);
+    let answer = wire(region.ec2(), &template);
+    region.ec2_mut().launch_templates.push(template);
     Ok(json!({ "launchTemplate": answer }))
 }
 
@@ -226,7 +226,7 @@ fn check_name(name: &str) -> Result<(), AwsError> {
 }
 
 pub(super) fn create_version(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let template = named_mut(&mut region.ec2, params)?;
+    let template = named_mut(region.ec2_mut(), params)?;
     let source = match params.opt_str("SourceVersion") {
         Some(wanted) => template.version(wanted)?.data.clone(),
         None => Map::new(),
@@ -248,16 +248,16 @@ pub(super) fn create_version(region: &mut Region, params: Params<'_>) -> Result<
 
 /// Sets the default version, the one thing of a template that can be changed.
 pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let template = named_mut(&mut region.ec2, params)?;
+    let template = named_mut(region.ec2_mut(), params)?;
     if let Some(wanted) = params.opt_str("SetDefaultVersion") {
         template.default_version = template.version(wanted)?.number;
     }
     let template = template.clone();
-    Ok(json!({ "launchTemplate": wire(&region.ec2, &template) }))
+    Ok(json!({ "launchTemplate": wire(region.ec2(), &template) }))
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let mut ids = params.strings("LaunchTemplateId");
     for name in params.strings("LaunchTemplateName") {
         ids.push(&by_name(state, name)?.id);
@@ -271,7 +271,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let one_template = params.get("LaunchTemplateId").is_some() || params.get("LaunchTemplateName").is_some();
     let wanted = params.strings("LaunchTemplateVersion");
     let templates: Vec<_> =
@@ -301,7 +301,7 @@ pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Result<V
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &mut region.ec2;
+    let state = region.ec2_mut();
     let template = named(state, params)?.clone();
     let answer = wire(state, &template);
     state.launch_templates.retain(|other| other.id != template.id);

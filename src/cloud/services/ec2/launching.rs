@@ -2,6 +2,8 @@
 
 use std::net::Ipv4Addr;
 
+use hyper::StatusCode;
+
 use super::instance_types::InstanceType;
 use super::instances::{self, Instance, InstanceState};
 use super::interfaces::create_interface;
@@ -11,10 +13,10 @@ use super::resources::{Resource, find};
 use super::security_groups::{self, SecurityGroup};
 use super::tags::{self, TagMap};
 use crate::cloud::error::AwsError;
-use crate::cloud::faults::Launch;
-use crate::cloud::partition::{self as zones, Zone};
+use crate::cloud::faults::{Launch, Refusal};
+use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
-use crate::cloud::services::ec2::ecs_optimized::{ARCHITECTURE, Image, ecs_optimized};
+use crate::cloud::services::ec2::ecs_optimized::{self, ARCHITECTURE, Image};
 use crate::cloud::wire::Params;
 
 /// What a launch template comes to once its references are looked up.
@@ -35,7 +37,7 @@ pub(crate) fn check(region: &Region, template: &Resolved) -> Result<(), AwsError
 fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
     let params = Params::new(data);
     let image_id = params.str("ImageId")?;
-    find::<Image>(&ecs_optimized(&region.name), image_id)?;
+    find::<Image>(&ecs_optimized::images(&region.name), image_id)?;
     let name = params.opt_str("InstanceType").unwrap_or("m1.small");
     let instance_type = InstanceType::find(name)
         .ok_or_else(|| AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType.")))?;
@@ -49,10 +51,10 @@ fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
     let interface = params.objects("NetworkInterface").first().copied();
     let of_interface = interface.map(|interface| interface.strings("SecurityGroupId"));
     for id in params.strings("SecurityGroupId").into_iter().chain(of_interface.into_iter().flatten()) {
-        security_groups.push(find::<SecurityGroup>(&region.ec2.security_groups, id)?.id.clone());
+        security_groups.push(find::<SecurityGroup>(&region.ec2().security_groups, id)?.id.clone());
     }
     for name in params.strings("SecurityGroup") {
-        security_groups.push(security_groups::by_name(&region.ec2, name)?.id.clone());
+        security_groups.push(security_groups::by_name(region.ec2(), name)?.id.clone());
     }
     Ok(Checked {
         image_id: image_id.to_owned(),
@@ -89,13 +91,13 @@ pub(crate) fn launch(
     group_tags: TagMap,
 ) -> Result<String, AwsError> {
     let checked = checked(region, &template.data)?;
-    let subnet = find(&region.ec2.subnets, subnet_id)?.clone();
+    let subnet = find(&region.ec2().subnets, subnet_id)?.clone();
     check_offered(&region.name, checked.instance_type, &subnet.az_name)?;
     check_quota(region, checked.instance_type)?;
     check_capacity(region, checked.instance_type, &subnet.az_name)?;
     let interface = create_interface(region, &subnet.id, &checked.security_groups, "")?;
     let id = region.ids.ec2("i");
-    if let Some(own) = region.ec2.interfaces.iter_mut().find(|other| other.id == interface.id) {
+    if let Some(own) = region.ec2_mut().interfaces.iter_mut().find(|other| other.id == interface.id) {
         own.instance_id = Some(id.clone());
     }
     let mut tags = TagMap::new();
@@ -107,7 +109,7 @@ pub(crate) fn launch(
     tags.extend(group_tags);
     tags.insert("aws:ec2launchtemplate:id".to_owned(), template.id.clone());
     tags.insert("aws:ec2launchtemplate:version".to_owned(), template.version.to_string());
-    region.ec2.tags.add(&id, tags);
+    region.ec2_mut().tags.add(&id, tags);
     let public = checked.public_address.unwrap_or(subnet.map_public_ip_on_launch);
     let public_ip = public.then(|| public_address(region));
     let instance = Instance {
@@ -135,7 +137,7 @@ pub(crate) fn launch(
 }
 
 fn check_offered(region: &str, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
-    let zones = zones::of_region(region);
+    let zones = partition::zones(region);
     let (offering, others): (Vec<Zone>, Vec<Zone>) =
         zones.into_iter().partition(|zone| instance_type.is_offered_in(zone));
     if !others.iter().any(|zone| zone.name == az_name) {
@@ -153,34 +155,48 @@ fn check_offered(region: &str, instance_type: &InstanceType, az_name: &str) -> R
 }
 
 fn check_quota(region: &Region, instance_type: &InstanceType) -> Result<(), AwsError> {
-    let running = region.ec2.instances.iter().filter(|instance| instance.state != InstanceState::Terminated);
+    let running = region.ec2().instances.iter().filter(|instance| instance.state != InstanceState::Terminated);
     let in_use: u32 =
         running.filter_map(|instance| InstanceType::find(&instance.instance_type)).map(InstanceType::vcpus).sum();
     let quota = region.vcpu_quota;
-    if in_use + instance_type.vcpus() <= quota {
-        return Ok(());
-    }
-    Err(AwsError::new(
-        "VcpuLimitExceeded",
-        format!(
-            "You have requested more vCPU capacity than your current vCPU limit of {quota} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
-        ),
-    ))
+    if in_use + instance_type.vcpus() <= quota { Ok(()) } else { Err(vcpu_limit_exceeded(quota)) }
 }
 
-/// What is out of machines, or over the quota, is so by a fault.
+/// Capacity and the vCPU limit of a fault: without one, every zone has capacity.
 fn check_capacity(region: &Region, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
     let vcpus = |name: &str| InstanceType::find(name).map_or(0, |found| found.vcpus);
     let counts = |i: &&Instance| matches!(i.state, InstanceState::Pending | InstanceState::Running);
-    let in_use = region.ec2.instances.iter().filter(counts).map(|i| vcpus(&i.instance_type)).sum();
-    let launch =
-        Launch { zone: az_name, instance_type: instance_type.name, vcpus: instance_type.vcpus, vcpus_in_use: in_use };
-    region.faults.lock().refuse_launch(&launch).map_or(Ok(()), Err)
+    let in_use = region.ec2().instances.iter().filter(counts).map(|i| vcpus(&i.instance_type)).sum();
+    let launch = Launch { zone: az_name, vcpus: instance_type.vcpus, vcpus_in_use: in_use };
+    match region.faults.lock().refuse_launch(&launch) {
+        None => Ok(()),
+        Some(Refusal::NoCapacity) => Err(no_capacity(instance_type.name, az_name)),
+        Some(Refusal::VcpuLimit(limit)) => Err(vcpu_limit_exceeded(limit)),
+    }
+}
+
+fn vcpu_limit_exceeded(limit: u32) -> AwsError {
+    AwsError::new(
+        "VcpuLimitExceeded",
+        format!(
+            "You have requested more vCPU capacity than your current vCPU limit of {limit} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
+        ),
+    )
+}
+
+fn no_capacity(instance_type: &str, az_name: &str) -> AwsError {
+    AwsError::new(
+        "InsufficientInstanceCapacity",
+        format!(
+            "We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({az_name}). Our system will be working on provisioning additional capacity. You can currently get {instance_type} capacity by not specifying an Availability Zone in your request or choosing another one."
+        ),
+    )
+    .with_status(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// A public address that no instance has now, from the block set aside for examples (RFC 5737): nobody's in earnest.
 fn public_address(region: &Region) -> Ipv4Addr {
-    let taken = |ip: &Ipv4Addr| region.ec2.instances.iter().any(|instance| instance.public_ip == Some(*ip));
+    let taken = |ip: &Ipv4Addr| region.ec2().instances.iter().any(|instance| instance.public_ip == Some(*ip));
     let mut block = (1..=254).map(|host| Ipv4Addr::new(203, 0, 113, host));
     block.find(|ip| !taken(ip)).unwrap_or(Ipv4Addr::new(203, 0, 113, 255))
 }

@@ -3,6 +3,7 @@
 //! What an account has before anybody did anything is made by [`State::of_new_account`]. The other services launch and
 //! terminate instances and hold network interfaces through the functions re-exported here.
 
+mod api;
 mod cidr;
 pub(crate) mod ecs_optimized;
 mod gateways;
@@ -25,17 +26,17 @@ mod zones;
 use std::net::Ipv4Addr;
 
 use hyper::StatusCode;
-use serde_json::Value;
 
-use self::permissions::Direction;
 use self::tags::Tags;
-use crate::cloud::error::AwsError;
+use crate::cloud::error::{AwsError, Words};
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
+use crate::cloud::service::Service;
+use crate::cloud::wire::Encoding;
 use crate::cloud::wire::Params;
 
 pub(crate) use self::instance_types::instance_capacity;
-pub(crate) use self::instances::{Instance, InstanceState, instance, lose as lose_instance, terminate};
+pub(crate) use self::instances::{Instance, InstanceState, instance, instances, lose as lose_instance, terminate};
 pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
 pub(crate) use self::launch_templates::{Resolved, resolve};
 pub(crate) use self::launching::{check as check_launch, launch};
@@ -44,7 +45,7 @@ pub(crate) use self::tags::TagMap;
 
 /// Of any resource, by its identifier.
 pub(crate) fn tags_of<'r>(region: &'r Region, id: &str) -> &'r TagMap {
-    region.ec2.tags.of(id)
+    region.ec2().tags.of(id)
 }
 
 #[derive(Clone)]
@@ -94,78 +95,65 @@ impl State {
 }
 
 pub(crate) fn subnet<'r>(region: &'r Region, id: &str) -> Option<&'r Subnet> {
-    region.ec2.subnets.iter().find(|subnet| subnet.id == id)
+    region.ec2().subnets.iter().find(|subnet| subnet.id == id)
 }
 
 /// The subnet of a VPC that an address belongs to.
 pub(crate) fn subnet_with_address<'r>(region: &'r Region, vpc_id: &str, ip: Ipv4Addr) -> Option<&'r Subnet> {
-    region.ec2.subnets.iter().find(|subnet| subnet.vpc_id == vpc_id && subnet.cidr.contains(ip))
+    region.ec2().subnets.iter().find(|subnet| subnet.vpc_id == vpc_id && subnet.cidr.contains(ip))
 }
 
 pub(crate) fn has_vpc(region: &Region, id: &str) -> bool {
-    region.ec2.vpcs.iter().any(|vpc| vpc.id == id)
+    region.ec2().vpcs.iter().any(|vpc| vpc.id == id)
 }
 
 /// The default subnet of a zone, where instances go whose Auto Scaling group names only zones.
 pub(crate) fn default_subnet<'r>(region: &'r Region, az_name: &str) -> Option<&'r Subnet> {
-    region.ec2.subnets.iter().find(|subnet| subnet.az_name == az_name && subnet.default_for_az)
+    region.ec2().subnets.iter().find(|subnet| subnet.az_name == az_name && subnet.default_for_az)
 }
 
 /// `None`: no such group.
 pub(crate) fn vpc_of_security_group<'r>(region: &'r Region, id: &str) -> Option<&'r str> {
-    let group = region.ec2.security_groups.iter().find(|group| group.id == id)?;
+    let group = region.ec2().security_groups.iter().find(|group| group.id == id)?;
     Some(&group.vpc_id)
 }
 
 /// The group that belongs to a VPC itself.
 pub(crate) fn default_security_group(region: &Region, vpc_id: &str) -> Option<String> {
-    region.ec2.default_group(vpc_id)
+    region.ec2().default_group(vpc_id)
 }
 
-pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
+/// Every operation can be tried with `DryRun`, and then says only whether it would be allowed.
+fn refuse_dry_run(params: Params<'_>) -> Result<(), AwsError> {
     if params.opt_bool("DryRun") == Some(true) {
         return Err(AwsError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
             .with_status(StatusCode::PRECONDITION_FAILED));
     }
-    match operation {
-        "AuthorizeSecurityGroupEgress" => rules::authorize(region, Direction::Egress, params),
-        "AuthorizeSecurityGroupIngress" => rules::authorize(region, Direction::Ingress, params),
-        "CreateLaunchTemplate" => launch_templates::create(region, params),
-        "CreateLaunchTemplateVersion" => launch_templates::create_version(region, params),
-        "CreateSecurityGroup" => security_groups::create(region, params),
-        "CreateSubnet" => subnets::create(region, params),
-        "CreateTags" => tags::create(region, params),
-        "DeleteInternetGateway" => gateways::delete(region, params),
-        "DeleteLaunchTemplate" => launch_templates::delete(region, params),
-        "DeleteSecurityGroup" => security_groups::delete(region, params),
-        "DeleteSubnet" => subnets::delete(region, params),
-        "DeleteTags" => tags::delete(region, params),
-        "DeleteVpc" => vpcs::delete(region, params),
-        "DescribeAccountAttributes" => vpcs::describe_account_attributes(region, params),
-        "DescribeAvailabilityZones" => zones::describe(region, params),
-        "DescribeImages" => images::describe(region, params),
-        "DescribeInstanceStatus" => instances::describe_status(region, params),
-        "DescribeInstanceTypeOfferings" => instance_types::describe_offerings(region, params),
-        "DescribeInstanceTypes" => instance_types::describe(params),
-        "DescribeInstances" => instances::describe(region, params),
-        "DescribeInternetGateways" => gateways::describe(region, params),
-        "DescribeLaunchTemplateVersions" => launch_templates::describe_versions(region, params),
-        "DescribeLaunchTemplates" => launch_templates::describe(region, params),
-        "DescribeNetworkInterfaces" => interfaces::describe(region, params),
-        "DescribeRegions" => zones::describe_regions(params),
-        "DescribeRouteTables" => gateways::describe_route_tables(region, params),
-        "DescribeSecurityGroupRules" => rules::describe(region, params),
-        "DescribeSecurityGroups" => security_groups::describe(region, params),
-        "DescribeSubnets" => subnets::describe(region, params),
-        "DescribeTags" => tags::describe(region, params),
-        "DescribeVpcAttribute" => vpcs::describe_attribute(region, params),
-        "DescribeVpcs" => vpcs::describe(region, params),
-        "DetachInternetGateway" => gateways::detach(region, params),
-        "ModifyLaunchTemplate" => launch_templates::modify(region, params),
-        "ModifySubnetAttribute" => subnets::modify_attribute(region, params),
-        "RevokeSecurityGroupEgress" => rules::revoke(region, Direction::Egress, params),
-        "RevokeSecurityGroupIngress" => rules::revoke(region, Direction::Ingress, params),
-        "TerminateInstances" => instances::terminate_requested(region, params),
-        _ => Err(AwsError::unknown_operation("ec2", operation)),
+    Ok(())
+}
+
+impl Region {
+    fn ec2(&self) -> &State {
+        self.states.get()
+    }
+
+    fn ec2_mut(&mut self) -> &mut State {
+        self.states.get_mut()
     }
 }
+
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "ec2",
+    encoding: Encoding::Ec2Query("http://ec2.amazonaws.com/doc/2016-11-15/"),
+    words: Words {
+        throttled: ("RequestLimitExceeded", "Request limit exceeded.", StatusCode::SERVICE_UNAVAILABLE),
+        failure: ("InternalError", "Unavailable"),
+        denied: ("UnauthorizedOperation", StatusCode::FORBIDDEN),
+        ..Words::QUERY
+    },
+    operations: api::OPERATIONS,
+    new_state: |founding| Some(Box::new(State::of_new_account(founding.region, founding.ids))),
+    common_parameters: &["DryRun"],
+    before: refuse_dry_run,
+    ..Service::PLAIN
+};

@@ -58,7 +58,7 @@ fn wire(region: &Region, rule: &Rule) -> Value {
     wire["referencedGroupInfo"] =
         rule.group_peer().map_or(Value::Null, |id| json!({ "groupId": id, "userId": ACCOUNT_ID }));
     wire["groupOwnerId"] = json!(ACCOUNT_ID);
-    wire["tagSet"] = region.ec2.tags.wire(&rule.id);
+    wire["tagSet"] = region.ec2().tags.wire(&rule.id);
     wire["securityGroupRuleArn"] = json!(region.arn("ec2", &format!("security-group-rule/{}", rule.id)));
     wire
 }
@@ -86,9 +86,9 @@ fn revoked_wire(rule: &Rule) -> Value {
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let rules: Vec<Rule> = region.ec2.security_groups.iter().flat_map(|group| group.rules.clone()).collect();
+    let rules: Vec<Rule> = region.ec2().security_groups.iter().flat_map(|group| group.rules.clone()).collect();
     let answer: Value = region
-        .ec2
+        .ec2()
         .select(&rules, &params.strings("SecurityGroupRuleId"), params)?
         .into_iter()
         .map(|rule| wire(region, rule))
@@ -98,8 +98,8 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 
 pub(super) fn authorize(region: &mut Region, direction: Direction, params: Params<'_>) -> Result<Value, AwsError> {
     let tags = tags::of_specifications(params, &Rule::KIND)?;
-    let group = security_groups::named(&region.ec2, params)?;
-    let wanted = requested(&region.ec2, direction, params)?;
+    let group = security_groups::named(region.ec2(), params)?;
+    let wanted = requested(region.ec2(), direction, params)?;
     if let Some((there, _)) =
         wanted.iter().find(|(permission, _)| group.rules.iter().any(|rule| rule.permission == *permission))
     {
@@ -119,18 +119,18 @@ pub(super) fn authorize(region: &mut Region, direction: Direction, params: Param
         })
         .collect();
     for rule in &rules {
-        region.ec2.tags.add(&rule.id, tags.clone());
+        region.ec2_mut().tags.add(&rule.id, tags.clone());
     }
     let answer: Value = rules.iter().map(|rule| wire(region, rule)).collect();
-    find_mut(&mut region.ec2.security_groups, &group_id)?.rules.extend(rules);
+    find_mut(&mut region.ec2_mut().security_groups, &group_id)?.rules.extend(rules);
     Ok(json!({ "return": true, "securityGroupRuleSet": answer }))
 }
 
 pub(super) fn revoke(region: &mut Region, direction: Direction, params: Params<'_>) -> Result<Value, AwsError> {
-    let group = security_groups::named(&region.ec2, params)?;
+    let group = security_groups::named(region.ec2(), params)?;
     let ids = params.strings("SecurityGroupRuleId");
     let doomed: Vec<Rule> = if ids.is_empty() {
-        let wanted = requested(&region.ec2, direction, params)?;
+        let wanted = requested(region.ec2(), direction, params)?;
         let found = |permission| group.rules.iter().find(|rule| rule.permission == permission).cloned();
         wanted.into_iter().map(|(permission, _)| found(permission)).collect::<Option<_>>().ok_or_else(|| {
             AwsError::new("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
@@ -139,7 +139,7 @@ pub(super) fn revoke(region: &mut Region, direction: Direction, params: Params<'
         ids.into_iter().map(|id| find(&group.rules, id).cloned()).collect::<Result<_, _>>()?
     };
     let group_id = group.id.clone();
-    let state = &mut region.ec2;
+    let state = region.ec2_mut();
     for rule in &doomed {
         state.tags.forget(&rule.id);
     }

@@ -138,7 +138,7 @@ pub(super) fn named<'s>(state: &'s State, params: Params<'_>) -> Result<&'s Secu
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let mut ids = params.strings("GroupId");
     for name in params.strings("GroupName") {
         ids.push(&by_name(state, name)?.id);
@@ -177,26 +177,26 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         return Err(invalid("GroupName", name, "Group names may not be in the format sg-*."));
     }
     let vpc_id = match params.opt_str("VpcId") {
-        Some(id) => find(&region.ec2.vpcs, id)?.id.clone(),
-        None => region.ec2.default_vpc()?.id.clone(),
+        Some(id) => find(&region.ec2().vpcs, id)?.id.clone(),
+        None => region.ec2().default_vpc()?.id.clone(),
     };
     if name == "default" {
         return Err(invalid("GroupName", name, "Cannot use reserved security group name: default."));
     }
-    if region.ec2.security_groups.iter().any(|group| group.vpc_id == vpc_id && group.name == name) {
+    if region.ec2().security_groups.iter().any(|group| group.vpc_id == vpc_id && group.name == name) {
         return Err(AwsError::new(
             "InvalidGroup.Duplicate",
             format!("The security group '{name}' already exists for VPC '{vpc_id}'"),
         ));
     }
     let group = SecurityGroup::new(&mut region.ids, name, description, &vpc_id);
-    region.ec2.tags.add(&group.id, tags);
+    region.ec2_mut().tags.add(&group.id, tags);
     let answer = json!({
         "groupId": group.id,
-        "tagSet": region.ec2.tags.wire(&group.id),
+        "tagSet": region.ec2().tags.wire(&group.id),
         "securityGroupArn": arn(region, &group),
     });
-    region.ec2.security_groups.push(group);
+    region.ec2_mut().security_groups.push(group);
     Ok(answer)
 }
 
@@ -220,7 +220,7 @@ fn invalid(parameter: &str, value: &str, why: &str) -> AwsError {
 
 /// A group stays while interfaces hold it, or rules of other groups name it.
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &mut region.ec2;
+    let state = region.ec2_mut();
     let group = named(state, params)?.clone();
     if group.is_default() {
         return Err(AwsError::new(

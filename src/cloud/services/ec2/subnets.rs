@@ -10,7 +10,7 @@ use super::vpcs::Vpc;
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
-use crate::cloud::partition::{self as zones, Zone, ZoneType};
+use crate::cloud::partition::{self, Zone, ZoneType};
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
 
@@ -31,7 +31,7 @@ impl Subnet {
     /// The subnets of a default VPC: a /20 in every zone.
     pub(super) fn defaults(region: &str, vpc: &Vpc, ids: &mut Ids) -> Vec<Self> {
         let blocks = (0..16).map(|n| Cidr::new([172, 31, n << 4, 0].into(), 20));
-        zones::of_region(region)
+        partition::zones(region)
             .into_iter()
             .zip(blocks)
             .map(|(zone, cidr)| {
@@ -82,7 +82,7 @@ impl Resource for Subnet {
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let subnets: Value = state
         .select(&state.subnets, &params.strings("SubnetId"), params)?
         .into_iter()
@@ -92,7 +92,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 fn wire(region: &Region, subnet: &Subnet) -> Value {
-    let taken = region.ec2.interfaces.iter().filter(|interface| interface.subnet_id == subnet.id).count();
+    let taken = region.ec2().interfaces.iter().filter(|interface| interface.subnet_id == subnet.id).count();
     json!({
         "subnetId": subnet.id,
         "subnetArn": region.arn("ec2", &format!("subnet/{}", subnet.id)),
@@ -114,13 +114,13 @@ fn wire(region: &Region, subnet: &Subnet) -> Value {
             "enableResourceNameDnsARecord": false,
             "enableResourceNameDnsAAAARecord": false,
         },
-        "tagSet": region.ec2.tags.wire(&subnet.id),
+        "tagSet": region.ec2().tags.wire(&subnet.id),
     })
 }
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let tags = tags::of_specifications(params, &Subnet::KIND)?;
-    let vpc = find(&region.ec2.vpcs, params.str("VpcId")?)?;
+    let vpc = find(&region.ec2().vpcs, params.str("VpcId")?)?.clone();
     let text = params.str("CidrBlock")?;
     let cidr = Cidr::parse(text).ok_or_else(|| {
         AwsError::invalid_parameter(format!(
@@ -130,7 +130,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if !vpc.cidr.covers(cidr) || !(16..=28).contains(&cidr.prefix_len()) {
         return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{cidr}' is invalid.")));
     }
-    if region.ec2.subnets.iter().any(|subnet| subnet.vpc_id == vpc.id && subnet.cidr.overlaps(cidr)) {
+    if region.ec2().subnets.iter().any(|subnet| subnet.vpc_id == vpc.id && subnet.cidr.overlaps(cidr)) {
         return Err(AwsError::new(
             "InvalidSubnet.Conflict",
             format!("The CIDR '{cidr}' conflicts with another subnet"),
@@ -146,15 +146,15 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         default_for_az: false,
         map_public_ip_on_launch: false,
     };
-    region.ec2.tags.add(&subnet.id, tags);
+    region.ec2_mut().tags.add(&subnet.id, tags);
     let answer = wire(region, &subnet);
-    region.ec2.subnets.push(subnet);
+    region.ec2_mut().subnets.push(subnet);
     Ok(json!({ "subnet": answer }))
 }
 
 /// The zone that a request names by name or ID; the first one if it names none.
 fn wanted_zone(region: &str, params: Params<'_>) -> Result<Zone, AwsError> {
-    let mut zones = zones::of_region(region);
+    let mut zones = partition::zones(region);
     let wanted = params.opt_str("AvailabilityZone").or(params.opt_str("AvailabilityZoneId"));
     let index = match wanted {
         None => Some(0),
@@ -171,7 +171,7 @@ fn wanted_zone(region: &str, params: Params<'_>) -> Result<Zone, AwsError> {
 }
 
 pub(super) fn modify_attribute(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let subnet = find_mut(&mut region.ec2.subnets, params.str("SubnetId")?)?;
+    let subnet = find_mut(&mut region.ec2_mut().subnets, params.str("SubnetId")?)?;
     let public = params
         .object("MapPublicIpOnLaunch")
         .and_then(|attribute| attribute.opt_bool("Value"))
@@ -181,7 +181,7 @@ pub(super) fn modify_attribute(region: &mut Region, params: Params<'_>) -> Resul
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state: &mut State = &mut region.ec2;
+    let state: &mut State = region.ec2_mut();
     let id = find(&state.subnets, params.str("SubnetId")?)?.id.clone();
     if state.interfaces.iter().any(|interface| interface.subnet_id == id) {
         return Err(AwsError::new(

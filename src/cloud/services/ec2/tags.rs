@@ -81,7 +81,7 @@ fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
             .is_some_and(|rest| rest.starts_with('-'))
             .then(|| find(resources, id).map(|_| R::KIND.resource_type))
     }
-    let state = &region.ec2;
+    let state = region.ec2();
     check::<Vpc>(&state.vpcs, id)
         .or_else(|| check::<Subnet>(&state.subnets, id))
         .or_else(|| check::<SecurityGroup>(&state.security_groups, id))
@@ -110,7 +110,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         resource_type(region, id)?;
     }
     for id in ids {
-        region.ec2.tags.add(id, tags.clone());
+        region.ec2_mut().tags.add(id, tags.clone());
     }
     Ok(json!({}))
 }
@@ -119,7 +119,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let doomed: Vec<_> = params.objects("Tag").into_iter().map(|tag| (tag.opt_str("Key"), tag.map())).collect();
     for id in params.strings("ResourceId") {
-        let Some(tags) = region.ec2.tags.0.get_mut(id) else { continue };
+        let Some(tags) = region.ec2_mut().tags.0.get_mut(id) else { continue };
         tags.retain(|key, value| {
             let named = doomed.iter().any(|(name, tag)| {
                 *name == Some(key.as_str()) && tag.get("Value").and_then(Value::as_str).is_none_or(|v| v == value)
@@ -147,7 +147,7 @@ const FILTERS: &[Filter<Tagged>] = &[
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let mut all = Vec::new();
-    for (id, tags) in &region.ec2.tags.0 {
+    for (id, tags) in &region.ec2().tags.0 {
         let resource_type = resource_type(region, id)?;
         all.extend(tags.iter().map(|(key, value)| Tagged {
             resource_id: id.clone(),

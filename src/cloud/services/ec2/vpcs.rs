@@ -58,7 +58,7 @@ impl Resource for Vpc {
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.ec2;
+    let state = region.ec2();
     let vpcs: Value = state
         .select(&state.vpcs, &params.strings("VpcId"), params)?
         .into_iter()
@@ -85,7 +85,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 
 /// Deletes a VPC that has no subnets, security groups of its own and internet gateway any more.
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &mut region.ec2;
+    let state = region.ec2_mut();
     let id = find(&state.vpcs, params.str("VpcId")?)?.id.clone();
     let own_groups = state.security_groups.iter().any(|group| group.vpc_id == id && !group.is_default());
     let gateway = state.internet_gateways.iter().any(|gateway| gateway.attached_to.as_ref() == Some(&id));
@@ -104,7 +104,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
 
 /// The attributes of a VPC, of which a default one has both DNS ones.
 pub(super) fn describe_attribute(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let vpc = find(&region.ec2.vpcs, params.str("VpcId")?)?;
+    let vpc = find(&region.ec2().vpcs, params.str("VpcId")?)?;
     let attribute = params.str("Attribute")?;
     let value = match attribute {
         "enableDnsSupport" | "enableDnsHostnames" => true,
@@ -117,7 +117,7 @@ pub(super) fn describe_attribute(region: &Region, params: Params<'_>) -> Result<
 }
 
 pub(super) fn describe_account_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let default_vpc = region.ec2.vpcs.iter().find(|vpc| vpc.is_default).map_or("none", |vpc| vpc.id.as_str());
+    let default_vpc = region.ec2().vpcs.iter().find(|vpc| vpc.is_default).map_or("none", |vpc| vpc.id.as_str());
     let known = [
         ("default-vpc", default_vpc),
         // The defaults of a new account (EC2 API Reference, `DescribeAccountAttributes`).

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::resources::{Filter, filtered};
 use crate::cloud::error::AwsError;
-use crate::cloud::partition::{self as zones, Zone, ZoneType};
+use crate::cloud::partition::{self, Zone, ZoneType};
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
 
@@ -64,7 +64,7 @@ const FILTERS: &[Filter<Described>] = &[
 
 /// All zones are opted in to, so `AllAvailabilityZones` adds none.
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let zones = zones::of_region(&region.name);
+    let zones = partition::zones(&region.name);
     let (names, ids) = (params.strings("ZoneName"), params.strings("ZoneId"));
     check_known(&names, |name| zones.iter().any(|zone| zone.name == name), "Invalid availability zone")?;
     check_known(&ids, |id| zones.iter().any(|zone| zone.id == id), "Invalid availability zone-id")?;
@@ -120,8 +120,8 @@ pub(super) fn describe_regions(params: Params<'_>) -> Result<Value, AwsError> {
         ("region-name", |region| vec![(*region).to_owned()]),
     ];
     let names = params.strings("RegionName");
-    check_known(&names, zones::is_region, "Invalid region provided")?;
-    let wanted = zones::REGIONS.into_iter().filter(|name| names.is_empty() || names.contains(name)).collect();
+    check_known(&names, partition::is_region, "Invalid region provided")?;
+    let wanted = partition::REGIONS.into_iter().filter(|name| names.is_empty() || names.contains(name)).collect();
     let answer: Value = filtered(wanted, known, params)?
         .into_iter()
         .map(|name| {

@@ -7,10 +7,10 @@ use super::services::ServiceStatus;
 use super::{State, is_named, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::schedule::Step;
+use crate::cloud::schedule::Transition;
 use crate::cloud::services::servicediscovery;
 use crate::cloud::wire::Params;
-use crate::cloud::wire::paging::page;
+use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{LOWER, Tags};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +76,11 @@ impl State {
 }
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["clusterName", "tags", "settings", "configuration", "serviceConnectDefaults"])?;
     let name = params.opt_str("clusterName").unwrap_or("default");
     if name.len() > 255 || !is_named(name) {
         return Err(AwsError::new("InvalidParameterException", "Cluster name contains invalid characters."));
     }
-    if let Some(cluster) = region.ecs.cluster_by_reference(name) {
+    if let Some(cluster) = region.ecs().cluster_by_reference(name) {
         return Ok(json!({ "cluster": wire(region, cluster, &EVERYTHING) }));
     }
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
@@ -96,15 +95,15 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         attachment_id: None,
     };
     let namespace = params.object("serviceConnectDefaults").map(|d| d.str("namespace")).transpose()?;
-    region.ecs.forget_cluster(name);
-    region.ecs.clusters.push(cluster);
+    region.ecs_mut().forget_cluster(name);
+    region.ecs_mut().clusters.push(cluster);
     if let Some(namespace) = namespace
         && let Err(error) = set_namespace(region, name, namespace)
     {
-        region.ecs.clusters.pop();
+        region.ecs_mut().clusters.pop();
         return Err(error);
     }
-    let cluster = region.ecs.cluster_by_reference(name).ok_or_else(not_found)?;
+    let cluster = region.ecs().cluster_by_reference(name).ok_or_else(not_found)?;
     Ok(json!({ "cluster": wire(region, cluster, &EVERYTHING) }))
 }
 
@@ -131,14 +130,14 @@ fn set_namespace(region: &mut Region, cluster: &str, namespace: &str) -> Result<
         }
     };
     let attachment_id = region.ids.uuid();
-    let Some(cluster) = region.ecs.cluster_mut(cluster) else { return Err(not_found()) };
+    let Some(cluster) = region.ecs_mut().cluster_mut(cluster) else { return Err(not_found()) };
     cluster.namespace = Some(arn);
     cluster.attachment_id = Some(attachment_id);
     if is_new {
         cluster.status = ClusterStatus::Provisioning;
         let name = cluster.name.clone();
-        region.after(Step::NamespaceOperation, move |region| {
-            if let Some(cluster) = region.ecs.cluster_mut(&name)
+        region.after(Transition::NamespaceOperation, move |region| {
+            if let Some(cluster) = region.ecs_mut().cluster_mut(&name)
                 && cluster.status == ClusterStatus::Provisioning
             {
                 cluster.status = ClusterStatus::Active;
@@ -156,7 +155,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     }
     let (mut clusters, mut failures) = (Vec::new(), Vec::new());
     for reference in references {
-        match region.ecs.clusters.iter().find(|cluster| refers_to(reference, &cluster.arn, &cluster.name)) {
+        match region.ecs().clusters.iter().find(|cluster| refers_to(reference, &cluster.arn, &cluster.name)) {
             Some(cluster) => clusters.push(wire(region, cluster, &include)),
             None => failures.push(super::missing(&super::arn_of(region, "cluster", reference))),
         }
@@ -165,7 +164,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let live = region.ecs.clusters.iter().filter(|cluster| cluster.status != ClusterStatus::Inactive);
+    let live = region.ecs().clusters.iter().filter(|cluster| cluster.status != ClusterStatus::Inactive);
     let arns = live.map(|cluster| cluster.arn.clone()).collect();
     let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 100)?;
     Ok(json!({ "clusterArns": arns, "nextToken": next }))
@@ -173,25 +172,24 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 
 /// `UpdateCluster` and `UpdateClusterSettings`.
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["cluster", "settings", "configuration", "serviceConnectDefaults"])?;
-    let name = region.ecs.cluster(params)?.name.clone();
+    let name = region.ecs().cluster(params)?.name.clone();
     let namespace = params.object("serviceConnectDefaults").map(|d| d.str("namespace")).transpose()?;
     if let Some(namespace) = namespace {
         set_namespace(region, &name, namespace)?;
     }
-    let Some(cluster) = region.ecs.cluster_mut(&name) else { return Err(not_found()) };
+    let Some(cluster) = region.ecs_mut().cluster_mut(&name) else { return Err(not_found()) };
     if let Some(given) = params.get("settings") {
         cluster.settings = settings(Some(given));
     }
     if let Some(configuration) = params.get("configuration") {
         cluster.configuration = Some(configuration.clone());
     }
-    let cluster = region.ecs.cluster(params)?;
+    let cluster = region.ecs().cluster(params)?;
     Ok(json!({ "cluster": wire(region, cluster, &EVERYTHING) }))
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let ecs = &mut region.ecs;
+    let ecs = region.ecs_mut();
     let name = ecs.cluster(params)?.name.clone();
     let contains = |what: &str, state: &str| {
         AwsError::new(
@@ -210,14 +208,14 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     }
     let Some(cluster) = ecs.cluster_mut(&name) else { return Err(not_found()) };
     cluster.status = ClusterStatus::Inactive;
-    let cluster = region.ecs.clusters.iter().find(|cluster| cluster.name == name).ok_or_else(not_found)?;
+    let cluster = region.ecs().clusters.iter().find(|cluster| cluster.name == name).ok_or_else(not_found)?;
     Ok(json!({ "cluster": wire(region, cluster, &EVERYTHING) }))
 }
 
 const EVERYTHING: [&str; 5] = ["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "STATISTICS", "TAGS"];
 
 fn wire(region: &Region, cluster: &Cluster, include: &[&str]) -> Value {
-    let ecs = &region.ecs;
+    let ecs = region.ecs();
     let with = |what: &str| include.contains(&what);
     let services = |status: ServiceStatus| {
         ecs.services.iter().filter(|service| service.cluster == cluster.name && service.status == status).count()

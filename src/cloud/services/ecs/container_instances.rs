@@ -7,8 +7,8 @@ use super::{State, instance_filter, lifecycle, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
-use crate::cloud::services::ec2::ecs_optimized as images;
-use crate::cloud::wire::paging::page;
+use crate::cloud::services::ec2::ecs_optimized;
+use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{LOWER, Tags};
 use crate::cloud::wire::{Params, timestamp};
 
@@ -107,37 +107,16 @@ impl State {
     }
 }
 
-/// The ECS agent of a running EC2 instance joins `cluster`: at once if the cluster is there, else as soon as it is,
-/// as agents keep trying.
-pub(crate) fn register_container_instance(region: &mut Region, cluster: &str, instance_id: &str) {
-    region.ecs.agents.insert(instance_id.to_owned(), cluster.to_owned());
-    join_waiting_agents(region);
-}
-
-pub(super) fn join_waiting_agents(region: &mut Region) {
-    let ecs = &region.ecs;
-    let joinable: Vec<_> = (ecs.agents.iter())
-        .filter(|(_, cluster)| ecs.cluster_by_reference(cluster).is_some())
-        .map(|(instance, cluster)| (instance.clone(), cluster.clone()))
-        .collect();
-    for (instance, cluster) in joinable {
-        region.ecs.agents.remove(&instance);
-        if let Err(error) = join(region, &cluster, &instance, None) {
-            tracing::warn!(%instance, %cluster, error = %error.message, "an instance could not join its cluster");
-        }
-    }
-}
-
 /// Registers an EC2 instance; one that has joined already keeps its registration.
-fn join(
+pub(super) fn join(
     region: &mut Region,
     cluster: &str,
     instance_id: &str,
     resources: Option<(u32, u32)>,
 ) -> Result<String, AwsError> {
-    let cluster = region.ecs.cluster_by_reference(cluster).ok_or_else(super::clusters::not_found)?.name.clone();
+    let cluster = region.ecs().cluster_by_reference(cluster).ok_or_else(super::clusters::not_found)?.name.clone();
     let joined = |i: &&ContainerInstance| i.cluster == cluster && i.ec2_instance_id == instance_id;
-    if let Some(instance) = region.ecs.container_instances.iter().find(joined) {
+    if let Some(instance) = region.ecs().container_instances.iter().find(joined) {
         return Ok(instance.arn.clone());
     }
     let id = region.ids.hex(32);
@@ -162,55 +141,46 @@ fn join(
         subnet_id: instance.subnet_id.clone(),
         registered_at: jiff::Timestamp::now(),
     };
-    region.ecs.container_instances.push(instance);
+    region.ecs_mut().container_instances.push(instance);
     Ok(arn)
 }
 
-/// The machine of an EC2 instance has failed: its containers are gone, and its agent is not heard of any more.
-pub(crate) fn disconnect(region: &mut Region, instance_id: &str) {
-    region.ecs.agents.remove(instance_id);
-    for instance in region.ecs.container_instances.iter_mut().filter(|i| i.ec2_instance_id == instance_id) {
+/// The hardware under an EC2 instance has failed: its containers are gone, and its agent is not heard of any more.
+pub(super) fn disconnect(region: &mut Region, instance_id: &str) {
+    let of_it = |instance: &&mut ContainerInstance| instance.ec2_instance_id == instance_id;
+    for instance in region.ecs_mut().container_instances.iter_mut().filter(of_it) {
         instance.is_connected = false;
     }
-    for task in region.ecs.tasks.iter().filter(|task| task.ec2_instance_id == instance_id) {
+    for task in region.ecs().tasks.iter().filter(|task| task.ec2_instance_id == instance_id) {
         region.mesh.kill(&task.arn);
     }
 }
 
-/// An EC2 instance is being terminated: its container instance is gone and its tasks are STOPPED, their targets and
-/// interfaces with them.
-pub(crate) fn deregister_container_instances_of(region: &mut Region, instance_id: &str) {
-    region.ecs.agents.remove(instance_id);
+/// An EC2 instance is terminated: its container instance is gone and its tasks are STOPPED, their targets and interfaces
+/// with them.
+pub(super) fn deregister_terminated(region: &mut Region, instance_id: &str) {
     let reason = format!("Host EC2 (instance {instance_id}) terminated.");
     let of_it = |i: &&ContainerInstance| i.ec2_instance_id == instance_id;
-    let arns: Vec<_> = region.ecs.container_instances.iter().filter(of_it).map(|i| i.arn.clone()).collect();
+    let arns: Vec<_> = region.ecs().container_instances.iter().filter(of_it).map(|i| i.arn.clone()).collect();
     for arn in arns {
         remove(region, &arn, &reason, StopCode::TerminationNotice);
     }
 }
 
 fn remove(region: &mut Region, arn: &str, reason: &str, code: StopCode) {
-    let tasks: Vec<_> = (region.ecs.tasks.iter())
+    let tasks: Vec<_> = (region.ecs().tasks.iter())
         .filter(|task| task.container_instance == arn && !task.is_stopped())
         .map(|task| task.arn.clone())
         .collect();
     for task in tasks {
         lifecycle::lose(region, &task, reason, code);
     }
-    region.ecs.container_instances.retain(|instance| instance.arn != arn);
+    region.ecs_mut().container_instances.retain(|instance| instance.arn != arn);
 }
 
 /// `RegisterContainerInstance`, the agent's own call: for an instance that was not told of a cluster by its user data.
 pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&[
-        "cluster",
-        "instanceIdentityDocument",
-        "instanceIdentityDocumentSignature",
-        "totalResources",
-        "versionInfo",
-        "tags",
-    ])?;
-    let cluster = region.ecs.cluster(params)?.name.clone();
+    let cluster = region.ecs().cluster(params)?.name.clone();
     let document: Value = serde_json::from_str(params.str("instanceIdentityDocument")?)
         .map_err(|_| AwsError::new("ClientException", "Instance identity document is not valid JSON."))?;
     let instance_id = document["instanceId"].as_str().unwrap_or_default();
@@ -223,18 +193,17 @@ pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value,
     let total = total("CPU")?.zip(total("MEMORY")?);
     let arn = join(region, &cluster, instance_id, total)?;
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
-    let Some(instance) = region.ecs.instance_mut(&cluster, &arn) else { return Err(not_found()) };
+    let Some(instance) = region.ecs_mut().instance_mut(&cluster, &arn) else { return Err(not_found()) };
     instance.tags.extend(tags);
-    let instance = region.ecs.instance(&cluster, &arn).ok_or_else(not_found)?;
+    let instance = region.ecs().instance(&cluster, &arn).ok_or_else(not_found)?;
     Ok(json!({ "containerInstance": wire(region, instance, true) }))
 }
 
 pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["cluster", "containerInstance", "force"])?;
-    let cluster = region.ecs.cluster(params)?.name.clone();
-    let instance = region.ecs.instance(&cluster, params.str("containerInstance")?).ok_or_else(not_found)?;
+    let cluster = region.ecs().cluster(params)?.name.clone();
+    let instance = region.ecs().instance(&cluster, params.str("containerInstance")?).ok_or_else(not_found)?;
     let arn = instance.arn.clone();
-    let has_tasks = region.ecs.tasks.iter().any(|task| task.container_instance == arn && !task.is_stopped());
+    let has_tasks = region.ecs().tasks.iter().any(|task| task.container_instance == arn && !task.is_stopped());
     if has_tasks && params.opt_bool("force") != Some(true) {
         return Err(AwsError::new("InvalidParameterException", "Found running tasks on the instance."));
     }
@@ -246,11 +215,10 @@ pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Valu
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["cluster", "filter", "nextToken", "maxResults", "status"])?;
-    let cluster = &region.ecs.cluster(params)?.name;
+    let cluster = &region.ecs().cluster(params)?.name;
     let filter = params.opt_str("filter").map(instance_filter::parse).transpose()?;
     let status = params.opt_str("status");
-    let arns = (region.ecs.container_instances.iter())
+    let arns = (region.ecs().container_instances.iter())
         .filter(|instance| instance.cluster == *cluster)
         .filter(|instance| status.is_none_or(|status| instance.status.as_str() == status))
         .filter(|instance| filter.as_ref().is_none_or(|filter| filter.allows(instance)))
@@ -261,7 +229,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let cluster = &region.ecs.cluster(params)?.name;
+    let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("containerInstances");
     if references.is_empty() {
         return Err(AwsError::new("InvalidParameterException", "Container instances cannot be empty."));
@@ -269,7 +237,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     let with_tags = params.strings("include").contains(&"TAGS");
     let (mut instances, mut failures) = (Vec::new(), Vec::new());
     for reference in references {
-        match region.ecs.instance(cluster, reference) {
+        match region.ecs().instance(cluster, reference) {
             Some(instance) => instances.push(wire(region, instance, with_tags)),
             None => failures.push(missing(region, cluster, reference)),
         }
@@ -278,7 +246,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 pub(super) fn update_state(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let cluster = region.ecs.cluster(params)?.name.clone();
+    let cluster = region.ecs().cluster(params)?.name.clone();
     let status = match params.str("status")? {
         "ACTIVE" => InstanceStatus::Active,
         "DRAINING" => InstanceStatus::Draining,
@@ -291,7 +259,7 @@ pub(super) fn update_state(region: &mut Region, params: Params<'_>) -> Result<Va
     };
     let (mut updated, mut failures) = (Vec::new(), Vec::new());
     for reference in params.strings("containerInstances") {
-        match region.ecs.instance_mut(&cluster, reference) {
+        match region.ecs_mut().instance_mut(&cluster, reference) {
             Some(instance) => {
                 instance.status = status;
                 updated.push(instance.arn.clone());
@@ -300,7 +268,7 @@ pub(super) fn update_state(region: &mut Region, params: Params<'_>) -> Result<Va
         }
     }
     let instances: Value = (updated.iter())
-        .filter_map(|arn| region.ecs.instance(&cluster, arn))
+        .filter_map(|arn| region.ecs().instance(&cluster, arn))
         .map(|instance| wire(region, instance, true))
         .collect();
     Ok(json!({ "containerInstances": instances, "failures": failures }))
@@ -315,7 +283,7 @@ fn not_found() -> AwsError {
 }
 
 fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value {
-    let tasks = || region.ecs.tasks.iter().filter(|task| task.container_instance == instance.arn);
+    let tasks = || region.ecs().tasks.iter().filter(|task| task.container_instance == instance.arn);
     let attributes: Value =
         instance.attributes().iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({
@@ -323,10 +291,10 @@ fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value
         "ec2InstanceId": instance.ec2_instance_id,
         "version": 1,
         "versionInfo": {
-            "agentVersion": images::AGENT_VERSION,
-            "dockerVersion": format!("DockerVersion: {}", images::DOCKER_VERSION),
+            "agentVersion": ecs_optimized::AGENT_VERSION,
+            "dockerVersion": format!("DockerVersion: {}", ecs_optimized::DOCKER_VERSION),
         },
-        "remainingResources": resources(instance.remaining(&region.ecs.tasks)),
+        "remainingResources": resources(instance.remaining(&region.ecs().tasks)),
         "registeredResources": resources(instance.registered),
         "status": instance.status.as_str(),
         "agentConnected": instance.is_connected,
@@ -357,89 +325,4 @@ fn resources(resources: Resources) -> Value {
         resource("PORTS", "STRINGSET", 0, &RESERVED_PORTS),
         resource("PORTS_UDP", "STRINGSET", 0, &[]),
     ])
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use base64::Engine as _;
-    use base64::prelude::BASE64_STANDARD;
-
-    use super::*;
-    use crate::cloud::schedule::Pace;
-    use crate::cloud::services::autoscaling;
-
-    type Handle = fn(&mut Region, &str, Params<'_>) -> Result<Value, AwsError>;
-
-    fn ask(region: &mut Region, handle: Handle, operation: &str, params: Value) -> Value {
-        let answer = handle(region, operation, Params::new(params.as_object().unwrap())).unwrap();
-        region.settle();
-        answer
-    }
-
-    async fn pass(region: &mut Region, seconds: u64) {
-        for _ in 0..seconds {
-            tokio::time::advance(Duration::from_secs(1)).await;
-            region.settle();
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_failed_machine_is_not_heard_of_and_takes_its_containers_along() {
-        let mut region = Region::of_a_test(Pace::Aws);
-        let subnet = ask(&mut region, ec2::handle, "DescribeSubnets", json!({}))["subnetSet"][0]["subnetId"].clone();
-        ask(&mut region, crate::cloud::services::ecs::handle, "CreateCluster", json!({ "clusterName": "c" }));
-        let data = json!({
-            "ImageId": images::ecs_optimized("us-east-1")[0].id,
-            "InstanceType": "t3.medium",
-            "IamInstanceProfile": { "Name": "ecsInstanceRole" },
-            "UserData": BASE64_STANDARD.encode("ECS_CLUSTER=c"),
-        });
-        let template = json!({ "LaunchTemplateName": "template", "LaunchTemplateData": data });
-        ask(&mut region, ec2::handle, "CreateLaunchTemplate", template);
-        let group = json!({
-            "AutoScalingGroupName": "group",
-            "LaunchTemplate": { "LaunchTemplateName": "template" },
-            "MinSize": 1,
-            "MaxSize": 1,
-            "VPCZoneIdentifier": subnet,
-        });
-        ask(&mut region, autoscaling::handle, "CreateAutoScalingGroup", group);
-        assert!(!ec2::lose_instance(&mut region, None), "none runs yet");
-        pass(&mut region, 100).await;
-        let container = json!({ "name": "app", "image": "app", "memory": 64, "command": ["server", "-port=8080"] });
-        let definition = json!({ "family": "f", "networkMode": "awsvpc", "containerDefinitions": [container] });
-        ask(&mut region, crate::cloud::services::ecs::handle, "RegisterTaskDefinition", definition);
-        let network = json!({ "awsvpcConfiguration": { "subnets": [subnet] } });
-        let run = json!({ "cluster": "c", "taskDefinition": "f", "networkConfiguration": network });
-        let ran = ask(&mut region, crate::cloud::services::ecs::handle, "RunTask", run);
-        let task = ran["tasks"][0]["taskArn"].as_str().unwrap().to_owned();
-        pass(&mut region, 60).await;
-        let state = |region: &mut Region| {
-            let listed =
-                ask(region, crate::cloud::services::ecs::handle, "ListContainerInstances", json!({ "cluster": "c" }));
-            let instances = json!({ "cluster": "c", "containerInstances": listed["containerInstanceArns"] });
-            let tasks = json!({ "cluster": "c", "tasks": [task] });
-            let tasks = ask(region, crate::cloud::services::ecs::handle, "DescribeTasks", tasks);
-            let connected =
-                match listed["containerInstanceArns"].as_array().is_some_and(Vec::is_empty) {
-                    true => Value::Null,
-                    false => ask(region, crate::cloud::services::ecs::handle, "DescribeContainerInstances", instances)
-                        ["containerInstances"][0]["agentConnected"]
-                        .clone(),
-                };
-            json!([connected, tasks["tasks"][0]["lastStatus"], tasks["tasks"][0]["connectivity"]])
-        };
-        assert_eq!(state(&mut region), json!([true, "RUNNING", "CONNECTED"]));
-        assert!(region.mesh.is_running(&task));
-
-        assert!(!ec2::lose_instance(&mut region, Some("us-east-1z")), "none is there");
-        assert!(ec2::lose_instance(&mut region, None));
-        assert!(!region.mesh.is_running(&task));
-        assert_eq!(state(&mut region), json!([false, "RUNNING", "DISCONNECTED"]));
-        // EC2 has seen to the end of it; the group's next instance has not joined yet.
-        pass(&mut region, 61).await;
-        assert_eq!(state(&mut region), json!([null, "STOPPED", "CONNECTED"]));
-    }
 }

@@ -13,8 +13,8 @@ use super::tasks::{LastStatus, Membership, Stop, StopCode, TargetPort, Task, Tas
 use super::{scheduler, services, tasks};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::schedule::Step;
-use crate::cloud::services::{ec2, elbv2, logs};
+use crate::cloud::schedule::Transition;
+use crate::cloud::services::{ec2, elbv2, logs, servicediscovery};
 use crate::cloud::wire::tags::Tags;
 
 /// What is to be started, and where.
@@ -41,7 +41,7 @@ const STOPPED_TASKS_ARE_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// Starts a task; its ID.
 pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsError> {
-    let instance = (region.ecs.container_instances.iter())
+    let instance = (region.ecs().container_instances.iter())
         .find(|instance: &&ContainerInstance| instance.arn == launch.container_instance)
         .ok_or_else(|| AwsError::new("InvalidParameterException", "Referenced container instance not found."))?;
     let place = (instance.ec2_instance_id.clone(), instance.az_name.clone(), instance.az_id.clone());
@@ -52,7 +52,7 @@ pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsEr
     let interface = ec2::create_interface(region, &launch.subnet_id, &launch.security_groups, &description)?;
     let (ec2_instance_id, az_name, az_id) = place;
     let containers = containers(region, &launch);
-    region.ecs.tasks.push(Task {
+    region.ecs_mut().tasks.push(Task {
         arn: arn.clone(),
         id: id.clone(),
         cluster: launch.cluster,
@@ -82,9 +82,9 @@ pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsEr
         started_at: None,
         stopped_at: None,
     });
-    region.after(Step::TaskProvisioning, move |region| {
+    region.after(Transition::TaskProvisioning, move |region| {
         if advance(region, &arn, LastStatus::Provisioning, LastStatus::Pending) {
-            region.after(Step::TaskStarting, move |region| start_containers(region, &arn));
+            region.after(Transition::TaskStarting, move |region| start_containers(region, &arn));
         }
     });
     Ok(id)
@@ -116,7 +116,7 @@ fn containers(region: &mut Region, launch: &Launch) -> Vec<TaskContainer> {
 }
 
 fn task<'r>(region: &'r mut Region, arn: &str) -> Option<&'r mut Task> {
-    region.ecs.tasks.iter_mut().find(|task| task.arn == arn)
+    region.ecs_mut().tasks.iter_mut().find(|task| task.arn == arn)
 }
 
 /// Moves a task on, unless it went another way meanwhile.
@@ -133,7 +133,7 @@ fn advance(region: &mut Region, arn: &str, from: LastStatus, to: LastStatus) -> 
 /// Its log groups are there, and its proxy knows whom it can call.
 fn start_containers(region: &mut Region, arn: &str) {
     let is_pending = |task: &&Task| task.arn == arn && task.last_status == LastStatus::Pending;
-    let pending = region.ecs.tasks.iter().find(is_pending);
+    let pending = region.ecs().tasks.iter().find(is_pending);
     let Some(task) = pending.filter(|task| !tasks::is_cut_off(region, task)) else { return };
     let (definition, service_connect) = (Arc::clone(&task.definition), task.service_connect.clone());
     // The application's own group first: if it creates it, the proxy's equally named one is there.
@@ -153,7 +153,7 @@ fn start_containers(region: &mut Region, arn: &str) {
 /// Lets the tasks run whose applications and proxies have come to take requests, as far as all proxies have heard of that.
 pub(super) fn run_started(region: &mut Region) {
     let is_waiting = |task: &&Task| task.last_status == LastStatus::Pending && task.is_starting;
-    let waiting = region.ecs.tasks.iter().filter(is_waiting);
+    let waiting = region.ecs().tasks.iter().filter(is_waiting);
     let started: Vec<_> = waiting.filter(|task| region.mesh.is_running(&task.arn)).map(|t| t.arn.clone()).collect();
     if started.is_empty() || !region.mesh.is_up_to_date() {
         return;
@@ -163,8 +163,9 @@ pub(super) fn run_started(region: &mut Region) {
     }
 }
 
-/// PENDING to RUNNING: its targets are registered.
+/// PENDING to RUNNING: it is registered in Cloud Map and with its target groups.
 fn run(region: &mut Region, arn: &str) {
+    service_connect::register(region, arn);
     let Some(task) = task(region, arn) else { return };
     task.last_status = LastStatus::Running;
     task.started_at = Some(Timestamp::now());
@@ -212,17 +213,20 @@ pub(super) fn stop(region: &mut Region, arn: &str, code: StopCode, reason: &str)
         services::note(region, &service, "has begun draining connections on 1 tasks.");
     }
     let arn = arn.to_owned();
-    region.after(Step::TaskDeactivating, move |region| {
+    region.after(Transition::TaskDeactivating, move |region| {
         if let Some(task) = self::task(region, &arn) {
             task.is_undiscovered = true;
         }
     });
 }
 
+/// Out of Cloud Map and of its target groups.
 fn deregister(region: &mut Region, arn: &str) {
     let Some(task) = task(region, arn) else { return };
+    let id = task.id.clone();
     let (ip, targets) = (task.interface.private_ip, task.targets.clone());
     let service = task.membership.as_ref().map(|membership| membership.service_arn.clone());
+    servicediscovery::deregister_instance(region, &id);
     for target in targets {
         elbv2::deregister_target(region, &target.target_group_arn, ip, target.port);
         if let Some(service) = &service {
@@ -240,7 +244,7 @@ pub(super) fn end_drained(region: &mut Region) {
         };
         task.last_status == LastStatus::Deactivating && task.is_undiscovered && task.targets.iter().all(drained)
     };
-    let drained: Vec<_> = region.ecs.tasks.iter().filter(|task| is_drained(task)).map(|t| t.arn.clone()).collect();
+    let drained: Vec<_> = region.ecs().tasks.iter().filter(|task| is_drained(task)).map(|t| t.arn.clone()).collect();
     if drained.is_empty() || !region.mesh.is_up_to_date() {
         return;
     }
@@ -254,9 +258,9 @@ fn terminate(region: &mut Region, arn: &str) {
     let Some(task) = task(region, arn) else { return };
     task.last_status = LastStatus::Stopping;
     let arn = arn.to_owned();
-    region.after(Step::TaskStopping, move |region| {
+    region.after(Transition::TaskStopping, move |region| {
         if advance(region, &arn, LastStatus::Stopping, LastStatus::Deprovisioning) {
-            region.after(Step::TaskStopping, move |region| finish(region, &arn));
+            region.after(Transition::TaskStopping, move |region| finish(region, &arn));
         }
     });
 }
@@ -287,7 +291,7 @@ fn fail(region: &mut Region, arn: &str, code: StopCode, reason: &str) {
 
 /// Stops the tasks whose container exited, as far as their agents tell.
 pub(super) fn fail_exited(region: &mut Region) {
-    let live = region.ecs.tasks.iter().filter(|task| task.is_running() || task.is_starting && task.stop.is_none());
+    let live = region.ecs().tasks.iter().filter(|task| task.is_running() || task.is_starting && task.stop.is_none());
     let told = live.filter(|task| !tasks::is_cut_off(region, task));
     let exited: Vec<_> =
         told.filter_map(|task| Some((task.arn.clone(), region.mesh.task_failure(&task.arn)?))).collect();
@@ -302,5 +306,5 @@ pub(super) fn fail_exited(region: &mut Region) {
 pub(super) fn forget_stopped(region: &mut Region) {
     let now = Timestamp::now();
     let is_kept = |at: Timestamp| now.duration_since(at).unsigned_abs() < STOPPED_TASKS_ARE_KEPT;
-    region.ecs.tasks.retain(|task| task.stopped_at.is_none_or(is_kept));
+    region.ecs_mut().tasks.retain(|task| task.stopped_at.is_none_or(is_kept));
 }

@@ -1,6 +1,4 @@
-//! What of each task others need: the mesh, which carries it, and Cloud Map, which knows it by name.
-
-use serde_json::{Map, Value};
+//! The tasks as the mesh carries them.
 
 use super::tasks::{LastStatus, Task};
 use crate::cloud::region::Region;
@@ -8,9 +6,9 @@ use crate::cloud::wire::Params;
 use crate::mesh::topology;
 
 /// The tasks whose containers run, or are to.
-pub(crate) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
+pub(super) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
     region
-        .ecs
+        .ecs()
         .tasks
         .iter()
         .filter(|task| {
@@ -45,32 +43,4 @@ fn topology_task(region: &Region, task: &Task) -> topology::Task {
         }),
         draining: task.last_status > LastStatus::Running,
     }
-}
-
-/// The running tasks behind a discovery name, by the ARN of its service in Cloud Map: ID and attributes of each.
-pub(crate) fn discovery_instances(region: &Region, discovery_arn: &str) -> Vec<(String, Map<String, Value>)> {
-    let offered = |task: &Task| {
-        let mut offered = task.service_connect.iter().flat_map(|connect| &connect.offered);
-        offered.find(|offered| offered.discovery_arn == discovery_arn).map(|offered| offered.endpoint.container_port)
-    };
-    let running = region.ecs.tasks.iter().filter(|task| task.is_running());
-    running.filter_map(|task| Some((task.id.clone(), attributes(region, task, offered(task)?)))).collect()
-}
-
-/// As ECS registers them (ECS Developer Guide, "Service discovery").
-fn attributes(region: &Region, task: &Task, port: u16) -> Map<String, Value> {
-    let service = task.membership.as_ref().map(|membership| membership.service_name.clone());
-    [
-        ("AVAILABILITY_ZONE", task.az_name.clone()),
-        ("AWS_INIT_HEALTH_STATUS", "HEALTHY".to_owned()),
-        ("AWS_INSTANCE_IPV4", task.interface.private_ip.to_string()),
-        ("AWS_INSTANCE_PORT", port.to_string()),
-        ("ECS_CLUSTER_NAME", task.cluster.clone()),
-        ("ECS_SERVICE_NAME", service.unwrap_or_default()),
-        ("ECS_TASK_DEFINITION_FAMILY", task.definition.family.clone()),
-        ("REGION", region.name.clone()),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), Value::String(value)))
-    .collect()
 }

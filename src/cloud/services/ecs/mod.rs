@@ -4,6 +4,8 @@
 //! Operations change what is wanted and answer; what is wanted is brought about by [`reconcile`]. Tasks and their
 //! proxies are carried by the mesh, which is told of them by [`mesh_tasks`].
 
+mod agents;
+mod api;
 mod clusters;
 mod container_instances;
 mod definition;
@@ -25,27 +27,24 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::cloud::error::AwsError;
+use crate::cloud::error::Words;
 use crate::cloud::region::Region;
-use crate::cloud::wire::Params;
-
-pub(crate) use container_instances::{deregister_container_instances_of, disconnect, register_container_instance};
-pub(crate) use mesh_tasks::{discovery_instances, mesh_tasks};
+use crate::cloud::service::Service;
 
 #[derive(Clone, Default)]
 pub(crate) struct State {
     clusters: Vec<clusters::Cluster>,
     container_instances: Vec<container_instances::ContainerInstance>,
-    /// EC2 instances whose agent waits for its cluster, which may not be there yet: instance to cluster.
-    agents: BTreeMap<String, String>,
+    /// By the EC2 instance.
+    agents: BTreeMap<String, agents::Agent>,
     task_definitions: task_definitions::TaskDefinitions,
     services: Vec<services::Service>,
     tasks: Vec<tasks::Task>,
 }
 
 /// Brings about what is wanted, as far as can be done now.
-pub(crate) fn reconcile(region: &mut Region) {
-    container_instances::join_waiting_agents(region);
+fn reconcile(region: &mut Region) {
+    agents::follow_instances(region);
     lifecycle::fail_exited(region);
     lifecycle::run_started(region);
     lifecycle::end_drained(region);
@@ -56,55 +55,44 @@ pub(crate) fn reconcile(region: &mut Region) {
 
 /// ARN and family of the tasks that run on an EC2 instance.
 pub(crate) fn running_tasks_on(region: &Region, instance_id: &str) -> Vec<(String, String)> {
-    let tasks = region.ecs.tasks.iter().filter(|task| task.is_running() && task.ec2_instance_id == instance_id);
+    let tasks = region.ecs().tasks.iter().filter(|task| task.is_running() && task.ec2_instance_id == instance_id);
     tasks.map(|task| (task.arn.clone(), task.definition.family.clone())).collect()
 }
 
 /// The EC2 instances that have joined a cluster and whose agents are heard of.
 pub(crate) fn joined_instances(region: &Region) -> Vec<String> {
-    let connected = region.ecs.container_instances.iter().filter(|instance| instance.is_connected);
+    let connected = region.ecs().container_instances.iter().filter(|instance| instance.is_connected);
     connected.map(|instance| instance.ec2_instance_id.clone()).collect()
 }
 
 pub(crate) fn has_joined(region: &Region, instance_id: &str) -> bool {
-    region.ecs.container_instances.iter().any(|i| i.ec2_instance_id == instance_id && i.is_connected)
+    region.ecs().container_instances.iter().any(|i| i.ec2_instance_id == instance_id && i.is_connected)
 }
 
-pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
-    let result = match operation {
-        "CreateCluster" => clusters::create(region, params),
-        "DescribeClusters" => clusters::describe(region, params),
-        "ListClusters" => clusters::list(region, params),
-        "UpdateCluster" | "UpdateClusterSettings" => clusters::update(region, params),
-        "DeleteCluster" => clusters::delete(region, params),
-        "RegisterContainerInstance" => container_instances::register(region, params),
-        "DeregisterContainerInstance" => container_instances::deregister(region, params),
-        "ListContainerInstances" => container_instances::list(region, params),
-        "DescribeContainerInstances" => container_instances::describe(region, params),
-        "UpdateContainerInstancesState" => container_instances::update_state(region, params),
-        "RegisterTaskDefinition" => task_definitions::register(region, params),
-        "DescribeTaskDefinition" => task_definitions::describe(region, params),
-        "ListTaskDefinitions" => task_definitions::list(region, params),
-        "ListTaskDefinitionFamilies" => task_definitions::list_families(region, params),
-        "DeregisterTaskDefinition" => task_definitions::deregister(region, params),
-        "DeleteTaskDefinitions" => task_definitions::delete(region, params),
-        "CreateService" => service_changes::create(region, params),
-        "UpdateService" => service_changes::update(region, params),
-        "DescribeServices" => services::describe(region, params),
-        "ListServices" => services::list(region, params),
-        "ListServicesByNamespace" => services::list_by_namespace(region, params),
-        "DeleteService" => services::delete(region, params),
-        "RunTask" => run_task::run(region, params),
-        "ListTasks" => tasks::list(region, params),
-        "DescribeTasks" => tasks::describe(region, params),
-        "StopTask" => tasks::stop(region, params),
-        "TagResource" => resource_tags::add(region, params),
-        "UntagResource" => resource_tags::remove(region, params),
-        "ListTagsForResource" => resource_tags::list(region, params),
-        _ => Err(AwsError::unknown_operation("ecs", operation)),
-    };
-    result.map_err(|error| error.with_parameter_code("InvalidParameterException"))
+impl Region {
+    fn ecs(&self) -> &State {
+        self.states.get()
+    }
+
+    fn ecs_mut(&mut self) -> &mut State {
+        self.states.get_mut()
+    }
 }
+
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "ecs",
+    target_prefix: Some("AmazonEC2ContainerServiceV20141113"),
+    words: Words {
+        failure: ("ServerException", "ServerException"),
+        invalid_parameter: Some("InvalidParameterException"),
+        ..Words::JSON
+    },
+    operations: api::OPERATIONS,
+    new_state: |_| Some(Box::new(State::default())),
+    reconcile,
+    add_to_mesh: |region, topology| topology.tasks = mesh_tasks::mesh_tasks(region),
+    ..Service::PLAIN
+};
 
 /// Whether a request's reference, an ARN or a short name, means the thing with this ARN and name.
 fn refers_to(reference: &str, arn: &str, name: &str) -> bool {

@@ -80,12 +80,12 @@ pub(super) fn place(region: &Region, request: &Request<'_>) -> Result<Place, NoP
         .filter_map(|id| ec2::subnet(region, id))
         .map(|subnet| (subnet.az_name.as_str(), subnet.id.as_str()))
         .collect();
-    let live: Vec<&Task> = region.ecs.tasks.iter().filter(|task| !task.is_stopped()).collect();
+    let live: Vec<&Task> = region.ecs().tasks.iter().filter(|task| !task.is_stopped()).collect();
     let takes_tasks =
         |i: &&ContainerInstance| i.cluster == request.cluster && i.status == InstanceStatus::Active && i.is_connected;
     let mut closest = None;
     let mut candidates = Vec::new();
-    for instance in region.ecs.container_instances.iter().filter(takes_tasks) {
+    for instance in region.ecs().container_instances.iter().filter(takes_tasks) {
         let subnet = zones.iter().find(|(zone, _)| *zone == instance.az_name);
         let lack = match subnet {
             None => Some(Lack::Location),

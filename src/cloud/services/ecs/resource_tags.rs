@@ -12,18 +12,18 @@ use crate::cloud::wire::tags::{LOWER, Tags};
 
 pub(super) fn add(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let added = Tags::from_list(&params.objects("tags"), LOWER)?;
-    tags(&mut region.ecs, params.str("resourceArn")?)?.extend(added);
+    tags(region.ecs_mut(), params.str("resourceArn")?)?.extend(added);
     Ok(json!({}))
 }
 
 pub(super) fn remove(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    tags(&mut region.ecs, params.str("resourceArn")?)?.remove(&params.strings("tagKeys"));
+    tags(region.ecs_mut(), params.str("resourceArn")?)?.remove(&params.strings("tagKeys"));
     Ok(json!({}))
 }
 
-pub(super) fn list(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let tags = tags(&mut region.ecs, params.str("resourceArn")?)?;
-    Ok(json!({ "tags": tags.to_list(LOWER) }))
+pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let mut copy = region.ecs().clone();
+    Ok(json!({ "tags": tags(&mut copy, params.str("resourceArn")?)?.to_list(LOWER) }))
 }
 
 fn tags<'s>(ecs: &'s mut State, arn: &str) -> Result<&'s mut Tags, AwsError> {

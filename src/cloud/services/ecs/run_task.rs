@@ -14,18 +14,7 @@ use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::{LOWER, Tags};
 
 pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&[
-        "cluster",
-        "count",
-        "group",
-        "launchType",
-        "networkConfiguration",
-        "startedBy",
-        "tags",
-        "taskDefinition",
-        "clientToken",
-    ])?;
-    let cluster = region.ecs.cluster(params)?.name.clone();
+    let cluster = region.ecs().cluster(params)?.name.clone();
     if let Some(other) = params.opt_str("launchType").filter(|given| *given != "EC2") {
         return Err(AwsError::unsupported(format_args!("launchType {other}, only EC2")));
     }
@@ -35,14 +24,14 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
     }
     // The same token is the same request, sent again: its tasks are there.
     let token = params.opt_str("clientToken");
-    let before: Value = (region.ecs.tasks.iter())
+    let before: Value = (region.ecs().tasks.iter())
         .filter(|task| token.is_some() && task.client_token.as_deref() == token)
         .map(|task| tasks::wire(region, task, true))
         .collect();
     if before.as_array().is_some_and(|tasks| !tasks.is_empty()) {
         return Ok(json!({ "tasks": before, "failures": [] }));
     }
-    let definition = region.ecs.task_definitions.runnable(params.str("taskDefinition")?)?;
+    let definition = region.ecs().task_definitions.runnable(params.str("taskDefinition")?)?;
     let network = network(region, &definition, params.object("networkConfiguration"))?;
     scheduler::check_execution_role(region, &definition)
         .map_err(|problem| definition::client_error(format!("{problem}.")))?;
@@ -88,7 +77,7 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
         )?;
         started.push(id);
     }
-    let started: Value = (region.ecs.tasks.iter())
+    let started: Value = (region.ecs().tasks.iter())
         .filter(|task| started.contains(&task.id))
         .map(|task| tasks::wire(region, task, true))
         .collect();

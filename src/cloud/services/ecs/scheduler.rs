@@ -14,12 +14,12 @@ use super::placement::{self, NoPlace, Place, Request};
 use super::services::{self, Deployment, RolloutState, Service, ServiceStatus, Throttle};
 use super::tasks::{Membership, StopCode, TargetPort, Task};
 use crate::cloud::region::Region;
-use crate::cloud::schedule::Step;
+use crate::cloud::schedule::Transition;
 use crate::cloud::services::elbv2;
 use crate::cloud::wire::tags::Tags;
 
 pub(super) fn run(region: &mut Region) {
-    let services: Vec<_> = (region.ecs.services.iter())
+    let services: Vec<_> = (region.ecs().services.iter())
         .filter(|service| service.status != ServiceStatus::Inactive)
         .map(|service| (service.arn.clone(), service.status))
         .collect();
@@ -48,12 +48,12 @@ struct View<'r> {
 
 impl<'r> View<'r> {
     fn of(region: &'r Region, arn: &str) -> Option<Self> {
-        let service = region.ecs.services.iter().find(|service| service.arn == arn)?;
+        let service = region.ecs().services.iter().find(|service| service.arn == arn)?;
         let is_draining = |task: &Task| {
-            let mut instances = region.ecs.container_instances.iter();
+            let mut instances = region.ecs().container_instances.iter();
             instances.any(|i| i.arn == task.container_instance && i.status == InstanceStatus::Draining)
         };
-        let wanted: Vec<_> = region.ecs.tasks.iter().filter(|task| task.is_of(arn) && task.is_wanted()).collect();
+        let wanted: Vec<_> = region.ecs().tasks.iter().filter(|task| task.is_of(arn) && task.is_wanted()).collect();
         let healthy = wanted.iter().filter(|task| is_healthy(region, task)).map(|task| task.arn.as_str()).collect();
         let (current, outdated) =
             wanted.into_iter().partition(|task| task.is_of_deployment(&service.primary().id) && !is_draining(task));
@@ -81,16 +81,16 @@ fn is_healthy(region: &Region, task: &Task) -> bool {
 }
 
 fn drain(region: &mut Region, arn: &str) {
-    let tasks: Vec<_> = region.ecs.tasks.iter().filter(|task| task.is_of(arn)).collect();
+    let tasks: Vec<_> = region.ecs().tasks.iter().filter(|task| task.is_of(arn)).collect();
     let wanted: Vec<_> = tasks.iter().filter(|task| task.is_wanted()).map(|task| task.arn.clone()).collect();
     let is_empty = tasks.iter().all(|task| task.is_stopped());
     stop(region, arn, wanted);
-    let Some(service) = region.ecs.service_mut(arn) else { return };
+    let Some(service) = region.ecs_mut().service_mut(arn) else { return };
     if is_empty && !service.is_emptied {
         service.is_emptied = true;
         let arn = arn.to_owned();
-        region.after(Step::ServiceDrained, move |region| {
-            if let Some(service) = region.ecs.service_mut(&arn).filter(|service| service.is_emptied) {
+        region.after(Transition::ServiceDrained, move |region| {
+            if let Some(service) = region.ecs_mut().service_mut(&arn).filter(|service| service.is_emptied) {
                 service.status = ServiceStatus::Inactive;
             }
         });
@@ -145,7 +145,7 @@ fn by_zone<'r>(tasks: &[&'r Task]) -> BTreeMap<&'r str, Vec<&'r Task>> {
 }
 
 fn stop(region: &mut Region, service_arn: &str, tasks: Vec<String>) {
-    let Some(service) = region.ecs.service_mut(service_arn).filter(|_| !tasks.is_empty()) else { return };
+    let Some(service) = region.ecs_mut().service_mut(service_arn).filter(|_| !tasks.is_empty()) else { return };
     let reason = format!("Scaling activity initiated by (deployment {})", service.primary().id);
     let ids: Vec<_> = tasks.iter().map(|arn| format!("(task {})", super::id_of(arn))).collect();
     for arn in &tasks {
@@ -183,7 +183,7 @@ fn start_missing(region: &mut Region, arn: &str) {
             },
             Err(no_place) => {
                 // Tasks that end are about to make room.
-                if !region.ecs.tasks.iter().any(|task| !task.is_wanted() && !task.is_stopped()) {
+                if !region.ecs().tasks.iter().any(|task| !task.is_wanted() && !task.is_stopped()) {
                     services::note_once(region, arn, &no_place.event());
                 }
                 break;
@@ -206,7 +206,7 @@ pub(super) fn check_execution_role(region: &Region, definition: &Definition) -> 
 }
 
 fn find_place(region: &Region, arn: &str) -> Result<Place, NoPlace> {
-    let service = region.ecs.services.iter().find(|service| service.arn == arn).ok_or(NoPlace::NoInstances)?;
+    let service = region.ecs().services.iter().find(|service| service.arn == arn).ok_or(NoPlace::NoInstances)?;
     let deployment = service.primary();
     let request = Request {
         cluster: &service.cluster,
@@ -220,12 +220,12 @@ fn find_place(region: &Region, arn: &str) -> Result<Place, NoPlace> {
 
 /// Starts a task of a service; its ID.
 fn launch(region: &mut Region, arn: &str, place: Place) -> Option<String> {
-    let service = region.ecs.services.iter().find(|service| service.arn == arn)?;
+    let service = region.ecs().services.iter().find(|service| service.arn == arn)?;
     let deployment = service.primary();
     let mut tags = Tags::default();
     match service.propagate_tags.as_str() {
         "SERVICE" => tags.extend(service.tags.clone()),
-        "TASK_DEFINITION" => tags.extend(region.ecs.task_definitions.tags_of(&deployment.definition.arn)),
+        "TASK_DEFINITION" => tags.extend(region.ecs().task_definitions.tags_of(&deployment.definition.arn)),
         _ => {}
     }
     if service.enable_managed_tags {
@@ -264,7 +264,7 @@ fn launch(region: &mut Region, arn: &str, place: Place) -> Option<String> {
 }
 
 fn note_started(region: &mut Region, arn: &str, ids: &[String]) {
-    if let Some(service) = region.ecs.service_mut(arn).filter(|_| !ids.is_empty()) {
+    if let Some(service) = region.ecs_mut().service_mut(arn).filter(|_| !ids.is_empty()) {
         service.is_steady = false;
         let tasks: Vec<_> = ids.iter().map(|id| format!("(task {id})")).collect();
         services::note(region, arn, &format!("has started {} tasks: {}.", ids.len(), tasks.join(" ")));
@@ -293,7 +293,7 @@ fn rebalance(region: &mut Region, arn: &str) {
     if let Some(id) = launch(region, arn, place) {
         services::note(region, arn, "is not AZ balanced. AZ Rebalancing in progress.");
         services::note(region, arn, &format!("has started 1 tasks in {zone} to AZ Rebalance: (task {id})."));
-        if let Some(service) = region.ecs.service_mut(arn) {
+        if let Some(service) = region.ecs_mut().service_mut(arn) {
             service.is_steady = false;
         }
     }
@@ -307,10 +307,10 @@ fn conclude(region: &mut Region, arn: &str) {
     let is_steady = view.outdated.is_empty()
         && view.current.len() == desired
         && view.healthy.len() == desired
-        && !region.ecs.tasks.iter().any(is_ending);
+        && !region.ecs().tasks.iter().any(is_ending);
     let outdated: Vec<_> =
         view.outdated.iter().filter_map(|t| Some(t.membership.as_ref()?.deployment_id.clone())).collect();
-    let Some(service) = region.ecs.service_mut(arn) else { return };
+    let Some(service) = region.ecs_mut().service_mut(arn) else { return };
     let primary = service.primary().id.clone();
     service.deployments.retain(|deployment| deployment.id == primary || outdated.contains(&deployment.id));
     if service.is_steady == is_steady {
@@ -344,7 +344,7 @@ const LEAST_PAUSE: Duration = Duration::from_millis(200);
 /// A task of this deployment failed.
 pub(super) fn note_failure(region: &mut Region, of: &Membership) {
     let (now, pace) = (region.schedule.now(), region.schedule.pace);
-    let Some(service) = region.ecs.service_mut(&of.service_arn) else { return };
+    let Some(service) = region.ecs_mut().service_mut(&of.service_arn) else { return };
     let limit = service.rollout.breaks_at(service.desired_count);
     let mut deployments = service.deployments.iter_mut();
     if let Some(deployment) = deployments.find(|deployment| deployment.id == of.deployment_id) {

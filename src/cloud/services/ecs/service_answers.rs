@@ -38,7 +38,7 @@ impl RolloutState {
 }
 
 pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value {
-    let tasks: Vec<_> = region.ecs.tasks.iter().filter(|task| task.is_of(&service.arn)).collect();
+    let tasks: Vec<_> = region.ecs().tasks.iter().filter(|task| task.is_of(&service.arn)).collect();
     let primary = service.primary();
     let is_live = service.status != ServiceStatus::Inactive;
     let deployments = service.deployments.iter().enumerate().filter(|_| is_live);

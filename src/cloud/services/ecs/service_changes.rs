@@ -23,36 +23,16 @@ fn invalid(message: impl Into<String>) -> AwsError {
 }
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&[
-        "cluster",
-        "serviceName",
-        "taskDefinition",
-        "availabilityZoneRebalancing",
-        "loadBalancers",
-        "desiredCount",
-        "clientToken",
-        "launchType",
-        "deploymentConfiguration",
-        "placementStrategy",
-        "networkConfiguration",
-        "healthCheckGracePeriodSeconds",
-        "schedulingStrategy",
-        "deploymentController",
-        "tags",
-        "enableECSManagedTags",
-        "propagateTags",
-        "serviceConnectConfiguration",
-    ])?;
     let name = params.str("serviceName")?;
     if name.len() > 255 || !is_named(name) {
         return Err(invalid("Service name contains invalid characters."));
     }
-    let cluster = region.ecs.cluster(params)?;
+    let cluster = region.ecs().cluster(params)?;
     if cluster.status == ClusterStatus::Provisioning {
         return Err(client_error("Cluster was not ACTIVE."));
     }
     let cluster = cluster.name.clone();
-    if let Some(existing) = region.ecs.service(&cluster, name) {
+    if let Some(existing) = region.ecs().service(&cluster, name) {
         let is_same_request = params.opt_str("clientToken").is_some() && existing.request == *params.map();
         match existing.status {
             ServiceStatus::Active if is_same_request => return services::answer(region, &existing.arn),
@@ -94,30 +74,14 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         propagate.clone_into(&mut service.propagate_tags);
     }
     service.tags = tags;
-    region.ecs.services.retain(|service| service.arn != arn);
-    region.ecs.services.push(service);
+    region.ecs_mut().services.retain(|service| service.arn != arn);
+    region.ecs_mut().services.push(service);
     services::answer(region, &arn)
 }
 
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&[
-        "cluster",
-        "service",
-        "desiredCount",
-        "taskDefinition",
-        "deploymentConfiguration",
-        "availabilityZoneRebalancing",
-        "networkConfiguration",
-        "placementStrategy",
-        "forceNewDeployment",
-        "healthCheckGracePeriodSeconds",
-        "enableECSManagedTags",
-        "loadBalancers",
-        "propagateTags",
-        "serviceConnectConfiguration",
-    ])?;
-    let cluster = region.ecs.cluster(params)?.name.clone();
-    let service = region.ecs.service(&cluster, params.str("service")?).ok_or_else(not_found)?;
+    let cluster = region.ecs().cluster(params)?.name.clone();
+    let service = region.ecs().service(&cluster, params.str("service")?).ok_or_else(not_found)?;
     if service.status != ServiceStatus::Active {
         return Err(AwsError::new("ServiceNotActiveException", "Service was not ACTIVE."));
     }
@@ -129,7 +93,7 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let is_redeployed = params.opt_bool("forceNewDeployment") == Some(true) || wanted.differs_from(service);
     let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
     let deployment = is_redeployed.then(|| wanted.into_deployment(region));
-    let Some(service) = region.ecs.service_mut(&arn) else { return Err(not_found()) };
+    let Some(service) = region.ecs_mut().service_mut(&arn) else { return Err(not_found()) };
     service.rollout = rollout;
     service.load_balancers = load_balancers;
     service.is_steady = false;
@@ -182,7 +146,7 @@ impl Wanted {
     ) -> Result<Self, AwsError> {
         check_placement(params)?;
         let definition = match (params.opt_str("taskDefinition"), current) {
-            (Some(reference), _) => region.ecs.task_definitions.runnable(reference)?,
+            (Some(reference), _) => region.ecs().task_definitions.runnable(reference)?,
             (None, Some(service)) => Arc::clone(&service.primary().definition),
             (None, None) => return Err(invalid("TaskDefinition can not be blank.")),
         };

@@ -1,10 +1,11 @@
 //! Service Connect: what a service offers in a namespace and under which names, checked against its task definition and
 //! against what others offer there.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::definition::{Definition, LogGroup};
 use super::services::{Service, ServiceStatus};
+use super::tasks::Task;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::servicediscovery;
@@ -54,7 +55,7 @@ pub(super) fn resolve(
     if configuration.opt_bool("enabled") != Some(true) {
         return Ok(None);
     }
-    let default = region.ecs.cluster_by_reference(cluster).and_then(|cluster| cluster.namespace.as_deref());
+    let default = region.ecs().cluster_by_reference(cluster).and_then(|cluster| cluster.namespace.as_deref());
     let namespace = configuration.opt_str("namespace").or(default).ok_or_else(|| {
         invalid("The namespace is required for Service Connect: the cluster has no default namespace.")
     })?;
@@ -129,7 +130,7 @@ fn check_unique<'a>(endpoint: &Endpoint, taken: impl Iterator<Item = &'a Endpoin
 
 /// What other services than this offer in a namespace.
 fn others<'r>(region: &'r Region, service_arn: &str, namespace_arn: &str) -> Vec<&'r Endpoint> {
-    let others = region.ecs.services.iter().filter(|service| service.arn != service_arn);
+    let others = region.ecs().services.iter().filter(|service| service.arn != service_arn);
     others.flat_map(|service| offered_by(service, namespace_arn)).collect()
 }
 
@@ -149,9 +150,40 @@ pub(super) fn publish(region: &mut Region, connect: &mut ServiceConnect) {
     }
 }
 
+/// Registers a task that has come to run in Cloud Map, under each name that it offers.
+pub(super) fn register(region: &mut Region, task_arn: &str) {
+    let Some(task) = region.ecs().tasks.iter().find(|task| task.arn == task_arn) else { return };
+    let offered = task.service_connect.iter().flat_map(|connect| &connect.offered);
+    let instances: Vec<_> = offered
+        .map(|offered| (offered.discovery_arn.clone(), attributes(region, task, offered.endpoint.container_port)))
+        .collect();
+    let id = task.id.clone();
+    for (discovery_arn, attributes) in instances {
+        servicediscovery::register_instance(region, &discovery_arn, &id, attributes);
+    }
+}
+
+/// As ECS registers them (ECS Developer Guide, "Service discovery").
+fn attributes(region: &Region, task: &Task, port: u16) -> Map<String, Value> {
+    let service = task.membership.as_ref().map(|membership| membership.service_name.clone());
+    [
+        ("AVAILABILITY_ZONE", task.az_name.clone()),
+        ("AWS_INIT_HEALTH_STATUS", "HEALTHY".to_owned()),
+        ("AWS_INSTANCE_IPV4", task.interface.private_ip.to_string()),
+        ("AWS_INSTANCE_PORT", port.to_string()),
+        ("ECS_CLUSTER_NAME", task.cluster.clone()),
+        ("ECS_SERVICE_NAME", service.unwrap_or_default()),
+        ("ECS_TASK_DEFINITION_FAMILY", task.definition.family.clone()),
+        ("REGION", region.name.clone()),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), Value::String(value)))
+    .collect()
+}
+
 /// What a task that starts now can call: every alias of its namespace.
 pub(super) fn upstreams(region: &Region, connect: &ServiceConnect) -> Vec<Upstream> {
-    let endpoints = region.ecs.services.iter().flat_map(|service| offered_by(service, &connect.namespace_arn));
+    let endpoints = region.ecs().services.iter().flat_map(|service| offered_by(service, &connect.namespace_arn));
     endpoints
         .flat_map(|endpoint| {
             let discovery_name = endpoint.discovery_name.clone();

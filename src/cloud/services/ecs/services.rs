@@ -15,7 +15,7 @@ use super::{State, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
-use crate::cloud::wire::paging::page;
+use crate::cloud::wire::page;
 use crate::cloud::wire::tags::Tags;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +213,7 @@ impl State {
 /// Adds an event, in AWS's words after `(service name) `.
 pub(super) fn note(region: &mut Region, service_arn: &str, message: &str) {
     let id = region.ids.uuid();
-    if let Some(service) = region.ecs.service_mut(service_arn) {
+    if let Some(service) = region.ecs_mut().service_mut(service_arn) {
         let message = format!("(service {}) {message}", service.name);
         service.events.push_front(Event { id, at: Timestamp::now(), message });
         service.events.truncate(MAX_EVENTS);
@@ -222,14 +222,14 @@ pub(super) fn note(region: &mut Region, service_arn: &str, message: &str) {
 
 /// The same, unless that was the last thing said.
 pub(super) fn note_once(region: &mut Region, service_arn: &str, message: &str) {
-    let last = region.ecs.service_mut(service_arn).and_then(|service| service.events.front());
+    let last = region.ecs_mut().service_mut(service_arn).and_then(|service| service.events.front());
     if !last.is_some_and(|event| event.message.ends_with(message)) {
         note(region, service_arn, message);
     }
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let cluster = &region.ecs.cluster(params)?.name;
+    let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("services");
     let invalid = |message: &str| Err(AwsError::new("InvalidParameterException", message));
     if references.is_empty() {
@@ -241,7 +241,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     let with_tags = params.strings("include").contains(&"TAGS");
     let (mut services, mut failures) = (Vec::new(), Vec::new());
     for reference in references {
-        match region.ecs.service(cluster, reference) {
+        match region.ecs().service(cluster, reference) {
             Some(service) => services.push(wire(region, service, with_tags)),
             None => failures.push(super::missing(&super::arn_of(region, &format!("service/{cluster}"), reference))),
         }
@@ -250,9 +250,8 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["cluster", "nextToken", "maxResults", "launchType", "schedulingStrategy"])?;
-    let cluster = &region.ecs.cluster(params)?.name;
-    let arns = (region.ecs.services.iter())
+    let cluster = &region.ecs().cluster(params)?.name;
+    let arns = (region.ecs().services.iter())
         .filter(|service| service.cluster == *cluster && service.status != ServiceStatus::Inactive)
         .filter(|_| params.opt_str("launchType").is_none_or(|launch_type| launch_type == "EC2"))
         .filter(|_| params.opt_str("schedulingStrategy").is_none_or(|strategy| strategy == "REPLICA"))
@@ -269,15 +268,14 @@ pub(super) fn list_by_namespace(region: &Region, params: Params<'_>) -> Result<V
         let connect = service.primary().service_connect.as_ref();
         service.status != ServiceStatus::Inactive && connect.is_some_and(|c| c.namespace_arn == namespace.arn)
     };
-    let arns = region.ecs.services.iter().filter(is_in).map(|service| service.arn.clone()).collect();
+    let arns = region.ecs().services.iter().filter(is_in).map(|service| service.arn.clone()).collect();
     let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 10)?;
     Ok(json!({ "serviceArns": arns, "nextToken": next }))
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["cluster", "service", "force"])?;
-    let cluster = region.ecs.cluster(params)?.name.clone();
-    let found = region.ecs.service(&cluster, params.str("service")?);
+    let cluster = region.ecs().cluster(params)?.name.clone();
+    let found = region.ecs().service(&cluster, params.str("service")?);
     let service = found.filter(|service| service.status != ServiceStatus::Inactive).ok_or_else(not_found)?;
     let arn = service.arn.clone();
     if service.desired_count > 0 && params.opt_bool("force") != Some(true) {
@@ -286,7 +284,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
             "The service cannot be stopped while it is scaled above 0.",
         ));
     }
-    if let Some(service) = region.ecs.service_mut(&arn) {
+    if let Some(service) = region.ecs_mut().service_mut(&arn) {
         service.status = ServiceStatus::Draining;
         service.desired_count = 0;
         service.is_steady = false;
@@ -296,7 +294,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
 
 /// The service as the answer to its creation or change.
 pub(super) fn answer(region: &Region, arn: &str) -> Result<Value, AwsError> {
-    let service = region.ecs.services.iter().find(|service| service.arn == arn).ok_or_else(not_found)?;
+    let service = region.ecs().services.iter().find(|service| service.arn == arn).ok_or_else(not_found)?;
     Ok(json!({ "service": wire(region, service, true) }))
 }
 

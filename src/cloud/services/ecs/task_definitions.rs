@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use super::definition::{Definition, client_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::wire::paging::page;
+use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{LOWER, Tags};
 use crate::cloud::wire::{Params, timestamp};
 
@@ -93,33 +93,15 @@ impl TaskDefinitions {
 }
 
 pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&[
-        "family",
-        "taskRoleArn",
-        "executionRoleArn",
-        "networkMode",
-        "containerDefinitions",
-        "volumes",
-        "placementConstraints",
-        "requiresCompatibilities",
-        "cpu",
-        "memory",
-        "tags",
-        "pidMode",
-        "ipcMode",
-        "ephemeralStorage",
-        "runtimePlatform",
-        "enableFaultInjection",
-    ])?;
     let family = params.str("family")?;
     if family.len() > 255 || !family.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
         return Err(client_error("Family contains invalid characters."));
     }
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
-    let number = region.ecs.task_definitions.last.get(family).copied().unwrap_or(0) + 1;
+    let number = region.ecs().task_definitions.last.get(family).copied().unwrap_or(0) + 1;
     let arn = region.arn("ecs", &format!("task-definition/{family}:{number}"));
     let definition = Definition::new(arn, family, number, params.map())?;
-    let state = &mut region.ecs.task_definitions;
+    let state = &mut region.ecs_mut().task_definitions;
     state.last.insert(family.to_owned(), number);
     let revision = Revision {
         definition: Arc::new(definition),
@@ -137,7 +119,7 @@ pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value,
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let revision = region
-        .ecs
+        .ecs()
         .task_definitions
         .find(params.str("taskDefinition")?)
         .ok_or_else(|| client_error("Unable to describe task definition."))?;
@@ -152,7 +134,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let status = params.opt_str("status").unwrap_or("ACTIVE");
     let family = params.opt_str("familyPrefix");
-    let mut found: Vec<_> = (region.ecs.task_definitions.revisions.iter())
+    let mut found: Vec<_> = (region.ecs().task_definitions.revisions.iter())
         .filter(|r| r.status.as_str() == status && family.is_none_or(|family| r.definition.family == family))
         .map(|r| &r.definition)
         .collect();
@@ -168,7 +150,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 pub(super) fn list_families(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let prefix = params.opt_str("familyPrefix").unwrap_or_default();
     let status = params.opt_str("status").unwrap_or("ACTIVE");
-    let state = &region.ecs.task_definitions;
+    let state = &region.ecs().task_definitions;
     let is_active =
         |family: &str| state.revisions.iter().any(|r| r.definition.family == family && r.status == Status::Active);
     let families = (state.last.keys())
@@ -189,7 +171,7 @@ pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Valu
     if !has_number(reference) {
         return Err(client_error("Invalid revision number. Number: null"));
     }
-    let revision = region.ecs.task_definitions.find_mut(reference).ok_or_else(does_not_exist)?;
+    let revision = region.ecs_mut().task_definitions.find_mut(reference).ok_or_else(does_not_exist)?;
     if revision.status == Status::Active {
         revision.status = Status::Inactive;
         revision.deregistered_at = Some(Timestamp::now());
@@ -208,7 +190,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     for reference in references {
         let failure = |reason: &str, detail: &str| json!({ "arn": reference, "reason": reason, "detail": detail });
-        let found = if has_number(reference) { region.ecs.task_definitions.find_mut(reference) } else { None };
+        let found = if has_number(reference) { region.ecs_mut().task_definitions.find_mut(reference) } else { None };
         let Some(revision) = found else {
             failures.push(failure("MISSING", &does_not_exist().message));
             continue;
@@ -224,7 +206,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
         deleted.push(wire(revision));
         let arn = revision.definition.arn.clone();
         region.after_aws_time(DELETION, move |region| {
-            if let Some(revision) = region.ecs.task_definitions.find_mut(&arn) {
+            if let Some(revision) = region.ecs_mut().task_definitions.find_mut(&arn) {
                 revision.may_go = true;
             }
         });
@@ -234,7 +216,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
 
 /// Drops the deleted revisions that no task and no service runs any more.
 pub(super) fn purge(region: &mut Region) {
-    let ecs = &mut region.ecs;
+    let ecs = region.ecs_mut();
     let (tasks, services) = (&ecs.tasks, &ecs.services);
     ecs.task_definitions.revisions.retain(|revision| {
         let is_used = || {

@@ -11,7 +11,7 @@ use super::{lifecycle, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2::Interface;
-use crate::cloud::wire::paging::page;
+use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{LOWER, Tags};
 use crate::cloud::wire::{Params, timestamp};
 use crate::mesh::TaskFailure;
@@ -167,20 +167,9 @@ impl Task {
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&[
-        "cluster",
-        "containerInstance",
-        "family",
-        "nextToken",
-        "maxResults",
-        "startedBy",
-        "serviceName",
-        "desiredStatus",
-        "launchType",
-    ])?;
-    let cluster = &region.ecs.cluster(params)?.name;
+    let cluster = &region.ecs().cluster(params)?.name;
     let service = match params.opt_str("serviceName") {
-        Some(name) => Some(&region.ecs.service(cluster, name).ok_or_else(super::services::not_found)?.arn),
+        Some(name) => Some(&region.ecs().service(cluster, name).ok_or_else(super::services::not_found)?.arn),
         None => None,
     };
     let instance = params.opt_str("containerInstance").map(super::id_of);
@@ -191,7 +180,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
         // ECS never sets a task's desired status to PENDING (API Reference, "ListTasks").
         _ => None,
     };
-    let arns = (region.ecs.tasks.iter())
+    let arns = (region.ecs().tasks.iter())
         .filter(|task| task.cluster == *cluster && Some(task.stop.is_some()) == is_stop_wanted)
         .filter(|task| service.is_none_or(|service| task.is_of(service)))
         .filter(|task| instance.is_none_or(|instance| super::id_of(&task.container_instance) == instance))
@@ -205,7 +194,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let cluster = &region.ecs.cluster(params)?.name;
+    let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("tasks");
     if references.is_empty() {
         return Err(AwsError::new("InvalidParameterException", "Tasks cannot be empty."));
@@ -224,7 +213,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 pub(super) fn stop(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let cluster = region.ecs.cluster(params)?.name.clone();
+    let cluster = region.ecs().cluster(params)?.name.clone();
     let not_found = || AwsError::new("InvalidParameterException", "The referenced task was not found.");
     let arn = find(region, &cluster, params.str("task")?).ok_or_else(not_found)?.arn.clone();
     let reason = params.opt_str("reason").unwrap_or("Task stopped by user");
@@ -234,12 +223,12 @@ pub(super) fn stop(region: &mut Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 fn find<'r>(region: &'r Region, cluster: &str, reference: &str) -> Option<&'r Task> {
-    region.ecs.tasks.iter().find(|task| task.cluster == cluster && refers_to(reference, &task.arn, &task.id))
+    region.ecs().tasks.iter().find(|task| task.cluster == cluster && refers_to(reference, &task.arn, &task.id))
 }
 
 /// Whether its instance's agent is not heard of: what is known of the task is from before.
 pub(super) fn is_cut_off(region: &Region, task: &Task) -> bool {
-    let mut instances = region.ecs.container_instances.iter();
+    let mut instances = region.ecs().container_instances.iter();
     instances.any(|instance| instance.arn == task.container_instance && !instance.is_connected)
 }
 

@@ -105,7 +105,7 @@ fn checked_port(port: i64) -> Result<u16, AwsError> {
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let tags = tags::listed(params)?;
-    let load_balancer = load_balancers::find(&region.elbv2, params.str("LoadBalancerArn")?)?;
+    let load_balancer = load_balancers::find(region.elbv2(), params.str("LoadBalancerArn")?)?;
     let load_balancer_arn = load_balancer.arn.clone();
     let path = load_balancer.path().to_owned();
     let protocol =
@@ -113,8 +113,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     check_protocol(protocol)?;
     let port = params.opt_int("Port")?.ok_or_else(|| validation_error("A listener port must be specified"))?;
     let port = checked_port(port)?;
-    let target_group_arn = requested_target_group(&region.elbv2, &load_balancer_arn, params)?;
-    if let Some(there) = region.elbv2.listeners.iter().find(|other| other.load_balancer_arn == load_balancer_arn) {
+    let target_group_arn = requested_target_group(region.elbv2(), &load_balancer_arn, params)?;
+    if let Some(there) = region.elbv2().listeners.iter().find(|other| other.load_balancer_arn == load_balancer_arn) {
         if there.port != port {
             return Err(not_carried("load balancers with more than one listener"));
         }
@@ -129,14 +129,14 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let resource = format!("listener/{path}/{}", region.ids.hex(16));
     let listener =
         Listener { arn: region.arn("elasticloadbalancing", &resource), load_balancer_arn, port, target_group_arn };
-    region.elbv2.tags.add(&listener.arn, tags);
+    region.elbv2_mut().tags.add(&listener.arn, tags);
     let answer = wire(&listener);
-    region.elbv2.listeners.push(listener);
+    region.elbv2_mut().listeners.push(listener);
     Ok(json!({ "Listeners": [answer] }))
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.elbv2;
+    let state = region.elbv2();
     let arns = params.strings("ListenerArns");
     let listeners: Vec<_> = match params.opt_str("LoadBalancerArn") {
         Some(arn) => {
@@ -152,7 +152,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let mut changed = find(&region.elbv2, params.str("ListenerArn")?)?.clone();
+    let mut changed = find(region.elbv2(), params.str("ListenerArn")?)?.clone();
     if let Some(protocol) = params.opt_str("Protocol") {
         check_protocol(protocol)?;
     }
@@ -160,17 +160,17 @@ pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, A
         changed.port = checked_port(port)?;
     }
     if params.get("DefaultActions").is_some() {
-        changed.target_group_arn = requested_target_group(&region.elbv2, &changed.load_balancer_arn, params)?;
+        changed.target_group_arn = requested_target_group(region.elbv2(), &changed.load_balancer_arn, params)?;
     }
     let answer = wire(&changed);
-    for listener in region.elbv2.listeners.iter_mut().filter(|listener| listener.arn == changed.arn) {
+    for listener in region.elbv2_mut().listeners.iter_mut().filter(|listener| listener.arn == changed.arn) {
         listener.clone_from(&changed);
     }
     Ok(json!({ "Listeners": [answer] }))
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &mut region.elbv2;
+    let state = region.elbv2_mut();
     let arn = find(state, params.str("ListenerArn")?)?.arn.clone();
     state.listeners.retain(|listener| listener.arn != arn);
     state.tags.forget(&arn);
@@ -179,7 +179,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
 
 /// A listener has its default rule and no other.
 pub(super) fn describe_rules(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.elbv2;
+    let state = region.elbv2();
     let rule_arn = |listener: &Listener| {
         let id = listener.arn.rsplit('/').next().unwrap_or_default();
         format!("{}/{id}", listener.arn.replacen(":listener/", ":listener-rule/", 1))

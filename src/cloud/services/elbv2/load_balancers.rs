@@ -9,7 +9,7 @@ use super::tags::{self, TagMap};
 use super::{State, check_name, not_carried, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::schedule::Step;
+use crate::cloud::schedule::Transition;
 use crate::cloud::services::ec2::{self, Subnet};
 use crate::cloud::wire::{Params, timestamp};
 
@@ -165,7 +165,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         security_groups: requested_groups(region, &vpc_id, params)?,
         scheme: params.opt_str("Scheme").unwrap_or("internet-facing").to_owned(),
     };
-    if let Some(there) = region.elbv2.load_balancers.iter().find(|other| other.name == name) {
+    if let Some(there) = region.elbv2().load_balancers.iter().find(|other| other.name == name) {
         if there.settings == settings {
             return Ok(json!({ "LoadBalancers": [wire(there)] }));
         }
@@ -209,10 +209,10 @@ fn provision(
         zones,
         attributes: Attributes::of_load_balancer(),
     };
-    region.elbv2.tags.add(&arn, tags);
-    region.elbv2.load_balancers.push(load_balancer.clone());
-    region.after(Step::LoadBalancerProvisioning, move |region| {
-        if let Some(own) = region.elbv2.load_balancers.iter_mut().find(|other| other.arn == arn) {
+    region.elbv2_mut().tags.add(&arn, tags);
+    region.elbv2_mut().load_balancers.push(load_balancer.clone());
+    region.after(Transition::LoadBalancerProvisioning, move |region| {
+        if let Some(own) = region.elbv2_mut().load_balancers.iter_mut().find(|other| other.arn == arn) {
             own.active = true;
         }
     });
@@ -251,7 +251,7 @@ fn detach<'z>(region: &mut Region, zones: impl IntoIterator<Item = &'z Zone>) {
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.elbv2;
+    let state = region.elbv2();
     let (arns, names) = (params.strings("LoadBalancerArns"), params.strings("Names"));
     for arn in &arns {
         find(state, arn)?;
@@ -280,7 +280,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if !arn.contains(":loadbalancer/") {
         return Err(validation_error(format!("'{arn}' is not a valid load balancer ARN")));
     }
-    let state = &mut region.elbv2;
+    let state = region.elbv2_mut();
     let Some(index) = state.load_balancers.iter().position(|other| other.arn == arn) else {
         return Ok(json!({}));
     };
@@ -296,16 +296,16 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     for listener in listeners {
         state.tags.forget(&listener.arn);
     }
-    region.after(Step::LoadBalancerInterfacesGone, move |region| {
+    region.after(Transition::LoadBalancerInterfacesGone, move |region| {
         detach(region, &load_balancer.zones);
     });
     Ok(json!({}))
 }
 
 pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let vpc_id = find(&region.elbv2, params.str("LoadBalancerArn")?)?.vpc_id.clone();
+    let vpc_id = find(region.elbv2(), params.str("LoadBalancerArn")?)?.vpc_id.clone();
     let groups = requested_groups(region, &vpc_id, params)?;
-    let load_balancer = find_mut(&mut region.elbv2, params)?;
+    let load_balancer = find_mut(region.elbv2_mut(), params)?;
     load_balancer.settings.security_groups.clone_from(&groups);
     for zone in load_balancer.zones.clone() {
         ec2::set_security_groups(region, &zone.interface_id, groups.iter().cloned().collect());
@@ -314,7 +314,7 @@ pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Re
 }
 
 pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let load_balancer = find(&region.elbv2, params.str("LoadBalancerArn")?)?.clone();
+    let load_balancer = find(region.elbv2(), params.str("LoadBalancerArn")?)?.clone();
     let subnets = requested_subnets(region, params)?;
     if subnets.iter().any(|subnet| subnet.vpc_id != load_balancer.vpc_id) {
         return Err(AwsError::new("InvalidSubnet", "All subnets must belong to the load balancer's VPC"));
@@ -328,34 +328,33 @@ pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Result<Val
     zones.extend(added);
     // In the request's order.
     zones.sort_by_key(|zone| subnets.iter().position(|subnet| subnet.id == zone.subnet_id));
-    let load_balancer = find_mut(&mut region.elbv2, params)?;
+    let load_balancer = find_mut(region.elbv2_mut(), params)?;
     load_balancer.settings.subnets = subnets.into_iter().map(|subnet| subnet.id).collect();
     load_balancer.zones = zones;
     Ok(json!({ "AvailabilityZones": zones_wire(load_balancer), "IpAddressType": "ipv4" }))
 }
 
 pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    Ok(find(&region.elbv2, params.str("LoadBalancerArn")?)?.attributes.wire())
+    Ok(find(region.elbv2(), params.str("LoadBalancerArn")?)?.attributes.wire())
 }
 
 pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let attributes = &mut find_mut(&mut region.elbv2, params)?.attributes;
+    let attributes = &mut find_mut(region.elbv2_mut(), params)?.attributes;
     attributes.modify("Load balancer", params)?;
     Ok(attributes.wire())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::SERVICE;
     use super::*;
     use crate::cloud::schedule::Pace;
 
     #[tokio::test]
     async fn a_load_balancer_with_one_full_subnet_leaves_no_interface_in_the_other() {
         let mut region = Region::of_a_test(Pace::Instant);
-        let handle = |region: &mut Region, operation: &str, params: Value| {
-            super::super::handle(region, operation, Params::new(params.as_object().unwrap()))
-        };
-        let subnets = ec2::handle(&mut region, "DescribeSubnets", Params::new(json!({}).as_object().unwrap())).unwrap();
+        let handle = |region: &mut Region, operation: &str, params: Value| SERVICE.call(region, operation, &params);
+        let subnets = ec2::SERVICE.call(&mut region, "DescribeSubnets", &json!({})).unwrap();
         let ids: Vec<_> = (0..3).map(|n| subnets["subnetSet"][n]["subnetId"].as_str().unwrap().to_owned()).collect();
         let create = |name: &str, ids: &[String]| json!({ "Name": name, "Subnets": ids });
         let made =
@@ -363,7 +362,7 @@ mod tests {
         while ec2::create_interface(&mut region, &ids[1], &[], "of a test").is_ok() {}
         let interfaces = |region: &mut Region| {
             let filter = json!({ "Filter": [{ "Name": "description", "Value": ["ELB *"] }] });
-            let found = ec2::handle(region, "DescribeNetworkInterfaces", Params::new(filter.as_object().unwrap()));
+            let found = ec2::SERVICE.call(region, "DescribeNetworkInterfaces", &filter);
             found.unwrap()["networkInterfaceSet"].as_array().unwrap().len()
         };
         let full = handle(&mut region, "CreateLoadBalancer", create("full", &ids[..2])).unwrap_err();

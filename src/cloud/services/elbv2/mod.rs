@@ -3,6 +3,7 @@
 //! A load balancer is carried by [`crate::mesh`], which listens for it and probes its targets; here is what AWS says of
 //! it. What the mesh does not carry (HTTPS, rules, other target types than `ip`) is refused in words that say so.
 
+mod api;
 mod attributes;
 mod listeners;
 mod load_balancers;
@@ -10,15 +11,14 @@ mod tags;
 mod target_groups;
 mod targets;
 
-use serde_json::Value;
-
 use self::listeners::Listener;
 use self::load_balancers::LoadBalancer;
 use self::tags::Tags;
 use self::target_groups::TargetGroup;
-use crate::cloud::error::AwsError;
+use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
-use crate::cloud::wire::Params;
+use crate::cloud::service::Service;
+use crate::cloud::wire::Encoding;
 
 pub(crate) use self::targets::{TargetState, deregister_target, register_target, target_state};
 
@@ -34,14 +34,14 @@ pub(crate) struct State {
 
 /// Whether a listener forwards to this target group; `None`: no such group.
 pub(crate) fn target_group_has_load_balancer(region: &Region, target_group_arn: &str) -> Option<bool> {
-    let state = &region.elbv2;
+    let state = region.elbv2();
     state.target_groups.iter().find(|group| group.arn == target_group_arn)?;
     Some(listeners::load_balancer_of(state, target_group_arn).is_some())
 }
 
 /// The load balancers as the mesh is to run them.
 pub(crate) fn mesh_load_balancers(region: &Region) -> Vec<crate::mesh::topology::LoadBalancer> {
-    let state = &region.elbv2;
+    let state = region.elbv2();
     let load_balancers = state.load_balancers.iter();
     load_balancers
         .map(|load_balancer| crate::mesh::topology::LoadBalancer {
@@ -77,32 +77,22 @@ fn check_name(what: &str, name: &str) -> Result<(), AwsError> {
     Err(validation_error(format!("{what} name '{name}' {problem}")))
 }
 
-pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
-    match operation {
-        "AddTags" => tags::add(region, params),
-        "CreateListener" => listeners::create(region, params),
-        "CreateLoadBalancer" => load_balancers::create(region, params),
-        "CreateTargetGroup" => target_groups::create(region, params),
-        "DeleteListener" => listeners::delete(region, params),
-        "DeleteLoadBalancer" => load_balancers::delete(region, params),
-        "DeleteTargetGroup" => target_groups::delete(region, params),
-        "DeregisterTargets" => targets::deregister(region, params),
-        "DescribeListeners" => listeners::describe(region, params),
-        "DescribeLoadBalancerAttributes" => load_balancers::describe_attributes(region, params),
-        "DescribeLoadBalancers" => load_balancers::describe(region, params),
-        "DescribeRules" => listeners::describe_rules(region, params),
-        "DescribeTags" => tags::describe(region, params),
-        "DescribeTargetGroupAttributes" => target_groups::describe_attributes(region, params),
-        "DescribeTargetGroups" => target_groups::describe(region, params),
-        "DescribeTargetHealth" => targets::describe_health(region, params),
-        "ModifyListener" => listeners::modify(region, params),
-        "ModifyLoadBalancerAttributes" => load_balancers::modify_attributes(region, params),
-        "ModifyTargetGroup" => target_groups::modify(region, params),
-        "ModifyTargetGroupAttributes" => target_groups::modify_attributes(region, params),
-        "RegisterTargets" => targets::register(region, params),
-        "RemoveTags" => tags::remove(region, params),
-        "SetSecurityGroups" => load_balancers::set_security_groups(region, params),
-        "SetSubnets" => load_balancers::set_subnets(region, params),
-        _ => Err(AwsError::unknown_operation("elbv2", operation)),
+impl Region {
+    fn elbv2(&self) -> &State {
+        self.states.get()
+    }
+
+    fn elbv2_mut(&mut self) -> &mut State {
+        self.states.get_mut()
     }
 }
+
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "elasticloadbalancing",
+    encoding: Encoding::Query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
+    words: Words::QUERY,
+    operations: api::OPERATIONS,
+    new_state: |_| Some(Box::new(State::default())),
+    add_to_mesh: |region, topology| topology.load_balancers = mesh_load_balancers(region),
+    ..Service::PLAIN
+};

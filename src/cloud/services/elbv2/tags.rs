@@ -61,16 +61,16 @@ fn named<'a>(state: &State, params: Params<'a>) -> Result<Vec<&'a str>, AwsError
 
 pub(super) fn add(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let tags = listed(params)?;
-    for arn in named(&region.elbv2, params)? {
-        region.elbv2.tags.add(arn, tags.clone());
+    for arn in named(region.elbv2(), params)? {
+        region.elbv2_mut().tags.add(arn, tags.clone());
     }
     Ok(json!({}))
 }
 
 pub(super) fn remove(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let keys = params.strings("TagKeys");
-    for arn in named(&region.elbv2, params)? {
-        if let Some(tags) = region.elbv2.tags.0.get_mut(arn) {
+    for arn in named(region.elbv2(), params)? {
+        if let Some(tags) = region.elbv2_mut().tags.0.get_mut(arn) {
             tags.retain(|key, _| !keys.contains(&key.as_str()));
         }
     }
@@ -78,14 +78,14 @@ pub(super) fn remove(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let arns = named(&region.elbv2, params)?;
+    let arns = named(region.elbv2(), params)?;
     if arns.len() > 20 {
         return Err(validation_error("Cannot have more than 20 resources described"));
     }
     let described: Value = arns
         .into_iter()
         .map(|arn| {
-            let tags = region.elbv2.tags.0.get(arn).into_iter().flatten();
+            let tags = region.elbv2().tags.0.get(arn).into_iter().flatten();
             let tags: Value = tags.map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
             json!({ "ResourceArn": arn, "Tags": tags })
         })

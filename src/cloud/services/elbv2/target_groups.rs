@@ -189,9 +189,9 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     check_name("Target group", name)?;
     let settings = requested_settings(region, params)?;
     let health_check = HealthCheck::default().changed(params)?;
-    if let Some(there) = region.elbv2.target_groups.iter().find(|group| group.name == name) {
+    if let Some(there) = region.elbv2().target_groups.iter().find(|group| group.name == name) {
         if there.settings == settings && there.health_check == health_check {
-            return Ok(json!({ "TargetGroups": [wire(&region.elbv2, there)] }));
+            return Ok(json!({ "TargetGroups": [wire(region.elbv2(), there)] }));
         }
         return Err(AwsError::new(
             "DuplicateTargetGroupName",
@@ -207,14 +207,14 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         targets: Vec::new(),
         attributes: Attributes::of_target_group(),
     };
-    region.elbv2.tags.add(&group.arn, tags);
-    let answer = wire(&region.elbv2, &group);
-    region.elbv2.target_groups.push(group);
+    region.elbv2_mut().tags.add(&group.arn, tags);
+    let answer = wire(region.elbv2(), &group);
+    region.elbv2_mut().target_groups.push(group);
     Ok(json!({ "TargetGroups": [answer] }))
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = &region.elbv2;
+    let state = region.elbv2();
     let (arns, names) = (params.strings("TargetGroupArns"), params.strings("Names"));
     let all = arns.is_empty() && names.is_empty();
     let found: Vec<_> = state
@@ -238,10 +238,10 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let group = find_mut(&mut region.elbv2, params.str("TargetGroupArn")?)?;
+    let group = find_mut(region.elbv2_mut(), params.str("TargetGroupArn")?)?;
     group.health_check = group.health_check.clone().changed(params)?;
     let group = group.clone();
-    Ok(json!({ "TargetGroups": [wire(&region.elbv2, &group)] }))
+    Ok(json!({ "TargetGroups": [wire(region.elbv2(), &group)] }))
 }
 
 /// Deleting what is not there succeeds; what a listener forwards to stays.
@@ -250,7 +250,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if !arn.contains(":targetgroup/") {
         return Err(validation_error(format!("'{arn}' is not a valid target group ARN")));
     }
-    let state = &mut region.elbv2;
+    let state = region.elbv2_mut();
     if listeners::load_balancer_of(state, arn).is_some() {
         return Err(AwsError::new(
             "ResourceInUse",
@@ -263,11 +263,11 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    Ok(find(&region.elbv2, params.str("TargetGroupArn")?)?.attributes.wire())
+    Ok(find(region.elbv2(), params.str("TargetGroupArn")?)?.attributes.wire())
 }
 
 pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let attributes = &mut find_mut(&mut region.elbv2, params.str("TargetGroupArn")?)?.attributes;
+    let attributes = &mut find_mut(region.elbv2_mut(), params.str("TargetGroupArn")?)?.attributes;
     attributes.modify("Target group", params)?;
     Ok(attributes.wire())
 }

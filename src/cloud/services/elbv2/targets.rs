@@ -84,7 +84,7 @@ fn health(region: &Region, group: &TargetGroup, target: &Target) -> Health {
         let description = "Target deregistration is in progress";
         return Health::because(TargetState::Draining, "Target.DeregistrationInProgress", description);
     }
-    let state = &region.elbv2;
+    let state = region.elbv2();
     let load_balancer = listeners::load_balancer_of(state, &group.arn);
     let Some(load_balancer) = load_balancer.and_then(|arn| load_balancers::find(state, arn).ok()) else {
         let description = "Target group is not configured to receive traffic from the load balancer";
@@ -112,14 +112,14 @@ fn health(region: &Region, group: &TargetGroup, target: &Target) -> Health {
 
 /// `None`: no such target, or it is drained.
 pub(crate) fn target_state(region: &Region, target_group_arn: &str, ip: Ipv4Addr, port: u16) -> Option<TargetState> {
-    let group = target_groups::find(&region.elbv2, target_group_arn).ok()?;
+    let group = target_groups::find(region.elbv2(), target_group_arn).ok()?;
     let target = group.targets.iter().find(|target| (target.ip, target.port) == (ip, port))?;
     Some(health(region, group, target).state)
 }
 
 /// Registers an address with a target group. One that drains is in service again; a group that is gone is let be.
 pub(crate) fn register_target(region: &mut Region, target_group_arn: &str, ip: Ipv4Addr, port: u16) {
-    let Ok(group) = target_groups::find_mut(&mut region.elbv2, target_group_arn) else { return };
+    let Ok(group) = target_groups::find_mut(region.elbv2_mut(), target_group_arn) else { return };
     match group.targets.iter_mut().find(|target| (target.ip, target.port) == (ip, port)) {
         Some(target) => target.draining = None,
         None => group.targets.push(Target { ip, port, draining: None }),
@@ -129,10 +129,10 @@ pub(crate) fn register_target(region: &mut Region, target_group_arn: &str, ip: I
 /// Begins to drain a target; after the group's deregistration delay, or at once if no load balancer uses the group,
 /// it is gone.
 pub(crate) fn deregister_target(region: &mut Region, target_group_arn: &str, ip: Ipv4Addr, port: u16) {
-    let in_use = listeners::load_balancer_of(&region.elbv2, target_group_arn).is_some();
-    region.elbv2.deregistrations += 1;
-    let ticket = region.elbv2.deregistrations;
-    let Ok(group) = target_groups::find_mut(&mut region.elbv2, target_group_arn) else { return };
+    let in_use = listeners::load_balancer_of(region.elbv2(), target_group_arn).is_some();
+    region.elbv2_mut().deregistrations += 1;
+    let ticket = region.elbv2().deregistrations;
+    let Ok(group) = target_groups::find_mut(region.elbv2_mut(), target_group_arn) else { return };
     let Some(index) = group.targets.iter().position(|target| (target.ip, target.port) == (ip, port)) else { return };
     if !in_use {
         group.targets.remove(index);
@@ -145,7 +145,7 @@ pub(crate) fn deregister_target(region: &mut Region, target_group_arn: &str, ip:
     let delay = Duration::from_secs(group.attributes.deregistration_delay());
     let arn = group.arn.clone();
     region.after_aws_time(delay, move |region| {
-        if let Ok(group) = target_groups::find_mut(&mut region.elbv2, &arn) {
+        if let Ok(group) = target_groups::find_mut(region.elbv2_mut(), &arn) {
             group.targets.retain(|target| target.draining != Some(ticket));
         }
     });
@@ -202,7 +202,7 @@ fn targets_specified(params: Params<'_>) -> Result<(), AwsError> {
 
 pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     targets_specified(params)?;
-    let group = target_groups::find(&region.elbv2, params.str("TargetGroupArn")?)?;
+    let group = target_groups::find(region.elbv2(), params.str("TargetGroupArn")?)?;
     let arn = group.arn.clone();
     for (ip, port) in requested(group, params)? {
         register_target(region, &arn, ip, port);
@@ -212,7 +212,7 @@ pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value,
 
 pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     targets_specified(params)?;
-    let group = target_groups::find(&region.elbv2, params.str("TargetGroupArn")?)?;
+    let group = target_groups::find(region.elbv2(), params.str("TargetGroupArn")?)?;
     let arn = group.arn.clone();
     for (ip, port) in requested(group, params)? {
         deregister_target(region, &arn, ip, port);
@@ -221,7 +221,7 @@ pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Valu
 }
 
 pub(super) fn describe_health(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let group = target_groups::find(&region.elbv2, params.str("TargetGroupArn")?)?;
+    let group = target_groups::find(region.elbv2(), params.str("TargetGroupArn")?)?;
     let described = |target: &Target, health: &Health| {
         json!({
             "Target": {

@@ -2,6 +2,7 @@
 //!
 //! The caller is the account's root, whose permissions are not checked, unless a policy is to be rehearsed.
 
+mod api;
 mod conditions;
 mod instance_profiles;
 mod policies;
@@ -9,9 +10,10 @@ mod roles;
 mod simulation;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use hyper::StatusCode;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 pub(crate) use self::conditions::{Fact, Facts};
@@ -19,9 +21,11 @@ use self::instance_profiles::InstanceProfile;
 use self::roles::Role;
 use self::simulation::Decision;
 use crate::cloud::ACCOUNT_ID;
-use crate::cloud::error::AwsError;
+use crate::cloud::error::{AwsError, Words};
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
+use crate::cloud::service::Service;
+use crate::cloud::wire::Encoding;
 use crate::cloud::wire::Params;
 
 #[derive(Clone, Default)]
@@ -35,13 +39,49 @@ pub(crate) struct State {
     pub(crate) load_balancing_was_used: bool,
 }
 
+/// IAM is the account's, not a region's: the regions hold handles of one state.
+pub(crate) struct Account(Arc<Mutex<State>>);
+
+impl Account {
+    /// With the two roles that the article takes for granted, unless the account is to be bare. Fails if the policy that
+    /// callers are to be held to is none.
+    pub(crate) fn new(bare: bool, policy: Option<&str>) -> Result<Self, AwsError> {
+        let mut state = if bare { State::default() } else { State::with_article_roles() };
+        if let Some(policy) = policy {
+            state.rehearse(policy)?;
+        }
+        Ok(Self(Arc::new(Mutex::new(state))))
+    }
+
+    pub(crate) fn handle(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock()
+    }
+}
+
+/// A copy of the state, as a snapshot has it; [`Account::handle`] gives the same one once more.
+impl Clone for Account {
+    fn clone(&self) -> Self {
+        Self(Arc::new(Mutex::new(self.lock().clone())))
+    }
+}
+
+impl Region {
+    pub(crate) fn iam(&self) -> MutexGuard<'_, State> {
+        self.states.get::<Account>().lock()
+    }
+}
+
 /// The role of a caller whose policy is rehearsed.
 const REHEARSED_ROLE: &str = "rehearsed";
 
 impl State {
     /// What the article takes for granted: a role and instance profile for instances, which may join clusters and be
     /// reached by SSM, and a role with which ECS starts tasks.
-    pub(crate) fn with_article_roles() -> Self {
+    fn with_article_roles() -> Self {
         let mut state = Self { load_balancing_was_used: true, ..Self::default() };
         let mut ids = Ids::from_entropy();
         let mut instances = Role::new(&mut ids, "ecsInstanceRole", roles::trusting("ec2.amazonaws.com"));
@@ -61,7 +101,7 @@ impl State {
     }
 
     /// From now on calls are made in a role with this policy alone. Fails if it is no policy.
-    pub(crate) fn rehearse(&mut self, policy: &str) -> Result<(), AwsError> {
+    fn rehearse(&mut self, policy: &str) -> Result<(), AwsError> {
         policies::check_document(policy)?;
         let trust_policy = roles::trusting("ec2.amazonaws.com");
         let mut role = Role::new(&mut Ids::from_entropy(), REHEARSED_ROLE, trust_policy);
@@ -171,48 +211,11 @@ fn check_name<'a>(params: Params<'a>, member: &str, longest: usize) -> Result<&'
     ))
 }
 
-pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
-    let shared = Arc::clone(&region.iam);
-    let iam = &mut *shared.lock().unwrap_or_else(PoisonError::into_inner);
-    let ids = &mut region.ids;
-    match operation {
-        "AddRoleToInstanceProfile" => instance_profiles::add_role(iam, params),
-        "AttachRolePolicy" => policies::attach(iam, params),
-        "CreateInstanceProfile" => instance_profiles::create(iam, ids, params),
-        "CreateRole" => roles::create(iam, ids, params),
-        "DeleteInstanceProfile" => instance_profiles::delete(iam, params),
-        "DeleteRole" => roles::delete(iam, params),
-        "DeleteRolePolicy" => policies::delete_inline(iam, params),
-        "DetachRolePolicy" => policies::detach(iam, params),
-        "GetInstanceProfile" => instance_profiles::get(iam, params),
-        "GetRole" => roles::get(iam, params),
-        "GetRolePolicy" => policies::get_inline(iam, params),
-        "ListAttachedRolePolicies" => policies::list_attached(iam, params),
-        "ListInstanceProfileTags" => Ok(tags_answer(&iam.instance_profile(params)?.tags)),
-        "ListInstanceProfiles" => Ok(instance_profiles::list(iam, |profile| in_path(&profile.path, params))),
-        "ListInstanceProfilesForRole" => instance_profiles::list_for_role(iam, params),
-        "ListRolePolicies" => policies::list_inline(iam, params),
-        "ListRoleTags" => Ok(tags_answer(&iam.role(params)?.tags)),
-        "ListRoles" => Ok(roles::list(iam, params)),
-        "PutRolePolicy" => policies::put_inline(iam, params),
-        "RemoveRoleFromInstanceProfile" => instance_profiles::remove_role(iam, params),
-        "SimulatePrincipalPolicy" => simulation::simulate(iam, params),
-        "TagInstanceProfile" => {
-            iam.instance_profile_mut(params)?.tags.extend(requested_tags(params)?);
-            Ok(Value::Null)
-        }
-        "TagRole" => {
-            iam.role_mut(params)?.tags.extend(requested_tags(params)?);
-            Ok(Value::Null)
-        }
-        "UntagInstanceProfile" => {
-            untag(&mut iam.instance_profile_mut(params)?.tags, params);
-            Ok(Value::Null)
-        }
-        "UntagRole" => {
-            untag(&mut iam.role_mut(params)?.tags, params);
-            Ok(Value::Null)
-        }
-        _ => Err(AwsError::unknown_operation("iam", operation)),
-    }
-}
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "iam",
+    encoding: Encoding::Query("https://iam.amazonaws.com/doc/2010-05-08/"),
+    words: Words { failure: ("ServiceFailure", "ServiceUnavailable"), ..Words::QUERY },
+    operations: api::OPERATIONS,
+    new_state: |founding| Some(Box::new(founding.account.get::<Account>().handle())),
+    ..Service::PLAIN
+};

@@ -78,7 +78,6 @@ pub(super) fn matches(pattern: &str, text: &str) -> bool {
 }
 
 pub(super) fn simulate(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["PolicySourceArn", "ActionNames", "ResourceArns", "ContextEntries", "MaxItems", "Marker"])?;
     let arn = params.str("PolicySourceArn")?;
     if arn.ends_with(":root") {
         return Err(AwsError::new("InvalidInput", "The root user's permissions cannot be simulated."));

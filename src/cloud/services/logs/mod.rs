@@ -1,13 +1,16 @@
 //! Amazon CloudWatch Logs: log groups. Nothing is logged to them; tasks need theirs to be there.
 
+mod api;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::cloud::error::AwsError;
+use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
+use crate::cloud::service::{Answer, Service};
 use crate::cloud::wire::Params;
-use crate::cloud::wire::paging::page;
+use crate::cloud::wire::page;
 use crate::cloud::wire::tags::Tags;
 
 #[derive(Clone, Default)]
@@ -37,35 +40,42 @@ const RETENTIONS: [i64; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 pub(crate) fn has_group(region: &Region, name: &str) -> bool {
-    region.logs.groups.contains_key(name)
+    region.logs().groups.contains_key(name)
 }
 
 /// As the awslogs driver does with `awslogs-create-group`.
 pub(crate) fn create_group(region: &mut Region, name: &str) {
-    region.logs.groups.entry(name.to_owned()).or_insert_with(|| LogGroup::new(STANDARD, Tags::default()));
+    region.logs_mut().groups.entry(name.to_owned()).or_insert_with(|| LogGroup::new(STANDARD, Tags::default()));
 }
 
-pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
-    let result = match operation {
-        "CreateLogGroup" => create(region, params),
-        "DescribeLogGroups" => describe(region, params),
-        "DeleteLogGroup" => delete(region, params),
-        "PutRetentionPolicy" => retain(region, params),
-        "DeleteRetentionPolicy" => retain_forever(region, params),
-        "TagResource" => tag(region, params),
-        "UntagResource" => untag(region, params),
-        "ListTagsForResource" => list_tags(region, params),
-        _ => Err(AwsError::unknown_operation("logs", operation)),
-    };
-    result.map_err(|error| error.with_parameter_code("InvalidParameterException"))
+impl Region {
+    fn logs(&self) -> &State {
+        self.states.get()
+    }
+
+    fn logs_mut(&mut self) -> &mut State {
+        self.states.get_mut()
+    }
 }
+
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "logs",
+    target_prefix: Some("Logs_20140328"),
+    words: Words {
+        failure: ("ServiceUnavailableException", "ServiceUnavailableException"),
+        invalid_parameter: Some("InvalidParameterException"),
+        ..Words::JSON
+    },
+    operations: api::OPERATIONS,
+    new_state: |_| Some(Box::new(State::default())),
+    ..Service::PLAIN
+};
 
 fn not_found() -> AwsError {
     AwsError::new("ResourceNotFoundException", "The specified log group does not exist.")
 }
 
 fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["logGroupName", "tags", "logGroupClass"])?;
     let name = params.str("logGroupName")?;
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);
     if name.len() > 512 || !name.chars().all(is_allowed) {
@@ -82,16 +92,15 @@ fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     }
     let group =
         LogGroup::new(params.opt_str("logGroupClass").unwrap_or(STANDARD), Tags::from_map(params.object("tags")));
-    region.logs.groups.insert(name.to_owned(), group);
+    region.logs_mut().groups.insert(name.to_owned(), group);
     Ok(json!({}))
 }
 
 fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["logGroupNamePrefix", "logGroupNamePattern", "nextToken", "limit", "logGroupClass"])?;
     let prefix = params.opt_str("logGroupNamePrefix").unwrap_or_default();
     let pattern = params.opt_str("logGroupNamePattern").unwrap_or_default().to_lowercase();
     let class = params.opt_str("logGroupClass");
-    let groups = (region.logs.groups.iter())
+    let groups = (region.logs().groups.iter())
         .filter(|(name, _)| name.starts_with(prefix) && name.to_lowercase().contains(&pattern))
         .filter(|(_, group)| class.is_none_or(|class| group.class == class))
         .map(|(name, group)| {
@@ -113,7 +122,7 @@ fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
 }
 
 fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    region.logs.groups.remove(params.str("logGroupName")?).ok_or_else(not_found)?;
+    region.logs_mut().groups.remove(params.str("logGroupName")?).ok_or_else(not_found)?;
     Ok(json!({}))
 }
 
@@ -135,33 +144,33 @@ fn retain_forever(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
 }
 
 fn group<'r>(region: &'r mut Region, params: Params<'_>) -> Result<&'r mut LogGroup, AwsError> {
-    region.logs.groups.get_mut(params.str("logGroupName")?).ok_or_else(not_found)
+    region.logs_mut().groups.get_mut(params.str("logGroupName")?).ok_or_else(not_found)
 }
 
 fn arn(region: &Region, name: &str) -> String {
     region.arn("logs", &format!("log-group:{name}"))
 }
 
-fn tag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let tags = Tags::from_map(params.object("tags"));
-    tags_of(region, params)?.extend(tags);
+fn tag(region: &mut Region, params: Params<'_>) -> Answer {
+    let (name, tags) = (tagged_group(region, params)?, Tags::from_map(params.object("tags")));
+    region.logs_mut().groups.get_mut(&name).ok_or_else(not_found)?.tags.extend(tags);
     Ok(json!({}))
 }
 
-fn untag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    tags_of(region, params)?.remove(&params.strings("tagKeys"));
+fn untag(region: &mut Region, params: Params<'_>) -> Answer {
+    let name = tagged_group(region, params)?;
+    region.logs_mut().groups.get_mut(&name).ok_or_else(not_found)?.tags.remove(&params.strings("tagKeys"));
     Ok(json!({}))
 }
 
-fn list_tags(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    Ok(json!({ "tags": tags_of(region, params)?.to_map() }))
+fn list_tags(region: &Region, params: Params<'_>) -> Answer {
+    let name = tagged_group(region, params)?;
+    let group = region.logs().groups.get(&name).ok_or_else(not_found)?;
+    Ok(json!({ "tags": group.tags.to_map() }))
 }
 
-/// By ARN, with or without the `:*` that AWS writes after it in one of its two forms.
-fn tags_of<'r>(region: &'r mut Region, params: Params<'_>) -> Result<&'r mut Tags, AwsError> {
-    let given = params.str("resourceArn")?;
-    let prefix = arn(region, "");
-    let name = given.strip_prefix(&prefix).map(|name| name.strip_suffix(":*").unwrap_or(name));
-    let group = name.and_then(|name| region.logs.groups.get_mut(name)).ok_or_else(not_found)?;
-    Ok(&mut group.tags)
+/// The group that an ARN names, with or without the `:*` that AWS writes after it in one of its two forms.
+fn tagged_group(region: &Region, params: Params<'_>) -> Result<String, AwsError> {
+    let name = params.str("resourceArn")?.strip_prefix(&arn(region, "")).ok_or_else(not_found)?;
+    Ok(name.strip_suffix(":*").unwrap_or(name).to_owned())
 }

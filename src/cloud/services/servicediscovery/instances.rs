@@ -1,24 +1,41 @@
-//! Instances of Cloud Map services: the running tasks behind a discovery name, straight from ECS.
+//! Instances of Cloud Map services: the running tasks behind a discovery name, which ECS registers and deregisters.
 
 use serde_json::{Map, Value, json};
 
 use super::{answer_page, namespace, services};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::services::ecs;
 use crate::cloud::wire::Params;
 
-/// ID and attributes of each instance of the service with this ARN.
-pub(super) fn of(region: &Region, service_arn: &str) -> Vec<(String, Map<String, Value>)> {
-    ecs::discovery_instances(region, service_arn)
+#[derive(Clone)]
+pub(super) struct Instance {
+    id: String,
+    attributes: Map<String, Value>,
+}
+
+/// Registers an instance with the service that has this ARN, if it is there.
+pub(crate) fn register_instance(region: &mut Region, service_arn: &str, id: &str, attributes: Map<String, Value>) {
+    let mut services = region.cloud_map_mut().services.iter_mut();
+    if let Some(service) = services.find(|service| service.arn == service_arn) {
+        service.instances.retain(|instance| instance.id != id);
+        service.instances.push(Instance { id: id.to_owned(), attributes });
+    }
+}
+
+/// Deregisters an instance from every service.
+pub(crate) fn deregister_instance(region: &mut Region, id: &str) {
+    for service in &mut region.cloud_map_mut().services {
+        service.instances.retain(|instance| instance.id != id);
+    }
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let arn = services::arn_by_id(region, params.str("ServiceId")?)?;
+    let service = services::by_id(region, params.str("ServiceId")?)?;
     let account = crate::cloud::ACCOUNT_ID;
-    let instances = of(region, arn)
-        .into_iter()
-        .map(|(id, attributes)| Some(json!({ "Id": id, "Attributes": attributes, "CreatedByAccount": account })))
+    let instances = (service.instances.iter())
+        .map(|Instance { id, attributes }| {
+            Some(json!({ "Id": id, "Attributes": attributes, "CreatedByAccount": account }))
+        })
         .collect();
     let mut answer = answer_page(params, "Instances", instances)?;
     answer["ResourceOwner"] = json!(account);
@@ -26,20 +43,18 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 }
 
 pub(super) fn discover(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["NamespaceName", "ServiceName", "MaxResults", "HealthStatus"])?;
     let (namespace_name, name) = (params.str("NamespaceName")?, params.str("ServiceName")?);
     let namespace = namespace(region, namespace_name)
         .ok_or_else(|| AwsError::new("NamespaceNotFound", format!("Namespace {namespace_name} was not found.")))?;
-    let service = (region.servicediscovery.services.iter())
+    let service = (region.cloud_map().services.iter())
         .find(|service| service.namespace_id == namespace.id && service.name == name)
         .ok_or_else(|| AwsError::new("ServiceNotFound", format!("Service {name} was not found.")))?;
     let most = params.opt_int("MaxResults")?.and_then(|most| usize::try_from(most).ok()).unwrap_or(100);
     let is_asked_for = params.opt_str("HealthStatus") != Some("UNHEALTHY");
-    let instances: Value = of(region, &service.arn)
-        .into_iter()
+    let instances: Value = (service.instances.iter())
         .filter(|_| is_asked_for)
         .take(most)
-        .map(|(id, attributes)| {
+        .map(|Instance { id, attributes }| {
             json!({
                 "InstanceId": id,
                 "NamespaceName": namespace.name,
@@ -53,10 +68,9 @@ pub(super) fn discover(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 /// The instances here are ECS's: it takes them out when their tasks stop.
-pub(super) fn deregister(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let (service, instance) = (params.str("ServiceId")?, params.str("InstanceId")?);
-    let arn = services::arn_by_id(region, service)?;
-    if of(region, arn).iter().any(|(id, _)| id == instance) {
+pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let (service, instance) = (services::by_id(region, params.str("ServiceId")?)?, params.str("InstanceId")?);
+    if service.instances.iter().any(|known| known.id == instance) {
         return Err(AwsError::unsupported("taking out an instance that ECS has registered: stop its task"));
     }
     Err(AwsError::new("InstanceNotFound", format!("Instance {instance} was not found.")))

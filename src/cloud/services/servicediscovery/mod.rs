@@ -1,6 +1,7 @@
 //! AWS Cloud Map, as far as Service Connect uses it: HTTP namespaces, a service for each discovery name, and as its
 //! instances the running tasks that offer it.
 
+mod api;
 mod instances;
 mod namespaces;
 mod operations;
@@ -8,12 +9,14 @@ mod services;
 
 use serde_json::{Value, json};
 
-use crate::cloud::error::AwsError;
+use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
+use crate::cloud::service::Service;
 use crate::cloud::wire::Params;
-use crate::cloud::wire::paging::page;
+use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{Tags, UPPER};
 
+pub(crate) use instances::{deregister_instance, register_instance};
 pub(crate) use namespaces::{Namespace, begin_namespace, namespace};
 pub(crate) use services::ensure_service;
 
@@ -24,28 +27,24 @@ pub(crate) struct State {
     operations: Vec<operations::Operation>,
 }
 
-pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
-    let result = match operation {
-        "CreateHttpNamespace" => namespaces::create(region, params),
-        "GetNamespace" => namespaces::get(region, params),
-        "ListNamespaces" => namespaces::list(region, params),
-        "DeleteNamespace" => namespaces::delete(region, params),
-        "GetOperation" => operations::get(region, params),
-        "ListOperations" => operations::list(region, params),
-        "CreateService" => services::create(region, params),
-        "GetService" => services::get(region, params),
-        "ListServices" => services::list(region, params),
-        "DeleteService" => services::delete(region, params),
-        "ListInstances" => instances::list(region, params),
-        "DeregisterInstance" => instances::deregister(region, params),
-        "DiscoverInstances" => instances::discover(region, params),
-        "TagResource" => tag(region, params),
-        "UntagResource" => untag(region, params),
-        "ListTagsForResource" => list_tags(region, params),
-        _ => Err(AwsError::unknown_operation("servicediscovery", operation)),
-    };
-    result.map_err(|error| error.with_parameter_code("InvalidInput"))
+impl Region {
+    fn cloud_map(&self) -> &State {
+        self.states.get()
+    }
+
+    fn cloud_map_mut(&mut self) -> &mut State {
+        self.states.get_mut()
+    }
 }
+
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "servicediscovery",
+    target_prefix: Some("Route53AutoNaming_v20170314"),
+    words: Words { invalid_parameter: Some("InvalidInput"), ..Words::JSON },
+    operations: api::OPERATIONS,
+    new_state: |_| Some(Box::new(State::default())),
+    ..Service::PLAIN
+};
 
 /// A list's filters: each names a member and the values of which it must have one.
 fn allows(params: Params<'_>, member: impl Fn(&str) -> Option<String>) -> Result<bool, AwsError> {
@@ -73,22 +72,22 @@ fn answer_page(params: Params<'_>, name: &str, items: Vec<Option<Value>>) -> Res
 
 fn tag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
-    tags_of(region, params)?.extend(tags);
+    tags_of(region.cloud_map_mut(), params)?.extend(tags);
     Ok(json!({}))
 }
 
 fn untag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    tags_of(region, params)?.remove(&params.strings("TagKeys"));
+    tags_of(region.cloud_map_mut(), params)?.remove(&params.strings("TagKeys"));
     Ok(json!({}))
 }
 
-fn list_tags(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    Ok(json!({ "Tags": tags_of(region, params)?.to_list(UPPER) }))
+fn list_tags(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let mut copy = region.cloud_map().clone();
+    Ok(json!({ "Tags": tags_of(&mut copy, params)?.to_list(UPPER) }))
 }
 
-fn tags_of<'r>(region: &'r mut Region, params: Params<'_>) -> Result<&'r mut Tags, AwsError> {
+fn tags_of<'s>(state: &'s mut State, params: Params<'_>) -> Result<&'s mut Tags, AwsError> {
     let arn = params.str("ResourceARN")?;
-    let state = &mut region.servicediscovery;
     let namespaces = state.namespaces.iter_mut().map(|namespace| (&namespace.arn, &mut namespace.tags));
     let services = state.services.iter_mut().map(|service| (&service.arn, &mut service.tags));
     let found = namespaces.chain(services).find(|(known, _)| *known == arn);

@@ -33,7 +33,7 @@ impl Namespace {
 
 /// The namespace with this name, ID or ARN.
 pub(crate) fn namespace<'r>(region: &'r Region, reference: &str) -> Option<&'r Namespace> {
-    let mut namespaces = region.servicediscovery.namespaces.iter();
+    let mut namespaces = region.cloud_map().namespaces.iter();
     namespaces.find(|namespace| namespace.is_called(reference) || (namespace.is_made && namespace.name == reference))
 }
 
@@ -42,7 +42,7 @@ fn not_found(id: &str) -> AwsError {
 }
 
 pub(super) fn by_id<'r>(region: &'r Region, id: &str) -> Result<&'r Namespace, AwsError> {
-    region.servicediscovery.namespaces.iter().find(|n| n.is_called(id)).ok_or_else(|| not_found(id))
+    region.cloud_map().namespaces.iter().find(|n| n.is_called(id)).ok_or_else(|| not_found(id))
 }
 
 /// Has a namespace made, as ECS does for a cluster; its ARN, which is known at once.
@@ -61,7 +61,7 @@ fn begin<'r>(
     if name.is_empty() || name.len() > 1024 || !name.chars().all(|c| c.is_ascii_graphic()) || name.starts_with("arn:") {
         return Err(AwsError::new("InvalidInput", format!("The namespace name {name:?} is not valid.")));
     }
-    if let Some(same) = region.servicediscovery.namespaces.iter().find(|namespace| namespace.name == name) {
+    if let Some(same) = region.cloud_map().namespaces.iter().find(|namespace| namespace.name == name) {
         return Err(if same.is_made {
             AwsError::new("NamespaceAlreadyExists", format!("Namespace {name} already exists in the account."))
         } else {
@@ -74,11 +74,11 @@ fn begin<'r>(
     let id = region.ids.cloud_map("ns");
     let arn = region.arn("servicediscovery", &format!("namespace/{id}"));
     let operation_id = operations::begin(region, OperationType::CreateNamespace, &id, |region, id| {
-        if let Some(namespace) = region.servicediscovery.namespaces.iter_mut().find(|namespace| namespace.id == id) {
+        if let Some(namespace) = region.cloud_map_mut().namespaces.iter_mut().find(|namespace| namespace.id == id) {
             namespace.is_made = true;
         }
     });
-    let namespaces = &mut region.servicediscovery.namespaces;
+    let namespaces = &mut region.cloud_map_mut().namespaces;
     namespaces.push(Namespace {
         arn,
         name: name.to_owned(),
@@ -95,10 +95,9 @@ fn begin<'r>(
 }
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["Name", "CreatorRequestId", "Description", "Tags"])?;
     let (name, creator) = (params.str("Name")?, params.opt_str("CreatorRequestId"));
     let is_repeated = |n: &&super::Namespace| creator.is_some() && n.creator_request_id.as_deref() == creator;
-    if let Some(namespace) = region.servicediscovery.namespaces.iter().find(is_repeated) {
+    if let Some(namespace) = region.cloud_map().namespaces.iter().find(is_repeated) {
         if namespace.name == name {
             return Ok(json!({ "OperationId": namespace.operation_id }));
         }
@@ -123,7 +122,7 @@ pub(super) fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let mut namespaces = Vec::new();
-    for namespace in region.servicediscovery.namespaces.iter().filter(|namespace| namespace.is_made) {
+    for namespace in region.cloud_map().namespaces.iter().filter(|namespace| namespace.is_made) {
         let member = |name: &str| match name {
             "TYPE" => Some("HTTP".to_owned()),
             "NAME" | "HTTP_NAME" => Some(namespace.name.clone()),
@@ -147,17 +146,17 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
         ));
     }
     let id = namespace.id.clone();
-    if let Some(namespace) = region.servicediscovery.namespaces.iter_mut().find(|namespace| namespace.id == id) {
+    if let Some(namespace) = region.cloud_map_mut().namespaces.iter_mut().find(|namespace| namespace.id == id) {
         namespace.is_being_deleted = true;
     }
     let operation_id = operations::begin(region, OperationType::DeleteNamespace, &id, |region, id| {
-        region.servicediscovery.namespaces.retain(|namespace| namespace.id != id);
+        region.cloud_map_mut().namespaces.retain(|namespace| namespace.id != id);
     });
     Ok(json!({ "OperationId": operation_id }))
 }
 
 fn service_count(region: &Region, namespace: &Namespace) -> usize {
-    region.servicediscovery.services.iter().filter(|service| service.namespace_id == namespace.id).count()
+    region.cloud_map().services.iter().filter(|service| service.namespace_id == namespace.id).count()
 }
 
 fn wire(region: &Region, namespace: &Namespace) -> Value {

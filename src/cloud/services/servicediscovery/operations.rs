@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{allows, answer_page};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::schedule::Step;
+use crate::cloud::schedule::Transition;
 use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(super) fn begin(
 ) -> String {
     // `<32 letters and digits>-<8 of them>`, as Cloud Map's are.
     let id = format!("{}-{}", region.ids.hex(32), region.ids.hex(8));
-    region.servicediscovery.operations.push(Operation {
+    region.cloud_map_mut().operations.push(Operation {
         id: id.clone(),
         operation_type,
         is_done: false,
@@ -58,9 +58,9 @@ pub(super) fn begin(
         updated_at: Timestamp::now(),
     });
     let (operation_id, namespace_id) = (id.clone(), namespace_id.to_owned());
-    region.after(Step::NamespaceOperation, move |region| {
+    region.after(Transition::NamespaceOperation, move |region| {
         done(region, &namespace_id);
-        let mut operations = region.servicediscovery.operations.iter_mut();
+        let mut operations = region.cloud_map_mut().operations.iter_mut();
         if let Some(operation) = operations.find(|operation| operation.id == operation_id) {
             operation.is_done = true;
             operation.updated_at = Timestamp::now();
@@ -71,7 +71,7 @@ pub(super) fn begin(
 
 pub(super) fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let id = params.str("OperationId")?;
-    let operation = (region.servicediscovery.operations.iter())
+    let operation = (region.cloud_map().operations.iter())
         .find(|operation| operation.id == id)
         .ok_or_else(|| AwsError::new("OperationNotFound", format!("Operation {id} was not found.")))?;
     Ok(json!({ "Operation": {
@@ -87,7 +87,7 @@ pub(super) fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let mut operations = Vec::new();
-    for operation in &region.servicediscovery.operations {
+    for operation in &region.cloud_map().operations {
         let member = |name: &str| match name {
             "NAMESPACE_ID" => Some(operation.namespace_id.clone()),
             "STATUS" => Some(operation.status().to_owned()),

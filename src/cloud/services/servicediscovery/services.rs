@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::instances::Instance;
 use super::namespaces::{self, namespace};
-use super::{allows, answer_page, instances};
+use super::{allows, answer_page};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::tags::{Tags, UPPER};
@@ -18,27 +19,24 @@ pub(super) struct Service {
     pub(super) name: String,
     pub(super) namespace_id: String,
     pub(super) tags: Tags,
+    pub(super) instances: Vec<Instance>,
     description: Option<String>,
     creator_request_id: Option<String>,
     created_at: Timestamp,
 }
 
-fn by_id<'r>(region: &'r Region, id: &str) -> Result<&'r Service, AwsError> {
-    let mut services = region.servicediscovery.services.iter();
+pub(super) fn by_id<'r>(region: &'r Region, id: &str) -> Result<&'r Service, AwsError> {
+    let mut services = region.cloud_map().services.iter();
     services
         .find(|service| service.id == id || service.arn == id)
         .ok_or_else(|| AwsError::new("ServiceNotFound", format!("Service {id} was not found.")))
-}
-
-pub(super) fn arn_by_id<'r>(region: &'r Region, id: &str) -> Result<&'r str, AwsError> {
-    by_id(region, id).map(|service| service.arn.as_str())
 }
 
 /// The service with this name in a namespace, made unless it is there; its ARN.
 pub(crate) fn ensure_service(region: &mut Region, namespace_arn: &str, name: &str) -> String {
     let namespace_id = namespace(region, namespace_arn).map(|namespace| namespace.id.clone()).unwrap_or_default();
     let is_it = |service: &&Service| service.namespace_id == namespace_id && service.name == name;
-    if let Some(service) = region.servicediscovery.services.iter().find(is_it) {
+    if let Some(service) = region.cloud_map().services.iter().find(is_it) {
         return service.arn.clone();
     }
     let service = Service {
@@ -48,7 +46,7 @@ pub(crate) fn ensure_service(region: &mut Region, namespace_arn: &str, name: &st
         ..new(region, namespace_id, name)
     };
     let arn = service.arn.clone();
-    region.servicediscovery.services.push(service);
+    region.cloud_map_mut().services.push(service);
     arn
 }
 
@@ -60,6 +58,7 @@ fn new(region: &mut Region, namespace_id: String, name: &str) -> Service {
         name: name.to_owned(),
         namespace_id,
         tags: Tags::default(),
+        instances: Vec::new(),
         description: None,
         creator_request_id: None,
         created_at: Timestamp::now(),
@@ -67,14 +66,13 @@ fn new(region: &mut Region, namespace_id: String, name: &str) -> Service {
 }
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["Name", "NamespaceId", "CreatorRequestId", "Description", "Tags", "Type"])?;
     let name = params.str("Name")?;
     let namespace_id = namespaces::by_id(region, params.str("NamespaceId")?)?.id.clone();
     let is_it = |service: &&Service| service.namespace_id == namespace_id && service.name == name;
-    if let Some(service) = region.servicediscovery.services.iter().find(is_it) {
+    if let Some(service) = region.cloud_map().services.iter().find(is_it) {
         let creator = params.opt_str("CreatorRequestId");
         if creator.is_some() && service.creator_request_id.as_deref() == creator {
-            return Ok(json!({ "Service": wire(region, service) }));
+            return Ok(json!({ "Service": wire(service) }));
         }
         return Err(AwsError::new("ServiceAlreadyExists", format!("Service {name} already exists in the namespace.")));
     }
@@ -84,25 +82,25 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         tags: Tags::from_list(&params.objects("Tags"), UPPER)?,
         ..new(region, namespace_id, name)
     };
-    let answer = json!({ "Service": wire(region, &service) });
-    region.servicediscovery.services.push(service);
+    let answer = json!({ "Service": wire(&service) });
+    region.cloud_map_mut().services.push(service);
     Ok(answer)
 }
 
 pub(super) fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let service = by_id(region, params.str("Id")?)?;
-    Ok(json!({ "Service": wire(region, service) }))
+    Ok(json!({ "Service": wire(service) }))
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let mut services = Vec::new();
-    for service in &region.servicediscovery.services {
+    for service in &region.cloud_map().services {
         let member = |name: &str| match name {
             "NAMESPACE_ID" => Some(service.namespace_id.clone()),
             "RESOURCE_OWNER" => Some("SELF".to_owned()),
             _ => None,
         };
-        let mut summary = wire(region, service);
+        let mut summary = wire(service);
         // What the whole service has and its summary has not.
         for member in ["NamespaceId", "CreatorRequestId"] {
             summary[member] = Value::Null;
@@ -114,18 +112,18 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let service = by_id(region, params.str("Id")?)?;
-    if !instances::of(region, &service.arn).is_empty() {
+    if !service.instances.is_empty() {
         return Err(AwsError::new(
             "ResourceInUse",
             "Service contains registered instances; delete the instances before deleting the service",
         ));
     }
     let id = service.id.clone();
-    region.servicediscovery.services.retain(|service| service.id != id);
+    region.cloud_map_mut().services.retain(|service| service.id != id);
     Ok(json!({}))
 }
 
-fn wire(region: &Region, service: &Service) -> Value {
+fn wire(service: &Service) -> Value {
     json!({
         "Id": service.id,
         "Arn": service.arn,
@@ -133,7 +131,7 @@ fn wire(region: &Region, service: &Service) -> Value {
         "Name": service.name,
         "NamespaceId": service.namespace_id,
         "Description": service.description,
-        "InstanceCount": instances::of(region, &service.arn).len(),
+        "InstanceCount": service.instances.len(),
         "Type": "HTTP",
         "CreateDate": timestamp(service.created_at),
         "CreatorRequestId": service.creator_request_id,

@@ -1,23 +1,31 @@
 //! Service Quotas: the one quota that a walkthrough runs into.
 
+mod api;
+
+use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::cloud::error::AwsError;
+use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
+use crate::cloud::service::Service;
 use crate::cloud::wire::Params;
 
 /// Of running On-Demand Standard instances, in vCPU.
 const STANDARD_VCPUS: &str = "L-1216C47A";
 
-pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
-    match operation {
-        "GetServiceQuota" => get(region, params),
-        _ => Err(AwsError::unknown_operation("servicequotas", operation)),
-    }
-}
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "servicequotas",
+    target_prefix: Some("ServiceQuotasV20190624"),
+    words: Words {
+        throttled: ("TooManyRequestsException", "Rate exceeded", StatusCode::TOO_MANY_REQUESTS),
+        failure: ("ServiceException", "ServiceException"),
+        ..Words::JSON
+    },
+    operations: api::OPERATIONS,
+    ..Service::PLAIN
+};
 
 fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["ServiceCode", "QuotaCode"])?;
     if (params.str("ServiceCode")?, params.str("QuotaCode")?) != ("ec2", STANDARD_VCPUS) {
         return Err(AwsError::new("NoSuchResourceException", "The specified resource does not exist."));
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::wire::paging::page;
+use crate::cloud::wire::page;
 use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone)]
@@ -86,9 +86,8 @@ const TIMEOUT_SECONDS: i64 = 3600;
 const PLUGIN: &str = "aws:runShellScript";
 
 pub(super) fn get_invocation(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["CommandId", "InstanceId", "PluginName"])?;
     let (id, instance_id) = (params.str("CommandId")?, params.str("InstanceId")?);
-    let command = region.ssm.commands.iter().find(|command| command.id == id);
+    let command = region.ssm().commands.iter().find(|command| command.id == id);
     let invocation = command.and_then(|command| command.invocations.iter().find(|i| i.instance_id == instance_id));
     let (Some(command), Some(invocation)) = (command, invocation) else {
         return Err(AwsError::new(
@@ -131,10 +130,9 @@ fn cut(text: &str, characters: usize) -> &str {
 }
 
 pub(super) fn list_invocations(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["CommandId", "InstanceId", "MaxResults", "NextToken", "Details"])?;
     let (id, instance_id) = (params.opt_str("CommandId"), params.opt_str("InstanceId"));
     let with_details = params.opt_bool("Details") == Some(true);
-    let commands = region.ssm.commands.iter().filter(|command| id.is_none_or(|id| command.id == id));
+    let commands = region.ssm().commands.iter().filter(|command| id.is_none_or(|id| command.id == id));
     let invocations = commands
         .flat_map(|command| command.invocations.iter().map(move |invocation| (command, invocation)))
         .filter(|(_, invocation)| instance_id.is_none_or(|id| invocation.instance_id == id))
@@ -170,9 +168,8 @@ fn wire_invocation(command: &Command, invocation: &Invocation, with_details: boo
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["CommandId", "InstanceId", "MaxResults", "NextToken"])?;
     let (id, instance_id) = (params.opt_str("CommandId"), params.opt_str("InstanceId"));
-    let commands = (region.ssm.commands.iter())
+    let commands = (region.ssm().commands.iter())
         .filter(|command| id.is_none_or(|id| command.id == id))
         .filter(|command| instance_id.is_none_or(|id| command.invocations.iter().any(|i| i.instance_id == id)))
         .map(wire)
@@ -182,9 +179,8 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 }
 
 pub(super) fn cancel(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["CommandId", "InstanceIds"])?;
     let (id, only) = (params.str("CommandId")?, params.strings("InstanceIds"));
-    let command = (region.ssm.commands.iter_mut())
+    let command = (region.ssm_mut().commands.iter_mut())
         .find(|command| command.id == id)
         .ok_or_else(|| AwsError::new("InvalidCommandId", "The specified command ID isn't valid."))?;
     for invocation in &mut command.invocations {

@@ -1,5 +1,6 @@
 //! AWS Systems Manager: the public parameters of the ECS-optimized AMIs, and commands on instances.
 
+mod api;
 mod commands;
 mod parameters;
 mod sending;
@@ -9,9 +10,10 @@ use std::collections::VecDeque;
 use serde_json::{Value, json};
 
 use super::{ec2, ecs};
-use crate::cloud::error::AwsError;
+use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
-use crate::cloud::wire::paging::page;
+use crate::cloud::service::{Answer, Service};
+use crate::cloud::wire::page;
 use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone, Default)]
@@ -32,22 +34,33 @@ impl State {
     }
 }
 
-pub(crate) fn handle(region: &mut Region, operation: &str, params: Params<'_>) -> Result<Value, AwsError> {
-    let result = match operation {
-        "GetParameter" => parameters::get(region, params),
-        "GetParameters" => parameters::get_all(region, params),
-        "DescribeInstanceInformation" => describe_instances(region, params),
-        "SendCommand" => sending::send(region, params),
-        "GetCommandInvocation" => commands::get_invocation(region, params),
-        "ListCommandInvocations" => commands::list_invocations(region, params),
-        "ListCommands" => commands::list(region, params),
-        "CancelCommand" => commands::cancel(region, params),
-        "StartSession" => Err(AwsError::unsupported(
-            "sessions, since no command of a client is ever run: `zonewalk stats` asks the proxies over SendCommand",
-        )),
-        _ => Err(AwsError::unknown_operation("ssm", operation)),
-    };
-    result.map_err(|error| error.with_parameter_code("ValidationException"))
+impl Region {
+    fn ssm(&self) -> &State {
+        self.states.get()
+    }
+
+    fn ssm_mut(&mut self) -> &mut State {
+        self.states.get_mut()
+    }
+}
+
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "ssm",
+    target_prefix: Some("AmazonSSM"),
+    words: Words {
+        failure: ("InternalServerError", "ServiceUnavailable"),
+        invalid_parameter: Some("ValidationException"),
+        ..Words::JSON
+    },
+    operations: api::OPERATIONS,
+    new_state: |_| Some(Box::new(State::default())),
+    ..Service::PLAIN
+};
+
+fn refuse_session(_: &mut Region, _: Params<'_>) -> Answer {
+    Err(AwsError::unsupported(
+        "sessions, since no command of a client is ever run: `zonewalk stats` asks the proxies over SendCommand",
+    ))
 }
 
 /// The SSM agent comes with the AMI and is up when the ECS agent is.
@@ -56,7 +69,6 @@ fn is_online(region: &Region, instance_id: &str) -> bool {
 }
 
 fn describe_instances(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&["InstanceInformationFilterList", "Filters", "MaxResults", "NextToken"])?;
     let mut filters = Vec::new();
     for (list, key, values) in [("Filters", "Key", "Values"), ("InstanceInformationFilterList", "key", "valueSet")] {
         for filter in params.objects(list) {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::services::ec2::ecs_optimized::{self as images, Image};
+use crate::cloud::services::ec2::ecs_optimized::{self, Image};
 use crate::cloud::wire::{Params, timestamp};
 
 const ROOT: &str = "/aws/service/ecs/optimized-ami/";
@@ -31,7 +31,7 @@ pub(super) fn get_all(region: &Region, params: Params<'_>) -> Result<Value, AwsE
 /// `<image>/recommended`, or `<image>/recommended/<member>`.
 fn find(region: &Region, name: &str) -> Option<Value> {
     let (parameter, rest) = name.strip_prefix(ROOT)?.split_once('/')?;
-    let image = images::ecs_optimized(&region.name).into_iter().find(|image| image.parameter == parameter)?;
+    let image = ecs_optimized::images(&region.name).into_iter().find(|image| image.parameter == parameter)?;
     let description = description(&image);
     let value = match rest.strip_prefix("recommended")? {
         "" => Value::Object(description).to_string(),

@@ -8,7 +8,7 @@ use super::commands::{Command, Invocation, Outcome};
 use super::{commands, is_online};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::schedule::Step;
+use crate::cloud::schedule::Transition;
 use crate::cloud::services::ecs;
 use crate::cloud::wire::Params;
 use crate::envoy::script::{self, Script};
@@ -16,15 +16,6 @@ use crate::envoy::script::{self, Script};
 const DOCUMENT: &str = "AWS-RunShellScript";
 
 pub(super) fn send(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    params.only(&[
-        "InstanceIds",
-        "Targets",
-        "DocumentName",
-        "DocumentVersion",
-        "TimeoutSeconds",
-        "Comment",
-        "Parameters",
-    ])?;
     let document = params.str("DocumentName")?;
     if document != DOCUMENT {
         return Err(AwsError::new(
@@ -47,8 +38,8 @@ pub(super) fn send(region: &mut Region, params: Params<'_>) -> Result<Value, Aws
         invocations: instances.into_iter().map(Invocation::new).collect(),
     };
     let (id, answer) = (command.id.clone(), commands::wire(&command));
-    region.ssm.keep(command);
-    region.after(Step::Command, move |region| complete(region, &id, &script));
+    region.ssm_mut().keep(command);
+    region.after(Transition::Command, move |region| complete(region, &id, &script));
     Ok(json!({ "Command": answer }))
 }
 
@@ -75,12 +66,12 @@ fn instances(region: &Region, params: Params<'_>) -> Result<Vec<String>, AwsErro
 
 /// The command has had its time: each instance has answered as the script would have.
 fn complete(region: &mut Region, command_id: &str, script: &Script) {
-    let Some(command) = region.ssm.commands.iter().find(|command| command.id == command_id) else { return };
+    let Some(command) = region.ssm().commands.iter().find(|command| command.id == command_id) else { return };
     let pending = command.invocations.iter().filter(|invocation| invocation.outcome == Outcome::Pending);
     let outcomes: Vec<_> = pending
         .map(|invocation| (invocation.instance_id.clone(), run(region, &invocation.instance_id, script)))
         .collect();
-    let Some(command) = region.ssm.commands.iter_mut().find(|command| command.id == command_id) else { return };
+    let Some(command) = region.ssm_mut().commands.iter_mut().find(|command| command.id == command_id) else { return };
     for (instance_id, outcome) in outcomes {
         if let Some(invocation) = command.invocations.iter_mut().find(|i| i.instance_id == instance_id) {
             invocation.outcome = outcome;

@@ -1,19 +1,24 @@
 //! AWS STS: who the caller is. Whoever reaches loopback is the account's root, or acts in the role that is rehearsed.
 
-use serde_json::{Value, json};
+mod api;
+
+use serde_json::json;
 
 use crate::cloud::ACCOUNT_ID;
-use crate::cloud::error::AwsError;
+use crate::cloud::error::Words;
 use crate::cloud::region::Region;
+use crate::cloud::service::{Answer, Service};
+use crate::cloud::wire::Encoding;
 use crate::cloud::wire::Params;
 
-pub(crate) fn handle(region: &mut Region, operation: &str, _params: Params<'_>) -> Result<Value, AwsError> {
-    match operation {
-        "GetCallerIdentity" => Ok(json!({
-            "UserId": ACCOUNT_ID,
-            "Account": ACCOUNT_ID,
-            "Arn": region.iam().caller_arn(),
-        })),
-        _ => Err(AwsError::unknown_operation("sts", operation)),
-    }
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "sts",
+    encoding: Encoding::Query("https://sts.amazonaws.com/doc/2011-06-15/"),
+    words: Words::QUERY,
+    operations: api::OPERATIONS,
+    ..Service::PLAIN
+};
+
+fn get_caller_identity(region: &Region, _: Params<'_>) -> Answer {
+    Ok(json!({ "UserId": ACCOUNT_ID, "Account": ACCOUNT_ID, "Arn": region.iam().caller_arn() }))
 }

@@ -1,0 +1,110 @@
+//! The account: the regions, which come into being with their first request, and what they share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::error::AwsError;
+use super::faults::{Faults, Injector, SharedInjector};
+use super::ids::Ids;
+use super::partition;
+use super::region::Region;
+use super::schedule::Pace;
+use super::service::Founding;
+use super::services::{self, iam};
+use super::settle::SharedRegion;
+use super::states::States;
+use crate::mesh::{Mesh, Proxies};
+
+pub(super) struct Account {
+    pace: Pace,
+    vcpu_quota: u32,
+    proxies: Proxies,
+    pub(super) faults: SharedInjector,
+    /// The states that all regions share: IAM's.
+    states: States,
+    regions: Mutex<HashMap<String, Arc<SharedRegion>>>,
+}
+
+impl Account {
+    /// Fails if the policy that every call is to be checked against is no IAM policy.
+    pub(super) fn new(options: &super::Options) -> Result<Self, AwsError> {
+        let mut states = States::default();
+        let iam = iam::Account::new(options.bare_account, options.policy.as_deref())?;
+        states.insert(iam::SERVICE.signing_name, Box::new(iam));
+        Ok(Self {
+            pace: options.pace,
+            vcpu_quota: options.vcpu_quota,
+            proxies: options.proxies.clone(),
+            faults: SharedInjector::new(options.faults.clone()),
+            states,
+            regions: Mutex::default(),
+        })
+    }
+
+    /// A region comes into being with its first request, and from then on moves by itself until `stop`.
+    pub(super) fn region(
+        &self,
+        name: &str,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Result<Arc<SharedRegion>, AwsError> {
+        if !partition::is_region(name) {
+            return Err(AwsError::new(
+                "UnrecognizedClientException",
+                format!("{name} is no AWS region; the local cloud knows {}", partition::REGIONS.join(", ")),
+            ));
+        }
+        let mut regions = self.regions.lock();
+        if let Some(region) = regions.get(name) {
+            return Ok(Arc::clone(region));
+        }
+        let region = SharedRegion::new(self.new_region(name));
+        regions.insert(name.to_owned(), Arc::clone(&region));
+        let (running, stop) = (Arc::clone(&region), stop.clone());
+        tracker.spawn(async move {
+            tokio::select! {
+                () = running.run() => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(region)
+    }
+
+    fn new_region(&self, name: &str) -> Region {
+        let mut ids = Ids::from_entropy();
+        let mut states = States::default();
+        for service in services::ALL {
+            let founding = Founding { region: name, ids: &mut ids, account: &self.states };
+            if let Some(state) = (service.new_state)(founding) {
+                states.insert(service.signing_name, state);
+            }
+        }
+        let mesh = Mesh::new(tokio::runtime::Handle::current(), self.proxies.clone());
+        Region::new(name, ids, states, self.pace, mesh, self.faults.clone(), self.vcpu_quota)
+    }
+
+    /// From now on these faults happen. What was hidden comes into sight with the end of the earlier ones.
+    pub(super) fn set_faults(&self, faults: Faults) {
+        *self.faults.lock() = Injector::new(faults);
+        for region in self.regions.lock().values() {
+            region.with(|region| region.states.reveal());
+        }
+    }
+
+    pub(super) fn meshes(&self) -> Vec<Mesh> {
+        self.regions.lock().values().map(|region| region.with(|region| region.mesh.clone())).collect()
+    }
+}
+
+#[cfg(test)]
+impl Region {
+    /// One of its own, for a test that moves the clock itself.
+    pub(crate) fn of_a_test(pace: Pace) -> Self {
+        let options = super::Options { pace, ..super::Options::default() };
+        Account::new(&options).unwrap().new_region("us-east-1")
+    }
+}

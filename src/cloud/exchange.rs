@@ -1,0 +1,130 @@
+//! One AWS call and its answer: decoded, met by a fault or not, authorized, carried out by its service, encoded.
+
+use hyper::{HeaderMap, Method, StatusCode};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::account::Account;
+use super::authorization;
+use super::error::AwsError;
+use super::faults::{Answering, Call, Confirmation, Injected};
+use super::region::Region;
+use super::service::{Operation, Service};
+use super::services::{self, ec2};
+use super::states::Extent;
+use super::wire::{Addressee, Encoding, Head, Params, signing_name};
+
+/// A request that has found its service and operation.
+pub(super) struct Request {
+    pub(super) service: &'static Service,
+    pub(super) operation: &'static Operation,
+    /// From the credential scope, `us-east-1`.
+    pub(super) region: String,
+    pub(super) encoding: Encoding,
+    params: Map<String, Value>,
+}
+
+impl Request {
+    pub(super) fn decode(method: &Method, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<Self, AwsError> {
+        let head = Head::read(method, path, headers)?;
+        let service = match head.addressee {
+            Addressee::SigningName(name) => services::by_signing_name(name)?,
+            Addressee::Target { prefix, .. } | Addressee::Cbor { prefix, .. } => services::by_target_prefix(prefix)?,
+        };
+        let (operation, params) = head.decode(body)?;
+        let operation = service.operation(&operation)?;
+        Ok(Self { service, operation, region: head.region.to_owned(), encoding: encoding_of(headers), params })
+    }
+
+    pub(super) fn params(&self) -> Params<'_> {
+        Params::new(&self.params)
+    }
+
+    /// The operation as IAM spells it, e.g. `ecs:CreateService`.
+    pub(super) fn action(&self) -> String {
+        format!("{}:{}", self.service.signing_name, self.operation.name)
+    }
+}
+
+/// How the answer to a request is to be written, also if it cannot be decoded any further; if its head does not say, in JSON,
+/// which every client at least shows.
+pub(super) fn encoding_of(headers: &HeaderMap) -> Encoding {
+    if super::wire::is_cbor(headers) {
+        return Encoding::Cbor;
+    }
+    let service = signing_name(headers).and_then(|name| services::by_signing_name(name).ok());
+    match service {
+        Some(service) if !headers.contains_key("x-amz-target") => service.encoding,
+        _ => Encoding::Json,
+    }
+}
+
+/// An answer, ready to be sent.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) content_type: &'static str,
+    pub(super) body: Vec<u8>,
+}
+
+impl Account {
+    /// What a fault does to a call that has come in.
+    pub(super) fn inject(&self, request: &Request) -> Injected {
+        let role_refusal = request.operation.role_refusal;
+        self.faults.lock().inject(Call { action: &request.action(), words: &request.service.words, role_refusal })
+    }
+
+    /// Carries out what a fault lets be carried out. None: the request is dropped.
+    pub(super) fn answer(
+        &self,
+        request: &Request,
+        injected: Injected,
+        request_id: &str,
+        tracker: &TaskTracker,
+        stop: &CancellationToken,
+    ) -> Option<Answer> {
+        let Injected { answering, hide, lose_instance, .. } = injected;
+        let result = match answering {
+            Answering::AsEver | Answering::DropAnswer => self
+                .region(&request.region, tracker, stop)
+                .and_then(|region| region.with(|region| handle(region, request, hide, lose_instance))),
+            Answering::Refuse(error) => Err(error),
+            Answering::DropRequest => return None,
+        };
+        let (status, (content_type, body)) = match result {
+            Ok(answer) => (StatusCode::OK, request.encoding.answer(request.operation.name, &answer, request_id)),
+            Err(error) => (error.status, request.encoding.error(&error, request_id)),
+        };
+        Some(Answer { status, content_type, body })
+    }
+}
+
+/// A fault counts only if it had an effect.
+fn handle(
+    region: &mut Region,
+    request: &Request,
+    hide: Option<(Extent, Confirmation)>,
+    lose_instance: Option<(Option<String>, Confirmation)>,
+) -> Result<Value, AwsError> {
+    authorization::check(region, request)?;
+    if let Some((zone, confirmation)) = lose_instance
+        && ec2::lose_instance(region, zone.as_deref())
+    {
+        confirmation.confirm();
+        region.settle();
+    }
+    let (service, operation, params) = (request.service, request.operation, request.params());
+    if operation.is_read() {
+        let read = region.states.begin_read(service.signing_name);
+        let answer = service.carry_out(operation, region, params);
+        region.states.end_read(read);
+        return answer;
+    }
+    let before = hide.is_some().then(|| region.states.snapshot(service.signing_name));
+    let answer = service.carry_out(operation, region, params)?;
+    if let (Some((extent, confirmation)), Some(before)) = (hide, before) {
+        region.states.hide(service.signing_name, before, extent);
+        confirmation.confirm();
+    }
+    Ok(answer)
+}

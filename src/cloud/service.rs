@@ -1,0 +1,150 @@
+//! A service of the local cloud as one value: how it is spoken to, in which words it refuses, what it can do, and its part
+//! in a region's life. A new service is its folder in [`super::services`] and a line in the list there.
+
+use serde_json::Value;
+
+use super::error::{AwsError, Words};
+use super::ids::Ids;
+use super::region::Region;
+use super::states::{State, States};
+use super::wire::{Encoding, Pages, Params};
+use crate::mesh::topology::Topology;
+
+pub(crate) type Answer = Result<Value, AwsError>;
+
+pub(crate) struct Service {
+    /// The service part of the SigV4 credential scope, which is the prefix of its actions in IAM policies too.
+    pub(crate) signing_name: &'static str,
+    /// What stands before the operation in `X-Amz-Target`, for the services with a JSON protocol.
+    pub(crate) target_prefix: Option<&'static str>,
+    pub(crate) encoding: Encoding,
+    pub(crate) words: Words,
+    pub(crate) operations: &'static [Operation],
+    /// What every operation takes beside its own parameters.
+    pub(crate) common_parameters: &'static [&'static str],
+    /// Looked at before any operation.
+    pub(crate) before: fn(Params<'_>) -> Result<(), AwsError>,
+    /// Its state in a new region. None: it remembers nothing.
+    pub(crate) new_state: fn(Founding<'_>) -> Option<Box<dyn State>>,
+    /// Brings about what is wanted, as far as can be done now.
+    pub(crate) reconcile: fn(&mut Region),
+    /// Adds what the mesh is to run for it.
+    pub(crate) add_to_mesh: fn(&Region, &mut Topology),
+}
+
+/// What a state may be made of, in a new region.
+pub(crate) struct Founding<'a> {
+    pub(crate) region: &'a str,
+    pub(crate) ids: &'a mut Ids,
+    /// The states that all regions of the account share.
+    pub(crate) account: &'a States,
+}
+
+impl Service {
+    /// A service that has no state and takes no part in anything, for the others to differ from.
+    pub(crate) const PLAIN: Self = Self {
+        signing_name: "",
+        target_prefix: None,
+        encoding: Encoding::Json,
+        words: Words::JSON,
+        operations: &[],
+        common_parameters: &[],
+        before: |_| Ok(()),
+        new_state: |_| None,
+        reconcile: |_| {},
+        add_to_mesh: |_, _| {},
+    };
+
+    pub(crate) fn operation(&self, name: &str) -> Result<&'static Operation, AwsError> {
+        let found = self.operations.iter().find(|operation| operation.name == name);
+        found.ok_or_else(|| AwsError::unknown_operation(self.signing_name, name))
+    }
+
+    /// Carries out one of its operations.
+    pub(crate) fn carry_out(&self, operation: &Operation, region: &mut Region, params: Params<'_>) -> Answer {
+        let result = (self.before)(params)
+            .and_then(|()| params.only_those(|name| operation.taken(self).any(|taken| taken == name)))
+            .and_then(|()| operation.run(region, params));
+        result.map_err(|error| match self.words.invalid_parameter {
+            Some(code) => error.with_parameter_code(code),
+            None => error,
+        })
+    }
+}
+
+#[cfg(test)]
+impl Service {
+    /// Carries out an operation with these parameters, for a test of the service itself.
+    pub(crate) fn call(&self, region: &mut Region, operation: &str, params: &Value) -> Answer {
+        self.carry_out(self.operation(operation)?, region, Params::new(params.as_object().unwrap()))
+    }
+}
+
+/// An operation of a service.
+pub(crate) struct Operation {
+    /// As its model spells it, e.g. `DescribeServices`.
+    pub(crate) name: &'static str,
+    /// The parameters that it heeds, by their names on the wire and separated by spaces; any other is refused by its name.
+    pub(crate) parameters: &'static str,
+    run: Run,
+    /// How its list is answered page by page, unless it is not, or the operation sees to that itself.
+    pub(crate) pages: Option<Pages>,
+    /// Code and message with which a role, or instance profile, is refused that has not spread yet; None: it takes none.
+    pub(crate) role_refusal: Option<(&'static str, &'static str)>,
+}
+
+enum Run {
+    Read(fn(&Region, Params<'_>) -> Answer),
+    Change(fn(&mut Region, Params<'_>) -> Answer),
+}
+
+impl Operation {
+    /// An operation that only looks.
+    pub(crate) const fn read(
+        name: &'static str,
+        parameters: &'static str,
+        run: fn(&Region, Params<'_>) -> Answer,
+    ) -> Self {
+        Self { name, parameters, run: Run::Read(run), pages: None, role_refusal: None }
+    }
+
+    /// An operation that may change something.
+    pub(crate) const fn change(
+        name: &'static str,
+        parameters: &'static str,
+        run: fn(&mut Region, Params<'_>) -> Answer,
+    ) -> Self {
+        Self { name, parameters, run: Run::Change(run), pages: None, role_refusal: None }
+    }
+
+    /// It answers its list page by page.
+    pub(crate) const fn paged(self, pages: Pages) -> Self {
+        Self { pages: Some(pages), ..self }
+    }
+
+    /// It takes a role, or an instance profile, which it refuses like this if it has not spread yet.
+    pub(crate) const fn refusing_role(self, code: &'static str, message: &'static str) -> Self {
+        Self { role_refusal: Some((code, message)), ..self }
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.run, Run::Read(_))
+    }
+
+    /// The parameters that it takes as an operation of `service`.
+    pub(crate) fn taken(&self, service: &Service) -> impl Iterator<Item = &'static str> {
+        let paging = self.pages.into_iter().flat_map(|pages| [pages.token, pages.limit]);
+        self.parameters.split_ascii_whitespace().chain(paging).chain(service.common_parameters.iter().copied())
+    }
+
+    fn run(&self, region: &mut Region, params: Params<'_>) -> Answer {
+        let answer = match self.run {
+            Run::Read(run) => run(region, params)?,
+            Run::Change(run) => run(region, params)?,
+        };
+        match self.pages {
+            Some(pages) => pages.cut(answer, params),
+            None => Ok(answer),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The ECS agents on EC2's instances: each starts with its instance, joins the cluster that the user data names, and goes
+//! with its instance.
+
+use super::container_instances::{deregister_terminated, disconnect, join};
+use crate::cloud::region::Region;
+use crate::cloud::schedule::Transition;
+use crate::cloud::services::ec2::{self, Instance, InstanceState};
+
+/// How far an agent is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Agent {
+    Starting,
+    /// It waits for its cluster, which may not be there yet: agents keep trying.
+    WaitingFor(String),
+    /// It has joined its cluster, or never will.
+    Settled,
+    /// The hardware under it has failed.
+    Lost,
+}
+
+/// Follows what became of EC2's instances, and lets agents join the clusters that are there.
+pub(super) fn follow_instances(region: &mut Region) {
+    let ecs = region.ecs();
+    let followed = ec2::instances(region).iter().map(|instance| {
+        let joined = ecs.container_instances.iter().any(|joined| joined.ec2_instance_id == instance.id);
+        (instance.id.clone(), instance.state, instance.has_failed(), joined)
+    });
+    for (id, state, has_failed, joined) in followed.collect::<Vec<_>>() {
+        let agent = region.ecs().agents.get(&id).cloned();
+        match (state, agent) {
+            (InstanceState::Running, None) => start(region, id),
+            (InstanceState::ShuttingDown, agent) if has_failed && agent != Some(Agent::Lost) => {
+                disconnect(region, &id);
+                region.ecs_mut().agents.insert(id, Agent::Lost);
+            }
+            (InstanceState::Terminated, agent) if joined || agent.is_some() => {
+                deregister_terminated(region, &id);
+                region.ecs_mut().agents.remove(&id);
+            }
+            _ => {}
+        }
+    }
+    join_clusters(region);
+}
+
+fn start(region: &mut Region, id: String) {
+    region.ecs_mut().agents.insert(id.clone(), Agent::Starting);
+    region.after(Transition::AgentRegistration, move |region| {
+        if region.ecs().agents.get(&id) != Some(&Agent::Starting) {
+            return;
+        }
+        let cluster = ec2::instance(region, &id).and_then(|instance| cluster_to_join(region, instance));
+        let agent = cluster.map_or(Agent::Settled, Agent::WaitingFor);
+        region.ecs_mut().agents.insert(id, agent);
+    });
+}
+
+/// An agent whose instance has no profile with a role has no credentials to register with.
+fn cluster_to_join(region: &Region, instance: &Instance) -> Option<String> {
+    let cluster = cluster_of_user_data(instance.user_data.as_deref()?)?;
+    let may_register = region.iam().role_of_instance_profile(instance.instance_profile.as_ref()?).is_some();
+    (may_register && instance.state == InstanceState::Running).then(|| cluster.to_owned())
+}
+
+/// The cluster that user data writes to `/etc/ecs/ecs.config`.
+fn cluster_of_user_data(user_data: &str) -> Option<&str> {
+    let (_, rest) = user_data.split_once("ECS_CLUSTER=")?;
+    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c))).unwrap_or(rest.len());
+    Some(&rest[..end]).filter(|name| !name.is_empty())
+}
+
+fn join_clusters(region: &mut Region) {
+    let ecs = region.ecs();
+    let waiting = ecs.agents.iter().filter_map(|(id, agent)| match agent {
+        Agent::WaitingFor(cluster) => {
+            ecs.cluster_by_reference(cluster).map(|cluster| (id.clone(), cluster.name.clone()))
+        }
+        _ => None,
+    });
+    for (id, cluster) in waiting.collect::<Vec<_>>() {
+        region.ecs_mut().agents.insert(id.clone(), Agent::Settled);
+        if let Err(error) = join(region, &cluster, &id, None) {
+            tracing::warn!(instance = id, cluster, error = %error.message, "an instance could not join its cluster");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cluster_is_read_from_the_articles_user_data_and_like_scripts() {
+        let article = "#!/bin/bash\nset -e\necho ECS_CLUSTER=az-aware-cluster-ec2 >> /etc/ecs/ecs.config\n";
+        assert_eq!(cluster_of_user_data(article), Some("az-aware-cluster-ec2"));
+        assert_eq!(cluster_of_user_data("cat <<EOF >> f\nECS_CLUSTER=a_b\nEOF"), Some("a_b"));
+        assert_eq!(cluster_of_user_data("echo \"ECS_CLUSTER=x\""), Some("x"));
+        assert_eq!(cluster_of_user_data("ECS_CLUSTER=\n"), None);
+        assert_eq!(cluster_of_user_data("#!/bin/sh\n"), None);
+    }
+}

@@ -1,0 +1,102 @@
+//! The operations of Amazon ECS.
+
+use super::{
+    clusters, container_instances, resource_tags, run_task, service_changes, services, task_definitions, tasks,
+};
+use crate::cloud::service::Operation;
+
+/// ECS checks the role that it acts in itself when a service is made, and the task's when it starts one.
+const SERVICE_LINKED_ROLE: &str = "Unable to assume the service linked role. Please verify that the ECS service linked \
+                                   role exists.";
+const TASK_ROLE: &str = "ECS was unable to assume the role that was provided for this task. Please verify that the role \
+                         being passed has the proper trust relationship and permissions and that your IAM user has \
+                         permissions to pass this role.";
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::change(
+        "CreateCluster",
+        "clusterName tags settings configuration serviceConnectDefaults",
+        clusters::create,
+    ),
+    Operation::change(
+        "CreateService",
+        "cluster serviceName taskDefinition availabilityZoneRebalancing loadBalancers desiredCount \
+         clientToken launchType deploymentConfiguration placementStrategy networkConfiguration \
+         healthCheckGracePeriodSeconds schedulingStrategy deploymentController tags enableECSManagedTags \
+         propagateTags serviceConnectConfiguration",
+        service_changes::create,
+    )
+    .refusing_role("InvalidParameterException", SERVICE_LINKED_ROLE),
+    Operation::change("DeleteCluster", "cluster", clusters::delete),
+    Operation::change("DeleteService", "cluster service force", services::delete),
+    Operation::change("DeleteTaskDefinitions", "taskDefinitions", task_definitions::delete),
+    Operation::change(
+        "DeregisterContainerInstance",
+        "cluster containerInstance force",
+        container_instances::deregister,
+    ),
+    Operation::change("DeregisterTaskDefinition", "taskDefinition", task_definitions::deregister),
+    Operation::read("DescribeClusters", "clusters include", clusters::describe),
+    Operation::read("DescribeContainerInstances", "cluster containerInstances include", container_instances::describe),
+    Operation::read("DescribeServices", "cluster services include", services::describe),
+    Operation::read("DescribeTaskDefinition", "taskDefinition include", task_definitions::describe),
+    Operation::read("DescribeTasks", "cluster tasks include", tasks::describe),
+    Operation::read("ListClusters", "nextToken maxResults", clusters::list),
+    Operation::read("ListContainerInstances", "cluster filter nextToken maxResults status", container_instances::list),
+    Operation::read("ListServices", "cluster nextToken maxResults launchType schedulingStrategy", services::list),
+    Operation::read("ListServicesByNamespace", "namespace nextToken maxResults", services::list_by_namespace),
+    Operation::read("ListTagsForResource", "resourceArn", resource_tags::list),
+    Operation::read(
+        "ListTaskDefinitionFamilies",
+        "familyPrefix status nextToken maxResults",
+        task_definitions::list_families,
+    ),
+    Operation::read("ListTaskDefinitions", "familyPrefix status sort nextToken maxResults", task_definitions::list),
+    Operation::read(
+        "ListTasks",
+        "cluster containerInstance family nextToken maxResults startedBy serviceName desiredStatus \
+         launchType",
+        tasks::list,
+    ),
+    Operation::change(
+        "RegisterContainerInstance",
+        "cluster instanceIdentityDocument instanceIdentityDocumentSignature totalResources versionInfo \
+         tags",
+        container_instances::register,
+    ),
+    Operation::change(
+        "RegisterTaskDefinition",
+        "family taskRoleArn executionRoleArn networkMode containerDefinitions volumes \
+         placementConstraints requiresCompatibilities cpu memory tags pidMode ipcMode ephemeralStorage \
+         runtimePlatform enableFaultInjection",
+        task_definitions::register,
+    )
+    .refusing_role("ClientException", "Role is not valid"),
+    Operation::change(
+        "RunTask",
+        "cluster count group launchType networkConfiguration startedBy tags taskDefinition clientToken",
+        run_task::run,
+    )
+    .refusing_role("ClientException", TASK_ROLE),
+    Operation::change("StopTask", "cluster task reason", tasks::stop),
+    Operation::change("TagResource", "resourceArn tags", resource_tags::add),
+    Operation::change("UntagResource", "resourceArn tagKeys", resource_tags::remove),
+    Operation::change("UpdateCluster", "cluster settings configuration serviceConnectDefaults", clusters::update),
+    Operation::change(
+        "UpdateClusterSettings",
+        "cluster settings configuration serviceConnectDefaults",
+        clusters::update,
+    ),
+    Operation::change(
+        "UpdateContainerInstancesState",
+        "cluster containerInstances status",
+        container_instances::update_state,
+    ),
+    Operation::change(
+        "UpdateService",
+        "cluster service desiredCount taskDefinition deploymentConfiguration availabilityZoneRebalancing \
+         networkConfiguration placementStrategy forceNewDeployment healthCheckGracePeriodSeconds \
+         enableECSManagedTags loadBalancers propagateTags serviceConnectConfiguration",
+        service_changes::update,
+    ),
+];

@@ -1,0 +1,51 @@
+//! The operations of Elastic Load Balancing.
+
+use super::{listeners, load_balancers, tags, target_groups, targets};
+use crate::cloud::service::Operation;
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::change("AddTags", "ResourceArns Tags", tags::add),
+    Operation::change("CreateListener", "LoadBalancerArn Protocol Port DefaultActions", listeners::create),
+    Operation::change(
+        "CreateLoadBalancer",
+        "Name Subnets SubnetMappings SecurityGroups Scheme Type IpAddressType",
+        load_balancers::create,
+    ),
+    Operation::change(
+        "CreateTargetGroup",
+        "Name Protocol ProtocolVersion Port VpcId HealthCheckProtocol HealthCheckPort HealthCheckEnabled \
+         HealthCheckPath HealthCheckIntervalSeconds HealthCheckTimeoutSeconds HealthyThresholdCount \
+         UnhealthyThresholdCount Matcher TargetType IpAddressType",
+        target_groups::create,
+    ),
+    Operation::change("DeleteListener", "ListenerArn", listeners::delete),
+    Operation::change("DeleteLoadBalancer", "LoadBalancerArn", load_balancers::delete),
+    Operation::change("DeleteTargetGroup", "TargetGroupArn", target_groups::delete),
+    Operation::change("DeregisterTargets", "TargetGroupArn Targets", targets::deregister),
+    Operation::read("DescribeListeners", "LoadBalancerArn ListenerArns", listeners::describe),
+    Operation::read("DescribeLoadBalancerAttributes", "LoadBalancerArn", load_balancers::describe_attributes),
+    Operation::read("DescribeLoadBalancers", "LoadBalancerArns Names", load_balancers::describe),
+    Operation::read("DescribeRules", "ListenerArn RuleArns", listeners::describe_rules),
+    Operation::read("DescribeTags", "ResourceArns", tags::describe),
+    Operation::read("DescribeTargetGroupAttributes", "TargetGroupArn", target_groups::describe_attributes),
+    Operation::read("DescribeTargetGroups", "LoadBalancerArn TargetGroupArns Names", target_groups::describe),
+    Operation::read("DescribeTargetHealth", "TargetGroupArn Targets", targets::describe_health),
+    Operation::change("ModifyListener", "ListenerArn Port Protocol DefaultActions", listeners::modify),
+    Operation::change("ModifyLoadBalancerAttributes", "LoadBalancerArn", load_balancers::modify_attributes),
+    Operation::change(
+        "ModifyTargetGroup",
+        "TargetGroupArn HealthCheckProtocol HealthCheckPort HealthCheckPath HealthCheckEnabled \
+         HealthCheckIntervalSeconds HealthCheckTimeoutSeconds HealthyThresholdCount \
+         UnhealthyThresholdCount Matcher",
+        target_groups::modify,
+    ),
+    Operation::change("ModifyTargetGroupAttributes", "TargetGroupArn", target_groups::modify_attributes),
+    Operation::change("RegisterTargets", "TargetGroupArn Targets", targets::register),
+    Operation::change("RemoveTags", "ResourceArns TagKeys", tags::remove),
+    Operation::change("SetSecurityGroups", "LoadBalancerArn SecurityGroups", load_balancers::set_security_groups),
+    Operation::change(
+        "SetSubnets",
+        "LoadBalancerArn Subnets SubnetMappings IpAddressType",
+        load_balancers::set_subnets,
+    ),
+];

@@ -1,0 +1,35 @@
+//! What the local cloud's operations take, against botocore's models of the services.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::peers;
+
+#[test]
+#[ignore = "needs boto3: tests/run.sh installs it"]
+fn each_parameter_that_is_taken_exists_and_each_required_one_is_taken() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/check_operations.py");
+    let mut python = Command::new(peers::bin("aws").join("python3"))
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = python.stdin.take().unwrap();
+    for operation in zonewalk::cloud::operations() {
+        writeln!(input, "{}", serde_json::to_string(&operation).unwrap()).unwrap();
+    }
+    drop(input);
+    let output = python.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// A change that was declared as a look would answer from the past under a fault, and would not be hidden.
+#[test]
+fn operations_that_only_look_are_named_so() {
+    for operation in zonewalk::cloud::operations() {
+        let name = operation.operation;
+        let looks = ["Describe", "Discover", "Get", "List", "Simulate"].iter().any(|start| name.starts_with(start));
+        assert_eq!(operation.read, looks, "{}:{name}", operation.service);
+    }
+}
