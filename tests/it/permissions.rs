@@ -1,4 +1,4 @@
-//! The IAM policy in the README: least, since it allows what the source calls and no more, and sufficient, since a whole
+//! The IAM policy in docs/aws.md: least, since it allows what the source calls and no more, and sufficient, since a whole
 //! walkthrough passes under it.
 
 use std::collections::BTreeSet;
@@ -70,9 +70,9 @@ fn the_policy_allows_what_is_called_and_no_more() {
 }
 
 #[test]
-fn the_readme_shows_the_policy() {
-    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let block = readme.split("```json\n").find(|block| block.contains("\"Statement\"")).unwrap();
+fn the_document_shows_the_policy() {
+    let document = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/aws.md")).unwrap();
+    let block = document.split("```json\n").find(|block| block.contains("\"Statement\"")).unwrap();
     let shown: Value = serde_json::from_str(block.split("```").next().unwrap()).unwrap();
     assert_eq!(shown, serde_json::from_str::<Value>(&policy(&settings().name)).unwrap());
 }
