@@ -12,6 +12,7 @@ pub mod cloud;
 pub mod commands;
 pub mod envoy;
 pub mod hosts;
+mod http;
 pub mod mesh;
 pub mod report;
 pub mod routing;

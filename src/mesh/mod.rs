@@ -18,7 +18,6 @@ pub mod topology;
 mod alb;
 mod app;
 mod discovery;
-mod http;
 mod task;
 
 use std::collections::hash_map::Entry;

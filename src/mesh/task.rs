@@ -13,10 +13,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::app::{self, App, CommandError};
 use super::discovery;
 use super::envoy_proxy::{self, Binary, EnvoyProxy, Ingress, Listeners};
-use super::http::{Server, listen};
 use super::proxy::Proxy;
 use super::sidecar::Sidecar;
 use super::topology::Task;
+use crate::http::{Server, listen};
 
 /// Between SIGTERM and SIGKILL (`stopTimeout`, ECS API Reference).
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);

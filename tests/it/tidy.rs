@@ -67,23 +67,25 @@ fn the_local_parts_know_no_stages() {
 
 #[test]
 fn only_the_command_line_prints() {
-    for part in ["aws", "cloud", "commands", "envoy", "hosts", "mesh", "report", "routing", "stages", "traffic"] {
+    for part in ["aws", "cloud", "commands", "envoy", "hosts", "http", "mesh", "report", "routing", "stages", "traffic"]
+    {
         assert_never_names(part, &["println!", "eprintln!", "print!(", "std::io::stdout", "anstream"], &[]);
     }
 }
 
 #[test]
 fn only_aws_builds_clients() {
-    for part in ["cli", "cloud", "commands", "envoy", "hosts", "mesh", "report", "routing", "stages", "traffic"] {
+    for part in ["cli", "cloud", "commands", "envoy", "hosts", "http", "mesh", "report", "routing", "stages", "traffic"]
+    {
         assert_never_names(part, &["::Client::new(", "aws_config", "SdkConfig"], &[]);
     }
 }
 
 #[test]
-fn the_sidecar_depends_on_routing_alone() {
+fn the_sidecar_depends_on_routing_and_http_alone() {
     for (path, text) in sources("mesh/sidecar") {
         for line in code(&text).lines().filter(|line| line.contains("crate::")) {
-            let allowed = line.contains("crate::routing") || line.contains("crate::mesh");
+            let allowed = ["crate::routing", "crate::http", "crate::mesh"].iter().any(|part| line.contains(part));
             assert!(allowed, "{}: {line}", path.display());
         }
     }

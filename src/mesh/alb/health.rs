@@ -6,7 +6,7 @@ use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
 use hyper::{Request, StatusCode, Uri};
 
 use super::Place;
-use crate::mesh::http::{Body, Pool};
+use crate::http::{Body, Pool};
 use crate::mesh::topology::HealthCheck;
 
 /// What a load balancer's health checks say of a target.

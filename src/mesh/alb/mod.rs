@@ -18,8 +18,8 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::http::{Body, Handler, Pool, Server, answer, listen, strip_hop_by_hop, to_origin_form};
 use super::topology::{HealthCheck, TargetGroup};
+use crate::http::{Body, Handler, Pool, Server, answer, listen, strip_hop_by_hop, to_origin_form};
 use health::Record;
 pub use health::{TargetHealth, UnhealthyReason};
 

@@ -16,8 +16,8 @@ use hyper::header::{HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
-use super::http::{Body, Handler, Pool, answer};
 use super::topology::ClientAlias;
+use crate::http::{Body, Handler, Pool, answer};
 pub(super) use command::CommandError;
 use command::{Command, Destination};
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::outlier::{CONSECUTIVE_5XX, Ejection};
 use super::stats::{ClusterStats, ResponseStats, StatsView};
 use super::{Address, IDLE_TIMEOUT, Upstream};
-use crate::mesh::http::Pool;
+use crate::http::Pool;
 use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality};
 
 /// How often a retry may pick again when it meets a host that has been tried (Envoy's

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
 use super::{IDLE_TIMEOUT, NoResponse, answer_for, in_time, local_reply, passed_on, refuse_http_10};
-use crate::mesh::http::{Body, Handler, Pool, strip_hop_by_hop, to_origin_form};
+use crate::http::{Body, Handler, Pool, strip_hop_by_hop, to_origin_form};
 
 pub(super) struct Inbound {
     /// `None`: the container does not listen on this port.

@@ -24,8 +24,8 @@ use tokio::runtime::Handle;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 
-pub use super::http::Server;
-use super::http::{Body, Ended, SendError, answer, strip_hop_by_hop};
+pub use crate::http::Server;
+use crate::http::{Body, Ended, SendError, answer, strip_hop_by_hop};
 use crate::routing::{HostSet, Locality};
 use cluster::Cluster;
 pub(super) use cluster::HOST_SELECTION_RETRIES;

@@ -9,7 +9,7 @@ use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
 
 use super::{Sidecar, local_reply, refuse_http_10};
-use crate::mesh::http::{Body, Handler};
+use crate::http::{Body, Handler};
 
 pub(super) struct Outbound(pub(super) Arc<Sidecar>);
 

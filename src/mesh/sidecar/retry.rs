@@ -12,7 +12,7 @@ use hyper::{Request, Response, StatusCode, Version};
 
 use super::cluster::{Cluster, Endpoint};
 use super::{answer_for, in_time, local_reply, passed_on};
-use crate::mesh::http::{Body, SendError, strip_hop_by_hop, to_origin_form};
+use crate::http::{Body, SendError, strip_hop_by_hop, to_origin_form};
 
 pub(in crate::mesh) const RETRIES: u32 = 2;
 

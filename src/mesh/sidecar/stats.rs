@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::StatusCode;
 
-use crate::mesh::http::PoolCounters;
+use crate::http::PoolCounters;
 use crate::routing::Counters;
 
 /// What an Envoy counts that has no such thing happen to it: limits, health checks, HTTP/3 and other detectors of outliers,

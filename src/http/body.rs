@@ -20,7 +20,7 @@ use super::pool::Pool;
 const REPLAY_LIMIT: usize = 1024 * 1024;
 
 /// The body of a request or a response.
-pub(in crate::mesh) enum Body {
+pub(crate) enum Body {
     /// All of it. Empty, an answer of our own, or a request's body that may have to be sent again.
     Whole(Bytes),
     /// A request's body, passed on as it comes.
@@ -31,7 +31,7 @@ pub(in crate::mesh) enum Body {
 
 /// Why a body broke off.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::mesh) enum BodyError {
+pub(crate) enum BodyError {
     #[error(transparent)]
     Http(#[from] hyper::Error),
     #[error("the response was not complete in time")]
@@ -40,7 +40,7 @@ pub(in crate::mesh) enum BodyError {
 
 impl Body {
     /// A request's body, such that it can be sent again if it is small. A large one comes with who will tell of its end.
-    pub(in crate::mesh) async fn replayable(mut incoming: Incoming) -> Result<(Self, Option<Ended>), hyper::Error> {
+    pub(crate) async fn replayable(mut incoming: Incoming) -> Result<(Self, Option<Ended>), hyper::Error> {
         let mut read = BytesMut::new();
         while !incoming.is_end_stream() {
             if incoming.size_hint().lower() as usize + read.len() > REPLAY_LIMIT {
@@ -57,7 +57,7 @@ impl Body {
     }
 
     /// A request's body as it comes, and who will tell of its end.
-    pub(in crate::mesh) fn streamed(incoming: Incoming) -> (Self, Option<Ended>) {
+    pub(crate) fn streamed(incoming: Incoming) -> (Self, Option<Ended>) {
         if incoming.is_end_stream() {
             return (Self::Whole(Bytes::new()), None);
         }
@@ -66,7 +66,7 @@ impl Body {
     }
 
     /// The same body once more, if it is kept.
-    pub(in crate::mesh) fn replay(&self) -> Option<Self> {
+    pub(crate) fn replay(&self) -> Option<Self> {
         match self {
             Self::Whole(bytes) => Some(Self::Whole(bytes.clone())),
             Self::Streamed(_) | Self::Response(_) => None,
@@ -84,7 +84,7 @@ impl Body {
     }
 
     /// A response must be complete by then, or it breaks off.
-    pub(in crate::mesh) fn set_deadline(&mut self, deadline: Instant) {
+    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         if let Self::Response(body) = self {
             body.deadline = Some(deadline);
         }
@@ -102,10 +102,10 @@ impl fmt::Debug for Body {
 }
 
 /// Completes when a request's body has been read to its end, or is given up.
-pub(in crate::mesh) type Ended = oneshot::Receiver<()>;
+pub(crate) type Ended = oneshot::Receiver<()>;
 
 /// A request's body on its way.
-pub(in crate::mesh) struct RequestBody {
+pub(crate) struct RequestBody {
     /// What has been read of it already.
     read: Bytes,
     incoming: Incoming,
@@ -146,7 +146,7 @@ impl RequestBody {
 
 /// Reads a response from its upstream connection, and gives the connection back to the pool with the last byte.
 /// Dropped before that, it closes the connection.
-pub(in crate::mesh) struct ResponseBody {
+pub(crate) struct ResponseBody {
     incoming: Incoming,
     source: Option<(Connection, Arc<Pool>)>,
     deadline: Option<Instant>,

@@ -24,7 +24,7 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 ];
 
 /// Removes what must not be passed on, along with what `Connection` names.
-pub(in crate::mesh) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     // Most messages have none of them, and comparing names is cheaper than ten look-ups.
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return;
@@ -42,7 +42,7 @@ pub(in crate::mesh) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Reduces a request's target to path and query, as an endpoint expects it.
-pub(in crate::mesh) fn to_origin_form(uri: &mut Uri) {
+pub(crate) fn to_origin_form(uri: &mut Uri) {
     if uri.authority().is_some() || uri.path_and_query().is_none() {
         *uri = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")).into();
     }

@@ -10,18 +10,18 @@ mod headers;
 mod pool;
 mod server;
 
-pub(super) use body::{Body, Ended};
-pub(super) use headers::{strip_hop_by_hop, to_origin_form};
-pub(super) use pool::{Pool, PoolCounters, SendError};
+pub(crate) use body::{Body, Ended};
+pub(crate) use headers::{strip_hop_by_hop, to_origin_form};
+pub(crate) use pool::{Pool, PoolCounters, SendError};
 pub use server::Server;
-pub(super) use server::{Handler, listen};
+pub(crate) use server::{Handler, listen};
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
 /// An answer of our own.
-pub(super) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::Whole(body.into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

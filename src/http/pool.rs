@@ -15,7 +15,7 @@ use super::connection::Connection;
 
 /// Connections that are not in use, the last used one on top, so that a lull closes the others. As many as were ever
 /// needed at once: Envoy's limit, 1,024 per cluster, is beyond what one machine's demonstration does.
-pub(in crate::mesh) struct Pool {
+pub(crate) struct Pool {
     address: SocketAddr,
     idle_timeout: Duration,
     idle: Mutex<Vec<Connection>>,
@@ -24,25 +24,25 @@ pub(in crate::mesh) struct Pool {
 
 /// Envoy's counters of connections and of the requests that wait for one, of all the pools that share them.
 #[derive(Debug, Default)]
-pub(in crate::mesh) struct PoolCounters {
+pub(crate) struct PoolCounters {
     /// Attempts to connect. Here each is for one request, which Envoy counts as pending meanwhile.
-    pub(in crate::mesh) opened: AtomicU64,
-    pub(in crate::mesh) active: AtomicU64,
+    pub(crate) opened: AtomicU64,
+    pub(crate) active: AtomicU64,
     /// Connections that a request is on.
-    pub(in crate::mesh) busy: AtomicU64,
-    pub(in crate::mesh) connecting: AtomicU64,
-    pub(in crate::mesh) connect_failed: AtomicU64,
+    pub(crate) busy: AtomicU64,
+    pub(crate) connecting: AtomicU64,
+    pub(crate) connect_failed: AtomicU64,
     /// Of those that failed.
-    pub(in crate::mesh) connect_timed_out: AtomicU64,
+    pub(crate) connect_timed_out: AtomicU64,
     /// Requests that were given up while they waited for a connection.
-    pub(in crate::mesh) cancelled: AtomicU64,
+    pub(crate) cancelled: AtomicU64,
     /// Responses that were not complete in time.
-    pub(in crate::mesh) timed_out: AtomicU64,
+    pub(crate) timed_out: AtomicU64,
 }
 
 /// Why a request got no response.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::mesh) enum SendError {
+pub(crate) enum SendError {
     /// No connection: the request never left, here it is.
     #[error("failed to connect: {error}")]
     Connect { error: io::Error, unsent: Box<Request<Body>> },
@@ -58,19 +58,19 @@ pub(in crate::mesh) enum SendError {
 }
 
 impl Pool {
-    pub(in crate::mesh) fn new(address: SocketAddr, idle_timeout: Duration, counters: Arc<PoolCounters>) -> Arc<Self> {
+    pub(crate) fn new(address: SocketAddr, idle_timeout: Duration, counters: Arc<PoolCounters>) -> Arc<Self> {
         Arc::new(Self { address, idle_timeout, idle: Mutex::default(), counters })
     }
 
     /// Sends a request on an idle connection or a new one.
     ///
     /// An idle connection may turn out to be closed; a request that had not left goes out on the next one then.
-    pub(in crate::mesh) async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Body>, SendError> {
+    pub(crate) async fn send(self: &Arc<Self>, request: Request<Body>) -> Result<Response<Body>, SendError> {
         self.send_noting(request, || ()).await
     }
 
     /// The same; `on_connection` hears that there is a connection for it.
-    pub(in crate::mesh) async fn send_noting(
+    pub(crate) async fn send_noting(
         self: &Arc<Self>,
         mut request: Request<Body>,
         mut on_connection: impl FnMut(),
@@ -132,7 +132,7 @@ impl Pool {
     }
 
     /// Closes what has been idle for too long, and forgets what the other side has closed.
-    pub(in crate::mesh) fn sweep(&self) {
+    pub(crate) fn sweep(&self) {
         self.idle().retain_mut(|connection| {
             connection.drive(&mut Context::from_waker(Waker::noop()));
             connection.is_reusable() && connection.has_rested() < self.idle_timeout
@@ -140,7 +140,7 @@ impl Pool {
     }
 
     /// Closes what is not in use.
-    pub(in crate::mesh) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.idle().clear();
     }
 

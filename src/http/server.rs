@@ -32,12 +32,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const IDLE_CHECKS: u32 = 5;
 
 /// What a server does with a request.
-pub(in crate::mesh) trait Handler: Send + Sync + 'static {
+pub(crate) trait Handler: Send + Sync + 'static {
     fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Response<Body>> + Send;
 }
 
 /// A socket on loopback, with a port of the system's choice.
-pub(in crate::mesh) fn listen() -> io::Result<(TcpListener, SocketAddr)> {
+pub(crate) fn listen() -> io::Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     Ok((listener, address))
@@ -51,7 +51,7 @@ pub struct Server {
 
 impl Server {
     /// Serves on a socket that is bound already. Connections that are idle for `idle_timeout` are closed.
-    pub(in crate::mesh) fn spawn<H: Handler>(
+    pub(crate) fn spawn<H: Handler>(
         listener: TcpListener,
         idle_timeout: Duration,
         handler: Arc<H>,
