@@ -1,7 +1,7 @@
 //! The endpoint: HTTP on loopback, one port for all services and regions, and a few paths of its own under `/_zonewalk/`.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -9,11 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
 use hyper::{Method, Response, StatusCode, header};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +20,7 @@ use super::exchange::{Answer, Request, encoding_of};
 use super::faults::{Answering, Faults, Injected};
 use super::schedule::Pace;
 use super::wire::is_cbor;
+use crate::http::{Handler, Server};
 use crate::mesh::Proxies;
 
 /// What a request's body may have: many times the largest that a walkthrough sends, a task definition of 64 KiB.
@@ -30,9 +28,6 @@ const MAX_BODY: usize = 1 << 20;
 
 /// How long [`LocalCloud::shutdown`] lets requests finish: one may never come to its end, or be answered late on purpose.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// After a failed `accept` (most likely no file descriptor is left) it waits this long, instead of spinning.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// How a local cloud is to be.
 #[derive(Clone)]
@@ -104,7 +99,7 @@ struct Shared {
 impl LocalCloud {
     /// Binds and serves. Fails if the address cannot be bound, or the policy is none.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(options.listen).await?;
+        let listener = TcpListener::bind(options.listen)?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let tracker = TaskTracker::new();
@@ -117,7 +112,9 @@ impl LocalCloud {
             stop: stop.clone(),
             tracker: tracker.clone(),
         });
-        tracker.spawn(accept(listener, Arc::clone(&shared)));
+        let endpoint = Arc::new(Endpoint(Arc::clone(&shared)));
+        let server = Server::spawn(listener, None, endpoint, &tokio::runtime::Handle::current())?;
+        tracker.spawn(server.until(stop.clone(), SHUTDOWN_TIMEOUT));
         Ok(Self { address, stop, tracker, shared })
     }
 
@@ -156,40 +153,14 @@ impl LocalCloud {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    loop {
-        let stream = tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-            () = shared.stop.cancelled() => return,
-        };
-        let connection_shared = Arc::clone(&shared);
-        shared.tracker.spawn(async move {
-            let shared = Arc::clone(&connection_shared);
-            let service = service_fn(move |request| answer(Arc::clone(&shared), request));
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-            let mut connection = std::pin::pin!(connection);
-            let result = tokio::select! {
-                result = connection.as_mut() => result,
-                () = connection_shared.stop.cancelled() => {
-                    connection.as_mut().graceful_shutdown();
-                    let Ok(result) = tokio::time::timeout(SHUTDOWN_TIMEOUT, connection).await else {
-                        tracing::debug!("a connection was closed with a request in flight");
-                        return;
-                    };
-                    result
-                }
-            };
-            if let Err(error) = result {
-                tracing::debug!(%error, "a client's connection broke");
-            }
-        });
+/// What answers at the endpoint.
+struct Endpoint(Arc<Shared>);
+
+impl Handler for Endpoint {
+    type Reply = io::Result<Response<Full<Bytes>>>;
+
+    async fn handle(&self, request: hyper::Request<Incoming>, _peer: IpAddr) -> Self::Reply {
+        answer(Arc::clone(&self.0), request).await
     }
 }
 

@@ -16,9 +16,9 @@ mod view;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -27,8 +27,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aws::{AzId, AzName, Clients, CloudError};
 use crate::envoy::script;
+use crate::http::{Server, listen};
 use crate::mesh::{Mesh, Proxies};
 use crate::settings::{Name, ResourceNames};
+use control::Control;
 use view::{Entrance, View};
 
 /// Between two rounds: short while something happens, since somebody waits for it, and then longer and longer.
@@ -38,6 +40,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long whoever asks may wait until everything is as it should be.
 const SETTLING_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long [`Hosts::shutdown`] lets clients read their last answer.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// An emulator that is gone for as long does not come back as it was.
 const GONE_LIMIT: Duration = Duration::from_secs(120);
 
@@ -45,6 +50,7 @@ const GONE_LIMIT: Duration = Duration::from_secs(120);
 pub struct Hosts {
     address: SocketAddr,
     stop: CancellationToken,
+    server: Server,
     worker: JoinHandle<()>,
 }
 
@@ -62,11 +68,11 @@ enum Ask {
 
 impl Hosts {
     pub async fn start(clients: Clients, name: &Name) -> io::Result<Self> {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
-        let address = listener.local_addr()?;
+        let (listener, address) = listen()?;
         let stop = CancellationToken::new();
         let (asks, asked) = mpsc::channel(8);
-        tokio::spawn(control::serve(listener, asks, stop.clone()));
+        let control = Arc::new(Control { asks, stop: stop.clone() });
+        let server = Server::spawn(listener, None, control, &Handle::current())?;
         let worker = Worker {
             clients,
             names: name.resources(),
@@ -81,7 +87,7 @@ impl Hosts {
             stop: stop.clone(),
         };
         let worker = tokio::spawn(worker.work(asked));
-        Ok(Self { address, stop, worker })
+        Ok(Self { address, stop, server, worker })
     }
 
     /// Where [`client`] finds them.
@@ -99,6 +105,8 @@ impl Hosts {
         if let Err(error) = self.worker.await {
             tracing::error!(%error, "the hosts ended badly");
         }
+        // Whoever still asked something has been told by now.
+        self.server.until(self.stop, SHUTDOWN_TIMEOUT).await;
     }
 }
 

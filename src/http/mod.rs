@@ -1,5 +1,5 @@
-//! HTTP/1.1 on loopback, as the load balancer, the app and the sidecars need it: a server that drains, a pool of
-//! keep-alive connections per endpoint, bodies that stream, and the headers that end at each hop.
+//! HTTP/1.1 on this machine: the one server, which drains, and a client that asks once; for proxies a pool of keep-alive
+//! connections per endpoint, bodies that stream, and the headers that end at each hop.
 //!
 //! A request passes through a proxy in one task: the server's connection polls the service, the service polls its
 //! upstream connection. No channel and no other task is between them, so nothing has to be woken across threads.

@@ -1,6 +1,6 @@
-//! A server on loopback that can be told to drain: it stops accepting, lets what is in flight finish and closes.
+//! The one server: it can be told to drain, and then stops accepting, lets what is in flight finish and closes.
 
-use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::pin::{Pin, pin};
@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use bytes::Bytes;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -20,9 +21,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-
-use super::body::Body;
 
 /// After a failed `accept` (most likely no file descriptor is left) it waits this long, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -33,7 +33,38 @@ const IDLE_CHECKS: u32 = 5;
 
 /// What a server does with a request.
 pub(crate) trait Handler: Send + Sync + 'static {
-    fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Response<Body>> + Send;
+    type Reply: Reply;
+
+    fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Self::Reply> + Send;
+}
+
+/// What a handler gives: a response, or an error, which closes the connection without one.
+pub(crate) trait Reply {
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+
+    fn into_result(self) -> io::Result<Response<Self::Body>>;
+}
+
+impl<B> Reply for Response<B>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    type Body = B;
+
+    fn into_result(self) -> io::Result<Response<B>> {
+        Ok(self)
+    }
+}
+
+impl<B> Reply for io::Result<Response<B>>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+{
+    type Body = B;
+
+    fn into_result(self) -> io::Result<Response<B>> {
+        self
+    }
 }
 
 /// A socket on loopback, with a port of the system's choice.
@@ -50,10 +81,10 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves on a socket that is bound already. Connections that are idle for `idle_timeout` are closed.
+    /// Serves on a socket that is bound already. Connections that are idle for `idle_timeout`, if there is one, are closed.
     pub(crate) fn spawn<H: Handler>(
         listener: TcpListener,
-        idle_timeout: Duration,
+        idle_timeout: Option<Duration>,
         handler: Arc<H>,
         runtime: &Handle,
     ) -> io::Result<Self> {
@@ -74,6 +105,15 @@ impl Server {
     pub async fn finished(self) {
         // An error is a panic in the accepting task, which has ended then just as well.
         let _ = self.accepting.await;
+    }
+
+    /// Serves until `stop` is cancelled, and then drains, for at most `limit`.
+    pub(crate) async fn until(self, stop: CancellationToken, limit: Duration) {
+        stop.cancelled().await;
+        self.drain();
+        if tokio::time::timeout(limit, self.finished()).await.is_err() {
+            tracing::debug!("a server was stopped with requests in flight");
+        }
     }
 }
 
@@ -105,7 +145,7 @@ impl Drain {
 
 async fn accept<H: Handler>(
     listener: tokio::net::TcpListener,
-    idle_timeout: Duration,
+    idle_timeout: Option<Duration>,
     handler: Arc<H>,
     drain: Arc<Drain>,
 ) {
@@ -133,7 +173,7 @@ async fn accept<H: Handler>(
 async fn serve<H: Handler>(
     stream: TcpStream,
     peer: IpAddr,
-    idle_timeout: Duration,
+    idle_timeout: Option<Duration>,
     handler: Arc<H>,
     drain: Arc<Drain>,
 ) {
@@ -145,13 +185,13 @@ async fn serve<H: Handler>(
     let service = service_fn(move |request| {
         counted.fetch_add(1, Relaxed);
         let handler = handler.clone();
-        async move { Ok::<_, Infallible>(handler.handle(request, peer).await) }
+        async move { handler.handle(request, peer).await.into_result() }
     });
     // The header timeout would be a timer per request; idle connections are closed below.
     let mut connection =
         pin!(http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service));
     let mut drained = pin!(drain.waiting.notified());
-    let mut idle = IdleCheck::new(idle_timeout);
+    let mut idle = idle_timeout.map(IdleCheck::new);
 
     let mut waiting = false;
     let mut closing = false;
@@ -165,7 +205,7 @@ async fn serve<H: Handler>(
             waiting = true;
             let _ = drained.as_mut().poll(cx);
         }
-        if !closing && (drain.is_started() || idle.is_over(&requests, cx)) {
+        if !closing && (drain.is_started() || idle.as_mut().is_some_and(|idle| idle.is_over(&requests, cx))) {
             closing = true;
             connection.as_mut().graceful_shutdown();
             return connection.as_mut().poll(cx);

@@ -94,7 +94,7 @@ impl LoadBalancer {
             open: ArcSwap::default(),
             next: AtomicUsize::new(0),
         });
-        let server = Server::spawn(socket, IDLE_TIMEOUT, listener.clone(), runtime)?;
+        let server = Server::spawn(socket, Some(IDLE_TIMEOUT), listener.clone(), runtime)?;
         Ok(Self { address, announced: false, server, listener, group: None })
     }
 
@@ -225,6 +225,8 @@ impl Listener {
 }
 
 impl Handler for Listener {
+    type Reply = Response<Body>;
+
     async fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         let Some(target) = self.pick() else {
             return error(StatusCode::SERVICE_UNAVAILABLE, "Service Temporarily Unavailable");

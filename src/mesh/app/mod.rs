@@ -32,8 +32,8 @@ const HTTP_PORT: u16 = 80;
 /// Go's `http.DefaultTransport` keeps idle connections for 90 seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// Go's `http.Server` never closes an idle connection; a day is as good as never.
-pub(super) const SERVER_IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
+/// Go's `http.Server` never closes an idle connection.
+pub(super) const SERVER_IDLE_TIMEOUT: Option<Duration> = None;
 
 /// One container's application.
 pub(super) struct App {
@@ -112,6 +112,8 @@ impl App {
 }
 
 impl Handler for App {
+    type Reply = Response<Body>;
+
     async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> Response<Body> {
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             return answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "method not allowed\n");

@@ -21,6 +21,8 @@ impl Inbound {
 }
 
 impl Handler for Inbound {
+    type Reply = Response<Body>;
+
     async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> Response<Body> {
         if let Some(refusal) = refuse_http_10(&request) {
             return refusal;

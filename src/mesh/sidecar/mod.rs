@@ -71,7 +71,7 @@ impl Sidecar {
 
     /// Serves what the application sends.
     pub fn serve_outbound(self: &Arc<Self>, listener: TcpListener, runtime: &Handle) -> io::Result<Server> {
-        Server::spawn(listener, IDLE_TIMEOUT, Arc::new(Outbound(self.clone())), runtime)
+        Server::spawn(listener, Some(IDLE_TIMEOUT), Arc::new(Outbound(self.clone())), runtime)
     }
 
     /// Serves in the place of one of the application's ports. With no address nothing listens on it: the proxy takes
@@ -81,7 +81,7 @@ impl Sidecar {
         application: Option<SocketAddr>,
         runtime: &Handle,
     ) -> io::Result<Server> {
-        Server::spawn(listener, IDLE_TIMEOUT, Arc::new(Inbound::new(application)), runtime)
+        Server::spawn(listener, Some(IDLE_TIMEOUT), Arc::new(Inbound::new(application)), runtime)
     }
 
     /// The new state of a destination: the endpoints of the own service (Envoy's local cluster), and the destination's

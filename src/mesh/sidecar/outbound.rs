@@ -14,6 +14,8 @@ use crate::http::{Body, Handler};
 pub(super) struct Outbound(pub(super) Arc<Sidecar>);
 
 impl Handler for Outbound {
+    type Reply = Response<Body>;
+
     async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> Response<Body> {
         if let Some(refusal) = refuse_http_10(&request) {
             return refusal;
