@@ -8,16 +8,18 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
+use hyper::{Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
+use crate::http::{self, AskError};
+
 /// Where the records are kept, if not in the user's runtime or cache directory.
 const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
+
+/// How long a process may take to answer at one of its own paths.
+const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
 /// A process needs a few milliseconds to listen, or to end; this is for a machine under load.
 const START_LIMIT: Duration = Duration::from_secs(15);
@@ -153,17 +155,8 @@ async fn ask(url: &str, method: Method, path: &str) -> bool {
 }
 
 /// The answer to a request at one of a process's own paths, or why there is none.
-pub(super) async fn send(url: &str, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), String> {
-    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-    let url = format!("{url}/_zonewalk/{path}");
-    let request =
-        Request::builder().method(method).uri(url).body(Full::new(body)).map_err(|error| error.to_string())?;
-    let answer = async {
-        let (head, body) = client.request(request).await.map_err(|error| error.to_string())?.into_parts();
-        let body = body.collect().await.map_err(|error| error.to_string())?.to_bytes();
-        Ok((head.status, body))
-    };
-    tokio::time::timeout(Duration::from_secs(2), answer).await.unwrap_or_else(|late| Err(late.to_string()))
+pub(super) async fn send(url: &str, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), AskError> {
+    http::ask(method, &format!("{url}/_zonewalk/{path}"), body, ANSWER_LIMIT).await
 }
 
 fn state_dir() -> Result<PathBuf, Error> {

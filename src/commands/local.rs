@@ -230,7 +230,8 @@ pub async fn set_faults(record: &Record, faults: &Faults) -> Result<Value, Error
 
 async fn change_faults(record: &Record, method: Method, body: Bytes) -> Result<Value, Error> {
     let error = |reason| Error::NoAnswer { endpoint_url: record.endpoint_url.clone(), reason };
-    let (status, body) = background::send(&record.endpoint_url, method, "faults", body).await.map_err(error)?;
+    let answer = background::send(&record.endpoint_url, method, "faults", body).await;
+    let (status, body) = answer.map_err(|reason| error(reason.to_string()))?;
     match serde_json::from_slice(&body) {
         Ok(report) if status == StatusCode::OK => Ok(report),
         _ => Err(error(String::from_utf8_lossy(&body).into_owned())),

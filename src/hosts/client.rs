@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::rt::TokioExecutor;
+use hyper::{Method, StatusCode};
 
 use super::control::ENTRANCE;
+use crate::http;
 
 /// Longer than the hosts take to say that they are not ready.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -56,20 +54,12 @@ impl<'a> Client<'a> {
     }
 
     async fn ask(&self, method: Method, path: &str) -> Result<String, Error> {
-        let unreachable = |reason: String| Error::Unreachable { control_url: self.control_url.to_owned(), reason };
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.control_url))
-            .body(Empty::<Bytes>::new())
-            .map_err(|error| unreachable(error.to_string()))?;
-        let exchange = async {
-            let answer = HttpClient::builder(TokioExecutor::new()).build_http().request(request).await;
-            let answer = answer.map_err(|error| unreachable(error.to_string()))?;
-            let status = answer.status();
-            let body = answer.into_body().collect().await.map_err(|error| unreachable(error.to_string()))?;
-            let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
-            if status == StatusCode::OK { Ok(text) } else { Err(Error::NotReady(text)) }
-        };
-        tokio::time::timeout(LIMIT, exchange).await.unwrap_or_else(|_| Err(unreachable("no answer in time".to_owned())))
+        let answer = http::ask(method, &format!("{}{path}", self.control_url), Bytes::new(), LIMIT).await;
+        let (status, body) = answer.map_err(|error| Error::Unreachable {
+            control_url: self.control_url.to_owned(),
+            reason: error.to_string(),
+        })?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if status == StatusCode::OK { Ok(text) } else { Err(Error::NotReady(text)) }
     }
 }

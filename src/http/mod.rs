@@ -5,12 +5,14 @@
 //! upstream connection. No channel and no other task is between them, so nothing has to be woken across threads.
 
 mod body;
+mod client;
 mod connection;
 mod headers;
 mod pool;
 mod server;
 
 pub(crate) use body::{Body, Ended};
+pub(crate) use client::{AskError, ask, ask_socket};
 pub(crate) use headers::{strip_hop_by_hop, to_origin_form};
 pub(crate) use pool::{Pool, PoolCounters, SendError};
 pub use server::Server;

@@ -147,7 +147,11 @@ impl EnvoyProxy {
 
     /// Envoy's `/stats`. None if it does not answer.
     pub fn stats(&self) -> Option<String> {
-        self.shared.admin.get("/stats").inspect_err(|error| tracing::warn!(%error, "an Envoy gave no stats")).ok()
+        self.shared
+            .admin
+            .get_blocking("/stats")
+            .inspect_err(|error| tracing::warn!(%error, "an Envoy gave no stats"))
+            .ok()
     }
 
     /// Stops taking connections in and waits until what is in flight has been answered.
@@ -156,10 +160,9 @@ impl EnvoyProxy {
         const IDLE_LIMIT: Duration = Duration::from_secs(1);
 
         let begin = Instant::now();
-        let mut asked = self.shared.ask(|admin| admin.post("/drain_listeners?graceful&inboundonly")).await;
+        let mut asked = self.shared.admin.post("/drain_listeners?graceful&inboundonly").await;
         while asked.is_ok() {
-            let gauges =
-                self.shared.ask(|admin| admin.get("/stats?filter=^http\\.ingress\\.downstream_.*_active$")).await;
+            let gauges = self.shared.admin.get("/stats?filter=^http\\.ingress\\.downstream_.*_active$").await;
             let none = |gauge: &str| {
                 let name = format!("http.ingress.downstream_{gauge}_active: ");
                 gauges
@@ -228,18 +231,12 @@ impl Shared {
         Ok(())
     }
 
-    /// Asks without holding up the runtime.
-    async fn ask(&self, question: impl FnOnce(&Admin) -> io::Result<String> + Send + 'static) -> io::Result<String> {
-        let admin = self.admin.clone();
-        tokio::task::spawn_blocking(move || question(&admin)).await.map_err(io::Error::other)?
-    }
-
     /// Waits until Envoy takes requests; its listeners.
     async fn ready(&self) -> Listeners {
         loop {
             // Until the socket is there, and until Envoy says so, it is not.
-            if self.ask(|admin| admin.get("/ready")).await.is_ok_and(|state| state.trim() == "LIVE")
-                && let Ok(listeners) = self.ask(|admin| admin.get("/listeners?format=json")).await
+            if self.admin.get("/ready").await.is_ok_and(|state| state.trim() == "LIVE")
+                && let Ok(listeners) = self.admin.get("/listeners?format=json").await
                 && let Some(listeners) = self.listeners(&listeners)
             {
                 return listeners;
@@ -270,7 +267,7 @@ impl Shared {
                     files.clusters.iter().map(|(name, it)| format!("cluster.{name}.version_text: \"{}\"", it.version));
                 (files.version, wanted.collect::<Vec<_>>())
             };
-            let has = self.ask(|admin| admin.get("/stats?filter=\\.version_text$")).await.unwrap_or_default();
+            let has = self.admin.get("/stats?filter=\\.version_text$").await.unwrap_or_default();
             let in_time = begin.elapsed() < UPDATE_LIMIT;
             if wanted.iter().all(|line| has.lines().any(|has| has == line)) || !in_time {
                 if !in_time {
