@@ -169,8 +169,11 @@ fn health_check(group: &TargetGroup) -> HealthCheck {
     let default = HealthCheck::default();
     let seconds =
         |value: Option<i32>, default| value.map_or(default, |value| Duration::from_secs(value.unsigned_abs().into()));
+    // One that AWS would have refused is as good as none.
+    let matcher = group.matcher().and_then(|matcher| matcher.http_code());
     HealthCheck {
         path: group.health_check_path().map_or(default.path, str::to_owned),
+        matcher: matcher.and_then(|codes| codes.parse().ok()).unwrap_or(default.matcher),
         interval: seconds(group.health_check_interval_seconds(), default.interval),
         timeout: seconds(group.health_check_timeout_seconds(), default.timeout),
         healthy_threshold: group.healthy_threshold_count().map_or(default.healthy_threshold, i32::unsigned_abs),

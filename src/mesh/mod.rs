@@ -18,6 +18,7 @@ pub mod topology;
 mod alb;
 mod app;
 mod discovery;
+mod matcher;
 mod task;
 
 use std::collections::hash_map::Entry;
@@ -36,6 +37,7 @@ pub use alb::{TargetHealth, UnhealthyReason};
 use discovery::Discovery;
 use envoy_proxy::Event;
 pub use envoy_proxy::{BINARY_VARIABLE, Binary, BinaryError};
+pub use matcher::{InvalidMatcher, Matcher};
 pub use proxy::Proxies;
 use proxy::Proxy;
 use task::{RunningTask, StartError, StartingTask};

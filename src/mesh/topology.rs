@@ -7,6 +7,8 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use super::matcher::Matcher;
+
 /// Everything that should run, of all regions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
@@ -100,10 +102,11 @@ pub struct Target {
     pub in_service: bool,
 }
 
-/// `GET path`, answered with 200: the target group's `Matcher` is left at its default.
+/// A target group's health check: `GET path`, answered with a status that matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthCheck {
     pub path: String,
+    pub matcher: Matcher,
     pub interval: Duration,
     pub timeout: Duration,
     /// Passed checks in a row that make an unhealthy target healthy again. A new target needs one only.
@@ -117,6 +120,7 @@ impl Default for HealthCheck {
     fn default() -> Self {
         Self {
             path: "/".to_owned(),
+            matcher: Matcher::default(),
             interval: Duration::from_secs(30),
             timeout: Duration::from_secs(5),
             healthy_threshold: 5,

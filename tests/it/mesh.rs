@@ -163,6 +163,21 @@ async fn an_unhealthy_target_is_left_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_health_check_passes_with_the_codes_of_its_matcher_only() {
+    let mut stage = Stage::new(1, 6).await;
+    for (matcher, expected) in [
+        ("200-299,404", TargetHealth::Healthy),
+        ("200-299", TargetHealth::Unhealthy { reason: UnhealthyReason::ResponseCodeMismatch(404) }),
+    ] {
+        let matcher = matcher.parse().unwrap();
+        let interval = Duration::from_millis(5);
+        let check = HealthCheck { path: "/missing".to_owned(), matcher, interval, ..HealthCheck::default() };
+        stage = stage.with_targets(check).settled().await;
+        assert_eq!(stage.mesh.target_health(TARGET_GROUP, frontend(0).private_ip, 8080), Some(expected));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_load_balancer_answers_for_targets_that_do_not() {
     let mut stage = Stage::new(1, 6).await;
     let nowhere = Target { ip: Ipv4Addr::new(172, 31, 9, 9), port: 8080, in_service: true };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hyper::header::{CONNECTION, HOST, HeaderValue, USER_AGENT};
-use hyper::{Request, StatusCode, Uri};
+use hyper::{Request, Uri};
 
 use super::Place;
 use crate::http::{Body, Pool};
@@ -89,7 +89,7 @@ pub(super) async fn probe(place: Place, host: &HeaderValue, check: &HealthCheck)
 
     let connection = Pool::new(address, check.timeout, Arc::default());
     match tokio::time::timeout(check.timeout, connection.send(request)).await {
-        Ok(Ok(response)) if response.status() == StatusCode::OK => Ok(()),
+        Ok(Ok(response)) if check.matcher.matches(response.status()) => Ok(()),
         Ok(Ok(response)) => Err(UnhealthyReason::ResponseCodeMismatch(response.status().as_u16())),
         Ok(Err(_)) => Err(UnhealthyReason::FailedHealthChecks),
         Err(_) => Err(UnhealthyReason::Timeout),

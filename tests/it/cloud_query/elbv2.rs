@@ -3,7 +3,7 @@
 use aws_sdk_elasticloadbalancingv2::operation::create_load_balancer::builders::CreateLoadBalancerFluentBuilder;
 use aws_sdk_elasticloadbalancingv2::operation::create_target_group::builders::CreateTargetGroupFluentBuilder;
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, LoadBalancer, LoadBalancerStateEnum, ProtocolEnum, Tag, TargetDescription,
+    Action, ActionTypeEnum, LoadBalancer, LoadBalancerStateEnum, Matcher, ProtocolEnum, Tag, TargetDescription,
     TargetGroupAttribute, TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum, TargetTypeEnum,
 };
 use zonewalk::cloud::Pace;
@@ -263,6 +263,25 @@ async fn tags_come_and_go() {
     assert_eq!(counts, [0, 1]);
     let absent = elbv2.describe_tags().resource_arns(format!("{arn}0")).send().await;
     assert_refused(absent, "TargetGroupNotFound", "One or more target groups not found");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_matcher_is_given_back_as_it_came_or_refused() {
+    let stand = Stand::new(Pace::Instant).await;
+    let matcher = |codes: &str| Matcher::builder().http_code(codes).build();
+    let created = stand.create_target_group("tg").matcher(matcher("200-299,404")).send().await.unwrap();
+    let group = &created.target_groups()[0];
+    assert_eq!(group.matcher(), Some(&matcher("200-299,404")));
+    let modify = |codes: &str| {
+        let modify = stand.clients.elbv2.modify_target_group().set_target_group_arn(group.target_group_arn.clone());
+        modify.matcher(matcher(codes)).send()
+    };
+    let refused = "Health check matcher HTTP code '500' must be within '200-499' inclusive";
+    assert_refused(modify("200-500").await, "ValidationError", refused);
+    assert_refused(modify("ok").await, "ValidationError", "Health check matcher HTTP code 'ok' is invalid");
+    let described = stand.clients.elbv2.describe_target_groups().send().await.unwrap();
+    assert_eq!(described.target_groups()[0].matcher(), Some(&matcher("200-299,404")));
     stand.end().await;
 }
 

@@ -11,6 +11,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
 use crate::cloud::wire::Params;
+use crate::mesh::{InvalidMatcher, Matcher};
 
 /// A target is probed on the port it serves on.
 const TRAFFIC_PORT: &str = "traffic-port";
@@ -46,7 +47,7 @@ pub(super) struct HealthCheck {
     pub(super) timeout: Duration,
     pub(super) healthy_threshold: u32,
     pub(super) unhealthy_threshold: u32,
-    matcher: String,
+    pub(super) matcher: Matcher,
 }
 
 /// The defaults of `CreateTargetGroup` for HTTP.
@@ -58,7 +59,7 @@ impl Default for HealthCheck {
             timeout: Duration::from_secs(5),
             healthy_threshold: 5,
             unhealthy_threshold: 2,
-            matcher: "200".to_owned(),
+            matcher: Matcher::default(),
         }
     }
 }
@@ -82,7 +83,7 @@ impl HealthCheck {
             return Err(not_carried("health checks on another port than the targets'"));
         }
         if let Some(code) = params.object("Matcher").and_then(|matcher| matcher.opt_str("HttpCode")) {
-            code.clone_into(&mut self.matcher);
+            self.matcher = code.parse().map_err(|invalid: InvalidMatcher| validation_error(invalid.to_string()))?;
         }
         let between = |name: &str, words: &str, min: u32, max: u32| match params.opt_int(name)? {
             None => Ok(None),
@@ -143,7 +144,7 @@ fn wire(state: &State, group: &TargetGroup) -> Value {
         "HealthyThresholdCount": check.healthy_threshold,
         "UnhealthyThresholdCount": check.unhealthy_threshold,
         "HealthCheckPath": check.path,
-        "Matcher": { "HttpCode": check.matcher },
+        "Matcher": { "HttpCode": check.matcher.to_string() },
         "LoadBalancerArns": load_balancers,
         "TargetType": match group.settings.target_type {
             TargetType::Instance => "instance",

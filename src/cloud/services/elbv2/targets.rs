@@ -170,6 +170,7 @@ pub(super) fn mesh_target_group(
             .collect(),
         health_check: topology::HealthCheck {
             path: check.path.clone(),
+            matcher: check.matcher.clone(),
             interval: pace.scale(check.interval).max(SHORTEST_PROBE_INTERVAL),
             timeout: pace.scale(check.timeout).max(SHORTEST_PROBE_TIMEOUT),
             healthy_threshold: check.healthy_threshold,
