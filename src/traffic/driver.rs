@@ -1,15 +1,12 @@
 //! Sends the article's request, again and again, and notes what each answer says.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, Uri};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use http_body_util::{BodyExt, Limited};
+use reqwest::{Body, Client, Url, redirect};
 use serde::Deserialize;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -23,7 +20,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Far more than the application's answer; whatever else answers at the URL is not read without end.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// What is to be sent.
+/// The traffic that is to be sent.
 #[derive(Clone, Debug)]
 pub struct Load {
     /// The load balancer's: `http://host/`.
@@ -40,9 +37,9 @@ pub struct Load {
 pub enum DriveError {
     #[error("{url:?} is no URL that requests can be sent to: {reason}")]
     Url { url: String, reason: String },
+    #[error("no HTTP client: {0}")]
+    Client(#[from] reqwest::Error),
 }
-
-type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
 /// The fields of the demo application's answer that tell where a request was.
 #[derive(Deserialize)]
@@ -59,12 +56,11 @@ pub async fn drive(
     stop: &CancellationToken,
     progress: impl Fn(u64) + Send + Sync + 'static,
 ) -> Result<Observation, DriveError> {
-    let uri: Uri =
-        load.url.parse().map_err(|error| DriveError::Url { url: load.url.clone(), reason: format!("{error}") })?;
-    let client: HttpClient = Client::builder(TokioExecutor::new()).build_http();
+    let url =
+        Url::parse(&load.url).map_err(|error| DriveError::Url { url: load.url.clone(), reason: error.to_string() })?;
     let run = Arc::new(Run {
-        uri,
-        client,
+        client: client(&url)?,
+        url,
         requests: load.requests.unwrap_or(u64::MAX),
         interval: load.per_second.map(|rate| Duration::from_secs(1) / rate.max(1)),
         begin: Instant::now(),
@@ -87,9 +83,24 @@ pub async fn drive(
     Ok(total)
 }
 
+/// A client that goes by the environment's proxies, but to this machine itself. Every answer counts as it is: none is
+/// followed elsewhere.
+fn client(url: &Url) -> Result<Client, reqwest::Error> {
+    let client = Client::builder().redirect(redirect::Policy::none());
+    if is_loopback(url) { client.no_proxy() } else { client }.build()
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(ip) => ip.to_canonical().is_loopback(),
+        Err(_) => host == "localhost" || host.ends_with(".localhost"),
+    }
+}
+
 struct Run {
-    uri: Uri,
-    client: HttpClient,
+    client: Client,
+    url: Url,
     requests: u64,
     interval: Option<Duration>,
     begin: Instant,
@@ -131,15 +142,11 @@ impl Run {
 
     /// The zones of frontend and backend, or what went wrong, in words that group well.
     async fn send(&self) -> Result<(String, String), String> {
-        let request = Request::get(self.uri.clone())
-            .header("azAwareRouting", "true")
-            .body(Empty::new())
-            .map_err(|error| error.to_string())?;
+        let request = self.client.get(self.url.clone()).header("azAwareRouting", "true");
         let exchange = async {
-            let answer = self.client.request(request).await.map_err(|error| reason(&error))?;
-            let status = answer.status();
-            let body =
-                Limited::new(answer.into_body(), MAX_ANSWER).collect().await.map_err(|error| reason(error.as_ref()))?;
+            let answer = request.send().await.map_err(|error| reason(&error))?;
+            let (status, body) = (answer.status(), Limited::new(Body::from(answer), MAX_ANSWER));
+            let body = body.collect().await.map_err(|error| reason(error.as_ref()))?;
             if !status.is_success() {
                 return Err(format!("status {}", status.as_u16()));
             }
@@ -167,4 +174,23 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> String {
         innermost = source;
     }
     innermost.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        let is_loopback = |url: &str| is_loopback(&Url::parse(url).unwrap());
+        for url in
+            ["http://127.0.0.1:80/", "http://127.8.8.8/", "http://[::1]:80/", "http://LOCALHOST/", "http://127.1"]
+        {
+            assert!(is_loopback(url), "{url}");
+        }
+        for url in ["http://lb.example.invalid/", "http://10.0.0.1/", "http://[2001:db8::1]/", "http://localhost.test/"]
+        {
+            assert!(!is_loopback(url), "{url}");
+        }
+    }
 }

@@ -17,6 +17,7 @@ mod envoy_live;
 mod envoy_loss;
 mod envoy_peer;
 mod envoy_sidecars;
+mod forward_proxy;
 mod hosts;
 mod journey;
 mod machine;
