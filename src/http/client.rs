@@ -14,6 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
+/// The port that an `http` URL means if it names none.
+pub(crate) const PORT: u16 = 80;
+
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
@@ -38,7 +41,7 @@ pub(crate) async fn ask(
     let Some(authority) = uri.authority().filter(|_| uri.scheme_str() == Some("http")) else {
         return Err(AskError::Url(url.to_owned()));
     };
-    let address = (authority.host().trim_matches(['[', ']']), authority.port_u16().unwrap_or(80));
+    let address = (authority.host().trim_matches(['[', ']']), authority.port_u16().unwrap_or(PORT));
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let connect = TcpStream::connect(address);
     within(limit, async { exchange(connect.await?, method, authority.as_str(), path, body.into()).await }).await

@@ -12,7 +12,7 @@ mod pool;
 mod server;
 
 pub(crate) use body::{Body, Ended};
-pub(crate) use client::{AskError, ask, ask_socket};
+pub(crate) use client::{AskError, PORT, ask, ask_socket};
 pub(crate) use headers::{strip_hop_by_hop, to_origin_form};
 pub(crate) use pool::{Pool, PoolCounters, SendError};
 pub use server::Server;

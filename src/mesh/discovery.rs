@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use super::proxy::{LocalCluster, Proxy};
-use super::sidecar;
+use super::endpoints::{self, Address, LocalCluster};
+use super::proxy::Proxy;
 use super::topology::{ServiceConnect, Task};
+use crate::http;
 use crate::routing::Locality;
 
 /// All endpoints that may be picked: those of tasks that run and are not draining.
@@ -17,7 +18,7 @@ pub(super) struct Discovery<'a> {
     /// By region and ECS service.
     services: HashMap<(&'a str, &'a str), LocalCluster>,
     /// By region, namespace and discovery name; endpoints of one locality are next to each other.
-    names: HashMap<(&'a str, &'a str, &'a str), Vec<sidecar::Address>>,
+    names: HashMap<(&'a str, &'a str, &'a str), Vec<Address>>,
 }
 
 pub(super) fn locality(task: &Task) -> Locality {
@@ -25,16 +26,16 @@ pub(super) fn locality(task: &Task) -> Locality {
 }
 
 /// What a task's sidecar can call. A cluster is named `<discovery name>.<namespace>` in `/stats`.
-pub(super) fn upstreams(service_connect: &ServiceConnect) -> Vec<sidecar::Upstream> {
+pub(super) fn upstreams(service_connect: &ServiceConnect) -> Vec<endpoints::Upstream> {
     let mut clusters = BTreeMap::<String, Vec<String>>::new();
     for upstream in &service_connect.upstreams {
         let authorities = clusters.entry(cluster_name(&upstream.discovery_name, service_connect)).or_default();
         authorities.push(format!("{}:{}", upstream.alias.dns_name, upstream.alias.port));
-        if upstream.alias.port == super::HTTP_PORT {
+        if upstream.alias.port == http::PORT {
             authorities.push(upstream.alias.dns_name.clone());
         }
     }
-    clusters.into_iter().map(|(name, authorities)| sidecar::Upstream { name, authorities }).collect()
+    clusters.into_iter().map(|(name, authorities)| endpoints::Upstream { name, authorities }).collect()
 }
 
 fn cluster_name(discovery_name: &str, service_connect: &ServiceConnect) -> String {
@@ -58,7 +59,7 @@ impl<'a> Discovery<'a> {
             for service in &service_connect.services {
                 if let Some(socket) = reachable(task, service.container_port) {
                     let name = (&*task.region, &*service_connect.namespace, &*service.discovery_name);
-                    let address = sidecar::Address { owner: owner.clone(), socket, locality: locality(task) };
+                    let address = Address { owner: owner.clone(), socket, locality: locality(task) };
                     discovery.names.entry(name).or_default().push(address);
                 }
             }

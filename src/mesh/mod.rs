@@ -10,6 +10,7 @@
 //! With [`Proxies::Envoy`], a real Envoy is in each sidecar's place. It takes time to start, and time to hear of endpoints:
 //! see [`Mesh::is_running`] and [`Mesh::is_up_to_date`].
 
+pub mod endpoints;
 pub mod envoy_proxy;
 pub mod proxy;
 pub mod sidecar;
@@ -42,8 +43,6 @@ pub use proxy::Proxies;
 use proxy::Proxy;
 use task::{RunningTask, StartError, StartingTask};
 use topology::Topology;
-
-const HTTP_PORT: u16 = 80;
 
 /// How long [`Mesh::shutdown`] lets requests in flight finish: whoever sent them is ending too.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);

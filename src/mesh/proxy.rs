@@ -1,12 +1,12 @@
 //! The two kinds of proxy that a task can have, and what both are told.
 
-use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use super::endpoints::{Address, LocalCluster};
 use super::envoy_proxy::{Binary, EnvoyProxy};
-use super::sidecar::{Address, Sidecar};
-use crate::routing::{Host, HostSet, Locality};
+use super::sidecar::Sidecar;
+use crate::routing::{Host, HostSet};
 
 /// What carries the tasks' requests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,9 +17,6 @@ pub enum Proxies {
     /// An Envoy each.
     Envoy(Binary),
 }
-
-/// A proxy's own service: its tasks' addresses by locality.
-pub type LocalCluster = BTreeMap<Locality, Vec<Ipv4Addr>>;
 
 /// A running task's proxy.
 #[derive(Clone)]

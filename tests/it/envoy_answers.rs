@@ -12,9 +12,10 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use zonewalk::mesh::Proxies;
+use zonewalk::mesh::endpoints::{Address, LocalCluster, Upstream};
 use zonewalk::mesh::envoy_proxy::{EnvoyProxy, Event, Settings};
-use zonewalk::mesh::proxy::{LocalCluster, Proxy};
-use zonewalk::mesh::sidecar::{Address, Server, Sidecar, Upstream};
+use zonewalk::mesh::proxy::Proxy;
+use zonewalk::mesh::sidecar::{Server, Sidecar};
 use zonewalk::routing::Locality;
 
 use crate::envoy_sidecars::envoys;

@@ -15,7 +15,8 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use zonewalk::mesh::sidecar::{Address, Server, Sidecar, Upstream};
+use zonewalk::mesh::endpoints::{Address, Upstream};
+use zonewalk::mesh::sidecar::{Server, Sidecar};
 use zonewalk::routing::{Host, HostSet, Locality};
 
 use crate::stub_host::{BROKEN, Manner, OK, Stub, UNAVAILABLE, refusing};

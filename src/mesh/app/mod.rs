@@ -17,7 +17,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
 use super::topology::ClientAlias;
-use crate::http::{Body, Handler, Pool, answer};
+use crate::http::{self, Body, Handler, Pool, answer};
 pub(super) use command::CommandError;
 use command::{Command, Destination};
 
@@ -26,8 +26,6 @@ const AZ_AWARE_ROUTING: HeaderName = HeaderName::from_static("azawarerouting");
 
 /// Beyond this an upstream's answer is not the article's.
 const ANSWER_LIMIT: usize = 64 * 1024;
-
-const HTTP_PORT: u16 = 80;
 
 /// Go's `http.DefaultTransport` keeps idle connections for 90 seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
@@ -130,7 +128,7 @@ impl Handler for App {
 impl Egress {
     fn new(destination: Destination, outbound: Option<SocketAddr>, aliases: &[ClientAlias]) -> Self {
         let Destination { authority, path } = destination;
-        let port = authority.port_u16().unwrap_or(HTTP_PORT);
+        let port = authority.port_u16().unwrap_or(http::PORT);
         let resolves =
             |alias: &ClientAlias| alias.dns_name.eq_ignore_ascii_case(authority.host()) && alias.port == port;
         let connections = outbound

@@ -7,8 +7,8 @@ use std::time::Duration;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde_json::{Value, json};
 
-use crate::mesh::proxy::LocalCluster;
-use crate::mesh::sidecar::{self, Address, Upstream};
+use crate::mesh::endpoints::{Address, LocalCluster, Upstream};
+use crate::mesh::sidecar;
 use crate::routing::{Config, Locality};
 
 const TEMPLATE: &str = include_str!("../../../templates/envoy_bootstrap.json");

@@ -24,8 +24,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::proxy::LocalCluster;
-use super::sidecar::Address;
+use super::endpoints::{Address, LocalCluster};
 use admin::Admin;
 pub use config::{Ingress, Settings};
 use process::Process;

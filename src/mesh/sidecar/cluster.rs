@@ -11,10 +11,11 @@ use arc_swap::ArcSwap;
 use hyper::StatusCode;
 use tokio::time::Instant;
 
+use super::limits::IDLE_TIMEOUT;
 use super::outlier::{CONSECUTIVE_5XX, Ejection};
 use super::stats::{ClusterStats, ResponseStats, StatsView};
-use super::{Address, IDLE_TIMEOUT, Upstream};
 use crate::http::Pool;
+use crate::mesh::endpoints::{Address, Upstream};
 use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality};
 
 /// How often a retry may pick again when it meets a host that has been tried (Envoy's

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
-use super::{IDLE_TIMEOUT, NoResponse, answer_for, in_time, local_reply, passed_on, refuse_http_10};
+use super::answers::{NoResponse, answer_for, local_reply, passed_on, refuse_http_10};
+use super::limits::{IDLE_TIMEOUT, in_time};
 use crate::http::{Body, Handler, Pool, strip_hop_by_hop, to_origin_form};
 
 pub(super) struct Inbound {

@@ -8,10 +8,11 @@ use hyper::body::Incoming;
 use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
 
-use super::{Sidecar, local_reply, refuse_http_10};
+use super::answers::{local_reply, refuse_http_10};
+use super::cluster::Cluster;
 use crate::http::{Body, Handler};
 
-pub(super) struct Outbound(pub(super) Arc<Sidecar>);
+pub(super) struct Outbound(pub(super) Arc<[Cluster]>);
 
 impl Handler for Outbound {
     type Reply = Response<Body>;
@@ -20,8 +21,7 @@ impl Handler for Outbound {
         if let Some(refusal) = refuse_http_10(&request) {
             return refusal;
         }
-        let cluster =
-            authority(&request).and_then(|name| self.0.clusters.iter().find(|cluster| cluster.is_called(name)));
+        let cluster = authority(&request).and_then(|name| self.0.iter().find(|cluster| cluster.is_called(name)));
         match cluster {
             Some(cluster) => cluster.forward(request).await,
             // Envoy's answer when no route matches.

@@ -10,8 +10,9 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode, Version};
 
+use super::answers::{answer_for, local_reply, passed_on};
 use super::cluster::{Cluster, Endpoint};
-use super::{answer_for, in_time, local_reply, passed_on};
+use super::limits::in_time;
 use crate::http::{Body, SendError, strip_hop_by_hop, to_origin_form};
 
 pub(in crate::mesh) const RETRIES: u32 = 2;

@@ -1,0 +1,28 @@
+//! What a proxy of either kind is told: its upstreams, where their endpoints are, and its own service's tasks.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use crate::routing::Locality;
+
+/// A destination that an application may call through its proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// The cluster's name in `/stats`.
+    pub name: String,
+    /// The `Host`s it is called by: `sc.test.az.aware.backend:8090`.
+    pub authorities: Vec<String>,
+}
+
+/// The address of an upstream's endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The task that listens there. A new owner of the same socket address is another endpoint, with a clean record.
+    pub owner: Arc<str>,
+    pub socket: SocketAddr,
+    pub locality: Locality,
+}
+
+/// A proxy's own service, which Envoy calls its local cluster: the tasks' addresses by locality.
+pub type LocalCluster = BTreeMap<Locality, Vec<Ipv4Addr>>;
