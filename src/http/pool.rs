@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hyper::{Request, Response};
+use parking_lot::Mutex;
 
 use super::body::Body;
 use super::connection::Connection;
@@ -114,10 +115,10 @@ impl Pool {
     }
 
     fn take_idle(&self) -> Option<Connection> {
-        let connection = self.idle().pop()?;
+        let connection = self.idle.lock().pop()?;
         // The top one was used last: if it has been idle for too long, all have.
         if connection.has_rested() >= self.idle_timeout {
-            self.idle().clear();
+            self.idle.lock().clear();
             return None;
         }
         Some(connection)
@@ -127,13 +128,13 @@ impl Pool {
     pub(super) fn release(&self, mut connection: Connection) {
         if connection.is_reusable() {
             connection.rest();
-            self.idle().push(connection);
+            self.idle.lock().push(connection);
         }
     }
 
     /// Closes what has been idle for too long, and forgets what the other side has closed.
     pub(crate) fn sweep(&self) {
-        self.idle().retain_mut(|connection| {
+        self.idle.lock().retain_mut(|connection| {
             connection.drive(&mut Context::from_waker(Waker::noop()));
             connection.is_reusable() && connection.has_rested() < self.idle_timeout
         });
@@ -141,11 +142,7 @@ impl Pool {
 
     /// Closes what is not in use.
     pub(crate) fn clear(&self) {
-        self.idle().clear();
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock().clear();
     }
 }
 

@@ -26,9 +26,10 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -99,7 +100,7 @@ impl Mesh {
     /// A load balancer that an earlier topology had and this one has not is closed. An error means that a socket could
     /// not be bound; nothing has changed then but that some of the new tasks run already, unknown to anyone.
     pub fn apply(&self, topology: &Topology) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.start_new(topology, self)?;
         // Now that everything new is there, nothing points to what is old any longer, and then the old may go.
         state.inform_proxies(topology);
@@ -111,7 +112,7 @@ impl Mesh {
 
     /// Whether a task's application and proxy take requests.
     pub fn is_running(&self, task_arn: &str) -> bool {
-        self.state().running(task_arn).is_some()
+        self.state.lock().running(task_arn).is_some()
     }
 
     /// Whether every proxy knows where everything is now.
@@ -120,7 +121,7 @@ impl Mesh {
             TaskState::Running(RunningTask { proxy: Some(Proxy::Envoy(envoy)), .. }) => envoy.is_up_to_date(),
             TaskState::Running(_) | TaskState::Starting(_) | TaskState::Failed(_) => true,
         };
-        self.state().tasks.values().all(knows)
+        self.state.lock().tasks.values().all(knows)
     }
 
     /// Completes when a task has come to run, has failed, or a proxy has heard of a change: since the last time, for one
@@ -132,18 +133,18 @@ impl Mesh {
     /// Binds the listener of a load balancer, at its creation: its `DNSName` is this address. The same ARN gets the
     /// same address again. It answers 503 until a topology gives it targets.
     pub fn open_load_balancer(&self, arn: &str) -> io::Result<SocketAddr> {
-        self.state().load_balancer(arn, &self.runtime).map(|load_balancer| load_balancer.address)
+        self.state.lock().load_balancer(arn, &self.runtime).map(|load_balancer| load_balancer.address)
     }
 
     /// What the load balancer's own health checks last said; `None`: not known yet, or no such target in service.
     pub fn target_health(&self, target_group_arn: &str, ip: Ipv4Addr, port: u16) -> Option<TargetHealth> {
-        let state = self.state();
+        let state = self.state.lock();
         state.load_balancers.values().find_map(|balancer| balancer.target_health(target_group_arn, ip, port))
     }
 
     /// Which of a task's containers exited, if one did.
     pub fn task_failure(&self, task_arn: &str) -> Option<TaskFailure> {
-        match self.state().tasks.get(task_arn)? {
+        match self.state.lock().tasks.get(task_arn)? {
             TaskState::Failed(failure) => Some(failure.clone()),
             TaskState::Starting(_) | TaskState::Running(_) => None,
         }
@@ -152,7 +153,7 @@ impl Mesh {
     /// Kills a task's containers, as the failure of a machine does: connections break, ports are closed, and no proxy is told
     /// until a topology without the task is applied.
     pub fn kill(&self, task_arn: &str) {
-        if let Some(task) = self.state().tasks.get_mut(task_arn) {
+        if let Some(task) = self.state.lock().tasks.get_mut(task_arn) {
             *task = TaskState::Failed(TaskFailure::Application("killed".to_owned()));
             self.changed.notify_one();
         }
@@ -161,13 +162,13 @@ impl Mesh {
     /// The `/stats` text of a task's proxy, as Envoy's admin endpoint writes it: lines `cluster.<cluster>.<counter>:
     /// <value>`, sorted, with `<discovery name>.<namespace>` as the cluster. `None`: no such task, or it has no proxy that answers.
     pub fn envoy_stats(&self, task_arn: &str) -> Option<String> {
-        let proxy = self.state().running(task_arn)?.proxy.clone()?;
+        let proxy = self.state.lock().running(task_arn)?.proxy.clone()?;
         proxy.stats()
     }
 
     /// Stops everything: no more accepting, what is in flight may finish for a moment, then all is gone.
     pub async fn shutdown(&self) {
-        let State { tasks, load_balancers, mut finishing, .. } = std::mem::take(&mut *self.state());
+        let State { tasks, load_balancers, mut finishing, .. } = std::mem::take(&mut *self.state.lock());
         load_balancers.values().for_each(LoadBalancer::drain);
         let finished = async {
             for load_balancer in load_balancers.into_values() {
@@ -186,10 +187,6 @@ impl Mesh {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
     fn start(&self, task: &topology::Task) -> Result<TaskState, StartError> {
         match &self.proxies {
             Proxies::Envoy(binary) if task.service_connect.is_some() => {
@@ -198,7 +195,7 @@ impl Mesh {
                 let arn = task.arn.clone();
                 let tell = move |event| {
                     if let Some(state) = Weak::upgrade(&state) {
-                        lock(&state).note(&arn, event, &runtime);
+                        state.lock().note(&arn, event, &runtime);
                         changed.notify_one();
                     }
                 };
@@ -207,10 +204,6 @@ impl Mesh {
             Proxies::Envoy(_) | Proxies::Zonewalk => RunningTask::start(task, &self.runtime).map(TaskState::Running),
         }
     }
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {

@@ -5,15 +5,16 @@ mod health;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderName, HeaderValue, SERVER};
 use hyper::{Request, Response, StatusCode, Version};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
@@ -122,7 +123,7 @@ impl LoadBalancer {
             Group { arn: group.arn.clone(), health_check: group.health_check.clone(), targets: targets.collect() }
         });
         let targets = self.group.iter().flat_map(|group| &group.targets).map(|checked| checked.target.clone());
-        *self.listener.targets() = targets.collect();
+        *self.listener.targets.lock() = targets.collect();
         self.listener.reopen();
     }
 
@@ -130,7 +131,7 @@ impl LoadBalancer {
     pub(super) fn target_health(&self, group_arn: &str, ip: Ipv4Addr, port: u16) -> Option<TargetHealth> {
         let group = self.group.as_ref().filter(|group| group.arn == group_arn)?;
         let checked = group.targets.iter().find(|checked| checked.target.ip == ip && checked.target.port == port)?;
-        checked.target.record().health
+        checked.target.record.lock().health
     }
 
     /// Stops accepting; [`Self::finished`] waits for what is in flight.
@@ -163,10 +164,6 @@ impl Target {
     fn is(&self, ip: Ipv4Addr, port: u16, place: Place) -> bool {
         (self.ip, self.port, self.place) == (ip, port, place)
     }
-
-    fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Listener {
@@ -177,7 +174,7 @@ impl Listener {
         let checks = runtime.spawn(async move {
             loop {
                 let outcome = health::probe(checked.place, &checked.host, &check).await;
-                let changed = checked.record().add(outcome, &check);
+                let changed = checked.record.lock().add(outcome, &check);
                 if changed {
                     listener.reopen();
                 }
@@ -189,15 +186,14 @@ impl Listener {
 
     /// Decides anew which targets take requests. With no healthy one all do: the load balancer fails open.
     fn reopen(&self) {
-        let targets = self.targets();
-        let healthy: Vec<_> =
-            targets.iter().filter(|target| target.record().health == Some(TargetHealth::Healthy)).cloned().collect();
+        let targets = self.targets.lock();
+        let healthy: Vec<_> = targets
+            .iter()
+            .filter(|target| target.record.lock().health == Some(TargetHealth::Healthy))
+            .cloned()
+            .collect();
         let open = if healthy.is_empty() { targets.clone() } else { healthy };
         self.open.store(Arc::new(open));
-    }
-
-    fn targets(&self) -> MutexGuard<'_, Vec<Arc<Target>>> {
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn pick(&self) -> Option<Arc<Target>> {

@@ -12,11 +12,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Acquire, Release};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -209,13 +210,9 @@ impl Shared {
         self.directory.path().join("log")
     }
 
-    fn files(&self) -> MutexGuard<'_, Files> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Writes a cluster's endpoints, if they are others than before.
     fn publish(&self, cluster: &str, endpoints: Value) -> io::Result<()> {
-        let mut files = self.files();
+        let mut files = self.files.lock();
         let version = files.version + 1;
         let Some(published) = files.clusters.get_mut(cluster).filter(|it| it.endpoints != endpoints) else {
             return Ok(());
@@ -261,7 +258,7 @@ impl Shared {
         let begin = Instant::now();
         loop {
             let (latest, wanted) = {
-                let files = self.files();
+                let files = self.files.lock();
                 let wanted =
                     files.clusters.iter().map(|(name, it)| format!("cluster.{name}.version_text: \"{}\"", it.version));
                 (files.version, wanted.collect::<Vec<_>>())

@@ -3,12 +3,13 @@
 //! Discovery and outlier detection change the members under a lock and swap a new plan in; a request only loads the
 //! plan. The routing engine hands the round-robins' positions over from plan to plan.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use hyper::StatusCode;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::limits::IDLE_TIMEOUT;
@@ -114,7 +115,7 @@ impl Cluster {
     }
 
     pub(super) fn update(&self, local: &HostSet, endpoints: &[Address]) {
-        let mut members = self.members();
+        let mut members = self.members.lock();
         if members.local != *local {
             members.local.clone_from(local);
             self.rebuild(&members);
@@ -197,7 +198,7 @@ impl Cluster {
 
     #[cold]
     fn eject(&self, endpoint: &Arc<Endpoint>) {
-        let mut members = self.members();
+        let mut members = self.members.lock();
         // A host that has left meanwhile has nothing to be ejected from.
         let Some(member) = members.endpoints.iter_mut().find(|member| Arc::ptr_eq(&member.endpoint, endpoint)) else {
             return;
@@ -212,7 +213,7 @@ impl Cluster {
 
     /// The outlier detector's interval, and the pools'.
     pub(super) fn sweep(&self, now: Instant) {
-        let mut members = self.members();
+        let mut members = self.members.lock();
         let mut came_back = false;
         for member in &mut members.endpoints {
             if member.ejection.sweep(now) {
@@ -228,12 +229,8 @@ impl Cluster {
     }
 
     pub(super) fn stats(&self) -> StatsView<'_> {
-        let members = self.members();
+        let members = self.members.lock();
         let ejected = members.endpoints.iter().filter(|member| member.ejection.is_active()).count();
         StatsView { name: &self.name, stats: &self.stats, members: members.endpoints.len(), ejected }
-    }
-
-    fn members(&self) -> MutexGuard<'_, Members> {
-        self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

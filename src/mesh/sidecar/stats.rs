@@ -1,11 +1,12 @@
 //! What a sidecar counts of its upstream clusters, and Envoy's `/stats` text of it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::StatusCode;
+use parking_lot::Mutex;
 
 use crate::http::PoolCounters;
 use crate::routing::Counters;
@@ -73,7 +74,7 @@ pub(super) struct ClusterStats {
 
 impl ClusterStats {
     pub(super) fn zone(&self, from: &str, to: &str) -> Arc<ResponseStats> {
-        let mut zones = self.zones.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut zones = self.zones.lock();
         zones.entry((from.to_owned(), to.to_owned())).or_default().clone()
     }
 
@@ -178,7 +179,7 @@ impl StatsView<'_> {
         // To Envoy requests are internal only with a header that nobody sends here.
         stats.responses.render(&format!("{prefix}external."), lines);
         stats.retried_responses.render(&format!("{prefix}retry."), lines);
-        for ((from, to), responses) in stats.zones.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for ((from, to), responses) in stats.zones.lock().iter() {
             responses.render(&format!("{prefix}zone.{from}.{to}."), lines);
         }
     }
