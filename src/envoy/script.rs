@@ -1,7 +1,7 @@
 //! The script that asks a host's Service Connect proxies for their zone counters, and what it prints.
 //!
-//! One text of truth for three parties: the collector sends it through SSM, a host runs it, and the local cloud, which
-//! runs no command of any client, recognizes it and answers in a host's place.
+//! Three parties share its one text: `stats` sends it through SSM, a host runs it, and the local cloud, which runs no
+//! command of any client, recognizes it and answers in a host's place.
 
 use minijinja::{Environment, UndefinedBehavior, context};
 
@@ -9,7 +9,7 @@ use super::stats;
 
 const TEMPLATE: &str = include_str!("../../templates/envoy-stats.sh");
 
-/// What the script asks for: the proxies of the tasks of one task definition family.
+/// A script with its parameter: it asks the proxies of the tasks of one task definition family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     pub family: String,
@@ -35,7 +35,7 @@ pub fn recognize(commands: &[&str]) -> Option<Script> {
     (plain && script.render() == text).then_some(script)
 }
 
-/// What the script prints on a host with these proxies: of each the task's ARN and its `/stats` text.
+/// The output of the script on a host with these proxies, each given as the task's ARN and its `/stats` text.
 pub fn answer(proxies: &[(String, String)]) -> String {
     let mut out = String::new();
     for (task, text) in proxies {

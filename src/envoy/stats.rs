@@ -11,12 +11,12 @@ use serde::Serialize;
 /// The zone counters of one proxy, over all its upstream clusters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ZoneStats {
-    /// `lb_zone_routing_all_directly` and its kin, by Envoy's names, without the cluster's.
+    /// The counters of zone routing by Envoy's names without the cluster's: `lb_zone_routing_all_directly` and others.
     pub counters: BTreeMap<String, u64>,
     pub zone_requests: Vec<ZoneRequests>,
 }
 
-/// Requests that a proxy in zone `from` completed with endpoints in zone `to`; both AZ IDs.
+/// The requests that a proxy in zone `from` completed with endpoints in zone `to`; both are AZ IDs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ZoneRequests {
     pub from: String,
@@ -29,7 +29,7 @@ impl ZoneStats {
         self.counters.get(name).copied().unwrap_or(0)
     }
 
-    /// Adds another proxy's.
+    /// Adds the counters of another proxy.
     pub fn add(&mut self, other: &Self) {
         for (name, value) in &other.counters {
             *self.counters.entry(name.clone()).or_default() += value;

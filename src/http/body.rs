@@ -1,4 +1,4 @@
-//! The one body type of the mesh: what passes through is never copied, and only what may have to be sent twice is kept.
+//! The body type of servers and proxies: what passes through is never copied, and only what may be sent twice is kept.
 
 use std::fmt;
 use std::pin::Pin;
@@ -15,13 +15,13 @@ use tokio::time::{Instant, Sleep};
 use super::connection::Connection;
 use super::pool::Pool;
 
-/// Request bodies up to this size are read before they are sent, so that a retry can send them again; a larger one is sent
-/// once. Envoy keeps as much: its connection buffer limit.
+/// The size up to which request bodies are read before they are sent, so that a retry can send them again; a larger one is
+/// sent once. It is Envoy's connection buffer limit.
 const REPLAY_LIMIT: usize = 1024 * 1024;
 
 /// The body of a request or a response.
 pub(crate) enum Body {
-    /// All of it. Empty, an answer of our own, or a request's body that may have to be sent again.
+    /// The whole of a body that is empty, an answer of our own, or a request's that may have to be sent again.
     Whole(Bytes),
     /// A request's body, passed on as it comes.
     Streamed(RequestBody),
@@ -39,7 +39,7 @@ pub(crate) enum BodyError {
 }
 
 impl Body {
-    /// A request's body, such that it can be sent again if it is small. A large one comes with who will tell of its end.
+    /// Takes a request's body, so that a small one can be sent again. A large one comes with a signal of its end.
     pub(crate) async fn replayable(mut incoming: Incoming) -> Result<(Self, Option<Ended>), hyper::Error> {
         let mut read = BytesMut::new();
         while !incoming.is_end_stream() {
@@ -56,7 +56,7 @@ impl Body {
         Ok((Self::Whole(read.freeze()), None))
     }
 
-    /// A request's body as it comes, and who will tell of its end.
+    /// Takes a request's body as it comes, with a signal of its end.
     pub(crate) fn streamed(incoming: Incoming) -> (Self, Option<Ended>) {
         if incoming.is_end_stream() {
             return (Self::Whole(Bytes::new()), None);
@@ -65,7 +65,7 @@ impl Body {
         (Self::Streamed(body), Some(ended))
     }
 
-    /// The same body once more, if it is kept.
+    /// A copy of the body to be sent again, if it is kept.
     pub(crate) fn replay(&self) -> Option<Self> {
         match self {
             Self::Whole(bytes) => Some(Self::Whole(bytes.clone())),
@@ -83,7 +83,7 @@ impl Body {
         Self::Response(body)
     }
 
-    /// A response must be complete by then, or it breaks off.
+    /// Sets when a response must be complete; otherwise it breaks off.
     pub(crate) fn set_deadline(&mut self, deadline: Instant) {
         if let Self::Response(body) = self {
             body.deadline = Some(deadline);
@@ -101,15 +101,15 @@ impl fmt::Debug for Body {
     }
 }
 
-/// Completes when a request's body has been read to its end, or is given up.
+/// A signal that completes when a request's body has been read to its end, or is given up.
 pub(crate) type Ended = oneshot::Receiver<()>;
 
-/// A request's body on its way.
+/// The body of a request on its way upstream.
 pub(crate) struct RequestBody {
-    /// What has been read of it already.
+    /// The beginning, which has been read already.
     read: Bytes,
     incoming: Incoming,
-    /// Dropped at its end.
+    /// The signal of the body's end, which is given by dropping it.
     end: Option<oneshot::Sender<()>>,
 }
 
@@ -144,15 +144,16 @@ impl RequestBody {
     }
 }
 
-/// Reads a response from its upstream connection, and gives the connection back to the pool with the last byte.
-/// Dropped before that, it closes the connection.
+/// The body of a response, read from its upstream connection, which goes back to the pool with the last byte. If the body
+/// is dropped before that, the connection is closed.
 pub(crate) struct ResponseBody {
     incoming: Incoming,
     source: Option<(Connection, Arc<Pool>)>,
     deadline: Option<Instant>,
-    /// Made when the body is waited for, which most bodies are not: they come in one piece with the head.
+    /// The timer of the deadline, made when the body is waited for. Most bodies are not: they come in one piece with the
+    /// head.
     timer: Option<Pin<Box<Sleep>>>,
-    /// What it breaks off with, once what came before it is through.
+    /// The error that the body breaks off with, once all that came before it has been passed on.
     failure: Option<BodyError>,
 }
 
@@ -196,7 +197,7 @@ impl ResponseBody {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                // Nothing more now, and then the end: hyper sends what it has on the former, and would drop it on the latter.
+                // First pending, then the error: hyper flushes what it has on the former, and would drop it on the latter.
                 self.source = None;
                 self.failure = Some(error.into());
                 cx.waker().wake_by_ref();

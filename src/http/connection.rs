@@ -26,7 +26,8 @@ type Driver = http1::Connection<TokioIo<TcpStream>, Body>;
 
 pub(super) struct Connection {
     sender: SendRequest<Body>,
-    /// What reads and writes the socket. `None`: the connection is closed. Boxed, since connections move a lot.
+    /// The part that reads and writes the socket; `None` when the connection is closed. It is boxed, since connections
+    /// move a lot.
     driver: Option<Box<Driver>>,
     /// When it was last given back to its pool.
     idle_since: Instant,
@@ -59,18 +60,18 @@ impl Connection {
         .await
     }
 
-    /// Reads and writes what can be now.
+    /// Reads and writes as much as is possible now.
     pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
         drive(&mut self.driver, cx);
     }
 
-    /// Its request is through.
+    /// Notes that its request is done.
     pub(super) fn rest(&mut self) {
         self.counted.set_busy(false);
         self.idle_since = Instant::now();
     }
 
-    /// For how long no request has been on it.
+    /// How long no request has been on it.
     pub(super) fn has_rested(&self) -> Duration {
         self.idle_since.elapsed()
     }
@@ -90,7 +91,7 @@ fn drive(driver: &mut Option<Box<Driver>>, cx: &mut Context<'_>) {
     }
 }
 
-/// A connection in Envoy's counters: from the attempt to connect on.
+/// A connection in Envoy's counters, from the attempt to connect on.
 struct Counted {
     counters: Arc<PoolCounters>,
     is_busy: bool,

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
-/// An answer of our own.
+/// A response with a whole body, as servers make it.
 pub(crate) fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Body> {
     let mut response = Response::new(Body::Whole(body.into()));
     *response.status_mut() = status;

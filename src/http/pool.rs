@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use super::body::Body;
 use super::connection::Connection;
 
-/// Connections that are not in use, the last used one on top, so that a lull closes the others. As many as were ever
-/// needed at once: Envoy's limit, 1,024 per cluster, is beyond what one machine's demonstration does.
+/// A pool of the connections that are not in use, the last used one on top, so that a lull closes the others. It has no
+/// limit: Envoy's, 1,024 per cluster, is beyond what one machine's demonstration does.
 pub(crate) struct Pool {
     address: SocketAddr,
     idle_timeout: Duration,
@@ -23,17 +23,17 @@ pub(crate) struct Pool {
     pub(super) counters: Arc<PoolCounters>,
 }
 
-/// Envoy's counters of connections and of the requests that wait for one, of all the pools that share them.
+/// Envoy's counters of connections and of requests that wait for one, over all pools that share them.
 #[derive(Debug, Default)]
 pub(crate) struct PoolCounters {
-    /// Attempts to connect. Here each is for one request, which Envoy counts as pending meanwhile.
+    /// Attempts to connect. Each is for one request, which Envoy counts as pending meanwhile.
     pub(crate) opened: AtomicU64,
     pub(crate) active: AtomicU64,
     /// Connections that a request is on.
     pub(crate) busy: AtomicU64,
     pub(crate) connecting: AtomicU64,
     pub(crate) connect_failed: AtomicU64,
-    /// Of those that failed.
+    /// Those of the failed attempts that took too long.
     pub(crate) connect_timed_out: AtomicU64,
     /// Requests that were given up while they waited for a connection.
     pub(crate) cancelled: AtomicU64,
@@ -44,7 +44,7 @@ pub(crate) struct PoolCounters {
 /// Why a request got no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
-    /// No connection: the request never left, here it is.
+    /// There was no connection, and the request never left: here it is.
     #[error("failed to connect: {error}")]
     Connect { error: io::Error, unsent: Box<Request<Body>> },
     /// The request's own body broke off.
@@ -70,7 +70,7 @@ impl Pool {
         self.send_noting(request, || ()).await
     }
 
-    /// The same; `on_connection` hears that there is a connection for it.
+    /// Sends a request as [`Self::send`] does; `on_connection` is called when there is a connection for it.
     pub(crate) async fn send_noting(
         self: &Arc<Self>,
         mut request: Request<Body>,
@@ -146,7 +146,7 @@ impl Pool {
     }
 }
 
-/// A request that waits for a connection.
+/// A request that waits for a connection, in Envoy's counters.
 struct Waiting<'a>(Option<&'a PoolCounters>);
 
 impl<'a> Waiting<'a> {

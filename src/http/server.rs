@@ -31,7 +31,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// seldom fires is cheaper than one that each request moves.
 const IDLE_CHECKS: u32 = 5;
 
-/// What a server does with a request.
+/// What answers a server's requests.
 pub(crate) trait Handler: Send + Sync + 'static {
     type Reply: Reply;
 
@@ -201,7 +201,7 @@ async fn serve<H: Handler>(
             return Poll::Ready(outcome);
         }
         if !waiting {
-            // Polled once: a task's waker stays the same.
+            // Polling once is enough: a task's waker stays the same.
             waiting = true;
             let _ = drained.as_mut().poll(cx);
         }
@@ -247,7 +247,7 @@ impl IdleCheck {
             }
             self.timer.as_mut().reset(Instant::now() + self.period);
         }
-        // Polled once per period, as the signal above.
+        // It is polled once per period, as the signal above.
         self.armed = self.timer.as_mut().poll(cx).is_pending();
         false
     }

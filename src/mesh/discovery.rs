@@ -15,9 +15,9 @@ use crate::routing::Locality;
 /// All endpoints that may be picked: those of tasks that run and are not draining.
 #[derive(Default)]
 pub(super) struct Discovery<'a> {
-    /// By region and ECS service.
+    /// The tasks of each ECS service, by region and service.
     services: HashMap<(&'a str, &'a str), LocalCluster>,
-    /// By region, namespace and discovery name; endpoints of one locality are next to each other.
+    /// The endpoints by region, namespace and discovery name; those of one locality are next to each other.
     names: HashMap<(&'a str, &'a str, &'a str), Vec<Address>>,
 }
 
@@ -25,7 +25,7 @@ pub(super) fn locality(task: &Task) -> Locality {
     Locality::new(&task.region, &task.az_id)
 }
 
-/// What a task's sidecar can call. A cluster is named `<discovery name>.<namespace>` in `/stats`.
+/// The upstreams of a task's proxy. A cluster is named `<discovery name>.<namespace>` in `/stats`.
 pub(super) fn upstreams(service_connect: &ServiceConnect) -> Vec<endpoints::Upstream> {
     let mut clusters = BTreeMap::<String, Vec<String>>::new();
     for upstream in &service_connect.upstreams {
@@ -43,7 +43,7 @@ fn cluster_name(discovery_name: &str, service_connect: &ServiceConnect) -> Strin
 }
 
 impl<'a> Discovery<'a> {
-    /// `reachable` says where a running task's container port is.
+    /// Collects the endpoints of `tasks`; `reachable` says where a running task's container port is.
     pub(super) fn new(
         tasks: impl IntoIterator<Item = &'a Task>,
         reachable: impl Fn(&Task, u16) -> Option<SocketAddr>,
@@ -81,7 +81,7 @@ impl<'a> Discovery<'a> {
         proxy.update(&self.local_cluster(task), &upstreams.collect::<Vec<_>>());
     }
 
-    /// The tasks of the same service; a task of no service has nobody like it but itself.
+    /// The tasks of the same service; a task of no service is its own local cluster.
     fn local_cluster(&self, task: &Task) -> LocalCluster {
         match &task.service {
             Some(service) => self.services.get(&(&*task.region, &**service)).cloned().unwrap_or_default(),

@@ -45,10 +45,10 @@ use proxy::Proxy;
 use task::{RunningTask, StartError, StartingTask};
 use topology::Topology;
 
-/// How long [`Mesh::shutdown`] lets requests in flight finish: whoever sent them is ending too.
+/// How long [`Mesh::shutdown`] lets requests in flight finish; usually their clients are ending too.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The local data plane. Cheap to clone; [`Mesh::shutdown`], or the last clone's drop, stops every server of it.
+/// The local data plane. It is cheap to clone; [`Mesh::shutdown`], or the drop of the last clone, stops all its servers.
 #[derive(Clone)]
 pub struct Mesh {
     state: Arc<Mutex<State>>,
@@ -59,18 +59,18 @@ pub struct Mesh {
 
 #[derive(Default)]
 struct State {
-    /// As it was last applied.
+    /// The topology that was last applied.
     topology: Topology,
     tasks: HashMap<String, TaskState>,
     load_balancers: HashMap<String, LoadBalancer>,
-    /// What has been removed and still answers what is in flight.
+    /// The removed tasks and load balancers that still answer requests in flight.
     finishing: JoinSet<()>,
 }
 
 enum TaskState {
     Starting(StartingTask),
     Running(RunningTask),
-    /// A container exited; kept until the task leaves the topology.
+    /// A container has exited; the failure is kept until the task leaves the topology.
     Failed(TaskFailure),
 }
 
@@ -89,20 +89,20 @@ impl TaskFailure {
 }
 
 impl Mesh {
-    /// A mesh with nothing in it, whose servers will run on `runtime`.
+    /// Makes an empty mesh, whose servers will run on `runtime`.
     pub fn new(runtime: Handle, proxies: Proxies) -> Self {
         Self { state: Arc::default(), proxies, changed: Arc::default(), runtime }
     }
 
-    /// Makes the whole wanted state so. On return the sockets of new tasks are bound and every sidecar and load
+    /// Brings about the whole wanted state. On return the sockets of new tasks are bound and every sidecar and load
     /// balancer picks from the new endpoints; removed tasks stop accepting and finish what is in flight.
     ///
-    /// A load balancer that an earlier topology had and this one has not is closed. An error means that a socket could
-    /// not be bound; nothing has changed then but that some of the new tasks run already, unknown to anyone.
+    /// A load balancer that an earlier topology had and this one lacks is closed. An error means that a socket could not be
+    /// bound; then nothing has changed, except that some of the new tasks may run already, which no proxy knows of.
     pub fn apply(&self, topology: &Topology) -> io::Result<()> {
         let mut state = self.state.lock();
         state.start_new(topology, self)?;
-        // Now that everything new is there, nothing points to what is old any longer, and then the old may go.
+        // First everything new starts, then all are pointed to it, and only then does the old stop.
         state.inform_proxies(topology);
         state.point_load_balancers(topology, &self.runtime);
         state.stop_old(topology, &self.runtime);
@@ -124,8 +124,8 @@ impl Mesh {
         self.state.lock().tasks.values().all(knows)
     }
 
-    /// Completes when a task has come to run, has failed, or a proxy has heard of a change: since the last time, for one
-    /// waiter.
+    /// Completes when a task has started to run or failed, or a proxy has heard of a change, since the last call. One
+    /// caller at a time may wait.
     pub async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -136,7 +136,7 @@ impl Mesh {
         self.state.lock().load_balancer(arn, &self.runtime).map(|load_balancer| load_balancer.address)
     }
 
-    /// What the load balancer's own health checks last said; `None`: not known yet, or no such target in service.
+    /// The health that the load balancer's checks last found. `None`: not known yet, or no such target is in service.
     pub fn target_health(&self, target_group_arn: &str, ip: Ipv4Addr, port: u16) -> Option<TargetHealth> {
         let state = self.state.lock();
         state.load_balancers.values().find_map(|balancer| balancer.target_health(target_group_arn, ip, port))
@@ -166,7 +166,7 @@ impl Mesh {
         proxy.stats()
     }
 
-    /// Stops everything: no more accepting, what is in flight may finish for a moment, then all is gone.
+    /// Stops everything: nothing is accepted any more, and requests in flight have a moment to finish.
     pub async fn shutdown(&self) {
         let State { tasks, load_balancers, mut finishing, .. } = std::mem::take(&mut *self.state.lock());
         load_balancers.values().for_each(LoadBalancer::drain);
@@ -193,13 +193,13 @@ impl Mesh {
                 let (state, changed, runtime) =
                     (Arc::downgrade(&self.state), self.changed.clone(), self.runtime.clone());
                 let arn = task.arn.clone();
-                let tell = move |event| {
+                let on_event = move |event| {
                     if let Some(state) = Weak::upgrade(&state) {
                         state.lock().note(&arn, event, &runtime);
                         changed.notify_one();
                     }
                 };
-                StartingTask::start(task, binary, &self.runtime, tell).map(TaskState::Starting)
+                StartingTask::start(task, binary, &self.runtime, on_event).map(TaskState::Starting)
             }
             Proxies::Envoy(_) | Proxies::Zonewalk => RunningTask::start(task, &self.runtime).map(TaskState::Running),
         }
@@ -225,7 +225,7 @@ impl State {
         Ok(())
     }
 
-    /// What has become of a task's Envoy.
+    /// Takes notice of what has become of a task's Envoy.
     fn note(&mut self, arn: &str, event: Event, runtime: &Handle) {
         match event {
             Event::UpToDate => {}
@@ -235,7 +235,7 @@ impl State {
                         Ok(running) => TaskState::Running(running),
                         Err(error) => TaskState::Failed(TaskFailure::Application(error.to_string())),
                     },
-                    // Killed meanwhile.
+                    // It was killed meanwhile.
                     Some(other) => other,
                     // A task that has left the topology meanwhile takes its Envoy along.
                     None => return,
@@ -313,7 +313,7 @@ impl State {
     }
 }
 
-/// `arn:aws:elasticloadbalancing:<region>:…`
+/// The region in an ARN: `arn:aws:elasticloadbalancing:<region>:…`.
 fn region_of(arn: &str) -> Option<&str> {
     arn.split(':').nth(3)
 }

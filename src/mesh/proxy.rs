@@ -8,13 +8,13 @@ use super::envoy_proxy::{Binary, EnvoyProxy};
 use super::sidecar::Sidecar;
 use crate::routing::{Host, HostSet};
 
-/// What carries the tasks' requests.
+/// The kind of proxy that tasks have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Proxies {
     /// The mesh's own sidecars.
     #[default]
     Zonewalk,
-    /// An Envoy each.
+    /// A real Envoy for each task.
     Envoy(Binary),
 }
 
@@ -26,8 +26,8 @@ pub enum Proxy {
 }
 
 impl Proxy {
-    /// The new state of the own service, and the endpoints of each upstream cluster by its name. Endpoints of one locality
-    /// are next to each other.
+    /// Sets the endpoints of the own service, and of each upstream cluster by its name. Endpoints of one locality must be
+    /// next to each other.
     pub fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
         match self {
             Self::Sidecar(sidecar) => {
@@ -41,7 +41,7 @@ impl Proxy {
         }
     }
 
-    /// The `/stats` text; none if the proxy does not answer.
+    /// The `/stats` text, unless the proxy does not answer.
     pub fn stats(&self) -> Option<String> {
         match self {
             Self::Sidecar(sidecar) => Some(sidecar.stats()),

@@ -18,17 +18,17 @@ use super::sidecar::Sidecar;
 use super::topology::Task;
 use crate::http::{Server, listen};
 
-/// Between SIGTERM and SIGKILL (`stopTimeout`, ECS API Reference).
+/// The time between SIGTERM and SIGKILL (`stopTimeout`, ECS API Reference).
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Dropped, it is gone at once; [`Self::drain`] is the graceful way.
+/// A task whose application and proxy run. Dropped, it is gone at once; [`Self::drain`] is the graceful way.
 pub(super) struct RunningTask {
-    /// Where the ports of its network interface are on this machine.
+    /// The addresses on this machine of its network interface's ports.
     ports: BTreeMap<u16, SocketAddr>,
     pub(super) proxy: Option<Proxy>,
-    /// What others connect to; it drains first.
+    /// The servers that others connect to, which drain first.
     front: Vec<Server>,
-    /// What requests in flight still need: the application behind its sidecar, and the way out.
+    /// The servers that requests in flight still need: the application behind its sidecar, and the sidecar's outbound one.
     rear: Vec<Server>,
     maintenance: Option<AbortOnDropHandle<()>>,
 }
@@ -43,10 +43,10 @@ pub(super) enum StartError {
 }
 
 impl RunningTask {
-    /// With a sidecar of our own, if it has Service Connect.
+    /// Starts a task, with one of our own sidecars if it has Service Connect.
     pub(super) fn start(task: &Task, runtime: &Handle) -> Result<Self, StartError> {
         let mut running = Self::new(None);
-        let mut way_out = None;
+        let mut outbound = None;
         if let Some(service_connect) = &task.service_connect {
             let upstreams = discovery::upstreams(service_connect);
             let sidecar = Arc::new(Sidecar::new(&discovery::locality(task), upstreams));
@@ -54,10 +54,10 @@ impl RunningTask {
             running.rear.push(sidecar.serve_outbound(listener, runtime)?);
             running.maintenance = Some(AbortOnDropHandle::new(runtime.spawn(sidecar.clone().maintain())));
             running.proxy = Some(Proxy::Sidecar(sidecar));
-            way_out = Some(address);
+            outbound = Some(address);
         }
 
-        let app = app(task, way_out)?;
+        let app = app(task, outbound)?;
         let app_port = app.port;
         let (listener, app_address) = listen()?;
         let app = Server::spawn(listener, app::SERVER_IDLE_TIMEOUT, Arc::new(app), runtime)?;
@@ -79,7 +79,7 @@ impl RunningTask {
 
     fn add_app(&mut self, app: Server, port: u16, address: SocketAddr) {
         match self.ports.entry(port) {
-            // Behind the proxy, which drains first.
+            // The application is behind the proxy, which drains first.
             Entry::Occupied(_) => self.rear.push(app),
             Entry::Vacant(own) => {
                 own.insert(address);
@@ -88,7 +88,7 @@ impl RunningTask {
         }
     }
 
-    /// Where a port of the task is; nothing listens on any other.
+    /// The address on this machine of a port that something listens on.
     pub(super) fn port(&self, port: u16) -> Option<SocketAddr> {
         self.ports.get(&port).copied()
     }
@@ -123,12 +123,12 @@ pub(super) struct StartingTask {
 }
 
 impl StartingTask {
-    /// Starts its Envoy. `tell` hears what becomes of that.
+    /// Starts a task's Envoy. `on_event` is called with what becomes of it.
     pub(super) fn start(
         task: &Task,
         binary: &Binary,
         runtime: &Handle,
-        tell: impl Fn(envoy_proxy::Event) + Send + Sync + 'static,
+        on_event: impl Fn(envoy_proxy::Event) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         let app_port = app(task, None)?.port;
         let (app, app_address) = listen()?;
@@ -141,11 +141,11 @@ impl StartingTask {
             ingresses: offered_ports(task).map(ingress).collect(),
             upstreams: &upstreams,
         };
-        let envoy = Arc::new(EnvoyProxy::start(binary, &settings, runtime, tell)?);
+        let envoy = Arc::new(EnvoyProxy::start(binary, &settings, runtime, on_event)?);
         Ok(Self { task: task.clone(), envoy, app, app_address })
     }
 
-    /// Goes on when Envoy is ready.
+    /// Starts the rest of the task, once Envoy is ready.
     pub(super) fn run(self, listeners: &Listeners, runtime: &Handle) -> Result<RunningTask, StartError> {
         let Self { task, envoy, app: listener, app_address } = self;
         let app = app(&task, Some(listeners.egress))?;
@@ -158,14 +158,14 @@ impl StartingTask {
     }
 }
 
-/// The application, with the way to its proxy.
-fn app(task: &Task, way_out: Option<SocketAddr>) -> Result<App, CommandError> {
+/// The application of a task; `outbound` is its proxy's listener for what the application sends.
+fn app(task: &Task, outbound: Option<SocketAddr>) -> Result<App, CommandError> {
     let upstreams = task.service_connect.iter().flat_map(|service_connect| &service_connect.upstreams);
     let aliases: Vec<_> = upstreams.map(|upstream| upstream.alias.clone()).collect();
-    App::new(&task.container.command, &task.az_id, way_out, &aliases)
+    App::new(&task.container.command, &task.az_id, outbound, &aliases)
 }
 
-/// The ports that its proxy takes the place of.
+/// The ports of a task whose place its proxy takes.
 fn offered_ports(task: &Task) -> impl Iterator<Item = u16> {
     let services = task.service_connect.iter().flat_map(|service_connect| &service_connect.services);
     services.map(|service| service.container_port)

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::matcher::Matcher;
 
-/// Everything that should run, of all regions.
+/// Everything that is to run, of all regions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Topology {
     pub tasks: Vec<Task>,
@@ -23,7 +23,8 @@ pub struct Task {
     pub arn: String,
     /// The task definition's family.
     pub family: String,
-    /// The ECS service it belongs to: an ARN, or any name that is unique in its region. Tasks of one service are each other's local cluster.
+    /// The ECS service that it belongs to: an ARN, or any name that is unique in its region. Tasks of one service are each
+    /// other's local cluster.
     pub service: Option<String>,
     pub region: String,
     /// The Availability Zone's ID (`use1-az1`): what Service Connect, the app and Envoy call a zone.
@@ -32,7 +33,7 @@ pub struct Task {
     pub private_ip: Ipv4Addr,
     pub container: Container,
     pub service_connect: Option<ServiceConnect>,
-    /// No longer discovered, still serving what comes: a task between its deregistration and its end.
+    /// Whether it is deregistered and about to end: it is no longer discovered, and still serves what comes.
     pub draining: bool,
 }
 
@@ -40,7 +41,7 @@ pub struct Task {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
     pub name: String,
-    /// The article's step 6: `server -port=8090 -protocol=http -name=product -routes=[]`.
+    /// Its entry point and command: `server -port=8090 -protocol=http -name=product -routes=[]` (the article's step 6).
     pub command: Vec<String>,
 }
 
@@ -48,9 +49,9 @@ pub struct Container {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceConnect {
     pub namespace: String,
-    /// What this task offers. Empty: a client-only service.
+    /// The endpoints that this task offers; a client-only service has none.
     pub services: Vec<Service>,
-    /// What this task can call.
+    /// The destinations that this task can call.
     pub upstreams: Vec<Upstream>,
 }
 
@@ -69,7 +70,7 @@ pub struct Upstream {
     pub alias: ClientAlias,
 }
 
-/// What an application connects to: `sc.test.az.aware.backend:8090`.
+/// The name and port that an application connects to: `sc.test.az.aware.backend:8090`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientAlias {
     pub dns_name: String,
@@ -81,7 +82,7 @@ pub struct ClientAlias {
 pub struct LoadBalancer {
     /// Its ARN, which also says in which region its targets' addresses are to be looked for.
     pub arn: String,
-    /// Where its listener forwards to. `None`: it has no listener yet.
+    /// The target group that its listener forwards to. `None`: it has no listener yet.
     pub target_group: Option<TargetGroup>,
 }
 
@@ -98,7 +99,7 @@ pub struct TargetGroup {
 pub struct Target {
     pub ip: Ipv4Addr,
     pub port: u16,
-    /// `false` while it is deregistering: no new requests, and no more health checks.
+    /// Whether it takes new requests and is checked: not while it is deregistering.
     pub in_service: bool,
 }
 
@@ -109,9 +110,9 @@ pub struct HealthCheck {
     pub matcher: Matcher,
     pub interval: Duration,
     pub timeout: Duration,
-    /// Passed checks in a row that make an unhealthy target healthy again. A new target needs one only.
+    /// The passed checks in a row that make an unhealthy target healthy again. A new target needs only one.
     pub healthy_threshold: u32,
-    /// Failed checks in a row that make a target unhealthy.
+    /// The failed checks in a row that make a target unhealthy.
     pub unhealthy_threshold: u32,
 }
 

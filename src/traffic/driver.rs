@@ -14,22 +14,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::observation::Observation;
 
-/// Service Connect gives a request 15 s; the load balancer and the way there come on top.
+/// How long a request may take: Service Connect gives it 15 s, and the load balancer and the way there come on top.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Far more than the application's answer; whatever else answers at the URL is not read without end.
+/// The most that is read of an answer: far more than the application's has, whatever else may answer at the URL.
 const MAX_ANSWER: usize = 64 * 1024;
 
 /// The traffic that is to be sent.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// The load balancer's: `http://host/`.
+    /// The load balancer's URL: `http://host/`.
     pub url: String,
-    /// How many requests; without a number, until stopped.
+    /// The number of requests; without one, traffic goes on until it is stopped.
     pub requests: Option<u64>,
-    /// Requests under way at once.
+    /// The number of requests under way at once.
     pub concurrency: u32,
-    /// At most so many a second in all; without a number, each follows the answer to the one before.
+    /// The most requests a second in all; without a number, each follows the answer to the one before.
     pub per_second: Option<u32>,
 }
 
@@ -113,7 +113,7 @@ async fn work<P: Fn(u64)>(run: Arc<Run>, progress: Arc<P>) -> Observation {
     let mut seen = Observation::default();
     while let Some(intended) = run.next().await {
         match run.send().await {
-            // From the intended start: a request that had to wait for the one before it was late for its user.
+            // From the intended start on: a request that had to wait for the one before it was late for its user.
             Ok((frontend, backend)) => seen.record(frontend, backend, intended.elapsed()),
             Err(error) => seen.record_error(error),
         }
@@ -123,7 +123,7 @@ async fn work<P: Fn(u64)>(run: Arc<Run>, progress: Arc<P>) -> Observation {
 }
 
 impl Run {
-    /// When the next request is to start; none when there is no next one.
+    /// Waits until the next request is to start, and returns when that was to be; none when there is no next one.
     async fn next(&self) -> Option<Instant> {
         if self.stop.is_cancelled() {
             return None;
@@ -140,7 +140,7 @@ impl Run {
         }
     }
 
-    /// The zones of frontend and backend, or what went wrong, in words that group well.
+    /// Sends a request, and returns the zones of frontend and backend, or what went wrong, in words that group well.
     async fn send(&self) -> Result<(String, String), String> {
         let request = self.client.get(self.url.clone()).header("azAwareRouting", "true");
         let exchange = async {
@@ -167,7 +167,7 @@ impl Run {
     }
 }
 
-/// The innermost cause, which says what happened on the wire.
+/// The innermost cause of an error, which says what happened on the wire.
 fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::routing::{PredictedState, Prediction, Topology, predict};
 
-/// Running tasks of a service by AZ ID.
+/// The number of a service's running tasks by AZ ID.
 pub type TasksByZone = BTreeMap<String, u32>;
 
-/// By frontend zone: what the proxies of the frontends there will do.
+/// The prediction for each frontend zone: what the proxies of the frontends there will do.
 #[derive(Clone, Debug)]
 pub struct Expectation(pub(super) BTreeMap<String, Prediction>);
 
@@ -22,7 +22,7 @@ impl Expectation {
         !self.0.is_empty() && self.0.values().all(|prediction| routes_by_zone(prediction.state))
     }
 
-    /// The state of all zones, if it is one.
+    /// The state of all zones, if it is the same.
     pub fn state(&self) -> Option<PredictedState> {
         let mut states = self.0.values().map(|prediction| prediction.state);
         let first = states.next()?;

@@ -14,7 +14,7 @@ use super::expectation::{Expectation, routes_by_zone};
 use super::observation::{Latencies, Observation};
 use crate::routing::PredictedState;
 
-/// The chance that a run which is as predicted is called a contradiction.
+/// The probability that a run which is as predicted is called a contradiction.
 const FALSE_ALARM: f64 = 1e-6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +34,7 @@ impl Verdict {
     }
 }
 
-/// Requests from a frontend's to a backend's zone; a whole number when observed, an expectation when predicted.
+/// The requests from a frontend's to a backend's zone: a whole number if observed, an expected value if predicted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cell<N> {
     pub frontend: String,
@@ -42,7 +42,7 @@ pub struct Cell<N> {
     pub requests: N,
 }
 
-/// A run of traffic, judged.
+/// The verdict on a run of traffic, and what it rests on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verification {
     pub requests: u64,
@@ -50,7 +50,7 @@ pub struct Verification {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub error_kinds: BTreeMap<String, u64>,
     pub matrix: Vec<Cell<u64>>,
-    /// Of the answered requests.
+    /// The share of the answered requests that stayed in their zone.
     pub same_zone_share: Option<f64>,
     pub expected: Expected,
     pub latency_ms: LatencyMs,
@@ -64,7 +64,7 @@ pub struct Verification {
 /// The prediction for the requests that each frontend zone had.
 #[derive(Clone, Debug, Serialize)]
 pub struct Expected {
-    /// None if zones differ.
+    /// The predicted state; none if the zones' differ.
     pub state: Option<PredictedState>,
     pub same_zone_share: Option<f64>,
     pub matrix: Vec<Cell<f64>>,
@@ -155,7 +155,7 @@ fn expected(observed: &Observation, expectation: &Expectation) -> Expected {
     }
 }
 
-/// Where the observation cannot be what was predicted.
+/// Says where the observation contradicts the prediction.
 fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<String> {
     let rows = observed.by_frontend();
     let mut found: Vec<String> = rows
@@ -194,9 +194,10 @@ fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<Stri
     found
 }
 
-/// Whether `count` of `n` can be, if each is a hit with probability `share`; `alarm` bounds the chance to say no wrongly.
+/// Whether `count` hits of `n` are plausible if each is one with probability `share`; `alarm` bounds the probability of
+/// denying it wrongly.
 fn is_plausible(count: u64, n: u64, share: f64, alarm: f64) -> bool {
-    // Shares are sums of fractions of 10000ths: within a rounding error of 0 or 1 they are meant to be it.
+    // Shares are sums of fractions of 10000ths: one within a rounding error of 0 or 1 is meant to be 0 or 1.
     if share < 1e-9 {
         return count == 0;
     }

@@ -38,12 +38,12 @@ impl UnhealthyReason {
     }
 }
 
-/// A target's record.
+/// The results of a target's health checks so far.
 #[derive(Debug, Default)]
 pub(super) struct Record {
-    /// `None`: not decided yet (`initial`).
+    /// The target's health; `None` while it is not decided (`initial`).
     pub(super) health: Option<TargetHealth>,
-    /// Results in a row that speak against `health`, or for the first one.
+    /// How many checks in a row have had the result of the last one.
     streak: u32,
     last_passed: bool,
 }
@@ -72,7 +72,7 @@ impl Record {
     }
 }
 
-/// One check, on a connection of its own.
+/// Checks a target once, on a connection of its own.
 pub(super) async fn probe(place: Place, host: &HeaderValue, check: &HealthCheck) -> Result<(), UnhealthyReason> {
     let address = match place {
         Place::Listening(address) => address,

@@ -24,7 +24,7 @@ use crate::http::{Body, Handler, Pool, Server, answer, listen, strip_hop_by_hop,
 use health::Record;
 pub use health::{TargetHealth, UnhealthyReason};
 
-/// `idle_timeout.timeout_seconds`, default; also how long a target may take to answer.
+/// The default of `idle_timeout.timeout_seconds`, which is also how long a target may take to answer.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -34,29 +34,29 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 /// A load balancer whose listener is bound. Dropped, it is gone at once.
 pub(super) struct LoadBalancer {
     pub(super) address: SocketAddr,
-    /// A topology has had it: it may be closed when one has it no longer.
+    /// Whether a topology has had it: only then is it closed when a topology lacks it.
     pub(super) announced: bool,
     server: Server,
     listener: Arc<Listener>,
     group: Option<Group>,
 }
 
-/// The target group that it forwards to.
+/// The target group that a load balancer forwards to.
 struct Group {
     arn: String,
     health_check: HealthCheck,
     targets: Vec<Checked>,
 }
 
-/// A target in service, and the task that checks it.
+/// A target in service, and the tokio task that checks its health.
 struct Checked {
     target: Arc<Target>,
     _checks: AbortOnDropHandle<()>,
 }
 
-/// What requests see.
+/// The part of a load balancer that requests use.
 struct Listener {
-    /// `Host`, for a client that sends none.
+    /// The `Host` of requests whose client sends none.
     host: HeaderValue,
     port: HeaderValue,
     targets: Mutex<Vec<Arc<Target>>>,
@@ -69,9 +69,9 @@ struct Listener {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Listening(SocketAddr),
-    /// Somebody has the address, and nothing listens on the port.
+    /// A task has the address, and nothing listens on the port.
     Refusing,
-    /// Nobody has the address: what is sent there goes unanswered.
+    /// No task has the address: what is sent there is never answered.
     Nowhere,
 }
 
@@ -107,7 +107,7 @@ impl LoadBalancer {
         runtime: &Handle,
     ) {
         let mut known = match self.group.take() {
-            // Other checks are a new beginning, as another target group is.
+            // If the checks change, all health is decided anew, as with another target group.
             Some(known) if group.is_some_and(|group| known.checks_like(group)) => known.targets,
             _ => Vec::new(),
         };
@@ -184,7 +184,7 @@ impl Listener {
         Checked { target, _checks: AbortOnDropHandle::new(checks) }
     }
 
-    /// Decides anew which targets take requests. With no healthy one all do: the load balancer fails open.
+    /// Decides anew which targets take requests. If none is healthy, all do: the load balancer fails open.
     fn reopen(&self) {
         let targets = self.targets.lock();
         let healthy: Vec<_> = targets

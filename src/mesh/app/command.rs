@@ -4,7 +4,7 @@ use hyper::Uri;
 use hyper::http::uri::Authority;
 use serde::Deserialize;
 
-/// `server -port=8090 -protocol=http -name=product -routes=[…]` (the article's step 6).
+/// The command `server -port=8090 -protocol=http -name=product -routes=[…]` (the article's step 6).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Command {
     pub(super) port: u16,
@@ -26,7 +26,7 @@ struct Route {
     method: String,
 }
 
-/// What the container prints before it exits.
+/// Why a command cannot be run: what the container prints before it exits.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::mesh) enum CommandError {
     #[error("the container's command must start with \"server\", not {0:?}")]

@@ -24,7 +24,7 @@ use command::{Command, Destination};
 /// The header that makes the frontend call the backend (the article's step 8), in the form in which names are compared.
 const AZ_AWARE_ROUTING: HeaderName = HeaderName::from_static("azawarerouting");
 
-/// Beyond this an upstream's answer is not the article's.
+/// The most that is read of an upstream's answer, far beyond the size of the article's.
 const ANSWER_LIMIT: usize = 64 * 1024;
 
 /// Go's `http.DefaultTransport` keeps idle connections for 90 seconds.
@@ -39,17 +39,18 @@ pub(super) struct App {
     pub(super) port: u16,
     name: String,
     az_id: String,
-    /// What a request that calls nobody is answered with.
+    /// The answer to a request that makes no call upstream.
     own_answer: Bytes,
     egress: Option<Egress>,
 }
 
-/// Whom the application calls.
+/// The upstream that the application calls.
 struct Egress {
     path: Uri,
     /// The destination's host and port, as `Host` has them.
     authority: HeaderValue,
-    /// The way there. `None`: the name does not resolve, since Service Connect did not write it into the task's `/etc/hosts`.
+    /// The connections to it. `None`: the name does not resolve, since Service Connect did not write it into the task's
+    /// `/etc/hosts`.
     connections: Option<Arc<Pool>>,
 }
 

@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 
 use crate::http;
 
-/// It answers within milliseconds, from a thread of its own; an Envoy that takes this long is not going to answer.
+/// How long the admin interface may take: it answers within milliseconds, from a thread of its own.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl Admin {
         self.ask(Method::POST, path).await
     }
 
-    /// [`Self::get`] for callers that are not async, which may hold locks that all threads of the runtime wait for: a
+    /// [`Self::get`] for callers that are not async. They may hold a lock that all threads of their runtime wait for, so a
     /// thread and a runtime of its own ask.
     pub(super) fn get_blocking(&self, path: &str) -> io::Result<String> {
         let ask = || tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(self.get(path));
@@ -41,7 +41,7 @@ impl Admin {
         asked.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
-    /// The body of a 200.
+    /// The body of the answer, which has to be a 200.
     async fn ask(&self, method: Method, path: &str) -> io::Result<String> {
         let answer = http::ask_socket(method.clone(), &self.socket, path, TIMEOUT).await;
         match answer.map_err(io::Error::other)? {

@@ -1,4 +1,4 @@
-//! What an Envoy is given: its bootstrap, and the files with the endpoints of its clusters.
+//! The files that an Envoy is given: its bootstrap, and the endpoints of its clusters.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -15,14 +15,14 @@ const TEMPLATE: &str = include_str!("../../../templates/envoy_bootstrap.json");
 
 pub(super) const LOCAL_CLUSTER: &str = "local_cluster";
 
-/// Nobody connects to the hosts of the local cluster, but an address needs a port.
+/// The port of the local cluster's hosts: nobody connects to them, but an address needs one.
 const LOCAL_PORT: u16 = 80;
 
-/// Who an Envoy is, what it takes in, and whom it can call.
+/// The settings of an Envoy: who it is, which ports it takes the place of, and what it can call.
 pub struct Settings<'a> {
-    /// `node.id`
+    /// The `node.id` of the bootstrap.
     pub task: &'a str,
-    /// `node.cluster`
+    /// The `node.cluster` of the bootstrap.
     pub service: &'a str,
     pub locality: Locality,
     pub ingresses: Vec<Ingress>,
@@ -32,16 +32,16 @@ pub struct Settings<'a> {
 /// A port of the task that Envoy takes the place of.
 pub struct Ingress {
     pub port: u16,
-    /// Where the application is. `None`: the container does not listen on this port.
+    /// The application's address. `None`: the container does not listen on this port.
     pub application: Option<SocketAddr>,
 }
 
-/// A listener, and the cluster behind it, by the port whose place it takes.
+/// The name of a listener, and of the cluster behind it, by the port whose place it takes.
 pub(super) fn ingress_name(port: u16) -> String {
     format!("ingress_{port}")
 }
 
-/// Where the endpoints of a cluster are: the `number`th upstream's, or the local cluster's.
+/// The file with the endpoints of the `number`th upstream, or of the local cluster.
 pub(super) fn endpoints_file(number: Option<usize>) -> String {
     match number {
         Some(number) => format!("upstream-{number}.json"),
@@ -86,12 +86,12 @@ pub(super) fn bootstrap(settings: &Settings, directory: &Path, admin: &Path) -> 
     )
 }
 
-/// JSON has no other paths.
+/// A path as text: JSON can hold no other.
 fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// `ClusterLoadAssignment.endpoints` of the proxy's own service.
+/// The `ClusterLoadAssignment.endpoints` of the proxy's own service.
 pub(super) fn local_endpoints(local: &LocalCluster) -> Value {
     let zone = |(locality, ips): (&Locality, &Vec<_>)| {
         let hosts: Value = ips.iter().map(|&ip| endpoint(SocketAddr::new(IpAddr::V4(ip), LOCAL_PORT))).collect();
@@ -100,7 +100,7 @@ pub(super) fn local_endpoints(local: &LocalCluster) -> Value {
     local.iter().map(zone).collect()
 }
 
-/// The same of a destination.
+/// The `ClusterLoadAssignment.endpoints` of an upstream.
 pub(super) fn endpoints(addresses: &[Address]) -> Value {
     let zones = addresses.chunk_by(|a, b| a.locality == b.locality).map(|zone| {
         let hosts: Value = zone.iter().map(|address| endpoint(address.socket)).collect();
@@ -114,7 +114,7 @@ fn endpoint(address: SocketAddr) -> Value {
     json!({ "endpoint": { "address": { "socket_address": socket } } })
 }
 
-/// A file that Envoy reads a cluster's endpoints from. It tells the version back as `version_text`.
+/// The contents of a file that Envoy reads a cluster's endpoints from. Envoy reports the version as `version_text`.
 pub(super) fn discovery_response(cluster: &str, endpoints: &Value, version: u64) -> Value {
     let assignment = json!({
         "@type": "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",

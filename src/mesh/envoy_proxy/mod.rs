@@ -1,8 +1,8 @@
-//! A real Envoy as a task's proxy, in the sidecar's place: the same rules ([`config`]), the same interface.
+//! A real Envoy as a task's proxy, in the sidecar's place, with the same rules ([`config`]) and the same interface.
 //!
 //! It has a private directory with its bootstrap, its admin socket, its log, and a file of endpoints for each cluster, which
-//! Envoy watches. A new file is renamed into place; a moment later Envoy tells its version back, and only then does
-//! [`EnvoyProxy::is_up_to_date`] say so. What happens to the process is told as [`Event`]s.
+//! Envoy watches. A new file is renamed into place; when Envoy reports the file's version, a moment later,
+//! [`EnvoyProxy::is_up_to_date`] holds. What happens to the process is told as [`Event`]s.
 
 mod admin;
 mod config;
@@ -31,35 +31,35 @@ pub use config::{Ingress, Settings};
 use process::Process;
 pub use process::{BINARY_VARIABLE, Binary, BinaryError};
 
-/// A fraction of a second on an idle machine; this is for a dozen that start on one under load.
+/// How long an Envoy may take to start: a fraction of a second on an idle machine, more when a dozen start on a busy one.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Envoy reads a new file within milliseconds. One that does not is not waited for any longer.
+/// How long Envoy may take to read a new file, which it does within milliseconds.
 const UPDATE_LIMIT: Duration = Duration::from_secs(10);
 
-/// Between two questions to an Envoy that is expected to be ready any moment.
+/// The pause between two questions to an Envoy that is expected to be ready any moment.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What happens to an Envoy.
 pub enum Event {
-    /// It takes requests, and knows the endpoints that it was given.
+    /// Envoy takes requests, and knows the endpoints that it was given.
     Ready(Listeners),
-    /// It knows the latest endpoints.
+    /// Envoy knows the latest endpoints.
     UpToDate,
-    /// It ended by itself, or never became ready.
+    /// Envoy ended by itself, or never became ready.
     Failed(String),
 }
 
-/// Where it listens.
+/// The addresses that an Envoy listens on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listeners {
-    /// For what the application sends.
+    /// The listener for what the application sends.
     pub egress: SocketAddr,
-    /// By the task's port that each takes the place of.
+    /// The listeners for what others send, by the task's port whose place they take.
     pub ingresses: BTreeMap<u16, SocketAddr>,
 }
 
-/// One task's Envoy. Killed when dropped.
+/// One task's Envoy, killed when dropped.
 pub struct EnvoyProxy {
     shared: Arc<Shared>,
     _running: AbortOnDropHandle<()>,
@@ -68,10 +68,10 @@ pub struct EnvoyProxy {
 struct Shared {
     directory: TempDir,
     admin: Admin,
-    /// The task's ports that it takes the place of.
+    /// The task's ports whose place it takes.
     ports: Vec<u16>,
     files: Mutex<Files>,
-    /// Versions of [`Files`]: the last one, and the last one that Envoy has.
+    /// The version of [`Files`] that was written last, and the last one that Envoy has.
     published: AtomicU64,
     known: AtomicU64,
     changed: Notify,
@@ -80,7 +80,7 @@ struct Shared {
 /// The endpoints as they were last written.
 struct Files {
     version: u64,
-    /// By cluster.
+    /// The endpoints by cluster.
     clusters: HashMap<String, Published>,
 }
 
@@ -91,12 +91,12 @@ struct Published {
 }
 
 impl EnvoyProxy {
-    /// Starts one whose clusters have no endpoints yet. `tell` hears what becomes of it.
+    /// Starts an Envoy whose clusters have no endpoints yet. `on_event` is called with what becomes of it.
     pub fn start(
         binary: &Binary,
         settings: &Settings,
         runtime: &Handle,
-        tell: impl Fn(Event) + Send + Sync + 'static,
+        on_event: impl Fn(Event) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("zonewalk-").tempdir()?;
         let admin = Admin::new(directory.path().join("admin.sock"));
@@ -124,11 +124,11 @@ impl EnvoyProxy {
         let log = File::create(shared.log())?;
         let _context = runtime.enter();
         let process = Process::start(binary, &bootstrap, log)?;
-        let running = runtime.spawn(run(process, shared.clone(), tell));
+        let running = runtime.spawn(run(process, shared.clone(), on_event));
         Ok(Self { shared, _running: AbortOnDropHandle::new(running) })
     }
 
-    /// The new endpoints of the own service and of each upstream cluster by its name.
+    /// Sets the endpoints of the own service, and of each upstream cluster by its name.
     pub fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
         let upstreams = upstreams.iter().map(|(cluster, addresses)| (cluster.as_str(), config::endpoints(addresses)));
         for (cluster, endpoints) in
@@ -140,12 +140,12 @@ impl EnvoyProxy {
         }
     }
 
-    /// Whether it knows all that it was told; or has been given up on.
+    /// Whether it knows all that it was told, or has been given up on.
     pub fn is_up_to_date(&self) -> bool {
         self.shared.known.load(Acquire) >= self.shared.published.load(Acquire)
     }
 
-    /// Envoy's `/stats`. None if it does not answer.
+    /// Envoy's `/stats` text, unless Envoy does not answer.
     pub fn stats(&self) -> Option<String> {
         self.shared
             .admin
@@ -156,7 +156,7 @@ impl EnvoyProxy {
 
     /// Stops taking connections in and waits until what is in flight has been answered.
     pub(super) async fn drained(&self) {
-        /// Idle connections of those who have heard that we are leaving close by themselves, and others are not waited for.
+        /// How long idle connections may stay: clients that know that the task is leaving close them by themselves.
         const IDLE_LIMIT: Duration = Duration::from_secs(1);
 
         let begin = Instant::now();
@@ -180,18 +180,18 @@ impl EnvoyProxy {
     }
 }
 
-/// For as long as it is polled, and the process runs.
-async fn run(mut process: Process, shared: Arc<Shared>, tell: impl Fn(Event)) {
+/// Follows an Envoy for as long as this is polled and the process runs.
+async fn run(mut process: Process, shared: Arc<Shared>, on_event: impl Fn(Event)) {
     let serve = async {
         let Ok(listeners) = tokio::time::timeout(START_LIMIT, shared.ready()).await else {
             return format!("Envoy was not ready within {} s", START_LIMIT.as_secs());
         };
         shared.catch_up().await;
-        tell(Event::Ready(listeners));
+        on_event(Event::Ready(listeners));
         loop {
             shared.changed.notified().await;
             shared.catch_up().await;
-            tell(Event::UpToDate);
+            on_event(Event::UpToDate);
         }
     };
     let reason = tokio::select! {
@@ -202,7 +202,7 @@ async fn run(mut process: Process, shared: Arc<Shared>, tell: impl Fn(Event)) {
         reason = serve => reason,
     };
     let log = std::fs::read_to_string(shared.log()).unwrap_or_default();
-    tell(Event::Failed(log.lines().last().map_or(reason.clone(), |line| format!("{reason}: {line}"))));
+    on_event(Event::Failed(log.lines().last().map_or(reason.clone(), |line| format!("{reason}: {line}"))));
 }
 
 impl Shared {
@@ -210,7 +210,7 @@ impl Shared {
         self.directory.path().join("log")
     }
 
-    /// Writes a cluster's endpoints, if they are others than before.
+    /// Writes a cluster's endpoints, if they have changed.
     fn publish(&self, cluster: &str, endpoints: Value) -> io::Result<()> {
         let mut files = self.files.lock();
         let version = files.version + 1;
@@ -227,10 +227,10 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits until Envoy takes requests; its listeners.
+    /// Waits until Envoy takes requests, and returns its listeners.
     async fn ready(&self) -> Listeners {
         loop {
-            // Until the socket is there, and until Envoy says so, it is not.
+            // The socket may not be there yet.
             if self.admin.get("/ready").await.is_ok_and(|state| state.trim() == "LIVE")
                 && let Ok(listeners) = self.admin.get("/listeners?format=json").await
                 && let Some(listeners) = self.listeners(&listeners)

@@ -1,4 +1,4 @@
-//! The program: which one it is, and how it runs without ever outliving us.
+//! Envoy's program: which one it is, and how it runs without ever outliving this process.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -8,10 +8,10 @@ use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, ChildStdin, Command};
 
-/// Names the program, if it is not `envoy` on the PATH.
+/// The environment variable that names the program, if it is not `envoy` on the PATH.
 pub const BINARY_VARIABLE: &str = "ENVOY_BIN";
 
-/// An Envoy that can run on this machine.
+/// The program of an Envoy that can run on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binary(PathBuf);
 
@@ -24,13 +24,13 @@ pub enum BinaryError {
 }
 
 impl Binary {
-    /// The one that `ENVOY_BIN` names, or the one on the PATH.
+    /// Finds the program that `ENVOY_BIN` names, or else `envoy` on the PATH.
     pub fn find() -> Result<Self, BinaryError> {
         let named = std::env::var_os(BINARY_VARIABLE).filter(|value| !value.is_empty());
         Self::at(Path::new(&named.unwrap_or_else(|| OsString::from("envoy"))))
     }
 
-    /// The one at a path, or of a name on the PATH. It has told its version, so it can run.
+    /// Checks the program at a path, or of a name on the PATH: it has to tell its version, which shows that it can run.
     pub fn at(path: &Path) -> Result<Self, BinaryError> {
         let path = path.to_owned();
         let unusable = |reason: String| BinaryError::Unusable { path: path.clone(), reason };
@@ -50,14 +50,14 @@ impl Binary {
     }
 }
 
-/// Becomes the program given to it, which ends when our end of standard input is closed: also if we are killed. A process
-/// group of its own keeps a terminal's Ctrl-C away: its end is ours to bring about.
+/// A script that becomes the program given to it and ends it when the other end of standard input is closed, as happens
+/// even if this process is killed. A process group of its own keeps a terminal's Ctrl-C away, so that only we end it.
 const WATCHED: &str = r#"exec 3<&0; (read -r _ <&3; kill $$) & exec 3<&-; exec "$@" </dev/null"#;
 
-/// A running Envoy. Killed when dropped.
+/// A running Envoy, killed when dropped.
 pub(super) struct Process {
     child: Child,
-    /// Closed with us.
+    /// The other end of its standard input, which is closed when this process ends.
     _alive: ChildStdin,
 }
 
@@ -65,7 +65,8 @@ impl Process {
     pub(super) fn start(binary: &Binary, bootstrap: &Path, log: File) -> io::Result<Self> {
         let mut command = Command::new("sh");
         command.args(["-c", WATCHED, "sh"]).arg(&binary.0);
-        // Counters and round-robins are per worker. Without hot restart there is no memory shared with other Envoys.
+        // One worker, since each has counters and round-robins of its own; without hot restart no memory is shared with
+        // other Envoys.
         command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]);
         command.args(["--drain-strategy", "immediate", "--drain-time-s", "1", "--config-path"]).arg(bootstrap);
         command.stdin(Stdio::piped()).stdout(log.try_clone()?).stderr(log).process_group(0).kill_on_drop(true);

@@ -8,12 +8,13 @@ use hyper::{Request, Response, StatusCode, Version};
 
 use crate::http::{Body, SendError, answer, strip_hop_by_hop};
 
-/// Envoy's answers of its own are plain text.
+/// An answer of the sidecar's own: plain text, as Envoy's are.
 pub(super) fn local_reply(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     answer(status, "text/plain", text)
 }
 
-/// Envoy's HTTP/1 codec refuses HTTP/1.0 unless `accept_http_10` is set, and Service Connect does not set it.
+/// The refusal of an HTTP/1.0 request: Envoy's HTTP/1 codec refuses these unless `accept_http_10` is set, and Service
+/// Connect does not set it.
 pub(super) fn refuse_http_10<B>(request: &Request<B>) -> Option<Response<Body>> {
     if request.version() >= Version::HTTP_11 {
         return None;
@@ -49,7 +50,7 @@ impl NoResponse {
     }
 }
 
-/// What the client gets when a host gives no answer.
+/// The answer to a client whose request got none from a host.
 pub(super) fn answer_for(error: &SendError, retried: bool) -> Response<Body> {
     let unavailable = |reason| NoResponse { status: StatusCode::SERVICE_UNAVAILABLE, reason };
     match error {
@@ -61,7 +62,7 @@ pub(super) fn answer_for(error: &SendError, retried: bool) -> Response<Body> {
         SendError::Protocol(_) => {
             NoResponse { status: StatusCode::BAD_GATEWAY, reason: "protocol error" }.answer(retried)
         }
-        // It broke off on the client's side, where nobody is left to read this, or was no HTTP.
+        // The client broke the request off, and will not read this, or what it sent was no HTTP.
         SendError::Request(_) => local_reply(StatusCode::BAD_REQUEST, "Bad Request"),
     }
 }

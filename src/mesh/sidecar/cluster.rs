@@ -1,4 +1,4 @@
-//! An upstream cluster: its endpoints, who of them is ejected, and the plan that picks from them.
+//! An upstream cluster: its endpoints, which of them are ejected, and the plan that picks from them.
 //!
 //! Discovery and outlier detection change the members under a lock and swap a new plan in; a request only loads the
 //! plan. The routing engine hands the round-robins' positions over from plan to plan.
@@ -34,13 +34,13 @@ pub(super) struct Cluster {
     pub(super) stats: ClusterStats,
 }
 
-/// What a request sees: the engine's indexes are those of `endpoints`.
+/// The state that a request picks by: the engine's indexes are those of `endpoints`.
 struct Plan {
     engine: LoadBalancer,
     endpoints: Vec<Arc<Endpoint>>,
 }
 
-/// What plans are made from.
+/// The members of a cluster, from which plans are made.
 struct Members {
     local: HostSet,
     endpoints: Vec<Member>,
@@ -59,18 +59,18 @@ pub(super) struct Endpoint {
     failures: Failures,
 }
 
-/// In a row.
+/// The failures of a host in a row.
 #[derive(Default)]
 struct Failures {
     any: AtomicU32,
-    /// 502, 503 and 504: Envoy tells of these, too, and by default ejects for none.
+    /// Those with 502, 503 and 504, which Envoy counts too and, by default, ejects no host for.
     gateway: AtomicU32,
 }
 
 impl Failures {
     fn forget(&self) {
         for count in [&self.any, &self.gateway] {
-            // Read first: hosts that do well, which is nearly all, are not written to.
+            // Read first, so that nothing is written for hosts that do well, which is nearly all.
             if count.load(Relaxed) != 0 {
                 count.store(0, Relaxed);
             }
@@ -78,7 +78,8 @@ impl Failures {
     }
 }
 
-/// Whether a failure makes it as many as are too many. Then, and after anything else, it counts anew.
+/// Counts a result, and returns whether it is the failure that makes too many in a row. Then, and after any success, the
+/// count starts again.
 fn in_a_row(count: &AtomicU32, fails: bool) -> bool {
     let is_enough = fails && count.fetch_add(1, Relaxed) + 1 == CONSECUTIVE_5XX;
     if is_enough || !fails {
@@ -166,7 +167,7 @@ impl Cluster {
         self.plan.store(Arc::new(Plan { engine, endpoints }));
     }
 
-    /// Picks a host for a request, another one than those `tried` if it can be had.
+    /// Picks a host for a request, if possible another one than those `tried`.
     pub(super) fn pick<'a>(&self, tried: impl Iterator<Item = &'a Arc<Endpoint>> + Clone) -> Option<Arc<Endpoint>> {
         let plan = self.plan.load();
         let mut rng = rand::rng();
@@ -199,7 +200,7 @@ impl Cluster {
     #[cold]
     fn eject(&self, endpoint: &Arc<Endpoint>) {
         let mut members = self.members.lock();
-        // A host that has left meanwhile has nothing to be ejected from.
+        // A host that has left the cluster meanwhile is not there to be ejected.
         let Some(member) = members.endpoints.iter_mut().find(|member| Arc::ptr_eq(&member.endpoint, endpoint)) else {
             return;
         };
@@ -211,13 +212,13 @@ impl Cluster {
         }
     }
 
-    /// The outlier detector's interval, and the pools'.
+    /// Does what is due at each interval of the outlier detector, and tidies the pools up.
     pub(super) fn sweep(&self, now: Instant) {
         let mut members = self.members.lock();
         let mut came_back = false;
         for member in &mut members.endpoints {
             if member.ejection.sweep(now) {
-                // It was called in a panic, perhaps, and starts anew.
+                // It may have been called in a panic; those failures no longer count.
                 member.endpoint.failures.forget();
                 came_back = true;
             }

@@ -37,7 +37,7 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// A proxy in this locality that knows these destinations, none of which has an endpoint yet.
+    /// Makes a proxy in this locality that knows these upstreams, none of which has an endpoint yet.
     pub fn new(locality: &Locality, upstreams: Vec<Upstream>) -> Self {
         Self { clusters: upstreams.into_iter().map(|upstream| Cluster::new(locality, upstream)).collect() }
     }
@@ -47,8 +47,8 @@ impl Sidecar {
         Server::spawn(listener, Some(IDLE_TIMEOUT), Arc::new(Outbound(self.clusters.clone())), runtime)
     }
 
-    /// Serves in the place of one of the application's ports. With no address nothing listens on it: the proxy takes
-    /// its place all the same.
+    /// Serves in the place of one of the application's ports, also if the application, without an address here, does not
+    /// listen on it.
     pub fn serve_inbound(
         listener: TcpListener,
         application: Option<SocketAddr>,
@@ -57,28 +57,28 @@ impl Sidecar {
         Server::spawn(listener, Some(IDLE_TIMEOUT), Arc::new(Inbound::new(application)), runtime)
     }
 
-    /// The new state of a destination: the endpoints of the own service (Envoy's local cluster), and the destination's
-    /// own. Nothing is rebuilt if nothing changed. Endpoints of one locality must be next to each other.
+    /// Sets the endpoints of the own service (Envoy's local cluster), and of an upstream. Nothing is rebuilt if nothing
+    /// changed. Endpoints of one locality must be next to each other.
     pub fn update(&self, upstream: &str, local: &HostSet, endpoints: &[Address]) {
         for cluster in self.clusters.iter().filter(|cluster| cluster.name == upstream) {
             cluster.update(local, endpoints);
         }
     }
 
-    /// Envoy's `/stats`.
+    /// The text that Envoy's `/stats` has.
     pub fn stats(&self) -> String {
         stats::render(self.clusters.iter().map(Cluster::stats))
     }
 
-    /// The outlier detector's sweeps and the pools' housekeeping, for as long as the sidecar runs.
+    /// Sweeps outlier detectors and pools at each interval, for as long as it is polled.
     pub async fn maintain(self: Arc<Self>) {
         let mut sweeps = tokio::time::interval(outlier::INTERVAL);
-        // A machine that slept has not watched its hosts meanwhile: one sweep, not all those missed.
+        // After a machine has slept there is one sweep, not all that were missed: nobody watched the hosts meanwhile.
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
         sweeps.tick().await;
         loop {
             sweeps.tick().await;
-            // Not the instant that the tick was due at, which may be long ago.
+            // The instant that the tick was due at may be long ago.
             let now = Instant::now();
             for cluster in &*self.clusters {
                 cluster.sweep(now);

@@ -30,7 +30,7 @@ impl Handler for Outbound {
     }
 }
 
-/// Whom a request is for: an absolute target wins over `Host` (RFC 9112, section 3.2.2).
+/// The authority that a request is for: an absolute target wins over `Host` (RFC 9112, section 3.2.2).
 fn authority(request: &Request<Incoming>) -> Option<&[u8]> {
     match request.uri().authority() {
         Some(authority) => Some(authority.as_str().as_bytes()),

@@ -1,8 +1,8 @@
 //! Outlier detection: Service Connect avoids a host for 30 to 300 seconds after 5 failures within 30 seconds (ECS
 //! Developer Guide, Service Connect). In Envoy's detector that is `consecutive_5xx` 5, `interval` 30 s,
 //! `base_ejection_time` 30 s and `max_ejection_time` 300 s, and this is how Envoy goes about it: failures in a row eject
-//! at once, and a sweep at each interval brings back whose time is over. How many hosts may be ejected at the same time
-//! is not published; here there is no limit, and below the panic threshold ejections count for nothing.
+//! at once, and a sweep at each interval brings hosts back whose time is over. How many hosts may be ejected at the same
+//! time is not published; here there is no limit, and below the panic threshold ejections count for nothing.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub(in crate::mesh) const MAX_EJECTION_TIME: Duration = Duration::from_secs(300)
 #[derive(Debug, Default)]
 pub(super) struct Ejection {
     since: Option<Instant>,
-    /// Envoy's `eject_time_backoff`: an ejection lasts so many times the base time.
+    /// Envoy's `eject_time_backoff`: how many times the base time an ejection lasts.
     times: u32,
 }
 
@@ -26,20 +26,20 @@ impl Ejection {
         self.since.is_some()
     }
 
-    /// Ejects; a host that is ejected already stays so. Returns whether it is new.
+    /// Ejects the host, and returns whether it was not ejected already.
     pub(super) fn begin(&mut self, now: Instant) -> bool {
         if self.is_active() {
             return false;
         }
         self.since = Some(now);
-        // Much beyond the longest time it counts no further, or it would take as long to come down again.
+        // It counts no further than a little beyond the longest time, or it would take as long to come down again.
         if BASE_EJECTION_TIME * self.times < MAX_EJECTION_TIME + BASE_EJECTION_TIME {
             self.times += 1;
         }
         true
     }
 
-    /// One interval's look. Returns whether the host has come back.
+    /// Does what is due at an interval, and returns whether the host has come back.
     pub(super) fn sweep(&mut self, now: Instant) -> bool {
         match self.since {
             None => {

@@ -1,7 +1,7 @@
 //! One request to an upstream cluster: pick, send, and try again on another host.
 //!
-//! Service Connect retries twice, not on the host that failed (ECS Developer Guide, Service Connect). On what is not
-//! published; here it is Envoy's `connect-failure`, `refused-stream`, `reset` and 503, whatever the method.
+//! Service Connect retries twice, not on the host that failed (ECS Developer Guide, Service Connect). Which failures it
+//! retries is not published; here it is Envoy's `connect-failure`, `refused-stream`, `reset` and 503, whatever the method.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,12 +23,12 @@ const BACK_OFF: Duration = Duration::from_millis(25);
 /// How far a request has come.
 #[derive(Default)]
 struct Progress {
-    /// The hosts that have failed it, as many as there can be.
+    /// The hosts that have failed the request, as many as there can be.
     failed: [Option<Arc<Endpoint>>; RETRIES as usize],
     retries: u32,
-    /// A host has it, or is being connected to; else it waits for its next attempt.
+    /// Whether a host has the request or is being connected to; otherwise it waits for its next attempt.
     is_under_way: bool,
-    /// Whose connection it is on.
+    /// The host whose connection the request is on.
     at: Option<Arc<Endpoint>>,
 }
 
@@ -40,7 +40,7 @@ impl Cluster {
         head.version = Version::HTTP_11;
 
         let Ok((body, ended)) = Body::replayable(body).await else {
-            // Most likely nobody is left to read this.
+            // Most likely the client is gone and will not read this.
             return local_reply(StatusCode::BAD_REQUEST, "Bad Request");
         };
         if ended.is_some() {
@@ -60,7 +60,7 @@ impl Cluster {
                 self.stats.responses.count(StatusCode::SERVICE_UNAVAILABLE);
                 return local_reply(StatusCode::SERVICE_UNAVAILABLE, "no healthy upstream");
             };
-            // hyper takes the request, so a retry needs a copy: of the header map, the rest is shared.
+            // hyper takes the request, so a retry needs a copy of the header map; the rest is shared.
             let copy = if progress.retries < RETRIES { replay(&request) } else { None };
             progress.is_under_way = true;
             let sent = endpoint.pool.send_noting(request, || progress.at = Some(endpoint.clone())).await;
@@ -70,7 +70,7 @@ impl Cluster {
             }
 
             if let Err(error @ SendError::Request(_)) = &sent {
-                // No fault of the host's.
+                // This is not the host's fault.
                 return answer_for(error, false);
             }
             let failed = !matches!(&sent, Ok(response) if response.status() != StatusCode::SERVICE_UNAVAILABLE);
@@ -107,7 +107,7 @@ impl Cluster {
         }
     }
 
-    /// Counts what the application gets, by who answered last.
+    /// Counts the answer that the application gets, for the host that answered last.
     fn complete(&self, response: Response<Body>, endpoint: &Endpoint) -> Response<Body> {
         self.stats.responses.count(response.status());
         endpoint.zone_stats.count(response.status());

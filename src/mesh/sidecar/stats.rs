@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use crate::http::PoolCounters;
 use crate::routing::Counters;
 
-/// What an Envoy counts that has no such thing happen to it: limits, health checks, HTTP/3 and other detectors of outliers,
-/// which a sidecar has none of. Readers of Envoy's `/stats` find them all the same.
+/// The counters of what a sidecar does not have: limits, health checks, HTTP/3 and other outlier detectors. Envoy's
+/// `/stats` shows them as zero, and so does a sidecar's.
 const ALWAYS_ZERO: [&str; 31] = [
     "membership_degraded",
     "membership_excluded",
@@ -56,7 +56,8 @@ pub(super) struct ClusterStats {
     pub(super) responses: ResponseStats,
     /// Hosts' responses that were not passed on, since another host was asked.
     pub(super) retried_responses: ResponseStats,
-    /// Responses by zone pair: what the `zone.<from>.<to>` counters show. Looked up when an endpoint comes, not per request.
+    /// Responses by pair of zones, for the `zone.<from>.<to>` counters. They are looked up once per endpoint, not per
+    /// request.
     zones: Mutex<BTreeMap<(String, String), Arc<ResponseStats>>>,
     /// Requests put on a connection, retries included.
     pub(super) rq_total: AtomicU64,
@@ -66,7 +67,8 @@ pub(super) struct ClusterStats {
     pub(super) rq_retry_success: AtomicU64,
     pub(super) rq_retry_limit_exceeded: AtomicU64,
     pub(super) membership_change: AtomicU64,
-    /// How often a host failed so many times in a row, ejected already or not; and the same of gateway failures.
+    /// How often a host has failed as many times in a row as eject it, whether it was ejected already or not; and the same
+    /// of gateway failures.
     pub(super) failures_detected: AtomicU64,
     pub(super) gateway_failures_detected: AtomicU64,
     pub(super) ejections: AtomicU64,
@@ -78,7 +80,7 @@ impl ClusterStats {
         zones.entry((from.to_owned(), to.to_owned())).or_default().clone()
     }
 
-    /// A request ended after one retry or more.
+    /// Counts a request that ended after one retry or more.
     pub(super) fn retried(&self, success: bool) {
         let outcome = if success { &self.rq_retry_success } else { &self.rq_retry_limit_exceeded };
         outcome.fetch_add(1, Relaxed);
@@ -87,7 +89,8 @@ impl ClusterStats {
 
 /// Responses by status code.
 pub(super) struct ResponseStats {
-    /// From 100, one for each code that HTTP's grammar allows: counting is one increment, sums are made when asked for.
+    /// A counter for each code that HTTP's grammar allows, from 100 on: counting is one increment, and sums are made when
+    /// somebody asks.
     codes: Box<[AtomicU64; 900]>,
 }
 
@@ -102,7 +105,7 @@ impl ResponseStats {
         self.codes[usize::from(status.as_u16() - 100)].fetch_add(1, Relaxed);
     }
 
-    /// As Envoy: a counter exists from its first increment on.
+    /// Adds the lines of these counters. As with Envoy, a counter exists from its first increment on.
     fn render(&self, prefix: &str, lines: &mut BTreeMap<String, u64>) {
         for (code, count) in (100..).zip(self.codes.iter()) {
             let count = count.load(Relaxed);
@@ -123,7 +126,7 @@ pub(super) struct StatsView<'a> {
     pub(super) ejected: usize,
 }
 
-/// Lines `cluster.<name>.<counter>: <value>`, sorted.
+/// The text of `/stats`: lines `cluster.<name>.<counter>: <value>`, sorted.
 pub(super) fn render<'a>(clusters: impl Iterator<Item = StatsView<'a>>) -> String {
     let mut lines = BTreeMap::new();
     for cluster in clusters {
@@ -176,7 +179,7 @@ impl StatsView<'_> {
             lines.insert(format!("{prefix}{name}"), value);
         }
         stats.responses.render(&prefix, lines);
-        // To Envoy requests are internal only with a header that nobody sends here.
+        // Envoy takes a request for internal only by a header that nobody sends here.
         stats.responses.render(&format!("{prefix}external."), lines);
         stats.retried_responses.render(&format!("{prefix}retry."), lines);
         for ((from, to), responses) in stats.zones.lock().iter() {
