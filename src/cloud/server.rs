@@ -157,9 +157,9 @@ impl LocalCloud {
 struct Endpoint(Arc<Shared>);
 
 impl Handler for Endpoint {
-    type Reply = io::Result<Response<Full<Bytes>>>;
+    type Body = Full<Bytes>;
 
-    async fn handle(&self, request: hyper::Request<Incoming>, _peer: IpAddr) -> Self::Reply {
+    async fn handle(&self, request: hyper::Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Full<Bytes>>> {
         answer(Arc::clone(&self.0), request).await
     }
 }

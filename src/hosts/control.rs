@@ -1,5 +1,6 @@
 //! Where the commands find the hosts: a few paths on loopback.
 
+use std::io;
 use std::net::IpAddr;
 
 use hyper::body::Incoming;
@@ -19,9 +20,9 @@ pub(super) struct Control {
 }
 
 impl Handler for Control {
-    type Reply = Response<Body>;
+    type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
         let asks = &self.asks;
         let said = match (request.method(), request.uri().path()) {
             (&Method::GET, "/_zonewalk/health") => Ok(String::new()),
@@ -39,10 +40,10 @@ impl Handler for Control {
             }
             (method, path) => Err(format!("the hosts have no {method} {path}")),
         };
-        match said {
+        Ok(match said {
             Ok(text) => answer(StatusCode::OK, "text/plain", text),
             Err(reason) => answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", reason),
-        }
+        })
     }
 }
 

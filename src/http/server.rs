@@ -33,38 +33,14 @@ const IDLE_CHECKS: u32 = 5;
 
 /// What answers a server's requests.
 pub(crate) trait Handler: Send + Sync + 'static {
-    type Reply: Reply;
-
-    fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> impl Future<Output = Self::Reply> + Send;
-}
-
-/// What a handler gives: a response, or an error, which closes the connection without one.
-pub(crate) trait Reply {
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
 
-    fn into_result(self) -> io::Result<Response<Self::Body>>;
-}
-
-impl<B> Reply for Response<B>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
-    type Body = B;
-
-    fn into_result(self) -> io::Result<Response<B>> {
-        Ok(self)
-    }
-}
-
-impl<B> Reply for io::Result<Response<B>>
-where
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
-{
-    type Body = B;
-
-    fn into_result(self) -> io::Result<Response<B>> {
-        self
-    }
+    /// Answers a request; an error closes the connection without an answer.
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+    ) -> impl Future<Output = io::Result<Response<Self::Body>>> + Send;
 }
 
 /// A socket on loopback, with a port of the system's choice.
@@ -185,7 +161,7 @@ async fn serve<H: Handler>(
     let service = service_fn(move |request| {
         counted.fetch_add(1, Relaxed);
         let handler = handler.clone();
-        async move { handler.handle(request, peer).await.into_result() }
+        async move { handler.handle(request, peer).await }
     });
     // The header timeout would be a timer per request; idle connections are closed below.
     let mut connection =

@@ -221,20 +221,20 @@ impl Listener {
 }
 
 impl Handler for Listener {
-    type Reply = Response<Body>;
+    type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, peer: IpAddr) -> io::Result<Response<Body>> {
         let Some(target) = self.pick() else {
-            return error(StatusCode::SERVICE_UNAVAILABLE, "Service Temporarily Unavailable");
+            return Ok(error(StatusCode::SERVICE_UNAVAILABLE, "Service Temporarily Unavailable"));
         };
         let Some(connections) = &target.connections else {
-            return match target.place {
+            return Ok(match target.place {
                 Place::Nowhere => error(StatusCode::GATEWAY_TIMEOUT, "Gateway Time-out"),
                 Place::Refusing | Place::Listening(_) => error(StatusCode::BAD_GATEWAY, "Bad Gateway"),
-            };
+            });
         };
         let deadline = Instant::now() + IDLE_TIMEOUT;
-        match timeout_at(deadline, connections.send(self.forwarded(request, peer))).await {
+        Ok(match timeout_at(deadline, connections.send(self.forwarded(request, peer))).await {
             Ok(Ok(mut response)) => {
                 strip_hop_by_hop(response.headers_mut());
                 *response.version_mut() = Version::HTTP_11;
@@ -245,7 +245,7 @@ impl Handler for Listener {
                 error(StatusCode::BAD_GATEWAY, "Bad Gateway")
             }
             Err(_) => error(StatusCode::GATEWAY_TIMEOUT, "Gateway Time-out"),
-        }
+        })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod command;
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,18 +112,18 @@ impl App {
 }
 
 impl Handler for App {
-    type Reply = Response<Body>;
+    type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
         if ![Method::GET, Method::HEAD].contains(request.method()) {
-            return answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "method not allowed\n");
+            return Ok(answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "method not allowed\n"));
         }
-        match (request.uri().path(), &self.egress) {
+        Ok(match (request.uri().path(), &self.egress) {
             ("/ping", _) => answer(StatusCode::OK, "text/plain", "pong\n"),
             ("/", Some(egress)) if request.headers().contains_key(AZ_AWARE_ROUTING) => self.call_upstream(egress).await,
             ("/", _) => json(StatusCode::OK, self.own_answer.clone()),
             _ => answer(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n"),
-        }
+        })
     }
 }
 

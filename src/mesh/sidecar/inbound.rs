@@ -1,5 +1,6 @@
 //! The listener that takes the place of the container's port: what comes in goes to the application on loopback.
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -22,21 +23,21 @@ impl Inbound {
 }
 
 impl Handler for Inbound {
-    type Reply = Response<Body>;
+    type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
         if let Some(refusal) = refuse_http_10(&request) {
-            return refusal;
+            return Ok(refusal);
         }
         let Some(application) = &self.application else {
-            return NoResponse::REFUSED.answer(false);
+            return Ok(NoResponse::REFUSED.answer(false));
         };
         let (mut head, body) = request.into_parts();
         strip_hop_by_hop(&mut head.headers);
         to_origin_form(&mut head.uri);
         let (body, ended) = Body::streamed(body);
         let (sent, deadline) = in_time(ended, application.send(Request::from_parts(head, body))).await;
-        match sent {
+        Ok(match sent {
             Ok(Ok(response)) => {
                 let mut response = passed_on(response);
                 response.body_mut().set_deadline(deadline);
@@ -44,6 +45,6 @@ impl Handler for Inbound {
             }
             Ok(Err(error)) => answer_for(&error, false),
             Err(_) => local_reply(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout"),
-        }
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! The listener for what the application sends: `Host` names the client alias, and with it the upstream cluster.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -15,18 +16,18 @@ use crate::http::{Body, Handler};
 pub(super) struct Outbound(pub(super) Arc<[Cluster]>);
 
 impl Handler for Outbound {
-    type Reply = Response<Body>;
+    type Body = Body;
 
-    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> Response<Body> {
+    async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
         if let Some(refusal) = refuse_http_10(&request) {
-            return refusal;
+            return Ok(refusal);
         }
         let cluster = authority(&request).and_then(|name| self.0.iter().find(|cluster| cluster.is_called(name)));
-        match cluster {
+        Ok(match cluster {
             Some(cluster) => cluster.forward(request).await,
             // Envoy's answer when no route matches.
             None => local_reply(StatusCode::NOT_FOUND, Bytes::new()),
-        }
+        })
     }
 }
 
