@@ -4,16 +4,17 @@
 //! the [`walkthrough`] over [`stages`], which speak to a cloud through [`aws`]; [`traffic`] is driven through the result
 //! and judged against [`routing`], Envoy's algorithm; [`envoy`] reads the proxies' own counters; [`report`] turns what
 //! happened into events, tables and JSON. On one machine, [`cloud`] answers in AWS's place and [`mesh`] carries the traffic,
-//! which it also does where an emulator answers and [`hosts`] play the part of its instances.
+//! which it also does where an emulator answers and [`local_traffic`] plays the part of its instances.
 
 pub mod aws;
 pub mod cli;
 pub mod cloud;
 pub mod commands;
 pub mod envoy;
-pub mod hosts;
 mod http;
+pub mod local_traffic;
 pub mod mesh;
+pub mod processes;
 pub mod report;
 pub mod routing;
 pub mod settings;

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::output::Output;
 use crate::cloud::Pace;
-use crate::commands::local::{self, Proxy};
 use crate::commands::{failover, predict, redeploy, verify};
+use crate::processes::local_cloud::{self, Proxy};
 use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
 
 /// Zone-aware routing in Amazon ECS Service Connect: provisioned, proven with traffic, drilled, inspected, torn down.
@@ -324,11 +324,11 @@ pub(super) struct ServeArgs {
 }
 
 impl ServeArgs {
-    pub(super) fn options(&self, global: &Global) -> Result<local::ServeOptions, local::Error> {
-        Ok(local::ServeOptions {
+    pub(super) fn options(&self, global: &Global) -> Result<local_cloud::ServeOptions, local_cloud::Error> {
+        Ok(local_cloud::ServeOptions {
             listen: self.listen,
             cloud: global.new_cloud(),
-            faults: global.faults.as_deref().map(local::read_faults).transpose()?.unwrap_or_default(),
+            faults: global.faults.as_deref().map(local_cloud::read_faults).transpose()?.unwrap_or_default(),
             background: self.background,
         })
     }
@@ -344,8 +344,8 @@ impl Global {
     }
 
     /// How a new local cloud is to be.
-    pub(super) fn new_cloud(&self) -> local::NewCloud {
-        local::NewCloud {
+    pub(super) fn new_cloud(&self) -> local_cloud::NewCloud {
+        local_cloud::NewCloud {
             pace: self.pace.into(),
             bare_account: self.bare_account,
             proxy: self.proxy().unwrap_or_default(),

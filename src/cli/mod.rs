@@ -19,7 +19,8 @@ use self::output::{Output, write_stdout};
 use self::resolve::{Destination, Resolved};
 use crate::aws::Target;
 use crate::cloud::Faults;
-use crate::commands::{self, Error, failover, hosts, local, predict, verify};
+use crate::commands::{self, Error, failover, predict, verify};
+use crate::processes::{local_cloud, local_traffic};
 use crate::report::outcome::Outcome;
 use crate::report::progress::Progress;
 use crate::stages::Context;
@@ -88,7 +89,7 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
     let (target, local) = match resolved.destination {
         Destination::Cloud(target) => (target, None),
         Destination::Local { region, proxy, new, faults } => {
-            let record = if makes { Some(local::find_or_start(new).await?) } else { local::find().await? };
+            let record = if makes { Some(local_cloud::find_or_start(new).await?) } else { local_cloud::find().await? };
             let Some(record) = record else {
                 return match command {
                     // Nothing runs here, so there is nothing to remove.
@@ -96,12 +97,12 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
                         output::progress_line(&format!("{:>16}  no local cloud is running", ""));
                         finish(&Outcome::Down(Down::default()), output, started)
                     }
-                    _ => Err(local::Error::NotRunning.into()),
+                    _ => Err(local_cloud::Error::NotRunning.into()),
                 };
             };
             record.check_proxy(proxy)?;
             if let Some(faults) = faults {
-                local::set_faults(&record, &faults).await?;
+                local_cloud::set_faults(&record, &faults).await?;
             }
             (Target::local(&record.endpoint_url, &region), Some(record))
         }
@@ -109,11 +110,11 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
     let progress =
         Progress::new(std::io::stderr().is_terminal(), move |part| output.print_part(part), output::progress_line);
     let (clients, mut settings) = (target.connect().await?, resolved.settings);
-    if makes && hosts::is_aws(&clients) && !resolved.dry_run && !resolved.yes {
+    if makes && local_traffic::is_aws(&clients) && !resolved.dry_run && !resolved.yes {
         output::confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
     }
     let hosts = if resolved.local_traffic && !resolved.dry_run {
-        let record = hosts::find_or_start(&clients, &settings.name, target.profile.as_deref()).await?;
+        let record = local_traffic::find_or_start(&clients, &settings.name, target.profile.as_deref()).await?;
         settings.local_hosts = Some(record.control_url.clone());
         Some(record)
     } else {
@@ -124,14 +125,14 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
     if let Some(record) = hosts
         && removes
     {
-        hosts::stop(&ctx.clients, &ctx.settings.name, &record).await?;
+        local_traffic::stop(&ctx.clients, &ctx.settings.name, &record).await?;
     }
     if let Some(record) = local
         && removes
         && record.background
         && outcome.left_nothing()
     {
-        local::stop(&record).await?;
+        local_cloud::stop(&record).await?;
     }
     let finished = finish(&outcome, output, started)?;
     if let Outcome::Up(_) = &outcome {
@@ -185,26 +186,26 @@ async fn run_hosts(global: Global) -> Result<bool, Error> {
     let Destination::Cloud(target) = resolved.destination else {
         return Err(Error::Usage("the local cloud has hosts of its own".to_owned()));
     };
-    hosts::serve(target.connect().await?, &resolved.settings.name, interrupt::token().cancelled()).await?;
+    local_traffic::serve(target.connect().await?, &resolved.settings.name, interrupt::token().cancelled()).await?;
     Ok(true)
 }
 
 async fn run_serve(args: &ServeArgs, global: &Global) -> Result<bool, Error> {
     let stop = interrupt::token();
-    local::serve(args.options(global)?, |record| global.output.print_serving(record), stop.cancelled()).await?;
+    local_cloud::serve(args.options(global)?, |record| global.output.print_serving(record), stop.cancelled()).await?;
     Ok(true)
 }
 
 async fn run_faults(args: &FaultsArgs, output: Output) -> Result<bool, Error> {
     let wanted = match &args.file {
-        Some(file) => Some(local::read_faults(file)?),
+        Some(file) => Some(local_cloud::read_faults(file)?),
         None if args.clear => Some(Faults::default()),
         None => None,
     };
-    let record = local::find().await?.ok_or(local::Error::NotRunning)?;
+    let record = local_cloud::find().await?.ok_or(local_cloud::Error::NotRunning)?;
     let report = match wanted {
-        Some(faults) => local::set_faults(&record, &faults).await?,
-        None => local::faults(&record).await?,
+        Some(faults) => local_cloud::set_faults(&record, &faults).await?,
+        None => local_cloud::faults(&record).await?,
     };
     output.print_faults(&report);
     Ok(true)

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::advice::Advice;
 use crate::commands::Error;
-use crate::commands::local::Record;
+use crate::processes::local_cloud::Record;
 use crate::report::cost;
 use crate::report::outcome::Outcome;
 use crate::settings::Settings;

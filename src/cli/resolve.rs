@@ -10,7 +10,7 @@ use super::args::{Command, FrontendArg, Global, ProvisionArgs};
 use crate::aws::{CredentialSource, Target};
 use crate::cloud::{self, Faults};
 use crate::commands::Error;
-use crate::commands::local::{self, NewCloud, Proxy};
+use crate::processes::local_cloud::{self, NewCloud, Proxy};
 use crate::settings::{Name, Settings, TaskCount};
 
 pub(super) struct Resolved {
@@ -130,7 +130,7 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
                 cloud::regions().join(", ")
             )));
         }
-        let faults = global.faults.as_deref().map(local::read_faults).transpose()?;
+        let faults = global.faults.as_deref().map(local_cloud::read_faults).transpose()?;
         Destination::Local { region, proxy, new, faults }
     } else {
         if global.faults.is_some() {

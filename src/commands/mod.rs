@@ -1,12 +1,9 @@
 //! One file per command: what is done and what comes of it, as typed values. No arguments and no printing (`cli`), no
 //! AWS SDK (`stages`).
 
-mod background;
 pub mod doctor;
 pub mod down;
 pub mod failover;
-pub mod hosts;
-pub mod local;
 pub mod predict;
 pub mod redeploy;
 pub mod stats;
@@ -15,6 +12,7 @@ pub mod up;
 pub mod verify;
 pub mod walkthrough;
 
+use crate::processes::{local_cloud, local_traffic};
 use crate::stages;
 use crate::{aws, envoy, traffic};
 
@@ -30,9 +28,9 @@ pub enum Error {
     #[error(transparent)]
     Proxy(#[from] envoy::script::ScriptError),
     #[error(transparent)]
-    Local(#[from] local::Error),
+    Local(#[from] local_cloud::Error),
     #[error(transparent)]
-    Hosts(#[from] hosts::Error),
+    Hosts(#[from] local_traffic::Error),
     #[error(transparent)]
     Predict(#[from] predict::Error),
     #[error("{0}")]

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Error, hosts};
+use super::Error;
+use crate::processes::local_traffic;
 use crate::report::cost;
 use crate::stages::preflight::{Finding, Level};
 use crate::stages::{Context, Plan};
@@ -10,8 +11,8 @@ use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
     let mut up = walkthrough::up(ctx).await?;
-    up.alb_url = hosts::entrance(ctx, up.alb_url).await?;
-    hosts::tell_notes(ctx).await?;
+    up.alb_url = local_traffic::entrance(ctx, up.alb_url).await?;
+    local_traffic::tell_notes(ctx).await?;
     Ok(up)
 }
 

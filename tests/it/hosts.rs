@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_ecs::types::ContainerInstanceStatus;
 use zonewalk::aws::{Clients, Retries, Target};
 use zonewalk::cloud::Pace;
-use zonewalk::hosts::Hosts;
-use zonewalk::hosts::client::Client;
+use zonewalk::local_traffic::Hosts;
+use zonewalk::local_traffic::client::Client;
 use zonewalk::settings::{ServiceConnectMode, Settings};
 use zonewalk::walkthrough::up;
 

@@ -43,7 +43,7 @@ fn called(directory: &Path, actions: &mut BTreeSet<String>) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             // What plays the hosts' part on emulators has nothing to do on AWS.
-            if !path.ends_with("src/hosts") {
+            if !path.ends_with("src/local_traffic") {
                 called(&path, actions);
             }
             continue;

@@ -53,21 +53,21 @@ fn routing_is_pure() {
 #[test]
 fn stages_and_commands_know_no_local_cloud() {
     for part in ["stages", "commands"] {
-        assert_never_names(part, &["crate::cloud", "crate::mesh"], &["commands/local.rs"]);
+        assert_never_names(part, &["crate::cloud", "crate::mesh"], &[]);
     }
-    assert_never_names("stages", &["crate::hosts"], &[]);
+    assert_never_names("stages", &["crate::local_traffic"], &[]);
 }
 
 #[test]
 fn the_local_parts_know_no_stages() {
-    for part in ["cloud", "hosts", "mesh"] {
+    for part in ["cloud", "local_traffic", "mesh"] {
         assert_never_names(part, &["crate::stages", "crate::commands", "crate::walkthrough"], &[]);
     }
 }
 
 #[test]
 fn only_the_command_line_prints() {
-    for part in ["aws", "cloud", "commands", "envoy", "hosts", "http", "mesh", "report", "routing", "stages", "traffic"]
+    for part in ["aws", "cloud", "commands", "envoy", "http", "local_traffic", "mesh", "report", "routing", "stages", "traffic"]
     {
         assert_never_names(part, &["println!", "eprintln!", "print!(", "std::io::stdout", "anstream"], &[]);
     }
@@ -75,7 +75,7 @@ fn only_the_command_line_prints() {
 
 #[test]
 fn only_aws_builds_clients() {
-    for part in ["cli", "cloud", "commands", "envoy", "hosts", "http", "mesh", "report", "routing", "stages", "traffic"]
+    for part in ["cli", "cloud", "commands", "envoy", "http", "local_traffic", "mesh", "report", "routing", "stages", "traffic"]
     {
         assert_never_names(part, &["::Client::new(", "aws_config", "SdkConfig"], &[]);
     }

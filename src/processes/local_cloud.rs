@@ -44,7 +44,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn is_usage(&self) -> bool {
+    pub fn is_usage(&self) -> bool {
         use Error::{Envoy, Faults, InUse, NotLoopback, OtherProxy};
         matches!(self, InUse { .. } | NotLoopback(_) | Faults { .. } | Envoy(_) | OtherProxy { .. })
     }

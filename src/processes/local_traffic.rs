@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::background::{self, Background};
 use crate::aws::Clients;
-use crate::hosts::Hosts;
-use crate::hosts::client::{self, Client};
+use crate::local_traffic::Hosts;
+use crate::local_traffic::client::{self, Client};
 use crate::settings::Name;
 use crate::stages::Context;
 
@@ -27,7 +27,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn is_usage(&self) -> bool {
+    pub fn is_usage(&self) -> bool {
         matches!(self, Self::NotAnEmulator)
     }
 }
@@ -102,14 +102,14 @@ pub async fn stop(clients: &Clients, name: &Name, record: &Record) -> Result<(),
 }
 
 /// Where a load balancer's URL leads: on an emulator to the hosts, once they are ready; else nowhere else.
-pub(super) async fn entrance(ctx: &Context, url: String) -> Result<String, Error> {
+pub async fn entrance(ctx: &Context, url: String) -> Result<String, Error> {
     let Some(control_url) = &ctx.settings.local_hosts else { return Ok(url) };
     let dns_name = url.trim_start_matches("http://").trim_end_matches('/');
     Ok(Client::new(control_url).entrance(dns_name).await?.unwrap_or(url))
 }
 
 /// What the hosts' proxies have counted; none where there is SSM to ask the cloud's.
-pub(super) async fn stats(ctx: &Context) -> Result<Option<String>, Error> {
+pub async fn stats(ctx: &Context) -> Result<Option<String>, Error> {
     match &ctx.settings.local_hosts {
         Some(control_url) => Ok(Some(Client::new(control_url).stats().await?)),
         None => Ok(None),
@@ -117,7 +117,7 @@ pub(super) async fn stats(ctx: &Context) -> Result<Option<String>, Error> {
 }
 
 /// Says what the hosts have made up for: nothing of an emulator's gaps is hidden.
-pub(super) async fn tell_notes(ctx: &Context) -> Result<(), Error> {
+pub async fn tell_notes(ctx: &Context) -> Result<(), Error> {
     let Some(control_url) = &ctx.settings.local_hosts else { return Ok(()) };
     for note in Client::new(control_url).notes().await? {
         ctx.events.note(format!("the emulator: {note}"));
@@ -126,7 +126,7 @@ pub(super) async fn tell_notes(ctx: &Context) -> Result<(), Error> {
 }
 
 /// On an emulator the tasks have to end before what they run on is taken from them.
-pub(super) async fn leave(ctx: &Context) -> Result<(), Error> {
+pub async fn leave(ctx: &Context) -> Result<(), Error> {
     match &ctx.settings.local_hosts {
         Some(control_url) => Ok(Client::new(control_url).leave().await?),
         None => Ok(()),

@@ -1,0 +1,5 @@
+//! The processes that outlive a command: found, started in the background, served and stopped.
+
+mod background;
+pub mod local_cloud;
+pub mod local_traffic;
