@@ -7,7 +7,6 @@ use clap::builder::FalseyValueParser;
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
-use super::output::Output;
 use crate::cloud::Pace;
 use crate::commands::{failover, predict, redeploy, verify};
 use crate::processes::local_cloud::{self, Proxy};
@@ -85,6 +84,15 @@ pub(super) struct Global {
     /// No colors
     #[arg(long, global = true)]
     pub(super) no_color: bool,
+}
+
+/// What stdout gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// Text and tables
+    Human,
+    /// One JSON document, and nothing else
+    Json,
 }
 
 #[derive(Debug, Subcommand)]

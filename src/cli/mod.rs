@@ -14,8 +14,8 @@ use clap::Parser;
 use tokio::time::Instant;
 
 use self::advice::Advice;
-use self::args::{Args, Command, FaultsArgs, Global, LocalCommand, PredictArgs, ServeArgs};
-use self::output::{Output, write_stdout};
+use self::args::{Args, Command, FaultsArgs, Global, LocalCommand, Output, PredictArgs, ServeArgs};
+use self::output::write_stdout;
 use self::resolve::{Destination, Resolved};
 use crate::aws::Target;
 use crate::cloud::Faults;

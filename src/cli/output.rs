@@ -4,25 +4,16 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use anstyle::{AnsiColor, Style};
-use clap::ValueEnum;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::advice::Advice;
+use super::args::Output;
 use crate::commands::Error;
 use crate::processes::local_cloud::Record;
 use crate::report::cost;
 use crate::report::outcome::Outcome;
 use crate::settings::Settings;
-
-/// What stdout gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
-    /// Text and tables
-    Human,
-    /// One JSON document, and nothing else
-    Json,
-}
 
 impl Output {
     pub(super) fn print(self, outcome: &Outcome) {

@@ -5,12 +5,9 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::types::{Attribute, ContainerInstance, TargetType};
 use serde_json::json;
 
-use super::view::{Cluster, View, zone};
+use super::view::{Cluster, View, ZONE, zone};
 use super::{Round, RoundError, Worker};
 use crate::aws::AzName;
-
-/// The attribute in which an agent tells its zone.
-pub(super) const ZONE: &str = "ecs.availability-zone";
 
 impl Worker {
     /// Registers the group's instances and deregisters others. A group that is gone leaves its registrations to `down`,

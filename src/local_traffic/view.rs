@@ -145,9 +145,12 @@ impl Entrance {
     }
 }
 
+/// The attribute in which an instance's agent tells its zone.
+pub(super) const ZONE: &str = "ecs.availability-zone";
+
 /// As the instance's agent has told it.
 pub(super) fn zone(member: &ContainerInstance) -> Option<AzName> {
-    let attribute = member.attributes().iter().find(|attribute| attribute.name() == super::fleet::ZONE);
+    let attribute = member.attributes().iter().find(|attribute| attribute.name() == ZONE);
     attribute.and_then(|attribute| attribute.value()).map(AzName::new)
 }
 
