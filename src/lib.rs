@@ -10,6 +10,7 @@ pub mod aws;
 pub mod cli;
 pub mod cloud;
 pub mod commands;
+pub mod data_plane;
 pub mod envoy;
 mod http;
 pub mod local_traffic;

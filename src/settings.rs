@@ -40,8 +40,6 @@ pub struct Settings {
     pub adopt: bool,
     /// How long any single resource may take to become ready, or to go.
     pub timeout: Duration,
-    /// Where the process is asked that plays the hosts' part on an emulator. None: the cloud has hosts.
-    pub local_hosts: Option<String>,
 }
 
 impl Default for Settings {
@@ -63,7 +61,6 @@ impl Default for Settings {
             allow_cidrs: vec![Cidr::everyone()],
             adopt: false,
             timeout: Duration::from_secs(15 * 60),
-            local_hosts: None,
         }
     }
 }

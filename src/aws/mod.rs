@@ -2,6 +2,7 @@
 //! local cloud) is the endpoint alone and nothing above knows. Here too: what AWS's error codes mean ([`error`]) and
 //! the names of zones.
 
+mod endpoint;
 pub mod error;
 pub(crate) mod tags;
 mod zones;

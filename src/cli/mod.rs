@@ -20,6 +20,8 @@ use self::resolve::{Destination, Resolved};
 use crate::aws::Target;
 use crate::cloud::Faults;
 use crate::commands::{self, Error, failover, predict, verify};
+use crate::data_plane::DataPlane;
+use crate::local_traffic::client::Client;
 use crate::processes::{local_cloud, local_traffic};
 use crate::report::outcome::Outcome;
 use crate::report::progress::Progress;
@@ -109,18 +111,19 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
     };
     let progress =
         Progress::new(std::io::stderr().is_terminal(), move |part| output.print_part(part), output::progress_line);
-    let (clients, mut settings) = (target.connect().await?, resolved.settings);
-    if makes && local_traffic::is_aws(&clients) && !resolved.dry_run && !resolved.yes {
+    let (clients, settings) = (target.connect().await?, resolved.settings);
+    if makes && clients.is_aws() && !resolved.dry_run && !resolved.yes {
         output::confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
     }
     let hosts = if resolved.local_traffic && !resolved.dry_run {
         let record = local_traffic::find_or_start(&clients, &settings.name, target.profile.as_deref()).await?;
-        settings.local_hosts = Some(record.control_url.clone());
         Some(record)
     } else {
         None
     };
-    let ctx = Context::new(clients, settings, progress.events(), interrupt::token());
+    let data_plane =
+        hosts.as_ref().map_or(DataPlane::Cloud, |record| DataPlane::Played(Client::new(&record.control_url)));
+    let ctx = Context::new(clients, settings, progress.events(), interrupt::token()).with_data_plane(data_plane);
     let outcome = run_command(&ctx, &command, resolved.dry_run).await?;
     if let Some(record) = hosts
         && removes

@@ -116,7 +116,6 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
         allow_cidrs,
         adopt: global.adopt,
         timeout: global.timeout.or(file.timeout).map_or(defaults.timeout, Duration::from_secs),
-        local_hosts: defaults.local_hosts,
     };
     let region = global.region.or(file.region);
     if let Some(region) = region.as_deref().filter(|region| !looks_like_a_region(region)) {

@@ -14,7 +14,7 @@ pub mod walkthrough;
 
 use crate::processes::{local_cloud, local_traffic};
 use crate::stages;
-use crate::{aws, envoy, traffic};
+use crate::{aws, data_plane, envoy, traffic};
 
 /// Why a command could not do its work. That a check did not hold is no error but an outcome.
 #[derive(Debug, thiserror::Error)]
@@ -28,9 +28,11 @@ pub enum Error {
     #[error(transparent)]
     Proxy(#[from] envoy::script::ScriptError),
     #[error(transparent)]
-    Local(#[from] local_cloud::Error),
+    LocalCloud(#[from] local_cloud::Error),
     #[error(transparent)]
-    Hosts(#[from] local_traffic::Error),
+    LocalTraffic(#[from] local_traffic::Error),
+    #[error(transparent)]
+    DataPlane(#[from] data_plane::Error),
     #[error(transparent)]
     Predict(#[from] predict::Error),
     #[error("{0}")]
@@ -48,10 +50,16 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stage(stages::Error::Interrupted) => 130,
-            Self::Settings(_) | Self::Usage(_) | Self::Predict(_) | Self::Drive(_) | Self::Target(_) => 2,
-            Self::Local(error) if error.is_usage() => 2,
-            Self::Hosts(error) if error.is_usage() => 2,
-            Self::Stage(_) | Self::Proxy(_) | Self::Local(_) | Self::Hosts(_) | Self::Missing(_) => 3,
+            Self::Settings(_) | Self::Usage(_) | Self::Predict(_) | Self::Target(_) => 2,
+            Self::LocalCloud(error) if error.is_usage() => 2,
+            Self::LocalTraffic(error) if error.is_usage() => 2,
+            Self::Stage(_)
+            | Self::Proxy(_)
+            | Self::Drive(_)
+            | Self::LocalCloud(_)
+            | Self::LocalTraffic(_)
+            | Self::DataPlane(_)
+            | Self::Missing(_) => 3,
         }
     }
 }

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::{Error, verify};
 use crate::envoy::script::{self, Script};
 use crate::envoy::stats::{ZoneRequests, ZoneStats};
-use crate::processes::local_traffic;
 use crate::stages::{Context, inventory, run_command};
 use crate::traffic::Verdict;
 
@@ -80,7 +79,7 @@ async fn collect(ctx: &Context) -> Result<Vec<Proxy>, Error> {
     instances.dedup();
     let script = Script { family: ctx.names.frontend.service.clone() };
     let mut answers = BTreeMap::new();
-    let outputs = match local_traffic::stats(ctx).await? {
+    let outputs = match ctx.data_plane.stats().await? {
         Some(output) => vec![output],
         None => run_command::run_script(ctx, &instances, &script.render()).await?,
     };

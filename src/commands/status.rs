@@ -6,7 +6,6 @@ use serde::Serialize;
 
 use super::Error;
 use crate::aws::AzId;
-use crate::processes::local_traffic;
 use crate::stages::inventory::{self, ServiceStatus};
 use crate::stages::preflight::{Finding, Level};
 use crate::stages::{Action, Context, Plan};
@@ -44,7 +43,7 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
     let stands = drift.iter().any(|plan| matches!(plan.action, Action::Kept | Action::Changed));
     drift.retain(|plan| plan.action != Action::Kept);
     let alb_url = match alb_url {
-        Some(url) => Some(local_traffic::entrance(ctx, url).await?),
+        Some(url) => Some(ctx.data_plane.ingress(url).await?),
         None => None,
     };
     let mut zones = BTreeMap::new();

@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::Error;
-use crate::processes::local_traffic;
 use crate::report::cost;
 use crate::stages::preflight::{Finding, Level};
 use crate::stages::{Context, Plan};
@@ -11,8 +10,10 @@ use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
     let mut up = walkthrough::up(ctx).await?;
-    up.alb_url = local_traffic::entrance(ctx, up.alb_url).await?;
-    local_traffic::tell_notes(ctx).await?;
+    up.alb_url = ctx.data_plane.ingress(up.alb_url).await?;
+    for note in ctx.data_plane.notes().await? {
+        ctx.events.note(format!("the emulator: {note}"));
+    }
     Ok(up)
 }
 

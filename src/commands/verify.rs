@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use crate::aws::AzId;
-use crate::processes::local_traffic;
 use crate::report::events::Event;
 use crate::stages::{Context, inventory};
 use crate::traffic::{self, Expectation, Load, Observation, TasksByZone, Verification};
@@ -50,7 +49,7 @@ pub(super) async fn load_balancer_url(ctx: &Context) -> Result<String, Error> {
     let url = inventory::find_load_balancer_url(ctx).await?.ok_or_else(|| {
         Error::Missing(format!("there is no load balancer {}: run `zonewalk up` first", ctx.names.load_balancer))
     })?;
-    Ok(local_traffic::entrance(ctx, url).await?)
+    Ok(ctx.data_plane.ingress(url).await?)
 }
 
 pub(super) async fn send(ctx: &Context, url: &str, options: Options) -> Result<Observation, Error> {

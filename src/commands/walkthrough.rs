@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::stats::Stats;
 use super::status::Status;
 use super::{Error, down, failover, stats, status, up, verify};
-use crate::processes::local_traffic;
 use crate::report::cost;
 use crate::report::events::Event;
 use crate::report::outcome::Outcome;
@@ -49,11 +48,8 @@ async fn look(
 
 /// Says that a walk ended before its `down`: on AWS somebody pays until somebody removes it.
 fn still_stands(ctx: &Context, what: &str, costs: &str) {
-    let price = if local_traffic::is_aws(&ctx.clients) {
-        format!(" and {costs} {}", cost::hourly(&ctx.settings))
-    } else {
-        String::new()
-    };
+    let price =
+        if ctx.clients.is_aws() { format!(" and {costs} {}", cost::hourly(&ctx.settings)) } else { String::new() };
     ctx.events.note(format!("{what} still stands{price}: `zonewalk down` removes it"));
 }
 

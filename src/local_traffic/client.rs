@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
 
-use super::control::ENTRANCE;
+use super::control::INGRESS;
 use crate::http;
 
 /// Longer than the hosts take to say that they are not ready.
@@ -22,18 +22,19 @@ pub enum Error {
 }
 
 /// The hosts behind a control URL.
-pub struct Client<'a> {
-    control_url: &'a str,
+#[derive(Clone, Debug)]
+pub struct Client {
+    control_url: String,
 }
 
-impl<'a> Client<'a> {
-    pub fn new(control_url: &'a str) -> Self {
-        Self { control_url }
+impl Client {
+    pub fn new(control_url: impl Into<String>) -> Self {
+        Self { control_url: control_url.into() }
     }
 
     /// Where a load balancer's name leads, once everything runs that should. None: nowhere.
-    pub async fn entrance(&self, dns_name: &str) -> Result<Option<String>, Error> {
-        let url = self.ask(Method::GET, &format!("{ENTRANCE}{dns_name}")).await?;
+    pub async fn ingress(&self, dns_name: &str) -> Result<Option<String>, Error> {
+        let url = self.ask(Method::GET, &format!("{INGRESS}{dns_name}")).await?;
         Ok(Some(url).filter(|url| !url.is_empty()))
     }
 
@@ -49,8 +50,8 @@ impl<'a> Client<'a> {
     }
 
     /// Stops all tasks; no more are started.
-    pub async fn leave(&self) -> Result<(), Error> {
-        self.ask(Method::POST, "/_zonewalk/leave").await.map(drop)
+    pub async fn drain(&self) -> Result<(), Error> {
+        self.ask(Method::POST, "/_zonewalk/drain").await.map(drop)
     }
 
     async fn ask(&self, method: Method, path: &str) -> Result<String, Error> {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Ask;
 use crate::http::{Body, Handler, answer};
 
-pub(super) const ENTRANCE: &str = "/_zonewalk/entrance/";
+pub(super) const INGRESS: &str = "/_zonewalk/ingress/";
 
 /// Passes on what is asked, and can be told to stop the hosts.
 pub(super) struct Control {
@@ -30,13 +30,13 @@ impl Handler for Control {
                 self.stop.cancel();
                 Ok(String::new())
             }
-            (&Method::POST, "/_zonewalk/leave") => ask(asks, Ask::Leave).await.map(|()| String::new()),
+            (&Method::POST, "/_zonewalk/drain") => ask(asks, Ask::Drain).await.map(|()| String::new()),
             (&Method::GET, "/_zonewalk/stats") => ask(asks, Ask::Stats).await,
             (&Method::GET, "/_zonewalk/notes") => ask(asks, Ask::Notes).await.map(|notes| notes.join("\n")),
-            // Empty: it leads nowhere.
-            (&Method::GET, path) if path.starts_with(ENTRANCE) => {
-                let name = path[ENTRANCE.len()..].to_owned();
-                ask(asks, |reply| Ask::Entrance(name, reply)).await.map(Option::unwrap_or_default)
+            // Empty: the name leads nowhere.
+            (&Method::GET, path) if path.starts_with(INGRESS) => {
+                let name = path[INGRESS.len()..].to_owned();
+                ask(asks, |reply| Ask::Ingress(name, reply)).await.map(Option::unwrap_or_default)
             }
             (method, path) => Err(format!("the hosts have no {method} {path}")),
         };

@@ -12,8 +12,8 @@ use crate::aws::AzName;
 impl Worker {
     /// Registers the group's instances and deregisters others. A group that is gone leaves its registrations to `down`,
     /// as instances do that are terminated before their agents sign off.
-    pub(super) async fn keep_fleet(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
-        let (Some(group), Some(cluster), false) = (&view.group, &view.cluster, self.leaving) else { return Ok(()) };
+    pub(super) async fn sync_instances(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
+        let (Some(group), Some(cluster), false) = (&view.group, &view.cluster, self.draining) else { return Ok(()) };
         let zones: Vec<AzName> = self.subnets.keys().cloned().collect();
 
         let instances = group.instances();

@@ -31,7 +31,7 @@ use crate::http::{Server, listen};
 use crate::mesh::{Mesh, Proxies};
 use crate::settings::{Name, ResourceNames};
 use control::Control;
-use view::{Entrance, View};
+use view::{Ingress, View};
 
 /// Between two rounds: short while something happens, since somebody waits for it, and then longer and longer.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -57,13 +57,13 @@ pub struct Hosts {
 /// What the control server passes on.
 enum Ask {
     /// Where a load balancer's name leads, once everything runs that should.
-    Entrance(String, oneshot::Sender<Result<Option<String>, String>>),
+    Ingress(String, oneshot::Sender<Result<Option<String>, String>>),
     /// What the proxies have counted, as the script of `stats` prints it.
     Stats(oneshot::Sender<Result<String, String>>),
     /// What had to be made up, or is not to be had.
     Notes(oneshot::Sender<Result<Vec<String>, String>>),
     /// Stop all tasks and start no more.
-    Leave(oneshot::Sender<Result<(), String>>),
+    Drain(oneshot::Sender<Result<(), String>>),
 }
 
 impl Hosts {
@@ -82,7 +82,7 @@ impl Hosts {
             definitions: HashMap::new(),
             stopping: HashMap::new(),
             notes: vec![],
-            leaving: false,
+            draining: false,
             is_new: true,
             stop: stop.clone(),
         };
@@ -124,7 +124,7 @@ struct Worker {
     stopping: HashMap<String, Instant>,
     /// In the order in which they came up, each once.
     notes: Vec<String>,
-    leaving: bool,
+    draining: bool,
     /// Has not looked at the tasks yet.
     is_new: bool,
     stop: CancellationToken,
@@ -182,11 +182,11 @@ impl Worker {
     /// Whoever asks may have gone meanwhile: that is no concern of the hosts'.
     async fn answer(&mut self, ask: Ask) {
         match ask {
-            Ask::Entrance(dns_name, reply) => drop(reply.send(self.entrance(&dns_name).await)),
+            Ask::Ingress(dns_name, reply) => drop(reply.send(self.ingress(&dns_name).await)),
             Ask::Stats(reply) => drop(reply.send(self.stats().await)),
             Ask::Notes(reply) => drop(reply.send(Ok(self.notes.clone()))),
-            Ask::Leave(reply) => {
-                self.leaving = true;
+            Ask::Drain(reply) => {
+                self.draining = true;
                 drop(reply.send(self.settle().await));
             }
         }
@@ -211,12 +211,12 @@ impl Worker {
         }
     }
 
-    async fn entrance(&mut self, dns_name: &str) -> Result<Option<String>, String> {
+    async fn ingress(&mut self, dns_name: &str) -> Result<Option<String>, String> {
         self.settle().await?;
         let view = self.view().await.map_err(|error| error.to_string())?;
-        let named = |entrance: &Entrance| entrance.balancer.dns_name() == Some(dns_name);
-        let Some(entrance) = view.entrance.filter(named) else { return Ok(None) };
-        let address = self.mesh.open_load_balancer(entrance.arn());
+        let named = |ingress: &Ingress| ingress.load_balancer.dns_name() == Some(dns_name);
+        let Some(ingress) = view.ingress.filter(named) else { return Ok(None) };
+        let address = self.mesh.open_load_balancer(ingress.arn());
         address.map(|address| Some(format!("http://{address}/"))).map_err(|error| error.to_string())
     }
 
@@ -254,9 +254,9 @@ impl Worker {
             }
         }
         let mut round = Round::default();
-        self.keep_fleet(&view, &mut round).await?;
-        self.keep_tasks(&view, &mut round).await?;
-        self.carry(&view, &mut round).await?;
+        self.sync_instances(&view, &mut round).await?;
+        self.sync_tasks(&view, &mut round).await?;
+        self.sync_mesh(&view, &mut round).await?;
         if round.changed {
             tracing::debug!(?round, "changed");
         }

@@ -27,7 +27,7 @@ const ENDING: [&str; 4] = ["DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPE
 const SCALED: &str = "Scaling activity initiated by deployment";
 
 impl Worker {
-    pub(super) async fn keep_tasks(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
+    pub(super) async fn sync_tasks(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
         let Some(cluster) = &view.cluster else { return Ok(()) };
         if self.is_new {
             self.take_over(cluster, round).await?;
@@ -35,15 +35,15 @@ impl Worker {
         }
         self.stopping.retain(|arn, _| cluster.tasks.iter().any(|task| task.task_arn() == Some(arn)));
         let of_a_service = |task: &&Task| task.group().is_some_and(|group| group.starts_with("service:"));
-        let homeless = |task: &&Task| self.leaving || cluster.service(task).is_none();
+        let homeless = |task: &&Task| self.draining || cluster.service(task).is_none();
         let left: Vec<&Task> = cluster.tasks.iter().filter(of_a_service).filter(homeless).collect();
         if !left.is_empty() {
             round.changed = true;
             try_join_all(left.into_iter().map(|task| self.stop(task, "its service is gone"))).await?;
         }
-        if !self.leaving {
+        if !self.draining {
             for service in &cluster.services {
-                self.keep_service(cluster, service, round).await?;
+                self.sync_service(cluster, service, round).await?;
             }
         }
         Ok(())
@@ -63,7 +63,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn keep_service(
+    async fn sync_service(
         &mut self,
         cluster: &Cluster,
         service: &Service,
@@ -107,7 +107,7 @@ impl Worker {
             }
             self.start(cluster, service, &free, round).await?;
         } else if outdated.is_empty() && current.iter().all(|task| task.last_status() == Some("RUNNING")) {
-            self.make_counted(service, round).await?;
+            self.repeat_count(service, round).await?;
         }
         Ok(())
     }
@@ -249,7 +249,7 @@ impl Worker {
 
     /// An emulator that runs no tasks behind a service counts as running what an `UpdateService` asks for: the count is
     /// asked for again once as many run.
-    async fn make_counted(&mut self, service: &Service, round: &mut Round) -> Result<(), RoundError> {
+    async fn repeat_count(&mut self, service: &Service, round: &mut Round) -> Result<(), RoundError> {
         if service.running_count() == service.desired_count() {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use aws_sdk_ecs::types::{Service, Task};
 use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup};
 
 use super::tasks::attached;
-use super::view::{Cluster, Entrance, View, zone};
+use super::view::{Cluster, Ingress, View, zone};
 use super::{Round, RoundError, Worker};
 use crate::mesh::TargetHealth;
 use crate::mesh::topology::{self, ClientAlias, Container, HealthCheck, ServiceConnect, Target, Topology, Upstream};
@@ -16,21 +16,21 @@ use crate::settings::ServiceNames;
 
 impl Worker {
     /// Runs the tasks that run, and registers the targets that answer.
-    pub(super) async fn carry(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
-        let entrance = view.entrance.as_ref();
+    pub(super) async fn sync_mesh(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
+        let ingress = view.ingress.as_ref();
         let mut topology = Topology::default();
         let mut targets = vec![];
         if let Some(cluster) = &view.cluster {
             let running = |task: &&Task| task.last_status() == Some("RUNNING") && cluster.service(task).is_some();
             let running: Vec<&Task> = cluster.tasks.iter().filter(running).collect();
             topology.tasks = running.iter().filter_map(|task| self.task(cluster, task)).collect();
-            targets = running.iter().filter_map(|task| self.target(cluster, entrance?, task)).collect();
+            targets = running.iter().filter_map(|task| self.target(cluster, ingress?, task)).collect();
             self.note_what_is_missing(cluster, &topology);
         }
-        topology.load_balancers = entrance.map(|entrance| load_balancer(entrance, &targets)).into_iter().collect();
+        topology.load_balancers = ingress.map(|ingress| load_balancer(ingress, &targets)).into_iter().collect();
         self.mesh.apply(&topology)?;
-        match entrance {
-            Some(entrance) => self.register_targets(entrance, &targets, round).await,
+        match ingress {
+            Some(ingress) => self.register_targets(ingress, &targets, round).await,
             None => Ok(()),
         }
     }
@@ -96,8 +96,8 @@ impl Worker {
     }
 
     /// The task as a target, if its service is behind the load balancer.
-    fn target(&self, cluster: &Cluster, entrance: &Entrance, task: &Task) -> Option<Target> {
-        let group = entrance.target_group.as_ref()?.target_group_arn();
+    fn target(&self, cluster: &Cluster, ingress: &Ingress, task: &Task) -> Option<Target> {
+        let group = ingress.target_group.as_ref()?.target_group_arn();
         let mut balancers = cluster.service(task)?.load_balancers().iter();
         let port = balancers.find(|balancer| balancer.target_group_arn() == group)?.container_port()?;
         let port = u16::try_from(port).ok()?;
@@ -106,11 +106,11 @@ impl Worker {
 
     async fn register_targets(
         &mut self,
-        entrance: &Entrance,
+        ingress: &Ingress,
         targets: &[Target],
         round: &mut Round,
     ) -> Result<(), RoundError> {
-        let Some(arn) = entrance.target_group.as_ref().and_then(|group| group.target_group_arn()) else {
+        let Some(arn) = ingress.target_group.as_ref().and_then(|group| group.target_group_arn()) else {
             return Ok(());
         };
         let answers =
@@ -123,8 +123,8 @@ impl Worker {
             round.pending.push(format!("{unhealthy} targets do not answer yet"));
         }
         let description = |(id, port): &&(String, i32)| TargetDescription::builder().id(id).port(*port).build();
-        let new: Vec<_> = healthy.iter().filter(|target| !entrance.targets.contains(target)).collect();
-        let old: Vec<_> = entrance.targets.iter().filter(|target| !healthy.contains(target)).collect();
+        let new: Vec<_> = healthy.iter().filter(|target| !ingress.targets.contains(target)).collect();
+        let old: Vec<_> = ingress.targets.iter().filter(|target| !healthy.contains(target)).collect();
         if !new.is_empty() {
             let request = self.clients.elbv2.register_targets().target_group_arn(arn);
             let request = request.set_targets(Some(new.iter().map(description).collect()));
@@ -143,13 +143,13 @@ impl Worker {
     }
 }
 
-fn load_balancer(entrance: &Entrance, targets: &[Target]) -> topology::LoadBalancer {
-    let target_group = entrance.target_group.as_ref().map(|group| topology::TargetGroup {
+fn load_balancer(ingress: &Ingress, targets: &[Target]) -> topology::LoadBalancer {
+    let target_group = ingress.target_group.as_ref().map(|group| topology::TargetGroup {
         arn: group.target_group_arn().unwrap_or_default().to_owned(),
         targets: targets.to_vec(),
         health_check: health_check(group),
     });
-    topology::LoadBalancer { arn: entrance.arn().to_owned(), target_group }
+    topology::LoadBalancer { arn: ingress.arn().to_owned(), target_group }
 }
 
 fn is_client_only(service: &Service) -> bool {

@@ -15,7 +15,7 @@ pub(super) struct View {
     /// None if it is being deleted, too.
     pub(super) group: Option<AutoScalingGroup>,
     pub(super) cluster: Option<Cluster>,
-    pub(super) entrance: Option<Entrance>,
+    pub(super) ingress: Option<Ingress>,
 }
 
 #[derive(Debug)]
@@ -29,8 +29,8 @@ pub(super) struct Cluster {
 
 /// The load balancer and what it forwards to.
 #[derive(Debug)]
-pub(super) struct Entrance {
-    pub(super) balancer: LoadBalancer,
+pub(super) struct Ingress {
+    pub(super) load_balancer: LoadBalancer,
     /// None: it has no listener.
     pub(super) target_group: Option<TargetGroup>,
     /// Address and port of what is registered there.
@@ -48,12 +48,12 @@ fn optional<T>(result: Result<T, CloudError>) -> Result<Option<T>, CloudError> {
 
 impl View {
     pub(super) async fn read(clients: &Clients, names: &ResourceNames) -> Result<Self, CloudError> {
-        let (group, cluster, entrance) = tokio::try_join!(
+        let (group, cluster, ingress) = tokio::try_join!(
             read_group(clients, &names.auto_scaling_group),
             Cluster::read(clients, names),
-            Entrance::read(clients, &names.load_balancer),
+            Ingress::read(clients, &names.load_balancer),
         )?;
-        Ok(Self { group, cluster, entrance })
+        Ok(Self { group, cluster, ingress })
     }
 }
 
@@ -113,35 +113,35 @@ async fn read_tasks(clients: &Clients, cluster: &str) -> Result<Vec<Task>, Cloud
     Ok(answer.tasks.unwrap_or_default())
 }
 
-impl Entrance {
+impl Ingress {
     async fn read(clients: &Clients, name: &str) -> Result<Option<Self>, CloudError> {
         let elbv2 = &clients.elbv2;
         let request = elbv2.describe_load_balancers().names(name);
         let found = optional(clients.call("elasticloadbalancing:DescribeLoadBalancers", request.send()).await)?;
-        let Some(balancer) = found.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()) else {
+        let Some(load_balancer) = found.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()) else {
             return Ok(None);
         };
-        let mut entrance = Self { balancer, target_group: None, targets: vec![] };
-        let request = elbv2.describe_listeners().load_balancer_arn(entrance.arn());
+        let mut ingress = Self { load_balancer, target_group: None, targets: vec![] };
+        let request = elbv2.describe_listeners().load_balancer_arn(ingress.arn());
         let listeners = optional(clients.call("elasticloadbalancing:DescribeListeners", request.send()).await)?;
         let listeners = listeners.and_then(|answer| answer.listeners).unwrap_or_default();
         let mut actions = listeners.iter().flat_map(|listener| listener.default_actions());
         let forward = actions.find(|action| action.r#type() == Some(&ActionTypeEnum::Forward));
-        let Some(arn) = forward.and_then(|action| action.target_group_arn()) else { return Ok(Some(entrance)) };
+        let Some(arn) = forward.and_then(|action| action.target_group_arn()) else { return Ok(Some(ingress)) };
 
         let request = elbv2.describe_target_groups().target_group_arns(arn);
         let groups = optional(clients.call("elasticloadbalancing:DescribeTargetGroups", request.send()).await)?;
-        entrance.target_group = groups.and_then(|answer| answer.target_groups.unwrap_or_default().pop());
+        ingress.target_group = groups.and_then(|answer| answer.target_groups.unwrap_or_default().pop());
         let request = elbv2.describe_target_health().target_group_arn(arn);
         let health = optional(clients.call("elasticloadbalancing:DescribeTargetHealth", request.send()).await)?;
         let targets = health.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
         let targets = targets.iter().filter_map(|target| target.target());
-        entrance.targets = targets.filter_map(|target| Some((target.id()?.to_owned(), target.port()?))).collect();
-        Ok(Some(entrance))
+        ingress.targets = targets.filter_map(|target| Some((target.id()?.to_owned(), target.port()?))).collect();
+        Ok(Some(ingress))
     }
 
     pub(super) fn arn(&self) -> &str {
-        self.balancer.load_balancer_arn().unwrap_or_default()
+        self.load_balancer.load_balancer_arn().unwrap_or_default()
     }
 }
 

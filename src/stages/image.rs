@@ -74,14 +74,14 @@ pub(crate) async fn find_image(ctx: &Context) -> Result<Image, Error> {
             Image { id, name, ecs_agent_version: None }
         }
     };
-    // No agent of this image's runs where hosts are played.
-    match image.date().filter(|_| ctx.settings.local_hosts.is_none()) {
+    let age_matters = ctx.data_plane.runs_agents();
+    match image.date().filter(|_| age_matters) {
         Some(date) if date < FIRST_ZONE_AWARE => Err(Error::Prerequisite(format!(
             "image {image} is older than {FIRST_ZONE_AWARE}: its agent does not know zone-aware routing; name a newer one \
              in zonewalk.toml: ami-parameter = \"/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended\""
         ))),
         date => {
-            if date.is_none() && ctx.settings.local_hosts.is_none() {
+            if date.is_none() && age_matters {
                 ctx.events.note(format!(
                     "the age of image {image} is not known; zone-aware routing needs one of {FIRST_ZONE_AWARE} or later"
                 ));

@@ -45,6 +45,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Clients, CloudError, ErrorClass};
+use crate::data_plane::DataPlane;
 use crate::report::events::Events;
 use crate::settings::{ResourceNames, Settings};
 
@@ -59,6 +60,7 @@ pub struct Context {
     pub events: Events,
     /// Cancelled: the request under way is awaited, and no further one is sent.
     pub cancel: CancellationToken,
+    pub data_plane: DataPlane,
     /// What AWS dates before it is history.
     started: SystemTime,
     /// Whether something of the stage that works with this context stands, finished or not.
@@ -69,7 +71,13 @@ impl Context {
     pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
         let names = Arc::new(settings.name.resources());
         let (started, begun) = (SystemTime::now(), Arc::default());
-        Self { clients, settings: Arc::new(settings), names, events, cancel, started, begun }
+        let data_plane = DataPlane::default();
+        Self { clients, settings: Arc::new(settings), names, events, cancel, data_plane, started, begun }
+    }
+
+    /// The same where somebody else than the cloud carries the traffic.
+    pub fn with_data_plane(self, data_plane: DataPlane) -> Self {
+        Self { data_plane, ..self }
     }
 
     /// The same with another token, for work that others do not interrupt, such as putting back what was changed.

@@ -69,7 +69,7 @@ async fn hosts_that_wait_for_what_does_not_come_end_when_they_are_told_to() {
     let nowhere = Target { retries, ..Target::local("http://127.0.0.1:1", REGION) };
     let hosts = Hosts::start(nowhere.connect().await.unwrap(), &support::settings().name).await.unwrap();
     let url = hosts.control_url();
-    let asking = tokio::spawn(async move { Client::new(&url).entrance("none").await });
+    let asking = tokio::spawn(async move { Client::new(&url).ingress("none").await });
     tokio::time::sleep(Duration::from_millis(500)).await;
     tokio::time::timeout(LIMIT, hosts.shutdown()).await.expect("they go on settling");
     assert!(asking.await.unwrap().is_err());
