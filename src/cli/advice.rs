@@ -35,6 +35,16 @@ impl Advice {
         Self(flags.into_iter().flatten().collect())
     }
 
+    /// The same for texts inside JSON, where quotes and backslashes are escaped.
+    pub(super) fn in_json(&self) -> Self {
+        let escaped = |value: &String| {
+            let quoted = serde_json::to_string(value).expect("a text is JSON");
+            quoted[1..quoted.len() - 1].to_owned()
+        };
+        let flags = self.0.iter().map(|flag| Flag { name: flag.name, value: flag.value.as_ref().map(escaped) });
+        Self(flags.collect())
+    }
+
     /// The text, each command in back quotes with the flags that it lacks.
     pub(super) fn complete(&self, text: &str) -> String {
         let mut completed = String::with_capacity(text.len());

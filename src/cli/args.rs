@@ -97,6 +97,20 @@ pub(super) enum Output {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    #[command(flatten)]
+    Cloud(CloudCommand),
+    /// Print the IAM policy that this tool needs
+    Policy,
+    /// Topologies in, routing out, as JSON lines; no cloud
+    Predict(PredictArgs),
+    /// The local cloud by itself
+    #[command(subcommand)]
+    Local(LocalCommand),
+}
+
+/// The commands that speak to a cloud.
+#[derive(Debug, Subcommand)]
+pub(super) enum CloudCommand {
     /// The whole article: up, status, verify, failover, stats, down
     Walkthrough(WalkthroughArgs),
     /// Provision everything; safe to repeat, resumes what was interrupted
@@ -115,13 +129,30 @@ pub(super) enum Command {
     Doctor(ProvisionArgs),
     /// Deploy services again: what makes those that are older than zone-aware routing zone-aware
     Redeploy(RedeployArgs),
-    /// Print the IAM policy that this tool needs
-    Policy,
-    /// Topologies in, routing out, as JSON lines; no cloud
-    Predict(PredictArgs),
-    /// The local cloud by itself
-    #[command(subcommand)]
-    Local(LocalCommand),
+}
+
+impl CloudCommand {
+    /// What is to stand, if the command can be told.
+    pub(super) fn provision(&self) -> Option<&ProvisionArgs> {
+        match self {
+            Self::Up(up) => Some(&up.provision),
+            Self::Walkthrough(walkthrough) => Some(&walkthrough.provision),
+            Self::Status(provision) | Self::Doctor(provision) => Some(provision),
+            _ => None,
+        }
+    }
+
+    pub(super) fn makes(&self) -> bool {
+        matches!(self, Self::Up(_) | Self::Walkthrough(_))
+    }
+
+    pub(super) fn removes(&self) -> bool {
+        matches!(self, Self::Down | Self::Walkthrough(_))
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        matches!(self, Self::Up(up) if up.dry_run)
+    }
 }
 
 /// What is to stand.

@@ -2,18 +2,18 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::output;
+use super::console::Console;
 
 /// A shell's exit code for a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
 /// Cancelled at the first Ctrl-C, or when the process is told to terminate.
-pub(super) fn token() -> CancellationToken {
+pub(super) fn token(console: &Console) -> CancellationToken {
     let token = CancellationToken::new();
-    let cancelled = token.clone();
+    let (cancelled, console) = (token.clone(), console.clone());
     tokio::spawn(async move {
         if interrupted().await {
-            output::progress_line("interrupted: the request under way is finished first; Ctrl-C again ends at once");
+            console.progress_line("interrupted: the request under way is finished first; Ctrl-C again ends at once");
             cancelled.cancel();
             if interrupted().await {
                 std::process::exit(INTERRUPTED);

@@ -1,54 +1,50 @@
-//! The command line: arguments ([`args`]) are resolved once into settings ([`resolve`]); a command runs and its outcome is
-//! printed. Data goes to stdout, progress and messages to stderr. Only this module prints.
+//! The command line: arguments ([`args`]) are resolved once into settings ([`resolve`]); a command runs in a [`session`] with
+//! what it needs, and its outcome is printed by the [`console`]. Data goes to stdout, progress and messages to stderr.
 
 mod advice;
 mod args;
+mod console;
 mod interrupt;
-mod output;
 mod resolve;
+mod session;
 
-use std::io::{BufReader, IsTerminal};
+use std::io::BufReader;
 use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::time::Instant;
 
-use self::advice::Advice;
-use self::args::{Args, Command, FaultsArgs, Global, LocalCommand, Output, PredictArgs, ServeArgs};
-use self::output::write_stdout;
-use self::resolve::{Destination, Resolved};
-use crate::aws::Target;
+use self::args::{Args, CloudCommand, Command, FaultsArgs, Global, LocalCommand, PredictArgs, ServeArgs};
+use self::console::{Console, write_stdout};
+use self::resolve::{Destination, resolve};
+use self::session::Session;
 use crate::cloud::Faults;
 use crate::commands::{self, Error, failover, predict, verify};
-use crate::data_plane::DataPlane;
-use crate::local_traffic::client::Client;
 use crate::processes::{local_cloud, local_traffic};
 use crate::report::outcome::Outcome;
-use crate::report::progress::Progress;
-use crate::stages::Context;
+use crate::stages::{Context, permissions};
 use crate::walkthrough::Down;
 
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
 /// refused or failed, 130 interrupted.
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    output::set_colors(args.global.no_color);
-    output::set_advice(Advice::new(&args.global));
+    console::set_colors(args.global.no_color);
+    let console = Console::new(&args.global);
     start_logging(args.global.verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::error(&anyhow::Error::new(error).context("no async runtime"));
+            console.error(&anyhow::Error::new(error).context("no async runtime"));
             return ExitCode::from(3);
         }
     };
-    let result = runtime.block_on(run(args));
-    match result {
+    match runtime.block_on(run(args, &console)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             let code = error.exit_code();
-            output::error(&error.into());
+            console.error(&error.into());
             ExitCode::from(code)
         }
     }
@@ -65,111 +61,59 @@ fn start_logging(verbose: u8) {
 }
 
 /// Whether everything held.
-async fn run(args: Args) -> Result<bool, Error> {
-    match args.command {
-        Command::Predict(predict) => run_predict(&predict),
-        Command::Local(LocalCommand::Serve(serve)) => run_serve(&serve, &args.global).await,
-        Command::Policy => {
-            let settings = resolve::resolve(args.global, &args.command)?.settings;
-            write_stdout(&crate::stages::permissions::policy(&settings.name));
-            Ok(true)
-        }
-        Command::Local(LocalCommand::Faults(faults)) => run_faults(&faults, args.global.output).await,
-        Command::Local(LocalCommand::Hosts) => run_hosts(args.global).await,
-        command => {
-            let output = args.global.output;
-            let resolved = resolve::resolve(args.global, &command)?;
-            run_against_cloud(command, resolved, output).await
-        }
+async fn run(args: Args, console: &Console) -> Result<bool, Error> {
+    let Args { global, command } = args;
+    match command {
+        Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
+        Command::Policy => write_stdout(&permissions::policy(&resolve(global, None)?.settings.name)),
+        Command::Predict(predict) => run_predict(&predict)?,
+        Command::Local(LocalCommand::Serve(serve)) => run_serve(&serve, &global, console).await?,
+        Command::Local(LocalCommand::Faults(faults)) => run_faults(&faults, console).await?,
+        Command::Local(LocalCommand::Hosts) => run_hosts(global, console).await?,
     }
+    Ok(true)
 }
 
-async fn run_against_cloud(command: Command, resolved: Resolved, output: Output) -> Result<bool, Error> {
+async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<bool, Error> {
+    let resolved = resolve(global, command.provision())?;
     let started = Instant::now();
-    let makes = matches!(command, Command::Up(_) | Command::Walkthrough(_));
-    let removes = matches!(command, Command::Down | Command::Walkthrough(_));
-    let (target, local) = match resolved.destination {
-        Destination::Cloud(target) => (target, None),
-        Destination::Local { region, proxy, new, faults } => {
-            let record = if makes { Some(local_cloud::find_or_start(new).await?) } else { local_cloud::find().await? };
-            let Some(record) = record else {
-                return match command {
-                    // Nothing runs here, so there is nothing to remove.
-                    Command::Down => {
-                        output::progress_line(&format!("{:>16}  no local cloud is running", ""));
-                        finish(&Outcome::Down(Down::default()), output, started)
-                    }
-                    _ => Err(local_cloud::Error::NotRunning.into()),
-                };
-            };
-            record.check_proxy(proxy)?;
-            if let Some(faults) = faults {
-                local_cloud::set_faults(&record, &faults).await?;
-            }
-            (Target::local(&record.endpoint_url, &region), Some(record))
+    let outcome = match Session::open(command, resolved, console).await? {
+        Some(session) => {
+            let outcome = run_command(command, &session.ctx).await?;
+            session.close(&outcome).await?;
+            outcome
+        }
+        None => {
+            console.say("", "no local cloud is running");
+            Outcome::Down(Down::default())
         }
     };
-    let progress =
-        Progress::new(std::io::stderr().is_terminal(), move |part| output.print_part(part), output::progress_line);
-    let (clients, settings) = (target.connect().await?, resolved.settings);
-    if makes && clients.is_aws() && !resolved.dry_run && !resolved.yes {
-        output::confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
-    }
-    let hosts = if resolved.local_traffic && !resolved.dry_run {
-        let record = local_traffic::find_or_start(&clients, &settings.name, target.profile.as_deref()).await?;
-        Some(record)
-    } else {
-        None
-    };
-    let data_plane =
-        hosts.as_ref().map_or(DataPlane::Cloud, |record| DataPlane::Played(Client::new(&record.control_url)));
-    let ctx = Context::new(clients, settings, progress.events(), interrupt::token()).with_data_plane(data_plane);
-    let outcome = run_command(&ctx, &command, resolved.dry_run).await?;
-    if let Some(record) = hosts
-        && removes
-    {
-        local_traffic::stop(&ctx.clients, &ctx.settings.name, &record).await?;
-    }
-    if let Some(record) = local
-        && removes
-        && record.background
-        && outcome.left_nothing()
-    {
-        local_cloud::stop(&record).await?;
-    }
-    let finished = finish(&outcome, output, started)?;
+    console.print(&outcome);
+    console.say("done", &format!("in {:.1} s", started.elapsed().as_secs_f64()));
     if let Outcome::Up(_) = &outcome {
-        let next = "`zonewalk verify`; `zonewalk down` removes everything";
-        output::progress_line(&format!("{:>16}  {next}", "next"));
+        console.say("next", "`zonewalk verify`; `zonewalk down` removes everything");
     }
-    Ok(finished)
-}
-
-async fn run_command(ctx: &Context, command: &Command, dry_run: bool) -> Result<Outcome, Error> {
-    Ok(match command {
-        Command::Up(_) if dry_run => Outcome::DryRun(commands::up::dry_run(ctx).await?),
-        Command::Up(_) => Outcome::Up(commands::up::run(ctx).await?),
-        Command::Status(_) => Outcome::Status(commands::status::run(ctx).await?),
-        Command::Verify(traffic) => Outcome::Verify(verify::run(ctx, traffic.options()).await?),
-        Command::Failover(args) => Outcome::Failover(failover::run(ctx, args.options()).await?),
-        Command::Stats(traffic) => Outcome::Stats(commands::stats::run(ctx, traffic.options()).await?),
-        Command::Doctor(_) => Outcome::Doctor(commands::doctor::run(ctx).await?),
-        Command::Redeploy(args) => Outcome::Redeploy(commands::redeploy::run(ctx, args.options()).await?),
-        Command::Down => Outcome::Down(commands::down::run(ctx).await?),
-        Command::Walkthrough(args) => {
-            Outcome::Walkthrough(Box::new(commands::walkthrough::run(ctx, args.failover.options()).await?))
-        }
-        Command::Predict(_) | Command::Policy | Command::Local(_) => unreachable!("handled without a cloud"),
-    })
-}
-
-fn finish(outcome: &Outcome, output: Output, started: Instant) -> Result<bool, Error> {
-    output.print(outcome);
-    output::progress_line(&format!("{:>16}  in {:.1} s", "done", started.elapsed().as_secs_f64()));
     Ok(outcome.holds())
 }
 
-fn run_predict(args: &PredictArgs) -> Result<bool, Error> {
+async fn run_command(command: &CloudCommand, ctx: &Context) -> Result<Outcome, Error> {
+    Ok(match command {
+        CloudCommand::Up(up) if up.dry_run => Outcome::DryRun(commands::up::dry_run(ctx).await?),
+        CloudCommand::Up(_) => Outcome::Up(commands::up::run(ctx).await?),
+        CloudCommand::Status(_) => Outcome::Status(commands::status::run(ctx).await?),
+        CloudCommand::Verify(traffic) => Outcome::Verify(verify::run(ctx, traffic.options()).await?),
+        CloudCommand::Failover(args) => Outcome::Failover(failover::run(ctx, args.options()).await?),
+        CloudCommand::Stats(traffic) => Outcome::Stats(commands::stats::run(ctx, traffic.options()).await?),
+        CloudCommand::Doctor(_) => Outcome::Doctor(commands::doctor::run(ctx).await?),
+        CloudCommand::Redeploy(args) => Outcome::Redeploy(commands::redeploy::run(ctx, args.options()).await?),
+        CloudCommand::Down => Outcome::Down(commands::down::run(ctx).await?),
+        CloudCommand::Walkthrough(args) => {
+            Outcome::Walkthrough(Box::new(commands::walkthrough::run(ctx, args.failover.options()).await?))
+        }
+    })
+}
+
+fn run_predict(args: &PredictArgs) -> Result<(), Error> {
     let simulation = args.simulation();
     let lines: Box<dyn Iterator<Item = _>> = if args.file.as_os_str() == "-" {
         Box::new(predict::run(std::io::stdin().lock(), simulation))
@@ -179,27 +123,28 @@ fn run_predict(args: &PredictArgs) -> Result<bool, Error> {
         Box::new(predict::run(BufReader::new(file), simulation))
     };
     for line in lines {
-        write_stdout(&output::json_line(&line?));
+        write_stdout(&console::json_line(&line?));
     }
-    Ok(true)
+    Ok(())
 }
 
-async fn run_hosts(global: Global) -> Result<bool, Error> {
-    let resolved = resolve::resolve(global, &Command::Local(LocalCommand::Hosts))?;
+async fn run_hosts(global: Global, console: &Console) -> Result<(), Error> {
+    let resolved = resolve(global, None)?;
     let Destination::Cloud(target) = resolved.destination else {
         return Err(Error::Usage("the local cloud has hosts of its own".to_owned()));
     };
-    local_traffic::serve(target.connect().await?, &resolved.settings.name, interrupt::token().cancelled()).await?;
-    Ok(true)
+    let stop = interrupt::token(console);
+    local_traffic::serve(target.connect().await?, &resolved.settings.name, stop.cancelled()).await?;
+    Ok(())
 }
 
-async fn run_serve(args: &ServeArgs, global: &Global) -> Result<bool, Error> {
-    let stop = interrupt::token();
-    local_cloud::serve(args.options(global)?, |record| global.output.print_serving(record), stop.cancelled()).await?;
-    Ok(true)
+async fn run_serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(), Error> {
+    let stop = interrupt::token(console);
+    local_cloud::serve(args.options(global)?, |record| console.print_serving(record), stop.cancelled()).await?;
+    Ok(())
 }
 
-async fn run_faults(args: &FaultsArgs, output: Output) -> Result<bool, Error> {
+async fn run_faults(args: &FaultsArgs, console: &Console) -> Result<(), Error> {
     let wanted = match &args.file {
         Some(file) => Some(local_cloud::read_faults(file)?),
         None if args.clear => Some(Faults::default()),
@@ -210,6 +155,6 @@ async fn run_faults(args: &FaultsArgs, output: Output) -> Result<bool, Error> {
         Some(faults) => local_cloud::set_faults(&record, &faults).await?,
         None => local_cloud::faults(&record).await?,
     };
-    output.print_faults(&report);
-    Ok(true)
+    console.print_faults(&report);
+    Ok(())
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::args::{Command, FrontendArg, Global, ProvisionArgs};
+use super::args::{FrontendArg, Global, ProvisionArgs};
 use crate::aws::{CredentialSource, Target};
 use crate::cloud::{self, Faults};
 use crate::commands::Error;
@@ -16,7 +16,6 @@ use crate::settings::{Name, Settings, TaskCount};
 pub(super) struct Resolved {
     pub(super) settings: Settings,
     pub(super) destination: Destination,
-    pub(super) dry_run: bool,
     pub(super) yes: bool,
     pub(super) local_traffic: bool,
 }
@@ -70,17 +69,11 @@ const DEFAULT_FILE: &str = "zonewalk.toml";
 /// The article's, and where the local cloud is if nothing else is said.
 const DEFAULT_LOCAL_REGION: &str = "us-east-1";
 
-pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Error> {
+pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Result<Resolved, Error> {
     let (proxy, new) = (global.proxy(), global.new_cloud());
     let file = read_file(global.config.as_deref())?;
-    let (given, dry_run) = match command {
-        Command::Up(up) => (Some(&up.provision), up.dry_run),
-        Command::Walkthrough(walkthrough) => (Some(&walkthrough.provision), false),
-        Command::Status(provision) | Command::Doctor(provision) => (Some(provision), false),
-        _ => (None, false),
-    };
     let none = ProvisionArgs::default();
-    let given = given.unwrap_or(&none);
+    let given = provision.unwrap_or(&none);
     let defaults = Settings::default();
     let allow_cidrs = match file.allow_cidr {
         _ if !given.allow_cidrs.is_empty() => given.allow_cidrs.clone(),
@@ -149,7 +142,7 @@ pub(super) fn resolve(global: Global, command: &Command) -> Result<Resolved, Err
             ..Target::default()
         })
     };
-    Ok(Resolved { settings, destination, dry_run, yes: global.yes, local_traffic: global.local_traffic })
+    Ok(Resolved { settings, destination, yes: global.yes, local_traffic: global.local_traffic })
 }
 
 /// Not read by clap, for which a variable contradicts `--local` as much as the flag does: whoever has exported it for the AWS

@@ -1,0 +1,125 @@
+//! What is written, and where: outcomes to stdout, everything else to stderr.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::Arc;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::advice::Advice;
+use super::args::{Global, Output};
+use crate::commands::Error;
+use crate::processes::local_cloud::Record;
+use crate::report::cost;
+use crate::report::outcome::Outcome;
+use crate::settings::Settings;
+
+/// Where a command's words go, each command to type among them completed by its flags. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Console {
+    output: Output,
+    advice: Arc<Advice>,
+}
+
+impl Console {
+    pub(super) fn new(global: &Global) -> Self {
+        Self { output: global.output, advice: Arc::new(Advice::new(global)) }
+    }
+
+    pub(super) fn print(&self, outcome: &Outcome) {
+        match self.output {
+            Output::Human => self.print_part(outcome),
+            Output::Json => write_stdout(&self.advice.in_json().complete(&json_document(outcome))),
+        }
+    }
+
+    /// A part of the walkthrough, as it ends; JSON waits for the whole.
+    pub(super) fn print_part(&self, outcome: &Outcome) {
+        if self.output == Output::Human {
+            let title = Style::new().bold();
+            let text = self.advice.complete(&outcome.to_text());
+            write_stdout(&format!("\n{title}{}{title:#}\n{text}\n", outcome.title()));
+        }
+    }
+
+    pub(super) fn print_serving(&self, record: &Record) {
+        match self.output {
+            Output::Human => write_stdout(&format!(
+                "the local cloud listens at {url} (account {account}, any credentials)\n\n  \
+                 export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n\
+                 Ctrl-C stops it\n",
+                url = record.endpoint_url,
+                account = crate::cloud::ACCOUNT_ID,
+            )),
+            Output::Json => write_stdout(&json_document(record)),
+        }
+    }
+
+    /// As the file that asks for them, with what became of them.
+    pub(super) fn print_faults(&self, report: &Value) {
+        match self.output {
+            Output::Human => write_stdout(&toml::to_string(report).expect("a report is tables of texts and numbers")),
+            Output::Json => write_stdout(&json_document(report)),
+        }
+    }
+
+    /// A line of progress that has a heading, or an empty one.
+    pub(super) fn say(&self, heading: &str, text: &str) {
+        self.progress_line(&format!("{heading:>16}  {text}"));
+    }
+
+    pub(super) fn progress_line(&self, line: &str) {
+        // Progress that nobody can read is not worth failing for.
+        let _ = writeln!(anstream::stderr(), "{}", self.advice.complete(line));
+    }
+
+    pub(super) fn error(&self, error: &anyhow::Error) {
+        let style = AnsiColor::Red.on_default().bold();
+        self.progress_line(&format!("{style}error{style:#}: {error:#}"));
+    }
+
+    /// Asks on a terminal; refuses where nobody can be asked.
+    pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
+        let cost = cost::hourly(settings);
+        // The SDK takes the profile from the variable if none is given.
+        let profile =
+            profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));
+        let profile = profile.map(|profile| format!(", with profile {profile},")).unwrap_or_default();
+        let what = format!("makes resources on AWS in {region}{profile} that cost {cost}");
+        if !io::stdin().is_terminal() {
+            return Err(Error::Usage(format!("this {what}: say --yes to agree, or --local to rehearse")));
+        }
+        let question = format!("This {what}, until `zonewalk down`. Go on? [y/N] ");
+        let _ = write!(anstream::stderr(), "{}", self.advice.complete(&question));
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer);
+        match answer.trim() {
+            "y" | "Y" | "yes" if read.is_ok() => Ok(()),
+            _ => Err(Error::Usage("nothing was made".to_owned())),
+        }
+    }
+}
+
+/// Colors are for terminals; `--no-color` and NO_COLOR keep them from those, too.
+pub(super) fn set_colors(none: bool) {
+    if none {
+        anstream::ColorChoice::Never.write_global();
+    }
+}
+
+/// A reader that has seen enough closes the pipe: that is no failure.
+pub(super) fn write_stdout(text: &str) {
+    let mut stdout = anstream::stdout().lock();
+    if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        std::process::exit(if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { 3 });
+    }
+}
+
+pub(super) fn json_line<T: Serialize>(value: &T) -> String {
+    serde_json::to_string(value).expect("outcomes have only text keys") + "\n"
+}
+
+fn json_document<T: Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).expect("outcomes have only text keys") + "\n"
+}
