@@ -8,7 +8,8 @@ use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 
 use crate::cloud::Pace;
-use crate::commands::{failover, predict, redeploy, verify};
+use crate::commands::failover::{self, Mode};
+use crate::commands::{predict, redeploy, verify};
 use crate::processes::local_cloud::{self, Proxy};
 use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
 
@@ -41,7 +42,7 @@ pub(super) struct Global {
     /// The Service Connect proxies of a new local cloud's tasks: zonewalk's own, or a real Envoy each (ENVOY_BIN, or `envoy` on
     /// the PATH) [default: zonewalk]
     #[arg(long, global = true, value_enum, env = "ZONEWALK_PROXY", value_name = "PROXY")]
-    proxy: Option<ProxyArg>,
+    pub(super) proxy: Option<Proxy>,
     /// A new local cloud's account lacks the roles that the article takes for granted
     #[arg(long, global = true)]
     pub(super) bare_account: bool,
@@ -238,8 +239,8 @@ impl TrafficArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct FailoverArgs {
     /// How the backends are taken away
-    #[arg(long, value_enum, default_value_t = ModeArg::Scale)]
-    mode: ModeArg,
+    #[arg(long, value_enum, default_value_t = Mode::Scale)]
+    mode: Mode,
     /// Backends that are left
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=15))]
     to: u32,
@@ -252,21 +253,8 @@ pub(super) struct FailoverArgs {
 
 impl FailoverArgs {
     pub(super) fn options(&self) -> failover::Options {
-        failover::Options {
-            mode: match self.mode {
-                ModeArg::Scale => failover::Mode::Scale,
-            },
-            to: self.to,
-            restore: !self.no_restore,
-            verify: self.traffic.options(),
-        }
+        failover::Options { mode: self.mode, to: self.to, restore: !self.no_restore, verify: self.traffic.options() }
     }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ModeArg {
-    /// The article's: fewer backends
-    Scale,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -374,30 +362,14 @@ impl ServeArgs {
 }
 
 impl Global {
-    /// What is asked for, if anything.
-    pub(super) fn proxy(&self) -> Option<Proxy> {
-        self.proxy.map(|proxy| match proxy {
-            ProxyArg::Zonewalk => Proxy::Zonewalk,
-            ProxyArg::Envoy => Proxy::Envoy,
-        })
-    }
-
     /// How a new local cloud is to be.
     pub(super) fn new_cloud(&self) -> local_cloud::NewCloud {
         local_cloud::NewCloud {
             pace: self.pace.into(),
             bare_account: self.bare_account,
-            proxy: self.proxy().unwrap_or_default(),
+            proxy: self.proxy.unwrap_or_default(),
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ProxyArg {
-    /// Its own
-    Zonewalk,
-    /// A real Envoy for each task
-    Envoy,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

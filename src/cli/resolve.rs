@@ -70,7 +70,7 @@ const DEFAULT_FILE: &str = "zonewalk.toml";
 const DEFAULT_LOCAL_REGION: &str = "us-east-1";
 
 pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Result<Resolved, Error> {
-    let (proxy, new) = (global.proxy(), global.new_cloud());
+    let (proxy, new) = (global.proxy, global.new_cloud());
     let file = read_file(global.config.as_deref())?;
     let none = ProvisionArgs::default();
     let given = provision.unwrap_or(&none);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,10 +23,12 @@ pub struct Options {
     pub verify: VerifyOptions,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// How the backends are taken away: what `--mode` takes, its help included, and what the outcome says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// The article's: fewer backends, spread as ECS likes.
+    // ECS chooses which tasks it stops, and so how those that are left are spread.
+    /// The article's: fewer backends
     Scale,
 }
 
