@@ -1,9 +1,9 @@
-//! The commands that messages tell the user to type, completed so that they find the same walkthrough. Whoever writes a message names
-//! the command alone, "`zonewalk down`": which flags lead to the same cloud and name, only the command line knows.
+//! The commands that messages tell the user to type, completed so that they find the same walkthrough. A message names the
+//! command alone, "`zonewalk down`": which flags lead to the same cloud and name, only the command line knows.
 
 use super::args::Global;
 
-/// What a command that is to be typed begins with, in any text.
+/// The beginning of a command to type, in any text.
 const COMMAND: &str = "`zonewalk ";
 
 /// The flags that say which walkthrough it is, as the user gave them.
@@ -13,12 +13,12 @@ pub(super) struct Advice(Vec<Flag>);
 #[derive(Debug)]
 struct Flag {
     name: &'static str,
-    /// As a shell takes it.
+    /// The value as a shell takes it.
     value: Option<String>,
 }
 
 impl Advice {
-    /// What the environment gives anyway is named too: that does no harm, and also holds in another shell.
+    /// The flags that `global` has, those that the environment sets included: then the command works in another shell, too.
     pub(super) fn new(global: &Global) -> Self {
         let switch = |name, given: bool| given.then_some(Flag { name, value: None });
         let valued =
@@ -45,7 +45,7 @@ impl Advice {
         Self(flags.collect())
     }
 
-    /// The text, each command in back quotes with the flags that it lacks.
+    /// The text with every command in back quotes given the flags that it lacks.
     pub(super) fn complete(&self, text: &str) -> String {
         let mut completed = String::with_capacity(text.len());
         let mut rest = text;
@@ -70,7 +70,7 @@ impl Advice {
                 .any(|word| word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')))
         };
         let matters = |flag: &&Flag| match words.get(1) {
-            // They look at no walkthrough.
+            // These look at no walkthrough.
             Some(&("local" | "predict")) => false,
             Some(&"policy") => ["--name", "--config"].contains(&flag.name),
             _ => !has(flag.name) && !excludes(flag.name).iter().any(|other| has(other)),
@@ -88,7 +88,7 @@ impl Advice {
     }
 }
 
-/// With which flags a flag is refused, as `args` says: a message that names one of them means another cloud than the user's.
+/// The flags that exclude a flag, as `args` says: a message that names one of them means another cloud than the user's.
 fn excludes(flag: &str) -> &'static [&'static str] {
     match flag {
         "--local" => &["--profile", "--endpoint-url", "--local-traffic"],

@@ -133,7 +133,7 @@ pub(super) enum CloudCommand {
 }
 
 impl CloudCommand {
-    /// What is to stand, if the command can be told.
+    /// What is to be provisioned, if the command takes that.
     pub(super) fn provision(&self) -> Option<&ProvisionArgs> {
         match self {
             Self::Up(up) => Some(&up.provision),
@@ -156,7 +156,7 @@ impl CloudCommand {
     }
 }
 
-/// What is to stand.
+/// What is to be provisioned.
 #[derive(Debug, Default, ClapArgs)]
 pub(super) struct ProvisionArgs {
     /// Tasks of each service; at least 6 for zone-aware routing over 3 zones [default: 6]
@@ -362,7 +362,7 @@ impl ServeArgs {
 }
 
 impl Global {
-    /// How a new local cloud is to be.
+    /// What a new local cloud is started with.
     pub(super) fn new_cloud(&self) -> local_cloud::NewCloud {
         local_cloud::NewCloud {
             pace: self.pace.into(),

@@ -1,4 +1,4 @@
-//! What is written, and where: outcomes to stdout, everything else to stderr.
+//! What the program writes, and where: outcomes to stdout, everything else to stderr. Nothing else prints.
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::report::cost;
 use crate::report::outcome::Outcome;
 use crate::settings::Settings;
 
-/// Where a command's words go, each command to type among them completed by its flags. Cheap to clone.
+/// Where a command writes. Every command to type that a text names gets this command's flags. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Console {
     output: Output,
@@ -34,7 +34,7 @@ impl Console {
         }
     }
 
-    /// A part of the walkthrough, as it ends; JSON waits for the whole.
+    /// Prints a part of the walkthrough as it ends; JSON waits for the whole.
     pub(super) fn print_part(&self, outcome: &Outcome) {
         if self.output == Output::Human {
             let title = Style::new().bold();
@@ -56,7 +56,7 @@ impl Console {
         }
     }
 
-    /// As the file that asks for them, with what became of them.
+    /// Prints faults as the file that asks for them, with how often each was met.
     pub(super) fn print_faults(&self, report: &Value) {
         match self.output {
             Output::Human => write_stdout(&toml::to_string(report).expect("a report is tables of texts and numbers")),
@@ -64,13 +64,13 @@ impl Console {
         }
     }
 
-    /// A line of progress that has a heading, or an empty one.
+    /// Writes a line of progress under a heading, which may be empty.
     pub(super) fn say(&self, heading: &str, text: &str) {
         self.progress_line(&format!("{heading:>16}  {text}"));
     }
 
     pub(super) fn progress_line(&self, line: &str) {
-        // Progress that nobody can read is not worth failing for.
+        // That nobody can read the progress is no reason to fail.
         let _ = writeln!(anstream::stderr(), "{}", self.advice.complete(line));
     }
 
@@ -79,10 +79,10 @@ impl Console {
         self.progress_line(&format!("{style}error{style:#}: {error:#}"));
     }
 
-    /// Asks on a terminal; refuses where nobody can be asked.
+    /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
     pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
         let cost = cost::hourly(settings);
-        // The SDK takes the profile from the variable if none is given.
+        // The SDK takes the profile from this variable if none is given.
         let profile =
             profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));
         let profile = profile.map(|profile| format!(", with profile {profile},")).unwrap_or_default();
@@ -101,14 +101,14 @@ impl Console {
     }
 }
 
-/// Colors are for terminals; `--no-color` and NO_COLOR keep them from those, too.
+/// Turns colors off for terminals, too, as NO_COLOR does; elsewhere there are none.
 pub(super) fn set_colors(none: bool) {
     if none {
         anstream::ColorChoice::Never.write_global();
     }
 }
 
-/// A reader that has seen enough closes the pipe: that is no failure.
+/// Writes an outcome. A reader that has seen enough closes the pipe: that is no failure.
 pub(super) fn write_stdout(text: &str) {
     let mut stdout = anstream::stdout().lock();
     if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

@@ -1,4 +1,4 @@
-//! Ctrl-C: once lets the request under way end, so that the run can be resumed; twice ends at once.
+//! Ctrl-C: the first one lets the request under way end, so that the run can be resumed; the second ends at once.
 
 use tokio_util::sync::CancellationToken;
 
@@ -7,7 +7,7 @@ use super::console::Console;
 /// A shell's exit code for a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
-/// Cancelled at the first Ctrl-C, or when the process is told to terminate.
+/// A token that is cancelled at the first Ctrl-C, or when the process is told to terminate.
 pub(super) fn token(console: &Console) -> CancellationToken {
     let token = CancellationToken::new();
     let (cancelled, console) = (token.clone(), console.clone());

@@ -60,7 +60,7 @@ fn start_logging(verbose: u8) {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 
-/// Whether everything held.
+/// Runs the command. False: a check did not hold.
 async fn run(args: Args, console: &Console) -> Result<bool, Error> {
     let Args { global, command } = args;
     match command {

@@ -25,14 +25,14 @@ pub(super) enum Destination {
     Cloud(Target),
     Local {
         region: String,
-        /// What was asked for, if anything.
+        /// The proxies that were asked for, if any.
         proxy: Option<Proxy>,
         new: NewCloud,
         faults: Option<Faults>,
     },
 }
 
-/// The settings file. Keys are the flags' names.
+/// The settings file. Its keys are the flags' names.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct File {
@@ -63,10 +63,10 @@ enum OneOrMany {
     Many(Vec<String>),
 }
 
-/// The file that is read if it is there and no other is named.
+/// The settings file that is read if no other is named; it need not exist.
 const DEFAULT_FILE: &str = "zonewalk.toml";
 
-/// The article's, and where the local cloud is if nothing else is said.
+/// The article's region, and the local cloud's unless another is named.
 const DEFAULT_LOCAL_REGION: &str = "us-east-1";
 
 pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Result<Resolved, Error> {
@@ -145,8 +145,8 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
     Ok(Resolved { settings, destination, yes: global.yes, local_traffic: global.local_traffic })
 }
 
-/// Not read by clap, for which a variable contradicts `--local` as much as the flag does: whoever has exported it for the AWS
-/// CLI may still use a local cloud.
+/// The endpoint that the environment names. Clap does not read the variable, since to it a variable contradicts `--local` as
+/// much as the flag does: a user who has exported it for the AWS CLI may still use a local cloud.
 fn endpoint_of_environment() -> Option<String> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let ignored =
@@ -164,7 +164,7 @@ fn read_file(named: Option<&Path>) -> Result<File, Error> {
     toml::from_str(&text).map_err(|error| Error::Usage(format!("settings file {}: {error}", path.display())))
 }
 
-/// `us-east-1`, `us-gov-west-1`: letters in groups, and a number.
+/// Whether a text has the form of a region, groups of letters and a number: `us-east-1`, `us-gov-west-1`.
 fn looks_like_a_region(region: &str) -> bool {
     let mut parts: Vec<&str> = region.split('-').collect();
     let number = parts.pop().is_some_and(|last| !last.is_empty() && last.chars().all(|c| c.is_ascii_digit()));

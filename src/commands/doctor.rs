@@ -1,4 +1,4 @@
-//! `doctor`: what would stop `up`, told before it starts, with the way to mend it.
+//! `doctor`: what would stop `up`, told before it starts, with the way to fix it.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! `down`: removes what carries our tag, and looks again for what is left.
+//! `down`: removes everything that carries our tag, then looks for what is left.
 
 use super::Error;
 use crate::stages::Context;

@@ -17,7 +17,7 @@ use crate::traffic::{self, Load, Verdict, Verification};
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub mode: Mode,
-    /// Backends that are left.
+    /// The number of backends that are left.
     pub to: u32,
     pub restore: bool,
     pub verify: VerifyOptions,
@@ -36,7 +36,7 @@ pub enum Mode {
 #[serde(rename_all = "snake_case")]
 pub enum PhaseName {
     Before,
-    /// While tasks stop: only that no request fails is asked, since the placement changes under it.
+    /// While tasks stop. Their placement changes, so all that is checked is that no request fails.
     During,
     FailedOver,
     Restored,
@@ -50,7 +50,8 @@ pub struct Phase {
 }
 
 impl Phase {
-    /// Whether the phase is as it should be: as predicted, which for the failed-over one may mean that routing is off.
+    /// Whether the phase is as it should be. For the failed-over one that means as predicted, also if the prediction is that
+    /// zone-aware routing is off.
     pub fn holds(&self) -> bool {
         match self.phase {
             PhaseName::Before | PhaseName::Restored => self.result.verdict.passed(),
@@ -63,18 +64,19 @@ impl Phase {
 #[derive(Clone, Debug, Serialize)]
 pub struct Failover {
     pub mode: Mode,
-    /// Backends before, and while failed over.
+    /// The number of backends before.
     pub from: u32,
+    /// The number of backends while failed over.
     pub to: u32,
     pub phases: Vec<Phase>,
-    /// Failed requests of all phases.
+    /// The failed requests of all phases.
     pub errors: u64,
     pub restored: bool,
     pub verdict: Verdict,
     pub reasons: Vec<String>,
 }
 
-/// Traffic while tasks stop and start: steady and light, so that minutes of it on AWS cost nothing to speak of.
+/// The rate of the traffic while tasks stop: steady and light, so that minutes of it cost next to nothing on AWS.
 const DURING_PER_SECOND: u32 = 100;
 
 pub async fn run(ctx: &Context, options: Options) -> Result<Failover, Error> {
@@ -147,8 +149,8 @@ async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phas
     Ok(())
 }
 
-/// Proxies hear of tasks that have come or gone some seconds after ECS says so (Service Connect does not publish how many).
-/// Measured is what they do then; a few requests tell whether they have.
+/// Proxies learn of started and stopped tasks some seconds after ECS reports them; Service Connect does not publish how many.
+/// A few requests tell whether they have, before the measurement begins.
 const SETTLING_LIMIT: Duration = Duration::from_secs(60);
 const PROBES: u64 = 40;
 const BETWEEN_PROBES: Duration = Duration::from_secs(2);
@@ -162,7 +164,7 @@ async fn settle(ctx: &Context, options: VerifyOptions) -> Result<(), Error> {
     Ok(())
 }
 
-/// Gives the tasks back, also after an interruption or an error: then on a context of its own, which nobody interrupts.
+/// Gives the tasks back, after an interruption or an error, too: so on a context of its own, which cannot be interrupted.
 async fn restore(ctx: &Context, service: &str, tasks: u32) -> Result<bool, StageError> {
     ctx.events.note(format!("restoring {service} to {tasks} tasks"));
     scale_service(&ctx.with_cancel(CancellationToken::new()), service, tasks).await.map(|()| true)

@@ -1,5 +1,5 @@
-//! One file per command: what is done and what comes of it, as typed values. No arguments and no printing (`cli`), no
-//! AWS SDK (`stages`).
+//! One file per command, from a context to an outcome, both typed values. Arguments and printing are in `cli`, calls to AWS
+//! in `stages`.
 
 pub mod doctor;
 pub mod down;
@@ -16,7 +16,7 @@ use crate::processes::{local_cloud, local_traffic};
 use crate::stages;
 use crate::{aws, data_plane, envoy, traffic};
 
-/// Why a command could not do its work. That a check did not hold is no error but an outcome.
+/// Why a command could not do its work. A check that did not hold is an outcome, not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
@@ -37,7 +37,7 @@ pub enum Error {
     Predict(#[from] predict::Error),
     #[error("{0}")]
     Settings(#[from] crate::settings::InvalidSetting),
-    /// What the user asked for cannot be, whatever the cloud.
+    /// The user asked for something that no cloud can do.
     #[error("{0}")]
     Usage(String),
     /// The command needs something that is not there yet.
@@ -45,8 +45,8 @@ pub enum Error {
     Missing(String),
 }
 
-/// The exit code of a command that could not do its work.
 impl Error {
+    /// The exit code of a command that could not do its work.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stage(stages::Error::Interrupted) => 130,

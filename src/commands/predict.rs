@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::routing::{Prediction, Simulation, Topology, predict, simulate};
 
-/// One line of input. A record of what was measured is one, too: how many requests there were and what was observed is passed
-/// over, and any other field is an error, most likely one of the topology's in the wrong place.
+/// One line of input. A record of a measurement is one, too: its numbers of requests and observations are ignored. Any other
+/// field is an error: most likely it belongs to the topology.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
@@ -33,7 +33,7 @@ pub struct Predicted {
     pub simulated: Option<Simulation>,
 }
 
-/// Picks to make, and the seed of their random numbers.
+/// How many picks to simulate, and the seed of their random numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Simulate {
     pub requests: u64,
@@ -52,7 +52,7 @@ pub enum Error {
     Read { line: usize, reason: io::Error },
 }
 
-/// Predicts line by line, so that what was predicted before a malformed line has been given out.
+/// Predicts line by line, so that the predictions before a malformed line are given out.
 pub fn run(input: impl BufRead, simulation: Option<Simulate>) -> impl Iterator<Item = Result<Predicted, Error>> {
     input.lines().enumerate().filter_map(move |(index, text)| {
         let line = index + 1;
@@ -69,7 +69,7 @@ pub fn run(input: impl BufRead, simulation: Option<Simulate>) -> impl Iterator<I
     })
 }
 
-/// The error names the field by its path.
+/// Parses a line; the error names the field by its path.
 fn parse(text: &str) -> Result<Line, String> {
     let mut json = serde_json::Deserializer::from_str(text);
     let line = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())?;

@@ -1,5 +1,5 @@
-//! `redeploy`: new deployments of services, one after the other. Services that are older than zone-aware routing are not
-//! zone-aware before they have been deployed again: those that are called first, their callers after them.
+//! `redeploy`: new deployments of services, one after the other. A service that is older than zone-aware routing becomes
+//! zone-aware when it is deployed again: called services first, their callers after them.
 
 use serde::Serialize;
 
@@ -9,9 +9,9 @@ use crate::stages::deployment::{self, Deployment};
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// None: the walkthrough's.
+    /// The cluster's name. None: the walkthrough's.
     pub cluster: Option<String>,
-    /// In this order. Empty: the walkthrough's, the backend first.
+    /// The services' names, in the order of deployment. Empty: the walkthrough's, the backend first.
     pub services: Vec<String>,
 }
 

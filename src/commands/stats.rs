@@ -1,5 +1,5 @@
-//! `stats`: Envoy's own counters of every frontend's proxy, before and after some traffic. Their growth is the proof: the
-//! cross-zone counter alone is also 0 when Envoy does not route by zone at all.
+//! `stats`: Envoy's own counters, from every frontend's proxy, before and after some traffic. Their growth is the proof: a
+//! cross-zone counter of 0 alone may also mean that Envoy does not route by zone at all.
 
 use std::collections::BTreeMap;
 
@@ -19,23 +19,23 @@ pub struct Stats {
     pub reasons: Vec<String>,
 }
 
-/// One frontend task's proxy; counters are since it started.
+/// The proxy of one frontend task, with its counters since it started.
 #[derive(Clone, Debug, Serialize)]
 pub struct Proxy {
     pub task: String,
     pub az_id: String,
-    /// The EC2 instance.
+    /// The ID of the EC2 instance.
     pub instance: String,
     #[serde(flatten)]
     pub stats: ZoneStats,
 }
 
-/// Over all proxies.
+/// The sums over all proxies.
 #[derive(Clone, Debug, Serialize)]
 pub struct Totals {
     pub counters: BTreeMap<String, u64>,
     pub zone_requests: Vec<ZoneRequests>,
-    /// By how much the counters grew with the requests sent between two readings.
+    /// By how much each counter grew between two readings, with the requests that were sent meanwhile.
     pub growth: BTreeMap<String, u64>,
     pub requests_sent: u64,
 }

@@ -15,17 +15,17 @@ use crate::walkthrough::{self, Examination};
 pub struct Status {
     pub account: String,
     pub region: String,
-    /// None before the load balancer is made.
+    /// The URL that requests are to be sent to. None: there is no load balancer yet.
     pub alb_url: Option<String>,
     pub services: Vec<ServiceStatus>,
-    /// Instances that take tasks.
+    /// The number of instances that take tasks.
     pub container_instances: u32,
-    /// Container instances by AZ ID.
+    /// The number of container instances by AZ ID.
     pub zones: BTreeMap<AzId, u32>,
     pub healthy_targets: u32,
-    /// What `up` would mend. None: nothing stands, or a problem keeps `up` from knowing.
+    /// What `up` would change. None: nothing stands, or a problem keeps `up` from knowing.
     pub drift: Option<Vec<Plan>>,
-    /// What `up` would refuse for.
+    /// The problems for which `up` would refuse.
     pub problems: Vec<Finding>,
 }
 

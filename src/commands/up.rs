@@ -1,4 +1,4 @@
-//! `up`: provisions what is missing, mends what differs, keeps the rest.
+//! `up`: provisions what is missing, changes what differs, keeps the rest.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub async fn run(ctx: &Context) -> Result<Up, Error> {
 pub struct DryRun {
     pub resources: Vec<Plan>,
     pub findings: Vec<Finding>,
-    /// An estimate in words.
+    /// What it would cost, as an estimate in words.
     pub cost: String,
     /// The ranges of addresses that may reach the load balancer.
     pub reachable_from: Vec<String>,
@@ -35,7 +35,7 @@ impl DryRun {
     }
 }
 
-/// Nothing is changed.
+/// Tells what `up` would do, and changes nothing.
 pub async fn dry_run(ctx: &Context) -> Result<DryRun, Error> {
     let Examination { findings, plans, .. } = walkthrough::examine(ctx).await?;
     let reachable_from = ctx.settings.allow_cidrs.iter().map(ToString::to_string).collect();

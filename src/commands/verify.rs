@@ -27,7 +27,7 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Verification, Error>
     Ok(traffic::verify(&observed, &expectation))
 }
 
-/// What the placement of the running tasks predicts.
+/// The zones of the answers that the placement of the running tasks predicts.
 pub(super) async fn expectation(ctx: &Context) -> Result<Expectation, Error> {
     let (frontends, backends) = tokio::try_join!(
         inventory::tasks_by_zone(ctx, &ctx.names.frontend.service),

@@ -22,8 +22,8 @@ pub struct Walkthrough {
     pub down: Down,
 }
 
-/// Each part is also told of as it ends. A check that does not hold does not stop the walk; an error does, and what is
-/// made then stands, which is said.
+/// Runs all parts, and reports each as it ends. A check that does not hold does not end the run; an error does, with a note
+/// of what still stands.
 pub async fn run(ctx: &Context, failover: failover::Options) -> Result<Walkthrough, Error> {
     let up = part(ctx, up::run(ctx).await?, Outcome::Up);
     let (status, verify, failover, stats) =
@@ -34,7 +34,7 @@ pub async fn run(ctx: &Context, failover: failover::Options) -> Result<Walkthrou
     Ok(Walkthrough { up, status, verify, failover, stats, down })
 }
 
-/// All between `up` and `down`.
+/// The parts between `up` and `down`.
 async fn look(
     ctx: &Context,
     options: failover::Options,
@@ -46,7 +46,7 @@ async fn look(
     Ok((status, verify, failover, stats))
 }
 
-/// Says that a walk ended before its `down`: on AWS somebody pays until somebody removes it.
+/// Notes that a run ended before its `down`: on AWS, what it made costs until it is removed.
 fn still_stands(ctx: &Context, what: &str, costs: &str) {
     let price =
         if ctx.clients.is_aws() { format!(" and {costs} {}", cost::hourly(&ctx.settings)) } else { String::new() };

@@ -1,4 +1,4 @@
-//! How the commands speak to the hosts that were started for them.
+//! How the commands speak to the process that plays an emulator's hosts for them.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use hyper::{Method, StatusCode};
 use super::control::INGRESS;
 use crate::http;
 
-/// Longer than the hosts take to say that they are not ready.
+/// Longer than the process takes to say that the hosts are not ready.
 const LIMIT: Duration = Duration::from_secs(90);
 
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +21,7 @@ pub enum Error {
     NotReady(String),
 }
 
-/// The hosts behind a control URL.
+/// A client of the process behind a control URL. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Client {
     control_url: String,
@@ -32,24 +32,24 @@ impl Client {
         Self { control_url: control_url.into() }
     }
 
-    /// Where a load balancer's name leads, once everything runs that should. None: nowhere.
+    /// The URL that stands in for a load balancer's name, once everything runs that should. None: nothing does.
     pub async fn ingress(&self, dns_name: &str) -> Result<Option<String>, Error> {
         let url = self.ask(Method::GET, &format!("{INGRESS}{dns_name}")).await?;
         Ok(Some(url).filter(|url| !url.is_empty()))
     }
 
-    /// What every proxy has counted, as the script of `stats` prints it.
+    /// All proxies' counters, as the script of `stats` prints them.
     pub async fn stats(&self) -> Result<String, Error> {
         self.ask(Method::GET, "/_zonewalk/stats").await
     }
 
-    /// What the hosts had to make up for, a line each.
+    /// What the emulator lacks and was made up for.
     pub async fn notes(&self) -> Result<Vec<String>, Error> {
         let notes = self.ask(Method::GET, "/_zonewalk/notes").await?;
         Ok(notes.lines().map(str::to_owned).collect())
     }
 
-    /// Stops all tasks; no more are started.
+    /// Stops all tasks, and lets no more start.
     pub async fn drain(&self) -> Result<(), Error> {
         self.ask(Method::POST, "/_zonewalk/drain").await.map(drop)
     }

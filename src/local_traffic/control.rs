@@ -1,4 +1,4 @@
-//! Where the commands find the hosts: a few paths on loopback.
+//! The control server: a few paths on loopback, where the commands' [`client`](super::client) asks.
 
 use std::io;
 use std::net::IpAddr;

@@ -1,14 +1,14 @@
 //! The hosts' part on an emulator. Emulators of AWS answer its API and stop there: their instances join no cluster, no
-//! task runs behind a service, nobody listens at a load balancer's name. What agents, containers and load balancers do
+//! task runs behind a service, nothing listens at a load balancer's name. What agents, containers and load balancers do
 //! on AWS is done here, through the same API and with the local [`mesh`](crate::mesh): instances register, tasks start
 //! and stop, healthy targets are registered, requests are carried.
 //!
-//! It works in rounds: read what the emulator says ([`view`]), do what is missing ([`fleet`], [`tasks`], [`traffic`]).
-//! Nothing is remembered that the emulator could be asked, so that it can be ended and started again.
+//! It works in rounds: read what the emulator says ([`view`]), do what is missing ([`instances`], [`tasks`], [`traffic`]).
+//! What the emulator knows is not remembered here, so the process can be stopped and started again at any time.
 
 pub mod client;
 mod control;
-mod fleet;
+mod instances;
 mod tasks;
 mod traffic;
 mod view;
@@ -33,40 +33,40 @@ use crate::settings::{Name, ResourceNames};
 use control::Control;
 use view::{Ingress, View};
 
-/// Between two rounds: short while something happens, since somebody waits for it, and then longer and longer.
+/// The pause between two rounds is short while something changes, since a command may be waiting, and grows afterwards.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// How long whoever asks may wait until everything is as it should be.
+/// How long a command waits at most until everything runs that should.
 const SETTLING_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long [`Hosts::shutdown`] lets clients read their last answer.
+/// How long [`LocalTraffic::shutdown`] lets clients read their last answer.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// An emulator that is gone for as long does not come back as it was.
+/// An emulator that has not answered for this long has lost its state: the process ends.
 const GONE_LIMIT: Duration = Duration::from_secs(120);
 
-/// The hosts of one walkthrough, playing.
-pub struct Hosts {
+/// A running player of the hosts' part, for one walkthrough.
+pub struct LocalTraffic {
     address: SocketAddr,
     stop: CancellationToken,
     server: Server,
     worker: JoinHandle<()>,
 }
 
-/// What the control server passes on.
+/// A command's question, which the control server passes on with the channel for its answer.
 enum Ask {
     /// Where a load balancer's name leads, once everything runs that should.
     Ingress(String, oneshot::Sender<Result<Option<String>, String>>),
     /// What the proxies have counted, as the script of `stats` prints it.
     Stats(oneshot::Sender<Result<String, String>>),
-    /// What had to be made up, or is not to be had.
+    /// What the emulator lacks: made up for here, or missing.
     Notes(oneshot::Sender<Result<Vec<String>, String>>),
     /// Stop all tasks and start no more.
     Drain(oneshot::Sender<Result<(), String>>),
 }
 
-impl Hosts {
+impl LocalTraffic {
     pub async fn start(clients: Clients, name: &Name) -> io::Result<Self> {
         let (listener, address) = listen()?;
         let stop = CancellationToken::new();
@@ -90,12 +90,12 @@ impl Hosts {
         Ok(Self { address, stop, server, worker })
     }
 
-    /// Where [`client`] finds them.
+    /// The URL by which a [`client`] reaches it.
     pub fn control_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Completes when somebody has asked them to end, or the emulator is gone.
+    /// Completes when a command has asked it to end, or the emulator is gone.
     pub async fn stopped(&self) {
         self.stop.cancelled().await;
     }
@@ -114,27 +114,28 @@ struct Worker {
     clients: Clients,
     names: ResourceNames,
     mesh: Mesh,
-    /// The region's, by name; empty until they are known.
+    /// The region's availability zones by name; empty until they are known.
     zones: BTreeMap<AzName, AzId>,
-    /// The group's, by zone.
+    /// The Auto Scaling group's subnets, by zone.
     subnets: BTreeMap<AzName, String>,
-    /// They do not change.
+    /// Task definitions by ARN: they never change.
     definitions: HashMap<String, aws_sdk_ecs::types::TaskDefinition>,
-    /// Tasks that serve on for a moment after others have been told to leave them.
+    /// Draining tasks, which serve requests under way, by ARN; since when.
     stopping: HashMap<String, Instant>,
-    /// In the order in which they came up, each once.
+    /// What the emulator lacks, each told once, in the order in which it was noticed.
     notes: Vec<String>,
+    /// Whether all tasks are to end, and none to start.
     draining: bool,
-    /// Has not looked at the tasks yet.
+    /// Whether this process has not looked at the tasks yet.
     is_new: bool,
     stop: CancellationToken,
 }
 
-/// What a round came to.
+/// The result of a round.
 #[derive(Debug, Default)]
 struct Round {
     changed: bool,
-    /// What is not as it should be yet.
+    /// What is not ready yet, in words.
     pending: Vec<String>,
 }
 
@@ -179,7 +180,7 @@ impl Worker {
         stop.cancel();
     }
 
-    /// Whoever asks may have gone meanwhile: that is no concern of the hosts'.
+    /// Answers a command, which may have gone meanwhile: that the answer is lost then does not matter.
     async fn answer(&mut self, ask: Ask) {
         match ask {
             Ask::Ingress(dns_name, reply) => drop(reply.send(self.ingress(&dns_name).await)),
@@ -192,7 +193,7 @@ impl Worker {
         }
     }
 
-    /// Rounds until there is nothing left to do, or the hosts are to end: between two, so that none is left half done.
+    /// Works in rounds until nothing is left to do. If the process is to end, it ends between two rounds, never within one.
     async fn settle(&mut self) -> Result<(), String> {
         let started = Instant::now();
         loop {
@@ -234,7 +235,7 @@ impl Worker {
         View::read(&self.clients, &self.names).await
     }
 
-    /// One look and what follows from it.
+    /// Looks at the emulator once, and does what is missing.
     async fn round(&mut self) -> Result<Round, RoundError> {
         let view = self.view().await?;
         if self.zones.is_empty() {

@@ -1,5 +1,5 @@
-//! What ECS's scheduler and the agents do between them: as many tasks behind each service as it wants, spread over zones
-//! and instances, of its newest definition.
+//! The part of ECS's scheduler and the agents: each service runs its desired count of tasks, spread over zones and
+//! instances, with its newest task definition.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use super::{Round, RoundError, Worker};
 use crate::aws::{AzName, CloudError};
 use crate::mesh::TaskFailure;
 
-/// How long a task serves on after proxies and load balancer have left it: what was on its way to it then arrives.
+/// How long a task keeps serving after proxies and load balancer have dropped it, so that requests on their way arrive.
 const DRAINING: Duration = Duration::from_millis(200);
 
 /// `UpdateContainerInstancesState` takes at most 10 (ECS API Reference).
 const INSTANCES_A_CALL: usize = 10;
 
-/// The states after RUNNING.
+/// The task states after RUNNING.
 const ENDING: [&str; 4] = ["DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"];
 
-/// Why a task is stopped, as ECS words it.
+/// The reason for stopping a task, as ECS words it.
 const SCALED: &str = "Scaling activity initiated by deployment";
 
 impl Worker {
@@ -49,8 +49,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Hosts that ended in the midst of a [`start`](Self::start) have left instances told to drain, and nobody else tells them
-    /// on an emulator.
+    /// Activates instances that an earlier process, ended in the middle of a [`start`](Self::start), has left draining:
+    /// nothing else does on an emulator.
     async fn take_over(&self, cluster: &Cluster, round: &mut Round) -> Result<(), RoundError> {
         let is_draining = |member: &&ContainerInstance| member.status() == Some("DRAINING");
         let draining = cluster.members.iter().filter(is_draining).filter_map(|member| member.container_instance_arn());
@@ -92,7 +92,7 @@ impl Worker {
         let (current, outdated): (Vec<&Task>, Vec<&Task>) =
             alive.into_iter().partition(|task| is_current(service, task));
         if !outdated.is_empty() {
-            // Half stay, as the services' minimum healthy percent asks.
+            // Half of them stay, as the services' minimum healthy percent demands.
             let surplus = (current.len() + outdated.len()).saturating_sub(desired / 2);
             self.end(&outdated[..surplus.min(outdated.len())], SCALED, round).await?;
         }
@@ -100,7 +100,7 @@ impl Worker {
         if current.len() > desired {
             self.end(&self.surplus(cluster, current.clone(), desired), SCALED, round).await?;
         } else if all < desired {
-            // One that is stopping still has its instance.
+            // A stopping task still occupies its instance.
             let free = self.free_instances(cluster, &current, desired - all);
             if free.len() < desired - all {
                 round.pending.push(format!("no instance has room for {} tasks", desired - all - free.len()));
@@ -112,7 +112,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Lets tasks drain and then stops them.
+    /// Lets tasks drain, and stops those that have.
     async fn end(&mut self, tasks: &[&Task], reason: &str, round: &mut Round) -> Result<(), RoundError> {
         let mut drained = vec![];
         for task in tasks {
@@ -130,7 +130,7 @@ impl Worker {
         let request = self.clients.ecs.stop_task().cluster(&self.names.cluster);
         let request = request.task(task.task_arn().unwrap_or_default()).reason(reason);
         self.clients.call("ecs:StopTask", request.send()).await?;
-        // ECS takes a task's network interface away with it; emulators leave it.
+        // ECS deletes a task's network interface with the task; emulators leave it.
         if let Some(interface) = attached(task, "networkInterfaceId") {
             let request = self.clients.ec2.delete_network_interface().network_interface_id(interface);
             if let Err(error) = self.clients.call("ec2:DeleteNetworkInterface", request.send()).await {
@@ -140,7 +140,7 @@ impl Worker {
         Ok(())
     }
 
-    /// What is over the wanted count, from the fullest zones.
+    /// The tasks beyond the desired count, taken from the fullest zones.
     fn surplus<'v>(&self, cluster: &Cluster, mut tasks: Vec<&'v Task>, desired: usize) -> Vec<&'v Task> {
         let zone_of = |task: &Task| cluster.member(task).and_then(zone);
         let mut surplus = vec![];
@@ -152,7 +152,7 @@ impl Worker {
         surplus
     }
 
-    /// Instances without a task, so that the service is even over the zones: each the fewest first.
+    /// Instances without a task, those first whose zone has the fewest tasks of the service.
     fn free_instances<'v>(&self, cluster: &'v Cluster, tasks: &[&Task], wanted: usize) -> Vec<&'v ContainerInstance> {
         let takes_tasks = |member: &&ContainerInstance| {
             member.status() == Some("ACTIVE")
@@ -171,9 +171,8 @@ impl Worker {
         chosen
     }
 
-    /// Starts a task on each of these instances. `StartTask`, which would say where, knows no network configuration on
-    /// the emulators, and their `RunTask` fills one instance after the other; so that all others are told to drain
-    /// meanwhile.
+    /// Starts a task on each of these instances. The emulators' `StartTask`, which takes an instance, knows no network
+    /// configuration, and their `RunTask` fills one instance after the other: so all other instances drain meanwhile.
     async fn start(
         &mut self,
         cluster: &Cluster,
@@ -223,7 +222,7 @@ impl Worker {
         Ok(())
     }
 
-    /// The service's, but with the subnet of the instance's zone alone.
+    /// The service's network configuration, with the subnet of the instance's zone alone.
     fn network(&self, service: &Service, instance: &ContainerInstance) -> Option<NetworkConfiguration> {
         let of_service = service
             .network_configuration()
@@ -247,8 +246,8 @@ impl Worker {
         Ok(())
     }
 
-    /// An emulator that runs no tasks behind a service counts as running what an `UpdateService` asks for: the count is
-    /// asked for again once as many run.
+    /// Repeats a service's desired count once as many tasks run: an emulator, which does not count the tasks itself, then
+    /// reports them as running.
     async fn repeat_count(&mut self, service: &Service, round: &mut Round) -> Result<(), RoundError> {
         if service.running_count() == service.desired_count() {
             return Ok(());
@@ -266,18 +265,18 @@ impl Worker {
     }
 }
 
-/// A detail of the task's network interface.
+/// A detail of the task's network interface, by name.
 pub(super) fn attached<'t>(task: &'t Task, detail: &str) -> Option<&'t str> {
     let mut details = task.attachments().iter().flat_map(|attachment| attachment.details());
     details.find(|found| found.name() == Some(detail))?.value()
 }
 
-/// The service's newest deployment, by which ECS marks the tasks that it starts.
+/// The ID of the service's newest deployment, with which ECS marks the tasks that it starts.
 fn deployment(service: &Service) -> &str {
     service.deployments().first().and_then(|deployment| deployment.id()).unwrap_or_default()
 }
 
-/// Of the service's definition, and of its newest deployment if its ID tells.
+/// Whether a task has the service's task definition and belongs to its newest deployment.
 fn is_current(service: &Service, task: &Task) -> bool {
     task.task_definition_arn() == service.task_definition() && task.started_by() == Some(deployment(service))
 }

@@ -1,5 +1,5 @@
-//! What runs the traffic on AWS: the tasks' containers and proxies, the load balancer and its health checks. The mesh
-//! does it here, following the emulator's state.
+//! The part of the tasks' containers and proxies, and of the load balancer and its health checks: the mesh plays it,
+//! following the emulator's state.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::mesh::topology::{self, ClientAlias, Container, HealthCheck, ServiceCo
 use crate::settings::ServiceNames;
 
 impl Worker {
-    /// Runs the tasks that run, and registers the targets that answer.
+    /// Makes the mesh run the tasks that the emulator says are running, and registers the targets that answer.
     pub(super) async fn sync_mesh(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
         let ingress = view.ingress.as_ref();
         let mut topology = Topology::default();
@@ -70,8 +70,8 @@ impl Worker {
         })
     }
 
-    /// The walkthrough's own names, which the services were made with. A service that is known to offer none, being a
-    /// client only, has none.
+    /// A service's Service Connect configuration: the walkthrough's names, but none for a service that is known to be a
+    /// client only.
     fn service_connect(&self, cluster: &Cluster, service: &Service) -> Option<ServiceConnect> {
         let all = [&self.names.backend, &self.names.frontend];
         let own = all.into_iter().find(|names| service.service_name() == Some(&names.service))?;
@@ -95,7 +95,7 @@ impl Worker {
         task.task_arn().is_some_and(|arn| self.stopping.contains_key(arn))
     }
 
-    /// The task as a target, if its service is behind the load balancer.
+    /// The task as a target, if the load balancer forwards to its service.
     fn target(&self, cluster: &Cluster, ingress: &Ingress, task: &Task) -> Option<Target> {
         let group = ingress.target_group.as_ref()?.target_group_arn();
         let mut balancers = cluster.service(task)?.load_balancers().iter();

@@ -1,4 +1,4 @@
-//! What the emulator says, in the SDK's own types. A walkthrough has at most 30 instances and tasks: one page of each.
+//! The emulator's state, in the SDK's own types. A walkthrough has at most 30 instances and tasks: one page of each.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use aws_sdk_elasticloadbalancingv2::types::{ActionTypeEnum, LoadBalancer, Target
 use crate::aws::{AzId, AzName, Clients, CloudError, ErrorClass};
 use crate::settings::ResourceNames;
 
-/// The walkthrough's resources that hosts have to do with.
+/// The walkthrough's resources that matter to the hosts.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    /// None if it is being deleted, too.
+    /// None: there is no Auto Scaling group, or it is being deleted.
     pub(super) group: Option<AutoScalingGroup>,
     pub(super) cluster: Option<Cluster>,
     pub(super) ingress: Option<Ingress>,
@@ -21,23 +21,23 @@ pub(super) struct View {
 #[derive(Debug)]
 pub(super) struct Cluster {
     pub(super) members: Vec<ContainerInstance>,
-    /// Those that want tasks.
+    /// The active services, which are to have tasks.
     pub(super) services: Vec<Service>,
-    /// Those that shall run.
+    /// The tasks that are to run, running or not.
     pub(super) tasks: Vec<Task>,
 }
 
-/// The load balancer and what it forwards to.
+/// The way in: the load balancer and what it forwards to.
 #[derive(Debug)]
 pub(super) struct Ingress {
     pub(super) load_balancer: LoadBalancer,
-    /// None: it has no listener.
+    /// None: no listener forwards to one.
     pub(super) target_group: Option<TargetGroup>,
-    /// Address and port of what is registered there.
+    /// The registered targets: address and port.
     pub(super) targets: Vec<(String, i32)>,
 }
 
-/// Not found is an answer, not an error.
+/// None if there is no such resource, which is an answer and no error.
 fn optional<T>(result: Result<T, CloudError>) -> Result<Option<T>, CloudError> {
     match result {
         Ok(value) => Ok(Some(value)),
@@ -148,7 +148,7 @@ impl Ingress {
 /// The attribute in which an instance's agent tells its zone.
 pub(super) const ZONE: &str = "ecs.availability-zone";
 
-/// As the instance's agent has told it.
+/// The zone that the instance's agent has told.
 pub(super) fn zone(member: &ContainerInstance) -> Option<AzName> {
     let attribute = member.attributes().iter().find(|attribute| attribute.name() == ZONE);
     attribute.and_then(|attribute| attribute.value()).map(AzName::new)
@@ -161,7 +161,7 @@ pub(super) async fn zones(clients: &Clients) -> Result<BTreeMap<AzName, AzId>, C
     Ok(zones.iter().filter_map(|zone| Some((AzName::new(zone.zone_name()?), AzId::new(zone.zone_id()?)))).collect())
 }
 
-/// The group's, by zone.
+/// The Auto Scaling group's subnets, by zone.
 pub(super) async fn subnets(
     clients: &Clients,
     group: &AutoScalingGroup,

@@ -1,5 +1,5 @@
-//! Processes that outlive the command that starts them: a record in a directory of the user's own tells later commands
-//! where one listens, and it answers there at `/_zonewalk/health` and `/_zonewalk/shutdown`.
+//! A process in the background: the command that starts it ends before it does. A record in a directory of the user's own
+//! tells later commands where it listens; there it answers at `/_zonewalk/health` and `/_zonewalk/shutdown`.
 
 use std::ffi::OsStr;
 use std::io;
@@ -15,13 +15,13 @@ use tokio::time::Instant;
 
 use crate::http::{self, AskError};
 
-/// Where the records are kept, if not in the user's runtime or cache directory.
+/// The variable that names the directory of the records, if it is not to be the user's runtime or cache directory.
 const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
 
 /// How long a process may take to answer at one of its own paths.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
 
-/// A process needs a few milliseconds to listen, or to end; this is for a machine under load.
+/// How long a process may take to listen, or to end: it needs a few milliseconds, more on a machine under load.
 const START_LIMIT: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
@@ -47,14 +47,14 @@ pub(super) trait Record: Serialize + DeserializeOwned {
 /// A kind of process, of which one runs at a time.
 #[derive(Clone, Debug)]
 pub(super) struct Background {
-    /// For messages.
+    /// What messages call it.
     pub(super) what: &'static str,
-    /// Names the record and the log.
+    /// The name of its record and its log, without extension.
     pub(super) name: String,
 }
 
 impl Background {
-    /// The one that runs.
+    /// The record of the process that runs, if one does.
     pub(super) async fn find<R: Record>(&self) -> Result<Option<R>, Error> {
         match self.read_record::<R>()? {
             Some(record) if ask(record.endpoint_url(), Method::GET, "health").await => Ok(Some(record)),
@@ -62,7 +62,7 @@ impl Background {
         }
     }
 
-    /// Starts this program with `args`, and waits until it has left its record.
+    /// Starts this program with `args`, and waits until it has written its record.
     pub(super) async fn start<R: Record>(&self, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<R, Error> {
         let directory = state_dir()?;
         let log = directory.join(format!("{}.log", self.name));
@@ -75,7 +75,7 @@ impl Background {
         command.args(args).stdin(Stdio::null()).stdout(output).stderr(errors);
         #[cfg(unix)]
         {
-            // A group of its own: Ctrl-C at the command that started it is not meant for it.
+            // In a process group of its own: Ctrl-C at the command that started it is not meant for it.
             use std::os::unix::process::CommandExt;
             command.process_group(0);
         }
@@ -95,7 +95,7 @@ impl Background {
         Err(Error::NotStarted { what: self.what, log })
     }
 
-    /// Stops it and waits until it is gone.
+    /// Stops the process of this record and waits until it is gone.
     pub(super) async fn stop<R: Record>(&self, record: &R) -> Result<(), Error> {
         ask(record.endpoint_url(), Method::POST, "shutdown").await;
         let asked = Instant::now();
@@ -114,7 +114,7 @@ impl Background {
             if let Some(directory) = path.parent() {
                 std::fs::create_dir_all(directory)?;
             }
-            // Renamed into place, so that nobody reads half of it.
+            // Renamed into place, so that no command reads half of it.
             let partial = path.with_extension(format!("{}.partial", record.process()));
             std::fs::write(&partial, serde_json::to_vec(record)?)?;
             std::fs::rename(&partial, &path)
@@ -122,7 +122,7 @@ impl Background {
         write().map_err(|source| Error::State { path: path.clone(), source })
     }
 
-    /// Unless a later process has put its own there.
+    /// Removes the record of this process, unless a later process has put its own there.
     pub(super) fn remove_record<R: Record>(&self, process: u32) -> Result<(), Error> {
         if self.read_record::<R>()?.is_none_or(|current| current.process() != process) {
             return Ok(());
@@ -149,7 +149,7 @@ impl Background {
     }
 }
 
-/// Whether a process answers at one of its own paths.
+/// Whether a process answers `200` at one of its own paths.
 async fn ask(url: &str, method: Method, path: &str) -> bool {
     matches!(send(url, method, path, Bytes::new()).await, Ok((StatusCode::OK, _)))
 }

@@ -51,12 +51,12 @@ impl Error {
     }
 }
 
-/// What a running local cloud leaves for the commands that look for it.
+/// The record that a running local cloud leaves for the commands that look for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub endpoint_url: String,
     pub process: u32,
-    /// Started by `up --local`, which makes it `down --local`'s to stop.
+    /// Whether `up --local` started it, so that `down --local` is to stop it.
     pub background: bool,
     #[serde(default)]
     pub proxy: Proxy,
@@ -77,7 +77,7 @@ fn process() -> Background {
 }
 
 impl Record {
-    /// Refuses if a command asks for other proxies than this cloud's.
+    /// An error if a command asks for other proxies than this cloud's.
     pub fn check_proxy(&self, asked: Option<Proxy>) -> Result<(), Error> {
         match asked {
             Some(asked) if asked != self.proxy => Err(Error::OtherProxy { running: self.proxy, asked }),
@@ -86,7 +86,7 @@ impl Record {
     }
 }
 
-/// Whose Service Connect proxies the tasks have.
+/// Whose Service Connect proxies the tasks have: what `--proxy` takes, its help included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Proxy {
@@ -105,7 +105,7 @@ impl Proxy {
         }
     }
 
-    /// What is needed for them is there.
+    /// The proxies for a mesh, if what they need is there.
     fn find(self) -> Result<Proxies, BinaryError> {
         match self {
             Self::Zonewalk => Ok(Proxies::Zonewalk),
@@ -120,7 +120,7 @@ impl fmt::Display for Proxy {
     }
 }
 
-/// How a local cloud is to be.
+/// What a local cloud is started with.
 #[derive(Clone, Copy, Debug)]
 pub struct NewCloud {
     pub pace: Pace,
@@ -136,7 +136,7 @@ pub struct ServeOptions {
     pub background: bool,
 }
 
-/// Serves until `stop` completes or somebody asks the cloud to stop. `ready` hears where it listens.
+/// Serves until `stop` completes or a command asks the cloud to stop. `ready` is told where it listens.
 pub async fn serve(
     options: ServeOptions,
     ready: impl FnOnce(&Record),
@@ -177,7 +177,7 @@ pub async fn serve(
     Ok(())
 }
 
-/// The running local cloud.
+/// The record of the local cloud that runs, if one does.
 pub async fn find() -> Result<Option<Record>, Error> {
     Ok(process().find().await?)
 }
@@ -187,7 +187,7 @@ pub async fn find_or_start(new: NewCloud) -> Result<Record, Error> {
     if let Some(record) = find().await? {
         return Ok(record);
     }
-    // It would find out itself, but this way there is an answer before there is anything else.
+    // The new process would find out itself, but this way the refusal comes before anything is made.
     new.proxy.find()?;
     let mut args = vec!["local", "serve", "--listen", "127.0.0.1:0", "--background"];
     args.extend(["--pace", pace_name(new.pace), "--proxy", new.proxy.name()]);
@@ -210,7 +210,7 @@ fn pace_name(pace: Pace) -> &'static str {
     }
 }
 
-/// The faults that a file asks for: JSON if its name ends so, else TOML.
+/// Reads the faults that a file asks for: JSON if its name ends in `.json`, else TOML.
 pub fn read_faults(path: &Path) -> Result<Faults, Error> {
     let error = |reason| Error::Faults { path: path.to_owned(), reason };
     let text = std::fs::read_to_string(path).map_err(|reason| error(reason.to_string()))?;
@@ -219,12 +219,12 @@ pub fn read_faults(path: &Path) -> Result<Faults, Error> {
     faults.map_err(error)
 }
 
-/// The faults of a running local cloud, and how often each has been met.
+/// The faults of a running local cloud, and how often each was met.
 pub async fn faults(record: &Record) -> Result<Value, Error> {
     change_faults(record, Method::GET, Bytes::new()).await
 }
 
-/// Sets the faults of a running local cloud instead of those it has.
+/// Replaces the faults of a running local cloud.
 pub async fn set_faults(record: &Record, faults: &Faults) -> Result<Value, Error> {
     change_faults(record, Method::PUT, serde_json::to_vec(faults).unwrap_or_default().into()).await
 }

@@ -1,5 +1,5 @@
-//! `--local-traffic`: the hosts' part on an emulator, played by a process in the background, of which there is one for
-//! each walkthrough. The first command starts it, `down` stops it.
+//! Local traffic as a process: the hosts' part on an emulator is played in the background for `--local-traffic`, by one
+//! process for each walkthrough. The first command starts it, `down` stops it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::background::{self, Background};
 use crate::aws::Clients;
-use crate::local_traffic::Hosts;
+use crate::local_traffic::LocalTraffic;
 use crate::settings::Name;
 
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +28,7 @@ impl Error {
     }
 }
 
-/// Where the process listens.
+/// The record that the process leaves for the commands that look for it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Record {
     pub control_url: String,
@@ -45,7 +45,7 @@ impl background::Record for Record {
     }
 }
 
-/// One for each emulator, region and walkthrough.
+/// The process, of which there is one for each emulator, region and walkthrough.
 fn process(clients: &Clients, name: &Name) -> Result<Background, Error> {
     let url = clients.emulator_url().ok_or(Error::NotAnEmulator)?;
     let mut hasher = DefaultHasher::new();
@@ -53,22 +53,22 @@ fn process(clients: &Clients, name: &Name) -> Result<Background, Error> {
     Ok(Background { what: "the process that plays the hosts", name: format!("hosts-{name}-{:016x}", hasher.finish()) })
 }
 
-/// Plays until `stop` completes, or somebody asks the hosts to end.
+/// Plays until `stop` completes or a command asks the process to stop.
 pub async fn serve(clients: Clients, name: &Name, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let process = process(&clients, name)?;
-    let hosts = Hosts::start(clients, name).await.map_err(Error::Listen)?;
-    let record = Record { control_url: hosts.control_url(), process: std::process::id() };
+    let traffic = LocalTraffic::start(clients, name).await.map_err(Error::Listen)?;
+    let record = Record { control_url: traffic.control_url(), process: std::process::id() };
     process.write_record(&record)?;
     tokio::select! {
-        () = hosts.stopped() => {}
+        () = traffic.stopped() => {}
         () = stop => {}
     }
-    hosts.shutdown().await;
+    traffic.shutdown().await;
     process.remove_record::<Record>(record.process)?;
     Ok(())
 }
 
-/// Those that play for this walkthrough, or new ones in the background.
+/// The process that plays for this walkthrough, or a new one in the background.
 pub async fn find_or_start(clients: &Clients, name: &Name, profile: Option<&str>) -> Result<Record, Error> {
     let process = process(clients, name)?;
     if let Some(record) = process.find().await? {
@@ -80,7 +80,7 @@ pub async fn find_or_start(clients: &Clients, name: &Name, profile: Option<&str>
     Ok(process.start(args).await?)
 }
 
-/// Ends them.
+/// Stops the process and waits until it is gone.
 pub async fn stop(clients: &Clients, name: &Name, record: &Record) -> Result<(), Error> {
     Ok(process(clients, name)?.stop(record).await?)
 }

@@ -2,7 +2,7 @@
 
 use crate::settings::Settings;
 
-/// USD per hour in us-east-1, AWS's list prices as of November 2026; other regions differ by some tens of percent.
+/// USD per hour in us-east-1 by AWS's price list of November 2026; other regions differ by some tens of percent.
 const T3_MEDIUM: f64 = 0.0416;
 const LOAD_BALANCER: f64 = 0.0225;
 /// A root volume of 30 GB, gp3, at 0.08 USD per GB and month.
@@ -12,7 +12,7 @@ const PUBLIC_IPV4: f64 = 0.005;
 /// The load balancer has a public address in each of three zones.
 const LOAD_BALANCER_ADDRESSES: f64 = 3.0;
 
-/// An estimate in words: `about 0.66 USD an hour (12 t3.medium, a load balancer, 15 public addresses)`.
+/// An estimate in words: `about 0.64 USD an hour (12 t3.medium, a load balancer, 15 public addresses)`.
 pub fn hourly(settings: &Settings) -> String {
     let instances = f64::from(settings.task_count.instances());
     let rest = LOAD_BALANCER + instances * (ROOT_VOLUME + PUBLIC_IPV4) + LOAD_BALANCER_ADDRESSES * PUBLIC_IPV4;

@@ -1,4 +1,4 @@
-//! What came of a command: one value for all of them, so that there is one way to print, to serialize and to exit.
+//! The outcome of any command, as one type: so there is one way to print it, to serialize it and to exit.
 
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether every check held. False is exit code 1.
+    /// Whether every check held; if not, the exit code is 1.
     pub fn holds(&self) -> bool {
         match self {
             Self::Up(_) | Self::Status(_) | Self::Redeploy(_) => true,
@@ -48,7 +48,7 @@ impl Outcome {
         }
     }
 
-    /// Whether a removal, if this was one, left nothing behind.
+    /// Whether this was a removal, and left nothing behind.
     pub fn left_nothing(&self) -> bool {
         match self {
             Self::Down(down) => down.leftovers.is_empty(),
@@ -72,7 +72,7 @@ impl Outcome {
         }
     }
 
-    /// For people.
+    /// The outcome as text for people.
     pub fn to_text(&self) -> String {
         match self {
             Self::Doctor(doctor) => text::doctor(doctor),

@@ -1,5 +1,5 @@
-//! Events as lines and bars on a terminal's stderr; as plain lines where there is no terminal, waits included: a log is to
-//! tell what a run waits for, and AWS's reasons, before it times out.
+//! Events as lines and bars on a terminal's stderr. Without a terminal they are plain lines, waits included: so a log tells
+//! what a run waits for, and AWS's reasons, before it times out.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +11,14 @@ use super::events::{Event, Events};
 use super::outcome::Outcome;
 use crate::stages::Step;
 
-/// Shows events as they come.
+/// A consumer of events that shows each as it comes.
 pub struct Progress {
     bars: MultiProgress,
-    /// Whether stderr is one, and bars are welcome.
+    /// Whether stderr is a terminal, which shows bars.
     terminal: bool,
-    /// What is being waited for, by its name; the traffic's bar has a name of its own.
+    /// The bars of what is being waited for, by its name; the traffic's bar has a name of its own.
     current: Mutex<HashMap<String, ProgressBar>>,
-    /// The same without a terminal: what was told of it last.
+    /// What was last told of each wait, by its name, where no terminal shows bars.
     told: Mutex<HashMap<String, Told>>,
     /// Prints a part of the walkthrough, when there is one to print.
     print_part: Box<dyn Fn(&Outcome) + Send + Sync>,
@@ -56,7 +56,7 @@ impl Progress {
 
     fn show(&self, event: Event) {
         match event {
-            // Without a terminal the end of a stage says enough, and until then its waits do.
+            // Without a terminal a stage's waits and its end say enough.
             Event::StageStarted { step, kind, name } if self.terminal => {
                 self.wait(&format!("{kind} {name}"), step, "…");
             }
@@ -98,8 +98,8 @@ impl Progress {
         bar.set_message(format!("{:>16}  {what}: {state}", step.to_string()));
     }
 
-    /// Tells a state that differs from the one told before, and no sooner after it than a tenth of the time waited: one that
-    /// changes at every look, as on AWS it may for minutes, gives dozens of lines and not hundreds.
+    /// Tells a state if it differs from the one told before, and a tenth of the time waited has passed since: a state that
+    /// changes at every look, on AWS sometimes for minutes, then gives dozens of lines and not hundreds.
     fn tell_wait(&self, what: String, step: Step, state: String, elapsed: Duration) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let is_news = |last: &Told| last.state != state && elapsed >= last.elapsed + last.elapsed / 10;
@@ -142,7 +142,7 @@ impl Progress {
     }
 }
 
-/// An ARN's resource, without partition, service, region, account and the resource type; other identifiers as they are.
+/// The name in an ARN, without partition, service, region, account and resource type; any other identifier as it is.
 fn short(id: &str) -> &str {
     let Some(arn) = id.strip_prefix("arn:") else { return id };
     let resource = arn.splitn(5, ':').last().unwrap_or(arn);
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(short("sg-01ff058590dbe5a37"), "sg-01ff058590dbe5a37");
     }
 
-    /// What a progress without a terminal prints of looks at a wait: the second of each, and its state.
+    /// What is printed without a terminal when a wait is looked at in these seconds and found in these states.
     fn lines(looks: impl IntoIterator<Item = (u64, String)>) -> Vec<String> {
         let printed: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = Arc::clone(&printed);

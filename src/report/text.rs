@@ -1,4 +1,4 @@
-//! Outcomes as text: short tables, the verdict last, with its reasons.
+//! Outcomes as text: short tables, then the verdict with its reasons.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write};
@@ -126,7 +126,7 @@ pub(super) fn verification(result: &Verification) -> String {
     text
 }
 
-/// Requests by zones, the prediction in brackets.
+/// The requests by frontend's and backend's zone, the prediction in brackets.
 fn matrix(result: &Verification) -> String {
     let observed: BTreeMap<(&str, &str), u64> =
         result.matrix.iter().map(|cell| ((cell.frontend.as_str(), cell.backend.as_str()), cell.requests)).collect();
@@ -171,7 +171,7 @@ pub(super) fn failover(drill: &Failover) -> String {
     for phase in &drill.phases {
         let _ = write!(text, "\n\n{}", phase.phase);
         if phase.phase == PhaseName::During {
-            // The placement changes under these requests: there is no one matrix to predict.
+            // The placement changes meanwhile, so there is no one matrix to predict.
             let _ = write!(
                 text,
                 ": {} requests while tasks stopped, {} errors",
@@ -188,7 +188,7 @@ pub(super) fn failover(drill: &Failover) -> String {
             phase.result.expected.state.map_or("differs by zone", state_name),
             matrix(&phase.result)
         );
-        // Where all stay in their zone, the table says it all.
+        // Where all requests stay in their zone, the table says everything.
         if phase.result.expected.state != Some(PredictedState::LocalityDirect) || !phase.holds() {
             for reason in &phase.result.reasons {
                 let _ = write!(text, "\n  {reason}");
@@ -236,7 +236,7 @@ pub(super) fn redeployment(redeployment: &Redeployment) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The parts have been shown as they ended: what is left to say is how they came out.
+/// The verdicts of all parts, which have been shown as they ended.
 pub(super) fn walkthrough(all: &Walkthrough) -> String {
     let parts = [
         ("verify", all.verify.verdict),

@@ -1,4 +1,4 @@
-//! What the agents on the instances do: they register with the cluster, and say in which zone they are.
+//! The part of the agents on the instances: they register with the cluster, and tell their zone.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use super::{Round, RoundError, Worker};
 use crate::aws::AzName;
 
 impl Worker {
-    /// Registers the group's instances and deregisters others. A group that is gone leaves its registrations to `down`,
-    /// as instances do that are terminated before their agents sign off.
+    /// Registers the group's instances and deregisters all others. The registrations of a deleted group are left to `down`,
+    /// as on AWS those of instances that are terminated before their agents deregister them.
     pub(super) async fn sync_instances(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
         let (Some(group), Some(cluster), false) = (&view.group, &view.cluster, self.draining) else { return Ok(()) };
         let zones: Vec<AzName> = self.subnets.keys().cloned().collect();
@@ -26,7 +26,7 @@ impl Worker {
             }
         }
         let mut counts = count(&zones, stay.iter().filter_map(|member| zone(member)));
-        // What is left of a group that shrank may be uneven; Auto Scaling would replace instances until it is not.
+        // A group that shrank may be uneven over its zones; Auto Scaling would replace instances until it is even.
         while let Some(most) = overfull(&counts) {
             let Some(index) = stay.iter().position(|member| zone(member).as_ref() == Some(&most)) else { break };
             self.deregister(cluster, stay.swap_remove(index), round).await?;
@@ -85,7 +85,7 @@ impl Worker {
         Ok(())
     }
 
-    /// With the tasks on it.
+    /// Deregisters an instance and stops the tasks on it.
     async fn deregister(
         &mut self,
         cluster: &Cluster,
@@ -104,7 +104,7 @@ impl Worker {
     }
 }
 
-/// The last part of the ARN.
+/// A container instance's ID: the last part of its ARN.
 fn id_of(member: &ContainerInstance) -> &str {
     member.container_instance_arn().unwrap_or_default().rsplit('/').next().unwrap_or_default()
 }
@@ -117,7 +117,7 @@ fn count(zones: &[AzName], placed: impl Iterator<Item = AzName>) -> BTreeMap<AzN
     counts
 }
 
-/// The zone with the most, if another has two or more fewer.
+/// The zone with the most instances, if another has at least two fewer.
 fn overfull(counts: &BTreeMap<AzName, u32>) -> Option<AzName> {
     let (zone, most) = counts.iter().max_by_key(|(_, count)| **count)?;
     let least = counts.values().min()?;

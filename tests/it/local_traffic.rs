@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_ecs::types::ContainerInstanceStatus;
 use zonewalk::aws::{Clients, Retries, Target};
 use zonewalk::cloud::Pace;
-use zonewalk::local_traffic::Hosts;
+use zonewalk::local_traffic::LocalTraffic;
 use zonewalk::local_traffic::client::Client;
 use zonewalk::settings::{ServiceConnectMode, Settings};
 use zonewalk::walkthrough::up;
@@ -33,7 +33,7 @@ async fn instances_that_earlier_hosts_left_draining_take_tasks_again() {
     let update = clients.ecs.update_container_instances_state().cluster(cluster).container_instances(left);
     update.status(ContainerInstanceStatus::Draining).send().await.unwrap();
 
-    let hosts = Hosts::start(clients.clone(), &ctx.settings.name).await.unwrap();
+    let hosts = LocalTraffic::start(clients.clone(), &ctx.settings.name).await.unwrap();
     let active = async {
         while members(clients, cluster).await.iter().any(|(_, status)| status != "ACTIVE") {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -51,7 +51,7 @@ async fn a_frontend_that_is_a_client_only_has_no_name_on_an_emulator_either() {
         let ctx = support::context(&cloud, Settings { frontend_mode: mode, ..support::settings() }).await;
         up(&ctx).await.unwrap();
         let names = ctx.settings.name.resources();
-        let hosts = Hosts::start(ctx.clients.clone(), &ctx.settings.name).await.unwrap();
+        let hosts = LocalTraffic::start(ctx.clients.clone(), &ctx.settings.name).await.unwrap();
         let url = hosts.control_url();
         let stats = Client::new(&url).stats().await.unwrap();
         let knows = |name: &str| stats.contains(&format!("cluster.{name}.{}.", names.namespace));
@@ -67,7 +67,7 @@ async fn hosts_that_wait_for_what_does_not_come_end_when_they_are_told_to() {
     // Nothing listens there.
     let retries = Retries { attempts: 1, first_pause: Duration::ZERO };
     let nowhere = Target { retries, ..Target::local("http://127.0.0.1:1", REGION) };
-    let hosts = Hosts::start(nowhere.connect().await.unwrap(), &support::settings().name).await.unwrap();
+    let hosts = LocalTraffic::start(nowhere.connect().await.unwrap(), &support::settings().name).await.unwrap();
     let url = hosts.control_url();
     let asking = tokio::spawn(async move { Client::new(&url).ingress("none").await });
     tokio::time::sleep(Duration::from_millis(500)).await;
