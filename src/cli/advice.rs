@@ -169,6 +169,15 @@ mod tests {
     }
 
     #[test]
+    fn json_stays_json() {
+        let config = r#"C:\new "zonewalk".toml"#;
+        let advice = advice(&["--config", config]);
+        let completed = advice.in_json().complete(&serde_json::json!({ "what": "`zonewalk up` first" }).to_string());
+        let read: serde_json::Value = serde_json::from_str(&completed).unwrap();
+        assert_eq!(read["what"], format!("`zonewalk up --config '{config}'` first"));
+    }
+
+    #[test]
     fn completed_commands_can_be_typed() {
         let given = ["--region", "eu-west-1", "--local-traffic", "--endpoint-url", "http://127.0.0.1:1", "--name", "x"];
         for command in ["up", "down", "status", "verify", "failover", "stats", "doctor", "redeploy", "policy"] {

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use self::args::{Args, CloudCommand, Command, FaultsArgs, Global, LocalCommand, PredictArgs, ServeArgs};
 use self::console::{Console, write_stdout};
-use self::resolve::{Destination, resolve};
+use self::resolve::Destination;
 use self::session::Session;
 use crate::cloud::Faults;
 use crate::commands::{self, Error, failover, predict, verify};
@@ -65,7 +65,7 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
     let Args { global, command } = args;
     match command {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
-        Command::Policy => write_stdout(&permissions::policy(&resolve(global, None)?.settings.name)),
+        Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
         Command::Predict(predict) => run_predict(&predict)?,
         Command::Local(LocalCommand::Serve(serve)) => run_serve(&serve, &global, console).await?,
         Command::Local(LocalCommand::Faults(faults)) => run_faults(&faults, console).await?,
@@ -75,7 +75,7 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
 }
 
 async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<bool, Error> {
-    let resolved = resolve(global, command.provision())?;
+    let resolved = resolve::resolve(global, command.provision())?;
     let started = Instant::now();
     let outcome = match Session::open(command, resolved, console).await? {
         Some(session) => {
@@ -129,7 +129,7 @@ fn run_predict(args: &PredictArgs) -> Result<(), Error> {
 }
 
 async fn run_hosts(global: Global, console: &Console) -> Result<(), Error> {
-    let resolved = resolve(global, None)?;
+    let resolved = resolve::resolve(global, None)?;
     let Destination::Cloud(target) = resolved.destination else {
         return Err(Error::Usage("the local cloud has hosts of its own".to_owned()));
     };

@@ -63,3 +63,15 @@ impl Error {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_balancers_address_that_is_no_url_is_the_clouds_fault() {
+        let error = traffic::DriveError::Url { url: "http://[".to_owned(), reason: "invalid".to_owned() };
+        assert_eq!(Error::from(error).exit_code(), 3);
+        assert_eq!(Error::Usage(String::new()).exit_code(), 2);
+    }
+}

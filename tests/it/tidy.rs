@@ -53,9 +53,9 @@ fn routing_is_pure() {
 #[test]
 fn stages_and_commands_know_no_local_cloud() {
     for part in ["stages", "commands"] {
-        assert_never_names(part, &["crate::cloud", "crate::mesh"], &[]);
+        assert_never_names(part, &["crate::cloud", "crate::mesh", "crate::local_traffic"], &[]);
     }
-    assert_never_names("stages", &["crate::local_traffic"], &[]);
+    assert_never_names("stages", &["crate::processes"], &[]);
 }
 
 #[test]
@@ -67,16 +67,40 @@ fn the_local_parts_know_no_stages() {
 
 #[test]
 fn only_the_command_line_prints() {
-    for part in ["aws", "cloud", "commands", "envoy", "http", "local_traffic", "mesh", "report", "routing", "stages", "traffic"]
-    {
+    for part in [
+        "aws",
+        "cloud",
+        "commands",
+        "envoy",
+        "http",
+        "local_traffic",
+        "mesh",
+        "processes",
+        "report",
+        "routing",
+        "stages",
+        "traffic",
+    ] {
         assert_never_names(part, &["println!", "eprintln!", "print!(", "std::io::stdout", "anstream"], &[]);
     }
 }
 
 #[test]
 fn only_aws_builds_clients() {
-    for part in ["cli", "cloud", "commands", "envoy", "http", "local_traffic", "mesh", "report", "routing", "stages", "traffic"]
-    {
+    for part in [
+        "cli",
+        "cloud",
+        "commands",
+        "envoy",
+        "http",
+        "local_traffic",
+        "mesh",
+        "processes",
+        "report",
+        "routing",
+        "stages",
+        "traffic",
+    ] {
         assert_never_names(part, &["::Client::new(", "aws_config", "SdkConfig"], &[]);
     }
 }
