@@ -264,6 +264,27 @@ impl fmt::Display for CloudError {
 
 impl std::error::Error for CloudError {}
 
+/// An error that may have come from the cloud.
+pub(crate) trait Classified {
+    /// The class of the cloud's error; none if it is an error of our own.
+    fn class(&self) -> Option<ErrorClass>;
+}
+
+impl Classified for CloudError {
+    fn class(&self) -> Option<ErrorClass> {
+        Some(self.class)
+    }
+}
+
+/// Makes "not found" an answer instead of an error.
+pub(crate) fn optional<T, E: Classified>(result: Result<T, E>) -> Result<Option<T>, E> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.class() == Some(Absent) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// An error and what caused it, in one line, without saying anything twice.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = String::new();

@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use super::auto_scaling_group::Fleet;
 use super::ecs_cluster::{EcsCluster, find_standing};
-use super::error::optional;
 use super::network::{Network, filter};
 use super::removal::{Removal, Standing};
 use super::wait::{Look, wait};
 use super::{Context, Error, Kind};
+use crate::aws::error::optional;
 use crate::aws::{AzName, tags};
 use crate::report::events::Event;
 use crate::settings::OWNER_TAG;

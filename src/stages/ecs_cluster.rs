@@ -2,12 +2,12 @@
 
 use aws_sdk_ecs::types::{ClusterField, ClusterServiceConnectDefaultsRequest, ClusterSetting, ClusterSettingName};
 
-use super::error::optional;
 use super::namespace::NamespaceArn;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::wait::Look;
 use super::{Context, Difference, Error, Kind};
+use crate::aws::error::optional;
 use crate::aws::tags;
 
 /// A cluster that accepts instances and services.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Kind;
 use super::preflight::{Finding, Level};
+use crate::aws::error::Classified;
 use crate::aws::{CloudError, ErrorClass};
 
 #[derive(Clone, Debug, thiserror::Error)]
@@ -48,8 +49,10 @@ impl Error {
     pub fn is_interrupted(&self) -> bool {
         matches!(self, Self::Interrupted)
     }
+}
 
-    pub(super) fn class(&self) -> Option<ErrorClass> {
+impl Classified for Error {
+    fn class(&self) -> Option<ErrorClass> {
         match self {
             Self::Cloud(error) => Some(error.class),
             _ => None,
@@ -68,15 +71,6 @@ pub(super) fn optional_ground<T>(result: Result<T, Error>) -> Result<Option<T>, 
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Error::Prerequisite(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Not found is an answer, not an error.
-pub(super) fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.class() == Some(ErrorClass::Absent) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::{Context, Error, Step};
 use crate::aws::ErrorClass;
+use crate::aws::error::{Classified, optional};
 use crate::report::events::Event;
 
 /// The first image whose agent knows zone-aware routing, by its date; AWS's announcement.
@@ -98,11 +99,8 @@ async fn get_member(ctx: &Context, member: &str) -> Result<Option<String>, Error
 
 async fn get_parameter(ctx: &Context, name: &str) -> Result<Option<String>, Error> {
     let request = ctx.clients.ssm.get_parameter().name(name);
-    match ctx.call("ssm:GetParameter", request.send()).await {
-        Ok(answer) => Ok(answer.parameter.and_then(|parameter| parameter.value)),
-        Err(error) if error.class() == Some(ErrorClass::Absent) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let answer = optional(ctx.call("ssm:GetParameter", request.send()).await)?;
+    Ok(answer.and_then(|answer| answer.parameter?.value))
 }
 
 #[cfg(test)]

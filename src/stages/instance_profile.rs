@@ -1,11 +1,11 @@
 //! Before step 4, where the account has none that serves: the profile through which instances are given their role.
 
-use super::error::optional;
 use super::identity::Identity;
 use super::removal::{Removal, Standing};
 use super::roles::{RoleName, may_not_look, own_instance_role};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Difference, Error, Kind};
+use crate::aws::error::optional;
 use crate::aws::tags;
 
 /// A profile of the tool's own, with its role's name.

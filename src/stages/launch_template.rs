@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use minijinja::context;
 
 use super::ecs_cluster::EcsCluster;
-use super::error::optional;
 use super::image::Image;
 use super::network::filter;
 use super::removal::{Removal, Standing};
@@ -18,6 +17,7 @@ use super::roles::Roles;
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
+use crate::aws::error::optional;
 use crate::aws::tags;
 use crate::settings::OWNER_TAG;
 

@@ -3,12 +3,12 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ProtocolEnum};
 
-use super::error::optional;
 use super::load_balancer::{self, LoadBalancerAddress, adopt, find_tags, owner};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::target_group::TargetGroupArn;
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::error::optional;
 use crate::aws::tags;
 
 /// The article's, step 5.

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerStateEnum, Tag};
 
-use super::error::optional;
 use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
 use super::wait::Look;
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::error::optional;
 use crate::aws::tags;
 
 #[derive(Clone, Debug)]

@@ -1,10 +1,10 @@
 //! Before step 6: the log groups of both services. The article leaves them to be made by the first task, which the
 //! Service Connect proxy does not do and the execution role may not; a proxy that starts first then fails its task.
 
-use super::error::optional;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error, Kind};
+use crate::aws::error::optional;
 use crate::aws::tags;
 
 /// A log group that exists.

@@ -7,11 +7,11 @@ use aws_sdk_servicediscovery::types::{
     ServiceFilter, ServiceFilterName, ServiceSummary,
 };
 
-use super::error::optional;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::wait::{Look, wait};
 use super::{Context, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::error::optional;
 use crate::aws::tags;
 
 pub(crate) struct NamespaceArn(pub(crate) String);

@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::error::optional;
 use super::identity::Identity;
 use super::permissions::{self, Lacking};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Difference, Error, Kind, Step};
+use crate::aws::error::optional;
 use crate::aws::{CloudError, ErrorClass, tags};
 use crate::report::events::Event;
 

@@ -3,9 +3,9 @@
 use aws_sdk_ssm::types::{CommandInvocationStatus, InstanceInformationStringFilter, PingStatus};
 use futures_util::future::try_join_all;
 
-use super::error::optional;
 use super::wait::{Look, wait};
 use super::{Context, Error, Step};
+use crate::aws::error::optional;
 
 /// SSM takes at most 50 instance IDs a command.
 const INSTANCES_A_COMMAND: usize = 50;

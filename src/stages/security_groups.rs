@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 
-use super::error::{optional, optional_ground};
+use super::error::optional_ground;
 use super::network::{Network, filter, find_default_vpc};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::error::optional;
 use crate::aws::tags;
 use crate::settings::{Cidr, OWNER_TAG};
 

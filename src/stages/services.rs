@@ -12,7 +12,6 @@ use aws_sdk_ecs::types::{
 
 use super::container_instances::Capacity;
 use super::ecs_cluster::EcsCluster;
-use super::error::optional;
 use super::listener::Entrance;
 use super::network::Network;
 use super::removal::{Removal, Standing};
@@ -23,6 +22,7 @@ use super::task_definitions::TaskDefinitionArn;
 use super::tasks::{find_failure, find_running};
 use super::wait::Look;
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::error::optional;
 use crate::aws::tags;
 use crate::settings::{ServiceConnectMode, ServiceNames};
 

@@ -4,12 +4,12 @@ use aws_sdk_elasticloadbalancingv2::types::{
     ProtocolEnum, TargetGroupAttribute, TargetHealthStateEnum, TargetTypeEnum,
 };
 
-use super::error::optional;
 use super::load_balancer::{adopt, find_tags, owner};
 use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use crate::aws::error::optional;
 use crate::aws::tags;
 
 /// The article's, step 5.

@@ -6,7 +6,6 @@ use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::{TaskDefinitionField, TaskDefinitionStatus};
 use minijinja::context;
 
-use super::error::optional;
 use super::log_groups::LogGroupName;
 use super::removal::{Removal, Standing};
 use super::roles::Roles;
@@ -14,6 +13,7 @@ use super::stage::{Owner, Presence, Stage};
 use super::task_spec::TaskSpec;
 use super::wait::{Look, wait};
 use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
+use crate::aws::error::optional;
 use crate::aws::{ErrorClass, tags};
 use crate::settings::ServiceNames;
 

@@ -3,8 +3,8 @@
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{DesiredStatus, Task, TaskStopCode};
 
-use super::error::optional;
 use super::{Context, Error, container_instances};
+use crate::aws::error::optional;
 
 pub(super) async fn find_running(ctx: &Context, cluster: &str, service: &str) -> Result<Vec<Task>, Error> {
     let mut tasks = find(ctx, cluster, service, DesiredStatus::Running).await?;
