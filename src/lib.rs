@@ -11,6 +11,7 @@ pub mod cli;
 pub mod cloud;
 pub mod commands;
 pub mod envoy;
+pub mod events;
 pub mod hosts;
 pub mod mesh;
 pub mod report;

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::verify::{self, Options as VerifyOptions};
 use super::{Error, verify::expectation};
-use crate::report::events::Event;
+use crate::events::Event;
 use crate::stages::inventory::scale_service;
 use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Load, Verdict, Verification};

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::stats::Stats;
 use super::status::Status;
 use super::{Error, down, failover, hosts, stats, status, up, verify};
+use crate::events::Event;
 use crate::report::cost;
-use crate::report::events::Event;
 use crate::report::outcome::Outcome;
 use crate::stages::Context;
 use crate::traffic::Verification;
@@ -69,7 +69,7 @@ mod tests {
 
     use super::*;
     use crate::aws::{CredentialSource, Target};
-    use crate::report::events::Events;
+    use crate::events::Events;
     use crate::settings::Settings;
 
     async fn note(endpoint_url: Option<&str>) -> String {

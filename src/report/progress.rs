@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::events::{Event, Events};
 use super::outcome::Outcome;
+use crate::events::{Event, Events};
 use crate::stages::Step;
 
 /// Shows events as they come.

@@ -16,7 +16,7 @@ use super::wait::{Look, wait};
 use super::{Context, Error, Kind};
 use crate::aws::error::optional;
 use crate::aws::{AzName, tags};
-use crate::report::events::Event;
+use crate::events::Event;
 use crate::settings::OWNER_TAG;
 
 /// Room for the tasks: that many instances, registered, in all zones.

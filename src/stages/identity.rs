@@ -1,7 +1,7 @@
 //! Whose account it is. ARNs are made of its number and its partition (`aws`, `aws-cn`, `aws-us-gov`).
 
 use super::{Context, Error, Step};
-use crate::report::events::Event;
+use crate::events::Event;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{Context, Error, Step};
 use crate::aws::ErrorClass;
 use crate::aws::error::{Classified, optional};
-use crate::report::events::Event;
+use crate::events::Event;
 
 /// The first image whose agent knows zone-aware routing, by its date; AWS's announcement.
 const FIRST_ZONE_AWARE: u32 = 20_260_323;

@@ -5,7 +5,6 @@
 
 pub(crate) mod auto_scaling_group;
 pub(crate) mod container_instances;
-pub mod deployment;
 pub(crate) mod ecs_cluster;
 mod error;
 pub(crate) mod identity;
@@ -23,6 +22,7 @@ pub mod preflight;
 mod quota;
 pub(crate) mod removal;
 pub(crate) mod roles;
+pub mod rollout;
 pub mod run_command;
 pub(crate) mod security_groups;
 pub(crate) mod services;
@@ -45,7 +45,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::aws::{Clients, CloudError, ErrorClass};
-use crate::report::events::Events;
+use crate::events::Events;
 use crate::settings::{ResourceNames, Settings};
 
 pub use error::Error;

@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::{Filter, LocationType};
 
 use super::{Context, Error, Step};
 use crate::aws::{AzId, AzName};
-use crate::report::events::Event;
+use crate::events::Event;
 
 /// Zone-aware routing is about these three.
 pub(crate) const ZONES: usize = 3;

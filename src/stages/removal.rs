@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::wait::{Look, wait};
 use super::{Context, Error, Kind};
 use crate::aws::ErrorClass;
-use crate::report::events::Event;
+use crate::events::Event;
 
 /// A resource of this walkthrough's names or tags that is there now.
 #[derive(Clone, Debug)]

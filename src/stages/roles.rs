@@ -14,7 +14,7 @@ use super::stage::{Owner, Presence, Stage};
 use super::{Context, Difference, Error, Kind, Step};
 use crate::aws::error::optional;
 use crate::aws::{CloudError, ErrorClass, tags};
-use crate::report::events::Event;
+use crate::events::Event;
 
 /// The names under which accounts have the instances' profile: AWS's console makes the first, its CLI guide the second.
 const USUAL_INSTANCE_PROFILES: [&str; 2] = ["ecsInstanceRole", "ecsInstanceRole-profile"];

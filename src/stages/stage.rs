@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::wait::{Look, wait, wait_at_most};
 use super::{Action, Context, Difference, Error, Kind, Plan, ResourceReport};
 use crate::aws::ErrorClass;
-use crate::report::events::Event;
+use crate::events::Event;
 
 /// How long a new role, profile or link to another resource may take to be known everywhere before a creation that
 /// needs it is given up. Roles mostly spread in 10 to 20 s, and now and then take more than a minute.

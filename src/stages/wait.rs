@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{Context, Error, Step};
 use crate::aws::ErrorClass;
-use crate::report::events::Event;
+use crate::events::Event;
 
 /// One look at what is waited for.
 pub(crate) enum Look<T> {
@@ -100,7 +100,7 @@ async fn look_until<T>(
 mod tests {
     use super::*;
     use crate::aws::{CredentialSource, Target};
-    use crate::report::events::Events;
+    use crate::events::Events;
     use crate::settings::Settings;
 
     async fn context() -> Context {

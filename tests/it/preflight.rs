@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use zonewalk::aws::Target;
 use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::commands::{doctor, status};
-use zonewalk::report::events::{Event, Events};
+use zonewalk::events::{Event, Events};
 use zonewalk::report::outcome::Outcome;
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use tokio_util::sync::CancellationToken;
 use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Options, Pace};
-use zonewalk::report::events::{Event, Events};
+use zonewalk::events::{Event, Events};
 use zonewalk::settings::{OWNER_TAG, ServiceConnectMode, Settings, TaskCount};
 use zonewalk::stages::{Action, Context, Error, Kind};
 use zonewalk::walkthrough::{down, plan, up};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::outcome::Outcome;
 use crate::commands::failover::PhaseName;
+use crate::report::outcome::Outcome;
 use crate::stages::{Action, Kind, Step};
 
 #[derive(Clone, Debug, Serialize)]

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::wait::{Look, wait};
 use super::{Action, Context, Error, Kind, services};
-use crate::report::events::Event;
+use crate::events::Event;
 
 /// A deployment that is through.
 #[derive(Clone, Debug, Serialize)]
