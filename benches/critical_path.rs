@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use zonewalk::aws::Target;
 use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Options, Pace};
 use zonewalk::events::{Event, Events};
+use zonewalk::plan::{Kind, Step};
 use zonewalk::settings::Settings;
-use zonewalk::stages::{Context, Kind, Step};
+use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
 
 const LATENCY_MS: u64 = 100;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use crate::commands::failover::PhaseName;
+use crate::plan::{Action, Kind, Step};
 use crate::report::outcome::Outcome;
-use crate::stages::{Action, Kind, Step};
 
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]

@@ -14,6 +14,7 @@ pub mod envoy;
 pub mod events;
 pub mod hosts;
 pub mod mesh;
+pub mod plan;
 pub mod report;
 pub mod routing;
 pub mod settings;

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::{Error, hosts};
 use crate::aws::AzId;
+use crate::plan::{Action, PlannedChange};
+use crate::stages::Context;
 use crate::stages::inventory::{self, ServiceStatus};
 use crate::stages::preflight::{Finding, Level};
-use crate::stages::{Action, Context, Plan};
 use crate::walkthrough::{self, Examination};
 
 #[derive(Clone, Debug, Serialize)]
@@ -24,7 +25,7 @@ pub struct Status {
     pub zones: BTreeMap<AzId, u32>,
     pub healthy_targets: u32,
     /// What `up` would mend. None: nothing stands, or a problem keeps `up` from knowing.
-    pub drift: Option<Vec<Plan>>,
+    pub drift: Option<Vec<PlannedChange>>,
     /// What `up` would refuse for.
     pub problems: Vec<Finding>,
 }

@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::{Error, hosts};
+use crate::plan::PlannedChange;
 use crate::report::cost;
+use crate::stages::Context;
 use crate::stages::preflight::{Finding, Level};
-use crate::stages::{Context, Plan};
 use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
@@ -18,7 +19,7 @@ pub async fn run(ctx: &Context) -> Result<Up, Error> {
 /// What `up` would do.
 #[derive(Clone, Debug, Serialize)]
 pub struct DryRun {
-    pub resources: Vec<Plan>,
+    pub resources: Vec<PlannedChange>,
     pub findings: Vec<Finding>,
     /// An estimate in words.
     pub cost: String,

@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::outcome::Outcome;
 use crate::events::{Event, Events};
-use crate::stages::Step;
+use crate::plan::Step;
 
 /// Shows events as they come.
 pub struct Progress {

@@ -12,9 +12,9 @@ use crate::commands::stats::Stats;
 use crate::commands::status::Status;
 use crate::commands::up::DryRun;
 use crate::commands::walkthrough::Walkthrough;
+use crate::plan::{Action, PlannedChange};
 use crate::routing::PredictedState;
 use crate::stages::preflight::{Finding, Level};
-use crate::stages::{Action, Plan};
 use crate::traffic::{Percentiles, Verdict, Verification};
 use crate::walkthrough::{Down, Up};
 
@@ -50,7 +50,7 @@ pub(super) fn dry_run(plan: &DryRun) -> String {
     text
 }
 
-fn plans(plans: &[Plan]) -> String {
+fn plans(plans: &[PlannedChange]) -> String {
     let mut table = table(["STEP", "RESOURCE", "NAME", "WOULD BE"]);
     for plan in plans {
         let differences: Vec<String> = plan.differences.iter().map(ToString::to_string).collect();

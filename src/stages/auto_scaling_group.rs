@@ -9,8 +9,9 @@ use super::launch_template::LaunchTemplateVersion;
 use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, Kind};
+use super::{Context, Error};
 use crate::aws::tags;
+use crate::plan::{Difference, Kind};
 use crate::settings::OWNER_TAG;
 
 /// The article's, step 4.

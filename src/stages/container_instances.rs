@@ -13,10 +13,11 @@ use super::ecs_cluster::{EcsCluster, find_standing};
 use super::network::{Network, filter};
 use super::removal::{Removal, Standing};
 use super::wait::{Look, wait};
-use super::{Context, Error, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::{AzName, tags};
 use crate::events::Event;
+use crate::plan::Kind;
 use crate::settings::OWNER_TAG;
 
 /// Room for the tasks: that many instances, registered, in all zones.

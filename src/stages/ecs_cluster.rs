@@ -6,9 +6,10 @@ use super::namespace::NamespaceArn;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::wait::Look;
-use super::{Context, Difference, Error, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::{Difference, Kind};
 
 /// A cluster that accepts instances and services.
 pub(crate) struct EcsCluster {

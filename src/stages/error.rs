@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::Kind;
 use super::preflight::{Finding, Level};
 use crate::aws::error::Classified;
 use crate::aws::{CloudError, ErrorClass};
+use crate::plan::Kind;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {

@@ -1,7 +1,8 @@
 //! Whose account it is. ARNs are made of its number and its partition (`aws`, `aws-cn`, `aws-us-gov`).
 
-use super::{Context, Error, Step};
+use super::{Context, Error};
 use crate::events::Event;
+use crate::plan::Step;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {

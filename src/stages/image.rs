@@ -2,10 +2,11 @@
 
 use std::fmt;
 
-use super::{Context, Error, Step};
+use super::{Context, Error};
 use crate::aws::ErrorClass;
 use crate::aws::error::{Classified, optional};
 use crate::events::Event;
+use crate::plan::Step;
 
 /// The first image whose agent knows zone-aware routing, by its date; AWS's announcement.
 const FIRST_ZONE_AWARE: u32 = 20_260_323;

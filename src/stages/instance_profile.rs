@@ -4,9 +4,10 @@ use super::identity::Identity;
 use super::removal::{Removal, Standing};
 use super::roles::{RoleName, may_not_look, own_instance_role};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::{Difference, Kind};
 
 /// A profile of the tool's own, with its role's name.
 pub(crate) struct InstanceProfile<'a> {

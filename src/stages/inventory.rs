@@ -8,10 +8,9 @@ use aws_sdk_ecs::types::{DesiredStatus, Task};
 use serde::Serialize;
 
 use super::wait::{Look, wait};
-use super::{
-    Context, Error, Kind, container_instances, identity, load_balancer, network, services, target_group, tasks,
-};
+use super::{Context, Error, container_instances, identity, load_balancer, network, services, target_group, tasks};
 use crate::aws::{AzId, AzName};
+use crate::plan::Kind;
 
 /// A service, and where its tasks run.
 #[derive(Clone, Debug, Serialize)]

@@ -16,9 +16,10 @@ use super::removal::{Removal, Standing};
 use super::roles::Roles;
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
+use super::{Context, Error, templates};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
 use crate::settings::OWNER_TAG;
 
 /// A template that instances can be launched from.

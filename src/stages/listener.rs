@@ -7,9 +7,10 @@ use super::load_balancer::{self, LoadBalancerAddress, adopt, find_tags, owner};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::target_group::TargetGroupArn;
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
 
 /// The article's, step 5.
 const PORT: i32 = 80;

@@ -9,9 +9,10 @@ use super::removal::{Removal, Standing};
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
 use super::wait::Look;
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
 
 #[derive(Clone, Debug)]
 pub(crate) struct LoadBalancerAddress {

@@ -3,9 +3,10 @@
 
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Error, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::Kind;
 
 /// A log group that exists.
 pub(crate) struct LogGroupName(pub(crate) String);

@@ -10,9 +10,10 @@ use aws_sdk_servicediscovery::types::{
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::wait::{Look, wait};
-use super::{Context, Error, KNOWN_AFTER_UP, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::{KNOWN_AFTER_UP, Kind};
 
 pub(crate) struct NamespaceArn(pub(crate) String);
 

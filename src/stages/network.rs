@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{Filter, LocationType};
 
-use super::{Context, Error, Step};
+use super::{Context, Error};
 use crate::aws::{AzId, AzName};
 use crate::events::Event;
+use crate::plan::Step;
 
 /// Zone-aware routing is about these three.
 pub(crate) const ZONES: usize = 3;

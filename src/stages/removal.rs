@@ -4,9 +4,10 @@
 use tokio::time::Instant;
 
 use super::wait::{Look, wait};
-use super::{Context, Error, Kind};
+use super::{Context, Error};
 use crate::aws::ErrorClass;
 use crate::events::Event;
+use crate::plan::Kind;
 
 /// A resource of this walkthrough's names or tags that is there now.
 #[derive(Clone, Debug)]

@@ -11,10 +11,11 @@ use super::identity::Identity;
 use super::permissions::{self, Lacking};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, Kind, Step};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::{CloudError, ErrorClass, tags};
 use crate::events::Event;
+use crate::plan::{Difference, Kind, Step};
 
 /// The names under which accounts have the instances' profile: AWS's console makes the first, its CLI guide the second.
 const USUAL_INSTANCE_PROFILES: [&str; 2] = ["ecsInstanceRole", "ecsInstanceRole-profile"];

@@ -5,8 +5,9 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::wait::{Look, wait};
-use super::{Action, Context, Error, Kind, services};
+use super::{Context, Error, services};
 use crate::events::Event;
+use crate::plan::{Action, Kind};
 
 /// A deployment that is through.
 #[derive(Clone, Debug, Serialize)]

@@ -4,8 +4,9 @@ use aws_sdk_ssm::types::{CommandInvocationStatus, InstanceInformationStringFilte
 use futures_util::future::try_join_all;
 
 use super::wait::{Look, wait};
-use super::{Context, Error, Step};
+use super::{Context, Error};
 use crate::aws::error::optional;
+use crate::plan::Step;
 
 /// SSM takes at most 50 instance IDs a command.
 const INSTANCES_A_COMMAND: usize = 50;

@@ -9,9 +9,10 @@ use super::error::optional_ground;
 use super::network::{Network, filter, find_default_vpc};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
 use crate::settings::{Cidr, OWNER_TAG};
 
 /// The three groups, with the rules between them.

@@ -21,9 +21,10 @@ use super::target_group::{Targets, find_targets};
 use super::task_definitions::TaskDefinitionArn;
 use super::tasks::{find_failure, find_running};
 use super::wait::Look;
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
 use crate::settings::{ServiceConnectMode, ServiceNames};
 
 /// The port's name in both task definitions.

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::wait::{Look, wait, wait_at_most};
-use super::{Action, Context, Difference, Error, Kind, Plan, ResourceReport};
+use super::{Context, Error};
 use crate::aws::ErrorClass;
 use crate::events::Event;
+use crate::plan::{Action, Difference, Kind, PlannedChange, ResourceReport};
 
 /// How long a new role, profile or link to another resource may take to be known everywhere before a creation that
 /// needs it is given up. Roles mostly spread in 10 to 20 s, and now and then take more than a minute.
@@ -66,7 +67,7 @@ pub(crate) trait Stage {
     async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error>;
 
     /// What `ensure` would do.
-    async fn plan(&self, ctx: &Context) -> Result<(Plan, Self::Output), Error> {
+    async fn plan(&self, ctx: &Context) -> Result<(PlannedChange, Self::Output), Error> {
         let (action, differences, output) = match self.find(ctx).await? {
             Presence::Absent | Presence::Leaving(_) => (Action::Created, vec![], self.foreseen()),
             Presence::Present(found) => {
@@ -80,7 +81,10 @@ pub(crate) trait Stage {
                 (action, differences, self.output(found))
             }
         };
-        Ok((Plan { stage: Self::KIND.step(), kind: Self::KIND, name: self.name(), action, differences }, output))
+        Ok((
+            PlannedChange { stage: Self::KIND.step(), kind: Self::KIND, name: self.name(), action, differences },
+            output,
+        ))
     }
 
     /// Finds the resource or makes it, mends what differs, and waits until it is ready, whoever made it.

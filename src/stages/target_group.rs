@@ -8,9 +8,10 @@ use super::load_balancer::{adopt, find_tags, owner};
 use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
+use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
+use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
 
 /// The article's, step 5.
 const PORT: i32 = 80;

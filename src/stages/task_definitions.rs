@@ -12,9 +12,10 @@ use super::roles::Roles;
 use super::stage::{Owner, Presence, Stage};
 use super::task_spec::TaskSpec;
 use super::wait::{Look, wait};
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
+use super::{Context, Error, templates};
 use crate::aws::error::optional;
 use crate::aws::{ErrorClass, tags};
+use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
 use crate::settings::ServiceNames;
 
 #[derive(Clone, Debug)]

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Context, Error, Step};
+use super::{Context, Error};
 use crate::aws::ErrorClass;
 use crate::events::Event;
+use crate::plan::Step;
 
 /// One look at what is waited for.
 pub(crate) enum Look<T> {

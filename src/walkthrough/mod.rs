@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+use crate::plan::{Action, Kind, PlannedChange, ResourceReport, Step};
 use crate::stages::auto_scaling_group::AutoScalingGroup;
 use crate::stages::container_instances::{Capacity, Instance, Registration, wait_for_instances};
 use crate::stages::ecs_cluster::{Cluster, EcsCluster};
@@ -28,7 +29,7 @@ use crate::stages::services::Service;
 use crate::stages::stage::Stage;
 use crate::stages::target_group::TargetGroup;
 use crate::stages::task_definitions::{TaskDefinition, TaskDefinitionArn};
-use crate::stages::{Action, Context, Error, Kind, Plan, ResourceReport, Step};
+use crate::stages::{Context, Error};
 
 /// What stands after `up`.
 #[derive(Clone, Debug, Serialize)]
@@ -99,7 +100,7 @@ fn list(kinds: &[Kind], state: &str) -> String {
 pub struct Examination {
     pub findings: Vec<Finding>,
     /// What it would do, in the order of the article; empty if there is nothing to build on.
-    pub plans: Vec<Plan>,
+    pub plans: Vec<PlannedChange>,
     ground: Option<Ground>,
 }
 
@@ -117,7 +118,7 @@ pub async fn examine(ctx: &Context) -> Result<Examination, Error> {
     Ok(Examination { findings, plans, ground })
 }
 
-fn names_finding(plans: &[Plan]) -> Finding {
+fn names_finding(plans: &[PlannedChange]) -> Finding {
     let foreign = plans.iter().filter(|plan| plan.action == Action::Refused);
     let foreign: Vec<_> = foreign.map(|plan| format!("{} {}", plan.kind, plan.name)).collect();
     if foreign.is_empty() {
@@ -132,7 +133,7 @@ fn names_finding(plans: &[Plan]) -> Finding {
 }
 
 /// What `up` would do, in the order of the article. Changes nothing.
-pub async fn plan(ctx: &Context) -> Result<Vec<Plan>, Error> {
+pub async fn plan(ctx: &Context) -> Result<Vec<PlannedChange>, Error> {
     let Examination { findings, plans, ground } = examine(ctx).await?;
     if ground.is_some() { Ok(plans) } else { Err(Error::Preflight(findings)) }
 }
@@ -150,7 +151,7 @@ struct Walk {
     reports: Mutex<Vec<ResourceReport>>,
     /// What stands, or may stand, of stages that have not come to their end.
     under_way: Mutex<Vec<Kind>>,
-    plans: Mutex<Vec<Plan>>,
+    plans: Mutex<Vec<PlannedChange>>,
 }
 
 impl Walk {
