@@ -9,13 +9,15 @@ use strum::IntoStaticStr;
 /// Displays a variant by its name in words, or by what `strum(serialize)` says instead.
 macro_rules! display_in_words {
     ($($type:ty),*) => {$(
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(&<&'static str>::from(self).replace('_', " "))
             }
         }
     )*};
 }
+
+pub(crate) use display_in_words;
 
 display_in_words!(Step, Kind, Action);
 

@@ -9,6 +9,7 @@ mod resolve;
 
 use std::io::{BufReader, IsTerminal};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use tokio::time::Instant;
@@ -19,8 +20,8 @@ use self::output::{Output, write_stdout};
 use self::resolve::{Destination, Resolved};
 use crate::aws::Target;
 use crate::cloud::Faults;
+use crate::commands::outcome::Outcome;
 use crate::commands::{self, Error, failover, hosts, local, predict, verify};
-use crate::report::outcome::Outcome;
 use crate::report::progress::Progress;
 use crate::stages::Context;
 use crate::walkthrough::Down;
@@ -106,8 +107,7 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
             (Target::local(&record.endpoint_url, &region), Some(record))
         }
     };
-    let progress =
-        Progress::new(std::io::stderr().is_terminal(), move |part| output.print_part(part), output::progress_line);
+    let progress = Arc::new(Progress::new(std::io::stderr().is_terminal(), output::progress_line));
     let (clients, mut settings) = (target.connect().await?, resolved.settings);
     if makes && hosts::is_aws(&clients) && !resolved.dry_run && !resolved.yes {
         output::confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
@@ -120,7 +120,8 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
         None
     };
     let ctx = Context::new(clients, settings, progress.events(), interrupt::token());
-    let outcome = run_command(&ctx, &command, resolved.dry_run).await?;
+    let on_part = |part: Outcome| progress.interrupt(|| output.print_part(&part));
+    let outcome = run_command(&ctx, &command, resolved.dry_run, on_part).await?;
     if let Some(record) = hosts
         && removes
     {
@@ -141,7 +142,12 @@ async fn run_against_cloud(command: Command, resolved: Resolved, output: Output)
     Ok(finished)
 }
 
-async fn run_command(ctx: &Context, command: &Command, dry_run: bool) -> Result<Outcome, Error> {
+async fn run_command(
+    ctx: &Context,
+    command: &Command,
+    dry_run: bool,
+    on_part: impl Fn(Outcome),
+) -> Result<Outcome, Error> {
     Ok(match command {
         Command::Up(_) if dry_run => Outcome::DryRun(commands::up::dry_run(ctx).await?),
         Command::Up(_) => Outcome::Up(commands::up::run(ctx).await?),
@@ -153,7 +159,7 @@ async fn run_command(ctx: &Context, command: &Command, dry_run: bool) -> Result<
         Command::Redeploy(args) => Outcome::Redeploy(commands::redeploy::run(ctx, args.options()).await?),
         Command::Down => Outcome::Down(commands::down::run(ctx).await?),
         Command::Walkthrough(args) => {
-            Outcome::Walkthrough(Box::new(commands::walkthrough::run(ctx, args.failover.options()).await?))
+            Outcome::Walkthrough(Box::new(commands::walkthrough::run(ctx, args.failover.options(), on_part).await?))
         }
         Command::Predict(_) | Command::Policy | Command::Local(_) => unreachable!("handled without a cloud"),
     })

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::advice::Advice;
 use crate::commands::Error;
+use crate::commands::cost;
 use crate::commands::local::Record;
-use crate::report::cost;
-use crate::report::outcome::Outcome;
+use crate::commands::outcome::Outcome;
+use crate::report::text;
 use crate::settings::Settings;
 
 /// What stdout gets.
@@ -36,7 +37,7 @@ impl Output {
     pub(super) fn print_part(self, outcome: &Outcome) {
         if self == Self::Human {
             let title = Style::new().bold();
-            let text = completed(&outcome.to_text());
+            let text = completed(&text::of(outcome));
             write_stdout(&format!("\n{title}{}{title:#}\n{text}\n", outcome.title()));
         }
     }

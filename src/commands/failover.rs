@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::verify::{self, Options as VerifyOptions};
 use super::{Error, verify::expectation};
-use crate::events::Event;
+use crate::events::{Event, PhaseName};
 use crate::stages::inventory::scale_service;
 use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Load, Verdict, Verification};
@@ -27,16 +27,6 @@ pub struct Options {
 pub enum Mode {
     /// The article's: fewer backends, spread as ECS likes.
     Scale,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PhaseName {
-    Before,
-    /// While tasks stop: only that no request fails is asked, since the placement changes under it.
-    During,
-    FailedOver,
-    Restored,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -169,15 +159,4 @@ fn phase(ctx: &Context, name: PhaseName, result: Verification) -> Phase {
     let phase = Phase { phase: name, result };
     ctx.events.send(Event::Phase { phase: name, holds: phase.holds(), same_zone_share: phase.result.same_zone_share });
     phase
-}
-
-impl std::fmt::Display for PhaseName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Before => "before",
-            Self::During => "during",
-            Self::FailedOver => "failed over",
-            Self::Restored => "restored",
-        })
-    }
 }

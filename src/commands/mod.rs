@@ -2,11 +2,13 @@
 //! AWS SDK (`stages`).
 
 mod background;
+pub mod cost;
 pub mod doctor;
 pub mod down;
 pub mod failover;
 pub mod hosts;
 pub mod local;
+pub mod outcome;
 pub mod predict;
 pub mod redeploy;
 pub mod stats;

@@ -2,9 +2,8 @@
 
 use serde::Serialize;
 
-use super::{Error, hosts};
+use super::{Error, cost, hosts};
 use crate::plan::PlannedChange;
-use crate::report::cost;
 use crate::stages::Context;
 use crate::stages::preflight::{Finding, Level};
 use crate::walkthrough::{self, Examination, Up};

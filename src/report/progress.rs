@@ -2,12 +2,11 @@
 //! tell what a run waits for, and AWS's reasons, before it times out.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::outcome::Outcome;
 use crate::events::{Event, Events};
 use crate::plan::Step;
 
@@ -20,8 +19,6 @@ pub struct Progress {
     current: Mutex<HashMap<String, ProgressBar>>,
     /// The same without a terminal: what was told of it last.
     told: Mutex<HashMap<String, Told>>,
-    /// Prints a part of the walkthrough, when there is one to print.
-    print_part: Box<dyn Fn(&Outcome) + Send + Sync>,
     /// Writes a line where no terminal shows bars.
     print_line: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -34,24 +31,27 @@ struct Told {
 const TRAFFIC: &str = "requests";
 
 impl Progress {
-    pub fn new(
-        terminal: bool,
-        print_part: impl Fn(&Outcome) + Send + Sync + 'static,
-        print_line: impl Fn(&str) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(terminal: bool, print_line: impl Fn(&str) + Send + Sync + 'static) -> Self {
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
             bars: MultiProgress::with_draw_target(target),
             terminal,
             current: Mutex::default(),
             told: Mutex::default(),
-            print_part: Box::new(print_part),
             print_line: Box::new(print_line),
         }
     }
 
-    pub fn events(self) -> Events {
-        Events::new(move |event| self.show(event))
+    /// The events that are shown here.
+    pub fn events(self: &Arc<Self>) -> Events {
+        let progress = Arc::clone(self);
+        Events::new(move |event| progress.show(event))
+    }
+
+    /// Ends all waits that are shown and prints something else, with no bar in its way.
+    pub fn interrupt(&self, print: impl FnOnce()) {
+        self.finish_waits(|_| true);
+        self.bars.suspend(print);
     }
 
     fn show(&self, event: Event) {
@@ -83,10 +83,6 @@ impl Progress {
                 let share = same_zone_share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
                 let outcome = if holds { "as it should be" } else { "not as it should be" };
                 self.text(&format!("{:>16}  {phase}: {share} in the same zone, {outcome}", "failover"));
-            }
-            Event::Part { outcome } => {
-                self.finish_waits(|_| true);
-                self.bars.suspend(|| (self.print_part)(&outcome));
             }
             Event::Note { message } => self.text(&format!("{:>16}  {message}", "")),
         }
@@ -164,8 +160,6 @@ fn seconds(elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
@@ -180,7 +174,7 @@ mod tests {
         let printed: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = Arc::clone(&printed);
         let events =
-            Progress::new(false, |_| (), move |line| lines.lock().unwrap().push(line.trim().to_owned())).events();
+            Arc::new(Progress::new(false, move |line| lines.lock().unwrap().push(line.trim().to_owned()))).events();
         for (second, state) in looks {
             let (what, elapsed) = ("service x".to_owned(), Duration::from_secs(second));
             events.send(Event::Waiting { step: Step::Services, what, state, elapsed });

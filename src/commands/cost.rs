@@ -12,7 +12,7 @@ const PUBLIC_IPV4: f64 = 0.005;
 /// The load balancer has a public address in each of three zones.
 const LOAD_BALANCER_ADDRESSES: f64 = 3.0;
 
-/// An estimate in words: `about 0.66 USD an hour (12 t3.medium, a load balancer, 15 public addresses)`.
+/// An estimate in words: `about 0.64 USD an hour (12 t3.medium, a load balancer, 15 public addresses)`.
 pub fn hourly(settings: &Settings) -> String {
     let instances = f64::from(settings.task_count.instances());
     let rest = LOAD_BALANCER + instances * (ROOT_VOLUME + PUBLIC_IPV4) + LOAD_BALANCER_ADDRESSES * PUBLIC_IPV4;
