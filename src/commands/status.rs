@@ -8,8 +8,8 @@ use super::{Error, hosts};
 use crate::aws::AzId;
 use crate::plan::{Action, PlannedChange};
 use crate::stages::Context;
+use crate::stages::finding::Finding;
 use crate::stages::inventory::{self, ServiceStatus};
-use crate::stages::preflight::{Finding, Level};
 use crate::walkthrough::{self, Examination};
 
 #[derive(Clone, Debug, Serialize)]
@@ -40,7 +40,7 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
         walkthrough::examine(ctx),
     )?;
     let Examination { findings, plans: mut drift, .. } = examination;
-    let problems = findings.into_iter().filter(|finding| finding.level == Level::Problem).collect();
+    let problems = findings.into_iter().filter(Finding::blocks).collect();
     let stands = drift.iter().any(|plan| matches!(plan.action, Action::Kept | Action::Changed));
     drift.retain(|plan| plan.action != Action::Kept);
     let alb_url = match alb_url {

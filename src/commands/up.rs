@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Error, cost, hosts};
 use crate::plan::PlannedChange;
 use crate::stages::Context;
-use crate::stages::preflight::{Finding, Level};
+use crate::stages::finding::Finding;
 use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
@@ -29,7 +29,7 @@ pub struct DryRun {
 impl DryRun {
     /// Whether `up` would start.
     pub fn passed(&self) -> bool {
-        self.findings.iter().all(|finding| finding.level != Level::Problem)
+        !self.findings.iter().any(Finding::blocks)
     }
 }
 

@@ -16,7 +16,7 @@ use crate::commands::walkthrough::Walkthrough;
 use crate::events::PhaseName;
 use crate::plan::{Action, PlannedChange};
 use crate::routing::PredictedState;
-use crate::stages::preflight::{Finding, Level};
+use crate::stages::finding::{Finding, Level};
 use crate::traffic::{Percentiles, Verdict, Verification};
 use crate::walkthrough::{Down, Up};
 
@@ -55,7 +55,7 @@ fn findings(findings: &[Finding]) -> String {
 
 fn dry_run(plan: &DryRun) -> String {
     let mut text = plans(&plan.resources);
-    let problems: Vec<Finding> = plan.findings.iter().filter(|f| f.level == Level::Problem).cloned().collect();
+    let problems: Vec<Finding> = plan.findings.iter().filter(|finding| finding.blocks()).cloned().collect();
     if !problems.is_empty() {
         let _ = write!(text, "\n{}", findings(&problems));
     }

@@ -72,7 +72,7 @@ impl AutoScalingGroup<'_> {
     /// That a replacement of this run's was given up, by AWS or by somebody, in AWS's words.
     async fn check_refresh(&self, ctx: &Context) -> Result<(), Error> {
         let request = ctx.clients.autoscaling.describe_instance_refreshes().auto_scaling_group_name(self.name);
-        let answer = ctx.call("autoscaling:DescribeInstanceRefreshes", request.max_records(1).send()).await?;
+        let answer = ctx.look("autoscaling:DescribeInstanceRefreshes", request.max_records(1).send()).await?;
         let Some(refresh) = answer.instance_refreshes().first() else { return Ok(()) };
         match refresh.status() {
             Some(
@@ -95,7 +95,7 @@ pub(super) async fn find(
     name: &str,
 ) -> Result<Option<aws_sdk_autoscaling::types::AutoScalingGroup>, Error> {
     let request = ctx.clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
-    let answer = ctx.call("autoscaling:DescribeAutoScalingGroups", request.send()).await?;
+    let answer = ctx.look("autoscaling:DescribeAutoScalingGroups", request.send()).await?;
     Ok(answer.auto_scaling_groups.unwrap_or_default().pop())
 }
 
@@ -183,8 +183,7 @@ impl Stage for AutoScalingGroup<'_> {
             .health_check_grace_period(HEALTH_CHECK_GRACE_PERIOD)
             .tags(tags::autoscaling(self.name, "Name", &ctx.names.instance))
             .tags(tags::autoscaling(self.name, OWNER_TAG, ctx.owner()));
-        ctx.call("autoscaling:CreateAutoScalingGroup", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:CreateAutoScalingGroup", request.send()).await
     }
 
     async fn change(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
@@ -201,8 +200,7 @@ impl Stage for AutoScalingGroup<'_> {
     async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
         let tag = tags::autoscaling(self.name, OWNER_TAG, ctx.owner());
         let request = ctx.clients.autoscaling.create_or_update_tags().tags(tag);
-        ctx.call("autoscaling:CreateOrUpdateTags", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:CreateOrUpdateTags", request.send()).await
     }
 }
 
@@ -218,8 +216,7 @@ impl AutoScalingGroup<'_> {
             .max_size(MAX_SIZE)
             .desired_capacity(self.desired())
             .vpc_zone_identifier(self.subnets());
-        ctx.call("autoscaling:UpdateAutoScalingGroup", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:UpdateAutoScalingGroup", request.send()).await
     }
 
     async fn replace_older(&self, ctx: &Context) -> Result<(), Error> {
@@ -233,8 +230,7 @@ impl AutoScalingGroup<'_> {
             .start_instance_refresh()
             .auto_scaling_group_name(self.name)
             .preferences(preferences.build());
-        ctx.call("autoscaling:StartInstanceRefresh", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:StartInstanceRefresh", request.send()).await
     }
 }
 
@@ -256,7 +252,6 @@ impl Removal for AutoScalingGroup<'_> {
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request =
             ctx.clients.autoscaling.delete_auto_scaling_group().auto_scaling_group_name(id).force_delete(true);
-        ctx.call("autoscaling:DeleteAutoScalingGroup", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:DeleteAutoScalingGroup", request.send()).await
     }
 }

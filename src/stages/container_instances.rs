@@ -86,7 +86,7 @@ pub(super) async fn describe(ctx: &Context, cluster: &str, arns: &[String]) -> R
             .describe_container_instances()
             .cluster(cluster)
             .set_container_instances(Some(arns.to_vec()));
-        let answer = ctx.call("ecs:DescribeContainerInstances", request.send()).await?;
+        let answer = ctx.look("ecs:DescribeContainerInstances", request.send()).await?;
         instances.extend(answer.container_instances.unwrap_or_default());
     }
     Ok(instances)
@@ -94,15 +94,14 @@ pub(super) async fn describe(ctx: &Context, cluster: &str, arns: &[String]) -> R
 
 async fn list(ctx: &Context, cluster: &str, status: Option<ContainerInstanceStatus>) -> Result<Vec<String>, Error> {
     let request = ctx.clients.ecs.list_container_instances().cluster(cluster).set_status(status);
-    let mut pages = request.into_paginator().items().send();
-    let mut arns = vec![];
-    while let Some(arn) = pages.next().await {
-        match optional(ctx.call("ecs:ListContainerInstances", async { arn }).await)? {
-            Some(arn) => arns.push(arn),
-            None => return Ok(vec![]), // no cluster, no instances
-        }
-    }
-    Ok(arns)
+    let mut pages = request.into_paginator().send();
+    // No cluster, no instances.
+    let pages = optional(ctx.pages("ecs:ListContainerInstances", async || pages.next().await).await)?;
+    Ok(pages
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|page| page.container_instance_arns.unwrap_or_default())
+        .collect())
 }
 
 pub(super) fn zone(instance: &ContainerInstance) -> Option<AzName> {
@@ -124,7 +123,7 @@ const ATTEMPTS_LOOKED_AT: i32 = 10;
 async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<Attempt>, Error> {
     let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
     let request = request.max_records(ATTEMPTS_LOOKED_AT);
-    let answer = ctx.call("autoscaling:DescribeScalingActivities", request.send()).await?;
+    let answer = ctx.look("autoscaling:DescribeScalingActivities", request.send()).await?;
     // One that failed before this run may be mended by now, and the group has not tried again yet.
     let failed = |(_, activity): &(usize, &Activity)| {
         activity.status_code() == Some(&ScalingActivityStatusCode::Failed)
@@ -163,8 +162,7 @@ impl Removal for Registration {
             .cluster(&ctx.names.cluster)
             .container_instance(id)
             .force(true);
-        ctx.call("ecs:DeregisterContainerInstance", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:DeregisterContainerInstance", request.send()).await
     }
 }
 
@@ -176,26 +174,22 @@ impl Removal for Instance {
 
     async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
         let request = ctx.clients.ec2.describe_instances().filters(filter(&format!("tag:{OWNER_TAG}"), ctx.owner()));
-        let mut pages = request.into_paginator().items().send();
+        let mut pages = request.into_paginator().send();
+        let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await?;
         let mut standing = vec![];
-        while let Some(page) = pages.next().await {
-            let reservation = ctx.call("ec2:DescribeInstances", async { page }).await?;
-            for instance in reservation.instances() {
-                let state = instance.state().and_then(|state| state.name());
-                if state != Some(&InstanceStateName::Terminated) {
-                    let owner = tags::owner(instance.tags().iter().map(|tag| (tag.key(), tag.value())));
-                    let leaving = state == Some(&InstanceStateName::ShuttingDown);
-                    standing
-                        .push(Standing::new(ctx, instance.instance_id().unwrap_or_default(), owner).leaving(leaving));
-                }
+        for instance in pages.iter().flat_map(|page| page.reservations()).flat_map(|it| it.instances()) {
+            let state = instance.state().and_then(|state| state.name());
+            if state != Some(&InstanceStateName::Terminated) {
+                let owner = tags::owner(instance.tags().iter().map(|tag| (tag.key(), tag.value())));
+                let leaving = state == Some(&InstanceStateName::ShuttingDown);
+                standing.push(Standing::new(ctx, instance.instance_id().unwrap_or_default(), owner).leaving(leaving));
             }
         }
         Ok(standing)
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
-        ctx.call("ec2:TerminateInstances", ctx.clients.ec2.terminate_instances().instance_ids(id).send()).await?;
-        Ok(())
+        ctx.change("ec2:TerminateInstances", ctx.clients.ec2.terminate_instances().instance_ids(id).send()).await
     }
 }
 

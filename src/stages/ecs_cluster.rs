@@ -24,7 +24,7 @@ pub(crate) struct Cluster<'a> {
 /// Also INACTIVE ones, which AWS goes on showing for a while.
 async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_ecs::types::Cluster>, Error> {
     let request = ctx.clients.ecs.describe_clusters().clusters(name).include(ClusterField::Tags);
-    let answer = optional(ctx.call("ecs:DescribeClusters", request.send()).await)?;
+    let answer = optional(ctx.look("ecs:DescribeClusters", request.send()).await)?;
     Ok(answer.and_then(|answer| answer.clusters.unwrap_or_default().pop()))
 }
 
@@ -111,20 +111,17 @@ impl Stage for Cluster<'_> {
             // Where the account switches it on by default, it would leave a log group behind.
             .settings(ClusterSetting::builder().name(ClusterSettingName::ContainerInsights).value("disabled").build())
             .tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:CreateCluster", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:CreateCluster", request.send()).await
     }
 
     async fn change(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
         let request = ctx.clients.ecs.update_cluster().cluster(self.name).service_connect_defaults(self.defaults());
-        ctx.call("ecs:UpdateCluster", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:UpdateCluster", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
         let request = ctx.clients.ecs.tag_resource().resource_arn(self.id(found)).tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:TagResource", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:TagResource", request.send()).await
     }
 }
 
@@ -136,7 +133,6 @@ impl Removal for Cluster<'_> {
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
-        ctx.call("ecs:DeleteCluster", ctx.clients.ecs.delete_cluster().cluster(id).send()).await?;
-        Ok(())
+        ctx.change("ecs:DeleteCluster", ctx.clients.ecs.delete_cluster().cluster(id).send()).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::preflight::{Finding, Level};
+use super::finding::Finding;
 use crate::aws::error::Classified;
 use crate::aws::{CloudError, ErrorClass};
 use crate::plan::Kind;
@@ -62,7 +62,7 @@ impl Classified for Error {
 
 /// A line for each.
 fn problems(findings: &[Finding]) -> String {
-    let problems = findings.iter().filter(|finding| finding.level == Level::Problem);
+    let problems = findings.iter().filter(|finding| finding.blocks());
     problems.map(|finding| format!("\n  {}: {}", finding.check, finding.what)).collect()
 }
 

@@ -100,7 +100,7 @@ async fn get_member(ctx: &Context, member: &str) -> Result<Option<String>, Error
 
 async fn get_parameter(ctx: &Context, name: &str) -> Result<Option<String>, Error> {
     let request = ctx.clients.ssm.get_parameter().name(name);
-    let answer = optional(ctx.call("ssm:GetParameter", request.send()).await)?;
+    let answer = optional(ctx.look("ssm:GetParameter", request.send()).await)?;
     Ok(answer.and_then(|answer| answer.parameter?.value))
 }
 

@@ -23,14 +23,13 @@ impl<'a> InstanceProfile<'a> {
     async fn add_role(&self, ctx: &Context) -> Result<(), Error> {
         let add = ctx.clients.iam.add_role_to_instance_profile();
         let request = add.instance_profile_name(self.name()).role_name(&self.role.0);
-        ctx.call("iam:AddRoleToInstanceProfile", request.send()).await?;
-        Ok(())
+        ctx.change("iam:AddRoleToInstanceProfile", request.send()).await
     }
 }
 
 async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_iam::types::InstanceProfile>, Error> {
     let request = ctx.clients.iam.get_instance_profile().instance_profile_name(name);
-    Ok(optional(ctx.call("iam:GetInstanceProfile", request.send()).await)?.and_then(|answer| answer.instance_profile))
+    Ok(optional(ctx.look("iam:GetInstanceProfile", request.send()).await)?.and_then(|answer| answer.instance_profile))
 }
 
 fn owner(profile: &aws_sdk_iam::types::InstanceProfile) -> Option<String> {
@@ -74,7 +73,7 @@ impl Stage for InstanceProfile<'_> {
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
         let create = ctx.clients.iam.create_instance_profile().instance_profile_name(self.name());
-        ctx.call("iam:CreateInstanceProfile", create.tags(tags::iam(ctx.owner())).send()).await?;
+        ctx.change("iam:CreateInstanceProfile", create.tags(tags::iam(ctx.owner())).send()).await?;
         self.add_role(ctx).await
     }
 
@@ -86,8 +85,7 @@ impl Stage for InstanceProfile<'_> {
 
     async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
         let request = ctx.clients.iam.tag_instance_profile().instance_profile_name(self.name());
-        ctx.call("iam:TagInstanceProfile", request.tags(tags::iam(ctx.owner())).send()).await?;
-        Ok(())
+        ctx.change("iam:TagInstanceProfile", request.tags(tags::iam(ctx.owner())).send()).await
     }
 }
 
@@ -95,7 +93,7 @@ async fn remove_roles(ctx: &Context, profile: &aws_sdk_iam::types::InstanceProfi
     for role in profile.roles() {
         let remove = ctx.clients.iam.remove_role_from_instance_profile();
         let request = remove.instance_profile_name(profile.instance_profile_name()).role_name(role.role_name());
-        optional(ctx.call("iam:RemoveRoleFromInstanceProfile", request.send()).await)?;
+        optional(ctx.change("iam:RemoveRoleFromInstanceProfile", request.send()).await)?;
     }
     Ok(())
 }
@@ -116,7 +114,6 @@ impl Removal for InstanceProfile<'_> {
             remove_roles(ctx, &profile).await?;
         }
         let request = ctx.clients.iam.delete_instance_profile().instance_profile_name(id);
-        ctx.call("iam:DeleteInstanceProfile", request.send()).await?;
-        Ok(())
+        ctx.change("iam:DeleteInstanceProfile", request.send()).await
     }
 }

@@ -136,7 +136,7 @@ pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(
     let desired = i32::try_from(tasks).unwrap_or(i32::MAX);
     let cluster = &ctx.names.cluster;
     let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).desired_count(desired);
-    ctx.call("ecs:UpdateService", request.send()).await?;
+    ctx.change("ecs:UpdateService", request.send()).await?;
     wait(ctx, Kind::Service.step(), &format!("service {service} with {tasks} tasks"), async || {
         let Some(found) = services::describe(ctx, cluster, &[service]).await?.pop() else {
             return Ok(Look::pending("not visible"));

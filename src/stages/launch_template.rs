@@ -128,7 +128,7 @@ impl Stage for LaunchTemplate {
     async fn find(&self, ctx: &Context) -> Result<Presence<FoundTemplate>, Error> {
         let Some((id, owner)) = find(ctx, &self.name).await? else { return Ok(Presence::Absent) };
         let request = ctx.clients.ec2.describe_launch_template_versions().launch_template_id(&id).versions("$Latest");
-        let answer = optional(ctx.call("ec2:DescribeLaunchTemplateVersions", request.send()).await)?;
+        let answer = optional(ctx.look("ec2:DescribeLaunchTemplateVersions", request.send()).await)?;
         let version = answer.and_then(|answer| answer.launch_template_versions.unwrap_or_default().pop());
         let found = version.and_then(|version| {
             let (latest, description) = (version.launch_template_data?, version.version_description);
@@ -187,8 +187,7 @@ impl Stage for LaunchTemplate {
             .launch_template_data(self.request(ctx))
             .client_token(ctx.client_token())
             .tag_specifications(tags::ec2_on_creation(ResourceType::LaunchTemplate, ctx.owner()));
-        ctx.call("ec2:CreateLaunchTemplate", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateLaunchTemplate", request.send()).await
     }
 
     /// A template's versions never change: another one becomes the latest, which the group launches from.
@@ -201,14 +200,12 @@ impl Stage for LaunchTemplate {
             .version_description(&self.description)
             .launch_template_data(self.request(ctx))
             .client_token(ctx.client_token());
-        ctx.call("ec2:CreateLaunchTemplateVersion", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateLaunchTemplateVersion", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &FoundTemplate) -> Result<(), Error> {
         let request = ctx.clients.ec2.create_tags().resources(&found.id).tags(tags::ec2(ctx.owner()));
-        ctx.call("ec2:CreateTags", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateTags", request.send()).await
     }
 }
 
@@ -219,7 +216,7 @@ fn owner(template: &aws_sdk_ec2::types::LaunchTemplate) -> Option<String> {
 /// ID and owner.
 async fn find(ctx: &Context, name: &str) -> Result<Option<(String, Option<String>)>, Error> {
     let request = ctx.clients.ec2.describe_launch_templates().launch_template_names(name);
-    let answer = optional(ctx.call("ec2:DescribeLaunchTemplates", request.send()).await)?;
+    let answer = optional(ctx.look("ec2:DescribeLaunchTemplates", request.send()).await)?;
     let template = answer.and_then(|answer| answer.launch_templates.unwrap_or_default().pop());
     Ok(template.and_then(|template| Some((template.launch_template_id().map(str::to_owned)?, owner(&template)))))
 }
@@ -230,7 +227,7 @@ impl Removal for LaunchTemplate {
     async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
         let by_tag = filter(&format!("tag:{OWNER_TAG}"), ctx.owner());
         let request = ctx.clients.ec2.describe_launch_templates().filters(by_tag);
-        let answer = ctx.call("ec2:DescribeLaunchTemplates", request.send()).await?;
+        let answer = ctx.look("ec2:DescribeLaunchTemplates", request.send()).await?;
         let tagged = answer
             .launch_templates()
             .iter()
@@ -243,7 +240,6 @@ impl Removal for LaunchTemplate {
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.ec2.delete_launch_template().launch_template_id(id);
-        ctx.call("ec2:DeleteLaunchTemplate", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:DeleteLaunchTemplate", request.send()).await
     }
 }

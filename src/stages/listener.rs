@@ -39,7 +39,7 @@ impl FoundListener {
 
 async fn find(ctx: &Context, load_balancer_arn: &str) -> Result<Option<FoundListener>, Error> {
     let request = ctx.clients.elbv2.describe_listeners().load_balancer_arn(load_balancer_arn);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeListeners", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeListeners", request.send()).await)?;
     let listeners = answer.and_then(|answer| answer.listeners).unwrap_or_default();
     let Some(listener) = listeners.into_iter().find(|listener| listener.port() == Some(PORT)) else {
         return Ok(None);
@@ -101,14 +101,12 @@ impl Stage for Listener<'_> {
             .port(PORT)
             .default_actions(self.action())
             .tags(tags::elbv2(ctx.owner()));
-        ctx.call("elasticloadbalancing:CreateListener", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:CreateListener", request.send()).await
     }
 
     async fn change(&self, ctx: &Context, found: &FoundListener) -> Result<(), Error> {
         let request = ctx.clients.elbv2.modify_listener().listener_arn(found.arn()).default_actions(self.action());
-        ctx.call("elasticloadbalancing:ModifyListener", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:ModifyListener", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &FoundListener) -> Result<(), Error> {
@@ -127,7 +125,6 @@ impl Removal for Listener<'_> {
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.elbv2.delete_listener().listener_arn(id);
-        ctx.call("elasticloadbalancing:DeleteListener", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:DeleteListener", request.send()).await
     }
 }

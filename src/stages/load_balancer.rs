@@ -33,7 +33,7 @@ pub(crate) struct FoundLoadBalancer {
 
 pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLoadBalancer>, Error> {
     let request = ctx.clients.elbv2.describe_load_balancers().names(name);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeLoadBalancers", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeLoadBalancers", request.send()).await)?;
     let Some(balancer) = answer.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()) else {
         return Ok(None);
     };
@@ -44,7 +44,7 @@ pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLoadBa
 /// Tags of a load balancer, target group or listener, which their descriptions do not have. None: deleted in between.
 pub(super) async fn find_tags(ctx: &Context, arn: &str) -> Result<Option<Vec<Tag>>, Error> {
     let request = ctx.clients.elbv2.describe_tags().resource_arns(arn);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeTags", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeTags", request.send()).await)?;
     Ok(answer.map(|answer| answer.tag_descriptions.unwrap_or_default().pop().and_then(|d| d.tags).unwrap_or_default()))
 }
 
@@ -54,8 +54,7 @@ pub(super) fn owner(tags: &[Tag]) -> Option<String> {
 
 pub(super) async fn adopt(ctx: &Context, arn: &str) -> Result<(), Error> {
     let request = ctx.clients.elbv2.add_tags().resource_arns(arn).tags(tags::elbv2(ctx.owner()));
-    ctx.call("elasticloadbalancing:AddTags", request.send()).await?;
-    Ok(())
+    ctx.change("elasticloadbalancing:AddTags", request.send()).await
 }
 
 impl FoundLoadBalancer {
@@ -145,8 +144,7 @@ impl Stage for LoadBalancer<'_> {
             .set_subnets(Some(self.network.subnet_ids()))
             .security_groups(&self.groups.lb.0)
             .tags(tags::elbv2(ctx.owner()));
-        ctx.call("elasticloadbalancing:CreateLoadBalancer", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:CreateLoadBalancer", request.send()).await
     }
 
     async fn change(&self, ctx: &Context, found: &FoundLoadBalancer) -> Result<(), Error> {
@@ -154,12 +152,12 @@ impl Stage for LoadBalancer<'_> {
         if found.subnets() != self.network.subnets.iter().map(|subnet| subnet.id.as_str()).collect() {
             let request =
                 client.set_subnets().load_balancer_arn(found.arn()).set_subnets(Some(self.network.subnet_ids()));
-            ctx.call("elasticloadbalancing:SetSubnets", request.send()).await?;
+            ctx.change("elasticloadbalancing:SetSubnets", request.send()).await?;
         }
         if found.security_groups() != BTreeSet::from([self.groups.lb.0.as_str()]) {
             let request =
                 client.set_security_groups().load_balancer_arn(found.arn()).security_groups(&self.groups.lb.0);
-            ctx.call("elasticloadbalancing:SetSecurityGroups", request.send()).await?;
+            ctx.change("elasticloadbalancing:SetSecurityGroups", request.send()).await?;
         }
         Ok(())
     }
@@ -180,7 +178,6 @@ impl Removal for LoadBalancer<'_> {
     /// Its listeners go with it.
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.elbv2.delete_load_balancer().load_balancer_arn(id);
-        ctx.call("elasticloadbalancing:DeleteLoadBalancer", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:DeleteLoadBalancer", request.send()).await
     }
 }

@@ -22,14 +22,14 @@ pub(crate) struct FoundLogGroup {
 
 async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLogGroup>, Error> {
     let request = ctx.clients.logs.describe_log_groups().log_group_name_prefix(name);
-    let answer = ctx.call("logs:DescribeLogGroups", request.send()).await?;
+    let answer = ctx.look("logs:DescribeLogGroups", request.send()).await?;
     let Some(group) = answer.log_groups().iter().find(|group| group.log_group_name() == Some(name)) else {
         return Ok(None);
     };
     // Tagging takes the ARN without the `:*` that stands for its streams.
     let arn = group.arn().unwrap_or_default().trim_end_matches(":*").to_owned();
     let request = ctx.clients.logs.list_tags_for_resource().resource_arn(&arn);
-    let tags = optional(ctx.call("logs:ListTagsForResource", request.send()).await)?;
+    let tags = optional(ctx.look("logs:ListTagsForResource", request.send()).await)?;
     Ok(tags.map(|answer| {
         let tags = answer.tags.unwrap_or_default();
         FoundLogGroup { arn, owner: tags::owner(tags.iter().map(|(k, v)| (Some(k.as_str()), Some(v.as_str())))) }
@@ -68,14 +68,12 @@ impl Stage for LogGroup<'_> {
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
         let request =
             ctx.clients.logs.create_log_group().log_group_name(self.name).set_tags(Some(tags::logs(ctx.owner())));
-        ctx.call("logs:CreateLogGroup", request.send()).await?;
-        Ok(())
+        ctx.change("logs:CreateLogGroup", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &FoundLogGroup) -> Result<(), Error> {
         let request = ctx.clients.logs.tag_resource().resource_arn(&found.arn).set_tags(Some(tags::logs(ctx.owner())));
-        ctx.call("logs:TagResource", request.send()).await?;
-        Ok(())
+        ctx.change("logs:TagResource", request.send()).await
     }
 }
 
@@ -91,7 +89,6 @@ impl Removal for LogGroup<'_> {
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
-        ctx.call("logs:DeleteLogGroup", ctx.clients.logs.delete_log_group().log_group_name(id).send()).await?;
-        Ok(())
+        ctx.change("logs:DeleteLogGroup", ctx.clients.logs.delete_log_group().log_group_name(id).send()).await
     }
 }

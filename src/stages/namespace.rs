@@ -37,11 +37,8 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<FoundNamespace>, Error
         .expect("its required members, name and values, are set");
     // AWS looks through a page and gives what the filter leaves of it, so the first one may well be empty.
     let mut pages = client.list_namespaces().filters(by_name).into_paginator().send();
-    let mut all = vec![];
-    while let Some(page) = pages.next().await {
-        let page = ctx.call("servicediscovery:ListNamespaces", async { page }).await?;
-        all.extend(page.namespaces.unwrap_or_default());
-    }
+    let pages = ctx.pages("servicediscovery:ListNamespaces", async || pages.next().await).await?;
+    let mut all: Vec<_> = pages.into_iter().flat_map(|page| page.namespaces.unwrap_or_default()).collect();
     // Private DNS namespaces of several VPCs may have one name; Service Connect prefers none, HTTP ones are unique.
     all.retain(|namespace| namespace.name() == Some(name));
     all.sort_by_key(|namespace| namespace.r#type() != Some(&NamespaceType::Http));
@@ -49,7 +46,7 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<FoundNamespace>, Error
         return Ok(None);
     };
     let request = client.list_tags_for_resource().resource_arn(&arn);
-    let Some(tags) = optional(ctx.call("servicediscovery:ListTagsForResource", request.send()).await)? else {
+    let Some(tags) = optional(ctx.look("servicediscovery:ListTagsForResource", request.send()).await)? else {
         return Ok(None); // deleted in between
     };
     let owner = tags::owner(tags.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))));
@@ -93,7 +90,7 @@ impl Stage for Namespace<'_> {
             .name(self.name)
             .creator_request_id(ctx.client_token())
             .tags(tags::servicediscovery(ctx.owner()));
-        let answer = ctx.call("servicediscovery:CreateHttpNamespace", request.send()).await?;
+        let answer = ctx.change_with_answer("servicediscovery:CreateHttpNamespace", request.send()).await?;
         wait_for_operation(ctx, &format!("namespace {}", self.name), answer.operation_id()).await
     }
 
@@ -104,8 +101,7 @@ impl Stage for Namespace<'_> {
             .tag_resource()
             .resource_arn(&found.arn)
             .tags(tags::servicediscovery(ctx.owner()));
-        ctx.call("servicediscovery:TagResource", request.send()).await?;
-        Ok(())
+        ctx.change("servicediscovery:TagResource", request.send()).await
     }
 }
 
@@ -114,7 +110,7 @@ async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) 
     let Some(id) = operation else { return Ok(()) };
     wait(ctx, Kind::Namespace.step(), what, async || {
         let request = ctx.clients.servicediscovery.get_operation().operation_id(id);
-        let answer = optional(ctx.call("servicediscovery:GetOperation", request.send()).await)?;
+        let answer = optional(ctx.look("servicediscovery:GetOperation", request.send()).await)?;
         let Some(operation) = answer.and_then(|answer| answer.operation) else {
             return Ok(Look::pending("not visible yet"));
         };
@@ -140,7 +136,7 @@ impl Removal for Namespace<'_> {
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.servicediscovery.delete_namespace().id(id);
-        let answer = ctx.call("servicediscovery:DeleteNamespace", request.send()).await?;
+        let answer = ctx.change_with_answer("servicediscovery:DeleteNamespace", request.send()).await?;
         wait_for_operation(ctx, &format!("removal of namespace {id}"), answer.operation_id()).await
     }
 }
@@ -163,28 +159,21 @@ impl Removal for DiscoveryService {
         let request = ctx.clients.servicediscovery.list_services().filters(in_namespace);
         let mut pages = request.into_paginator().send();
         let ours = [&ctx.names.backend.discovery_name, &ctx.names.frontend.discovery_name];
-        let mut standing = vec![];
-        while let Some(page) = pages.next().await {
-            let page = ctx.call("servicediscovery:ListServices", async { page }).await?;
-            let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
-            let services = page.services().iter().filter(named);
-            standing
-                .extend(services.map(|it| Standing::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone())));
-        }
-        Ok(standing)
+        let pages = ctx.pages("servicediscovery:ListServices", async || pages.next().await).await?;
+        let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
+        let services = pages.iter().flat_map(|page| page.services()).filter(named);
+        Ok(services.map(|it| Standing::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone())).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let client = &ctx.clients.servicediscovery;
         let mut pages = client.list_instances().service_id(id).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for instance in ctx.call("servicediscovery:ListInstances", async { page }).await?.instances() {
-                let instance = instance.id().unwrap_or_default();
-                let request = client.deregister_instance().service_id(id).instance_id(instance);
-                optional(ctx.call("servicediscovery:DeregisterInstance", request.send()).await)?;
-            }
+        let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await?;
+        for instance in pages.iter().flat_map(|page| page.instances()) {
+            let instance = instance.id().unwrap_or_default();
+            let request = client.deregister_instance().service_id(id).instance_id(instance);
+            optional(ctx.change("servicediscovery:DeregisterInstance", request.send()).await)?;
         }
-        ctx.call("servicediscovery:DeleteService", client.delete_service().id(id).send()).await?;
-        Ok(())
+        ctx.change("servicediscovery:DeleteService", client.delete_service().id(id).send()).await
     }
 }

@@ -60,7 +60,7 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
 
 pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
     let request = ctx.clients.ec2.describe_vpcs().filters(filter("is-default", "true"));
-    let answer = ctx.call("ec2:DescribeVpcs", request.send()).await?;
+    let answer = ctx.look("ec2:DescribeVpcs", request.send()).await?;
     answer.vpcs().iter().find_map(|vpc| vpc.vpc_id().map(str::to_owned)).ok_or_else(|| {
         Error::Prerequisite(format!(
             "{} has no default VPC; make one with `aws ec2 create-default-vpc --region {0}`, or choose another --region",
@@ -73,7 +73,7 @@ pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
 /// the instance types.
 pub(crate) async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> {
     let request = ctx.clients.ec2.describe_availability_zones();
-    let answer = ctx.call("ec2:DescribeAvailabilityZones", request.send()).await?;
+    let answer = ctx.look("ec2:DescribeAvailabilityZones", request.send()).await?;
     Ok(answer
         .availability_zones()
         .iter()
@@ -90,14 +90,10 @@ async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>
         .location_type(LocationType::AvailabilityZone)
         .filters(filter("instance-type", &ctx.settings.instance_type))
         .into_paginator()
-        .items()
         .send();
-    let mut zones = BTreeSet::new();
-    while let Some(offering) = pages.next().await {
-        let offering = ctx.call("ec2:DescribeInstanceTypeOfferings", async { offering }).await?;
-        zones.extend(offering.location().map(AzName::new));
-    }
-    Ok(zones)
+    let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await?;
+    let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
+    Ok(offerings.filter_map(|offering| offering.location().map(AzName::new)).collect())
 }
 
 /// The first of each zone.
@@ -108,7 +104,7 @@ async fn find_public_subnets(ctx: &Context, vpc_id: &str) -> Result<BTreeMap<AzN
         .describe_subnets()
         .filters(filter("vpc-id", vpc_id))
         .filters(filter("map-public-ip-on-launch", "true"));
-    let answer = ctx.call("ec2:DescribeSubnets", request.send()).await?;
+    let answer = ctx.look("ec2:DescribeSubnets", request.send()).await?;
     let mut ids: Vec<_> = answer
         .subnets()
         .iter()

@@ -136,9 +136,9 @@ pub(super) async fn simulate(
         let entries = context.iter().map(|(key, value)| entry(key, value));
         let request = entries.fold(request, |request, entry| request.context_entries(entry));
         let request = request.context_entries(entry("aws:RequestedRegion", region));
-        let mut pages = request.into_paginator().items().send();
-        while let Some(result) = pages.next().await {
-            let result = ctx.call("iam:SimulatePrincipalPolicy", async { result }).await?;
+        let mut pages = request.into_paginator().send();
+        let pages = ctx.pages("iam:SimulatePrincipalPolicy", async || pages.next().await).await?;
+        for result in pages.into_iter().flat_map(|page| page.evaluation_results.unwrap_or_default()) {
             // They are told of each resource where one was asked about.
             let of_resources = result.resource_specific_results().iter().flat_map(|r| r.missing_context_values());
             let missing: Vec<_> = result.missing_context_values().iter().chain(of_resources).cloned().collect();

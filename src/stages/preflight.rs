@@ -3,8 +3,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
-
+use super::finding::{Check, Finding, Level};
 use super::identity::{Caller, Identity, find_identity};
 use super::image::{Image, find_image};
 use super::network::{Network, find_network};
@@ -12,58 +11,6 @@ use super::permissions::Lacking;
 use super::quota::{Machine, Room, find_machine, find_room};
 use super::roles::{Choice, Choices, choose_roles};
 use super::{Context, Error, permissions};
-
-/// What was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Check {
-    Credentials,
-    Permissions,
-    Network,
-    Image,
-    Roles,
-    Quota,
-    Names,
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Credentials => "credentials",
-            Self::Permissions => "permissions",
-            Self::Network => "network",
-            Self::Image => "image",
-            Self::Roles => "roles",
-            Self::Quota => "quota",
-            Self::Names => "names",
-        })
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    Fine,
-    /// It could not be looked at.
-    Unknown,
-    /// `up` refuses.
-    Problem,
-}
-
-/// One thing that was looked at, and what to do about it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Finding {
-    pub check: Check,
-    pub level: Level,
-    /// What is, and what it breaks and how to mend it if it is a problem.
-    pub what: String,
-}
-
-impl Finding {
-    pub(crate) fn new(check: Check, level: Level, what: impl Into<String>) -> Self {
-        Self { check, level, what: what.into() }
-    }
-}
 
 /// All that is only looked up, and that stages take.
 #[derive(Clone)]
@@ -167,7 +114,7 @@ async fn find_lacking_permissions(ctx: &Context, identity: &Identity) -> Result<
         Caller::User(arn) => permissions::find_lacking_of_policy(ctx, identity, &arn).await.map(Some),
         Caller::Role(name) => {
             let request = ctx.clients.iam.get_role().role_name(name);
-            let arn = ctx.call("iam:GetRole", request.send()).await?.role.map(|role| role.arn).unwrap_or_default();
+            let arn = ctx.look("iam:GetRole", request.send()).await?.role.map(|role| role.arn).unwrap_or_default();
             permissions::find_lacking_of_policy(ctx, identity, &arn).await.map(Some)
         }
     }

@@ -40,7 +40,7 @@ pub(super) async fn find_room(ctx: &Context) -> Result<Room, Error> {
 
 async fn find_quota(ctx: &Context) -> Result<u64, Error> {
     let request = ctx.clients.servicequotas.get_service_quota().service_code("ec2").quota_code(QUOTA_CODE);
-    let answer = ctx.call("servicequotas:GetServiceQuota", request.send()).await?;
+    let answer = ctx.look("servicequotas:GetServiceQuota", request.send()).await?;
     // A quota is a number with a fraction in the API, and a whole one in EC2.
     Ok(answer.quota.and_then(|quota| quota.value).unwrap_or_default() as u64)
 }
@@ -48,7 +48,7 @@ async fn find_quota(ctx: &Context) -> Result<u64, Error> {
 pub(super) async fn find_machine(ctx: &Context) -> Result<Machine, Error> {
     let instance_type = ctx.settings.instance_type.as_str();
     let request = ctx.clients.ec2.describe_instance_types().instance_types(instance_type.into());
-    let answer = ctx.call("ec2:DescribeInstanceTypes", request.send()).await?;
+    let answer = ctx.look("ec2:DescribeInstanceTypes", request.send()).await?;
     let found = answer.instance_types().first();
     let vcpus = found.and_then(|found| found.v_cpu_info()?.default_v_cpus()).unwrap_or_default();
     let processor = found.and_then(|found| found.processor_info());
@@ -64,24 +64,23 @@ async fn find_in_use(ctx: &Context) -> Result<(u64, u64), Error> {
     let counted = [InstanceStateName::Pending, InstanceStateName::Running].map(|state| state.to_string());
     let counted = Filter::builder().name("instance-state-name").set_values(Some(counted.to_vec()));
     let request = ctx.clients.ec2.describe_instances().filters(counted.build());
-    let mut pages = request.into_paginator().items().send();
+    let mut pages = request.into_paginator().send();
+    let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await?;
     let (mut all, mut ours) = (0, 0);
-    while let Some(page) = pages.next().await {
-        for instance in ctx.call("ec2:DescribeInstances", async { page }).await?.instances() {
-            let family = instance.instance_type().and_then(|name| name.as_str().chars().next());
-            let spot = instance.instance_lifecycle().is_some();
-            if spot || !family.is_some_and(|family| STANDARD_FAMILIES.contains(family)) {
-                continue;
-            }
-            let vcpus = instance
-                .cpu_options()
-                .map_or(0, |cpu| cpu.core_count().unwrap_or_default() * cpu.threads_per_core().unwrap_or_default());
-            let vcpus = u64::try_from(vcpus).unwrap_or_default();
-            let tags = instance.tags().iter().map(|tag| (tag.key(), tag.value()));
-            all += vcpus;
-            if crate::aws::tags::owner(tags).as_deref() == Some(ctx.owner()) {
-                ours += vcpus;
-            }
+    for instance in pages.iter().flat_map(|page| page.reservations()).flat_map(|reservation| reservation.instances()) {
+        let family = instance.instance_type().and_then(|name| name.as_str().chars().next());
+        let spot = instance.instance_lifecycle().is_some();
+        if spot || !family.is_some_and(|family| STANDARD_FAMILIES.contains(family)) {
+            continue;
+        }
+        let vcpus = instance
+            .cpu_options()
+            .map_or(0, |cpu| cpu.core_count().unwrap_or_default() * cpu.threads_per_core().unwrap_or_default());
+        let vcpus = u64::try_from(vcpus).unwrap_or_default();
+        let tags = instance.tags().iter().map(|tag| (tag.key(), tag.value()));
+        all += vcpus;
+        if crate::aws::tags::owner(tags).as_deref() == Some(ctx.owner()) {
+            ours += vcpus;
         }
     }
     Ok((all, ours))

@@ -176,7 +176,7 @@ fn own_or_refuse(
 
 async fn find_instance_profile(ctx: &Context, identity: &Identity, name: &str) -> Result<Option<Candidate>, Error> {
     let request = ctx.clients.iam.get_instance_profile().instance_profile_name(name);
-    let profile = match optional(ctx.call("iam:GetInstanceProfile", request.send()).await) {
+    let profile = match optional(ctx.look("iam:GetInstanceProfile", request.send()).await) {
         Ok(answer) => answer.and_then(|answer| answer.instance_profile),
         Err(error) => {
             unseen(ctx, name, error)?;
@@ -254,7 +254,7 @@ async fn instance_role_is_made(ctx: &Context) -> Result<bool, Error> {
 
 async fn find_role(ctx: &Context, name: &str) -> Result<Option<aws_sdk_iam::types::Role>, Error> {
     let request = ctx.clients.iam.get_role().role_name(name);
-    Ok(optional(ctx.call("iam:GetRole", request.send()).await)?.and_then(|answer| answer.role))
+    Ok(optional(ctx.look("iam:GetRole", request.send()).await)?.and_then(|answer| answer.role))
 }
 
 /// A role of the tool's own.
@@ -304,7 +304,7 @@ impl Role {
     async fn attach(&self, ctx: &Context, attached: &BTreeSet<String>, has_own: bool) -> Result<(), Error> {
         for policy in self.policies.difference(attached) {
             let request = ctx.clients.iam.attach_role_policy().role_name(&self.name).policy_arn(policy);
-            ctx.call("iam:AttachRolePolicy", request.send()).await?;
+            ctx.change("iam:AttachRolePolicy", request.send()).await?;
         }
         if let Some(action) = self.also
             && !has_own
@@ -312,7 +312,7 @@ impl Role {
             let statement = json!({ "Effect": "Allow", "Action": action, "Resource": "*" });
             let document = json!({ "Version": "2012-10-17", "Statement": [statement] });
             let request = ctx.clients.iam.put_role_policy().role_name(&self.name).policy_name(OWN_POLICY);
-            ctx.call("iam:PutRolePolicy", request.policy_document(document.to_string()).send()).await?;
+            ctx.change("iam:PutRolePolicy", request.policy_document(document.to_string()).send()).await?;
         }
         Ok(())
     }
@@ -374,7 +374,7 @@ impl Stage for Role {
         let trust = json!({ "Version": "2012-10-17", "Statement": [statement] });
         let request = ctx.clients.iam.create_role().role_name(&self.name).description(self.description);
         let request = request.assume_role_policy_document(trust.to_string()).tags(tags::iam(ctx.owner()));
-        ctx.call("iam:CreateRole", request.send()).await?;
+        ctx.change("iam:CreateRole", request.send()).await?;
         self.attach(ctx, &BTreeSet::new(), false).await
     }
 
@@ -384,8 +384,7 @@ impl Stage for Role {
 
     async fn adopt(&self, ctx: &Context, _found: &FoundRole) -> Result<(), Error> {
         let request = ctx.clients.iam.tag_role().role_name(&self.name).tags(tags::iam(ctx.owner()));
-        ctx.call("iam:TagRole", request.send()).await?;
-        Ok(())
+        ctx.change("iam:TagRole", request.send()).await
     }
 }
 
@@ -393,24 +392,19 @@ fn owner(role: &aws_sdk_iam::types::Role) -> Option<String> {
     tags::owner(role.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))))
 }
 
-/// ARNs.
+/// The ARNs of the managed policies that are attached to a role.
 async fn list_attached(ctx: &Context, role: &str) -> Result<Vec<String>, Error> {
-    let mut pages = ctx.clients.iam.list_attached_role_policies().role_name(role).into_paginator().items().send();
-    let mut arns = vec![];
-    while let Some(policy) = pages.next().await {
-        arns.extend(ctx.call("iam:ListAttachedRolePolicies", async { policy }).await?.policy_arn);
-    }
-    Ok(arns)
+    let mut pages = ctx.clients.iam.list_attached_role_policies().role_name(role).into_paginator().send();
+    let pages = ctx.pages("iam:ListAttachedRolePolicies", async || pages.next().await).await?;
+    let policies = pages.into_iter().flat_map(|page| page.attached_policies.unwrap_or_default());
+    Ok(policies.filter_map(|policy| policy.policy_arn).collect())
 }
 
-/// Names.
+/// The names of a role's inline policies.
 async fn list_own_policies(ctx: &Context, role: &str) -> Result<Vec<String>, Error> {
-    let mut pages = ctx.clients.iam.list_role_policies().role_name(role).into_paginator().items().send();
-    let mut names = vec![];
-    while let Some(name) = pages.next().await {
-        names.push(ctx.call("iam:ListRolePolicies", async { name }).await?);
-    }
-    Ok(names)
+    let mut pages = ctx.clients.iam.list_role_policies().role_name(role).into_paginator().send();
+    let pages = ctx.pages("iam:ListRolePolicies", async || pages.next().await).await?;
+    Ok(pages.into_iter().flat_map(|page| page.policy_names).collect())
 }
 
 impl Removal for Role {
@@ -431,14 +425,13 @@ impl Removal for Role {
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         for policy in list_attached(ctx, id).await? {
             let request = ctx.clients.iam.detach_role_policy().role_name(id).policy_arn(policy);
-            optional(ctx.call("iam:DetachRolePolicy", request.send()).await)?;
+            optional(ctx.change("iam:DetachRolePolicy", request.send()).await)?;
         }
         for policy in list_own_policies(ctx, id).await? {
             let request = ctx.clients.iam.delete_role_policy().role_name(id).policy_name(policy);
-            optional(ctx.call("iam:DeleteRolePolicy", request.send()).await)?;
+            optional(ctx.change("iam:DeleteRolePolicy", request.send()).await)?;
         }
-        ctx.call("iam:DeleteRole", ctx.clients.iam.delete_role().role_name(id).send()).await?;
-        Ok(())
+        ctx.change("iam:DeleteRole", ctx.clients.iam.delete_role().role_name(id).send()).await
     }
 }
 

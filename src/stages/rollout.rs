@@ -30,7 +30,7 @@ pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Dep
         )));
     }
     let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).force_new_deployment(true);
-    let updated = ctx.call("ecs:UpdateService", request.send()).await?.service;
+    let updated = ctx.change_with_answer("ecs:UpdateService", request.send()).await?.service;
     let id = updated.as_ref().and_then(services::newest_deployment).and_then(|newest| newest.id()).unwrap_or_default();
     let mut was_seen = false;
     let done = wait(ctx, step, &format!("new deployment of service {service}"), async || {

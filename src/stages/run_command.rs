@@ -27,7 +27,7 @@ pub async fn run_script(ctx: &Context, instances: &[String], script: &str) -> Re
             .comment("zonewalk stats: Envoy's zone counters, read-only")
             .set_instance_ids(Some(batch.to_vec()))
             .parameters("commands", script.lines().map(str::to_owned).collect());
-        let answer = ctx.call("ssm:SendCommand", request.send()).await?;
+        let answer = ctx.change_with_answer("ssm:SendCommand", request.send()).await?;
         let command = answer.command.and_then(|command| command.command_id).unwrap_or_default();
         outputs.extend(try_join_all(batch.iter().map(|instance| output(ctx, &command, instance))).await?);
     }
@@ -42,7 +42,7 @@ async fn wait_until_online(ctx: &Context, instances: &[String]) -> Result<(), Er
             let filter = InstanceInformationStringFilter::builder().key("InstanceIds").set_values(Some(batch.to_vec()));
             let filter = filter.build().map_err(|error| Error::Prerequisite(error.to_string()))?;
             let request = ctx.clients.ssm.describe_instance_information().filters(filter).max_results(50);
-            let answer = ctx.call("ssm:DescribeInstanceInformation", request.send()).await?;
+            let answer = ctx.look("ssm:DescribeInstanceInformation", request.send()).await?;
             for online in
                 answer.instance_information_list().iter().filter(|i| i.ping_status() == Some(&PingStatus::Online))
             {
@@ -65,7 +65,7 @@ async fn output(ctx: &Context, command: &str, instance: &str) -> Result<String, 
     wait(ctx, Step::Services, &format!("the script on {instance}"), async || {
         let request = ctx.clients.ssm.get_command_invocation().command_id(command).instance_id(instance);
         // The invocation is not known for a moment after the command is sent.
-        let Some(invocation) = optional(ctx.call("ssm:GetCommandInvocation", request.send()).await)? else {
+        let Some(invocation) = optional(ctx.look("ssm:GetCommandInvocation", request.send()).await)? else {
             return Ok(Look::pending("not known yet"));
         };
         let status = invocation.status().cloned().unwrap_or(CommandInvocationStatus::Pending);

@@ -47,7 +47,7 @@ impl Stage for SecurityGroup<'_> {
             .describe_security_groups()
             .filters(filter("group-name", self.name))
             .filters(filter("vpc-id", &self.network.vpc_id));
-        let answer = ctx.call("ec2:DescribeSecurityGroups", request.send()).await?;
+        let answer = ctx.look("ec2:DescribeSecurityGroups", request.send()).await?;
         Ok(answer.security_groups.unwrap_or_default().pop().map_or(Presence::Absent, Presence::Present))
     }
 
@@ -76,14 +76,12 @@ impl Stage for SecurityGroup<'_> {
             .description(self.description)
             .vpc_id(&self.network.vpc_id)
             .tag_specifications(tags::ec2_on_creation(ResourceType::SecurityGroup, ctx.owner()));
-        ctx.call("ec2:CreateSecurityGroup", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateSecurityGroup", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
         let request = ctx.clients.ec2.create_tags().resources(self.id(found)).tags(tags::ec2(ctx.owner()));
-        ctx.call("ec2:CreateTags", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateTags", request.send()).await
     }
 }
 
@@ -152,8 +150,7 @@ impl IngressRule<'_> {
             .authorize_security_group_ingress()
             .group_id(&self.group.0)
             .set_ip_permissions(Some(permissions));
-        ctx.call("ec2:AuthorizeSecurityGroupIngress", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:AuthorizeSecurityGroupIngress", request.send()).await
     }
 }
 
@@ -173,7 +170,7 @@ impl Stage for IngressRule<'_> {
         }
         let request = ctx.clients.ec2.describe_security_groups().group_ids(&self.group.0);
         // A new group may be seen by its name, and by its ID only a moment later.
-        let answer = optional(ctx.call("ec2:DescribeSecurityGroups", request.send()).await)?;
+        let answer = optional(ctx.look("ec2:DescribeSecurityGroups", request.send()).await)?;
         let port = Some(i32::from(self.port));
         let sources: Vec<Source> = answer
             .iter()
@@ -214,7 +211,7 @@ impl Stage for IngressRule<'_> {
                 .revoke_security_group_ingress()
                 .group_id(&self.group.0)
                 .ip_permissions(self.permission(source));
-            ctx.call("ec2:RevokeSecurityGroupIngress", request.send()).await?;
+            ctx.change("ec2:RevokeSecurityGroupIngress", request.send()).await?;
         }
         Ok(())
     }
@@ -252,7 +249,7 @@ impl Removal for SecurityGroup<'_> {
         for filter in [by_name.build(), by_tag] {
             let request = ctx.clients.ec2.describe_security_groups().filters(filter);
             groups.extend(
-                ctx.call("ec2:DescribeSecurityGroups", request.send()).await?.security_groups.unwrap_or_default(),
+                ctx.look("ec2:DescribeSecurityGroups", request.send()).await?.security_groups.unwrap_or_default(),
             );
         }
         groups.sort_by_key(|group| {
@@ -269,7 +266,6 @@ impl Removal for SecurityGroup<'_> {
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.ec2.delete_security_group().group_id(id);
-        ctx.call("ec2:DeleteSecurityGroup", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:DeleteSecurityGroup", request.send()).await
     }
 }

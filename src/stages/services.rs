@@ -168,7 +168,7 @@ pub(super) async fn describe(
         .cluster(cluster)
         .set_services(Some(names.iter().map(|&name| name.to_owned()).collect()))
         .include(ServiceField::Tags);
-    let answer = optional(ctx.call("ecs:DescribeServices", request.send()).await)?;
+    let answer = optional(ctx.look("ecs:DescribeServices", request.send()).await)?;
     let mut services = answer.and_then(|answer| answer.services).unwrap_or_default();
     for service in &mut services {
         if !keeps_deployments(service) {
@@ -382,8 +382,7 @@ impl Stage for Service<'_> {
             .availability_zone_rebalancing(AvailabilityZoneRebalancing::Disabled)
             .client_token(ctx.client_token())
             .tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:CreateService", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:CreateService", request.send()).await
     }
 
     /// Names only what differs: some members start a deployment by being named.
@@ -408,14 +407,12 @@ impl Stage for Service<'_> {
             .set_service_connect_configuration(differs(&[SERVICE_CONNECT]).then(|| self.service_connect(ctx)))
             .set_network_configuration(differs(&["subnets", "security groups"]).then(|| self.network_configuration()))
             .set_force_new_deployment(differs(&["deployment"]).then_some(true));
-        ctx.call("ecs:UpdateService", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:UpdateService", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &FoundService) -> Result<(), Error> {
         let request = ctx.clients.ecs.tag_resource().resource_arn(self.id(found)).tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:TagResource", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:TagResource", request.send()).await
     }
 }
 
@@ -440,8 +437,7 @@ impl Removal for Service<'_> {
     /// With its tasks.
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.ecs.delete_service().cluster(&ctx.names.cluster).service(id).force(true);
-        ctx.call("ecs:DeleteService", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:DeleteService", request.send()).await
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn find(
     name: &str,
 ) -> Result<Option<aws_sdk_elasticloadbalancingv2::types::TargetGroup>, Error> {
     let request = ctx.clients.elbv2.describe_target_groups().names(name);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeTargetGroups", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeTargetGroups", request.send()).await)?;
     Ok(answer.and_then(|answer| answer.target_groups.unwrap_or_default().pop()))
 }
 
@@ -70,7 +70,7 @@ impl Targets {
 
 pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Targets, Error> {
     let request = ctx.clients.elbv2.describe_target_health().target_group_arn(arn);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeTargetHealth", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeTargetHealth", request.send()).await)?;
     let targets = answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
     let mut found = Targets { healthy: 0, trouble: None };
     for health in targets.iter().filter_map(|target| target.target_health()) {
@@ -86,8 +86,7 @@ pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Targets, Er
 async fn set_deregistration_delay(ctx: &Context, arn: &str) -> Result<(), Error> {
     let delay = TargetGroupAttribute::builder().key(DEREGISTRATION_DELAY_KEY).value(DEREGISTRATION_DELAY).build();
     let request = ctx.clients.elbv2.modify_target_group_attributes().target_group_arn(arn).attributes(delay);
-    ctx.call("elasticloadbalancing:ModifyTargetGroupAttributes", request.send()).await?;
-    Ok(())
+    ctx.change("elasticloadbalancing:ModifyTargetGroupAttributes", request.send()).await
 }
 
 impl Stage for TargetGroup<'_> {
@@ -104,7 +103,7 @@ impl Stage for TargetGroup<'_> {
         let arn = group.target_group_arn().unwrap_or_default();
         let request = ctx.clients.elbv2.describe_target_group_attributes().target_group_arn(arn);
         let (tags, attributes) = tokio::try_join!(find_tags(ctx, arn), async {
-            optional(ctx.call("elasticloadbalancing:DescribeTargetGroupAttributes", request.send()).await)
+            optional(ctx.look("elasticloadbalancing:DescribeTargetGroupAttributes", request.send()).await)
         })?;
         let (Some(tags), Some(attributes)) = (tags, attributes) else { return Ok(Presence::Absent) };
         let delay = attributes.attributes().iter().find(|a| a.key() == Some(DEREGISTRATION_DELAY_KEY));
@@ -157,7 +156,7 @@ impl Stage for TargetGroup<'_> {
             .health_check_path(HEALTH_CHECK_PATH)
             .health_check_interval_seconds(HEALTH_CHECK_INTERVAL)
             .tags(tags::elbv2(ctx.owner()));
-        let answer = ctx.call("elasticloadbalancing:CreateTargetGroup", request.send()).await?;
+        let answer = ctx.change_with_answer("elasticloadbalancing:CreateTargetGroup", request.send()).await?;
         let arn = answer.target_groups().first().and_then(|group| group.target_group_arn()).unwrap_or_default();
         set_deregistration_delay(ctx, arn).await
     }
@@ -170,7 +169,7 @@ impl Stage for TargetGroup<'_> {
             .target_group_arn(found.arn())
             .health_check_path(HEALTH_CHECK_PATH)
             .health_check_interval_seconds(HEALTH_CHECK_INTERVAL);
-        ctx.call("elasticloadbalancing:ModifyTargetGroup", request.send()).await?;
+        ctx.change("elasticloadbalancing:ModifyTargetGroup", request.send()).await?;
         set_deregistration_delay(ctx, found.arn()).await
     }
 
@@ -191,7 +190,6 @@ impl Removal for TargetGroup<'_> {
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.elbv2.delete_target_group().target_group_arn(id);
-        ctx.call("elasticloadbalancing:DeleteTargetGroup", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:DeleteTargetGroup", request.send()).await
     }
 }

@@ -66,8 +66,7 @@ impl TaskDefinition {
         // No retries by the SDK: each one whose answer was lost would leave a revision more.
         let once = aws_sdk_ecs::Config::builder().retry_config(RetryConfig::disabled());
         let request = self.wanted.registration(&ctx.clients.ecs).tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:RegisterTaskDefinition", request.customize().config_override(once).send()).await?;
-        Ok(())
+        ctx.change("ecs:RegisterTaskDefinition", request.customize().config_override(once).send()).await
     }
 
     /// Registers, and before each repetition looks whether the one before has been carried out after all: revisions
@@ -104,7 +103,7 @@ async fn describe(
     name: &str,
 ) -> Result<Option<(aws_sdk_ecs::types::TaskDefinition, Option<String>)>, Error> {
     let request = ctx.clients.ecs.describe_task_definition().task_definition(name).include(TaskDefinitionField::Tags);
-    let answer = optional(ctx.call("ecs:DescribeTaskDefinition", request.send()).await)?;
+    let answer = optional(ctx.look("ecs:DescribeTaskDefinition", request.send()).await)?;
     Ok(answer.and_then(|answer| {
         let owner = tags::owner(answer.tags().iter().map(|tag| (tag.key(), tag.value())));
         Some((answer.task_definition?, owner))
@@ -165,8 +164,7 @@ impl Stage for TaskDefinition {
 
     async fn adopt(&self, ctx: &Context, found: &FoundTaskDefinition) -> Result<(), Error> {
         let request = ctx.clients.ecs.tag_resource().resource_arn(&found.arn).tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:TagResource", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:TagResource", request.send()).await
     }
 }
 
@@ -179,9 +177,9 @@ impl Removal for TaskDefinition {
         for family in [&ctx.names.backend.service, &ctx.names.frontend.service] {
             for status in [TaskDefinitionStatus::Active, TaskDefinitionStatus::Inactive] {
                 let request = ctx.clients.ecs.list_task_definitions().family_prefix(family).status(status);
-                let mut arns = request.into_paginator().items().send();
-                while let Some(arn) = arns.next().await {
-                    let arn = ctx.call("ecs:ListTaskDefinitions", async { arn }).await?;
+                let mut pages = request.into_paginator().send();
+                let pages = ctx.pages("ecs:ListTaskDefinitions", async || pages.next().await).await?;
+                for arn in pages.into_iter().flat_map(|page| page.task_definition_arns.unwrap_or_default()) {
                     if let Some((_, owner)) = describe(ctx, &arn).await? {
                         standing.push(Standing::new(ctx, arn, owner));
                     }
@@ -196,10 +194,10 @@ impl Removal for TaskDefinition {
         let Some((definition, _)) = describe(ctx, id).await? else { return Ok(()) };
         if definition.status() == Some(&TaskDefinitionStatus::Active) {
             let request = client.deregister_task_definition().task_definition(id);
-            ctx.call("ecs:DeregisterTaskDefinition", request.send()).await?;
+            ctx.change("ecs:DeregisterTaskDefinition", request.send()).await?;
         }
         let request = client.delete_task_definitions().task_definitions(id);
-        let answer = ctx.call("ecs:DeleteTaskDefinitions", request.send()).await?;
+        let answer = ctx.change_with_answer("ecs:DeleteTaskDefinitions", request.send()).await?;
         match answer.failures().first() {
             None => Ok(()),
             Some(failure) => Err(Error::NotDeleted {

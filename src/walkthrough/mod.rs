@@ -12,6 +12,7 @@ use crate::plan::{Action, Kind, PlannedChange, ResourceReport, Step};
 use crate::stages::auto_scaling_group::AutoScalingGroup;
 use crate::stages::container_instances::{Capacity, Instance, Registration, wait_for_instances};
 use crate::stages::ecs_cluster::{Cluster, EcsCluster};
+use crate::stages::finding::{Check, Finding, Level};
 use crate::stages::identity::{Identity, find_identity};
 use crate::stages::image::Image;
 use crate::stages::instance_profile::InstanceProfile;
@@ -21,7 +22,7 @@ use crate::stages::load_balancer::{LoadBalancer, LoadBalancerAddress};
 use crate::stages::log_groups::LogGroup;
 use crate::stages::namespace::{DiscoveryService, Namespace};
 use crate::stages::network::Network;
-use crate::stages::preflight::{self, Check, Finding, Ground, Level};
+use crate::stages::preflight::{self, Ground};
 use crate::stages::removal::{Outcome, Removal, Standing};
 use crate::stages::roles::{Choice, Choices, Role, Roles};
 use crate::stages::security_groups::{IngressRule, SecurityGroup, SecurityGroups, Source};
@@ -42,7 +43,7 @@ pub struct Up {
 pub async fn up(ctx: &Context) -> Result<Up, Error> {
     let Examination { findings, ground, .. } = examine(ctx).await?;
     let ground = match ground {
-        Some(ground) if findings.iter().all(|finding| finding.level != Level::Problem) => ground,
+        Some(ground) if !findings.iter().any(Finding::blocks) => ground,
         _ => return Err(Error::Preflight(findings)),
     };
     for finding in findings.iter().filter(|finding| finding.level == Level::Unknown) {

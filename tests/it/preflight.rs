@@ -12,8 +12,8 @@ use zonewalk::events::{Event, Events};
 use zonewalk::report::text;
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
+use zonewalk::stages::finding::{Check, Level};
 use zonewalk::stages::permissions::policy;
-use zonewalk::stages::preflight::{Check, Level};
 use zonewalk::walkthrough::{down, up};
 
 use crate::machine::Machine;
