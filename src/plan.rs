@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use strum::IntoStaticStr;
 
 /// Displays a variant by its name in words, or by what `strum(serialize)` says instead.
@@ -98,18 +98,73 @@ pub enum Action {
     Refused,
 }
 
+/// What of a resource may differ from what is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub enum Field {
+    Deployment,
+    DeregistrationDelay,
+    DesiredCapacity,
+    DesiredCount,
+    HealthCheckInterval,
+    HealthCheckPath,
+    Image,
+    InstanceProfile,
+    InstanceType,
+    #[strum(serialize = "instances of an older launch template version")]
+    OlderInstances,
+    LaunchTemplate,
+    LaunchTemplateVersion,
+    MaximumPercent,
+    MaximumSize,
+    /// A member of a task definition, by its path: `containerDefinitions.0.image`.
+    Member(String),
+    MetadataHopLimit,
+    MetadataTokens,
+    MinimumHealthyPercent,
+    MinimumSize,
+    Policy,
+    Role,
+    SecurityGroups,
+    #[strum(serialize = "Service Connect alias")]
+    ServiceConnectAlias,
+    #[strum(serialize = "Service Connect namespace")]
+    ServiceConnectNamespace,
+    Sources,
+    Subnets,
+    TargetGroup,
+    TaskDefinition,
+    UserData,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Member(path) => f.write_str(path),
+            field => f.write_str(&<&'static str>::from(field).replace('_', " ")),
+        }
+    }
+}
+
+impl Serialize for Field {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// A difference between a resource and what is wanted of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    pub field: String,
+    pub field: Field,
     pub is: String,
     pub wanted: String,
 }
 
 impl Difference {
     /// The difference between two values of a field; none if they are equal.
-    pub(crate) fn of<T: PartialEq + fmt::Display>(field: impl Into<String>, is: T, wanted: T) -> Option<Self> {
-        (is != wanted).then(|| Self { field: field.into(), is: is.to_string(), wanted: wanted.to_string() })
+    pub(crate) fn of(field: Field, is: impl fmt::Display, wanted: impl fmt::Display) -> Option<Self> {
+        let (is, wanted) = (is.to_string(), wanted.to_string());
+        (is != wanted).then_some(Self { field, is, wanted })
     }
 }
 
@@ -138,5 +193,57 @@ pub struct ResourceReport {
     pub action: Action,
 }
 
-/// Stands in a plan for the ID of what is not made yet.
-pub const KNOWN_AFTER_UP: &str = "(known after up)";
+/// What AWS gives to a resource when it is made, such as its ID: a plan has to do without it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Planned<T> {
+    Known(T),
+    /// The resource is not made yet.
+    AfterUp,
+}
+
+impl<T> Planned<T> {
+    pub(crate) fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::AfterUp => None,
+        }
+    }
+
+    /// The value, for a request that changes something: what it names has been made before it.
+    pub(crate) fn made(&self) -> &T {
+        self.known().expect("a plan sends no request that changes something")
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Planned<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(value) => value.fmt(f),
+            Self::AfterUp => f.write_str("(known after up)"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_in_words() {
+        assert_eq!(format!("{:>16}", Step::SecurityGroups), " security groups");
+        assert_eq!(Kind::DiscoveryService.to_string(), "Cloud Map service");
+        assert_eq!(Action::Refused.to_string(), "refused: not ours");
+        let older = Difference::of(Field::OlderInstances, 2, 0).unwrap();
+        assert_eq!(older.to_string(), "instances of an older launch template version: 2 → 0");
+        let alias = Difference::of(Field::ServiceConnectAlias, "off", "x").unwrap();
+        let json = serde_json::to_value(alias).unwrap();
+        assert_eq!(json, serde_json::json!({ "field": "Service Connect alias", "is": "off", "wanted": "x" }));
+    }
+
+    #[test]
+    fn what_is_known_after_up_differs_from_anything_known() {
+        let (known, unknown) = (Planned::Known("sg-1".to_owned()), Planned::<String>::AfterUp);
+        assert_eq!(Difference::of(Field::SecurityGroups, "sg-1", known), None);
+        assert_eq!(Difference::of(Field::SecurityGroups, "sg-1", unknown).unwrap().wanted, "(known after up)");
+    }
+}

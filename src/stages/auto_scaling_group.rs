@@ -11,7 +11,7 @@ use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::tags;
-use crate::plan::{Difference, Kind};
+use crate::plan::{Difference, Field, Kind};
 use crate::settings::OWNER_TAG;
 
 /// The article's, step 4.
@@ -20,9 +20,6 @@ const MAX_SIZE: i32 = 30;
 const HEALTH_CHECK_GRACE_PERIOD: i32 = 300;
 /// Instances are made of the template's newest version, so that a change needs no change of the group.
 const TEMPLATE_VERSION: &str = "$Latest";
-
-/// The field in differences.
-const OLDER_INSTANCES: &str = "instances of an older launch template version";
 
 /// How many instances stay while others are replaced: half, as with the tasks on them; and how long a new one is left in
 /// peace before the next are replaced, by when it has joined the cluster.
@@ -45,7 +42,7 @@ pub(crate) struct AutoScalingGroup<'a> {
 impl AutoScalingGroup<'_> {
     fn template(&self) -> aws_sdk_autoscaling::types::LaunchTemplateSpecification {
         aws_sdk_autoscaling::types::LaunchTemplateSpecification::builder()
-            .launch_template_id(&self.launch_template.id)
+            .launch_template_id(self.launch_template.id.made())
             .version(TEMPLATE_VERSION)
             .build()
     }
@@ -151,17 +148,17 @@ impl Stage for AutoScalingGroup<'_> {
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or("none");
         let version = template.and_then(|template| template.version()).unwrap_or("none");
         [
-            Difference::of("launch template", template_id, self.launch_template.id.as_str()),
-            Difference::of("launch template version", version, TEMPLATE_VERSION),
-            Difference::of("minimum size", found.min_size().unwrap_or_default(), MIN_SIZE),
-            Difference::of("maximum size", found.max_size().unwrap_or_default(), MAX_SIZE),
-            Difference::of("desired capacity", found.desired_capacity().unwrap_or_default(), self.desired()),
+            Difference::of(Field::LaunchTemplate, template_id, &self.launch_template.id),
+            Difference::of(Field::LaunchTemplateVersion, version, TEMPLATE_VERSION),
+            Difference::of(Field::MinimumSize, found.min_size().unwrap_or_default(), MIN_SIZE),
+            Difference::of(Field::MaximumSize, found.max_size().unwrap_or_default(), MAX_SIZE),
+            Difference::of(Field::DesiredCapacity, found.desired_capacity().unwrap_or_default(), self.desired()),
             Difference::of(
-                "subnets",
+                Field::Subnets,
                 in_order(found.vpc_zone_identifier().unwrap_or("none")),
                 in_order(&self.subnets()),
             ),
-            Difference::of(OLDER_INSTANCES, self.count_older(found), 0),
+            Difference::of(Field::OlderInstances, self.count_older(found), 0),
         ]
         .into_iter()
         .flatten()
@@ -188,10 +185,10 @@ impl Stage for AutoScalingGroup<'_> {
 
     async fn change(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
         let differences = self.differences(found);
-        if differences.iter().any(|difference| difference.field != OLDER_INSTANCES) {
+        if differences.iter().any(|difference| difference.field != Field::OlderInstances) {
             self.update(ctx).await?;
         }
-        if differences.iter().any(|difference| difference.field == OLDER_INSTANCES) {
+        if differences.iter().any(|difference| difference.field == Field::OlderInstances) {
             self.replace_older(ctx).await?;
         }
         Ok(())

@@ -9,7 +9,7 @@ use super::wait::Look;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
-use crate::plan::{Difference, Kind};
+use crate::plan::{Difference, Field, Kind};
 
 /// A cluster that accepts instances and services.
 pub(crate) struct EcsCluster {
@@ -43,7 +43,7 @@ pub(super) async fn find_standing(ctx: &Context) -> Result<Option<Standing>, Err
 
 impl Cluster<'_> {
     fn defaults(&self) -> ClusterServiceConnectDefaultsRequest {
-        let defaults = ClusterServiceConnectDefaultsRequest::builder().namespace(&self.namespace.0).build();
+        let defaults = ClusterServiceConnectDefaultsRequest::builder().namespace(self.namespace.0.made()).build();
         defaults.expect("its required member, the namespace, is set")
     }
 }
@@ -96,7 +96,7 @@ impl Stage for Cluster<'_> {
 
     fn differences(&self, found: &Self::Found) -> Vec<Difference> {
         let namespace = found.service_connect_defaults().and_then(|defaults| defaults.namespace());
-        Difference::of("Service Connect namespace", namespace.unwrap_or("none"), &self.namespace.0)
+        Difference::of(Field::ServiceConnectNamespace, namespace.unwrap_or("none"), &self.namespace.0)
             .into_iter()
             .collect()
     }

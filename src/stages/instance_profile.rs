@@ -7,7 +7,7 @@ use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
-use crate::plan::{Difference, Kind};
+use crate::plan::{Difference, Field, Kind};
 
 /// A profile of the tool's own, with its role's name.
 pub(crate) struct InstanceProfile<'a> {
@@ -68,7 +68,7 @@ impl Stage for InstanceProfile<'_> {
 
     fn differences(&self, found: &Self::Found) -> Vec<Difference> {
         let role = found.roles().first().map_or("none", |role| role.role_name());
-        Difference::of("role", role, &self.role.0).into_iter().collect()
+        Difference::of(Field::Role, role, &self.role.0).into_iter().collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {

@@ -19,13 +19,13 @@ use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error, templates};
 use crate::aws::error::optional;
 use crate::aws::tags;
-use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
+use crate::plan::{Difference, Field, Kind, Planned};
 use crate::settings::OWNER_TAG;
 
 /// A template that instances can be launched from.
 #[derive(Clone, Debug)]
 pub(crate) struct LaunchTemplateVersion {
-    pub(crate) id: String,
+    pub(crate) id: Planned<String>,
     /// The newest; None before it is made.
     pub(crate) number: Option<i64>,
 }
@@ -43,7 +43,7 @@ struct Data {
     image_id: String,
     instance_type: String,
     instance_profile_arn: String,
-    security_group_ids: Vec<String>,
+    security_group_ids: Vec<Planned<String>>,
     http_tokens: String,
     http_put_response_hop_limit: i32,
     user_data: String,
@@ -95,7 +95,7 @@ impl LaunchTemplate {
             .iam_instance_profile(
                 LaunchTemplateIamInstanceProfileSpecificationRequest::builder().arn(instance_profile_arn).build(),
             )
-            .set_security_group_ids(Some(self.wanted.security_group_ids.clone()))
+            .set_security_group_ids(Some(self.wanted.security_group_ids.iter().map(|id| id.made().clone()).collect()))
             .metadata_options(metadata.build())
             .user_data(user_data)
             .tag_specifications(instance_tags.build())
@@ -146,11 +146,11 @@ impl Stage for LaunchTemplate {
     }
 
     fn output(&self, found: FoundTemplate) -> LaunchTemplateVersion {
-        LaunchTemplateVersion { id: found.id, number: found.number }
+        LaunchTemplateVersion { id: Planned::Known(found.id), number: found.number }
     }
 
     fn foreseen(&self) -> LaunchTemplateVersion {
-        LaunchTemplateVersion { id: KNOWN_AFTER_UP.to_owned(), number: None }
+        LaunchTemplateVersion { id: Planned::AfterUp, number: None }
     }
 
     fn differences(&self, found: &FoundTemplate) -> Vec<Difference> {
@@ -162,15 +162,16 @@ impl Stage for LaunchTemplate {
         let instance_type = is.instance_type().map_or("none", |instance_type| instance_type.as_str());
         // AWS recommends another image every few weeks, and that alone is no reason to replace instances: nobody asked for it.
         let is_as_recommended = found.description.as_ref() == Some(&self.description);
+        let security_group_ids: Vec<_> = wanted.security_group_ids.iter().map(ToString::to_string).collect();
         let image = if is_as_recommended { None } else { Some(is.image_id().unwrap_or("none")) };
         [
-            image.and_then(|image| Difference::of("image", image, &wanted.image_id)),
-            Difference::of("instance type", instance_type, &wanted.instance_type),
-            Difference::of("instance profile", profile, &wanted.instance_profile_arn),
-            Difference::of("security groups", is.security_group_ids().join(", "), wanted.security_group_ids.join(", ")),
-            Difference::of("metadata tokens", tokens, &wanted.http_tokens),
-            Difference::of("metadata hop limit", hops, wanted.http_put_response_hop_limit),
-            Difference::of("user data", readable(is.user_data().unwrap_or_default()), readable(&wanted.user_data)),
+            image.and_then(|image| Difference::of(Field::Image, image, &wanted.image_id)),
+            Difference::of(Field::InstanceType, instance_type, &wanted.instance_type),
+            Difference::of(Field::InstanceProfile, profile, &wanted.instance_profile_arn),
+            Difference::of(Field::SecurityGroups, is.security_group_ids().join(", "), security_group_ids.join(", ")),
+            Difference::of(Field::MetadataTokens, tokens, &wanted.http_tokens),
+            Difference::of(Field::MetadataHopLimit, hops, wanted.http_put_response_hop_limit),
+            Difference::of(Field::UserData, readable(is.user_data().unwrap_or_default()), readable(&wanted.user_data)),
         ]
         .into_iter()
         .flatten()

@@ -10,7 +10,7 @@ use super::target_group::TargetGroupArn;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
-use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
+use crate::plan::{Difference, Field, Kind};
 
 /// The article's, step 5.
 const PORT: i32 = 80;
@@ -50,7 +50,7 @@ async fn find(ctx: &Context, load_balancer_arn: &str) -> Result<Option<FoundList
 
 impl Listener<'_> {
     fn action(&self) -> Action {
-        Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&self.target_group.0).build()
+        Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(self.target_group.0.made()).build()
     }
 }
 
@@ -64,10 +64,8 @@ impl Stage for Listener<'_> {
     }
 
     async fn find(&self, ctx: &Context) -> Result<Presence<FoundListener>, Error> {
-        if self.load_balancer.arn == KNOWN_AFTER_UP {
-            return Ok(Presence::Absent);
-        }
-        Ok(find(ctx, &self.load_balancer.arn).await?.map_or(Presence::Absent, Presence::Present))
+        let Some(arn) = self.load_balancer.arn.known() else { return Ok(Presence::Absent) };
+        Ok(find(ctx, arn).await?.map_or(Presence::Absent, Presence::Present))
     }
 
     fn owner(&self, found: &FoundListener) -> Owner {
@@ -88,7 +86,7 @@ impl Stage for Listener<'_> {
 
     fn differences(&self, found: &FoundListener) -> Vec<Difference> {
         let target = found.listener.default_actions().first().and_then(|action| action.target_group_arn());
-        Difference::of("target group", target.unwrap_or("none"), &self.target_group.0).into_iter().collect()
+        Difference::of(Field::TargetGroup, target.unwrap_or("none"), &self.target_group.0).into_iter().collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -96,7 +94,7 @@ impl Stage for Listener<'_> {
             .clients
             .elbv2
             .create_listener()
-            .load_balancer_arn(&self.load_balancer.arn)
+            .load_balancer_arn(self.load_balancer.arn.made())
             .protocol(ProtocolEnum::Http)
             .port(PORT)
             .default_actions(self.action())

@@ -12,12 +12,12 @@ use super::wait::Look;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
-use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
+use crate::plan::{Difference, Field, Kind, Planned};
 
 #[derive(Clone, Debug)]
 pub(crate) struct LoadBalancerAddress {
-    pub(crate) arn: String,
-    pub(crate) dns_name: String,
+    pub(crate) arn: Planned<String>,
+    pub(crate) dns_name: Planned<String>,
 }
 
 pub(crate) struct LoadBalancer<'a> {
@@ -105,11 +105,14 @@ impl Stage for LoadBalancer<'_> {
     }
 
     fn output(&self, found: FoundLoadBalancer) -> LoadBalancerAddress {
-        LoadBalancerAddress { arn: found.arn().to_owned(), dns_name: found.dns_name().to_owned() }
+        LoadBalancerAddress {
+            arn: Planned::Known(found.arn().to_owned()),
+            dns_name: Planned::Known(found.dns_name().to_owned()),
+        }
     }
 
     fn foreseen(&self) -> LoadBalancerAddress {
-        LoadBalancerAddress { arn: KNOWN_AFTER_UP.to_owned(), dns_name: KNOWN_AFTER_UP.to_owned() }
+        LoadBalancerAddress { arn: Planned::AfterUp, dns_name: Planned::AfterUp }
     }
 
     fn state(&self, found: &FoundLoadBalancer) -> Look<()> {
@@ -127,8 +130,8 @@ impl Stage for LoadBalancer<'_> {
     fn differences(&self, found: &FoundLoadBalancer) -> Vec<Difference> {
         let wanted = self.network.subnets.iter().map(|subnet| subnet.id.as_str());
         [
-            Difference::of("subnets", list(found.subnets()), list(wanted)),
-            Difference::of("security groups", list(found.security_groups()), self.groups.lb.0.clone()),
+            Difference::of(Field::Subnets, list(found.subnets()), list(wanted)),
+            Difference::of(Field::SecurityGroups, list(found.security_groups()), &self.groups.lb.0),
         ]
         .into_iter()
         .flatten()
@@ -142,7 +145,7 @@ impl Stage for LoadBalancer<'_> {
             .create_load_balancer()
             .name(self.name)
             .set_subnets(Some(self.network.subnet_ids()))
-            .security_groups(&self.groups.lb.0)
+            .security_groups(self.groups.lb.0.made())
             .tags(tags::elbv2(ctx.owner()));
         ctx.change("elasticloadbalancing:CreateLoadBalancer", request.send()).await
     }
@@ -154,9 +157,9 @@ impl Stage for LoadBalancer<'_> {
                 client.set_subnets().load_balancer_arn(found.arn()).set_subnets(Some(self.network.subnet_ids()));
             ctx.change("elasticloadbalancing:SetSubnets", request.send()).await?;
         }
-        if found.security_groups() != BTreeSet::from([self.groups.lb.0.as_str()]) {
+        if found.security_groups() != BTreeSet::from([self.groups.lb.0.made().as_str()]) {
             let request =
-                client.set_security_groups().load_balancer_arn(found.arn()).security_groups(&self.groups.lb.0);
+                client.set_security_groups().load_balancer_arn(found.arn()).security_groups(self.groups.lb.0.made());
             ctx.change("elasticloadbalancing:SetSecurityGroups", request.send()).await?;
         }
         Ok(())

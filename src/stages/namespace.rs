@@ -13,9 +13,9 @@ use super::wait::{Look, wait};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
-use crate::plan::{KNOWN_AFTER_UP, Kind};
+use crate::plan::{Kind, Planned};
 
-pub(crate) struct NamespaceArn(pub(crate) String);
+pub(crate) struct NamespaceArn(pub(crate) Planned<String>);
 
 pub(crate) struct Namespace<'a> {
     pub(crate) name: &'a str,
@@ -75,11 +75,11 @@ impl Stage for Namespace<'_> {
     }
 
     fn output(&self, found: FoundNamespace) -> NamespaceArn {
-        NamespaceArn(found.arn)
+        NamespaceArn(Planned::Known(found.arn))
     }
 
     fn foreseen(&self) -> NamespaceArn {
-        NamespaceArn(KNOWN_AFTER_UP.to_owned())
+        NamespaceArn(Planned::AfterUp)
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::{CloudError, ErrorClass, tags};
 use crate::events::Event;
-use crate::plan::{Difference, Kind, Step};
+use crate::plan::{Difference, Field, Kind, Step};
 
 /// The names under which accounts have the instances' profile: AWS's console makes the first, its CLI guide the second.
 const USUAL_INSTANCE_PROFILES: [&str; 2] = ["ecsInstanceRole", "ecsInstanceRole-profile"];
@@ -363,8 +363,8 @@ impl Stage for Role {
 
     fn differences(&self, found: &FoundRole) -> Vec<Difference> {
         let missing = self.policies.difference(&found.attached);
-        let missing = missing.map(|policy| Difference::of("policy", "none".to_owned(), policy.clone()));
-        let own = self.also.filter(|_| !found.has_own).map(|action| Difference::of("policy", "none", action));
+        let missing = missing.map(|policy| Difference::of(Field::Policy, "none", policy));
+        let own = self.also.filter(|_| !found.has_own).map(|action| Difference::of(Field::Policy, "none", action));
         missing.chain(own).flatten().collect()
     }
 

@@ -12,7 +12,7 @@ use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
-use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
+use crate::plan::{Difference, Field, Kind, Planned};
 use crate::settings::{Cidr, OWNER_TAG};
 
 /// The three groups, with the rules between them.
@@ -22,8 +22,8 @@ pub(crate) struct SecurityGroups {
     pub(crate) server: GroupId,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct GroupId(pub(crate) String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct GroupId(pub(crate) Planned<String>);
 
 pub(crate) struct SecurityGroup<'a> {
     pub(crate) network: &'a Network,
@@ -60,11 +60,11 @@ impl Stage for SecurityGroup<'_> {
     }
 
     fn output(&self, found: Self::Found) -> GroupId {
-        GroupId(self.id(&found))
+        GroupId(Planned::Known(self.id(&found)))
     }
 
     fn foreseen(&self) -> GroupId {
-        GroupId(KNOWN_AFTER_UP.to_owned())
+        GroupId(Planned::AfterUp)
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -98,13 +98,13 @@ pub(crate) struct IngressRule<'a> {
 pub(crate) enum Source {
     Cidr(String),
     CidrIpv6(String),
-    Group(String),
+    Group(GroupId),
 }
 
 impl Source {
     /// Whoever is in the group.
     pub(crate) fn members(group: &GroupId) -> Vec<Self> {
-        vec![Self::Group(group.0.clone())]
+        vec![Self::Group(group.clone())]
     }
 
     pub(crate) fn range(cidr: &Cidr) -> Self {
@@ -114,8 +114,10 @@ impl Source {
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Cidr(text) | Self::CidrIpv6(text) | Self::Group(text)) = self;
-        f.write_str(text)
+        match self {
+            Self::Cidr(cidr) | Self::CidrIpv6(cidr) => f.write_str(cidr),
+            Self::Group(group) => group.0.fmt(f),
+        }
     }
 }
 
@@ -132,7 +134,9 @@ impl IngressRule<'_> {
         match source {
             Source::Cidr(cidr) => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).build()),
             Source::CidrIpv6(cidr) => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).build()),
-            Source::Group(id) => permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(id).build()),
+            Source::Group(group) => {
+                permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(group.0.made()).build())
+            }
         }
         .build()
     }
@@ -148,7 +152,7 @@ impl IngressRule<'_> {
             .clients
             .ec2
             .authorize_security_group_ingress()
-            .group_id(&self.group.0)
+            .group_id(self.group.0.made())
             .set_ip_permissions(Some(permissions));
         ctx.change("ec2:AuthorizeSecurityGroupIngress", request.send()).await
     }
@@ -165,10 +169,8 @@ impl Stage for IngressRule<'_> {
     }
 
     async fn find(&self, ctx: &Context) -> Result<Presence<Vec<Source>>, Error> {
-        if self.group.0 == KNOWN_AFTER_UP {
-            return Ok(Presence::Absent);
-        }
-        let request = ctx.clients.ec2.describe_security_groups().group_ids(&self.group.0);
+        let Some(id) = self.group.0.known() else { return Ok(Presence::Absent) };
+        let request = ctx.clients.ec2.describe_security_groups().group_ids(id);
         // A new group may be seen by its name, and by its ID only a moment later.
         let answer = optional(ctx.look("ec2:DescribeSecurityGroups", request.send()).await)?;
         let port = Some(i32::from(self.port));
@@ -195,7 +197,7 @@ impl Stage for IngressRule<'_> {
     fn foreseen(&self) {}
 
     fn differences(&self, found: &Vec<Source>) -> Vec<Difference> {
-        Difference::of("sources", text(found), text(&self.sources)).into_iter().collect()
+        Difference::of(Field::Sources, text(found), text(&self.sources)).into_iter().collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -209,7 +211,7 @@ impl Stage for IngressRule<'_> {
                 .clients
                 .ec2
                 .revoke_security_group_ingress()
-                .group_id(&self.group.0)
+                .group_id(self.group.0.made())
                 .ip_permissions(self.permission(source));
             ctx.change("ec2:RevokeSecurityGroupIngress", request.send()).await?;
         }
@@ -225,8 +227,11 @@ fn sources(permission: &IpPermission) -> Vec<Source> {
     let ipv4 = permission.ip_ranges().iter().filter_map(|range| range.cidr_ip()).map(|c| Source::Cidr(c.to_owned()));
     let ipv6 =
         permission.ipv6_ranges().iter().filter_map(|range| range.cidr_ipv6()).map(|c| Source::CidrIpv6(c.to_owned()));
-    let groups =
-        permission.user_id_group_pairs().iter().filter_map(|pair| pair.group_id()).map(|g| Source::Group(g.to_owned()));
+    let groups = permission
+        .user_id_group_pairs()
+        .iter()
+        .filter_map(|pair| pair.group_id())
+        .map(|id| Source::Group(GroupId(Planned::Known(id.to_owned()))));
     ipv4.chain(ipv6).chain(groups).collect()
 }
 

@@ -24,14 +24,11 @@ use super::wait::Look;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
-use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
+use crate::plan::{Difference, Field, Kind};
 use crate::settings::{ServiceConnectMode, ServiceNames};
 
 /// The port's name in both task definitions.
 const PORT_NAME: &str = "http";
-
-/// The field in differences.
-const SERVICE_CONNECT: &str = "Service Connect alias";
 
 /// Every instance holds one task and there is none to spare, so a deployment has to stop tasks before it starts their
 /// successors: with AWS's 100 and 200 it would wait for room for ever.
@@ -111,7 +108,7 @@ impl<'a> Service<'a> {
     fn network_configuration(&self) -> NetworkConfiguration {
         let vpc = AwsVpcConfiguration::builder()
             .set_subnets(Some(self.network.subnet_ids()))
-            .security_groups(&self.group.0)
+            .security_groups(self.group.0.made())
             .build()
             .expect("its only required member, the subnets, is set");
         NetworkConfiguration::builder().awsvpc_configuration(vpc).build()
@@ -277,11 +274,9 @@ impl Stage for Service<'_> {
             return Ok(Presence::Leaving("DRAINING".to_owned()));
         }
         self.deployment_before.get_or_init(|| newest_deployment(&service)?.id().map(str::to_owned));
-        let targets = match self.entrance {
-            Some(Entrance { target_group }) if target_group.0 != KNOWN_AFTER_UP => {
-                Some(find_targets(ctx, &target_group.0).await?)
-            }
-            _ => None,
+        let targets = match self.entrance.and_then(|entrance| entrance.target_group.0.known()) {
+            Some(arn) => Some(find_targets(ctx, arn).await?),
+            None => None,
         };
         let failure = find_failure_of(ctx, &self.cluster.name, &service).await?;
         Ok(Presence::Present(FoundService { service, targets, failure }))
@@ -315,22 +310,26 @@ impl Stage for Service<'_> {
     fn differences(&self, found: &FoundService) -> Vec<Difference> {
         let service = &found.service;
         let mut differences = vec![
-            Difference::of("desired count", service.desired_count(), self.desired()),
-            Difference::of("task definition", service.task_definition().unwrap_or("none"), &self.task_definition.0),
+            Difference::of(Field::DesiredCount, service.desired_count(), self.desired()),
+            Difference::of(Field::TaskDefinition, service.task_definition().unwrap_or("none"), &self.task_definition.0),
         ];
         // Emulators do not tell what they were given here.
         if let Some(deployment) = service.deployment_configuration() {
             let (minimum, maximum) = (deployment.minimum_healthy_percent(), deployment.maximum_percent());
-            let percent = |name, is: Option<i32>, wanted| Difference::of(name, is.unwrap_or_default(), wanted);
-            differences.push(percent("minimum healthy percent", minimum, MINIMUM_HEALTHY_PERCENT));
-            differences.push(percent("maximum percent", maximum, MAXIMUM_PERCENT));
+            let percent = |field, is: Option<i32>, wanted: i32| Difference::of(field, is.unwrap_or_default(), wanted);
+            differences.push(percent(Field::MinimumHealthyPercent, minimum, MINIMUM_HEALTHY_PERCENT));
+            differences.push(percent(Field::MaximumPercent, maximum, MAXIMUM_PERCENT));
         }
         if let Some(vpc) = service.network_configuration().and_then(|network| network.awsvpc_configuration()) {
             let in_order = |ids: &[String]| {
                 ids.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
             };
-            differences.push(Difference::of("subnets", in_order(vpc.subnets()), in_order(&self.network.subnet_ids())));
-            differences.push(Difference::of("security groups", in_order(vpc.security_groups()), self.group.0.clone()));
+            differences.push(Difference::of(
+                Field::Subnets,
+                in_order(vpc.subnets()),
+                in_order(&self.network.subnet_ids()),
+            ));
+            differences.push(Difference::of(Field::SecurityGroups, in_order(vpc.security_groups()), &self.group.0));
         }
         let newest = newest_deployment(service);
         // Emulators keep no such configuration, so that only another one tells anything.
@@ -342,7 +341,7 @@ impl Stage for Service<'_> {
                 if connect.enabled() { connect.services().first().and_then(alias) } else { Some("off".to_owned()) };
             let wanted = (self.mode == ServiceConnectMode::ClientServer).then(|| self.names.dns_name.clone());
             let spelled = |alias: Option<String>| alias.unwrap_or_else(|| "none (client only)".to_owned());
-            differences.push(Difference::of(SERVICE_CONNECT, spelled(is), spelled(wanted)));
+            differences.push(Difference::of(Field::ServiceConnectAlias, spelled(is), spelled(wanted)));
         }
         // One that this run has started would fail again.
         let is_from_before = newest.is_some()
@@ -350,7 +349,7 @@ impl Stage for Service<'_> {
         if let Look::Failed { reason, .. } = self.rollout(found)
             && is_from_before
         {
-            differences.push(Difference::of("deployment", format!("failed ({reason})"), "a new one".to_owned()));
+            differences.push(Difference::of(Field::Deployment, format!("failed ({reason})"), "a new one"));
         }
         differences.into_iter().flatten().collect()
     }
@@ -359,7 +358,7 @@ impl Stage for Service<'_> {
         let balancer = self.entrance.map(|entrance| {
             vec![
                 aws_sdk_ecs::types::LoadBalancer::builder()
-                    .target_group_arn(&entrance.target_group.0)
+                    .target_group_arn(entrance.target_group.0.made())
                     .container_name(&self.names.container)
                     .container_port(self.names.port.into())
                     .build(),
@@ -371,7 +370,7 @@ impl Stage for Service<'_> {
             .create_service()
             .cluster(&self.cluster.name)
             .service_name(&self.names.service)
-            .task_definition(&self.task_definition.0)
+            .task_definition(self.task_definition.0.made())
             .desired_count(self.desired())
             .launch_type(LaunchType::Ec2)
             .network_configuration(self.network_configuration())
@@ -388,8 +387,7 @@ impl Stage for Service<'_> {
     /// Names only what differs: some members start a deployment by being named.
     async fn change(&self, ctx: &Context, found: &FoundService) -> Result<(), Error> {
         let differences = self.differences(found);
-        let differs =
-            |fields: &[&str]| differences.iter().any(|difference| fields.contains(&difference.field.as_str()));
+        let differs = |fields: &[Field]| differences.iter().any(|difference| fields.contains(&difference.field));
         let request = ctx
             .clients
             .ecs
@@ -397,16 +395,20 @@ impl Stage for Service<'_> {
             .cluster(&self.cluster.name)
             .service(&self.names.service)
             .desired_count(self.desired())
-            .set_task_definition(differs(&["task definition"]).then(|| self.task_definition.0.clone()))
+            .set_task_definition(differs(&[Field::TaskDefinition]).then(|| self.task_definition.0.made().clone()))
             .set_deployment_configuration(
-                differs(&["minimum healthy percent", "maximum percent"]).then(deployment_configuration),
+                differs(&[Field::MinimumHealthyPercent, Field::MaximumPercent]).then(deployment_configuration),
             )
             .set_availability_zone_rebalancing(
-                differs(&["maximum percent"]).then_some(AvailabilityZoneRebalancing::Disabled),
+                differs(&[Field::MaximumPercent]).then_some(AvailabilityZoneRebalancing::Disabled),
             )
-            .set_service_connect_configuration(differs(&[SERVICE_CONNECT]).then(|| self.service_connect(ctx)))
-            .set_network_configuration(differs(&["subnets", "security groups"]).then(|| self.network_configuration()))
-            .set_force_new_deployment(differs(&["deployment"]).then_some(true));
+            .set_service_connect_configuration(
+                differs(&[Field::ServiceConnectAlias]).then(|| self.service_connect(ctx)),
+            )
+            .set_network_configuration(
+                differs(&[Field::Subnets, Field::SecurityGroups]).then(|| self.network_configuration()),
+            )
+            .set_force_new_deployment(differs(&[Field::Deployment]).then_some(true));
         ctx.change("ecs:UpdateService", request.send()).await
     }
 

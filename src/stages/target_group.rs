@@ -11,7 +11,7 @@ use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags;
-use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
+use crate::plan::{Difference, Field, Kind, Planned};
 
 /// The article's, step 5.
 const PORT: i32 = 80;
@@ -24,7 +24,7 @@ const DEREGISTRATION_DELAY: &str = "10";
 const DEREGISTRATION_DELAY_KEY: &str = "deregistration_delay.timeout_seconds";
 
 #[derive(Clone, Debug)]
-pub(crate) struct TargetGroupArn(pub(crate) String);
+pub(crate) struct TargetGroupArn(pub(crate) Planned<String>);
 
 pub(crate) struct TargetGroup<'a> {
     pub(crate) name: &'a str,
@@ -123,20 +123,20 @@ impl Stage for TargetGroup<'_> {
     }
 
     fn output(&self, found: FoundTargetGroup) -> TargetGroupArn {
-        TargetGroupArn(found.arn().to_owned())
+        TargetGroupArn(Planned::Known(found.arn().to_owned()))
     }
 
     fn foreseen(&self) -> TargetGroupArn {
-        TargetGroupArn(KNOWN_AFTER_UP.to_owned())
+        TargetGroupArn(Planned::AfterUp)
     }
 
     fn differences(&self, found: &FoundTargetGroup) -> Vec<Difference> {
         let (group, delay) = (&found.group, found.deregistration_delay.as_deref());
         let interval = group.health_check_interval_seconds().unwrap_or_default();
         [
-            Difference::of("health check path", group.health_check_path().unwrap_or("none"), HEALTH_CHECK_PATH),
-            Difference::of("health check interval", interval, HEALTH_CHECK_INTERVAL),
-            Difference::of("deregistration delay", delay.unwrap_or("none"), DEREGISTRATION_DELAY),
+            Difference::of(Field::HealthCheckPath, group.health_check_path().unwrap_or("none"), HEALTH_CHECK_PATH),
+            Difference::of(Field::HealthCheckInterval, interval, HEALTH_CHECK_INTERVAL),
+            Difference::of(Field::DeregistrationDelay, delay.unwrap_or("none"), DEREGISTRATION_DELAY),
         ]
         .into_iter()
         .flatten()

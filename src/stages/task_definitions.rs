@@ -15,11 +15,11 @@ use super::wait::{Look, wait};
 use super::{Context, Error, templates};
 use crate::aws::error::optional;
 use crate::aws::{ErrorClass, tags};
-use crate::plan::{Difference, KNOWN_AFTER_UP, Kind};
+use crate::plan::{Difference, Field, Kind, Planned};
 use crate::settings::ServiceNames;
 
 #[derive(Clone, Debug)]
-pub(crate) struct TaskDefinitionArn(pub(crate) String);
+pub(crate) struct TaskDefinitionArn(pub(crate) Planned<String>);
 
 pub(crate) struct TaskDefinition {
     wanted: TaskSpec,
@@ -139,11 +139,11 @@ impl Stage for TaskDefinition {
     }
 
     fn output(&self, found: FoundTaskDefinition) -> TaskDefinitionArn {
-        TaskDefinitionArn(found.arn)
+        TaskDefinitionArn(Planned::Known(found.arn))
     }
 
     fn foreseen(&self) -> TaskDefinitionArn {
-        TaskDefinitionArn(KNOWN_AFTER_UP.to_owned())
+        TaskDefinitionArn(Planned::AfterUp)
     }
 
     fn differences(&self, found: &FoundTaskDefinition) -> Vec<Difference> {
@@ -151,7 +151,10 @@ impl Stage for TaskDefinition {
         let fields: BTreeMap<_, _> = is.iter().chain(&wanted).collect();
         let value =
             |fields: &BTreeMap<String, String>, field: &str| fields.get(field).cloned().unwrap_or("none".into());
-        fields.keys().filter_map(|&field| Difference::of(field, value(&is, field), value(&wanted, field))).collect()
+        fields
+            .keys()
+            .filter_map(|&field| Difference::of(Field::Member(field.clone()), value(&is, field), value(&wanted, field)))
+            .collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
