@@ -150,6 +150,15 @@ impl Target {
     }
 }
 
+/// A filter of EC2's: what has one of these values.
+pub(crate) fn ec2_filter<V: Into<String>>(
+    name: &str,
+    values: impl IntoIterator<Item = V>,
+) -> aws_sdk_ec2::types::Filter {
+    let values = values.into_iter().map(Into::into).collect();
+    aws_sdk_ec2::types::Filter::builder().name(name).set_values(Some(values)).build()
+}
+
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(Duration::from_secs(5))

@@ -10,7 +10,7 @@ use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind};
 use crate::settings::OWNER_TAG;
 
@@ -96,10 +96,6 @@ pub(super) async fn find(
     Ok(answer.auto_scaling_groups.unwrap_or_default().pop())
 }
 
-fn owner(group: &aws_sdk_autoscaling::types::AutoScalingGroup) -> Option<String> {
-    tags::owner(group.tags().iter().map(|tag| (tag.key(), tag.value())))
-}
-
 impl Stage for AutoScalingGroup<'_> {
     const KIND: Kind = Kind::AutoScalingGroup;
     type Found = aws_sdk_autoscaling::types::AutoScalingGroup;
@@ -126,15 +122,11 @@ impl Stage for AutoScalingGroup<'_> {
     }
 
     fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(owner(found))
+        Owner::Tag(found.owner())
     }
 
     fn id(&self, _found: &Self::Found) -> String {
         self.name.to_owned()
-    }
-
-    fn output(&self, _found: Self::Found) -> Fleet {
-        self.foreseen()
     }
 
     fn foreseen(&self) -> Fleet {
@@ -239,7 +231,7 @@ impl Removal for AutoScalingGroup<'_> {
         Ok(found
             .map(|group| {
                 let id = ctx.names.auto_scaling_group.as_str();
-                Standing::new(ctx, id, owner(&group)).leaving(group.status().is_some())
+                Standing::new(ctx, id, group.owner()).leaving(group.status().is_some())
             })
             .into_iter()
             .collect())

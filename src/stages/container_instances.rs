@@ -10,15 +10,15 @@ use tokio::time::Instant;
 
 use super::auto_scaling_group::Fleet;
 use super::ecs_cluster::{EcsCluster, find_standing};
-use super::network::{Network, filter};
+use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::wait::{Look, wait};
 use super::{Context, Error};
+use crate::aws::AzName;
 use crate::aws::error::optional;
-use crate::aws::{AzName, tags};
+use crate::aws::tags::{self, Tagged};
 use crate::events::Event;
 use crate::plan::Kind;
-use crate::settings::OWNER_TAG;
 
 /// Room for the tasks: that many instances, registered, in all zones.
 pub(crate) struct Capacity(());
@@ -173,16 +173,17 @@ impl Removal for Instance {
     const KIND: Kind = Kind::Instance;
 
     async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        let request = ctx.clients.ec2.describe_instances().filters(filter(&format!("tag:{OWNER_TAG}"), ctx.owner()));
+        let request = ctx.clients.ec2.describe_instances().filters(tags::ec2_filter(ctx.owner()));
         let mut pages = request.into_paginator().send();
         let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await?;
         let mut standing = vec![];
         for instance in pages.iter().flat_map(|page| page.reservations()).flat_map(|it| it.instances()) {
             let state = instance.state().and_then(|state| state.name());
             if state != Some(&InstanceStateName::Terminated) {
-                let owner = tags::owner(instance.tags().iter().map(|tag| (tag.key(), tag.value())));
                 let leaving = state == Some(&InstanceStateName::ShuttingDown);
-                standing.push(Standing::new(ctx, instance.instance_id().unwrap_or_default(), owner).leaving(leaving));
+                standing.push(
+                    Standing::new(ctx, instance.instance_id().unwrap_or_default(), instance.owner()).leaving(leaving),
+                );
             }
         }
         Ok(standing)

@@ -8,7 +8,7 @@ use super::stage::{Owner, Presence, Stage};
 use super::wait::Look;
 use super::{Context, Error};
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind};
 
 /// A cluster that accepts instances and services.
@@ -28,16 +28,12 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_ecs::types::Cl
     Ok(answer.and_then(|answer| answer.clusters.unwrap_or_default().pop()))
 }
 
-fn owner(cluster: &aws_sdk_ecs::types::Cluster) -> Option<String> {
-    tags::owner(cluster.tags().iter().map(|tag| (tag.key(), tag.value())))
-}
-
 /// The cluster by this name, unless it is INACTIVE, and whether it is ours.
 pub(super) async fn find_standing(ctx: &Context) -> Result<Option<Standing>, Error> {
     let found = find(ctx, &ctx.names.cluster).await?;
     Ok(found.filter(|cluster| cluster.status() != Some("INACTIVE")).map(|cluster| {
         let leaving = cluster.status() == Some("DEPROVISIONING");
-        Standing::new(ctx, &ctx.names.cluster, owner(&cluster)).leaving(leaving)
+        Standing::new(ctx, &ctx.names.cluster, cluster.owner()).leaving(leaving)
     }))
 }
 
@@ -69,15 +65,11 @@ impl Stage for Cluster<'_> {
     }
 
     fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(owner(found))
+        Owner::Tag(found.owner())
     }
 
     fn id(&self, found: &Self::Found) -> String {
         found.cluster_arn().unwrap_or_default().to_owned()
-    }
-
-    fn output(&self, _found: Self::Found) -> EcsCluster {
-        self.foreseen()
     }
 
     fn foreseen(&self) -> EcsCluster {

@@ -6,7 +6,7 @@ use super::roles::{RoleName, may_not_look, own_instance_role};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind};
 
 /// A profile of the tool's own, with its role's name.
@@ -32,10 +32,6 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_iam::types::In
     Ok(optional(ctx.look("iam:GetInstanceProfile", request.send()).await)?.and_then(|answer| answer.instance_profile))
 }
 
-fn owner(profile: &aws_sdk_iam::types::InstanceProfile) -> Option<String> {
-    tags::owner(profile.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))))
-}
-
 impl Stage for InstanceProfile<'_> {
     const KIND: Kind = Kind::InstanceProfile;
     type Found = aws_sdk_iam::types::InstanceProfile;
@@ -51,15 +47,11 @@ impl Stage for InstanceProfile<'_> {
     }
 
     fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(owner(found))
+        Owner::Tag(found.owner())
     }
 
     fn id(&self, _found: &Self::Found) -> String {
         self.name()
-    }
-
-    fn output(&self, _found: Self::Found) -> String {
-        self.foreseen()
     }
 
     fn foreseen(&self) -> String {
@@ -104,7 +96,7 @@ impl Removal for InstanceProfile<'_> {
     async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
         let name = own_instance_role(ctx);
         match find(ctx, &name).await {
-            Ok(profile) => Ok(profile.iter().map(|profile| Standing::new(ctx, &name, owner(profile))).collect()),
+            Ok(profile) => Ok(profile.iter().map(|profile| Standing::new(ctx, &name, profile.owner())).collect()),
             Err(error) => may_not_look(ctx, error).map(|()| vec![]),
         }
     }

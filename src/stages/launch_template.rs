@@ -11,16 +11,14 @@ use minijinja::context;
 
 use super::ecs_cluster::EcsCluster;
 use super::image::Image;
-use super::network::filter;
 use super::removal::{Removal, Standing};
 use super::roles::Roles;
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error, templates};
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, Planned};
-use crate::settings::OWNER_TAG;
 
 /// A template that instances can be launched from.
 #[derive(Clone, Debug)]
@@ -210,29 +208,25 @@ impl Stage for LaunchTemplate {
     }
 }
 
-fn owner(template: &aws_sdk_ec2::types::LaunchTemplate) -> Option<String> {
-    tags::owner(template.tags().iter().map(|tag| (tag.key(), tag.value())))
-}
-
 /// ID and owner.
 async fn find(ctx: &Context, name: &str) -> Result<Option<(String, Option<String>)>, Error> {
     let request = ctx.clients.ec2.describe_launch_templates().launch_template_names(name);
     let answer = optional(ctx.look("ec2:DescribeLaunchTemplates", request.send()).await)?;
     let template = answer.and_then(|answer| answer.launch_templates.unwrap_or_default().pop());
-    Ok(template.and_then(|template| Some((template.launch_template_id().map(str::to_owned)?, owner(&template)))))
+    Ok(template.and_then(|template| Some((template.launch_template_id().map(str::to_owned)?, template.owner()))))
 }
 
 impl Removal for LaunchTemplate {
     const KIND: Kind = Kind::LaunchTemplate;
 
     async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        let by_tag = filter(&format!("tag:{OWNER_TAG}"), ctx.owner());
+        let by_tag = tags::ec2_filter(ctx.owner());
         let request = ctx.clients.ec2.describe_launch_templates().filters(by_tag);
         let answer = ctx.look("ec2:DescribeLaunchTemplates", request.send()).await?;
         let tagged = answer
             .launch_templates()
             .iter()
-            .filter_map(|template| Some((template.launch_template_id()?.to_owned(), owner(template))));
+            .filter_map(|template| Some((template.launch_template_id()?.to_owned(), template.owner())));
         let mut all: Vec<_> = tagged.chain(find(ctx, &ctx.names.launch_template).await?).collect();
         all.sort();
         all.dedup();

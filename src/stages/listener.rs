@@ -3,13 +3,14 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ProtocolEnum};
 
-use super::load_balancer::{self, LoadBalancerAddress, adopt, find_tags, owner};
+use super::elbv2_tags::{adopt, find_tags};
+use super::load_balancer::{self, LoadBalancerAddress};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::target_group::TargetGroupArn;
 use super::{Context, Error};
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind};
 
 /// The article's, step 5.
@@ -45,7 +46,7 @@ async fn find(ctx: &Context, load_balancer_arn: &str) -> Result<Option<FoundList
         return Ok(None);
     };
     let tags = find_tags(ctx, listener.listener_arn().unwrap_or_default()).await?;
-    Ok(tags.map(|tags| FoundListener { listener, owner: owner(&tags) }))
+    Ok(tags.map(|tags| FoundListener { listener, owner: tags.owner() }))
 }
 
 impl Listener<'_> {
@@ -74,10 +75,6 @@ impl Stage for Listener<'_> {
 
     fn id(&self, found: &FoundListener) -> String {
         found.arn().to_owned()
-    }
-
-    fn output(&self, _found: FoundListener) -> Entrance {
-        self.foreseen()
     }
 
     fn foreseen(&self) -> Entrance {

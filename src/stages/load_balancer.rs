@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerStateEnum, Tag};
+use aws_sdk_elasticloadbalancingv2::types::LoadBalancerStateEnum;
 
+use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::security_groups::SecurityGroups;
@@ -11,7 +12,7 @@ use super::stage::{Owner, Presence, Stage};
 use super::wait::Look;
 use super::{Context, Error};
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, Planned};
 
 #[derive(Clone, Debug)]
@@ -38,23 +39,7 @@ pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLoadBa
         return Ok(None);
     };
     let tags = find_tags(ctx, balancer.load_balancer_arn().unwrap_or_default()).await?;
-    Ok(tags.map(|tags| FoundLoadBalancer { balancer, owner: owner(&tags) }))
-}
-
-/// Tags of a load balancer, target group or listener, which their descriptions do not have. None: deleted in between.
-pub(super) async fn find_tags(ctx: &Context, arn: &str) -> Result<Option<Vec<Tag>>, Error> {
-    let request = ctx.clients.elbv2.describe_tags().resource_arns(arn);
-    let answer = optional(ctx.look("elasticloadbalancing:DescribeTags", request.send()).await)?;
-    Ok(answer.map(|answer| answer.tag_descriptions.unwrap_or_default().pop().and_then(|d| d.tags).unwrap_or_default()))
-}
-
-pub(super) fn owner(tags: &[Tag]) -> Option<String> {
-    tags::owner(tags.iter().map(|tag| (tag.key(), tag.value())))
-}
-
-pub(super) async fn adopt(ctx: &Context, arn: &str) -> Result<(), Error> {
-    let request = ctx.clients.elbv2.add_tags().resource_arns(arn).tags(tags::elbv2(ctx.owner()));
-    ctx.change("elasticloadbalancing:AddTags", request.send()).await
+    Ok(tags.map(|tags| FoundLoadBalancer { balancer, owner: tags.owner() }))
 }
 
 impl FoundLoadBalancer {

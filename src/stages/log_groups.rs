@@ -5,7 +5,7 @@ use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::Kind;
 
 /// A log group that exists.
@@ -30,10 +30,7 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLogGroup>, Error>
     let arn = group.arn().unwrap_or_default().trim_end_matches(":*").to_owned();
     let request = ctx.clients.logs.list_tags_for_resource().resource_arn(&arn);
     let tags = optional(ctx.look("logs:ListTagsForResource", request.send()).await)?;
-    Ok(tags.map(|answer| {
-        let tags = answer.tags.unwrap_or_default();
-        FoundLogGroup { arn, owner: tags::owner(tags.iter().map(|(k, v)| (Some(k.as_str()), Some(v.as_str())))) }
-    }))
+    Ok(tags.map(|tags| FoundLogGroup { arn, owner: tags.owner() }))
 }
 
 impl Stage for LogGroup<'_> {
@@ -55,10 +52,6 @@ impl Stage for LogGroup<'_> {
 
     fn id(&self, _found: &FoundLogGroup) -> String {
         self.name.to_owned()
-    }
-
-    fn output(&self, _found: FoundLogGroup) -> LogGroupName {
-        self.foreseen()
     }
 
     fn foreseen(&self) -> LogGroupName {

@@ -8,6 +8,7 @@ pub(crate) mod auto_scaling_group;
 pub(crate) mod container_instances;
 mod context;
 pub(crate) mod ecs_cluster;
+mod elbv2_tags;
 mod error;
 pub mod finding;
 pub(crate) mod identity;

@@ -12,7 +12,7 @@ use super::stage::{Owner, Presence, Stage};
 use super::wait::{Look, wait};
 use super::{Context, Error};
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Kind, Planned};
 
 pub(crate) struct NamespaceArn(pub(crate) Planned<String>);
@@ -49,8 +49,7 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<FoundNamespace>, Error
     let Some(tags) = optional(ctx.look("servicediscovery:ListTagsForResource", request.send()).await)? else {
         return Ok(None); // deleted in between
     };
-    let owner = tags::owner(tags.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))));
-    Ok(Some(FoundNamespace { id, arn, owner }))
+    Ok(Some(FoundNamespace { id, arn, owner: tags.owner() }))
 }
 
 impl Stage for Namespace<'_> {

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_ec2::types::{Filter, LocationType};
+use aws_sdk_ec2::types::LocationType;
 
 use super::{Context, Error};
-use crate::aws::{AzId, AzName};
+use crate::aws::{AzId, AzName, ec2_filter};
 use crate::events::Event;
 use crate::plan::Step;
 
@@ -59,7 +59,7 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
 }
 
 pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
-    let request = ctx.clients.ec2.describe_vpcs().filters(filter("is-default", "true"));
+    let request = ctx.clients.ec2.describe_vpcs().filters(ec2_filter("is-default", ["true"]));
     let answer = ctx.look("ec2:DescribeVpcs", request.send()).await?;
     answer.vpcs().iter().find_map(|vpc| vpc.vpc_id().map(str::to_owned)).ok_or_else(|| {
         Error::Prerequisite(format!(
@@ -88,7 +88,7 @@ async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>
         .ec2
         .describe_instance_type_offerings()
         .location_type(LocationType::AvailabilityZone)
-        .filters(filter("instance-type", &ctx.settings.instance_type))
+        .filters(ec2_filter("instance-type", [&ctx.settings.instance_type]))
         .into_paginator()
         .send();
     let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await?;
@@ -102,8 +102,8 @@ async fn find_public_subnets(ctx: &Context, vpc_id: &str) -> Result<BTreeMap<AzN
         .clients
         .ec2
         .describe_subnets()
-        .filters(filter("vpc-id", vpc_id))
-        .filters(filter("map-public-ip-on-launch", "true"));
+        .filters(ec2_filter("vpc-id", [vpc_id]))
+        .filters(ec2_filter("map-public-ip-on-launch", ["true"]));
     let answer = ctx.look("ec2:DescribeSubnets", request.send()).await?;
     let mut ids: Vec<_> = answer
         .subnets()
@@ -113,8 +113,4 @@ async fn find_public_subnets(ctx: &Context, vpc_id: &str) -> Result<BTreeMap<AzN
     ids.sort();
     ids.reverse(); // of equal keys a map keeps the last
     Ok(ids.into_iter().collect())
-}
-
-pub(super) fn filter(name: &str, value: &str) -> Filter {
-    Filter::builder().name(name).values(value).build()
 }

@@ -1,9 +1,11 @@
 //! What an instance type is, and whether the account may run that many: EC2 counts their vCPU, and tells only when they
 //! fail to launch.
 
-use aws_sdk_ec2::types::{Filter, InstanceStateName};
+use aws_sdk_ec2::types::InstanceStateName;
 
 use super::{Context, Error};
+use crate::aws::ec2_filter;
+use crate::aws::tags::Tagged;
 
 /// Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances, in vCPU.
 pub(crate) const QUOTA_CODE: &str = "L-1216C47A";
@@ -62,8 +64,7 @@ pub(super) async fn find_machine(ctx: &Context) -> Result<Machine, Error> {
 /// The vCPU of all standard instances that run, and those of this walkthrough among them.
 async fn find_in_use(ctx: &Context) -> Result<(u64, u64), Error> {
     let counted = [InstanceStateName::Pending, InstanceStateName::Running].map(|state| state.to_string());
-    let counted = Filter::builder().name("instance-state-name").set_values(Some(counted.to_vec()));
-    let request = ctx.clients.ec2.describe_instances().filters(counted.build());
+    let request = ctx.clients.ec2.describe_instances().filters(ec2_filter("instance-state-name", counted));
     let mut pages = request.into_paginator().send();
     let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await?;
     let (mut all, mut ours) = (0, 0);
@@ -77,9 +78,8 @@ async fn find_in_use(ctx: &Context) -> Result<(u64, u64), Error> {
             .cpu_options()
             .map_or(0, |cpu| cpu.core_count().unwrap_or_default() * cpu.threads_per_core().unwrap_or_default());
         let vcpus = u64::try_from(vcpus).unwrap_or_default();
-        let tags = instance.tags().iter().map(|tag| (tag.key(), tag.value()));
         all += vcpus;
-        if crate::aws::tags::owner(tags).as_deref() == Some(ctx.owner()) {
+        if instance.owner().as_deref() == Some(ctx.owner()) {
             ours += vcpus;
         }
     }

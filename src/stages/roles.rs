@@ -13,7 +13,8 @@ use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
-use crate::aws::{CloudError, ErrorClass, tags};
+use crate::aws::tags::{self, Tagged};
+use crate::aws::{CloudError, ErrorClass};
 use crate::events::Event;
 use crate::plan::{Difference, Field, Kind, Step};
 
@@ -346,15 +347,11 @@ impl Stage for Role {
     }
 
     fn owner(&self, found: &FoundRole) -> Owner {
-        Owner::Tag(owner(&found.role))
+        Owner::Tag(found.role.owner())
     }
 
     fn id(&self, _found: &FoundRole) -> String {
         self.name.clone()
-    }
-
-    fn output(&self, _found: FoundRole) -> Self::Output {
-        self.foreseen()
     }
 
     fn foreseen(&self) -> Self::Output {
@@ -388,10 +385,6 @@ impl Stage for Role {
     }
 }
 
-fn owner(role: &aws_sdk_iam::types::Role) -> Option<String> {
-    tags::owner(role.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))))
-}
-
 /// The ARNs of the managed policies that are attached to a role.
 async fn list_attached(ctx: &Context, role: &str) -> Result<Vec<String>, Error> {
     let mut pages = ctx.clients.iam.list_attached_role_policies().role_name(role).into_paginator().send();
@@ -414,7 +407,7 @@ impl Removal for Role {
         let mut standing = vec![];
         for name in [own_instance_role(ctx), own_execution_role(ctx)] {
             match find_role(ctx, &name).await {
-                Ok(role) => standing.extend(role.map(|role| Standing::new(ctx, name, owner(&role)))),
+                Ok(role) => standing.extend(role.map(|role| Standing::new(ctx, name, role.owner()))),
                 Err(error) => may_not_look(ctx, error)?,
             }
         }

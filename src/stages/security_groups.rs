@@ -6,14 +6,15 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 
 use super::error::optional_ground;
-use super::network::{Network, filter, find_default_vpc};
+use super::network::{Network, find_default_vpc};
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
+use crate::aws::ec2_filter;
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, Planned};
-use crate::settings::{Cidr, OWNER_TAG};
+use crate::settings::Cidr;
 
 /// The three groups, with the rules between them.
 pub(crate) struct SecurityGroups {
@@ -45,14 +46,14 @@ impl Stage for SecurityGroup<'_> {
             .clients
             .ec2
             .describe_security_groups()
-            .filters(filter("group-name", self.name))
-            .filters(filter("vpc-id", &self.network.vpc_id));
+            .filters(ec2_filter("group-name", [self.name]))
+            .filters(ec2_filter("vpc-id", [&self.network.vpc_id]));
         let answer = ctx.look("ec2:DescribeSecurityGroups", request.send()).await?;
         Ok(answer.security_groups.unwrap_or_default().pop().map_or(Presence::Absent, Presence::Present))
     }
 
     fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(owner(found))
+        Owner::Tag(found.owner())
     }
 
     fn id(&self, found: &Self::Found) -> String {
@@ -192,8 +193,6 @@ impl Stage for IngressRule<'_> {
         self.name()
     }
 
-    fn output(&self, _found: Vec<Source>) {}
-
     fn foreseen(&self) {}
 
     fn differences(&self, found: &Vec<Source>) -> Vec<Difference> {
@@ -235,10 +234,6 @@ fn sources(permission: &IpPermission) -> Vec<Source> {
     ipv4.chain(ipv6).chain(groups).collect()
 }
 
-fn owner(group: &aws_sdk_ec2::types::SecurityGroup) -> Option<String> {
-    tags::owner(group.tags().iter().map(|tag| (tag.key(), tag.value())))
-}
-
 impl Removal for SecurityGroup<'_> {
     const KIND: Kind = Kind::SecurityGroup;
 
@@ -246,12 +241,9 @@ impl Removal for SecurityGroup<'_> {
     async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
         let names = &ctx.names;
         let order = [&names.server_security_group, &names.client_security_group, &names.lb_security_group];
-        let by_name = order.iter().fold(aws_sdk_ec2::types::Filter::builder().name("group-name"), |filter, name| {
-            filter.values(name.as_str())
-        });
-        let by_tag = filter(&format!("tag:{OWNER_TAG}"), ctx.owner());
+        let by_name = ec2_filter("group-name", order.map(String::as_str));
         let mut groups = vec![];
-        for filter in [by_name.build(), by_tag] {
+        for filter in [by_name, tags::ec2_filter(ctx.owner())] {
             let request = ctx.clients.ec2.describe_security_groups().filters(filter);
             groups.extend(
                 ctx.look("ec2:DescribeSecurityGroups", request.send()).await?.security_groups.unwrap_or_default(),
@@ -262,11 +254,11 @@ impl Removal for SecurityGroup<'_> {
         });
         groups.dedup_by_key(|group| group.group_id.clone());
         // Names are a VPC's own: in another one an equal name means nothing.
-        if groups.iter().any(|group| owner(group).is_none()) {
+        if groups.iter().any(|group| group.owner().is_none()) {
             let vpc = optional_ground(find_default_vpc(ctx).await)?;
-            groups.retain(|group| owner(group).is_some() || group.vpc_id == vpc);
+            groups.retain(|group| group.owner().is_some() || group.vpc_id == vpc);
         }
-        Ok(groups.iter().map(|g| Standing::new(ctx, g.group_id().unwrap_or_default(), owner(g))).collect())
+        Ok(groups.iter().map(|g| Standing::new(ctx, g.group_id().unwrap_or_default(), g.owner())).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

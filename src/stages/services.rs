@@ -23,7 +23,7 @@ use super::tasks::{find_failure, find_running};
 use super::wait::Look;
 use super::{Context, Error};
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind};
 use crate::settings::{ServiceConnectMode, ServiceNames};
 
@@ -190,10 +190,6 @@ fn keeps_deployments(service: &aws_sdk_ecs::types::Service) -> bool {
         || deployments.any(|deployment| deployment.running_count() > 0)
 }
 
-fn owner(service: &aws_sdk_ecs::types::Service) -> Option<String> {
-    tags::owner(service.tags().iter().map(|tag| (tag.key(), tag.value())))
-}
-
 pub(super) fn newest_deployment(service: &aws_sdk_ecs::types::Service) -> Option<&aws_sdk_ecs::types::Deployment> {
     service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
 }
@@ -283,15 +279,11 @@ impl Stage for Service<'_> {
     }
 
     fn owner(&self, found: &FoundService) -> Owner {
-        Owner::Tag(owner(&found.service))
+        Owner::Tag(found.service.owner())
     }
 
     fn id(&self, found: &FoundService) -> String {
         found.service.service_arn().unwrap_or_default().to_owned()
-    }
-
-    fn output(&self, _found: FoundService) -> RunningService {
-        self.foreseen()
     }
 
     fn foreseen(&self) -> RunningService {
@@ -431,7 +423,7 @@ impl Removal for Service<'_> {
             .filter(|service| service.status() != Some("INACTIVE"))
             .map(|service| {
                 let leaving = service.status() == Some("DRAINING");
-                Standing::new(ctx, service.service_name().unwrap_or_default(), owner(service)).leaving(leaving)
+                Standing::new(ctx, service.service_name().unwrap_or_default(), service.owner()).leaving(leaving)
             })
             .collect())
     }

@@ -44,9 +44,12 @@ pub(crate) trait Stage {
     async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error>;
     fn owner(&self, found: &Self::Found) -> Owner;
     fn id(&self, found: &Self::Found) -> String;
-    fn output(&self, found: Self::Found) -> Self::Output;
-    /// What `output` would be of a resource that a plan foresees.
+    /// What later stages are given of a resource that a plan foresees.
     fn foreseen(&self) -> Self::Output;
+    /// What they are given of one that exists: the same, if AWS adds nothing to it.
+    fn output(&self, _found: Self::Found) -> Self::Output {
+        self.foreseen()
+    }
 
     /// Whether it is ready for use.
     fn state(&self, _found: &Self::Found) -> Look<()> {

@@ -4,13 +4,13 @@ use aws_sdk_elasticloadbalancingv2::types::{
     ProtocolEnum, TargetGroupAttribute, TargetHealthStateEnum, TargetTypeEnum,
 };
 
-use super::load_balancer::{adopt, find_tags, owner};
+use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
 use super::removal::{Removal, Standing};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
-use crate::aws::tags;
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, Planned};
 
 /// The article's, step 5.
@@ -108,7 +108,7 @@ impl Stage for TargetGroup<'_> {
         let (Some(tags), Some(attributes)) = (tags, attributes) else { return Ok(Presence::Absent) };
         let delay = attributes.attributes().iter().find(|a| a.key() == Some(DEREGISTRATION_DELAY_KEY));
         Ok(Presence::Present(FoundTargetGroup {
-            owner: owner(&tags),
+            owner: tags.owner(),
             deregistration_delay: delay.and_then(|attribute| attribute.value().map(str::to_owned)),
             group,
         }))
@@ -185,7 +185,7 @@ impl Removal for TargetGroup<'_> {
         let Some(group) = find(ctx, &ctx.names.target_group).await? else { return Ok(vec![]) };
         let arn = group.target_group_arn().unwrap_or_default();
         let tags = find_tags(ctx, arn).await?;
-        Ok(tags.map(|tags| Standing::new(ctx, arn, owner(&tags))).into_iter().collect())
+        Ok(tags.map(|tags| Standing::new(ctx, arn, tags.owner())).into_iter().collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

@@ -13,8 +13,9 @@ use super::stage::{Owner, Presence, Stage};
 use super::task_spec::TaskSpec;
 use super::wait::{Look, wait};
 use super::{Context, Error, templates};
+use crate::aws::ErrorClass;
 use crate::aws::error::optional;
-use crate::aws::{ErrorClass, tags};
+use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, Planned};
 use crate::settings::ServiceNames;
 
@@ -105,7 +106,7 @@ async fn describe(
     let request = ctx.clients.ecs.describe_task_definition().task_definition(name).include(TaskDefinitionField::Tags);
     let answer = optional(ctx.look("ecs:DescribeTaskDefinition", request.send()).await)?;
     Ok(answer.and_then(|answer| {
-        let owner = tags::owner(answer.tags().iter().map(|tag| (tag.key(), tag.value())));
+        let owner = answer.owner();
         Some((answer.task_definition?, owner))
     }))
 }
