@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::verify::{self, Options as VerifyOptions};
 use super::{Error, verify::expectation};
 use crate::events::{Event, PhaseName};
-use crate::stages::inventory::scale_service;
+use crate::stages::rollout::scale_service;
 use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Load, Verdict, Verification};
 

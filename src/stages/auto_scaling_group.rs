@@ -7,7 +7,7 @@ use aws_sdk_autoscaling::types::{InstanceRefreshStatus, RefreshPreferences};
 
 use super::launch_template::LaunchTemplateVersion;
 use super::network::Network;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::tags::{self, Tagged};
@@ -226,12 +226,12 @@ impl AutoScalingGroup<'_> {
 impl Removal for AutoScalingGroup<'_> {
     const KIND: Kind = Kind::AutoScalingGroup;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let found = find(ctx, &ctx.names.auto_scaling_group).await?;
         Ok(found
             .map(|group| {
                 let id = ctx.names.auto_scaling_group.as_str();
-                Standing::new(ctx, id, group.owner()).leaving(group.status().is_some())
+                Remaining::new(ctx, id, group.owner()).leaving(group.status().is_some())
             })
             .into_iter()
             .collect())

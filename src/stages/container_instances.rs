@@ -9,10 +9,10 @@ use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
 use tokio::time::Instant;
 
 use super::auto_scaling_group::Fleet;
-use super::ecs_cluster::{EcsCluster, find_standing};
+use super::ecs_cluster::{EcsCluster, find_remaining};
 use super::network::Network;
-use super::removal::{Removal, Standing};
-use super::wait::{Look, wait};
+use super::removal::{Remaining, Removal};
+use super::wait::{Poll, wait};
 use super::{Context, Error};
 use crate::aws::AzName;
 use crate::aws::error::optional;
@@ -20,7 +20,7 @@ use crate::aws::tags::{self, Tagged};
 use crate::events::Event;
 use crate::plan::Kind;
 
-/// Room for the tasks: that many instances, registered, in all zones.
+/// VcpuQuota for the tasks: that many instances, registered, in all zones.
 pub(crate) struct Capacity(());
 
 impl Capacity {
@@ -46,17 +46,17 @@ pub(crate) async fn wait_for_instances(
             *by_zone.entry(zone).or_default() += 1;
         }
         if is_enough(&by_zone, fleet.instances) {
-            return Ok(Look::Done(()));
+            return Ok(Poll::Done(()));
         }
         let mut state = by_zone.iter().map(|(zone, n)| format!("{n} in {zone}")).collect::<Vec<_>>().join(", ");
         match find_failed_launch(ctx, &fleet.group).await? {
             Some(Attempt { reason, is_newest: true }) if !is_passing(&reason) => {
-                return Ok(Look::Failed { state, reason });
+                return Ok(Poll::Failed { state, reason });
             }
             Some(Attempt { reason, .. }) => state.push_str(&format!("; {reason}")),
             None => {}
         }
-        Ok(Look::pending(state))
+        Ok(Poll::pending(state))
     })
     .await?;
     ctx.events.send(Event::Found { step, what: format!("{what}, after {} s", started.elapsed().as_secs()) });
@@ -148,10 +148,10 @@ pub(crate) struct Registration;
 impl Removal for Registration {
     const KIND: Kind = Kind::ContainerInstance;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        let Some(cluster) = find_standing(ctx).await? else { return Ok(vec![]) };
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
+        let Some(cluster) = find_remaining(ctx).await? else { return Ok(vec![]) };
         let arns = list(ctx, &ctx.names.cluster, None).await?;
-        Ok(arns.into_iter().map(|arn| Standing { id: arn, ours: cluster.ours, leaving: false }).collect())
+        Ok(arns.into_iter().map(|arn| Remaining { id: arn, ours: cluster.ours, leaving: false }).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
@@ -172,21 +172,21 @@ pub(crate) struct Instance;
 impl Removal for Instance {
     const KIND: Kind = Kind::Instance;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let request = ctx.clients.ec2.describe_instances().filters(tags::ec2_filter(ctx.owner()));
         let mut pages = request.into_paginator().send();
         let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await?;
-        let mut standing = vec![];
+        let mut remaining = vec![];
         for instance in pages.iter().flat_map(|page| page.reservations()).flat_map(|it| it.instances()) {
             let state = instance.state().and_then(|state| state.name());
             if state != Some(&InstanceStateName::Terminated) {
                 let leaving = state == Some(&InstanceStateName::ShuttingDown);
-                standing.push(
-                    Standing::new(ctx, instance.instance_id().unwrap_or_default(), instance.owner()).leaving(leaving),
+                remaining.push(
+                    Remaining::new(ctx, instance.instance_id().unwrap_or_default(), instance.owner()).leaving(leaving),
                 );
             }
         }
-        Ok(standing)
+        Ok(remaining)
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

@@ -3,9 +3,9 @@
 use aws_sdk_ecs::types::{ClusterField, ClusterServiceConnectDefaultsRequest, ClusterSetting, ClusterSettingName};
 
 use super::namespace::NamespaceArn;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
-use super::wait::Look;
+use super::wait::Poll;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -29,11 +29,11 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_ecs::types::Cl
 }
 
 /// The cluster by this name, unless it is INACTIVE, and whether it is ours.
-pub(super) async fn find_standing(ctx: &Context) -> Result<Option<Standing>, Error> {
+pub(super) async fn find_remaining(ctx: &Context) -> Result<Option<Remaining>, Error> {
     let found = find(ctx, &ctx.names.cluster).await?;
     Ok(found.filter(|cluster| cluster.status() != Some("INACTIVE")).map(|cluster| {
         let leaving = cluster.status() == Some("DEPROVISIONING");
-        Standing::new(ctx, &ctx.names.cluster, cluster.owner()).leaving(leaving)
+        Remaining::new(ctx, &ctx.names.cluster, cluster.owner()).leaving(leaving)
     }))
 }
 
@@ -76,13 +76,13 @@ impl Stage for Cluster<'_> {
         EcsCluster { name: self.name.to_owned() }
     }
 
-    fn state(&self, found: &Self::Found) -> Look<()> {
+    fn state(&self, found: &Self::Found) -> Poll<()> {
         match found.status() {
-            Some("ACTIVE") => Look::Done(()),
+            Some("ACTIVE") => Poll::Done(()),
             Some("FAILED") => {
-                Look::Failed { state: "FAILED".to_owned(), reason: "ECS could not make what belongs to it".to_owned() }
+                Poll::Failed { state: "FAILED".to_owned(), reason: "ECS could not make what belongs to it".to_owned() }
             }
-            status => Look::pending(status.unwrap_or("no status")),
+            status => Poll::pending(status.unwrap_or("no status")),
         }
     }
 
@@ -120,8 +120,8 @@ impl Stage for Cluster<'_> {
 impl Removal for Cluster<'_> {
     const KIND: Kind = Kind::Cluster;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        Ok(find_standing(ctx).await?.into_iter().collect())
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
+        Ok(find_remaining(ctx).await?.into_iter().collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

@@ -66,8 +66,8 @@ fn problems(findings: &[Finding]) -> String {
     problems.map(|finding| format!("\n  {}: {}", finding.check, finding.what)).collect()
 }
 
-/// What is missing of what the walkthrough builds on may be an answer, too.
-pub(super) fn optional_ground<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+/// Makes a missing prerequisite an answer instead of an error.
+pub(super) fn missing_is_none<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Error::Prerequisite(_)) => Ok(None),

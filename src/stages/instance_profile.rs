@@ -1,8 +1,8 @@
 //! Before step 4, where the account has none that serves: the profile through which instances are given their role.
 
 use super::identity::Identity;
-use super::removal::{Removal, Standing};
-use super::roles::{RoleName, may_not_look, own_instance_role};
+use super::removal::{Remaining, Removal};
+use super::roles::{NOT_LOOKED_FOR, RoleName, note_refusal, own_instance_role};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -35,7 +35,7 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_iam::types::In
 impl Stage for InstanceProfile<'_> {
     const KIND: Kind = Kind::InstanceProfile;
     type Found = aws_sdk_iam::types::InstanceProfile;
-    /// Its ARN.
+    /// The profile's ARN.
     type Output = String;
 
     fn name(&self) -> String {
@@ -93,11 +93,11 @@ async fn remove_roles(ctx: &Context, profile: &aws_sdk_iam::types::InstanceProfi
 impl Removal for InstanceProfile<'_> {
     const KIND: Kind = Kind::InstanceProfile;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let name = own_instance_role(ctx);
         match find(ctx, &name).await {
-            Ok(profile) => Ok(profile.iter().map(|profile| Standing::new(ctx, &name, profile.owner())).collect()),
-            Err(error) => may_not_look(ctx, error).map(|()| vec![]),
+            Ok(profile) => Ok(profile.iter().map(|profile| Remaining::new(ctx, &name, profile.owner())).collect()),
+            Err(error) => note_refusal(ctx, error, NOT_LOOKED_FOR).map(|()| vec![]),
         }
     }
 

@@ -1,16 +1,14 @@
-//! What stands and how it does, for the commands that look; and the one thing they change, a service's task count.
+//! What exists and how it does, for the commands that look.
 //!
 //! ECS names zones by name; here all are IDs, which is what Service Connect, the demo application and Envoy speak.
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ecs::types::{DesiredStatus, Task};
+use aws_sdk_ecs::types::Task;
 use serde::Serialize;
 
-use super::wait::{Look, wait};
 use super::{Context, Error, container_instances, identity, load_balancer, network, services, target_group, tasks};
 use crate::aws::{AzId, AzName};
-use crate::plan::Kind;
 
 /// A service, and where its tasks run.
 #[derive(Clone, Debug, Serialize)]
@@ -64,7 +62,7 @@ pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
 /// The backend and the frontend, as far as they exist.
 pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
     let names = [ctx.names.backend.service.as_str(), ctx.names.frontend.service.as_str()];
-    let mut found = services::describe(ctx, &ctx.names.cluster, &names).await?;
+    let mut found = rollout::describe(ctx, &ctx.names.cluster, &names).await?;
     found.retain(|service| service.status() == Some("ACTIVE"));
     found.sort_by_key(|service| names.iter().position(|name| Some(*name) == service.service_name()));
     let mut statuses = vec![];
@@ -128,37 +126,6 @@ pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<PlacedTask>, Error
         .collect();
     placed.sort();
     Ok(placed)
-}
-
-/// Sets the service's task count and waits until as many run, the others have stopped, and the load balancer, if the
-/// service is behind one, finds them healthy.
-pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(), Error> {
-    let desired = i32::try_from(tasks).unwrap_or(i32::MAX);
-    let cluster = &ctx.names.cluster;
-    let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).desired_count(desired);
-    ctx.change("ecs:UpdateService", request.send()).await?;
-    wait(ctx, Kind::Service.step(), &format!("service {service} with {tasks} tasks"), async || {
-        let Some(found) = services::describe(ctx, cluster, &[service]).await?.pop() else {
-            return Ok(Look::pending("not visible"));
-        };
-        match services::find_rollout(ctx, cluster, &found, desired).await? {
-            Look::Done(()) => {}
-            pending => return Ok(pending),
-        }
-        let stopping = tasks::find(ctx, cluster, service, DesiredStatus::Stopped).await?;
-        let stopping = stopping.iter().filter(|task| task.last_status() != Some("STOPPED")).count();
-        if stopping > 0 {
-            return Ok(Look::pending(format!("{stopping} stopping")));
-        }
-        for arn in found.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn()) {
-            let targets = target_group::find_targets(ctx, arn).await?;
-            if targets.healthy < tasks {
-                return Ok(Look::pending(targets.state(tasks)));
-            }
-        }
-        Ok(Look::Done(()))
-    })
-    .await
 }
 
 fn zone_of(task: &Task, zones: &BTreeMap<AzName, AzId>) -> AzId {

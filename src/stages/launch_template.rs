@@ -11,7 +11,7 @@ use minijinja::context;
 
 use super::ecs_cluster::EcsCluster;
 use super::image::Image;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::roles::Roles;
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
@@ -219,7 +219,7 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<(String, Option<String
 impl Removal for LaunchTemplate {
     const KIND: Kind = Kind::LaunchTemplate;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let by_tag = tags::ec2_filter(ctx.owner());
         let request = ctx.clients.ec2.describe_launch_templates().filters(by_tag);
         let answer = ctx.look("ec2:DescribeLaunchTemplates", request.send()).await?;
@@ -230,7 +230,7 @@ impl Removal for LaunchTemplate {
         let mut all: Vec<_> = tagged.chain(find(ctx, &ctx.names.launch_template).await?).collect();
         all.sort();
         all.dedup();
-        Ok(all.into_iter().map(|(id, owner)| Standing::new(ctx, id, owner)).collect())
+        Ok(all.into_iter().map(|(id, owner)| Remaining::new(ctx, id, owner)).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

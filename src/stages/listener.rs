@@ -5,7 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ProtocolEnum
 
 use super::elbv2_tags::{adopt, find_tags};
 use super::load_balancer::{self, LoadBalancerAddress};
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
 use super::target_group::TargetGroupArn;
 use super::{Context, Error};
@@ -16,9 +16,9 @@ use crate::plan::{Difference, Field, Kind};
 /// The article's, step 5.
 const PORT: i32 = 80;
 
-/// A target group that a load balancer sends requests to.
+/// A target group that a listener forwards to: ECS takes no other for a service.
 #[derive(Clone, Debug)]
-pub(crate) struct Entrance {
+pub(crate) struct ListeningTargetGroup {
     pub(crate) target_group: TargetGroupArn,
 }
 
@@ -58,7 +58,7 @@ impl Listener<'_> {
 impl Stage for Listener<'_> {
     const KIND: Kind = Kind::Listener;
     type Found = FoundListener;
-    type Output = Entrance;
+    type Output = ListeningTargetGroup;
 
     fn name(&self) -> String {
         format!("HTTP:{PORT}")
@@ -77,8 +77,8 @@ impl Stage for Listener<'_> {
         found.arn().to_owned()
     }
 
-    fn foreseen(&self) -> Entrance {
-        Entrance { target_group: self.target_group.clone() }
+    fn foreseen(&self) -> ListeningTargetGroup {
+        ListeningTargetGroup { target_group: self.target_group.clone() }
     }
 
     fn differences(&self, found: &FoundListener) -> Vec<Difference> {
@@ -112,10 +112,10 @@ impl Stage for Listener<'_> {
 impl Removal for Listener<'_> {
     const KIND: Kind = Kind::Listener;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let Some(balancer) = load_balancer::find(ctx, &ctx.names.load_balancer).await? else { return Ok(vec![]) };
         let found = find(ctx, balancer.arn()).await?;
-        Ok(found.map(|found| Standing::new(ctx, found.arn(), found.owner.clone())).into_iter().collect())
+        Ok(found.map(|found| Remaining::new(ctx, found.arn(), found.owner.clone())).into_iter().collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

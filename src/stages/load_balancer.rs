@@ -6,10 +6,10 @@ use aws_sdk_elasticloadbalancingv2::types::LoadBalancerStateEnum;
 
 use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
-use super::wait::Look;
+use super::wait::Poll;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -100,15 +100,15 @@ impl Stage for LoadBalancer<'_> {
         LoadBalancerAddress { arn: Planned::AfterUp, dns_name: Planned::AfterUp }
     }
 
-    fn state(&self, found: &FoundLoadBalancer) -> Look<()> {
+    fn state(&self, found: &FoundLoadBalancer) -> Poll<()> {
         let state = found.balancer.state();
         match state.and_then(|state| state.code()) {
-            Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Look::Done(()),
-            Some(LoadBalancerStateEnum::Failed) => Look::Failed {
+            Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Poll::Done(()),
+            Some(LoadBalancerStateEnum::Failed) => Poll::Failed {
                 state: "failed".to_owned(),
                 reason: state.and_then(|state| state.reason()).unwrap_or("AWS gives no reason").to_owned(),
             },
-            code => Look::pending(code.map_or("no state", |code| code.as_str())),
+            code => Poll::pending(code.map_or("no state", |code| code.as_str())),
         }
     }
 
@@ -158,9 +158,9 @@ impl Stage for LoadBalancer<'_> {
 impl Removal for LoadBalancer<'_> {
     const KIND: Kind = Kind::LoadBalancer;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let found = find(ctx, &ctx.names.load_balancer).await?;
-        Ok(found.map(|found| Standing::new(ctx, found.arn(), found.owner())).into_iter().collect())
+        Ok(found.map(|found| Remaining::new(ctx, found.arn(), found.owner())).into_iter().collect())
     }
 
     /// Its listeners go with it.

@@ -1,7 +1,7 @@
 //! Before step 6: the log groups of both services. The article leaves them to be made by the first task, which the
 //! Service Connect proxy does not do and the execution role may not; a proxy that starts first then fails its task.
 
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -73,12 +73,12 @@ impl Stage for LogGroup<'_> {
 impl Removal for LogGroup<'_> {
     const KIND: Kind = Kind::LogGroup;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        let mut standing = vec![];
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
+        let mut remaining = vec![];
         for name in [&ctx.names.backend.log_group, &ctx.names.frontend.log_group] {
-            standing.extend(find(ctx, name).await?.map(|found| Standing::new(ctx, name, found.owner)));
+            remaining.extend(find(ctx, name).await?.map(|found| Remaining::new(ctx, name, found.owner)));
         }
-        Ok(standing)
+        Ok(remaining)
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

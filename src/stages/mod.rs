@@ -25,6 +25,7 @@ pub mod permissions;
 pub mod preflight;
 mod quota;
 pub(crate) mod removal;
+pub(crate) mod role_choice;
 pub(crate) mod roles;
 pub mod rollout;
 pub mod run_command;

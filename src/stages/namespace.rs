@@ -7,9 +7,9 @@ use aws_sdk_servicediscovery::types::{
     ServiceFilter, ServiceFilterName, ServiceSummary,
 };
 
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
-use super::wait::{Look, wait};
+use super::wait::{Poll, wait};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -111,15 +111,15 @@ async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) 
         let request = ctx.clients.servicediscovery.get_operation().operation_id(id);
         let answer = optional(ctx.look("servicediscovery:GetOperation", request.send()).await)?;
         let Some(operation) = answer.and_then(|answer| answer.operation) else {
-            return Ok(Look::pending("not visible yet"));
+            return Ok(Poll::pending("not visible yet"));
         };
         Ok(match operation.status {
-            Some(OperationStatus::Success) => Look::Done(()),
-            Some(OperationStatus::Fail) => Look::Failed {
+            Some(OperationStatus::Success) => Poll::Done(()),
+            Some(OperationStatus::Fail) => Poll::Failed {
                 state: "FAIL".to_owned(),
                 reason: operation.error_message.unwrap_or_else(|| "AWS gives no reason".to_owned()),
             },
-            status => Look::pending(status.map_or_else(String::new, |status| status.to_string())),
+            status => Poll::pending(status.map_or_else(String::new, |status| status.to_string())),
         })
     })
     .await
@@ -128,9 +128,9 @@ async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) 
 impl Removal for Namespace<'_> {
     const KIND: Kind = Kind::Namespace;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let found = find(ctx, &ctx.names.namespace).await?;
-        Ok(found.into_iter().map(|found| Standing::new(ctx, found.id, found.owner)).collect())
+        Ok(found.into_iter().map(|found| Remaining::new(ctx, found.id, found.owner)).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
@@ -147,7 +147,7 @@ pub(crate) struct DiscoveryService;
 impl Removal for DiscoveryService {
     const KIND: Kind = Kind::DiscoveryService;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let Some(namespace) = find(ctx, &ctx.names.namespace).await? else { return Ok(vec![]) };
         let in_namespace = ServiceFilter::builder()
             .name(ServiceFilterName::NamespaceId)
@@ -161,7 +161,7 @@ impl Removal for DiscoveryService {
         let pages = ctx.pages("servicediscovery:ListServices", async || pages.next().await).await?;
         let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
         let services = pages.iter().flat_map(|page| page.services()).filter(named);
-        Ok(services.map(|it| Standing::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone())).collect())
+        Ok(services.map(|it| Remaining::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone())).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

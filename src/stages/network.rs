@@ -4,6 +4,7 @@
 //! `us-east-1a`), or a zone that does not offer the instance type (us-east-1e has no t3.medium): both are left out here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use aws_sdk_ec2::types::LocationType;
 
@@ -34,6 +35,13 @@ impl Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subnets: Vec<_> = self.subnets.iter().map(|subnet| format!("{} in {}", subnet.id, subnet.zone)).collect();
+        write!(f, "{}: {}", self.vpc_id, subnets.join(", "))
+    }
+}
+
 pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
     let vpc_id = find_default_vpc(ctx).await?;
     let (zones, offering, public) =
@@ -53,9 +61,9 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
             ctx.settings.instance_type,
         )));
     }
-    let what = subnets.iter().map(|subnet| format!("{} in {}", subnet.id, subnet.zone)).collect::<Vec<_>>().join(", ");
-    ctx.events.send(Event::Found { step: Step::Network, what: format!("{vpc_id}: {what}") });
-    Ok(Network { vpc_id, subnets })
+    let network = Network { vpc_id, subnets };
+    ctx.events.send(Event::Found { step: Step::Network, what: network.to_string() });
+    Ok(network)
 }
 
 pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {

@@ -3,7 +3,7 @@
 use aws_sdk_ssm::types::{CommandInvocationStatus, InstanceInformationStringFilter, PingStatus};
 use futures_util::future::try_join_all;
 
-use super::wait::{Look, wait};
+use super::wait::{Poll, wait};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::plan::Step;
@@ -50,9 +50,9 @@ async fn wait_until_online(ctx: &Context, instances: &[String]) -> Result<(), Er
             }
         }
         Ok(if offline.is_empty() {
-            Look::Done(())
+            Poll::Done(())
         } else {
-            Look::Pending {
+            Poll::Pending {
                 state: format!("{} of {} are not online", offline.len(), instances.len()),
                 detail: "; the instances' role needs AmazonSSMManagedInstanceCore".to_owned(),
             }
@@ -66,16 +66,16 @@ async fn output(ctx: &Context, command: &str, instance: &str) -> Result<String, 
         let request = ctx.clients.ssm.get_command_invocation().command_id(command).instance_id(instance);
         // The invocation is not known for a moment after the command is sent.
         let Some(invocation) = optional(ctx.look("ssm:GetCommandInvocation", request.send()).await)? else {
-            return Ok(Look::pending("not known yet"));
+            return Ok(Poll::pending("not known yet"));
         };
         let status = invocation.status().cloned().unwrap_or(CommandInvocationStatus::Pending);
         Ok(match status {
             CommandInvocationStatus::Success => {
                 let output = invocation.standard_output_content().unwrap_or_default();
                 if output.len() < OUTPUT_LIMIT {
-                    Look::Done(output.to_owned())
+                    Poll::Done(output.to_owned())
                 } else {
-                    Look::Failed {
+                    Poll::Failed {
                         state: "cut off".to_owned(),
                         reason: format!("it printed over {OUTPUT_LIMIT} characters"),
                     }
@@ -83,8 +83,8 @@ async fn output(ctx: &Context, command: &str, instance: &str) -> Result<String, 
             }
             CommandInvocationStatus::Pending
             | CommandInvocationStatus::InProgress
-            | CommandInvocationStatus::Delayed => Look::pending(status.as_str()),
-            failed => Look::Failed {
+            | CommandInvocationStatus::Delayed => Poll::pending(status.as_str()),
+            failed => Poll::Failed {
                 state: failed.as_str().to_owned(),
                 reason: invocation.standard_error_content().unwrap_or_default().trim().to_owned(),
             },

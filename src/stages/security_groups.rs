@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 
-use super::error::optional_ground;
+use super::error::missing_is_none;
 use super::network::{Network, find_default_vpc};
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::ec2_filter;
@@ -238,7 +238,7 @@ impl Removal for SecurityGroup<'_> {
     const KIND: Kind = Kind::SecurityGroup;
 
     /// A group that another one's rule names cannot go before it: server, client, load balancer.
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let names = &ctx.names;
         let order = [&names.server_security_group, &names.client_security_group, &names.lb_security_group];
         let by_name = ec2_filter("group-name", order.map(String::as_str));
@@ -255,10 +255,10 @@ impl Removal for SecurityGroup<'_> {
         groups.dedup_by_key(|group| group.group_id.clone());
         // Names are a VPC's own: in another one an equal name means nothing.
         if groups.iter().any(|group| group.owner().is_none()) {
-            let vpc = optional_ground(find_default_vpc(ctx).await)?;
+            let vpc = missing_is_none(find_default_vpc(ctx).await)?;
             groups.retain(|group| group.owner().is_some() || group.vpc_id == vpc);
         }
-        Ok(groups.iter().map(|g| Standing::new(ctx, g.group_id().unwrap_or_default(), g.owner())).collect())
+        Ok(groups.iter().map(|g| Remaining::new(ctx, g.group_id().unwrap_or_default(), g.owner())).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

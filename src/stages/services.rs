@@ -12,15 +12,15 @@ use aws_sdk_ecs::types::{
 
 use super::container_instances::Capacity;
 use super::ecs_cluster::EcsCluster;
-use super::listener::Entrance;
+use super::listener::ListeningTargetGroup;
 use super::network::Network;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
+use super::rollout::{describe, find_failure_of, last_events, newest_deployment, rollout};
 use super::security_groups::GroupId;
 use super::stage::{Owner, Presence, Stage};
 use super::target_group::{Targets, find_targets};
 use super::task_definitions::TaskDefinitionArn;
-use super::tasks::{find_failure, find_running};
-use super::wait::Look;
+use super::wait::Poll;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -35,9 +35,6 @@ const PORT_NAME: &str = "http";
 const MINIMUM_HEALTHY_PERCENT: i32 = 50;
 const MAXIMUM_PERCENT: i32 = 100;
 
-/// How many of a service's last events a time-out tells.
-const EVENTS_TOLD: usize = 3;
-
 /// A service whose tasks run.
 pub(crate) struct RunningService(());
 
@@ -47,7 +44,7 @@ pub(crate) struct Service<'a> {
     task_definition: &'a TaskDefinitionArn,
     network: &'a Network,
     group: &'a GroupId,
-    entrance: Option<&'a Entrance>,
+    listening: Option<&'a ListeningTargetGroup>,
     mode: ServiceConnectMode,
     tasks: u32,
     /// The newest deployment as it was found first: what another one comes to is this run's.
@@ -71,7 +68,7 @@ impl<'a> Service<'a> {
             task_definition,
             network,
             group,
-            entrance: None,
+            listening: None,
             mode,
             tasks,
             deployment_before: OnceLock::new(),
@@ -86,12 +83,12 @@ impl<'a> Service<'a> {
         task_definition: &'a TaskDefinitionArn,
         network: &'a Network,
         group: &'a GroupId,
-        entrance: &'a Entrance,
+        listening: &'a ListeningTargetGroup,
         _backend: &'a RunningService,
     ) -> Self {
         Self {
             names: &ctx.names.frontend,
-            entrance: Some(entrance),
+            listening: Some(listening),
             mode: ctx.settings.frontend_mode,
             ..Self::backend(ctx, cluster, capacity, task_definition, network, group)
         }
@@ -101,7 +98,7 @@ impl<'a> Service<'a> {
         i32::try_from(self.tasks).unwrap_or(i32::MAX)
     }
 
-    fn rollout(&self, found: &FoundService) -> Look<()> {
+    fn rollout(&self, found: &FoundService) -> Poll<()> {
         rollout(&found.service, self.desired(), found.failure.as_deref())
     }
 
@@ -152,105 +149,6 @@ pub(crate) struct FoundService {
     failure: Option<String>,
 }
 
-/// Also INACTIVE ones, which AWS goes on showing for a while.
-pub(super) async fn describe(
-    ctx: &Context,
-    cluster: &str,
-    names: &[&str],
-) -> Result<Vec<aws_sdk_ecs::types::Service>, Error> {
-    let request = ctx
-        .clients
-        .ecs
-        .describe_services()
-        .cluster(cluster)
-        .set_services(Some(names.iter().map(|&name| name.to_owned()).collect()))
-        .include(ServiceField::Tags);
-    let answer = optional(ctx.look("ecs:DescribeServices", request.send()).await)?;
-    let mut services = answer.and_then(|answer| answer.services).unwrap_or_default();
-    for service in &mut services {
-        if !keeps_deployments(service) {
-            // What such a cloud counts for the service is what was asked for, too.
-            let mut running = find_running(ctx, cluster, service.service_name().unwrap_or_default()).await?;
-            let newest = newest_deployment(service).and_then(|deployment| deployment.id());
-            running
-                .retain(|task| task.task_definition_arn() == service.task_definition() && task.started_by() == newest);
-            service.running_count = i32::try_from(running.len()).unwrap_or(i32::MAX);
-            service.deployments.iter_mut().flatten().for_each(|deployment| deployment.rollout_state = None);
-        }
-    }
-    Ok(services)
-}
-
-/// Whether the running tasks are in the deployments' counts, too, as on AWS. Emulators write a deployment once, at the
-/// service's creation: what it says of its progress then means nothing, and the tasks are to be asked.
-fn keeps_deployments(service: &aws_sdk_ecs::types::Service) -> bool {
-    let mut deployments = service.deployments().iter();
-    service.deployments().is_empty()
-        || service.running_count() == 0
-        || deployments.any(|deployment| deployment.running_count() > 0)
-}
-
-pub(super) fn newest_deployment(service: &aws_sdk_ecs::types::Service) -> Option<&aws_sdk_ecs::types::Deployment> {
-    service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
-}
-
-/// How far a service has come, and why its tasks fail if they do.
-pub(super) async fn find_rollout(
-    ctx: &Context,
-    cluster: &str,
-    service: &aws_sdk_ecs::types::Service,
-    desired: i32,
-) -> Result<Look<()>, Error> {
-    let failure = find_failure_of(ctx, cluster, service).await?;
-    Ok(rollout(service, desired, failure.as_deref()))
-}
-
-/// Why a task failed, while not all run.
-async fn find_failure_of(
-    ctx: &Context,
-    cluster: &str,
-    service: &aws_sdk_ecs::types::Service,
-) -> Result<Option<String>, Error> {
-    if service.running_count() >= service.desired_count() {
-        return Ok(None);
-    }
-    find_failure(ctx, cluster, service.service_name().unwrap_or_default()).await
-}
-
-/// All tasks run, all of them of the newest deployment.
-fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32, failure: Option<&str>) -> Look<()> {
-    let failure = failure.map(|failure| format!("; a task failed: {failure}")).unwrap_or_default();
-    let deployments = service.deployments();
-    let newest = newest_deployment(service);
-    let state = newest.and_then(|deployment| deployment.rollout_state());
-    if state == Some(&DeploymentRolloutState::Failed) {
-        let reason = newest.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("ECS gives no reason");
-        return Look::Failed {
-            state: DeploymentRolloutState::Failed.to_string(),
-            reason: format!("{reason}{failure}{}", last_events(service)),
-        };
-    }
-    let (running, pending) = (service.running_count(), service.pending_count());
-    let rolled_out = state.is_none_or(|state| *state == DeploymentRolloutState::Completed);
-    if running == desired && service.desired_count() == desired && pending == 0 && deployments.len() <= 1 && rolled_out
-    {
-        return Look::Done(());
-    }
-    let mut text = format!("{running} of {desired} running");
-    if let Some(trouble) =
-        service.events().first().and_then(|event| event.message()).filter(|m| m.contains("unable to"))
-    {
-        text.push_str(&format!("; {trouble}"));
-    }
-    text.push_str(&failure);
-    Look::Pending { state: text, detail: last_events(service) }
-}
-
-fn last_events(service: &aws_sdk_ecs::types::Service) -> String {
-    let messages: Vec<_> = service.events().iter().filter_map(|event| event.message()).take(EVENTS_TOLD).collect();
-    if messages.is_empty() { String::new() } else { format!("; its last events: {}", messages.join("; ")) }
-}
-
 impl Stage for Service<'_> {
     const KIND: Kind = Kind::Service;
     type Found = FoundService;
@@ -270,7 +168,7 @@ impl Stage for Service<'_> {
             return Ok(Presence::Leaving("DRAINING".to_owned()));
         }
         self.deployment_before.get_or_init(|| newest_deployment(&service)?.id().map(str::to_owned));
-        let targets = match self.entrance.and_then(|entrance| entrance.target_group.0.known()) {
+        let targets = match self.listening.and_then(|listening| listening.target_group.0.known()) {
             Some(arn) => Some(find_targets(ctx, arn).await?),
             None => None,
         };
@@ -290,10 +188,10 @@ impl Stage for Service<'_> {
         RunningService(())
     }
 
-    fn state(&self, found: &FoundService) -> Look<()> {
+    fn state(&self, found: &FoundService) -> Poll<()> {
         match (self.rollout(found), &found.targets) {
-            (Look::Done(()), Some(targets)) if targets.healthy < self.tasks => {
-                Look::Pending { state: targets.state(self.tasks), detail: last_events(&found.service) }
+            (Poll::Done(()), Some(targets)) if targets.healthy < self.tasks => {
+                Poll::Pending { state: targets.state(self.tasks), detail: last_events(&found.service) }
             }
             (look, _) => look,
         }
@@ -338,7 +236,7 @@ impl Stage for Service<'_> {
         // One that this run has started would fail again.
         let is_from_before = newest.is_some()
             && self.deployment_before.get().map(Option::as_deref) == Some(newest.and_then(|it| it.id()));
-        if let Look::Failed { reason, .. } = self.rollout(found)
+        if let Poll::Failed { reason, .. } = self.rollout(found)
             && is_from_before
         {
             differences.push(Difference::of(Field::Deployment, format!("failed ({reason})"), "a new one"));
@@ -347,10 +245,10 @@ impl Stage for Service<'_> {
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
-        let balancer = self.entrance.map(|entrance| {
+        let balancer = self.listening.map(|listening| {
             vec![
                 aws_sdk_ecs::types::LoadBalancer::builder()
-                    .target_group_arn(entrance.target_group.0.made())
+                    .target_group_arn(listening.target_group.0.made())
                     .container_name(&self.names.container)
                     .container_port(self.names.port.into())
                     .build(),
@@ -414,7 +312,7 @@ impl Removal for Service<'_> {
     const KIND: Kind = Kind::Service;
 
     /// The frontend first: it is the one who calls.
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let names = [ctx.names.frontend.service.as_str(), ctx.names.backend.service.as_str()];
         let mut services = describe(ctx, &ctx.names.cluster, &names).await?;
         services.sort_by_key(|service| names.iter().position(|name| Some(*name) == service.service_name()));
@@ -423,7 +321,7 @@ impl Removal for Service<'_> {
             .filter(|service| service.status() != Some("INACTIVE"))
             .map(|service| {
                 let leaving = service.status() == Some("DRAINING");
-                Standing::new(ctx, service.service_name().unwrap_or_default(), service.owner()).leaving(leaving)
+                Remaining::new(ctx, service.service_name().unwrap_or_default(), service.owner()).leaving(leaving)
             })
             .collect())
     }
@@ -432,26 +330,5 @@ impl Removal for Service<'_> {
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.ecs.delete_service().cluster(&ctx.names.cluster).service(id).force(true);
         ctx.change("ecs:DeleteService", request.send()).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use aws_sdk_ecs::types::{Deployment, Service};
-
-    use super::*;
-
-    #[test]
-    fn a_task_that_failed_is_told_while_ecs_tries_another_and_when_it_gives_up() {
-        let look = |state: DeploymentRolloutState| {
-            let deployment = Deployment::builder().status("PRIMARY").rollout_state(state).build();
-            let service = Service::builder().desired_count(6).running_count(5).deployments(deployment).build();
-            rollout(&service, 6, Some("Essential container in task exited"))
-        };
-        let told = "a task failed: Essential container in task exited";
-        let Look::Pending { state, .. } = look(DeploymentRolloutState::InProgress) else { panic!("it goes on") };
-        assert_eq!(state, format!("5 of 6 running; {told}"));
-        let Look::Failed { reason, .. } = look(DeploymentRolloutState::Failed) else { panic!("it is over") };
-        assert!(reason.contains(told), "{reason}");
     }
 }

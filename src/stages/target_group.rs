@@ -6,7 +6,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 
 use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -181,11 +181,11 @@ impl Stage for TargetGroup<'_> {
 impl Removal for TargetGroup<'_> {
     const KIND: Kind = Kind::TargetGroup;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let Some(group) = find(ctx, &ctx.names.target_group).await? else { return Ok(vec![]) };
         let arn = group.target_group_arn().unwrap_or_default();
         let tags = find_tags(ctx, arn).await?;
-        Ok(tags.map(|tags| Standing::new(ctx, arn, tags.owner())).into_iter().collect())
+        Ok(tags.map(|tags| Remaining::new(ctx, arn, tags.owner())).into_iter().collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

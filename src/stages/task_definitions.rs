@@ -7,11 +7,11 @@ use aws_sdk_ecs::types::{TaskDefinitionField, TaskDefinitionStatus};
 use minijinja::context;
 
 use super::log_groups::LogGroupName;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::roles::Roles;
 use super::stage::{Owner, Presence, Stage};
 use super::task_spec::TaskSpec;
-use super::wait::{Look, wait};
+use super::wait::{Poll, wait};
 use super::{Context, Error, templates};
 use crate::aws::ErrorClass;
 use crate::aws::error::optional;
@@ -79,12 +79,12 @@ impl TaskDefinition {
                 && let Presence::Present(found) = self.find(ctx).await?
                 && self.differences(&found).is_empty()
             {
-                return Ok(Look::Done(()));
+                return Ok(Poll::Done(()));
             }
             attempted = true;
             match self.register(ctx).await {
-                Ok(()) => Ok(Look::Done(())),
-                Err(Error::Cloud(error)) if error.class == ErrorClass::Unreachable => Ok(Look::pending(error.message)),
+                Ok(()) => Ok(Poll::Done(())),
+                Err(Error::Cloud(error)) if error.class == ErrorClass::Unreachable => Ok(Poll::pending(error.message)),
                 Err(error) => Err(error),
             }
         })
@@ -176,8 +176,8 @@ impl Removal for TaskDefinition {
     const KIND: Kind = Kind::TaskDefinition;
 
     /// All revisions, also those that an earlier change or a half-done removal has left INACTIVE.
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        let mut standing = vec![];
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
+        let mut remaining = vec![];
         for family in [&ctx.names.backend.service, &ctx.names.frontend.service] {
             for status in [TaskDefinitionStatus::Active, TaskDefinitionStatus::Inactive] {
                 let request = ctx.clients.ecs.list_task_definitions().family_prefix(family).status(status);
@@ -185,12 +185,12 @@ impl Removal for TaskDefinition {
                 let pages = ctx.pages("ecs:ListTaskDefinitions", async || pages.next().await).await?;
                 for arn in pages.into_iter().flat_map(|page| page.task_definition_arns.unwrap_or_default()) {
                     if let Some((_, owner)) = describe(ctx, &arn).await? {
-                        standing.push(Standing::new(ctx, arn, owner));
+                        remaining.push(Remaining::new(ctx, arn, owner));
                     }
                 }
             }
         }
-        Ok(standing)
+        Ok(remaining)
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
