@@ -17,12 +17,12 @@ pub enum Event {
         kind: Kind,
         name: String,
     },
-    /// Looked up, not made: the account, the network, the machine image.
+    /// Something was looked up, not made: the account, the network, the machine image.
     Found {
         step: Step,
         what: String,
     },
-    /// One look at something that is not ready yet.
+    /// Something that is waited for was polled and is not ready yet.
     Waiting {
         step: Step,
         what: String,
@@ -53,7 +53,7 @@ pub enum Event {
         id: String,
         reason: String,
     },
-    /// Requests that have been sent and answered, of how many if that is known.
+    /// Requests have been sent and answered; the total is none if it is not known.
     Traffic {
         done: u64,
         total: Option<u64>,

@@ -55,7 +55,7 @@ pub(crate) fn ec2_tag(key: &str, value: &str) -> aws_sdk_ec2::types::Tag {
     aws_sdk_ec2::types::Tag::builder().key(key).value(value).build()
 }
 
-/// For creating with the tags on, so that no moment exists in which the resource is nobody's.
+/// The tags of a resource that is created with them, so that no moment exists in which the resource is nobody's.
 pub(crate) fn ec2_on_creation(
     resource: aws_sdk_ec2::types::ResourceType,
     owner: &str,
@@ -71,7 +71,7 @@ pub(crate) fn elbv2(owner: &str) -> aws_sdk_elasticloadbalancingv2::types::Tag {
     aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(OWNER_TAG).value(owner).build()
 }
 
-/// Instances of the group get the tag too.
+/// A tag of a group, which its instances get too.
 pub(crate) fn autoscaling(group: &str, key: &str, value: &str) -> aws_sdk_autoscaling::types::Tag {
     let tag = aws_sdk_autoscaling::types::Tag::builder()
         .resource_id(group)

@@ -29,7 +29,7 @@ impl ZoneStats {
         self.counters.get(name).copied().unwrap_or(0)
     }
 
-    /// Adds another proxy's.
+    /// Adds the counters of another proxy.
     pub fn add(&mut self, other: &Self) {
         for (name, value) in &other.counters {
             *self.counters.entry(name.clone()).or_default() += value;

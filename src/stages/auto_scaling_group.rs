@@ -14,7 +14,7 @@ use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind};
 use crate::settings::OWNER_TAG;
 
-/// The article's, step 4.
+/// The article's values, step 4.
 const MIN_SIZE: i32 = 1;
 const MAX_SIZE: i32 = 30;
 const HEALTH_CHECK_GRACE_PERIOD: i32 = 300;
@@ -55,7 +55,7 @@ impl AutoScalingGroup<'_> {
         self.network.subnet_ids().join(",")
     }
 
-    /// Instances that were launched from another version of the template than its newest.
+    /// Counts the instances that were launched from another version of the template than its newest.
     fn count_older(&self, group: &aws_sdk_autoscaling::types::AutoScalingGroup) -> usize {
         let Some(newest) = self.launch_template.number.map(|number| number.to_string()) else { return 0 };
         let is_older = |instance: &&aws_sdk_autoscaling::types::Instance| {
@@ -66,7 +66,7 @@ impl AutoScalingGroup<'_> {
         group.instances().iter().filter(is_older).count()
     }
 
-    /// That a replacement of this run's was given up, by AWS or by somebody, in AWS's words.
+    /// Fails, in AWS's words, if a replacement in this run was given up, by AWS or by somebody.
     async fn check_refresh(&self, ctx: &Context) -> Result<(), Error> {
         let request = ctx.clients.autoscaling.describe_instance_refreshes().auto_scaling_group_name(self.name);
         let answer = ctx.look("autoscaling:DescribeInstanceRefreshes", request.max_records(1).send()).await?;
@@ -237,7 +237,7 @@ impl Removal for AutoScalingGroup<'_> {
             .collect())
     }
 
-    /// With its instances, at once: what ran on them is gone already.
+    /// Deletes it with its instances, at once: what ran on them is gone already.
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request =
             ctx.clients.autoscaling.delete_auto_scaling_group().auto_scaling_group_name(id).force_delete(true);

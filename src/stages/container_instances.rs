@@ -20,7 +20,7 @@ use crate::aws::tags::{self, Tagged};
 use crate::events::Event;
 use crate::plan::Kind;
 
-/// VcpuQuota for the tasks: that many instances, registered, in all zones.
+/// Proof that there are instances for the tasks: as many as wanted, registered, in all zones.
 pub(crate) struct Capacity(());
 
 impl Capacity {
@@ -63,13 +63,13 @@ pub(crate) async fn wait_for_instances(
     Ok(Capacity(()))
 }
 
-/// As many as wanted, and none of the zones has two more than another: an uneven cluster cannot hold an even service.
+/// Whether there are as many as wanted, and no zone has two more than another: an uneven cluster cannot hold an even service.
 fn is_enough(by_zone: &BTreeMap<AzName, u32>, wanted: u32) -> bool {
     let (least, most) = (by_zone.values().min(), by_zone.values().max());
     by_zone.values().sum::<u32>() >= wanted && least.zip(most).is_some_and(|(least, most)| most - least <= 1)
 }
 
-/// The registered instances that take tasks.
+/// Finds the registered instances that take tasks.
 pub(super) async fn find_active(ctx: &Context, cluster: &str) -> Result<Vec<ContainerInstance>, Error> {
     let arns = list(ctx, cluster, Some(ContainerInstanceStatus::Active)).await?;
     let mut instances = describe(ctx, cluster, &arns).await?;
@@ -109,22 +109,23 @@ pub(super) fn zone(instance: &ContainerInstance) -> Option<AzName> {
     attribute.and_then(|attribute| attribute.value()).map(AzName::new)
 }
 
-/// An attempt of the group's to change its instances that failed, in AWS's words.
+/// A failed attempt of the group to change its instances.
 struct Attempt {
+    /// The reason, in AWS's words.
     reason: String,
-    /// Nothing has been tried since.
+    /// Whether nothing has been tried since.
     is_newest: bool,
 }
 
-/// Each zone's instances are an attempt of their own, so the newest one may hide another's failure.
+/// How many attempts are looked at: each zone's instances are one of their own, so the newest may hide another's failure.
 const ATTEMPTS_LOOKED_AT: i32 = 10;
 
-/// The newest attempt of this run's that failed.
+/// Finds the newest attempt in this run that failed.
 async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<Attempt>, Error> {
     let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
     let request = request.max_records(ATTEMPTS_LOOKED_AT);
     let answer = ctx.look("autoscaling:DescribeScalingActivities", request.send()).await?;
-    // One that failed before this run may be mended by now, and the group has not tried again yet.
+    // One that failed before this run may be fixed by now, and the group has not tried again yet.
     let failed = |(_, activity): &(usize, &Activity)| {
         activity.status_code() == Some(&ScalingActivityStatusCode::Failed)
             && activity.start_time().is_some_and(|time| ctx.is_of_this_run(time))
@@ -135,7 +136,7 @@ async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<Attempt
     }))
 }
 
-/// The group tries again, elsewhere or later, and may well succeed.
+/// Whether the reason may pass: the group tries again, elsewhere or later.
 fn is_passing(reason: &str) -> bool {
     ["do not have sufficient", "InsufficientInstanceCapacity", "RequestLimitExceeded", "Invalid IAM Instance Profile"]
         .iter()
@@ -166,7 +167,7 @@ impl Removal for Registration {
     }
 }
 
-/// Instances that carry our tag: the group takes its own along, so any that stand have outlived it.
+/// Instances that carry our tag: the group takes its own along, so any that are left have outlived it.
 pub(crate) struct Instance;
 
 impl Removal for Instance {

@@ -21,14 +21,14 @@ pub(crate) struct Cluster<'a> {
     pub(crate) namespace: &'a NamespaceArn,
 }
 
-/// Also INACTIVE ones, which AWS goes on showing for a while.
+/// Finds a cluster, also an INACTIVE one, which AWS goes on showing for a while.
 async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_ecs::types::Cluster>, Error> {
     let request = ctx.clients.ecs.describe_clusters().clusters(name).include(ClusterField::Tags);
     let answer = optional(ctx.look("ecs:DescribeClusters", request.send()).await)?;
     Ok(answer.and_then(|answer| answer.clusters.unwrap_or_default().pop()))
 }
 
-/// The cluster by this name, unless it is INACTIVE, and whether it is ours.
+/// Finds the walkthrough's cluster, unless it is INACTIVE.
 pub(super) async fn find_remaining(ctx: &Context) -> Result<Option<Remaining>, Error> {
     let found = find(ctx, &ctx.names.cluster).await?;
     Ok(found.filter(|cluster| cluster.status() != Some("INACTIVE")).map(|cluster| {

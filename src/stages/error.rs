@@ -21,7 +21,7 @@ pub enum Error {
     )]
     NotOurs { kind: Kind, name: String },
 
-    /// Found before anything was made.
+    /// Problems were found before anything was made.
     #[error("nothing was made, since it would not succeed:{}", problems(.0))]
     Preflight(Vec<Finding>),
 
@@ -60,7 +60,7 @@ impl Classified for Error {
     }
 }
 
-/// A line for each.
+/// The problems among the findings, a line for each.
 fn problems(findings: &[Finding]) -> String {
     let problems = findings.iter().filter(|finding| finding.blocks());
     problems.map(|finding| format!("\n  {}: {}", finding.check, finding.what)).collect()

@@ -7,18 +7,18 @@ use crate::plan::Step;
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) account: String,
-    /// Who calls, as STS names them.
+    /// The caller's ARN, as STS gives it.
     pub(crate) arn: String,
     pub(crate) partition: String,
 }
 
-/// Whom IAM can be asked about.
+/// The kind of caller, which decides whether IAM can be asked about it.
 pub(crate) enum Caller {
-    /// May do everything.
+    /// The account's root user, who may do everything.
     Root,
-    /// The user's ARN.
+    /// A user, by the ARN.
     User(String),
-    /// The name of the role that is assumed; its path is not known.
+    /// An assumed role, by its name; its path is not known.
     Role(String),
     Other,
 }
@@ -44,7 +44,7 @@ impl Identity {
         format!("arn:{}:iam::aws:policy/{policy}", self.partition)
     }
 
-    /// How a trust policy names EC2, which alone of the services used here has a name of its own in China.
+    /// The name of EC2 in a trust policy, which alone of the services used here has a name of its own in China.
     pub(super) fn ec2_principal(&self) -> String {
         let domain = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         format!("ec2.{domain}")

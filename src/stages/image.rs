@@ -22,13 +22,13 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// `al2023-ami-ecs-hvm-2023.0.20260323-kernel-6.1-x86_64` is of 20260323.
+    /// The date in the name: `al2023-ami-ecs-hvm-2023.0.20260323-kernel-6.1-x86_64` is of 20260323.
     fn date(&self) -> Option<u32> {
         let mut numbers = self.name.as_deref()?.split(|c: char| !c.is_ascii_digit());
         numbers.find(|number| number.len() == 8)?.parse().ok()
     }
 
-    /// As EC2 names it. An image that is named otherwise than AWS's does not tell.
+    /// The architecture as EC2 names it; none if the image is not named as AWS names its own.
     pub(super) fn architecture(&self) -> Option<&'static str> {
         let name = self.name.as_deref()?;
         ["x86_64", "arm64"].into_iter().find(|architecture| name.contains(architecture))

@@ -69,7 +69,7 @@ impl Stage for InstanceProfile<'_> {
         self.add_role(ctx).await
     }
 
-    /// A profile holds one role.
+    /// Replaces the role, since a profile holds one.
     async fn change(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
         remove_roles(ctx, found).await?;
         self.add_role(ctx).await

@@ -35,23 +35,23 @@ pub struct PlacedTask {
     pub arn: String,
 }
 
-/// The account's number.
+/// Finds the account's number.
 pub async fn find_account(ctx: &Context) -> Result<String, Error> {
     Ok(identity::find_identity(ctx).await?.account)
 }
 
-/// The zones of the region.
+/// Finds the zones of the region.
 pub async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> {
     network::find_zones(ctx).await
 }
 
-/// None: there is no load balancer.
+/// Finds the load balancer's URL; none without a load balancer.
 pub async fn find_load_balancer_url(ctx: &Context) -> Result<Option<String>, Error> {
     let found = load_balancer::find(ctx, &ctx.names.load_balancer).await?;
     Ok(found.map(|balancer| format!("http://{}/", balancer.dns_name())))
 }
 
-/// How many targets the load balancer sends requests to; none without a target group.
+/// Counts the targets that the load balancer sends requests to; none without a target group.
 pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
     match target_group::find(ctx, &ctx.names.target_group).await?.and_then(|group| group.target_group_arn) {
         Some(arn) => Ok(target_group::find_targets(ctx, &arn).await?.healthy),
@@ -59,7 +59,7 @@ pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
     }
 }
 
-/// The backend and the frontend, as far as they exist.
+/// Finds the backend and the frontend, as far as they exist.
 pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
     let names = [ctx.names.backend.service.as_str(), ctx.names.frontend.service.as_str()];
     let mut found = rollout::describe(ctx, &ctx.names.cluster, &names).await?;
@@ -78,7 +78,7 @@ pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
     Ok(statuses)
 }
 
-/// How many tasks of the service run in each zone.
+/// Counts the tasks of the service that run in each zone.
 pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId, u32>, Error> {
     let (zones, tasks) = tokio::try_join!(find_zones(ctx), tasks::find_running(ctx, &ctx.names.cluster, service))?;
     let mut counts = BTreeMap::new();
@@ -88,7 +88,7 @@ pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId
     Ok(counts)
 }
 
-/// The instances that take tasks, sorted by zone.
+/// Finds the instances that take tasks, sorted by zone.
 pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<ContainerHost>, Error> {
     let (zones, instances) =
         tokio::try_join!(find_zones(ctx), container_instances::find_active(ctx, &ctx.names.cluster))?;
@@ -104,7 +104,7 @@ pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<ContainerHost>, E
     Ok(hosts)
 }
 
-/// The frontend's running tasks, sorted by zone: where zone-aware routing is done, and to be seen.
+/// Finds the frontend's running tasks, sorted by zone: where zone-aware routing is done, and to be seen.
 pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<PlacedTask>, Error> {
     let service = &ctx.names.frontend.service;
     let (zones, tasks, hosts) = tokio::try_join!(
@@ -132,7 +132,7 @@ fn zone_of(task: &Task, zones: &BTreeMap<AzName, AzId>) -> AzId {
     zone_id(task.availability_zone().map(AzName::new), zones)
 }
 
-/// A zone that the region does not list is shown by its name rather than left out.
+/// The ID of a zone, or its name if the region does not list it: it is shown rather than left out.
 fn zone_id(zone: Option<AzName>, zones: &BTreeMap<AzName, AzId>) -> AzId {
     let zone = zone.unwrap_or_else(|| AzName::new("unknown"));
     zones.get(&zone).cloned().unwrap_or_else(|| AzId::new(zone.as_str()))

@@ -24,7 +24,7 @@ use crate::plan::{Difference, Field, Kind, Planned};
 #[derive(Clone, Debug)]
 pub(crate) struct LaunchTemplateVersion {
     pub(crate) id: Planned<String>,
-    /// The newest; None before it is made.
+    /// The number of its newest version; none before it is made.
     pub(crate) number: Option<i64>,
 }
 
@@ -32,11 +32,11 @@ pub(crate) struct LaunchTemplate {
     name: String,
     wanted: Data,
     instance_name: String,
-    /// Of its versions: tells which recommendation the image follows.
+    /// The description of its versions, which tells which recommendation the image follows.
     description: String,
 }
 
-/// What of a launch template's data is ours to say.
+/// The part of a launch template's data that the walkthrough sets.
 struct Data {
     image_id: String,
     instance_type: String,
@@ -208,7 +208,7 @@ impl Stage for LaunchTemplate {
     }
 }
 
-/// ID and owner.
+/// Finds a template's ID and its owner.
 async fn find(ctx: &Context, name: &str) -> Result<Option<(String, Option<String>)>, Error> {
     let request = ctx.clients.ec2.describe_launch_templates().launch_template_names(name);
     let answer = optional(ctx.look("ec2:DescribeLaunchTemplates", request.send()).await)?;

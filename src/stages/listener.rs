@@ -13,7 +13,7 @@ use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind};
 
-/// The article's, step 5.
+/// The port of the article's listener, step 5.
 const PORT: i32 = 80;
 
 /// A target group that a listener forwards to: ECS takes no other for a service.

@@ -163,7 +163,7 @@ impl Removal for LoadBalancer<'_> {
         Ok(found.map(|found| Remaining::new(ctx, found.arn(), found.owner())).into_iter().collect())
     }
 
-    /// Its listeners go with it.
+    /// Deletes it with its listeners.
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.elbv2.delete_load_balancer().load_balancer_arn(id);
         ctx.change("elasticloadbalancing:DeleteLoadBalancer", request.send()).await

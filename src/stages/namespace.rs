@@ -104,7 +104,7 @@ impl Stage for Namespace<'_> {
     }
 }
 
-/// Cloud Map works behind an operation of its own, which may fail long after the request was accepted.
+/// Waits for a Cloud Map operation, which may fail long after the request was accepted.
 async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) -> Result<(), Error> {
     let Some(id) = operation else { return Ok(()) };
     wait(ctx, Kind::Namespace.step(), what, async || {

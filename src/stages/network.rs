@@ -13,13 +13,13 @@ use crate::aws::{AzId, AzName, ec2_filter};
 use crate::events::Event;
 use crate::plan::Step;
 
-/// Zone-aware routing is about these three.
+/// The number of zones that the article's zone-aware routing is about.
 pub(crate) const ZONES: usize = 3;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     pub(crate) vpc_id: String,
-    /// One a zone, sorted by zone.
+    /// One subnet for each zone, sorted by zone.
     pub(crate) subnets: Vec<Subnet>,
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
     })
 }
 
-/// The region's Availability Zones: no Local Zones and no Wavelength Zones, which have neither load balancers for all nor
+/// Finds the region's Availability Zones: no Local Zones and no Wavelength Zones, which have neither load balancers for all nor
 /// the instance types.
 pub(crate) async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> {
     let request = ctx.clients.ec2.describe_availability_zones();
@@ -104,7 +104,7 @@ async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>
     Ok(offerings.filter_map(|offering| offering.location().map(AzName::new)).collect())
 }
 
-/// The first of each zone.
+/// Finds the first public subnet of each zone.
 async fn find_public_subnets(ctx: &Context, vpc_id: &str) -> Result<BTreeMap<AzName, String>, Error> {
     let request = ctx
         .clients

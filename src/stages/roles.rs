@@ -13,11 +13,11 @@ use crate::aws::tags::{self, Tagged};
 use crate::aws::{CloudError, ErrorClass};
 use crate::plan::{Difference, Field, Kind};
 
-/// The roles in use.
+/// The roles that are used, made or found.
 pub(crate) struct Roles {
-    /// Lets instances join the cluster.
+    /// The profile that lets instances join the cluster.
     pub(crate) instance_profile_arn: String,
-    /// Lets ECS pull the image and write the logs.
+    /// The role that lets ECS pull the image and write the logs.
     pub(crate) execution_role_arn: String,
 }
 
@@ -191,7 +191,7 @@ impl Removal for Role {
         Ok(remaining)
     }
 
-    /// A role goes when nothing hangs on it any more.
+    /// Deletes a role after its policies, as IAM demands.
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         for policy in list_attached(ctx, id).await? {
             let request = ctx.clients.iam.detach_role_policy().role_name(id).policy_arn(policy);

@@ -14,7 +14,7 @@ use crate::plan::{Action, Kind};
 /// How many of a service's last events a time-out tells.
 const EVENTS_TOLD: usize = 3;
 
-/// Also INACTIVE ones, which AWS goes on showing for a while.
+/// Describes services, also INACTIVE ones, which AWS goes on showing for a while.
 pub(super) async fn describe(
     ctx: &Context,
     cluster: &str,
@@ -56,7 +56,7 @@ pub(super) fn newest_deployment(service: &aws_sdk_ecs::types::Service) -> Option
     service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
 }
 
-/// How far a service has come, and why its tasks fail if they do.
+/// Finds how far a service has come, and why its tasks fail if they do.
 pub(super) async fn find_rollout(
     ctx: &Context,
     cluster: &str,
@@ -67,7 +67,7 @@ pub(super) async fn find_rollout(
     Ok(rollout(service, desired, failure.as_deref()))
 }
 
-/// Why a task failed, while not all run.
+/// Finds why a task failed, while not all run.
 pub(super) async fn find_failure_of(
     ctx: &Context,
     cluster: &str,
@@ -79,7 +79,7 @@ pub(super) async fn find_failure_of(
     tasks::find_failure(ctx, cluster, service.service_name().unwrap_or_default()).await
 }
 
-/// All tasks run, all of them of the newest deployment.
+/// Whether all tasks run, and all of the newest deployment.
 pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32, failure: Option<&str>) -> Poll<()> {
     let failure = failure.map(|failure| format!("; a task failed: {failure}")).unwrap_or_default();
     let deployments = service.deployments();
@@ -113,7 +113,7 @@ pub(super) fn last_events(service: &aws_sdk_ecs::types::Service) -> String {
     if messages.is_empty() { String::new() } else { format!("; its last events: {}", messages.join("; ")) }
 }
 
-/// A deployment that is through.
+/// A deployment that is completed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Deployment {
     pub service: String,

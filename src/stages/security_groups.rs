@@ -91,7 +91,7 @@ impl Stage for SecurityGroup<'_> {
 pub(crate) struct IngressRule<'a> {
     pub(crate) group: &'a GroupId,
     pub(crate) port: u16,
-    /// Not empty.
+    /// Who is admitted; never empty.
     pub(crate) sources: Vec<Source>,
 }
 
@@ -103,7 +103,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// Whoever is in the group.
+    /// The source that is whoever is in the group.
     pub(crate) fn members(group: &GroupId) -> Vec<Self> {
         vec![Self::Group(group.clone())]
     }
@@ -122,7 +122,7 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// In one order, so that equal sets are equal texts.
+/// The sources as text, in one order, so that equal sets are equal texts.
 fn text(sources: &[Source]) -> String {
     let sources: BTreeSet<&Source> = sources.iter().collect();
     sources.into_iter().map(Source::to_string).collect::<Vec<_>>().join(", ")
@@ -142,7 +142,7 @@ impl IngressRule<'_> {
         .build()
     }
 
-    /// Admits who is wanted and not among these.
+    /// Admits the sources that are wanted and not admitted yet.
     async fn authorize(&self, ctx: &Context, admitted: &[Source]) -> Result<(), Error> {
         let missing = self.sources.iter().filter(|source| !admitted.contains(source));
         let permissions: Vec<_> = missing.map(|source| self.permission(source)).collect();

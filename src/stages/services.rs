@@ -31,7 +31,7 @@ use crate::settings::{ServiceConnectMode, ServiceNames};
 const PORT_NAME: &str = "http";
 
 /// Every instance holds one task and there is none to spare, so a deployment has to stop tasks before it starts their
-/// successors: with AWS's 100 and 200 it would wait for room for ever.
+/// successors: with AWS's 100 and 200 it would wait for a free instance for ever.
 const MINIMUM_HEALTHY_PERCENT: i32 = 50;
 const MAXIMUM_PERCENT: i32 = 100;
 
@@ -47,7 +47,7 @@ pub(crate) struct Service<'a> {
     listening: Option<&'a ListeningTargetGroup>,
     mode: ServiceConnectMode,
     tasks: u32,
-    /// The newest deployment as it was found first: what another one comes to is this run's.
+    /// The newest deployment when the service was found first: this run has started any other.
     deployment_before: OnceLock<Option<String>>,
 }
 
@@ -131,7 +131,7 @@ impl<'a> Service<'a> {
     }
 }
 
-/// A deployment that cannot succeed shall say so, instead of trying for ever.
+/// The configuration of deployments: one that cannot succeed gives up, instead of trying for ever.
 fn deployment_configuration() -> DeploymentConfiguration {
     let breaker = DeploymentCircuitBreaker::builder().enable(true).rollback(false).build();
     DeploymentConfiguration::builder()
@@ -143,9 +143,9 @@ fn deployment_configuration() -> DeploymentConfiguration {
 
 pub(crate) struct FoundService {
     service: aws_sdk_ecs::types::Service,
-    /// None: it is behind no load balancer.
+    /// The targets in its target group; none if it is behind no load balancer.
     targets: Option<Targets>,
-    /// Why a task failed, while not all run.
+    /// The reason why a task failed, while not all run.
     failure: Option<String>,
 }
 
@@ -311,7 +311,7 @@ impl Stage for Service<'_> {
 impl Removal for Service<'_> {
     const KIND: Kind = Kind::Service;
 
-    /// The frontend first: it is the one who calls.
+    /// Lists the frontend first, since it calls the backend.
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let names = [ctx.names.frontend.service.as_str(), ctx.names.backend.service.as_str()];
         let mut services = describe(ctx, &ctx.names.cluster, &names).await?;
@@ -326,7 +326,7 @@ impl Removal for Service<'_> {
             .collect())
     }
 
-    /// With its tasks.
+    /// Deletes it with its tasks.
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.ecs.delete_service().cluster(&ctx.names.cluster).service(id).force(true);
         ctx.change("ecs:DeleteService", request.send()).await

@@ -25,7 +25,7 @@ pub(crate) enum Presence<F> {
 
 /// Whose a resource is.
 pub(crate) enum Owner {
-    /// The value of its owner tag.
+    /// The owner that its tag names.
     Tag(Option<String>),
     /// The owner of the resource that it is part of, which was looked at already.
     Parent,
@@ -36,7 +36,7 @@ pub(crate) trait Stage {
     const KIND: Kind;
     /// The resource as AWS describes it now.
     type Found;
-    /// What later stages are given.
+    /// The value that later stages are given.
     type Output;
 
     fn name(&self) -> String;

@@ -13,12 +13,12 @@ use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, Planned};
 
-/// The article's, step 5.
+/// The article's values, step 5.
 const PORT: i32 = 80;
 const HEALTH_CHECK_PATH: &str = "/ping";
 const HEALTH_CHECK_INTERVAL: i32 = 10;
 
-/// Seconds for requests under way when a task leaves. AWS's 300 would hold up every scale-down and every removal, and
+/// The seconds for requests under way when a task leaves. AWS's 300 would hold up every scale-down and every removal, and
 /// no request of the demo takes as much as one.
 const DEREGISTRATION_DELAY: &str = "10";
 const DEREGISTRATION_DELAY_KEY: &str = "deregistration_delay.timeout_seconds";
@@ -54,9 +54,9 @@ pub(super) async fn find(
 
 /// The targets of a group as the load balancer finds them.
 pub(super) struct Targets {
-    /// How many get requests.
+    /// The number of targets that get requests.
     pub(super) healthy: u32,
-    /// Why one does not, in AWS's words.
+    /// The reason why one does not, in AWS's words.
     trouble: Option<String>,
 }
 

@@ -98,7 +98,7 @@ pub(crate) struct FoundTaskDefinition {
     owner: Option<String>,
 }
 
-/// By family (its newest ACTIVE revision) or ARN.
+/// Finds a task definition and its owner, by family (its newest ACTIVE revision) or ARN.
 async fn describe(
     ctx: &Context,
     name: &str,
@@ -175,7 +175,7 @@ impl Stage for TaskDefinition {
 impl Removal for TaskDefinition {
     const KIND: Kind = Kind::TaskDefinition;
 
-    /// All revisions, also those that an earlier change or a half-done removal has left INACTIVE.
+    /// Lists all revisions, also those that an earlier change or a half-done removal has left INACTIVE.
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let mut remaining = vec![];
         for family in [&ctx.names.backend.service, &ctx.names.frontend.service] {

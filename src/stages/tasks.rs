@@ -56,9 +56,9 @@ pub(super) async fn find(
     Ok(tasks)
 }
 
-/// Why the task that failed last did, in AWS's words, if it did in this run. ECS starts another, and gives up after some.
+/// Finds why the task that failed last did, in AWS's words, if it did in this run. ECS starts another, and gives up after some.
 pub(super) async fn find_failure(ctx: &Context, cluster: &str, service: &str) -> Result<Option<String>, Error> {
-    /// The reason stands as soon as it is on its way out.
+    /// When the task began to stop: ECS gives the reason from then on.
     fn end(task: &Task) -> Option<&DateTime> {
         task.stopping_at().or(task.stopped_at())
     }

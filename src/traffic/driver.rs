@@ -23,16 +23,16 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 /// Far more than the application's answer; whatever else answers at the URL is not read without end.
 const MAX_ANSWER: usize = 64 * 1024;
 
-/// What is to be sent.
+/// The requests that are to be sent.
 #[derive(Clone, Debug)]
 pub struct Load {
-    /// The load balancer's: `http://host/`.
+    /// The URL of the load balancer: `http://host/`.
     pub url: String,
-    /// How many requests; without a number, until stopped.
+    /// The number of requests; without one, they are sent until stopped.
     pub requests: Option<u64>,
-    /// Requests under way at once.
+    /// The number of requests under way at once.
     pub concurrency: u32,
-    /// At most so many a second in all; without a number, each follows the answer to the one before.
+    /// The most requests a second in all; without a number, each follows the answer to the one before.
     pub per_second: Option<u32>,
 }
 
@@ -112,7 +112,7 @@ async fn work<P: Fn(u64)>(run: Arc<Run>, progress: Arc<P>) -> Observation {
 }
 
 impl Run {
-    /// When the next request is to start; none when there is no next one.
+    /// The time at which the next request is to start; none when there is no next one.
     async fn next(&self) -> Option<Instant> {
         if self.stop.is_cancelled() {
             return None;
@@ -129,7 +129,7 @@ impl Run {
         }
     }
 
-    /// The zones of frontend and backend, or what went wrong, in words that group well.
+    /// Sends one request and gives the zones of frontend and backend, or what went wrong, in words that group well.
     async fn send(&self) -> Result<(String, String), String> {
         let request = Request::get(self.uri.clone())
             .header("azAwareRouting", "true")

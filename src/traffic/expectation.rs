@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::routing::{PredictedState, Prediction, Topology, predict};
 
-/// Running tasks of a service by AZ ID.
+/// The number of running tasks of a service, by AZ ID.
 pub type TasksByZone = BTreeMap<String, u32>;
 
-/// By frontend zone: what the proxies of the frontends there will do.
+/// What the proxies will do, by the zone of their frontends.
 #[derive(Clone, Debug)]
 pub struct Expectation(pub(super) BTreeMap<String, Prediction>);
 

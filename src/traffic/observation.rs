@@ -23,7 +23,7 @@ impl Latencies {
         self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 
-    /// In milliseconds; none if nothing was recorded.
+    /// A percentile in milliseconds; none if nothing was recorded.
     pub fn percentile_ms(&self, percent: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_percentile(percent) as f64 / 1000.0)
     }
@@ -32,9 +32,9 @@ impl Latencies {
 /// Everything seen in one run of traffic. Zones are AZ IDs.
 #[derive(Clone, Debug, Default)]
 pub struct Observation {
-    /// Requests by frontend's and backend's zone.
+    /// The answered requests by frontend's and backend's zone.
     pub matrix: BTreeMap<(String, String), u64>,
-    /// Requests that gave no pair of zones, by what went wrong.
+    /// The requests that gave no pair of zones, by what went wrong.
     pub errors: BTreeMap<String, u64>,
     pub same_zone: Latencies,
     pub cross_zone: Latencies,
@@ -74,13 +74,13 @@ impl Observation {
         self.answered() + self.failed()
     }
 
-    /// Share of the answered requests whose frontend and backend were in one zone.
+    /// The share of the answered requests whose frontend and backend were in one zone.
     pub fn same_zone_share(&self) -> Option<f64> {
         let same: u64 = self.matrix.iter().filter(|((from, to), _)| from == to).map(|(_, n)| n).sum();
         (self.answered() > 0).then(|| same as f64 / self.answered() as f64)
     }
 
-    /// Answered requests by the frontend's zone.
+    /// The answered requests by the frontend's zone.
     pub fn by_frontend(&self) -> BTreeMap<&str, u64> {
         let mut rows = BTreeMap::new();
         for ((frontend, _), requests) in &self.matrix {

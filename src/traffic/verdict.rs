@@ -50,7 +50,7 @@ pub struct Verification {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub error_kinds: BTreeMap<String, u64>,
     pub matrix: Vec<Cell<u64>>,
-    /// Of the answered requests.
+    /// The share of the answered requests that stayed in their zone.
     pub same_zone_share: Option<f64>,
     pub expected: Expected,
     pub latency_ms: LatencyMs,
@@ -64,7 +64,7 @@ pub struct Verification {
 /// The prediction for the requests that each frontend zone had.
 #[derive(Clone, Debug, Serialize)]
 pub struct Expected {
-    /// None if zones differ.
+    /// The state of all zones; none if they differ.
     pub state: Option<PredictedState>,
     pub same_zone_share: Option<f64>,
     pub matrix: Vec<Cell<f64>>,
@@ -155,7 +155,7 @@ fn expected(observed: &Observation, expectation: &Expectation) -> Expected {
     }
 }
 
-/// Where the observation cannot be what was predicted.
+/// The points in which the observation cannot be what was predicted.
 fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<String> {
     let rows = observed.by_frontend();
     let mut found: Vec<String> = rows
