@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use aws_sdk_ecs::types::Task;
 use serde::Serialize;
 
-use super::{Context, Error, container_instances, identity, load_balancer, network, services, target_group, tasks};
+use super::{Context, Error, container_instances, identity, load_balancer, network, rollout, target_group, tasks};
 use crate::aws::{AzId, AzName};
 
 /// A service, and where its tasks run.

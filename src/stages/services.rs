@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use aws_sdk_ecs::types::{
-    AvailabilityZoneRebalancing, AwsVpcConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration,
-    DeploymentRolloutState, LaunchType, LogConfiguration, LogDriver, NetworkConfiguration, ServiceConnectClientAlias,
-    ServiceConnectConfiguration, ServiceConnectService, ServiceField,
+    AvailabilityZoneRebalancing, AwsVpcConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType,
+    LogConfiguration, LogDriver, NetworkConfiguration, ServiceConnectClientAlias, ServiceConnectConfiguration,
+    ServiceConnectService,
 };
 
 use super::container_instances::Capacity;
@@ -22,7 +22,6 @@ use super::target_group::{Targets, find_targets};
 use super::task_definitions::TaskDefinitionArn;
 use super::wait::Poll;
 use super::{Context, Error};
-use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind};
 use crate::settings::{ServiceConnectMode, ServiceNames};
