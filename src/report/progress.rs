@@ -2,10 +2,11 @@
 //! tell what a run waits for, and AWS's reasons, before it times out.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 
 use crate::events::{Event, Events};
 use crate::plan::Step;
@@ -89,7 +90,7 @@ impl Progress {
     }
 
     fn wait(&self, what: &str, step: Step, state: &str) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         let bar = current.entry(what.to_owned()).or_insert_with(|| self.bars.add(spinner()));
         bar.set_message(format!("{:>16}  {what}: {state}", step.to_string()));
     }
@@ -97,7 +98,7 @@ impl Progress {
     /// Tells a state that differs from the one told before, and no sooner after it than a tenth of the time waited: one that
     /// changes at every look, as on AWS it may for minutes, gives dozens of lines and not hundreds.
     fn tell_wait(&self, what: String, step: Step, state: String, elapsed: Duration) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         let is_news = |last: &Told| last.state != state && elapsed >= last.elapsed + last.elapsed / 10;
         if told.get(&what).is_none_or(is_news) {
             self.line(step, &format!("{what}: {state} ({})", seconds(elapsed)));
@@ -106,7 +107,7 @@ impl Progress {
     }
 
     fn traffic(&self, done: u64, total: Option<u64>) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         let bar = current.entry(TRAFFIC.to_owned()).or_insert_with(|| self.bars.add(spinner()));
         let of = total.map_or(String::new(), |total| format!(" of {total}"));
         bar.set_message(format!("{:>16}  {done}{of} requests answered", "traffic"));
@@ -118,7 +119,7 @@ impl Progress {
     }
 
     fn finish_waits(&self, over: impl Fn(&str) -> bool) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         current.retain(|what, bar| {
             let over = over(what);
             if over {
@@ -126,7 +127,7 @@ impl Progress {
             }
             !over
         });
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).retain(|what, _| !over(what));
+        self.told.lock().retain(|what, _| !over(what));
     }
 
     fn line(&self, step: Step, text: &str) {
@@ -173,14 +174,13 @@ mod tests {
     fn lines(looks: impl IntoIterator<Item = (u64, String)>) -> Vec<String> {
         let printed: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = Arc::clone(&printed);
-        let events =
-            Arc::new(Progress::new(false, move |line| lines.lock().unwrap().push(line.trim().to_owned()))).events();
+        let events = Arc::new(Progress::new(false, move |line| lines.lock().push(line.trim().to_owned()))).events();
         for (second, state) in looks {
             let (what, elapsed) = ("service x".to_owned(), Duration::from_secs(second));
             events.send(Event::Waiting { step: Step::Services, what, state, elapsed });
         }
         drop(events);
-        std::mem::take(&mut printed.lock().unwrap())
+        std::mem::take(&mut printed.lock())
     }
 
     #[test]
