@@ -178,8 +178,10 @@ mod tests {
         );
         while let Ok((mut connection, _)) = listener.accept().await {
             on_page();
-            let mut request = [0; 16 * 1024];
-            connection.read(&mut request).await.unwrap();
+            let mut request = vec![];
+            while !request.ends_with(b"}") {
+                assert!(connection.read_buf(&mut request).await.unwrap() > 0, "half a request");
+            }
             connection.write_all(answer.as_bytes()).await.unwrap();
         }
     }
