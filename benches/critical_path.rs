@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::Target;
 use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Options, Pace};
-use zonewalk::report::events::{Event, Events};
+use zonewalk::events::{Event, Events};
+use zonewalk::plan::{Kind, Step};
 use zonewalk::settings::Settings;
-use zonewalk::stages::{Context, Kind, Step};
+use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
 
 const LATENCY_MS: u64 = 100;
@@ -66,7 +67,7 @@ impl Seen {
         services.next().map(|(.., elapsed)| *elapsed).unwrap_or_default()
     }
 
-    /// As `walkthrough.rs` has it: what needs what.
+    /// As `walkthrough::up` has it: what needs what.
     fn critical_path(&self, began: Instant) -> Duration {
         let examination = self.first_stage.map_or(Duration::ZERO, |first| first - began);
         let groups = self.longest(Kind::SecurityGroup) + self.longest(Kind::SecurityGroupRule);

@@ -2,9 +2,10 @@
 //!
 //! The way of the data: [`cli`] resolves arguments into [`settings`] and calls one of [`commands`]; `up` and `down` are
 //! the [`walkthrough`] over [`stages`], which speak to a cloud through [`aws`]; [`traffic`] is driven through the result
-//! and judged against [`routing`], Envoy's algorithm; [`envoy`] reads the proxies' own counters; [`report`] turns what
-//! happened into events, tables and JSON. On one machine, [`cloud`] answers in AWS's place and [`mesh`] carries the traffic,
-//! which it also does where an emulator answers and [`local_traffic`] plays the part of its instances.
+//! and judged against [`routing`], Envoy's algorithm; [`envoy`] reads the proxies' own counters; [`plan`] and [`events`] are
+//! the words in which it is told, and [`report`] shows it as progress and text. On one machine, [`cloud`] answers in AWS's
+//! place and [`mesh`] carries the traffic, which it also does where an emulator answers and [`local_traffic`] plays the part
+//! of its instances.
 
 pub mod aws;
 pub mod cli;
@@ -12,9 +13,11 @@ pub mod cloud;
 pub mod commands;
 pub mod data_plane;
 pub mod envoy;
+pub mod events;
 mod http;
 pub mod local_traffic;
 pub mod mesh;
+pub mod plan;
 pub mod processes;
 pub mod report;
 pub mod routing;

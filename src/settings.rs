@@ -2,10 +2,11 @@
 //! file, the article's value) is `cli`'s business; here they are plain values, checked against AWS's limits.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
+
+use ipnet::{IpNet, Ipv4Net};
 
 /// The tag every resource of a walkthrough carries; its value is the walkthrough's [`Name`].
 pub const OWNER_TAG: &str = "zonewalk:walkthrough";
@@ -16,27 +17,29 @@ pub struct Settings {
     pub name: Name,
     pub task_count: TaskCount,
     pub instance_type: String,
-    /// SSM parameter that holds the AMI as JSON. The article's Amazon Linux 2 reached its end of life on 2026-06-30.
+    /// The SSM parameter that holds the AMI as JSON. The article's Amazon Linux 2 reached its end of life on 2026-06-30.
     pub ami_parameter: String,
     /// The demo application's image.
     pub image: String,
-    /// What the applications' containers run, if not what the templates say.
+    /// The command of the backend's container, if not the template's.
     pub backend_command: Option<Vec<String>>,
+    /// The command of the frontend's container, if not the template's.
     pub frontend_command: Option<Vec<String>>,
     pub frontend_mode: ServiceConnectMode,
-    /// Directory with files that replace templates of the same names.
+    /// The directory with files that replace templates of the same names.
     pub templates: Option<PathBuf>,
-    /// Name of the instance profile that lets instances join the cluster. None: the article's if it serves, else one is made.
+    /// The name of the instance profile that lets instances join the cluster. Without one, the article's is used if it serves,
+    /// else one is made.
     pub instance_profile: Option<String>,
-    /// Name of the role with which ECS starts tasks. None: the article's if it serves, else one is made.
+    /// The name of the role with which ECS starts tasks. Without one, the article's is used if it serves, else one is made.
     pub execution_role: Option<String>,
     /// Whether roles may be made.
     pub create_roles: bool,
     /// Whether what IAM's simulation denies the caller stops `up`.
     pub check_permissions: bool,
-    /// Who may reach the load balancer: at least one.
+    /// The addresses that may reach the load balancer: at least one range.
     pub allow_cidrs: Vec<Cidr>,
-    /// Take over resources that have our names and not our tag.
+    /// Whether to take over resources that have our names and not our tag.
     pub adopt: bool,
     /// How long any single resource may take to become ready, or to go.
     pub timeout: Duration,
@@ -65,7 +68,7 @@ impl Default for Settings {
     }
 }
 
-/// Tasks of each of the two services: 1 to 15, since the Auto Scaling group (at most 30 instances) holds one task an instance.
+/// The number of tasks of each of the two services: 1 to 15, since the Auto Scaling group (at most 30 instances) holds one task an instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaskCount(u32);
 
@@ -88,7 +91,7 @@ impl TaskCount {
         self.0
     }
 
-    /// Instances that hold the tasks of both services.
+    /// The number of instances that hold the tasks of both services.
     pub fn instances(self) -> u32 {
         self.0 * 2
     }
@@ -119,23 +122,16 @@ pub enum ServiceConnectMode {
 
 /// A range of addresses, IPv4 or IPv6, as security groups take it: no bit is set below its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cidr {
-    address: IpAddr,
-    prefix: u32,
-}
+pub struct Cidr(IpNet);
 
 impl Cidr {
     /// Every IPv4 address, as in the article.
     pub fn everyone() -> Self {
-        Self { address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), prefix: 0 }
-    }
-
-    pub fn is_everyone(&self) -> bool {
-        self.prefix == 0
+        Self(Ipv4Net::default().into())
     }
 
     pub fn is_ipv6(&self) -> bool {
-        self.address.is_ipv6()
+        matches!(self.0, IpNet::V6(_))
     }
 }
 
@@ -143,15 +139,8 @@ impl FromStr for Cidr {
     type Err = InvalidSetting;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parsed = text.split_once('/').and_then(|(address, prefix)| {
-            let (address, prefix) = (address.parse::<IpAddr>().ok()?, prefix.parse::<u32>().ok()?);
-            let below = match address {
-                IpAddr::V4(v4) => v4.to_bits().checked_shl(prefix).unwrap_or(0) == 0 && prefix <= 32,
-                IpAddr::V6(v6) => v6.to_bits().checked_shl(prefix).unwrap_or(0) == 0 && prefix <= 128,
-            };
-            below.then_some(Self { address, prefix })
-        });
-        parsed.ok_or_else(|| {
+        let parsed = text.parse().ok().filter(|range: &IpNet| range.trunc() == *range);
+        parsed.map(Self).ok_or_else(|| {
             InvalidSetting(format!(
                 "{text:?} is not a range of addresses: they look like 192.0.2.0/24, or 192.0.2.7/32 for a single one"
             ))
@@ -161,7 +150,7 @@ impl FromStr for Cidr {
 
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.address, self.prefix)
+        self.0.fmt(f)
     }
 }
 
@@ -261,8 +250,9 @@ pub struct ResourceNames {
     pub launch_template: String,
     /// The `Name` tag of the instances.
     pub instance: String,
-    /// Where roles have to be made; IAM is global, so the region is added.
+    /// The name of the role of the tool's own for the instances; IAM is global, so the region is added.
     pub instance_role: String,
+    /// The same of the role with which ECS starts tasks.
     pub execution_role: String,
     pub lb_security_group: String,
     pub client_security_group: String,
@@ -274,7 +264,7 @@ pub struct ResourceNames {
 /// The names of one ECS service and of what belongs to it.
 #[derive(Clone, Debug)]
 pub struct ServiceNames {
-    /// Both the service and its task definition's family.
+    /// The name of both the service and its task definition's family.
     pub service: String,
     pub log_group: String,
     pub container: String,

@@ -39,7 +39,7 @@ impl ErrorClass {
 
 use ErrorClass::*;
 
-/// Service (as IAM spells it; empty: all), code, part of the message (empty: any), class. The first row that fits holds.
+/// The classes, by service (as IAM spells it; empty: all), code, part of the message (empty: any), class. The first row that fits holds.
 #[rustfmt::skip]
 const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
     ("ec2", "InvalidGroup.NotFound", "", Absent),
@@ -165,7 +165,7 @@ fn classify(service: &str, code: &str, message: &str) -> ErrorClass {
 /// A request that the cloud refused, could not carry out, or did not answer.
 #[derive(Clone, Debug)]
 pub struct CloudError {
-    /// As IAM spells it: `ecs:CreateCluster`.
+    /// The action as IAM spells it: `ecs:CreateCluster`.
     pub action: &'static str,
     /// AWS's error code; none if no answer came.
     pub code: Option<String>,
@@ -220,7 +220,7 @@ impl CloudError {
         Self { action, code, message, class, endpoint_url: endpoint_url.map(str::to_owned) }
     }
 
-    /// What to type next, where that can be said.
+    /// The advice what to type next, where there is one.
     pub fn hint(&self) -> Option<String> {
         let action = self.action;
         Some(match (self.class, self.code.as_deref(), &self.endpoint_url) {
@@ -263,6 +263,27 @@ impl fmt::Display for CloudError {
 }
 
 impl std::error::Error for CloudError {}
+
+/// An error that may have come from the cloud.
+pub(crate) trait Classified {
+    /// The class of the cloud's error; none if it is an error of our own.
+    fn class(&self) -> Option<ErrorClass>;
+}
+
+impl Classified for CloudError {
+    fn class(&self) -> Option<ErrorClass> {
+        Some(self.class)
+    }
+}
+
+/// Makes "not found" an answer instead of an error.
+pub(crate) fn optional<T, E: Classified>(result: Result<T, E>) -> Result<Option<T>, E> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.class() == Some(Absent) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 /// An error and what caused it, in one line, without saying anything twice.
 fn causes(error: &dyn std::error::Error) -> String {

@@ -21,10 +21,10 @@ pub use zones::{AzId, AzName};
 /// Which cloud is spoken to, and as whom.
 #[derive(Clone, Debug, Default)]
 pub struct Target {
-    /// Without one: the environment's or the profile's.
+    /// The region; without one, the environment's or the profile's.
     pub region: Option<String>,
     pub profile: Option<String>,
-    /// Without one: AWS itself.
+    /// The endpoint; without one, AWS itself.
     pub endpoint_url: Option<String>,
     pub credentials: CredentialSource,
     pub retries: Retries,
@@ -34,7 +34,7 @@ pub struct Target {
 #[derive(Clone, Copy, Debug)]
 pub struct Retries {
     pub attempts: u32,
-    /// At most, before the second attempt; the later pauses double.
+    /// The longest pause before the second attempt; the later ones double.
     pub first_pause: Duration,
 }
 
@@ -69,7 +69,7 @@ pub enum TargetError {
 #[derive(Clone, Debug)]
 pub struct Clients {
     pub region: String,
-    /// `None`: AWS itself.
+    /// The endpoint; none if it is AWS itself.
     pub endpoint_url: Option<String>,
     pub autoscaling: aws_sdk_autoscaling::Client,
     pub ec2: aws_sdk_ec2::Client,
@@ -149,6 +149,15 @@ impl Target {
         }
         config.build()
     }
+}
+
+/// A filter of EC2's that finds what has one of these values.
+pub(crate) fn ec2_filter<V: Into<String>>(
+    name: &str,
+    values: impl IntoIterator<Item = V>,
+) -> aws_sdk_ec2::types::Filter {
+    let values = values.into_iter().map(Into::into).collect();
+    aws_sdk_ec2::types::Filter::builder().name(name).set_values(Some(values)).build()
 }
 
 fn timeouts() -> TimeoutConfig {

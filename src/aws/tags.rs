@@ -4,9 +4,47 @@ use std::collections::HashMap;
 
 use crate::settings::OWNER_TAG;
 
-/// The owner that a resource's tags name, if they do.
-pub(crate) fn owner<'a>(tags: impl IntoIterator<Item = (Option<&'a str>, Option<&'a str>)>) -> Option<String> {
-    tags.into_iter().find(|(key, _)| *key == Some(OWNER_TAG)).and_then(|(_, value)| value).map(str::to_owned)
+/// An answer of AWS's that holds the tags of one resource.
+pub(crate) trait Tagged {
+    /// The owner that the tags name, if they do.
+    fn owner(&self) -> Option<String>;
+}
+
+macro_rules! tagged {
+    ($pair:expr => $($answer:ty),*) => {$(
+        impl Tagged for $answer {
+            fn owner(&self) -> Option<String> {
+                self.tags().iter().map($pair).find(|(key, _)| *key == Some(OWNER_TAG))?.1.map(str::to_owned)
+            }
+        }
+    )*};
+}
+
+tagged!(|tag| (tag.key(), tag.value()) =>
+    aws_sdk_autoscaling::types::AutoScalingGroup,
+    aws_sdk_ec2::types::Instance,
+    aws_sdk_ec2::types::LaunchTemplate,
+    aws_sdk_ec2::types::SecurityGroup,
+    aws_sdk_ecs::operation::describe_task_definition::DescribeTaskDefinitionOutput,
+    aws_sdk_ecs::types::Cluster,
+    aws_sdk_ecs::types::Service,
+    aws_sdk_elasticloadbalancingv2::types::TagDescription
+);
+tagged!(|tag| (Some(tag.key()), Some(tag.value())) =>
+    aws_sdk_iam::types::InstanceProfile,
+    aws_sdk_iam::types::Role,
+    aws_sdk_servicediscovery::operation::list_tags_for_resource::ListTagsForResourceOutput
+);
+
+impl Tagged for aws_sdk_cloudwatchlogs::operation::list_tags_for_resource::ListTagsForResourceOutput {
+    fn owner(&self) -> Option<String> {
+        self.tags()?.get(OWNER_TAG).cloned()
+    }
+}
+
+/// Finds EC2's resources of an owner.
+pub(crate) fn ec2_filter(owner: &str) -> aws_sdk_ec2::types::Filter {
+    super::ec2_filter(&format!("tag:{OWNER_TAG}"), [owner])
 }
 
 pub(crate) fn ec2(owner: &str) -> aws_sdk_ec2::types::Tag {
@@ -17,7 +55,7 @@ pub(crate) fn ec2_tag(key: &str, value: &str) -> aws_sdk_ec2::types::Tag {
     aws_sdk_ec2::types::Tag::builder().key(key).value(value).build()
 }
 
-/// For creating with the tags on, so that no moment exists in which the resource is nobody's.
+/// The tags of a resource that is created with them, so that no moment exists in which the resource is nobody's.
 pub(crate) fn ec2_on_creation(
     resource: aws_sdk_ec2::types::ResourceType,
     owner: &str,
@@ -33,7 +71,7 @@ pub(crate) fn elbv2(owner: &str) -> aws_sdk_elasticloadbalancingv2::types::Tag {
     aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(OWNER_TAG).value(owner).build()
 }
 
-/// Instances of the group get the tag too.
+/// A tag of a group, which its instances get too.
 pub(crate) fn autoscaling(group: &str, key: &str, value: &str) -> aws_sdk_autoscaling::types::Tag {
     let tag = aws_sdk_autoscaling::types::Tag::builder()
         .resource_id(group)

@@ -31,10 +31,10 @@ macro_rules! zone_type {
 }
 
 zone_type!(
-    /// Name of an Availability Zone, such as `us-east-1a`.
+    /// The name of an Availability Zone, such as `us-east-1a`.
     AzName
 );
 zone_type!(
-    /// ID of an Availability Zone, such as `use1-az1`.
+    /// The ID of an Availability Zone, such as `use1-az1`.
     AzId
 );

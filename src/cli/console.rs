@@ -10,9 +10,10 @@ use serde_json::Value;
 use super::advice::Advice;
 use super::args::{Global, Output};
 use crate::commands::Error;
+use crate::commands::cost;
+use crate::commands::outcome::Outcome;
 use crate::processes::local_cloud::Record;
-use crate::report::cost;
-use crate::report::outcome::Outcome;
+use crate::report::text;
 use crate::settings::Settings;
 
 /// Where a command writes. Every command to type that a text names gets this command's flags. Cheap to clone.
@@ -38,7 +39,7 @@ impl Console {
     pub(super) fn print_part(&self, outcome: &Outcome) {
         if self.output == Output::Human {
             let title = Style::new().bold();
-            let text = self.advice.complete(&outcome.to_text());
+            let text = self.advice.complete(&text::of(outcome));
             write_stdout(&format!("\n{title}{}{title:#}\n{text}\n", outcome.title()));
         }
     }

@@ -19,10 +19,10 @@ use self::console::{Console, write_stdout};
 use self::resolve::Destination;
 use self::session::Session;
 use crate::cloud::Faults;
+use crate::commands::outcome::Outcome;
 use crate::commands::{self, Error, failover, predict, verify};
 use crate::processes::{local_cloud, local_traffic};
-use crate::report::outcome::Outcome;
-use crate::stages::{Context, permissions};
+use crate::stages::permissions;
 use crate::walkthrough::Down;
 
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
@@ -79,7 +79,7 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
     let started = Instant::now();
     let outcome = match Session::open(command, resolved, console).await? {
         Some(session) => {
-            let outcome = run_command(command, &session.ctx).await?;
+            let outcome = run_command(command, &session, console).await?;
             session.close(&outcome).await?;
             outcome
         }
@@ -96,7 +96,8 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
     Ok(outcome.holds())
 }
 
-async fn run_command(command: &CloudCommand, ctx: &Context) -> Result<Outcome, Error> {
+async fn run_command(command: &CloudCommand, session: &Session, console: &Console) -> Result<Outcome, Error> {
+    let ctx = &session.ctx;
     Ok(match command {
         CloudCommand::Up(up) if up.dry_run => Outcome::DryRun(commands::up::dry_run(ctx).await?),
         CloudCommand::Up(_) => Outcome::Up(commands::up::run(ctx).await?),
@@ -108,7 +109,8 @@ async fn run_command(command: &CloudCommand, ctx: &Context) -> Result<Outcome, E
         CloudCommand::Redeploy(args) => Outcome::Redeploy(commands::redeploy::run(ctx, args.options()).await?),
         CloudCommand::Down => Outcome::Down(commands::down::run(ctx).await?),
         CloudCommand::Walkthrough(args) => {
-            Outcome::Walkthrough(Box::new(commands::walkthrough::run(ctx, args.failover.options()).await?))
+            let on_part = |part: Outcome| session.progress.interrupt(|| console.print_part(&part));
+            Outcome::Walkthrough(Box::new(commands::walkthrough::run(ctx, args.failover.options(), on_part).await?))
         }
     })
 }

@@ -1,6 +1,7 @@
 //! What a command against a cloud needs around it: opened before the command, closed after it.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 
 use super::args::CloudCommand;
 use super::console::Console;
@@ -8,15 +9,17 @@ use super::interrupt;
 use super::resolve::{Destination, Resolved};
 use crate::aws::Target;
 use crate::commands::Error;
+use crate::commands::outcome::Outcome;
 use crate::data_plane::DataPlane;
 use crate::local_traffic::client::Client;
 use crate::processes::{local_cloud, local_traffic};
-use crate::report::outcome::Outcome;
 use crate::report::progress::Progress;
 use crate::stages::Context;
 
 pub(super) struct Session {
     pub(super) ctx: Context,
+    /// What shows the context's events.
+    pub(super) progress: Arc<Progress>,
     /// The local cloud that the command speaks to.
     local_cloud: Option<local_cloud::Record>,
     /// The process that plays an emulator's hosts.
@@ -45,20 +48,17 @@ impl Session {
             None
         };
         let played = local_traffic.as_ref().map(|record| DataPlane::Played(Client::new(&record.control_url)));
-        let (parts, lines) = (console.clone(), console.clone());
-        let progress = Progress::new(
-            std::io::stderr().is_terminal(),
-            move |part| parts.print_part(part),
-            move |line| lines.progress_line(line),
-        );
+        let lines = console.clone();
+        let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
+        let progress = Arc::new(progress);
         let ctx = Context::new(clients, settings, progress.events(), interrupt::token(console))
             .with_data_plane(played.unwrap_or_default());
-        Ok(Some(Self { ctx, local_cloud, local_traffic, removes: command.removes() }))
+        Ok(Some(Self { ctx, progress, local_cloud, local_traffic, removes: command.removes() }))
     }
 
     /// Stops the processes that nothing is left for.
     pub(super) async fn close(self, outcome: &Outcome) -> Result<(), Error> {
-        let Self { ctx, local_cloud, local_traffic, removes } = self;
+        let Self { ctx, local_cloud, local_traffic, removes, .. } = self;
         if let Some(record) = local_traffic
             && removes
         {

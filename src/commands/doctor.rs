@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Error;
 use crate::stages::Context;
-use crate::stages::preflight::{Finding, Level};
+use crate::stages::finding::Finding;
 use crate::walkthrough;
 
 #[derive(Clone, Debug, Serialize)]
@@ -15,7 +15,7 @@ pub struct Doctor {
 impl Doctor {
     /// Whether `up` would start.
     pub fn passed(&self) -> bool {
-        self.findings.iter().all(|finding| finding.level != Level::Problem)
+        !self.findings.iter().any(Finding::blocks)
     }
 }
 

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::verify::{self, Options as VerifyOptions};
 use super::{Error, verify::expectation};
-use crate::report::events::Event;
-use crate::stages::inventory::scale_service;
+use crate::events::{Event, PhaseName};
+use crate::stages::rollout::scale_service;
 use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Load, Verdict, Verification};
 
@@ -30,16 +30,6 @@ pub enum Mode {
     // ECS chooses which tasks it stops, and so how those that are left are spread.
     /// The article's: fewer backends
     Scale,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PhaseName {
-    Before,
-    /// While tasks stop. Their placement changes, so all that is checked is that no request fails.
-    During,
-    FailedOver,
-    Restored,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -174,15 +164,4 @@ fn phase(ctx: &Context, name: PhaseName, result: Verification) -> Phase {
     let phase = Phase { phase: name, result };
     ctx.events.send(Event::Phase { phase: name, holds: phase.holds(), same_zone_share: phase.result.same_zone_share });
     phase
-}
-
-impl std::fmt::Display for PhaseName {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.pad(match self {
-            Self::Before => "before",
-            Self::During => "during",
-            Self::FailedOver => "failed over",
-            Self::Restored => "restored",
-        })
-    }
 }

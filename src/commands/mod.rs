@@ -1,9 +1,11 @@
 //! One file per command, from a context to an outcome, both typed values. Arguments and printing are in `cli`, calls to AWS
 //! in `stages`.
 
+pub mod cost;
 pub mod doctor;
 pub mod down;
 pub mod failover;
+pub mod outcome;
 pub mod predict;
 pub mod redeploy;
 pub mod stats;

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Error;
 use crate::stages::Context;
-use crate::stages::deployment::{self, Deployment};
+use crate::stages::rollout::{self, Deployment};
 
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -38,7 +38,7 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Redeployment, Error>
     };
     let mut deployments = vec![];
     for service in &services {
-        deployments.push(deployment::redeploy(ctx, &cluster, service).await?);
+        deployments.push(rollout::redeploy(ctx, &cluster, service).await?);
     }
     Ok(Redeployment { cluster, deployments })
 }

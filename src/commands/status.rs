@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::Error;
 use crate::aws::AzId;
+use crate::plan::{Action, PlannedChange};
+use crate::stages::Context;
+use crate::stages::finding::Finding;
 use crate::stages::inventory::{self, ServiceStatus};
-use crate::stages::preflight::{Finding, Level};
-use crate::stages::{Action, Context, Plan};
 use crate::walkthrough::{self, Examination};
 
 #[derive(Clone, Debug, Serialize)]
@@ -24,7 +25,7 @@ pub struct Status {
     pub zones: BTreeMap<AzId, u32>,
     pub healthy_targets: u32,
     /// What `up` would change. None: nothing stands, or a problem keeps `up` from knowing.
-    pub drift: Option<Vec<Plan>>,
+    pub drift: Option<Vec<PlannedChange>>,
     /// The problems for which `up` would refuse.
     pub problems: Vec<Finding>,
 }
@@ -39,7 +40,7 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
         walkthrough::examine(ctx),
     )?;
     let Examination { findings, plans: mut drift, .. } = examination;
-    let problems = findings.into_iter().filter(|finding| finding.level == Level::Problem).collect();
+    let problems = findings.into_iter().filter(Finding::blocks).collect();
     let stands = drift.iter().any(|plan| matches!(plan.action, Action::Kept | Action::Changed));
     drift.retain(|plan| plan.action != Action::Kept);
     let alb_url = match alb_url {

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::Error;
-use crate::report::cost;
-use crate::stages::preflight::{Finding, Level};
-use crate::stages::{Context, Plan};
+use super::{Error, cost};
+use crate::plan::PlannedChange;
+use crate::stages::Context;
+use crate::stages::finding::Finding;
 use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
@@ -20,7 +20,7 @@ pub async fn run(ctx: &Context) -> Result<Up, Error> {
 /// What `up` would do.
 #[derive(Clone, Debug, Serialize)]
 pub struct DryRun {
-    pub resources: Vec<Plan>,
+    pub resources: Vec<PlannedChange>,
     pub findings: Vec<Finding>,
     /// What it would cost, as an estimate in words.
     pub cost: String,
@@ -31,7 +31,7 @@ pub struct DryRun {
 impl DryRun {
     /// Whether `up` would start.
     pub fn passed(&self) -> bool {
-        self.findings.iter().all(|finding| finding.level != Level::Problem)
+        !self.findings.iter().any(Finding::blocks)
     }
 }
 

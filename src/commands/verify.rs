@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use crate::aws::AzId;
-use crate::report::events::Event;
+use crate::events::Event;
 use crate::stages::{Context, inventory};
 use crate::traffic::{self, Expectation, Load, Observation, TasksByZone, Verification};
 

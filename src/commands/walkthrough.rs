@@ -2,12 +2,10 @@
 
 use serde::Serialize;
 
+use super::outcome::Outcome;
 use super::stats::Stats;
 use super::status::Status;
-use super::{Error, down, failover, stats, status, up, verify};
-use crate::report::cost;
-use crate::report::events::Event;
-use crate::report::outcome::Outcome;
+use super::{Error, cost, down, failover, stats, status, up, verify};
 use crate::stages::Context;
 use crate::traffic::Verification;
 use crate::walkthrough::{Down, Up};
@@ -22,27 +20,28 @@ pub struct Walkthrough {
     pub down: Down,
 }
 
-/// Runs all parts, and reports each as it ends. A check that does not hold does not end the run; an error does, with a note
-/// of what still stands.
-pub async fn run(ctx: &Context, failover: failover::Options) -> Result<Walkthrough, Error> {
-    let up = part(ctx, up::run(ctx).await?, Outcome::Up);
+/// Runs all parts, and gives each to `on_part` as it ends. A check that does not hold does not end the run; an error does,
+/// with a note of what still stands.
+pub async fn run(ctx: &Context, failover: failover::Options, on_part: impl Fn(Outcome)) -> Result<Walkthrough, Error> {
+    let up = part(&on_part, up::run(ctx).await?, Outcome::Up);
     let (status, verify, failover, stats) =
-        look(ctx, failover).await.inspect_err(|_| still_stands(ctx, "all that was made", "costs"))?;
+        prove(ctx, failover, &on_part).await.inspect_err(|_| still_stands(ctx, "all that was made", "costs"))?;
     let down = down::run(ctx).await;
     let down = down.inspect_err(|_| still_stands(ctx, "what `down` has not removed", "costs up to"))?;
-    let down = part(ctx, down, Outcome::Down);
+    let down = part(&on_part, down, Outcome::Down);
     Ok(Walkthrough { up, status, verify, failover, stats, down })
 }
 
-/// The parts between `up` and `down`.
-async fn look(
+/// Runs the parts between `up` and `down`.
+async fn prove(
     ctx: &Context,
     options: failover::Options,
+    on_part: &impl Fn(Outcome),
 ) -> Result<(Status, Verification, failover::Failover, Stats), Error> {
-    let status = part(ctx, status::run(ctx).await?, Outcome::Status);
-    let verify = part(ctx, verify::run(ctx, options.verify).await?, Outcome::Verify);
-    let failover = part(ctx, failover::run(ctx, options).await?, Outcome::Failover);
-    let stats = part(ctx, stats::run(ctx, options.verify).await?, Outcome::Stats);
+    let status = part(on_part, status::run(ctx).await?, Outcome::Status);
+    let verify = part(on_part, verify::run(ctx, options.verify).await?, Outcome::Verify);
+    let failover = part(on_part, failover::run(ctx, options).await?, Outcome::Failover);
+    let stats = part(on_part, stats::run(ctx, options.verify).await?, Outcome::Stats);
     Ok((status, verify, failover, stats))
 }
 
@@ -53,8 +52,8 @@ fn still_stands(ctx: &Context, what: &str, costs: &str) {
     ctx.events.note(format!("{what} still stands{price}: `zonewalk down` removes it"));
 }
 
-fn part<T: Clone>(ctx: &Context, result: T, outcome: fn(T) -> Outcome) -> T {
-    ctx.events.send(Event::Part { outcome: Box::new(outcome(result.clone())) });
+fn part<T: Clone>(on_part: impl Fn(Outcome), result: T, outcome: fn(T) -> Outcome) -> T {
+    on_part(outcome(result.clone()));
     result
 }
 
@@ -66,7 +65,7 @@ mod tests {
 
     use super::*;
     use crate::aws::{CredentialSource, Target};
-    use crate::report::events::Events;
+    use crate::events::{Event, Events};
     use crate::settings::Settings;
 
     async fn note(endpoint_url: Option<&str>) -> String {

@@ -6,7 +6,8 @@ use aws_sdk_autoscaling::types::AutoScalingGroup;
 use aws_sdk_ecs::types::{ContainerInstance, DesiredStatus, Service, Task, TaskDefinition};
 use aws_sdk_elasticloadbalancingv2::types::{ActionTypeEnum, LoadBalancer, TargetGroup};
 
-use crate::aws::{AzId, AzName, Clients, CloudError, ErrorClass};
+use crate::aws::error::optional;
+use crate::aws::{AzId, AzName, Clients, CloudError};
 use crate::settings::ResourceNames;
 
 /// The walkthrough's resources that matter to the hosts.
@@ -35,15 +36,6 @@ pub(super) struct Ingress {
     pub(super) target_group: Option<TargetGroup>,
     /// The registered targets: address and port.
     pub(super) targets: Vec<(String, i32)>,
-}
-
-/// None if there is no such resource, which is an answer and no error.
-fn optional<T>(result: Result<T, CloudError>) -> Result<Option<T>, CloudError> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.class == ErrorClass::Absent => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 impl View {

@@ -1,7 +1,4 @@
-//! What happened: events while a command works, its outcome as JSON or as text worth looking at.
+//! How it is shown: events as progress while a command works, its outcome as text worth looking at.
 
-pub mod cost;
-pub mod events;
-pub mod outcome;
 pub mod progress;
-mod text;
+pub mod text;

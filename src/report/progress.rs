@@ -2,14 +2,14 @@
 //! what a run waits for, and AWS's reasons, before it times out.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use parking_lot::Mutex;
 
-use super::events::{Event, Events};
-use super::outcome::Outcome;
-use crate::stages::Step;
+use crate::events::{Event, Events};
+use crate::plan::Step;
 
 /// A consumer of events that shows each as it comes.
 pub struct Progress {
@@ -20,8 +20,6 @@ pub struct Progress {
     current: Mutex<HashMap<String, ProgressBar>>,
     /// What was last told of each wait, by its name, where no terminal shows bars.
     told: Mutex<HashMap<String, Told>>,
-    /// Prints a part of the walkthrough, when there is one to print.
-    print_part: Box<dyn Fn(&Outcome) + Send + Sync>,
     /// Writes a line where no terminal shows bars.
     print_line: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -34,24 +32,27 @@ struct Told {
 const TRAFFIC: &str = "requests";
 
 impl Progress {
-    pub fn new(
-        terminal: bool,
-        print_part: impl Fn(&Outcome) + Send + Sync + 'static,
-        print_line: impl Fn(&str) + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(terminal: bool, print_line: impl Fn(&str) + Send + Sync + 'static) -> Self {
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Self {
             bars: MultiProgress::with_draw_target(target),
             terminal,
             current: Mutex::default(),
             told: Mutex::default(),
-            print_part: Box::new(print_part),
             print_line: Box::new(print_line),
         }
     }
 
-    pub fn events(self) -> Events {
-        Events::new(move |event| self.show(event))
+    /// The events that are shown here.
+    pub fn events(self: &Arc<Self>) -> Events {
+        let progress = Arc::clone(self);
+        Events::new(move |event| progress.show(event))
+    }
+
+    /// Ends all waits that are shown and prints something else, with no bar in its way.
+    pub fn interrupt(&self, print: impl FnOnce()) {
+        self.finish_waits(|_| true);
+        self.bars.suspend(print);
     }
 
     fn show(&self, event: Event) {
@@ -84,16 +85,12 @@ impl Progress {
                 let outcome = if holds { "as it should be" } else { "not as it should be" };
                 self.text(&format!("{:>16}  {phase}: {share} in the same zone, {outcome}", "failover"));
             }
-            Event::Part { outcome } => {
-                self.finish_waits(|_| true);
-                self.bars.suspend(|| (self.print_part)(&outcome));
-            }
             Event::Note { message } => self.text(&format!("{:>16}  {message}", "")),
         }
     }
 
     fn wait(&self, what: &str, step: Step, state: &str) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         let bar = current.entry(what.to_owned()).or_insert_with(|| self.bars.add(spinner()));
         bar.set_message(format!("{:>16}  {what}: {state}", step.to_string()));
     }
@@ -101,7 +98,7 @@ impl Progress {
     /// Tells a state if it differs from the one told before, and a tenth of the time waited has passed since: a state that
     /// changes at every look, on AWS sometimes for minutes, then gives dozens of lines and not hundreds.
     fn tell_wait(&self, what: String, step: Step, state: String, elapsed: Duration) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         let is_news = |last: &Told| last.state != state && elapsed >= last.elapsed + last.elapsed / 10;
         if told.get(&what).is_none_or(is_news) {
             self.line(step, &format!("{what}: {state} ({})", seconds(elapsed)));
@@ -110,7 +107,7 @@ impl Progress {
     }
 
     fn traffic(&self, done: u64, total: Option<u64>) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         let bar = current.entry(TRAFFIC.to_owned()).or_insert_with(|| self.bars.add(spinner()));
         let of = total.map_or(String::new(), |total| format!(" of {total}"));
         bar.set_message(format!("{:>16}  {done}{of} requests answered", "traffic"));
@@ -122,7 +119,7 @@ impl Progress {
     }
 
     fn finish_waits(&self, over: impl Fn(&str) -> bool) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         current.retain(|what, bar| {
             let over = over(what);
             if over {
@@ -130,7 +127,7 @@ impl Progress {
             }
             !over
         });
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).retain(|what, _| !over(what));
+        self.told.lock().retain(|what, _| !over(what));
     }
 
     fn line(&self, step: Step, text: &str) {
@@ -164,8 +161,6 @@ fn seconds(elapsed: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
 
     #[test]
@@ -179,14 +174,13 @@ mod tests {
     fn lines(looks: impl IntoIterator<Item = (u64, String)>) -> Vec<String> {
         let printed: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = Arc::clone(&printed);
-        let events =
-            Progress::new(false, |_| (), move |line| lines.lock().unwrap().push(line.trim().to_owned())).events();
+        let events = Arc::new(Progress::new(false, move |line| lines.lock().push(line.trim().to_owned()))).events();
         for (second, state) in looks {
             let (what, elapsed) = ("service x".to_owned(), Duration::from_secs(second));
             events.send(Event::Waiting { step: Step::Services, what, state, elapsed });
         }
         drop(events);
-        std::mem::take(&mut printed.lock().unwrap())
+        std::mem::take(&mut printed.lock())
     }
 
     #[test]

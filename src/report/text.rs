@@ -6,19 +6,37 @@ use std::fmt::{Display, Write};
 use comfy_table::{CellAlignment, Table, presets};
 
 use crate::commands::doctor::Doctor;
-use crate::commands::failover::{Failover, PhaseName};
+use crate::commands::failover::Failover;
+use crate::commands::outcome::Outcome;
 use crate::commands::redeploy::Redeployment;
 use crate::commands::stats::Stats;
 use crate::commands::status::Status;
 use crate::commands::up::DryRun;
 use crate::commands::walkthrough::Walkthrough;
+use crate::events::PhaseName;
+use crate::plan::{Action, PlannedChange};
 use crate::routing::PredictedState;
-use crate::stages::preflight::{Finding, Level};
-use crate::stages::{Action, Plan};
+use crate::stages::finding::{Finding, Level};
 use crate::traffic::{Percentiles, Verdict, Verification};
 use crate::walkthrough::{Down, Up};
 
-pub(super) fn doctor(doctor: &Doctor) -> String {
+/// An outcome as text, for people.
+pub fn of(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Doctor(it) => doctor(it),
+        Outcome::DryRun(it) => dry_run(it),
+        Outcome::Up(it) => up(it),
+        Outcome::Status(it) => status(it),
+        Outcome::Redeploy(it) => redeployment(it),
+        Outcome::Verify(it) => verification(it),
+        Outcome::Failover(it) => failover(it),
+        Outcome::Stats(it) => stats(it),
+        Outcome::Down(it) => down(it),
+        Outcome::Walkthrough(it) => walkthrough(it),
+    }
+}
+
+fn doctor(doctor: &Doctor) -> String {
     let end = if doctor.passed() { "nothing stops `zonewalk up`" } else { "`zonewalk up` would refuse" };
     format!("{}\n{end}", findings(&doctor.findings))
 }
@@ -35,9 +53,9 @@ fn findings(findings: &[Finding]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-pub(super) fn dry_run(plan: &DryRun) -> String {
+fn dry_run(plan: &DryRun) -> String {
     let mut text = plans(&plan.resources);
-    let problems: Vec<Finding> = plan.findings.iter().filter(|f| f.level == Level::Problem).cloned().collect();
+    let problems: Vec<Finding> = plan.findings.iter().filter(|finding| finding.blocks()).cloned().collect();
     if !problems.is_empty() {
         let _ = write!(text, "\n{}", findings(&problems));
     }
@@ -50,7 +68,7 @@ pub(super) fn dry_run(plan: &DryRun) -> String {
     text
 }
 
-fn plans(plans: &[Plan]) -> String {
+fn plans(plans: &[PlannedChange]) -> String {
     let mut table = table(["STEP", "RESOURCE", "NAME", "WOULD BE"]);
     for plan in plans {
         let differences: Vec<String> = plan.differences.iter().map(ToString::to_string).collect();
@@ -63,7 +81,7 @@ fn plans(plans: &[Plan]) -> String {
     table.to_string()
 }
 
-pub(super) fn up(up: &Up) -> String {
+fn up(up: &Up) -> String {
     let count = |action| up.resources.iter().filter(|resource| resource.action == action).count();
     let actions = [Action::Created, Action::Changed, Action::Adopted, Action::Kept];
     let counts: Vec<String> = actions
@@ -75,7 +93,7 @@ pub(super) fn up(up: &Up) -> String {
     format!("{} resources: {}\n{}", up.resources.len(), counts.join(", "), up.alb_url)
 }
 
-pub(super) fn status(status: &Status) -> String {
+fn status(status: &Status) -> String {
     let mut zones: BTreeSet<&str> = status.zones.keys().map(|zone| zone.as_str()).collect();
     zones.extend(status.services.iter().flat_map(|service| service.tasks_by_zone.keys()).map(|zone| zone.as_str()));
     let mut table = table(["", "TOTAL"].into_iter().chain(zones.iter().copied()));
@@ -108,7 +126,7 @@ pub(super) fn status(status: &Status) -> String {
     text
 }
 
-pub(super) fn verification(result: &Verification) -> String {
+fn verification(result: &Verification) -> String {
     let mut text = matrix(result);
     let share = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
     let _ = write!(
@@ -166,7 +184,7 @@ fn state_name(state: PredictedState) -> &'static str {
     }
 }
 
-pub(super) fn failover(drill: &Failover) -> String {
+fn failover(drill: &Failover) -> String {
     let mut text = format!("backends: {} → {}", drill.from, drill.to);
     for phase in &drill.phases {
         let _ = write!(text, "\n\n{}", phase.phase);
@@ -201,7 +219,7 @@ pub(super) fn failover(drill: &Failover) -> String {
     text
 }
 
-pub(super) fn stats(stats: &Stats) -> String {
+fn stats(stats: &Stats) -> String {
     let mut counters = table(["COUNTER", "TOTAL", "GROWTH"]);
     for (name, total) in &stats.totals.counters {
         let growth = stats.totals.growth.get(name).copied().unwrap_or(0);
@@ -216,7 +234,7 @@ pub(super) fn stats(stats: &Stats) -> String {
     format!("{} proxies\n{counters}\n{zones}{}", stats.proxies.len(), verdict(stats.verdict, &stats.reasons))
 }
 
-pub(super) fn down(down: &Down) -> String {
+fn down(down: &Down) -> String {
     let mut text = format!("{} resources removed, {} left over", down.removed.len(), down.leftovers.len());
     for left in &down.leftovers {
         let _ = write!(text, "\n  {} {}: {}", left.kind, left.id, left.reason);
@@ -227,7 +245,7 @@ pub(super) fn down(down: &Down) -> String {
     text
 }
 
-pub(super) fn redeployment(redeployment: &Redeployment) -> String {
+fn redeployment(redeployment: &Redeployment) -> String {
     let lines = redeployment.deployments.iter().map(|deployment| {
         let connect =
             if deployment.service_connect { "" } else { "; Service Connect is off, so nothing is zone-aware" };
@@ -237,7 +255,7 @@ pub(super) fn redeployment(redeployment: &Redeployment) -> String {
 }
 
 /// The verdicts of all parts, which have been shown as they ended.
-pub(super) fn walkthrough(all: &Walkthrough) -> String {
+fn walkthrough(all: &Walkthrough) -> String {
     let parts = [
         ("verify", all.verify.verdict),
         ("failover", all.failover.verdict),

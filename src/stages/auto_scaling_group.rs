@@ -7,21 +7,19 @@ use aws_sdk_autoscaling::types::{InstanceRefreshStatus, RefreshPreferences};
 
 use super::launch_template::LaunchTemplateVersion;
 use super::network::Network;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, Kind};
-use crate::aws::tags;
+use super::{Context, Error};
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind};
 use crate::settings::OWNER_TAG;
 
-/// The article's, step 4.
+/// The article's values, step 4.
 const MIN_SIZE: i32 = 1;
 const MAX_SIZE: i32 = 30;
 const HEALTH_CHECK_GRACE_PERIOD: i32 = 300;
 /// Instances are made of the template's newest version, so that a change needs no change of the group.
 const TEMPLATE_VERSION: &str = "$Latest";
-
-/// The field in differences.
-const OLDER_INSTANCES: &str = "instances of an older launch template version";
 
 /// How many instances stay while others are replaced: half, as with the tasks on them; and how long a new one is left in
 /// peace before the next are replaced, by when it has joined the cluster.
@@ -44,7 +42,7 @@ pub(crate) struct AutoScalingGroup<'a> {
 impl AutoScalingGroup<'_> {
     fn template(&self) -> aws_sdk_autoscaling::types::LaunchTemplateSpecification {
         aws_sdk_autoscaling::types::LaunchTemplateSpecification::builder()
-            .launch_template_id(&self.launch_template.id)
+            .launch_template_id(self.launch_template.id.made())
             .version(TEMPLATE_VERSION)
             .build()
     }
@@ -57,7 +55,7 @@ impl AutoScalingGroup<'_> {
         self.network.subnet_ids().join(",")
     }
 
-    /// Instances that were launched from another version of the template than its newest.
+    /// Counts the instances that were launched from another version of the template than its newest.
     fn count_older(&self, group: &aws_sdk_autoscaling::types::AutoScalingGroup) -> usize {
         let Some(newest) = self.launch_template.number.map(|number| number.to_string()) else { return 0 };
         let is_older = |instance: &&aws_sdk_autoscaling::types::Instance| {
@@ -68,10 +66,10 @@ impl AutoScalingGroup<'_> {
         group.instances().iter().filter(is_older).count()
     }
 
-    /// That a replacement of this run's was given up, by AWS or by somebody, in AWS's words.
+    /// Fails, in AWS's words, if a replacement in this run was given up, by AWS or by somebody.
     async fn check_refresh(&self, ctx: &Context) -> Result<(), Error> {
         let request = ctx.clients.autoscaling.describe_instance_refreshes().auto_scaling_group_name(self.name);
-        let answer = ctx.call("autoscaling:DescribeInstanceRefreshes", request.max_records(1).send()).await?;
+        let answer = ctx.look("autoscaling:DescribeInstanceRefreshes", request.max_records(1).send()).await?;
         let Some(refresh) = answer.instance_refreshes().first() else { return Ok(()) };
         match refresh.status() {
             Some(
@@ -94,12 +92,8 @@ pub(super) async fn find(
     name: &str,
 ) -> Result<Option<aws_sdk_autoscaling::types::AutoScalingGroup>, Error> {
     let request = ctx.clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
-    let answer = ctx.call("autoscaling:DescribeAutoScalingGroups", request.send()).await?;
+    let answer = ctx.look("autoscaling:DescribeAutoScalingGroups", request.send()).await?;
     Ok(answer.auto_scaling_groups.unwrap_or_default().pop())
-}
-
-fn owner(group: &aws_sdk_autoscaling::types::AutoScalingGroup) -> Option<String> {
-    tags::owner(group.tags().iter().map(|tag| (tag.key(), tag.value())))
 }
 
 impl Stage for AutoScalingGroup<'_> {
@@ -128,15 +122,11 @@ impl Stage for AutoScalingGroup<'_> {
     }
 
     fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(owner(found))
+        Owner::Tag(found.owner())
     }
 
     fn id(&self, _found: &Self::Found) -> String {
         self.name.to_owned()
-    }
-
-    fn output(&self, _found: Self::Found) -> Fleet {
-        self.foreseen()
     }
 
     fn foreseen(&self) -> Fleet {
@@ -150,17 +140,17 @@ impl Stage for AutoScalingGroup<'_> {
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or("none");
         let version = template.and_then(|template| template.version()).unwrap_or("none");
         [
-            Difference::of("launch template", template_id, self.launch_template.id.as_str()),
-            Difference::of("launch template version", version, TEMPLATE_VERSION),
-            Difference::of("minimum size", found.min_size().unwrap_or_default(), MIN_SIZE),
-            Difference::of("maximum size", found.max_size().unwrap_or_default(), MAX_SIZE),
-            Difference::of("desired capacity", found.desired_capacity().unwrap_or_default(), self.desired()),
+            Difference::of(Field::LaunchTemplate, template_id, &self.launch_template.id),
+            Difference::of(Field::LaunchTemplateVersion, version, TEMPLATE_VERSION),
+            Difference::of(Field::MinimumSize, found.min_size().unwrap_or_default(), MIN_SIZE),
+            Difference::of(Field::MaximumSize, found.max_size().unwrap_or_default(), MAX_SIZE),
+            Difference::of(Field::DesiredCapacity, found.desired_capacity().unwrap_or_default(), self.desired()),
             Difference::of(
-                "subnets",
+                Field::Subnets,
                 in_order(found.vpc_zone_identifier().unwrap_or("none")),
                 in_order(&self.subnets()),
             ),
-            Difference::of(OLDER_INSTANCES, self.count_older(found), 0),
+            Difference::of(Field::OlderInstances, self.count_older(found), 0),
         ]
         .into_iter()
         .flatten()
@@ -182,16 +172,15 @@ impl Stage for AutoScalingGroup<'_> {
             .health_check_grace_period(HEALTH_CHECK_GRACE_PERIOD)
             .tags(tags::autoscaling(self.name, "Name", &ctx.names.instance))
             .tags(tags::autoscaling(self.name, OWNER_TAG, ctx.owner()));
-        ctx.call("autoscaling:CreateAutoScalingGroup", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:CreateAutoScalingGroup", request.send()).await
     }
 
     async fn change(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
         let differences = self.differences(found);
-        if differences.iter().any(|difference| difference.field != OLDER_INSTANCES) {
+        if differences.iter().any(|difference| difference.field != Field::OlderInstances) {
             self.update(ctx).await?;
         }
-        if differences.iter().any(|difference| difference.field == OLDER_INSTANCES) {
+        if differences.iter().any(|difference| difference.field == Field::OlderInstances) {
             self.replace_older(ctx).await?;
         }
         Ok(())
@@ -200,8 +189,7 @@ impl Stage for AutoScalingGroup<'_> {
     async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
         let tag = tags::autoscaling(self.name, OWNER_TAG, ctx.owner());
         let request = ctx.clients.autoscaling.create_or_update_tags().tags(tag);
-        ctx.call("autoscaling:CreateOrUpdateTags", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:CreateOrUpdateTags", request.send()).await
     }
 }
 
@@ -217,8 +205,7 @@ impl AutoScalingGroup<'_> {
             .max_size(MAX_SIZE)
             .desired_capacity(self.desired())
             .vpc_zone_identifier(self.subnets());
-        ctx.call("autoscaling:UpdateAutoScalingGroup", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:UpdateAutoScalingGroup", request.send()).await
     }
 
     async fn replace_older(&self, ctx: &Context) -> Result<(), Error> {
@@ -232,30 +219,28 @@ impl AutoScalingGroup<'_> {
             .start_instance_refresh()
             .auto_scaling_group_name(self.name)
             .preferences(preferences.build());
-        ctx.call("autoscaling:StartInstanceRefresh", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:StartInstanceRefresh", request.send()).await
     }
 }
 
 impl Removal for AutoScalingGroup<'_> {
     const KIND: Kind = Kind::AutoScalingGroup;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let found = find(ctx, &ctx.names.auto_scaling_group).await?;
         Ok(found
             .map(|group| {
                 let id = ctx.names.auto_scaling_group.as_str();
-                Standing::new(ctx, id, owner(&group)).leaving(group.status().is_some())
+                Remaining::new(ctx, id, group.owner()).leaving(group.status().is_some())
             })
             .into_iter()
             .collect())
     }
 
-    /// With its instances, at once: what ran on them is gone already.
+    /// Deletes it with its instances, at once: what ran on them is gone already.
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request =
             ctx.clients.autoscaling.delete_auto_scaling_group().auto_scaling_group_name(id).force_delete(true);
-        ctx.call("autoscaling:DeleteAutoScalingGroup", request.send()).await?;
-        Ok(())
+        ctx.change("autoscaling:DeleteAutoScalingGroup", request.send()).await
     }
 }

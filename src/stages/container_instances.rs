@@ -9,17 +9,18 @@ use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
 use tokio::time::Instant;
 
 use super::auto_scaling_group::Fleet;
-use super::ecs_cluster::{EcsCluster, find_standing};
-use super::error::optional;
-use super::network::{Network, filter};
-use super::removal::{Removal, Standing};
-use super::wait::{Look, wait};
-use super::{Context, Error, Kind};
-use crate::aws::{AzName, tags};
-use crate::report::events::Event;
-use crate::settings::OWNER_TAG;
+use super::ecs_cluster::{EcsCluster, find_remaining};
+use super::network::Network;
+use super::removal::{Remaining, Removal};
+use super::wait::{Poll, wait};
+use super::{Context, Error};
+use crate::aws::AzName;
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::events::Event;
+use crate::plan::Kind;
 
-/// Room for the tasks: that many instances, registered, in all zones.
+/// Proof that there are instances for the tasks: as many as wanted, registered, in all zones.
 pub(crate) struct Capacity(());
 
 impl Capacity {
@@ -45,30 +46,30 @@ pub(crate) async fn wait_for_instances(
             *by_zone.entry(zone).or_default() += 1;
         }
         if is_enough(&by_zone, fleet.instances) {
-            return Ok(Look::Done(()));
+            return Ok(Poll::Done(()));
         }
         let mut state = by_zone.iter().map(|(zone, n)| format!("{n} in {zone}")).collect::<Vec<_>>().join(", ");
         match find_failed_launch(ctx, &fleet.group).await? {
             Some(Attempt { reason, is_newest: true }) if !is_passing(&reason) => {
-                return Ok(Look::Failed { state, reason });
+                return Ok(Poll::Failed { state, reason });
             }
             Some(Attempt { reason, .. }) => state.push_str(&format!("; {reason}")),
             None => {}
         }
-        Ok(Look::pending(state))
+        Ok(Poll::pending(state))
     })
     .await?;
     ctx.events.send(Event::Found { step, what: format!("{what}, after {} s", started.elapsed().as_secs()) });
     Ok(Capacity(()))
 }
 
-/// As many as wanted, and none of the zones has two more than another: an uneven cluster cannot hold an even service.
+/// Whether there are as many as wanted, and no zone has two more than another: an uneven cluster cannot hold an even service.
 fn is_enough(by_zone: &BTreeMap<AzName, u32>, wanted: u32) -> bool {
     let (least, most) = (by_zone.values().min(), by_zone.values().max());
     by_zone.values().sum::<u32>() >= wanted && least.zip(most).is_some_and(|(least, most)| most - least <= 1)
 }
 
-/// The registered instances that take tasks.
+/// Finds the registered instances that take tasks.
 pub(super) async fn find_active(ctx: &Context, cluster: &str) -> Result<Vec<ContainerInstance>, Error> {
     let arns = list(ctx, cluster, Some(ContainerInstanceStatus::Active)).await?;
     let mut instances = describe(ctx, cluster, &arns).await?;
@@ -85,7 +86,7 @@ pub(super) async fn describe(ctx: &Context, cluster: &str, arns: &[String]) -> R
             .describe_container_instances()
             .cluster(cluster)
             .set_container_instances(Some(arns.to_vec()));
-        let answer = ctx.call("ecs:DescribeContainerInstances", request.send()).await?;
+        let answer = ctx.look("ecs:DescribeContainerInstances", request.send()).await?;
         instances.extend(answer.container_instances.unwrap_or_default());
     }
     Ok(instances)
@@ -93,15 +94,14 @@ pub(super) async fn describe(ctx: &Context, cluster: &str, arns: &[String]) -> R
 
 async fn list(ctx: &Context, cluster: &str, status: Option<ContainerInstanceStatus>) -> Result<Vec<String>, Error> {
     let request = ctx.clients.ecs.list_container_instances().cluster(cluster).set_status(status);
-    let mut pages = request.into_paginator().items().send();
-    let mut arns = vec![];
-    while let Some(arn) = pages.next().await {
-        match optional(ctx.call("ecs:ListContainerInstances", async { arn }).await)? {
-            Some(arn) => arns.push(arn),
-            None => return Ok(vec![]), // no cluster, no instances
-        }
-    }
-    Ok(arns)
+    let mut pages = request.into_paginator().send();
+    // No cluster, no instances.
+    let pages = optional(ctx.pages("ecs:ListContainerInstances", async || pages.next().await).await)?;
+    Ok(pages
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|page| page.container_instance_arns.unwrap_or_default())
+        .collect())
 }
 
 pub(super) fn zone(instance: &ContainerInstance) -> Option<AzName> {
@@ -109,22 +109,23 @@ pub(super) fn zone(instance: &ContainerInstance) -> Option<AzName> {
     attribute.and_then(|attribute| attribute.value()).map(AzName::new)
 }
 
-/// An attempt of the group's to change its instances that failed, in AWS's words.
+/// A failed attempt of the group to change its instances.
 struct Attempt {
+    /// The reason, in AWS's words.
     reason: String,
-    /// Nothing has been tried since.
+    /// Whether nothing has been tried since.
     is_newest: bool,
 }
 
-/// Each zone's instances are an attempt of their own, so the newest one may hide another's failure.
+/// How many attempts are looked at: each zone's instances are one of their own, so the newest may hide another's failure.
 const ATTEMPTS_LOOKED_AT: i32 = 10;
 
-/// The newest attempt of this run's that failed.
+/// Finds the newest attempt in this run that failed.
 async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<Attempt>, Error> {
     let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
     let request = request.max_records(ATTEMPTS_LOOKED_AT);
-    let answer = ctx.call("autoscaling:DescribeScalingActivities", request.send()).await?;
-    // One that failed before this run may be mended by now, and the group has not tried again yet.
+    let answer = ctx.look("autoscaling:DescribeScalingActivities", request.send()).await?;
+    // One that failed before this run may be fixed by now, and the group has not tried again yet.
     let failed = |(_, activity): &(usize, &Activity)| {
         activity.status_code() == Some(&ScalingActivityStatusCode::Failed)
             && activity.start_time().is_some_and(|time| ctx.is_of_this_run(time))
@@ -135,7 +136,7 @@ async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<Attempt
     }))
 }
 
-/// The group tries again, elsewhere or later, and may well succeed.
+/// Whether the reason may pass: the group tries again, elsewhere or later.
 fn is_passing(reason: &str) -> bool {
     ["do not have sufficient", "InsufficientInstanceCapacity", "RequestLimitExceeded", "Invalid IAM Instance Profile"]
         .iter()
@@ -148,10 +149,10 @@ pub(crate) struct Registration;
 impl Removal for Registration {
     const KIND: Kind = Kind::ContainerInstance;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        let Some(cluster) = find_standing(ctx).await? else { return Ok(vec![]) };
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
+        let Some(cluster) = find_remaining(ctx).await? else { return Ok(vec![]) };
         let arns = list(ctx, &ctx.names.cluster, None).await?;
-        Ok(arns.into_iter().map(|arn| Standing { id: arn, ours: cluster.ours, leaving: false }).collect())
+        Ok(arns.into_iter().map(|arn| Remaining { id: arn, ours: cluster.ours, leaving: false }).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
@@ -162,39 +163,35 @@ impl Removal for Registration {
             .cluster(&ctx.names.cluster)
             .container_instance(id)
             .force(true);
-        ctx.call("ecs:DeregisterContainerInstance", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:DeregisterContainerInstance", request.send()).await
     }
 }
 
-/// Instances that carry our tag: the group takes its own along, so any that stand have outlived it.
+/// Instances that carry our tag: the group takes its own along, so any that are left have outlived it.
 pub(crate) struct Instance;
 
 impl Removal for Instance {
     const KIND: Kind = Kind::Instance;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        let request = ctx.clients.ec2.describe_instances().filters(filter(&format!("tag:{OWNER_TAG}"), ctx.owner()));
-        let mut pages = request.into_paginator().items().send();
-        let mut standing = vec![];
-        while let Some(page) = pages.next().await {
-            let reservation = ctx.call("ec2:DescribeInstances", async { page }).await?;
-            for instance in reservation.instances() {
-                let state = instance.state().and_then(|state| state.name());
-                if state != Some(&InstanceStateName::Terminated) {
-                    let owner = tags::owner(instance.tags().iter().map(|tag| (tag.key(), tag.value())));
-                    let leaving = state == Some(&InstanceStateName::ShuttingDown);
-                    standing
-                        .push(Standing::new(ctx, instance.instance_id().unwrap_or_default(), owner).leaving(leaving));
-                }
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
+        let request = ctx.clients.ec2.describe_instances().filters(tags::ec2_filter(ctx.owner()));
+        let mut pages = request.into_paginator().send();
+        let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await?;
+        let mut remaining = vec![];
+        for instance in pages.iter().flat_map(|page| page.reservations()).flat_map(|it| it.instances()) {
+            let state = instance.state().and_then(|state| state.name());
+            if state != Some(&InstanceStateName::Terminated) {
+                let leaving = state == Some(&InstanceStateName::ShuttingDown);
+                remaining.push(
+                    Remaining::new(ctx, instance.instance_id().unwrap_or_default(), instance.owner()).leaving(leaving),
+                );
             }
         }
-        Ok(standing)
+        Ok(remaining)
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
-        ctx.call("ec2:TerminateInstances", ctx.clients.ec2.terminate_instances().instance_ids(id).send()).await?;
-        Ok(())
+        ctx.change("ec2:TerminateInstances", ctx.clients.ec2.terminate_instances().instance_ids(id).send()).await
     }
 }
 

@@ -2,13 +2,14 @@
 
 use aws_sdk_ecs::types::{ClusterField, ClusterServiceConnectDefaultsRequest, ClusterSetting, ClusterSettingName};
 
-use super::error::optional;
 use super::namespace::NamespaceArn;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
-use super::wait::Look;
-use super::{Context, Difference, Error, Kind};
-use crate::aws::tags;
+use super::wait::Poll;
+use super::{Context, Error};
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind};
 
 /// A cluster that accepts instances and services.
 pub(crate) struct EcsCluster {
@@ -20,29 +21,25 @@ pub(crate) struct Cluster<'a> {
     pub(crate) namespace: &'a NamespaceArn,
 }
 
-/// Also INACTIVE ones, which AWS goes on showing for a while.
+/// Finds a cluster, also an INACTIVE one, which AWS goes on showing for a while.
 async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_ecs::types::Cluster>, Error> {
     let request = ctx.clients.ecs.describe_clusters().clusters(name).include(ClusterField::Tags);
-    let answer = optional(ctx.call("ecs:DescribeClusters", request.send()).await)?;
+    let answer = optional(ctx.look("ecs:DescribeClusters", request.send()).await)?;
     Ok(answer.and_then(|answer| answer.clusters.unwrap_or_default().pop()))
 }
 
-fn owner(cluster: &aws_sdk_ecs::types::Cluster) -> Option<String> {
-    tags::owner(cluster.tags().iter().map(|tag| (tag.key(), tag.value())))
-}
-
-/// The cluster by this name, unless it is INACTIVE, and whether it is ours.
-pub(super) async fn find_standing(ctx: &Context) -> Result<Option<Standing>, Error> {
+/// Finds the walkthrough's cluster, unless it is INACTIVE.
+pub(super) async fn find_remaining(ctx: &Context) -> Result<Option<Remaining>, Error> {
     let found = find(ctx, &ctx.names.cluster).await?;
     Ok(found.filter(|cluster| cluster.status() != Some("INACTIVE")).map(|cluster| {
         let leaving = cluster.status() == Some("DEPROVISIONING");
-        Standing::new(ctx, &ctx.names.cluster, owner(&cluster)).leaving(leaving)
+        Remaining::new(ctx, &ctx.names.cluster, cluster.owner()).leaving(leaving)
     }))
 }
 
 impl Cluster<'_> {
     fn defaults(&self) -> ClusterServiceConnectDefaultsRequest {
-        let defaults = ClusterServiceConnectDefaultsRequest::builder().namespace(&self.namespace.0).build();
+        let defaults = ClusterServiceConnectDefaultsRequest::builder().namespace(self.namespace.0.made()).build();
         defaults.expect("its required member, the namespace, is set")
     }
 }
@@ -68,34 +65,30 @@ impl Stage for Cluster<'_> {
     }
 
     fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(owner(found))
+        Owner::Tag(found.owner())
     }
 
     fn id(&self, found: &Self::Found) -> String {
         found.cluster_arn().unwrap_or_default().to_owned()
     }
 
-    fn output(&self, _found: Self::Found) -> EcsCluster {
-        self.foreseen()
-    }
-
     fn foreseen(&self) -> EcsCluster {
         EcsCluster { name: self.name.to_owned() }
     }
 
-    fn state(&self, found: &Self::Found) -> Look<()> {
+    fn state(&self, found: &Self::Found) -> Poll<()> {
         match found.status() {
-            Some("ACTIVE") => Look::Done(()),
+            Some("ACTIVE") => Poll::Done(()),
             Some("FAILED") => {
-                Look::Failed { state: "FAILED".to_owned(), reason: "ECS could not make what belongs to it".to_owned() }
+                Poll::Failed { state: "FAILED".to_owned(), reason: "ECS could not make what belongs to it".to_owned() }
             }
-            status => Look::pending(status.unwrap_or("no status")),
+            status => Poll::pending(status.unwrap_or("no status")),
         }
     }
 
     fn differences(&self, found: &Self::Found) -> Vec<Difference> {
         let namespace = found.service_connect_defaults().and_then(|defaults| defaults.namespace());
-        Difference::of("Service Connect namespace", namespace.unwrap_or("none"), &self.namespace.0)
+        Difference::of(Field::ServiceConnectNamespace, namespace.unwrap_or("none"), &self.namespace.0)
             .into_iter()
             .collect()
     }
@@ -110,32 +103,28 @@ impl Stage for Cluster<'_> {
             // Where the account switches it on by default, it would leave a log group behind.
             .settings(ClusterSetting::builder().name(ClusterSettingName::ContainerInsights).value("disabled").build())
             .tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:CreateCluster", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:CreateCluster", request.send()).await
     }
 
     async fn change(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
         let request = ctx.clients.ecs.update_cluster().cluster(self.name).service_connect_defaults(self.defaults());
-        ctx.call("ecs:UpdateCluster", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:UpdateCluster", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
         let request = ctx.clients.ecs.tag_resource().resource_arn(self.id(found)).tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:TagResource", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:TagResource", request.send()).await
     }
 }
 
 impl Removal for Cluster<'_> {
     const KIND: Kind = Kind::Cluster;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        Ok(find_standing(ctx).await?.into_iter().collect())
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
+        Ok(find_remaining(ctx).await?.into_iter().collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
-        ctx.call("ecs:DeleteCluster", ctx.clients.ecs.delete_cluster().cluster(id).send()).await?;
-        Ok(())
+        ctx.change("ecs:DeleteCluster", ctx.clients.ecs.delete_cluster().cluster(id).send()).await
     }
 }

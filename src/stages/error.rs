@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::Kind;
-use super::preflight::{Finding, Level};
+use super::finding::Finding;
+use crate::aws::error::Classified;
 use crate::aws::{CloudError, ErrorClass};
+use crate::plan::Kind;
 
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
@@ -20,7 +21,7 @@ pub enum Error {
     )]
     NotOurs { kind: Kind, name: String },
 
-    /// Found before anything was made.
+    /// Problems were found before anything was made.
     #[error("nothing was made, since it would not succeed:{}", problems(.0))]
     Preflight(Vec<Finding>),
 
@@ -48,8 +49,10 @@ impl Error {
     pub fn is_interrupted(&self) -> bool {
         matches!(self, Self::Interrupted)
     }
+}
 
-    pub(super) fn class(&self) -> Option<ErrorClass> {
+impl Classified for Error {
+    fn class(&self) -> Option<ErrorClass> {
         match self {
             Self::Cloud(error) => Some(error.class),
             _ => None,
@@ -57,26 +60,17 @@ impl Error {
     }
 }
 
-/// A line for each.
+/// The problems among the findings, a line for each.
 fn problems(findings: &[Finding]) -> String {
-    let problems = findings.iter().filter(|finding| finding.level == Level::Problem);
+    let problems = findings.iter().filter(|finding| finding.blocks());
     problems.map(|finding| format!("\n  {}: {}", finding.check, finding.what)).collect()
 }
 
-/// What is missing of what the walkthrough builds on may be an answer, too.
-pub(super) fn optional_ground<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
+/// Makes a missing prerequisite an answer instead of an error.
+pub(super) fn missing_is_none<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Error::Prerequisite(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Not found is an answer, not an error.
-pub(super) fn optional<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.class() == Some(ErrorClass::Absent) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -1,23 +1,24 @@
 //! Whose account it is. ARNs are made of its number and its partition (`aws`, `aws-cn`, `aws-us-gov`).
 
-use super::{Context, Error, Step};
-use crate::report::events::Event;
+use super::{Context, Error};
+use crate::events::Event;
+use crate::plan::Step;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Identity {
     pub(crate) account: String,
-    /// Who calls, as STS names them.
+    /// The caller's ARN, as STS gives it.
     pub(crate) arn: String,
     pub(crate) partition: String,
 }
 
-/// Whom IAM can be asked about.
+/// The kind of caller, which decides whether IAM can be asked about it.
 pub(crate) enum Caller {
-    /// May do everything.
+    /// The account's root user, who may do everything.
     Root,
-    /// The user's ARN.
+    /// A user, by the ARN.
     User(String),
-    /// The name of the role that is assumed; its path is not known.
+    /// An assumed role, by its name; its path is not known.
     Role(String),
     Other,
 }
@@ -43,7 +44,7 @@ impl Identity {
         format!("arn:{}:iam::aws:policy/{policy}", self.partition)
     }
 
-    /// How a trust policy names EC2, which alone of the services used here has a name of its own in China.
+    /// The name of EC2 in a trust policy, which alone of the services used here has a name of its own in China.
     pub(super) fn ec2_principal(&self) -> String {
         let domain = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
         format!("ec2.{domain}")
@@ -51,7 +52,7 @@ impl Identity {
 }
 
 pub(crate) async fn find_identity(ctx: &Context) -> Result<Identity, Error> {
-    let caller = ctx.call("sts:GetCallerIdentity", ctx.clients.sts.get_caller_identity().send()).await?;
+    let caller = ctx.look("sts:GetCallerIdentity", ctx.clients.sts.get_caller_identity().send()).await?;
     let account = caller.account().unwrap_or_default().to_owned();
     let arn = caller.arn().unwrap_or_default().to_owned();
     let partition = arn.split(':').nth(1).unwrap_or("aws").to_owned();

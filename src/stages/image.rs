@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use super::{Context, Error, Step};
+use super::{Context, Error};
 use crate::aws::ErrorClass;
-use crate::report::events::Event;
+use crate::aws::error::{Classified, optional};
+use crate::events::Event;
+use crate::plan::Step;
 
 /// The first image whose agent knows zone-aware routing, by its date; AWS's announcement.
 const FIRST_ZONE_AWARE: u32 = 20_260_323;
@@ -20,13 +22,13 @@ pub(crate) struct Image {
 }
 
 impl Image {
-    /// `al2023-ami-ecs-hvm-2023.0.20260323-kernel-6.1-x86_64` is of 20260323.
+    /// The date in the name: `al2023-ami-ecs-hvm-2023.0.20260323-kernel-6.1-x86_64` is of 20260323.
     fn date(&self) -> Option<u32> {
         let mut numbers = self.name.as_deref()?.split(|c: char| !c.is_ascii_digit());
         numbers.find(|number| number.len() == 8)?.parse().ok()
     }
 
-    /// As EC2 names it. An image that is named otherwise than AWS's does not tell.
+    /// The architecture as EC2 names it; none if the image is not named as AWS names its own.
     pub(super) fn architecture(&self) -> Option<&'static str> {
         let name = self.name.as_deref()?;
         ["x86_64", "arm64"].into_iter().find(|architecture| name.contains(architecture))
@@ -98,11 +100,8 @@ async fn get_member(ctx: &Context, member: &str) -> Result<Option<String>, Error
 
 async fn get_parameter(ctx: &Context, name: &str) -> Result<Option<String>, Error> {
     let request = ctx.clients.ssm.get_parameter().name(name);
-    match ctx.call("ssm:GetParameter", request.send()).await {
-        Ok(answer) => Ok(answer.parameter.and_then(|parameter| parameter.value)),
-        Err(error) if error.class() == Some(ErrorClass::Absent) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let answer = optional(ctx.look("ssm:GetParameter", request.send()).await)?;
+    Ok(answer.and_then(|answer| answer.parameter?.value))
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! Before step 4, where the account has none that serves: the profile through which instances are given their role.
 
-use super::error::optional;
 use super::identity::Identity;
-use super::removal::{Removal, Standing};
-use super::roles::{RoleName, may_not_look, own_instance_role};
+use super::removal::{Remaining, Removal};
+use super::roles::{NOT_LOOKED_FOR, RoleName, note_refusal, own_instance_role};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, Kind};
-use crate::aws::tags;
+use super::{Context, Error};
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind};
 
 /// A profile of the tool's own, with its role's name.
 pub(crate) struct InstanceProfile<'a> {
@@ -22,24 +23,19 @@ impl<'a> InstanceProfile<'a> {
     async fn add_role(&self, ctx: &Context) -> Result<(), Error> {
         let add = ctx.clients.iam.add_role_to_instance_profile();
         let request = add.instance_profile_name(self.name()).role_name(&self.role.0);
-        ctx.call("iam:AddRoleToInstanceProfile", request.send()).await?;
-        Ok(())
+        ctx.change("iam:AddRoleToInstanceProfile", request.send()).await
     }
 }
 
 async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_iam::types::InstanceProfile>, Error> {
     let request = ctx.clients.iam.get_instance_profile().instance_profile_name(name);
-    Ok(optional(ctx.call("iam:GetInstanceProfile", request.send()).await)?.and_then(|answer| answer.instance_profile))
-}
-
-fn owner(profile: &aws_sdk_iam::types::InstanceProfile) -> Option<String> {
-    tags::owner(profile.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))))
+    Ok(optional(ctx.look("iam:GetInstanceProfile", request.send()).await)?.and_then(|answer| answer.instance_profile))
 }
 
 impl Stage for InstanceProfile<'_> {
     const KIND: Kind = Kind::InstanceProfile;
     type Found = aws_sdk_iam::types::InstanceProfile;
-    /// Its ARN.
+    /// The profile's ARN.
     type Output = String;
 
     fn name(&self) -> String {
@@ -51,15 +47,11 @@ impl Stage for InstanceProfile<'_> {
     }
 
     fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(owner(found))
+        Owner::Tag(found.owner())
     }
 
     fn id(&self, _found: &Self::Found) -> String {
         self.name()
-    }
-
-    fn output(&self, _found: Self::Found) -> String {
-        self.foreseen()
     }
 
     fn foreseen(&self) -> String {
@@ -68,16 +60,16 @@ impl Stage for InstanceProfile<'_> {
 
     fn differences(&self, found: &Self::Found) -> Vec<Difference> {
         let role = found.roles().first().map_or("none", |role| role.role_name());
-        Difference::of("role", role, &self.role.0).into_iter().collect()
+        Difference::of(Field::Role, role, &self.role.0).into_iter().collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
         let create = ctx.clients.iam.create_instance_profile().instance_profile_name(self.name());
-        ctx.call("iam:CreateInstanceProfile", create.tags(tags::iam(ctx.owner())).send()).await?;
+        ctx.change("iam:CreateInstanceProfile", create.tags(tags::iam(ctx.owner())).send()).await?;
         self.add_role(ctx).await
     }
 
-    /// A profile holds one role.
+    /// Replaces the role, since a profile holds one.
     async fn change(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
         remove_roles(ctx, found).await?;
         self.add_role(ctx).await
@@ -85,8 +77,7 @@ impl Stage for InstanceProfile<'_> {
 
     async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
         let request = ctx.clients.iam.tag_instance_profile().instance_profile_name(self.name());
-        ctx.call("iam:TagInstanceProfile", request.tags(tags::iam(ctx.owner())).send()).await?;
-        Ok(())
+        ctx.change("iam:TagInstanceProfile", request.tags(tags::iam(ctx.owner())).send()).await
     }
 }
 
@@ -94,7 +85,7 @@ async fn remove_roles(ctx: &Context, profile: &aws_sdk_iam::types::InstanceProfi
     for role in profile.roles() {
         let remove = ctx.clients.iam.remove_role_from_instance_profile();
         let request = remove.instance_profile_name(profile.instance_profile_name()).role_name(role.role_name());
-        optional(ctx.call("iam:RemoveRoleFromInstanceProfile", request.send()).await)?;
+        optional(ctx.change("iam:RemoveRoleFromInstanceProfile", request.send()).await)?;
     }
     Ok(())
 }
@@ -102,11 +93,11 @@ async fn remove_roles(ctx: &Context, profile: &aws_sdk_iam::types::InstanceProfi
 impl Removal for InstanceProfile<'_> {
     const KIND: Kind = Kind::InstanceProfile;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let name = own_instance_role(ctx);
         match find(ctx, &name).await {
-            Ok(profile) => Ok(profile.iter().map(|profile| Standing::new(ctx, &name, owner(profile))).collect()),
-            Err(error) => may_not_look(ctx, error).map(|()| vec![]),
+            Ok(profile) => Ok(profile.iter().map(|profile| Remaining::new(ctx, &name, profile.owner())).collect()),
+            Err(error) => note_refusal(ctx, error, NOT_LOOKED_FOR).map(|()| vec![]),
         }
     }
 
@@ -115,7 +106,6 @@ impl Removal for InstanceProfile<'_> {
             remove_roles(ctx, &profile).await?;
         }
         let request = ctx.clients.iam.delete_instance_profile().instance_profile_name(id);
-        ctx.call("iam:DeleteInstanceProfile", request.send()).await?;
-        Ok(())
+        ctx.change("iam:DeleteInstanceProfile", request.send()).await
     }
 }

@@ -1,16 +1,13 @@
-//! What stands and how it does, for the commands that look; and the one thing they change, a service's task count.
+//! What exists and how it does, for the commands that look.
 //!
 //! ECS names zones by name; here all are IDs, which is what Service Connect, the demo application and Envoy speak.
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ecs::types::{DesiredStatus, Task};
+use aws_sdk_ecs::types::Task;
 use serde::Serialize;
 
-use super::wait::{Look, wait};
-use super::{
-    Context, Error, Kind, container_instances, identity, load_balancer, network, services, target_group, tasks,
-};
+use super::{Context, Error, container_instances, identity, load_balancer, network, rollout, target_group, tasks};
 use crate::aws::{AzId, AzName};
 
 /// A service, and where its tasks run.
@@ -38,23 +35,23 @@ pub struct PlacedTask {
     pub arn: String,
 }
 
-/// The account's number.
+/// Finds the account's number.
 pub async fn find_account(ctx: &Context) -> Result<String, Error> {
     Ok(identity::find_identity(ctx).await?.account)
 }
 
-/// The zones of the region.
+/// Finds the zones of the region.
 pub async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> {
     network::find_zones(ctx).await
 }
 
-/// None: there is no load balancer.
+/// Finds the load balancer's URL; none without a load balancer.
 pub async fn find_load_balancer_url(ctx: &Context) -> Result<Option<String>, Error> {
     let found = load_balancer::find(ctx, &ctx.names.load_balancer).await?;
     Ok(found.map(|balancer| format!("http://{}/", balancer.dns_name())))
 }
 
-/// How many targets the load balancer sends requests to; none without a target group.
+/// Counts the targets that the load balancer sends requests to; none without a target group.
 pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
     match target_group::find(ctx, &ctx.names.target_group).await?.and_then(|group| group.target_group_arn) {
         Some(arn) => Ok(target_group::find_targets(ctx, &arn).await?.healthy),
@@ -62,10 +59,10 @@ pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
     }
 }
 
-/// The backend and the frontend, as far as they exist.
+/// Finds the backend and the frontend, as far as they exist.
 pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
     let names = [ctx.names.backend.service.as_str(), ctx.names.frontend.service.as_str()];
-    let mut found = services::describe(ctx, &ctx.names.cluster, &names).await?;
+    let mut found = rollout::describe(ctx, &ctx.names.cluster, &names).await?;
     found.retain(|service| service.status() == Some("ACTIVE"));
     found.sort_by_key(|service| names.iter().position(|name| Some(*name) == service.service_name()));
     let mut statuses = vec![];
@@ -81,7 +78,7 @@ pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
     Ok(statuses)
 }
 
-/// How many tasks of the service run in each zone.
+/// Counts the tasks of the service that run in each zone.
 pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId, u32>, Error> {
     let (zones, tasks) = tokio::try_join!(find_zones(ctx), tasks::find_running(ctx, &ctx.names.cluster, service))?;
     let mut counts = BTreeMap::new();
@@ -91,7 +88,7 @@ pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId
     Ok(counts)
 }
 
-/// The instances that take tasks, sorted by zone.
+/// Finds the instances that take tasks, sorted by zone.
 pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<ContainerHost>, Error> {
     let (zones, instances) =
         tokio::try_join!(find_zones(ctx), container_instances::find_active(ctx, &ctx.names.cluster))?;
@@ -107,7 +104,7 @@ pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<ContainerHost>, E
     Ok(hosts)
 }
 
-/// The frontend's running tasks, sorted by zone: where zone-aware routing is done, and to be seen.
+/// Finds the frontend's running tasks, sorted by zone: where zone-aware routing is done, and to be seen.
 pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<PlacedTask>, Error> {
     let service = &ctx.names.frontend.service;
     let (zones, tasks, hosts) = tokio::try_join!(
@@ -131,42 +128,11 @@ pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<PlacedTask>, Error
     Ok(placed)
 }
 
-/// Sets the service's task count and waits until as many run, the others have stopped, and the load balancer, if the
-/// service is behind one, finds them healthy.
-pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(), Error> {
-    let desired = i32::try_from(tasks).unwrap_or(i32::MAX);
-    let cluster = &ctx.names.cluster;
-    let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).desired_count(desired);
-    ctx.call("ecs:UpdateService", request.send()).await?;
-    wait(ctx, Kind::Service.step(), &format!("service {service} with {tasks} tasks"), async || {
-        let Some(found) = services::describe(ctx, cluster, &[service]).await?.pop() else {
-            return Ok(Look::pending("not visible"));
-        };
-        match services::find_rollout(ctx, cluster, &found, desired).await? {
-            Look::Done(()) => {}
-            pending => return Ok(pending),
-        }
-        let stopping = tasks::find(ctx, cluster, service, DesiredStatus::Stopped).await?;
-        let stopping = stopping.iter().filter(|task| task.last_status() != Some("STOPPED")).count();
-        if stopping > 0 {
-            return Ok(Look::pending(format!("{stopping} stopping")));
-        }
-        for arn in found.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn()) {
-            let targets = target_group::find_targets(ctx, arn).await?;
-            if targets.healthy < tasks {
-                return Ok(Look::pending(targets.state(tasks)));
-            }
-        }
-        Ok(Look::Done(()))
-    })
-    .await
-}
-
 fn zone_of(task: &Task, zones: &BTreeMap<AzName, AzId>) -> AzId {
     zone_id(task.availability_zone().map(AzName::new), zones)
 }
 
-/// A zone that the region does not list is shown by its name rather than left out.
+/// The ID of a zone, or its name if the region does not list it: it is shown rather than left out.
 fn zone_id(zone: Option<AzName>, zones: &BTreeMap<AzName, AzId>) -> AzId {
     let zone = zone.unwrap_or_else(|| AzName::new("unknown"));
     zones.get(&zone).cloned().unwrap_or_else(|| AzId::new(zone.as_str()))

@@ -10,22 +10,21 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use minijinja::context;
 
 use super::ecs_cluster::EcsCluster;
-use super::error::optional;
 use super::image::Image;
-use super::network::filter;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::roles::Roles;
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
-use crate::aws::tags;
-use crate::settings::OWNER_TAG;
+use super::{Context, Error, templates};
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind, Planned};
 
 /// A template that instances can be launched from.
 #[derive(Clone, Debug)]
 pub(crate) struct LaunchTemplateVersion {
-    pub(crate) id: String,
-    /// The newest; None before it is made.
+    pub(crate) id: Planned<String>,
+    /// The number of its newest version; none before it is made.
     pub(crate) number: Option<i64>,
 }
 
@@ -33,16 +32,16 @@ pub(crate) struct LaunchTemplate {
     name: String,
     wanted: Data,
     instance_name: String,
-    /// Of its versions: tells which recommendation the image follows.
+    /// The description of its versions, which tells which recommendation the image follows.
     description: String,
 }
 
-/// What of a launch template's data is ours to say.
+/// The part of a launch template's data that the walkthrough sets.
 struct Data {
     image_id: String,
     instance_type: String,
     instance_profile_arn: String,
-    security_group_ids: Vec<String>,
+    security_group_ids: Vec<Planned<String>>,
     http_tokens: String,
     http_put_response_hop_limit: i32,
     user_data: String,
@@ -94,7 +93,7 @@ impl LaunchTemplate {
             .iam_instance_profile(
                 LaunchTemplateIamInstanceProfileSpecificationRequest::builder().arn(instance_profile_arn).build(),
             )
-            .set_security_group_ids(Some(self.wanted.security_group_ids.clone()))
+            .set_security_group_ids(Some(self.wanted.security_group_ids.iter().map(|id| id.made().clone()).collect()))
             .metadata_options(metadata.build())
             .user_data(user_data)
             .tag_specifications(instance_tags.build())
@@ -127,7 +126,7 @@ impl Stage for LaunchTemplate {
     async fn find(&self, ctx: &Context) -> Result<Presence<FoundTemplate>, Error> {
         let Some((id, owner)) = find(ctx, &self.name).await? else { return Ok(Presence::Absent) };
         let request = ctx.clients.ec2.describe_launch_template_versions().launch_template_id(&id).versions("$Latest");
-        let answer = optional(ctx.call("ec2:DescribeLaunchTemplateVersions", request.send()).await)?;
+        let answer = optional(ctx.look("ec2:DescribeLaunchTemplateVersions", request.send()).await)?;
         let version = answer.and_then(|answer| answer.launch_template_versions.unwrap_or_default().pop());
         let found = version.and_then(|version| {
             let (latest, description) = (version.launch_template_data?, version.version_description);
@@ -145,11 +144,11 @@ impl Stage for LaunchTemplate {
     }
 
     fn output(&self, found: FoundTemplate) -> LaunchTemplateVersion {
-        LaunchTemplateVersion { id: found.id, number: found.number }
+        LaunchTemplateVersion { id: Planned::Known(found.id), number: found.number }
     }
 
     fn foreseen(&self) -> LaunchTemplateVersion {
-        LaunchTemplateVersion { id: KNOWN_AFTER_UP.to_owned(), number: None }
+        LaunchTemplateVersion { id: Planned::AfterUp, number: None }
     }
 
     fn differences(&self, found: &FoundTemplate) -> Vec<Difference> {
@@ -161,15 +160,16 @@ impl Stage for LaunchTemplate {
         let instance_type = is.instance_type().map_or("none", |instance_type| instance_type.as_str());
         // AWS recommends another image every few weeks, and that alone is no reason to replace instances: nobody asked for it.
         let is_as_recommended = found.description.as_ref() == Some(&self.description);
+        let security_group_ids: Vec<_> = wanted.security_group_ids.iter().map(ToString::to_string).collect();
         let image = if is_as_recommended { None } else { Some(is.image_id().unwrap_or("none")) };
         [
-            image.and_then(|image| Difference::of("image", image, &wanted.image_id)),
-            Difference::of("instance type", instance_type, &wanted.instance_type),
-            Difference::of("instance profile", profile, &wanted.instance_profile_arn),
-            Difference::of("security groups", is.security_group_ids().join(", "), wanted.security_group_ids.join(", ")),
-            Difference::of("metadata tokens", tokens, &wanted.http_tokens),
-            Difference::of("metadata hop limit", hops, wanted.http_put_response_hop_limit),
-            Difference::of("user data", readable(is.user_data().unwrap_or_default()), readable(&wanted.user_data)),
+            image.and_then(|image| Difference::of(Field::Image, image, &wanted.image_id)),
+            Difference::of(Field::InstanceType, instance_type, &wanted.instance_type),
+            Difference::of(Field::InstanceProfile, profile, &wanted.instance_profile_arn),
+            Difference::of(Field::SecurityGroups, is.security_group_ids().join(", "), security_group_ids.join(", ")),
+            Difference::of(Field::MetadataTokens, tokens, &wanted.http_tokens),
+            Difference::of(Field::MetadataHopLimit, hops, wanted.http_put_response_hop_limit),
+            Difference::of(Field::UserData, readable(is.user_data().unwrap_or_default()), readable(&wanted.user_data)),
         ]
         .into_iter()
         .flatten()
@@ -186,8 +186,7 @@ impl Stage for LaunchTemplate {
             .launch_template_data(self.request(ctx))
             .client_token(ctx.client_token())
             .tag_specifications(tags::ec2_on_creation(ResourceType::LaunchTemplate, ctx.owner()));
-        ctx.call("ec2:CreateLaunchTemplate", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateLaunchTemplate", request.send()).await
     }
 
     /// A template's versions never change: another one becomes the latest, which the group launches from.
@@ -200,49 +199,42 @@ impl Stage for LaunchTemplate {
             .version_description(&self.description)
             .launch_template_data(self.request(ctx))
             .client_token(ctx.client_token());
-        ctx.call("ec2:CreateLaunchTemplateVersion", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateLaunchTemplateVersion", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &FoundTemplate) -> Result<(), Error> {
         let request = ctx.clients.ec2.create_tags().resources(&found.id).tags(tags::ec2(ctx.owner()));
-        ctx.call("ec2:CreateTags", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateTags", request.send()).await
     }
 }
 
-fn owner(template: &aws_sdk_ec2::types::LaunchTemplate) -> Option<String> {
-    tags::owner(template.tags().iter().map(|tag| (tag.key(), tag.value())))
-}
-
-/// ID and owner.
+/// Finds a template's ID and its owner.
 async fn find(ctx: &Context, name: &str) -> Result<Option<(String, Option<String>)>, Error> {
     let request = ctx.clients.ec2.describe_launch_templates().launch_template_names(name);
-    let answer = optional(ctx.call("ec2:DescribeLaunchTemplates", request.send()).await)?;
+    let answer = optional(ctx.look("ec2:DescribeLaunchTemplates", request.send()).await)?;
     let template = answer.and_then(|answer| answer.launch_templates.unwrap_or_default().pop());
-    Ok(template.and_then(|template| Some((template.launch_template_id().map(str::to_owned)?, owner(&template)))))
+    Ok(template.and_then(|template| Some((template.launch_template_id().map(str::to_owned)?, template.owner()))))
 }
 
 impl Removal for LaunchTemplate {
     const KIND: Kind = Kind::LaunchTemplate;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        let by_tag = filter(&format!("tag:{OWNER_TAG}"), ctx.owner());
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
+        let by_tag = tags::ec2_filter(ctx.owner());
         let request = ctx.clients.ec2.describe_launch_templates().filters(by_tag);
-        let answer = ctx.call("ec2:DescribeLaunchTemplates", request.send()).await?;
+        let answer = ctx.look("ec2:DescribeLaunchTemplates", request.send()).await?;
         let tagged = answer
             .launch_templates()
             .iter()
-            .filter_map(|template| Some((template.launch_template_id()?.to_owned(), owner(template))));
+            .filter_map(|template| Some((template.launch_template_id()?.to_owned(), template.owner())));
         let mut all: Vec<_> = tagged.chain(find(ctx, &ctx.names.launch_template).await?).collect();
         all.sort();
         all.dedup();
-        Ok(all.into_iter().map(|(id, owner)| Standing::new(ctx, id, owner)).collect())
+        Ok(all.into_iter().map(|(id, owner)| Remaining::new(ctx, id, owner)).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.ec2.delete_launch_template().launch_template_id(id);
-        ctx.call("ec2:DeleteLaunchTemplate", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:DeleteLaunchTemplate", request.send()).await
     }
 }

@@ -3,20 +3,22 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ProtocolEnum};
 
-use super::error::optional;
-use super::load_balancer::{self, LoadBalancerAddress, adopt, find_tags, owner};
-use super::removal::{Removal, Standing};
+use super::elbv2_tags::{adopt, find_tags};
+use super::load_balancer::{self, LoadBalancerAddress};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
 use super::target_group::TargetGroupArn;
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
-use crate::aws::tags;
+use super::{Context, Error};
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind};
 
-/// The article's, step 5.
+/// The port of the article's listener, step 5.
 const PORT: i32 = 80;
 
-/// A target group that a load balancer sends requests to.
+/// A target group that a listener forwards to: ECS takes no other for a service.
 #[derive(Clone, Debug)]
-pub(crate) struct Entrance {
+pub(crate) struct ListeningTargetGroup {
     pub(crate) target_group: TargetGroupArn,
 }
 
@@ -38,35 +40,33 @@ impl FoundListener {
 
 async fn find(ctx: &Context, load_balancer_arn: &str) -> Result<Option<FoundListener>, Error> {
     let request = ctx.clients.elbv2.describe_listeners().load_balancer_arn(load_balancer_arn);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeListeners", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeListeners", request.send()).await)?;
     let listeners = answer.and_then(|answer| answer.listeners).unwrap_or_default();
     let Some(listener) = listeners.into_iter().find(|listener| listener.port() == Some(PORT)) else {
         return Ok(None);
     };
     let tags = find_tags(ctx, listener.listener_arn().unwrap_or_default()).await?;
-    Ok(tags.map(|tags| FoundListener { listener, owner: owner(&tags) }))
+    Ok(tags.map(|tags| FoundListener { listener, owner: tags.owner() }))
 }
 
 impl Listener<'_> {
     fn action(&self) -> Action {
-        Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&self.target_group.0).build()
+        Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(self.target_group.0.made()).build()
     }
 }
 
 impl Stage for Listener<'_> {
     const KIND: Kind = Kind::Listener;
     type Found = FoundListener;
-    type Output = Entrance;
+    type Output = ListeningTargetGroup;
 
     fn name(&self) -> String {
         format!("HTTP:{PORT}")
     }
 
     async fn find(&self, ctx: &Context) -> Result<Presence<FoundListener>, Error> {
-        if self.load_balancer.arn == KNOWN_AFTER_UP {
-            return Ok(Presence::Absent);
-        }
-        Ok(find(ctx, &self.load_balancer.arn).await?.map_or(Presence::Absent, Presence::Present))
+        let Some(arn) = self.load_balancer.arn.known() else { return Ok(Presence::Absent) };
+        Ok(find(ctx, arn).await?.map_or(Presence::Absent, Presence::Present))
     }
 
     fn owner(&self, found: &FoundListener) -> Owner {
@@ -77,17 +77,13 @@ impl Stage for Listener<'_> {
         found.arn().to_owned()
     }
 
-    fn output(&self, _found: FoundListener) -> Entrance {
-        self.foreseen()
-    }
-
-    fn foreseen(&self) -> Entrance {
-        Entrance { target_group: self.target_group.clone() }
+    fn foreseen(&self) -> ListeningTargetGroup {
+        ListeningTargetGroup { target_group: self.target_group.clone() }
     }
 
     fn differences(&self, found: &FoundListener) -> Vec<Difference> {
         let target = found.listener.default_actions().first().and_then(|action| action.target_group_arn());
-        Difference::of("target group", target.unwrap_or("none"), &self.target_group.0).into_iter().collect()
+        Difference::of(Field::TargetGroup, target.unwrap_or("none"), &self.target_group.0).into_iter().collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -95,19 +91,17 @@ impl Stage for Listener<'_> {
             .clients
             .elbv2
             .create_listener()
-            .load_balancer_arn(&self.load_balancer.arn)
+            .load_balancer_arn(self.load_balancer.arn.made())
             .protocol(ProtocolEnum::Http)
             .port(PORT)
             .default_actions(self.action())
             .tags(tags::elbv2(ctx.owner()));
-        ctx.call("elasticloadbalancing:CreateListener", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:CreateListener", request.send()).await
     }
 
     async fn change(&self, ctx: &Context, found: &FoundListener) -> Result<(), Error> {
         let request = ctx.clients.elbv2.modify_listener().listener_arn(found.arn()).default_actions(self.action());
-        ctx.call("elasticloadbalancing:ModifyListener", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:ModifyListener", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &FoundListener) -> Result<(), Error> {
@@ -118,15 +112,14 @@ impl Stage for Listener<'_> {
 impl Removal for Listener<'_> {
     const KIND: Kind = Kind::Listener;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let Some(balancer) = load_balancer::find(ctx, &ctx.names.load_balancer).await? else { return Ok(vec![]) };
         let found = find(ctx, balancer.arn()).await?;
-        Ok(found.map(|found| Standing::new(ctx, found.arn(), found.owner.clone())).into_iter().collect())
+        Ok(found.map(|found| Remaining::new(ctx, found.arn(), found.owner.clone())).into_iter().collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.elbv2.delete_listener().listener_arn(id);
-        ctx.call("elasticloadbalancing:DeleteListener", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:DeleteListener", request.send()).await
     }
 }

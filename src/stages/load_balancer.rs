@@ -2,21 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerStateEnum, Tag};
+use aws_sdk_elasticloadbalancingv2::types::LoadBalancerStateEnum;
 
-use super::error::optional;
+use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::security_groups::SecurityGroups;
 use super::stage::{Owner, Presence, Stage};
-use super::wait::Look;
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
-use crate::aws::tags;
+use super::wait::Poll;
+use super::{Context, Error};
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind, Planned};
 
 #[derive(Clone, Debug)]
 pub(crate) struct LoadBalancerAddress {
-    pub(crate) arn: String,
-    pub(crate) dns_name: String,
+    pub(crate) arn: Planned<String>,
+    pub(crate) dns_name: Planned<String>,
 }
 
 pub(crate) struct LoadBalancer<'a> {
@@ -32,29 +34,12 @@ pub(crate) struct FoundLoadBalancer {
 
 pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLoadBalancer>, Error> {
     let request = ctx.clients.elbv2.describe_load_balancers().names(name);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeLoadBalancers", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeLoadBalancers", request.send()).await)?;
     let Some(balancer) = answer.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()) else {
         return Ok(None);
     };
     let tags = find_tags(ctx, balancer.load_balancer_arn().unwrap_or_default()).await?;
-    Ok(tags.map(|tags| FoundLoadBalancer { balancer, owner: owner(&tags) }))
-}
-
-/// Tags of a load balancer, target group or listener, which their descriptions do not have. None: deleted in between.
-pub(super) async fn find_tags(ctx: &Context, arn: &str) -> Result<Option<Vec<Tag>>, Error> {
-    let request = ctx.clients.elbv2.describe_tags().resource_arns(arn);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeTags", request.send()).await)?;
-    Ok(answer.map(|answer| answer.tag_descriptions.unwrap_or_default().pop().and_then(|d| d.tags).unwrap_or_default()))
-}
-
-pub(super) fn owner(tags: &[Tag]) -> Option<String> {
-    tags::owner(tags.iter().map(|tag| (tag.key(), tag.value())))
-}
-
-pub(super) async fn adopt(ctx: &Context, arn: &str) -> Result<(), Error> {
-    let request = ctx.clients.elbv2.add_tags().resource_arns(arn).tags(tags::elbv2(ctx.owner()));
-    ctx.call("elasticloadbalancing:AddTags", request.send()).await?;
-    Ok(())
+    Ok(tags.map(|tags| FoundLoadBalancer { balancer, owner: tags.owner() }))
 }
 
 impl FoundLoadBalancer {
@@ -105,30 +90,33 @@ impl Stage for LoadBalancer<'_> {
     }
 
     fn output(&self, found: FoundLoadBalancer) -> LoadBalancerAddress {
-        LoadBalancerAddress { arn: found.arn().to_owned(), dns_name: found.dns_name().to_owned() }
+        LoadBalancerAddress {
+            arn: Planned::Known(found.arn().to_owned()),
+            dns_name: Planned::Known(found.dns_name().to_owned()),
+        }
     }
 
     fn foreseen(&self) -> LoadBalancerAddress {
-        LoadBalancerAddress { arn: KNOWN_AFTER_UP.to_owned(), dns_name: KNOWN_AFTER_UP.to_owned() }
+        LoadBalancerAddress { arn: Planned::AfterUp, dns_name: Planned::AfterUp }
     }
 
-    fn state(&self, found: &FoundLoadBalancer) -> Look<()> {
+    fn state(&self, found: &FoundLoadBalancer) -> Poll<()> {
         let state = found.balancer.state();
         match state.and_then(|state| state.code()) {
-            Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Look::Done(()),
-            Some(LoadBalancerStateEnum::Failed) => Look::Failed {
+            Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Poll::Done(()),
+            Some(LoadBalancerStateEnum::Failed) => Poll::Failed {
                 state: "failed".to_owned(),
                 reason: state.and_then(|state| state.reason()).unwrap_or("AWS gives no reason").to_owned(),
             },
-            code => Look::pending(code.map_or("no state", |code| code.as_str())),
+            code => Poll::pending(code.map_or("no state", |code| code.as_str())),
         }
     }
 
     fn differences(&self, found: &FoundLoadBalancer) -> Vec<Difference> {
         let wanted = self.network.subnets.iter().map(|subnet| subnet.id.as_str());
         [
-            Difference::of("subnets", list(found.subnets()), list(wanted)),
-            Difference::of("security groups", list(found.security_groups()), self.groups.lb.0.clone()),
+            Difference::of(Field::Subnets, list(found.subnets()), list(wanted)),
+            Difference::of(Field::SecurityGroups, list(found.security_groups()), &self.groups.lb.0),
         ]
         .into_iter()
         .flatten()
@@ -142,10 +130,9 @@ impl Stage for LoadBalancer<'_> {
             .create_load_balancer()
             .name(self.name)
             .set_subnets(Some(self.network.subnet_ids()))
-            .security_groups(&self.groups.lb.0)
+            .security_groups(self.groups.lb.0.made())
             .tags(tags::elbv2(ctx.owner()));
-        ctx.call("elasticloadbalancing:CreateLoadBalancer", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:CreateLoadBalancer", request.send()).await
     }
 
     async fn change(&self, ctx: &Context, found: &FoundLoadBalancer) -> Result<(), Error> {
@@ -153,12 +140,12 @@ impl Stage for LoadBalancer<'_> {
         if found.subnets() != self.network.subnets.iter().map(|subnet| subnet.id.as_str()).collect() {
             let request =
                 client.set_subnets().load_balancer_arn(found.arn()).set_subnets(Some(self.network.subnet_ids()));
-            ctx.call("elasticloadbalancing:SetSubnets", request.send()).await?;
+            ctx.change("elasticloadbalancing:SetSubnets", request.send()).await?;
         }
-        if found.security_groups() != BTreeSet::from([self.groups.lb.0.as_str()]) {
+        if found.security_groups() != BTreeSet::from([self.groups.lb.0.made().as_str()]) {
             let request =
-                client.set_security_groups().load_balancer_arn(found.arn()).security_groups(&self.groups.lb.0);
-            ctx.call("elasticloadbalancing:SetSecurityGroups", request.send()).await?;
+                client.set_security_groups().load_balancer_arn(found.arn()).security_groups(self.groups.lb.0.made());
+            ctx.change("elasticloadbalancing:SetSecurityGroups", request.send()).await?;
         }
         Ok(())
     }
@@ -171,15 +158,14 @@ impl Stage for LoadBalancer<'_> {
 impl Removal for LoadBalancer<'_> {
     const KIND: Kind = Kind::LoadBalancer;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let found = find(ctx, &ctx.names.load_balancer).await?;
-        Ok(found.map(|found| Standing::new(ctx, found.arn(), found.owner())).into_iter().collect())
+        Ok(found.map(|found| Remaining::new(ctx, found.arn(), found.owner())).into_iter().collect())
     }
 
-    /// Its listeners go with it.
+    /// Deletes it with its listeners.
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.elbv2.delete_load_balancer().load_balancer_arn(id);
-        ctx.call("elasticloadbalancing:DeleteLoadBalancer", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:DeleteLoadBalancer", request.send()).await
     }
 }

@@ -1,13 +1,16 @@
 //! The article's steps, one file per resource, each a [`Stage`]: `find`, `plan`, `ensure`, `remove`. What a stage makes is
 //! the only way to get what a later one takes, so an order that AWS would refuse does not compile.
 //!
-//! Here are the words all of them use; the pattern itself is in `stage`, which stage needs which in [`crate::walkthrough`].
+//! What they all work with is in `context`, the pattern they share in `stage`, and which stage needs which in
+//! [`crate::walkthrough`].
 
 pub(crate) mod auto_scaling_group;
 pub(crate) mod container_instances;
-pub mod deployment;
+mod context;
 pub(crate) mod ecs_cluster;
+mod elbv2_tags;
 mod error;
+pub mod finding;
 pub(crate) mod identity;
 pub(crate) mod image;
 pub(crate) mod instance_profile;
@@ -22,7 +25,9 @@ pub mod permissions;
 pub mod preflight;
 mod quota;
 pub(crate) mod removal;
+pub(crate) mod role_choice;
 pub(crate) mod roles;
+pub mod rollout;
 pub mod run_command;
 pub(crate) mod security_groups;
 pub(crate) mod services;
@@ -34,295 +39,5 @@ mod tasks;
 mod templates;
 mod wait;
 
-use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
-
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_sts::primitives::DateTime;
-use serde::Serialize;
-use tokio_util::sync::CancellationToken;
-
-use crate::aws::{Clients, CloudError, ErrorClass};
-use crate::data_plane::DataPlane;
-use crate::report::events::Events;
-use crate::settings::{ResourceNames, Settings};
-
+pub use context::Context;
 pub use error::Error;
-
-/// What every stage works with. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Context {
-    pub clients: Clients,
-    pub settings: Arc<Settings>,
-    pub names: Arc<ResourceNames>,
-    pub events: Events,
-    /// Cancelled: the request under way is awaited, and no further one is sent.
-    pub cancel: CancellationToken,
-    pub data_plane: DataPlane,
-    /// What AWS dates before it is history.
-    started: SystemTime,
-    /// Whether something of the stage that works with this context stands, finished or not.
-    begun: Arc<AtomicBool>,
-}
-
-impl Context {
-    pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
-        let names = Arc::new(settings.name.resources());
-        let (started, begun) = (SystemTime::now(), Arc::default());
-        let data_plane = DataPlane::default();
-        Self { clients, settings: Arc::new(settings), names, events, cancel, data_plane, started, begun }
-    }
-
-    /// The same where somebody else than the cloud carries the traffic.
-    pub fn with_data_plane(self, data_plane: DataPlane) -> Self {
-        Self { data_plane, ..self }
-    }
-
-    /// The same with another token, for work that others do not interrupt, such as putting back what was changed.
-    pub fn with_cancel(&self, cancel: CancellationToken) -> Self {
-        Self { cancel, ..self.clone() }
-    }
-
-    /// The same, telling somebody else.
-    pub fn with_events(&self, events: Events) -> Self {
-        Self { events, ..self.clone() }
-    }
-
-    /// The same for one stage, which has begun nothing yet.
-    pub(crate) fn for_stage(&self) -> Self {
-        Self { begun: Arc::default(), ..self.clone() }
-    }
-
-    /// Whether the stage has found a resource of ours, or changed anything: should it fail, that stands all the same.
-    pub(crate) fn has_begun(&self) -> bool {
-        self.begun.load(Ordering::Relaxed)
-    }
-
-    fn set_begun(&self) {
-        self.begun.store(true, Ordering::Relaxed);
-    }
-
-    /// The value of the owner tag.
-    fn owner(&self) -> &str {
-        self.settings.name.as_str()
-    }
-
-    /// Sends one request, unless the user has interrupted. `action` is its name as IAM spells it.
-    pub fn call<T, E, R>(
-        &self,
-        action: &'static str,
-        request: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> impl Future<Output = Result<T, Error>>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug + 'static,
-    {
-        let call = self.clients.call(action, request);
-        async {
-            self.checkpoint()?;
-            let answer = call.await;
-            if is_change(action) && may_be_done(&answer) {
-                self.set_begun();
-            }
-            Ok(answer?)
-        }
-    }
-
-    /// A new token by which AWS knows a repetition of one request from a second request.
-    fn client_token(&self) -> String {
-        format!("zonewalk-{:016x}", rand::random::<u64>())
-    }
-
-    /// Whether something that AWS dates so is no history.
-    fn is_of_this_run(&self, time: &DateTime) -> bool {
-        *time >= DateTime::from(self.started)
-    }
-
-    fn checkpoint(&self) -> Result<(), Error> {
-        if self.cancel.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
-    }
-}
-
-fn is_change(action: &str) -> bool {
-    let operation = action.split(':').nth(1).unwrap_or_default();
-    !["Describe", "Get", "List", "Simulate"].iter().any(|look| operation.starts_with(look))
-}
-
-/// A refusal tells that nothing was done, unless it says that it was done already; a lost answer tells nothing.
-fn may_be_done<T>(answer: &Result<T, CloudError>) -> bool {
-    answer.as_ref().err().is_none_or(|error| {
-        error.code.is_none() || matches!(error.class, ErrorClass::AlreadyExists | ErrorClass::ServerFault)
-    })
-}
-
-/// A step of the article, which is what progress is shown by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Step {
-    Network,
-    SecurityGroups,
-    Cluster,
-    Instances,
-    LoadBalancer,
-    TaskDefinitions,
-    Services,
-}
-
-impl Step {
-    /// The article's number.
-    pub fn number(self) -> u32 {
-        self as u32 + 1
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Network => "network",
-            Self::SecurityGroups => "security groups",
-            Self::Cluster => "cluster",
-            Self::Instances => "instances",
-            Self::LoadBalancer => "load balancer",
-            Self::TaskDefinitions => "task definitions",
-            Self::Services => "services",
-        })
-    }
-}
-
-/// A kind of resource, in the order in which they come about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// IAM's; made only if the account has none that serves.
-    Role,
-    InstanceProfile,
-    SecurityGroup,
-    SecurityGroupRule,
-    Namespace,
-    /// Cloud Map's record of a Service Connect service; ECS makes it.
-    DiscoveryService,
-    Cluster,
-    LaunchTemplate,
-    AutoScalingGroup,
-    /// The group makes it.
-    Instance,
-    /// The instance's agent makes it.
-    ContainerInstance,
-    LoadBalancer,
-    TargetGroup,
-    Listener,
-    LogGroup,
-    TaskDefinition,
-    Service,
-}
-
-impl Kind {
-    pub fn step(self) -> Step {
-        match self {
-            Self::SecurityGroup | Self::SecurityGroupRule => Step::SecurityGroups,
-            Self::Namespace | Self::DiscoveryService | Self::Cluster => Step::Cluster,
-            Self::Role
-            | Self::InstanceProfile
-            | Self::LaunchTemplate
-            | Self::AutoScalingGroup
-            | Self::Instance
-            | Self::ContainerInstance => Step::Instances,
-            Self::LoadBalancer | Self::TargetGroup | Self::Listener => Step::LoadBalancer,
-            Self::LogGroup | Self::TaskDefinition => Step::TaskDefinitions,
-            Self::Service => Step::Services,
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Role => "role",
-            Self::InstanceProfile => "instance profile",
-            Self::SecurityGroup => "security group",
-            Self::SecurityGroupRule => "security group rule",
-            Self::Namespace => "namespace",
-            Self::DiscoveryService => "Cloud Map service",
-            Self::Cluster => "cluster",
-            Self::LaunchTemplate => "launch template",
-            Self::AutoScalingGroup => "Auto Scaling group",
-            Self::Instance => "instance",
-            Self::ContainerInstance => "container instance",
-            Self::LoadBalancer => "load balancer",
-            Self::TargetGroup => "target group",
-            Self::Listener => "listener",
-            Self::LogGroup => "log group",
-            Self::TaskDefinition => "task definition",
-            Self::Service => "service",
-        })
-    }
-}
-
-/// What `up` did with a resource, or, in a plan, would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    Created,
-    Changed,
-    Kept,
-    Adopted,
-    /// In a plan: it has our name and not our tag.
-    Refused,
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Created => "created",
-            Self::Changed => "changed",
-            Self::Kept => "kept",
-            Self::Adopted => "adopted",
-            Self::Refused => "refused: not ours",
-        })
-    }
-}
-
-/// Where a resource is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    pub field: String,
-    pub is: String,
-    pub wanted: String,
-}
-
-impl Difference {
-    /// None if it is as wanted.
-    fn of<T: PartialEq + fmt::Display>(field: impl Into<String>, is: T, wanted: T) -> Option<Self> {
-        (is != wanted).then(|| Self { field: field.into(), is: is.to_string(), wanted: wanted.to_string() })
-    }
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} → {}", self.field, self.is, self.wanted)
-    }
-}
-
-/// What `up` would do with one resource.
-#[derive(Clone, Debug, Serialize)]
-pub struct Plan {
-    pub stage: Step,
-    pub kind: Kind,
-    pub name: String,
-    pub action: Action,
-    pub differences: Vec<Difference>,
-}
-
-/// What `up` did with one resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ResourceReport {
-    pub stage: Step,
-    pub kind: Kind,
-    pub id: String,
-    pub action: Action,
-}
-
-/// Stands in a plan for the ID of what is not made yet.
-pub const KNOWN_AFTER_UP: &str = "(known after up)";

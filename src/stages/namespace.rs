@@ -7,14 +7,15 @@ use aws_sdk_servicediscovery::types::{
     ServiceFilter, ServiceFilterName, ServiceSummary,
 };
 
-use super::error::optional;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
-use super::wait::{Look, wait};
-use super::{Context, Error, KNOWN_AFTER_UP, Kind};
-use crate::aws::tags;
+use super::wait::{Poll, wait};
+use super::{Context, Error};
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Kind, Planned};
 
-pub(crate) struct NamespaceArn(pub(crate) String);
+pub(crate) struct NamespaceArn(pub(crate) Planned<String>);
 
 pub(crate) struct Namespace<'a> {
     pub(crate) name: &'a str,
@@ -36,11 +37,8 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<FoundNamespace>, Error
         .expect("its required members, name and values, are set");
     // AWS looks through a page and gives what the filter leaves of it, so the first one may well be empty.
     let mut pages = client.list_namespaces().filters(by_name).into_paginator().send();
-    let mut all = vec![];
-    while let Some(page) = pages.next().await {
-        let page = ctx.call("servicediscovery:ListNamespaces", async { page }).await?;
-        all.extend(page.namespaces.unwrap_or_default());
-    }
+    let pages = ctx.pages("servicediscovery:ListNamespaces", async || pages.next().await).await?;
+    let mut all: Vec<_> = pages.into_iter().flat_map(|page| page.namespaces.unwrap_or_default()).collect();
     // Private DNS namespaces of several VPCs may have one name; Service Connect prefers none, HTTP ones are unique.
     all.retain(|namespace| namespace.name() == Some(name));
     all.sort_by_key(|namespace| namespace.r#type() != Some(&NamespaceType::Http));
@@ -48,11 +46,10 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<FoundNamespace>, Error
         return Ok(None);
     };
     let request = client.list_tags_for_resource().resource_arn(&arn);
-    let Some(tags) = optional(ctx.call("servicediscovery:ListTagsForResource", request.send()).await)? else {
+    let Some(tags) = optional(ctx.look("servicediscovery:ListTagsForResource", request.send()).await)? else {
         return Ok(None); // deleted in between
     };
-    let owner = tags::owner(tags.tags().iter().map(|tag| (Some(tag.key()), Some(tag.value()))));
-    Ok(Some(FoundNamespace { id, arn, owner }))
+    Ok(Some(FoundNamespace { id, arn, owner: tags.owner() }))
 }
 
 impl Stage for Namespace<'_> {
@@ -77,11 +74,11 @@ impl Stage for Namespace<'_> {
     }
 
     fn output(&self, found: FoundNamespace) -> NamespaceArn {
-        NamespaceArn(found.arn)
+        NamespaceArn(Planned::Known(found.arn))
     }
 
     fn foreseen(&self) -> NamespaceArn {
-        NamespaceArn(KNOWN_AFTER_UP.to_owned())
+        NamespaceArn(Planned::AfterUp)
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -92,7 +89,7 @@ impl Stage for Namespace<'_> {
             .name(self.name)
             .creator_request_id(ctx.client_token())
             .tags(tags::servicediscovery(ctx.owner()));
-        let answer = ctx.call("servicediscovery:CreateHttpNamespace", request.send()).await?;
+        let answer = ctx.change_with_answer("servicediscovery:CreateHttpNamespace", request.send()).await?;
         wait_for_operation(ctx, &format!("namespace {}", self.name), answer.operation_id()).await
     }
 
@@ -103,27 +100,26 @@ impl Stage for Namespace<'_> {
             .tag_resource()
             .resource_arn(&found.arn)
             .tags(tags::servicediscovery(ctx.owner()));
-        ctx.call("servicediscovery:TagResource", request.send()).await?;
-        Ok(())
+        ctx.change("servicediscovery:TagResource", request.send()).await
     }
 }
 
-/// Cloud Map works behind an operation of its own, which may fail long after the request was accepted.
+/// Waits for a Cloud Map operation, which may fail long after the request was accepted.
 async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) -> Result<(), Error> {
     let Some(id) = operation else { return Ok(()) };
     wait(ctx, Kind::Namespace.step(), what, async || {
         let request = ctx.clients.servicediscovery.get_operation().operation_id(id);
-        let answer = optional(ctx.call("servicediscovery:GetOperation", request.send()).await)?;
+        let answer = optional(ctx.look("servicediscovery:GetOperation", request.send()).await)?;
         let Some(operation) = answer.and_then(|answer| answer.operation) else {
-            return Ok(Look::pending("not visible yet"));
+            return Ok(Poll::pending("not visible yet"));
         };
         Ok(match operation.status {
-            Some(OperationStatus::Success) => Look::Done(()),
-            Some(OperationStatus::Fail) => Look::Failed {
+            Some(OperationStatus::Success) => Poll::Done(()),
+            Some(OperationStatus::Fail) => Poll::Failed {
                 state: "FAIL".to_owned(),
                 reason: operation.error_message.unwrap_or_else(|| "AWS gives no reason".to_owned()),
             },
-            status => Look::pending(status.map_or_else(String::new, |status| status.to_string())),
+            status => Poll::pending(status.map_or_else(String::new, |status| status.to_string())),
         })
     })
     .await
@@ -132,14 +128,14 @@ async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) 
 impl Removal for Namespace<'_> {
     const KIND: Kind = Kind::Namespace;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let found = find(ctx, &ctx.names.namespace).await?;
-        Ok(found.into_iter().map(|found| Standing::new(ctx, found.id, found.owner)).collect())
+        Ok(found.into_iter().map(|found| Remaining::new(ctx, found.id, found.owner)).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.servicediscovery.delete_namespace().id(id);
-        let answer = ctx.call("servicediscovery:DeleteNamespace", request.send()).await?;
+        let answer = ctx.change_with_answer("servicediscovery:DeleteNamespace", request.send()).await?;
         wait_for_operation(ctx, &format!("removal of namespace {id}"), answer.operation_id()).await
     }
 }
@@ -151,7 +147,7 @@ pub(crate) struct DiscoveryService;
 impl Removal for DiscoveryService {
     const KIND: Kind = Kind::DiscoveryService;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let Some(namespace) = find(ctx, &ctx.names.namespace).await? else { return Ok(vec![]) };
         let in_namespace = ServiceFilter::builder()
             .name(ServiceFilterName::NamespaceId)
@@ -162,28 +158,21 @@ impl Removal for DiscoveryService {
         let request = ctx.clients.servicediscovery.list_services().filters(in_namespace);
         let mut pages = request.into_paginator().send();
         let ours = [&ctx.names.backend.discovery_name, &ctx.names.frontend.discovery_name];
-        let mut standing = vec![];
-        while let Some(page) = pages.next().await {
-            let page = ctx.call("servicediscovery:ListServices", async { page }).await?;
-            let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
-            let services = page.services().iter().filter(named);
-            standing
-                .extend(services.map(|it| Standing::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone())));
-        }
-        Ok(standing)
+        let pages = ctx.pages("servicediscovery:ListServices", async || pages.next().await).await?;
+        let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
+        let services = pages.iter().flat_map(|page| page.services()).filter(named);
+        Ok(services.map(|it| Remaining::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone())).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let client = &ctx.clients.servicediscovery;
         let mut pages = client.list_instances().service_id(id).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for instance in ctx.call("servicediscovery:ListInstances", async { page }).await?.instances() {
-                let instance = instance.id().unwrap_or_default();
-                let request = client.deregister_instance().service_id(id).instance_id(instance);
-                optional(ctx.call("servicediscovery:DeregisterInstance", request.send()).await)?;
-            }
+        let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await?;
+        for instance in pages.iter().flat_map(|page| page.instances()) {
+            let instance = instance.id().unwrap_or_default();
+            let request = client.deregister_instance().service_id(id).instance_id(instance);
+            optional(ctx.change("servicediscovery:DeregisterInstance", request.send()).await)?;
         }
-        ctx.call("servicediscovery:DeleteService", client.delete_service().id(id).send()).await?;
-        Ok(())
+        ctx.change("servicediscovery:DeleteService", client.delete_service().id(id).send()).await
     }
 }

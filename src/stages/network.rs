@@ -4,20 +4,22 @@
 //! `us-east-1a`), or a zone that does not offer the instance type (us-east-1e has no t3.medium): both are left out here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use aws_sdk_ec2::types::{Filter, LocationType};
+use aws_sdk_ec2::types::LocationType;
 
-use super::{Context, Error, Step};
-use crate::aws::{AzId, AzName};
-use crate::report::events::Event;
+use super::{Context, Error};
+use crate::aws::{AzId, AzName, ec2_filter};
+use crate::events::Event;
+use crate::plan::Step;
 
-/// Zone-aware routing is about these three.
+/// The number of zones that the article's zone-aware routing is about.
 pub(crate) const ZONES: usize = 3;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Network {
     pub(crate) vpc_id: String,
-    /// One a zone, sorted by zone.
+    /// One subnet for each zone, sorted by zone.
     pub(crate) subnets: Vec<Subnet>,
 }
 
@@ -30,6 +32,13 @@ pub(crate) struct Subnet {
 impl Network {
     pub(crate) fn subnet_ids(&self) -> Vec<String> {
         self.subnets.iter().map(|subnet| subnet.id.clone()).collect()
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let subnets: Vec<_> = self.subnets.iter().map(|subnet| format!("{} in {}", subnet.id, subnet.zone)).collect();
+        write!(f, "{}: {}", self.vpc_id, subnets.join(", "))
     }
 }
 
@@ -52,14 +61,14 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
             ctx.settings.instance_type,
         )));
     }
-    let what = subnets.iter().map(|subnet| format!("{} in {}", subnet.id, subnet.zone)).collect::<Vec<_>>().join(", ");
-    ctx.events.send(Event::Found { step: Step::Network, what: format!("{vpc_id}: {what}") });
-    Ok(Network { vpc_id, subnets })
+    let network = Network { vpc_id, subnets };
+    ctx.events.send(Event::Found { step: Step::Network, what: network.to_string() });
+    Ok(network)
 }
 
 pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
-    let request = ctx.clients.ec2.describe_vpcs().filters(filter("is-default", "true"));
-    let answer = ctx.call("ec2:DescribeVpcs", request.send()).await?;
+    let request = ctx.clients.ec2.describe_vpcs().filters(ec2_filter("is-default", ["true"]));
+    let answer = ctx.look("ec2:DescribeVpcs", request.send()).await?;
     answer.vpcs().iter().find_map(|vpc| vpc.vpc_id().map(str::to_owned)).ok_or_else(|| {
         Error::Prerequisite(format!(
             "{} has no default VPC; make one with `aws ec2 create-default-vpc --region {0}`, or choose another --region",
@@ -68,11 +77,11 @@ pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
     })
 }
 
-/// The region's Availability Zones: no Local Zones and no Wavelength Zones, which have neither load balancers for all nor
+/// Finds the region's Availability Zones: no Local Zones and no Wavelength Zones, which have neither load balancers for all nor
 /// the instance types.
 pub(crate) async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> {
     let request = ctx.clients.ec2.describe_availability_zones();
-    let answer = ctx.call("ec2:DescribeAvailabilityZones", request.send()).await?;
+    let answer = ctx.look("ec2:DescribeAvailabilityZones", request.send()).await?;
     Ok(answer
         .availability_zones()
         .iter()
@@ -87,27 +96,23 @@ async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>
         .ec2
         .describe_instance_type_offerings()
         .location_type(LocationType::AvailabilityZone)
-        .filters(filter("instance-type", &ctx.settings.instance_type))
+        .filters(ec2_filter("instance-type", [&ctx.settings.instance_type]))
         .into_paginator()
-        .items()
         .send();
-    let mut zones = BTreeSet::new();
-    while let Some(offering) = pages.next().await {
-        let offering = ctx.call("ec2:DescribeInstanceTypeOfferings", async { offering }).await?;
-        zones.extend(offering.location().map(AzName::new));
-    }
-    Ok(zones)
+    let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await?;
+    let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
+    Ok(offerings.filter_map(|offering| offering.location().map(AzName::new)).collect())
 }
 
-/// The first of each zone.
+/// Finds the first public subnet of each zone.
 async fn find_public_subnets(ctx: &Context, vpc_id: &str) -> Result<BTreeMap<AzName, String>, Error> {
     let request = ctx
         .clients
         .ec2
         .describe_subnets()
-        .filters(filter("vpc-id", vpc_id))
-        .filters(filter("map-public-ip-on-launch", "true"));
-    let answer = ctx.call("ec2:DescribeSubnets", request.send()).await?;
+        .filters(ec2_filter("vpc-id", [vpc_id]))
+        .filters(ec2_filter("map-public-ip-on-launch", ["true"]));
+    let answer = ctx.look("ec2:DescribeSubnets", request.send()).await?;
     let mut ids: Vec<_> = answer
         .subnets()
         .iter()
@@ -116,8 +121,4 @@ async fn find_public_subnets(ctx: &Context, vpc_id: &str) -> Result<BTreeMap<AzN
     ids.sort();
     ids.reverse(); // of equal keys a map keeps the last
     Ok(ids.into_iter().collect())
-}
-
-pub(super) fn filter(name: &str, value: &str) -> Filter {
-    Filter::builder().name(name).values(value).build()
 }

@@ -54,41 +54,47 @@ impl OneOrMany {
     }
 }
 
-/// Needed only in an account that never used these services: AWS makes their roles once.
+/// Statements needed only in an account that never used these services: AWS makes their roles once.
 const FIRST_USE: [&str; 2] = ["FirstUseOfAService", "FirstUseOfLoadBalancing"];
-/// Needed only where the account's own roles do not serve.
+/// Statements needed only where the account's own roles do not serve.
 const OWN_ROLES: [&str; 2] = ["OwnRoles", "PoliciesOfOwnRoles"];
-/// Needed only by `down`, and asks for a tag of what it is done to: IAM's simulation has been seen to deny that though it
-/// was told the tag (aws/aws-sdk-java-v2#1751).
+/// The statement that only `down` needs. It asks for a tag of the resource, and IAM's simulation has been seen to deny such
+/// an action though it was given the tag (aws/aws-sdk-java-v2#1751).
 const OF_TAGGED: &str = "TerminateOwnInstances";
 
-/// What a role or user is not allowed of what it has to do, as far as IAM's simulation knows.
+/// The actions that a role or user has to take and is not allowed, as far as IAM's simulation knows.
 #[derive(Default)]
-pub(super) struct Lacking {
+pub(super) struct MissingPermissions {
     pub(super) denied: Vec<String>,
-    /// Denied, too, but for policies that ask for what the simulation was not told: perhaps not when it is earnest.
-    pub(super) unsure: Vec<String>,
-    /// What those policies ask for, as IAM names it: `aws:MultiFactorAuthPresent`.
-    pub(super) untold: BTreeSet<String>,
+    /// Actions denied only because a condition needs a context key that the simulation was not given; the real call may be
+    /// allowed.
+    pub(super) undetermined: Vec<String>,
+    /// Those keys, as IAM names them: `aws:MultiFactorAuthPresent`.
+    pub(super) missing_context_keys: BTreeSet<String>,
 }
 
-impl Lacking {
+impl MissingPermissions {
     fn merge(&mut self, other: Self) {
         self.denied.extend(other.denied);
-        self.unsure.extend(other.unsure);
-        self.untold.extend(other.untold);
+        self.undetermined.extend(other.undetermined);
+        self.missing_context_keys.extend(other.missing_context_keys);
     }
 }
 
-/// What of the policy the caller of this ARN is not allowed.
-pub(super) async fn find_lacking_of_policy(ctx: &Context, identity: &Identity, arn: &str) -> Result<Lacking, Error> {
+/// Finds which actions of the policy the caller of this ARN is not allowed.
+pub(super) async fn find_missing_of_policy(
+    ctx: &Context,
+    identity: &Identity,
+    arn: &str,
+) -> Result<MissingPermissions, Error> {
     let policy: Policy = serde_json::from_str(&policy(&ctx.settings.name))
         .map_err(|error| Error::Template { name: "iam_policy.json", reason: error.to_string() })?;
-    // What its conditions ask for, our requests have. All is told with each question: what any policy asks for is missed.
+    // Our requests have what its conditions ask for. Each question is given all of it, since IAM reports a key as missing
+    // that any policy of the caller's asks for.
     let conditions = policy.statement.iter().flat_map(|statement| statement.condition.values()).flatten();
     let context: BTreeMap<&str, String> =
         conditions.map(|(key, values)| (key.as_str(), one_of(values, identity))).collect();
-    let mut lacking = Lacking::default();
+    let mut missing = MissingPermissions::default();
     for Statement { sid, action, resource, .. } in &policy.statement {
         let sid = sid.as_str();
         if FIRST_USE.contains(&sid) || OWN_ROLES.contains(&sid) && !ctx.settings.create_roles {
@@ -97,15 +103,15 @@ pub(super) async fn find_lacking_of_policy(ctx: &Context, identity: &Identity, a
         let resource = Some(one_of(resource, identity)).filter(|resource| resource != "*");
         let mut found = simulate(ctx, arn, action.many(), resource, &context).await?;
         if sid == OF_TAGGED && !found.denied.is_empty() {
-            found.unsure.append(&mut found.denied);
-            found.untold.insert(format!("aws:ResourceTag/{OWNER_TAG}"));
+            found.undetermined.append(&mut found.denied);
+            found.missing_context_keys.insert(format!("aws:ResourceTag/{OWNER_TAG}"));
         }
-        lacking.merge(found);
+        missing.merge(found);
     }
-    Ok(lacking)
+    Ok(missing)
 }
 
-/// Of what a policy speaks of, the first, as it is in this account.
+/// The first of the resources or values that a policy names, as it is in this account.
 fn one_of(patterns: &OneOrMany, identity: &Identity) -> String {
     match patterns.many().first().map_or("*", String::as_str) {
         "*" => "*".to_owned(),
@@ -121,10 +127,10 @@ pub(super) async fn simulate(
     actions: &[String],
     resource: Option<String>,
     context: &BTreeMap<&str, String>,
-) -> Result<Lacking, Error> {
-    let mut lacking = Lacking::default();
+) -> Result<MissingPermissions, Error> {
+    let mut missing = MissingPermissions::default();
     if !ctx.data_plane.checks_permissions() {
-        return Ok(lacking);
+        return Ok(missing);
     }
     let mut by_region: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for action in actions {
@@ -136,26 +142,26 @@ pub(super) async fn simulate(
         let entries = context.iter().map(|(key, value)| entry(key, value));
         let request = entries.fold(request, |request, entry| request.context_entries(entry));
         let request = request.context_entries(entry("aws:RequestedRegion", region));
-        let mut pages = request.into_paginator().items().send();
-        while let Some(result) = pages.next().await {
-            let result = ctx.call("iam:SimulatePrincipalPolicy", async { result }).await?;
+        let mut pages = request.into_paginator().send();
+        let pages = ctx.pages("iam:SimulatePrincipalPolicy", async || pages.next().await).await?;
+        for result in pages.into_iter().flat_map(|page| page.evaluation_results.unwrap_or_default()) {
             // They are told of each resource where one was asked about.
             let of_resources = result.resource_specific_results().iter().flat_map(|r| r.missing_context_values());
-            let missing: Vec<_> = result.missing_context_values().iter().chain(of_resources).cloned().collect();
+            let keys: Vec<_> = result.missing_context_values().iter().chain(of_resources).cloned().collect();
             match result.eval_decision() {
                 PolicyEvaluationDecisionType::Allowed => {}
-                PolicyEvaluationDecisionType::ImplicitDeny if !missing.is_empty() => {
-                    lacking.unsure.push(result.eval_action_name);
-                    lacking.untold.extend(missing);
+                PolicyEvaluationDecisionType::ImplicitDeny if !keys.is_empty() => {
+                    missing.undetermined.push(result.eval_action_name);
+                    missing.missing_context_keys.extend(keys);
                 }
-                _ => lacking.denied.push(result.eval_action_name),
+                _ => missing.denied.push(result.eval_action_name),
             }
         }
     }
     let place = |action: &String| actions.iter().position(|other| other == action);
-    lacking.denied.sort_by_key(place);
-    lacking.unsure.sort_by_key(place);
-    Ok(lacking)
+    missing.denied.sort_by_key(place);
+    missing.undetermined.sort_by_key(place);
+    Ok(missing)
 }
 
 /// What a request has for `aws:RequestedRegion`: calls to IAM, which is one for all regions of a partition, that of its

@@ -1,82 +1,27 @@
-//! Before anything is made: is all there that the stages build on, and what would stop them later, half-way? Everything
-//! is looked at, so that one run tells all that is to be mended.
+//! Looks, before anything is made, whether all is there that the stages build on, and what would stop them half-way. It goes
+//! on after a problem, so that one run tells all that has to be fixed.
 
-use std::fmt;
-
-use serde::Serialize;
-
+use super::finding::{Check, Finding, Level};
 use super::identity::{Caller, Identity, find_identity};
 use super::image::{Image, find_image};
 use super::network::{Network, find_network};
-use super::permissions::Lacking;
-use super::quota::{Machine, Room, find_machine, find_room};
-use super::roles::{Choice, Choices, choose_roles};
+use super::permissions::MissingPermissions;
+use super::quota::{InstanceTypeInfo, VcpuQuota, find_instance_type, find_vcpu_quota};
+use super::role_choice::{RoleSources, choose_roles};
 use super::{Context, Error, permissions};
 
-/// What was looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Check {
-    Credentials,
-    Permissions,
-    Network,
-    Image,
-    Roles,
-    Quota,
-    Names,
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Credentials => "credentials",
-            Self::Permissions => "permissions",
-            Self::Network => "network",
-            Self::Image => "image",
-            Self::Roles => "roles",
-            Self::Quota => "quota",
-            Self::Names => "names",
-        })
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Level {
-    Fine,
-    /// It could not be looked at.
-    Unknown,
-    /// `up` refuses.
-    Problem,
-}
-
-/// One thing that was looked at, and what to do about it.
-#[derive(Clone, Debug, Serialize)]
-pub struct Finding {
-    pub check: Check,
-    pub level: Level,
-    /// What is, and what it breaks and how to mend it if it is a problem.
-    pub what: String,
-}
-
-impl Finding {
-    pub(crate) fn new(check: Check, level: Level, what: impl Into<String>) -> Self {
-        Self { check, level, what: what.into() }
-    }
-}
-
-/// All that is only looked up, and that stages take.
+/// What `up` builds on: all that stages take and nobody makes.
 #[derive(Clone)]
-pub(crate) struct Ground {
+pub(crate) struct Prerequisites {
     pub(crate) identity: Identity,
-    pub(crate) choices: Choices,
+    pub(crate) role_sources: RoleSources,
     pub(crate) image: Image,
     pub(crate) network: Network,
 }
 
-/// What was found, and the ground to build on if there is one. An interruption, or a cloud that does not answer, is an
-/// error; that it refuses is a finding.
-pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Ground>), Error> {
+/// What was found, and the prerequisites if all are there. An interruption, or a cloud that does not answer, is an error; a
+/// refusal is a finding.
+pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prerequisites>), Error> {
     let mut findings = vec![];
     let Some(identity) = note(Check::Credentials, find_identity(ctx).await, &mut findings, |identity| {
         format!("account {} as {}, {} in {}", identity.account, identity.arn, identity.partition, ctx.clients.region)
@@ -84,35 +29,37 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Groun
     else {
         return Ok((findings, None));
     };
-    let (network, image, choices, machine, room, lacking) = tokio::join!(
+    let (network, image, role_sources, instance_type, quota, missing) = tokio::join!(
         find_network(ctx),
         find_image(ctx),
         choose_roles(ctx, &identity),
-        find_machine(ctx),
-        find_room(ctx),
-        find_lacking_permissions(ctx, &identity),
+        find_instance_type(ctx),
+        find_vcpu_quota(ctx),
+        find_missing_permissions(ctx, &identity),
     );
-    if let Some(lacking) = note_unless_unknown(Check::Permissions, lacking, &mut findings)? {
-        findings.extend(permissions_findings(lacking, ctx.settings.check_permissions));
+    if let Some(missing) = note_unless_unknown(Check::Permissions, missing, &mut findings)? {
+        findings.extend(permissions_findings(missing, ctx.settings.check_permissions));
     }
     let network = note(Check::Network, network, &mut findings, ToString::to_string)?;
     let image = note(Check::Image, image, &mut findings, ToString::to_string)?;
-    if let (Some(image), Ok(machine)) = (&image, &machine) {
-        findings.extend(architecture_problem(ctx, image, machine));
+    if let (Some(image), Ok(instance_type)) = (&image, &instance_type) {
+        findings.extend(architecture_problem(ctx, image, instance_type));
     }
-    let choices = note(Check::Roles, choices, &mut findings, ToString::to_string)?;
-    let room = machine.and_then(|machine| Ok((machine, room?)));
-    if let Some((machine, room)) = note_unless_unknown(Check::Quota, room, &mut findings)? {
-        findings.push(quota_finding(&room, room.needed(ctx, &machine)));
+    let role_sources = note(Check::Roles, role_sources, &mut findings, ToString::to_string)?;
+    let quota = instance_type.and_then(|instance_type| Ok((instance_type, quota?)));
+    if let Some((instance_type, quota)) = note_unless_unknown(Check::Quota, quota, &mut findings)? {
+        findings.push(quota_finding(&quota, quota.needed(ctx, &instance_type)));
     }
-    let ground = match (choices, image, network) {
-        (Some(choices), Some(image), Some(network)) => Some(Ground { identity, choices, image, network }),
+    let prerequisites = match (role_sources, image, network) {
+        (Some(role_sources), Some(image), Some(network)) => {
+            Some(Prerequisites { identity, role_sources, image, network })
+        }
         _ => None,
     };
-    Ok((findings, ground))
+    Ok((findings, prerequisites))
 }
 
-/// A finding of what was found or of why it was not.
+/// Notes what was found, or why it was not.
 fn note<T>(
     check: Check,
     found: Result<T, Error>,
@@ -132,7 +79,7 @@ fn note<T>(
     }
 }
 
-/// The same for what is not needed: that one may not look at it, or that an emulator does not have it, stops nothing.
+/// The same for what `up` can do without: if the caller may not look at it or an emulator does not have it, nothing stops.
 fn note_unless_unknown<T>(
     check: Check,
     found: Result<T, Error>,
@@ -148,7 +95,7 @@ fn note_unless_unknown<T>(
     }
 }
 
-/// The cloud answered, and its answer tells something about the account.
+/// Whether the cloud answered, and its answer tells something about the account.
 fn is_finding(error: &Error) -> bool {
     use crate::aws::ErrorClass::{Absent, Other, Refused, Unsupported};
     match error {
@@ -159,23 +106,23 @@ fn is_finding(error: &Error) -> bool {
     }
 }
 
-/// The caller's: None if AWS cannot be asked about this kind of caller.
-async fn find_lacking_permissions(ctx: &Context, identity: &Identity) -> Result<Option<Lacking>, Error> {
+/// The permissions that the caller lacks; none if AWS cannot be asked about this kind of caller.
+async fn find_missing_permissions(ctx: &Context, identity: &Identity) -> Result<Option<MissingPermissions>, Error> {
     match identity.caller() {
-        Caller::Root => Ok(Some(Lacking::default())),
+        Caller::Root => Ok(Some(MissingPermissions::default())),
         Caller::Other => Ok(None),
-        Caller::User(arn) => permissions::find_lacking_of_policy(ctx, identity, &arn).await.map(Some),
+        Caller::User(arn) => permissions::find_missing_of_policy(ctx, identity, &arn).await.map(Some),
         Caller::Role(name) => {
             let request = ctx.clients.iam.get_role().role_name(name);
-            let arn = ctx.call("iam:GetRole", request.send()).await?.role.map(|role| role.arn).unwrap_or_default();
-            permissions::find_lacking_of_policy(ctx, identity, &arn).await.map(Some)
+            let arn = ctx.look("iam:GetRole", request.send()).await?.role.map(|role| role.arn).unwrap_or_default();
+            permissions::find_missing_of_policy(ctx, identity, &arn).await.map(Some)
         }
     }
 }
 
-fn permissions_findings(lacking: Option<Lacking>, believed: bool) -> Vec<Finding> {
+fn permissions_findings(missing: Option<MissingPermissions>, believed: bool) -> Vec<Finding> {
     let finding = |level, what: String| Finding::new(Check::Permissions, level, what);
-    let Some(Lacking { denied, unsure, untold }) = lacking else {
+    let Some(MissingPermissions { denied, undetermined, missing_context_keys }) = missing else {
         return vec![finding(Level::Unknown, "cannot be known of a federated user".to_owned())];
     };
     let mut findings = vec![];
@@ -192,11 +139,11 @@ fn permissions_findings(lacking: Option<Lacking>, believed: bool) -> Vec<Finding
             finding(Level::Unknown, format!("not allowed if IAM's simulation is right, which is not heeded: {denied}"))
         });
     }
-    if !unsure.is_empty() {
-        let untold = Vec::from_iter(untold).join(", ");
+    if !undetermined.is_empty() {
+        let missing_context_keys = Vec::from_iter(missing_context_keys).join(", ");
         let what = format!(
-            "not known to be allowed: {}: policies depend on {untold}, of which IAM's simulation knows nothing",
-            unsure.join(", ")
+            "not known to be allowed: {}: policies depend on {missing_context_keys}, of which IAM's simulation knows nothing",
+            undetermined.join(", ")
         );
         findings.push(finding(Level::Unknown, what));
     }
@@ -206,10 +153,11 @@ fn permissions_findings(lacking: Option<Lacking>, believed: bool) -> Vec<Finding
     findings
 }
 
-/// EC2 would tell it when the group is made.
-fn architecture_problem(ctx: &Context, image: &Image, machine: &Machine) -> Option<Finding> {
+/// The problem of an image that is for another architecture than the instance type, which EC2 would tell only when the group
+/// launches.
+fn architecture_problem(ctx: &Context, image: &Image, instance_type: &InstanceTypeInfo) -> Option<Finding> {
     let wanted = image.architecture()?;
-    let has = &machine.architectures;
+    let has = &instance_type.architectures;
     if has.is_empty() || has.iter().any(|has| has == wanted) {
         return None;
     }
@@ -223,10 +171,10 @@ fn architecture_problem(ctx: &Context, image: &Image, machine: &Machine) -> Opti
     Some(Finding::new(Check::Image, Level::Problem, what))
 }
 
-fn quota_finding(room: &Room, needed: u64) -> Finding {
-    let Room { quota, in_use, .. } = room;
-    let numbers = format!("{needed} vCPU more, {in_use} of {quota} on-demand standard vCPU in use");
-    if in_use + needed <= *quota {
+fn quota_finding(quota: &VcpuQuota, needed: u64) -> Finding {
+    let VcpuQuota { limit, in_use, .. } = quota;
+    let numbers = format!("{needed} vCPU more, {in_use} of {limit} on-demand standard vCPU in use");
+    if in_use + needed <= *limit {
         Finding::new(Check::Quota, Level::Fine, numbers)
     } else {
         Finding::new(
@@ -240,23 +188,5 @@ fn quota_finding(room: &Room, needed: u64) -> Finding {
                 in_use + needed
             ),
         )
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subnets: Vec<_> = self.subnets.iter().map(|subnet| format!("{} in {}", subnet.id, subnet.zone)).collect();
-        write!(f, "{}: {}", self.vpc_id, subnets.join(", "))
-    }
-}
-
-impl fmt::Display for Choices {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |choice: &Choice, own: &str| match choice {
-            Choice::Existing(arn) => arn.clone(),
-            Choice::Own => own.to_owned(),
-        };
-        let instances = text(&self.instance_profile, "one of this tool's own for the instances");
-        write!(f, "{instances}; {}", text(&self.execution_role, "one of this tool's own for the tasks"))
     }
 }

@@ -1,59 +1,61 @@
-//! What an instance type is, and whether the account may run that many: EC2 counts their vCPU, and tells only when they
-//! fail to launch.
+//! What an instance type is, and whether the account may run that many instances of it: EC2 has a quota of vCPU, and says
+//! that it is used up only when an instance fails to launch.
 
-use aws_sdk_ec2::types::{Filter, InstanceStateName};
+use aws_sdk_ec2::types::InstanceStateName;
 
 use super::{Context, Error};
+use crate::aws::ec2_filter;
+use crate::aws::tags::Tagged;
 
-/// Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances, in vCPU.
+/// The quota of running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances, in vCPU.
 pub(crate) const QUOTA_CODE: &str = "L-1216C47A";
 const STANDARD_FAMILIES: &str = "acdhimrtz";
 
-/// All in vCPU.
-pub(crate) struct Room {
-    pub(crate) quota: u64,
-    /// Whoever's.
+/// The account's quota of vCPU in On-Demand Standard instances, and its use.
+pub(crate) struct VcpuQuota {
+    pub(crate) limit: u64,
+    /// The vCPU of all running instances, whoever's they are.
     pub(crate) in_use: u64,
-    /// Of the instances that are there.
+    /// The vCPU of this walkthrough's running instances.
     ours: u64,
 }
 
-impl Room {
-    /// For the instances of this type that are not there yet.
-    pub(crate) fn needed(&self, ctx: &Context, machine: &Machine) -> u64 {
-        let wanted = u64::from(ctx.settings.task_count.instances()) * machine.vcpus;
+impl VcpuQuota {
+    /// The vCPU that the instances of this type need which do not run yet.
+    pub(crate) fn needed(&self, ctx: &Context, instance_type: &InstanceTypeInfo) -> u64 {
+        let wanted = u64::from(ctx.settings.task_count.instances()) * instance_type.vcpus;
         wanted.saturating_sub(self.ours)
     }
 }
 
-/// What of the instance type matters.
-pub(crate) struct Machine {
+/// The facts of an instance type that matter here.
+pub(crate) struct InstanceTypeInfo {
     vcpus: u64,
-    /// As EC2 names them: `x86_64`.
+    /// The architectures it has, as EC2 names them: `x86_64`.
     pub(crate) architectures: Vec<String>,
 }
 
-pub(super) async fn find_room(ctx: &Context) -> Result<Room, Error> {
-    let (quota, (in_use, ours)) = tokio::try_join!(find_quota(ctx), find_in_use(ctx))?;
-    Ok(Room { quota, in_use, ours })
+pub(super) async fn find_vcpu_quota(ctx: &Context) -> Result<VcpuQuota, Error> {
+    let (limit, (in_use, ours)) = tokio::try_join!(find_quota(ctx), find_in_use(ctx))?;
+    Ok(VcpuQuota { limit, in_use, ours })
 }
 
 async fn find_quota(ctx: &Context) -> Result<u64, Error> {
     let request = ctx.clients.servicequotas.get_service_quota().service_code("ec2").quota_code(QUOTA_CODE);
-    let answer = ctx.call("servicequotas:GetServiceQuota", request.send()).await?;
+    let answer = ctx.look("servicequotas:GetServiceQuota", request.send()).await?;
     // A quota is a number with a fraction in the API, and a whole one in EC2.
     Ok(answer.quota.and_then(|quota| quota.value).unwrap_or_default() as u64)
 }
 
-pub(super) async fn find_machine(ctx: &Context) -> Result<Machine, Error> {
+pub(super) async fn find_instance_type(ctx: &Context) -> Result<InstanceTypeInfo, Error> {
     let instance_type = ctx.settings.instance_type.as_str();
     let request = ctx.clients.ec2.describe_instance_types().instance_types(instance_type.into());
-    let answer = ctx.call("ec2:DescribeInstanceTypes", request.send()).await?;
+    let answer = ctx.look("ec2:DescribeInstanceTypes", request.send()).await?;
     let found = answer.instance_types().first();
     let vcpus = found.and_then(|found| found.v_cpu_info()?.default_v_cpus()).unwrap_or_default();
     let processor = found.and_then(|found| found.processor_info());
     let architectures = processor.map_or(&[][..], |processor| processor.supported_architectures());
-    Ok(Machine {
+    Ok(InstanceTypeInfo {
         vcpus: u64::try_from(vcpus).unwrap_or_default(),
         architectures: architectures.iter().map(ToString::to_string).collect(),
     })
@@ -62,26 +64,23 @@ pub(super) async fn find_machine(ctx: &Context) -> Result<Machine, Error> {
 /// The vCPU of all standard instances that run, and those of this walkthrough among them.
 async fn find_in_use(ctx: &Context) -> Result<(u64, u64), Error> {
     let counted = [InstanceStateName::Pending, InstanceStateName::Running].map(|state| state.to_string());
-    let counted = Filter::builder().name("instance-state-name").set_values(Some(counted.to_vec()));
-    let request = ctx.clients.ec2.describe_instances().filters(counted.build());
-    let mut pages = request.into_paginator().items().send();
+    let request = ctx.clients.ec2.describe_instances().filters(ec2_filter("instance-state-name", counted));
+    let mut pages = request.into_paginator().send();
+    let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await?;
     let (mut all, mut ours) = (0, 0);
-    while let Some(page) = pages.next().await {
-        for instance in ctx.call("ec2:DescribeInstances", async { page }).await?.instances() {
-            let family = instance.instance_type().and_then(|name| name.as_str().chars().next());
-            let spot = instance.instance_lifecycle().is_some();
-            if spot || !family.is_some_and(|family| STANDARD_FAMILIES.contains(family)) {
-                continue;
-            }
-            let vcpus = instance
-                .cpu_options()
-                .map_or(0, |cpu| cpu.core_count().unwrap_or_default() * cpu.threads_per_core().unwrap_or_default());
-            let vcpus = u64::try_from(vcpus).unwrap_or_default();
-            let tags = instance.tags().iter().map(|tag| (tag.key(), tag.value()));
-            all += vcpus;
-            if crate::aws::tags::owner(tags).as_deref() == Some(ctx.owner()) {
-                ours += vcpus;
-            }
+    for instance in pages.iter().flat_map(|page| page.reservations()).flat_map(|reservation| reservation.instances()) {
+        let family = instance.instance_type().and_then(|name| name.as_str().chars().next());
+        let spot = instance.instance_lifecycle().is_some();
+        if spot || !family.is_some_and(|family| STANDARD_FAMILIES.contains(family)) {
+            continue;
+        }
+        let vcpus = instance
+            .cpu_options()
+            .map_or(0, |cpu| cpu.core_count().unwrap_or_default() * cpu.threads_per_core().unwrap_or_default());
+        let vcpus = u64::try_from(vcpus).unwrap_or_default();
+        all += vcpus;
+        if instance.owner().as_deref() == Some(ctx.owner()) {
+            ours += vcpus;
         }
     }
     Ok((all, ours))

@@ -1,25 +1,26 @@
-//! The pattern of taking away. A kind's file lists what stands of it and deletes one; whose it is, in what state a
-//! failure leaves the rest, and when it is gone is decided here. Nothing is taken from `up`: the cloud alone is asked.
+//! The pattern of removal. A kind's file lists what there is of it and deletes one; whose it is, how to go on after a
+//! failure, and when it is gone is decided here. Nothing is taken from `up`: the cloud alone is asked.
 
 use tokio::time::Instant;
 
-use super::wait::{Look, wait};
-use super::{Context, Error, Kind};
+use super::wait::{Poll, wait};
+use super::{Context, Error};
 use crate::aws::ErrorClass;
-use crate::report::events::Event;
+use crate::events::Event;
+use crate::plan::Kind;
 
 /// A resource of this walkthrough's names or tags that is there now.
 #[derive(Clone, Debug)]
-pub(crate) struct Standing {
-    /// What `delete` needs; unique within its kind.
+pub(crate) struct Remaining {
+    /// The name or ID that `delete` needs; unique within its kind.
     pub(crate) id: String,
-    /// It carries our tag, or belongs to something that does.
+    /// Whether it carries our tag, or belongs to something that does.
     pub(crate) ours: bool,
-    /// Being deleted already: to be waited for only.
+    /// Whether it is being deleted already, so that it is only waited for.
     pub(crate) leaving: bool,
 }
 
-impl Standing {
+impl Remaining {
     pub(super) fn new(ctx: &Context, id: impl Into<String>, owner: Option<String>) -> Self {
         Self { id: id.into(), ours: owner.as_deref() == Some(ctx.owner()), leaving: false }
     }
@@ -29,7 +30,7 @@ impl Standing {
     }
 }
 
-/// What a removal came to.
+/// What became of a removal.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) removed: Vec<(Kind, String)>,
@@ -43,11 +44,12 @@ impl Outcome {
     }
 }
 
+/// A kind of resource that `down` removes.
 pub(crate) trait Removal {
     const KIND: Kind;
 
-    /// All that stands, by name, and by tag where AWS can be asked that.
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error>;
+    /// All there is of the kind, by name, and by tag where AWS can be asked that.
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error>;
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error>;
 
     /// Deletes what is ours, in the order in which it is listed, and waits until it is gone. Carries on past failures.
@@ -64,10 +66,10 @@ pub(crate) trait Removal {
         };
 
         let mut going = vec![];
-        match Self::standing(ctx).await {
+        match Self::list(ctx).await {
             Err(error) => fail(UNKNOWN_ID, error),
-            Ok(standing) => {
-                for resource in standing.into_iter().filter(|resource| resource.ours || ctx.settings.adopt) {
+            Ok(remaining) => {
+                for resource in remaining.into_iter().filter(|resource| resource.ours || ctx.settings.adopt) {
                     let deleted =
                         if resource.leaving { Ok(()) } else { delete_patiently::<Self>(ctx, &resource.id).await };
                     match deleted {
@@ -81,16 +83,16 @@ pub(crate) trait Removal {
         if !going.is_empty() {
             let what = format!("removal of {kind} {}", going.join(", "));
             let gone = wait(ctx, step, &what, async || {
-                let standing = Self::standing(ctx).await?;
+                let remaining = Self::list(ctx).await?;
                 going.retain(|id| {
-                    let stands = standing.iter().any(|resource| resource.id == *id);
-                    if !stands {
+                    let remains = remaining.iter().any(|resource| resource.id == *id);
+                    if !remains {
                         ctx.events.send(Event::Removed { step, kind, id: id.clone(), elapsed: started.elapsed() });
                         removed.push((kind, id.clone()));
                     }
-                    stands
+                    remains
                 });
-                Ok(if going.is_empty() { Look::Done(()) } else { Look::pending(format!("{} left", going.len())) })
+                Ok(if going.is_empty() { Poll::Done(()) } else { Poll::pending(format!("{} left", going.len())) })
             })
             .await;
             if let Err(error) = gone {
@@ -107,10 +109,10 @@ const UNKNOWN_ID: &str = "(could not be listed)";
 /// Tries again while something still uses it: network interfaces detach minutes after what they belonged to is gone.
 async fn delete_patiently<R: Removal + ?Sized>(ctx: &Context, id: &str) -> Result<(), Error> {
     wait(ctx, R::KIND.step(), &format!("removal of {} {id}", R::KIND), async || match R::delete(ctx, id).await {
-        Ok(()) => Ok(Look::Done(())),
+        Ok(()) => Ok(Poll::Done(())),
         Err(Error::Cloud(error)) => match error.class {
-            ErrorClass::Absent => Ok(Look::Done(())),
-            ErrorClass::InUse | ErrorClass::NotReady => Ok(Look::pending(error.message)),
+            ErrorClass::Absent => Ok(Poll::Done(())),
+            ErrorClass::InUse | ErrorClass::NotReady => Ok(Poll::pending(error.message)),
             _ => Err(Error::Cloud(error)),
         },
         Err(error) => Err(error),

@@ -3,9 +3,10 @@
 use aws_sdk_ssm::types::{CommandInvocationStatus, InstanceInformationStringFilter, PingStatus};
 use futures_util::future::try_join_all;
 
-use super::error::optional;
-use super::wait::{Look, wait};
-use super::{Context, Error, Step};
+use super::wait::{Poll, wait};
+use super::{Context, Error};
+use crate::aws::error::optional;
+use crate::plan::Step;
 
 /// SSM takes at most 50 instance IDs a command.
 const INSTANCES_A_COMMAND: usize = 50;
@@ -26,7 +27,7 @@ pub async fn run_script(ctx: &Context, instances: &[String], script: &str) -> Re
             .comment("zonewalk stats: Envoy's zone counters, read-only")
             .set_instance_ids(Some(batch.to_vec()))
             .parameters("commands", script.lines().map(str::to_owned).collect());
-        let answer = ctx.call("ssm:SendCommand", request.send()).await?;
+        let answer = ctx.change_with_answer("ssm:SendCommand", request.send()).await?;
         let command = answer.command.and_then(|command| command.command_id).unwrap_or_default();
         outputs.extend(try_join_all(batch.iter().map(|instance| output(ctx, &command, instance))).await?);
     }
@@ -41,7 +42,7 @@ async fn wait_until_online(ctx: &Context, instances: &[String]) -> Result<(), Er
             let filter = InstanceInformationStringFilter::builder().key("InstanceIds").set_values(Some(batch.to_vec()));
             let filter = filter.build().map_err(|error| Error::Prerequisite(error.to_string()))?;
             let request = ctx.clients.ssm.describe_instance_information().filters(filter).max_results(50);
-            let answer = ctx.call("ssm:DescribeInstanceInformation", request.send()).await?;
+            let answer = ctx.look("ssm:DescribeInstanceInformation", request.send()).await?;
             for online in
                 answer.instance_information_list().iter().filter(|i| i.ping_status() == Some(&PingStatus::Online))
             {
@@ -49,9 +50,9 @@ async fn wait_until_online(ctx: &Context, instances: &[String]) -> Result<(), Er
             }
         }
         Ok(if offline.is_empty() {
-            Look::Done(())
+            Poll::Done(())
         } else {
-            Look::Pending {
+            Poll::Pending {
                 state: format!("{} of {} are not online", offline.len(), instances.len()),
                 detail: "; the instances' role needs AmazonSSMManagedInstanceCore".to_owned(),
             }
@@ -64,17 +65,17 @@ async fn output(ctx: &Context, command: &str, instance: &str) -> Result<String, 
     wait(ctx, Step::Services, &format!("the script on {instance}"), async || {
         let request = ctx.clients.ssm.get_command_invocation().command_id(command).instance_id(instance);
         // The invocation is not known for a moment after the command is sent.
-        let Some(invocation) = optional(ctx.call("ssm:GetCommandInvocation", request.send()).await)? else {
-            return Ok(Look::pending("not known yet"));
+        let Some(invocation) = optional(ctx.look("ssm:GetCommandInvocation", request.send()).await)? else {
+            return Ok(Poll::pending("not known yet"));
         };
         let status = invocation.status().cloned().unwrap_or(CommandInvocationStatus::Pending);
         Ok(match status {
             CommandInvocationStatus::Success => {
                 let output = invocation.standard_output_content().unwrap_or_default();
                 if output.len() < OUTPUT_LIMIT {
-                    Look::Done(output.to_owned())
+                    Poll::Done(output.to_owned())
                 } else {
-                    Look::Failed {
+                    Poll::Failed {
                         state: "cut off".to_owned(),
                         reason: format!("it printed over {OUTPUT_LIMIT} characters"),
                     }
@@ -82,8 +83,8 @@ async fn output(ctx: &Context, command: &str, instance: &str) -> Result<String, 
             }
             CommandInvocationStatus::Pending
             | CommandInvocationStatus::InProgress
-            | CommandInvocationStatus::Delayed => Look::pending(status.as_str()),
-            failed => Look::Failed {
+            | CommandInvocationStatus::Delayed => Poll::pending(status.as_str()),
+            failed => Poll::Failed {
                 state: failed.as_str().to_owned(),
                 reason: invocation.standard_error_content().unwrap_or_default().trim().to_owned(),
             },

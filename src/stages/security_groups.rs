@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 
-use super::error::{optional, optional_ground};
-use super::network::{Network, filter, find_default_vpc};
-use super::removal::{Removal, Standing};
+use super::error::missing_is_none;
+use super::network::{Network, find_default_vpc};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
-use crate::aws::tags;
-use crate::settings::{Cidr, OWNER_TAG};
+use super::{Context, Error};
+use crate::aws::ec2_filter;
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind, Planned};
+use crate::settings::Cidr;
 
 /// The three groups, with the rules between them.
 pub(crate) struct SecurityGroups {
@@ -20,8 +23,8 @@ pub(crate) struct SecurityGroups {
     pub(crate) server: GroupId,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct GroupId(pub(crate) String);
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct GroupId(pub(crate) Planned<String>);
 
 pub(crate) struct SecurityGroup<'a> {
     pub(crate) network: &'a Network,
@@ -43,14 +46,14 @@ impl Stage for SecurityGroup<'_> {
             .clients
             .ec2
             .describe_security_groups()
-            .filters(filter("group-name", self.name))
-            .filters(filter("vpc-id", &self.network.vpc_id));
-        let answer = ctx.call("ec2:DescribeSecurityGroups", request.send()).await?;
+            .filters(ec2_filter("group-name", [self.name]))
+            .filters(ec2_filter("vpc-id", [&self.network.vpc_id]));
+        let answer = ctx.look("ec2:DescribeSecurityGroups", request.send()).await?;
         Ok(answer.security_groups.unwrap_or_default().pop().map_or(Presence::Absent, Presence::Present))
     }
 
     fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(owner(found))
+        Owner::Tag(found.owner())
     }
 
     fn id(&self, found: &Self::Found) -> String {
@@ -58,11 +61,11 @@ impl Stage for SecurityGroup<'_> {
     }
 
     fn output(&self, found: Self::Found) -> GroupId {
-        GroupId(self.id(&found))
+        GroupId(Planned::Known(self.id(&found)))
     }
 
     fn foreseen(&self) -> GroupId {
-        GroupId(KNOWN_AFTER_UP.to_owned())
+        GroupId(Planned::AfterUp)
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -74,14 +77,12 @@ impl Stage for SecurityGroup<'_> {
             .description(self.description)
             .vpc_id(&self.network.vpc_id)
             .tag_specifications(tags::ec2_on_creation(ResourceType::SecurityGroup, ctx.owner()));
-        ctx.call("ec2:CreateSecurityGroup", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateSecurityGroup", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
         let request = ctx.clients.ec2.create_tags().resources(self.id(found)).tags(tags::ec2(ctx.owner()));
-        ctx.call("ec2:CreateTags", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:CreateTags", request.send()).await
     }
 }
 
@@ -90,7 +91,7 @@ impl Stage for SecurityGroup<'_> {
 pub(crate) struct IngressRule<'a> {
     pub(crate) group: &'a GroupId,
     pub(crate) port: u16,
-    /// Not empty.
+    /// Who is admitted; never empty.
     pub(crate) sources: Vec<Source>,
 }
 
@@ -98,13 +99,13 @@ pub(crate) struct IngressRule<'a> {
 pub(crate) enum Source {
     Cidr(String),
     CidrIpv6(String),
-    Group(String),
+    Group(GroupId),
 }
 
 impl Source {
-    /// Whoever is in the group.
+    /// The source that is whoever is in the group.
     pub(crate) fn members(group: &GroupId) -> Vec<Self> {
-        vec![Self::Group(group.0.clone())]
+        vec![Self::Group(group.clone())]
     }
 
     pub(crate) fn range(cidr: &Cidr) -> Self {
@@ -114,12 +115,14 @@ impl Source {
 
 impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Cidr(text) | Self::CidrIpv6(text) | Self::Group(text)) = self;
-        f.write_str(text)
+        match self {
+            Self::Cidr(cidr) | Self::CidrIpv6(cidr) => f.write_str(cidr),
+            Self::Group(group) => group.0.fmt(f),
+        }
     }
 }
 
-/// In one order, so that equal sets are equal texts.
+/// The sources as text, in one order, so that equal sets are equal texts.
 fn text(sources: &[Source]) -> String {
     let sources: BTreeSet<&Source> = sources.iter().collect();
     sources.into_iter().map(Source::to_string).collect::<Vec<_>>().join(", ")
@@ -132,12 +135,14 @@ impl IngressRule<'_> {
         match source {
             Source::Cidr(cidr) => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).build()),
             Source::CidrIpv6(cidr) => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).build()),
-            Source::Group(id) => permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(id).build()),
+            Source::Group(group) => {
+                permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(group.0.made()).build())
+            }
         }
         .build()
     }
 
-    /// Admits who is wanted and not among these.
+    /// Admits the sources that are wanted and not admitted yet.
     async fn authorize(&self, ctx: &Context, admitted: &[Source]) -> Result<(), Error> {
         let missing = self.sources.iter().filter(|source| !admitted.contains(source));
         let permissions: Vec<_> = missing.map(|source| self.permission(source)).collect();
@@ -148,10 +153,9 @@ impl IngressRule<'_> {
             .clients
             .ec2
             .authorize_security_group_ingress()
-            .group_id(&self.group.0)
+            .group_id(self.group.0.made())
             .set_ip_permissions(Some(permissions));
-        ctx.call("ec2:AuthorizeSecurityGroupIngress", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:AuthorizeSecurityGroupIngress", request.send()).await
     }
 }
 
@@ -166,12 +170,10 @@ impl Stage for IngressRule<'_> {
     }
 
     async fn find(&self, ctx: &Context) -> Result<Presence<Vec<Source>>, Error> {
-        if self.group.0 == KNOWN_AFTER_UP {
-            return Ok(Presence::Absent);
-        }
-        let request = ctx.clients.ec2.describe_security_groups().group_ids(&self.group.0);
+        let Some(id) = self.group.0.known() else { return Ok(Presence::Absent) };
+        let request = ctx.clients.ec2.describe_security_groups().group_ids(id);
         // A new group may be seen by its name, and by its ID only a moment later.
-        let answer = optional(ctx.call("ec2:DescribeSecurityGroups", request.send()).await)?;
+        let answer = optional(ctx.look("ec2:DescribeSecurityGroups", request.send()).await)?;
         let port = Some(i32::from(self.port));
         let sources: Vec<Source> = answer
             .iter()
@@ -191,12 +193,10 @@ impl Stage for IngressRule<'_> {
         self.name()
     }
 
-    fn output(&self, _found: Vec<Source>) {}
-
     fn foreseen(&self) {}
 
     fn differences(&self, found: &Vec<Source>) -> Vec<Difference> {
-        Difference::of("sources", text(found), text(&self.sources)).into_iter().collect()
+        Difference::of(Field::Sources, text(found), text(&self.sources)).into_iter().collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -210,9 +210,9 @@ impl Stage for IngressRule<'_> {
                 .clients
                 .ec2
                 .revoke_security_group_ingress()
-                .group_id(&self.group.0)
+                .group_id(self.group.0.made())
                 .ip_permissions(self.permission(source));
-            ctx.call("ec2:RevokeSecurityGroupIngress", request.send()).await?;
+            ctx.change("ec2:RevokeSecurityGroupIngress", request.send()).await?;
         }
         Ok(())
     }
@@ -226,31 +226,27 @@ fn sources(permission: &IpPermission) -> Vec<Source> {
     let ipv4 = permission.ip_ranges().iter().filter_map(|range| range.cidr_ip()).map(|c| Source::Cidr(c.to_owned()));
     let ipv6 =
         permission.ipv6_ranges().iter().filter_map(|range| range.cidr_ipv6()).map(|c| Source::CidrIpv6(c.to_owned()));
-    let groups =
-        permission.user_id_group_pairs().iter().filter_map(|pair| pair.group_id()).map(|g| Source::Group(g.to_owned()));
+    let groups = permission
+        .user_id_group_pairs()
+        .iter()
+        .filter_map(|pair| pair.group_id())
+        .map(|id| Source::Group(GroupId(Planned::Known(id.to_owned()))));
     ipv4.chain(ipv6).chain(groups).collect()
-}
-
-fn owner(group: &aws_sdk_ec2::types::SecurityGroup) -> Option<String> {
-    tags::owner(group.tags().iter().map(|tag| (tag.key(), tag.value())))
 }
 
 impl Removal for SecurityGroup<'_> {
     const KIND: Kind = Kind::SecurityGroup;
 
     /// A group that another one's rule names cannot go before it: server, client, load balancer.
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let names = &ctx.names;
         let order = [&names.server_security_group, &names.client_security_group, &names.lb_security_group];
-        let by_name = order.iter().fold(aws_sdk_ec2::types::Filter::builder().name("group-name"), |filter, name| {
-            filter.values(name.as_str())
-        });
-        let by_tag = filter(&format!("tag:{OWNER_TAG}"), ctx.owner());
+        let by_name = ec2_filter("group-name", order.map(String::as_str));
         let mut groups = vec![];
-        for filter in [by_name.build(), by_tag] {
+        for filter in [by_name, tags::ec2_filter(ctx.owner())] {
             let request = ctx.clients.ec2.describe_security_groups().filters(filter);
             groups.extend(
-                ctx.call("ec2:DescribeSecurityGroups", request.send()).await?.security_groups.unwrap_or_default(),
+                ctx.look("ec2:DescribeSecurityGroups", request.send()).await?.security_groups.unwrap_or_default(),
             );
         }
         groups.sort_by_key(|group| {
@@ -258,16 +254,15 @@ impl Removal for SecurityGroup<'_> {
         });
         groups.dedup_by_key(|group| group.group_id.clone());
         // Names are a VPC's own: in another one an equal name means nothing.
-        if groups.iter().any(|group| owner(group).is_none()) {
-            let vpc = optional_ground(find_default_vpc(ctx).await)?;
-            groups.retain(|group| owner(group).is_some() || group.vpc_id == vpc);
+        if groups.iter().any(|group| group.owner().is_none()) {
+            let vpc = missing_is_none(find_default_vpc(ctx).await)?;
+            groups.retain(|group| group.owner().is_some() || group.vpc_id == vpc);
         }
-        Ok(groups.iter().map(|g| Standing::new(ctx, g.group_id().unwrap_or_default(), owner(g))).collect())
+        Ok(groups.iter().map(|g| Remaining::new(ctx, g.group_id().unwrap_or_default(), g.owner())).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.ec2.delete_security_group().group_id(id);
-        ctx.call("ec2:DeleteSecurityGroup", request.send()).await?;
-        Ok(())
+        ctx.change("ec2:DeleteSecurityGroup", request.send()).await
     }
 }

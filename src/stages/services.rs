@@ -5,40 +5,34 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use aws_sdk_ecs::types::{
-    AvailabilityZoneRebalancing, AwsVpcConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration,
-    DeploymentRolloutState, LaunchType, LogConfiguration, LogDriver, NetworkConfiguration, ServiceConnectClientAlias,
-    ServiceConnectConfiguration, ServiceConnectService, ServiceField,
+    AvailabilityZoneRebalancing, AwsVpcConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType,
+    LogConfiguration, LogDriver, NetworkConfiguration, ServiceConnectClientAlias, ServiceConnectConfiguration,
+    ServiceConnectService,
 };
 
 use super::container_instances::Capacity;
 use super::ecs_cluster::EcsCluster;
-use super::error::optional;
-use super::listener::Entrance;
+use super::listener::ListeningTargetGroup;
 use super::network::Network;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
+use super::rollout::{describe, find_failure_of, last_events, newest_deployment, rollout};
 use super::security_groups::GroupId;
 use super::stage::{Owner, Presence, Stage};
 use super::target_group::{Targets, find_targets};
 use super::task_definitions::TaskDefinitionArn;
-use super::tasks::{find_failure, find_running};
-use super::wait::Look;
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
-use crate::aws::tags;
+use super::wait::Poll;
+use super::{Context, Error};
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind};
 use crate::settings::{ServiceConnectMode, ServiceNames};
 
 /// The port's name in both task definitions.
 const PORT_NAME: &str = "http";
 
-/// The field in differences.
-const SERVICE_CONNECT: &str = "Service Connect alias";
-
 /// Every instance holds one task and there is none to spare, so a deployment has to stop tasks before it starts their
-/// successors: with AWS's 100 and 200 it would wait for room for ever.
+/// successors: with AWS's 100 and 200 it would wait for a free instance for ever.
 const MINIMUM_HEALTHY_PERCENT: i32 = 50;
 const MAXIMUM_PERCENT: i32 = 100;
-
-/// How many of a service's last events a time-out tells.
-const EVENTS_TOLD: usize = 3;
 
 /// A service whose tasks run.
 pub(crate) struct RunningService(());
@@ -49,10 +43,10 @@ pub(crate) struct Service<'a> {
     task_definition: &'a TaskDefinitionArn,
     network: &'a Network,
     group: &'a GroupId,
-    entrance: Option<&'a Entrance>,
+    listening: Option<&'a ListeningTargetGroup>,
     mode: ServiceConnectMode,
     tasks: u32,
-    /// The newest deployment as it was found first: what another one comes to is this run's.
+    /// The newest deployment when the service was found first: this run has started any other.
     deployment_before: OnceLock<Option<String>>,
 }
 
@@ -73,7 +67,7 @@ impl<'a> Service<'a> {
             task_definition,
             network,
             group,
-            entrance: None,
+            listening: None,
             mode,
             tasks,
             deployment_before: OnceLock::new(),
@@ -88,12 +82,12 @@ impl<'a> Service<'a> {
         task_definition: &'a TaskDefinitionArn,
         network: &'a Network,
         group: &'a GroupId,
-        entrance: &'a Entrance,
+        listening: &'a ListeningTargetGroup,
         _backend: &'a RunningService,
     ) -> Self {
         Self {
             names: &ctx.names.frontend,
-            entrance: Some(entrance),
+            listening: Some(listening),
             mode: ctx.settings.frontend_mode,
             ..Self::backend(ctx, cluster, capacity, task_definition, network, group)
         }
@@ -103,14 +97,14 @@ impl<'a> Service<'a> {
         i32::try_from(self.tasks).unwrap_or(i32::MAX)
     }
 
-    fn rollout(&self, found: &FoundService) -> Look<()> {
+    fn rollout(&self, found: &FoundService) -> Poll<()> {
         rollout(&found.service, self.desired(), found.failure.as_deref())
     }
 
     fn network_configuration(&self) -> NetworkConfiguration {
         let vpc = AwsVpcConfiguration::builder()
             .set_subnets(Some(self.network.subnet_ids()))
-            .security_groups(&self.group.0)
+            .security_groups(self.group.0.made())
             .build()
             .expect("its only required member, the subnets, is set");
         NetworkConfiguration::builder().awsvpc_configuration(vpc).build()
@@ -136,7 +130,7 @@ impl<'a> Service<'a> {
     }
 }
 
-/// A deployment that cannot succeed shall say so, instead of trying for ever.
+/// The configuration of deployments: one that cannot succeed gives up, instead of trying for ever.
 fn deployment_configuration() -> DeploymentConfiguration {
     let breaker = DeploymentCircuitBreaker::builder().enable(true).rollback(false).build();
     DeploymentConfiguration::builder()
@@ -148,113 +142,10 @@ fn deployment_configuration() -> DeploymentConfiguration {
 
 pub(crate) struct FoundService {
     service: aws_sdk_ecs::types::Service,
-    /// None: it is behind no load balancer.
+    /// The targets in its target group; none if it is behind no load balancer.
     targets: Option<Targets>,
-    /// Why a task failed, while not all run.
+    /// The reason why a task failed, while not all run.
     failure: Option<String>,
-}
-
-/// Also INACTIVE ones, which AWS goes on showing for a while.
-pub(super) async fn describe(
-    ctx: &Context,
-    cluster: &str,
-    names: &[&str],
-) -> Result<Vec<aws_sdk_ecs::types::Service>, Error> {
-    let request = ctx
-        .clients
-        .ecs
-        .describe_services()
-        .cluster(cluster)
-        .set_services(Some(names.iter().map(|&name| name.to_owned()).collect()))
-        .include(ServiceField::Tags);
-    let answer = optional(ctx.call("ecs:DescribeServices", request.send()).await)?;
-    let mut services = answer.and_then(|answer| answer.services).unwrap_or_default();
-    for service in &mut services {
-        if !keeps_deployments(service) {
-            // What such a cloud counts for the service is what was asked for, too.
-            let mut running = find_running(ctx, cluster, service.service_name().unwrap_or_default()).await?;
-            let newest = newest_deployment(service).and_then(|deployment| deployment.id());
-            running
-                .retain(|task| task.task_definition_arn() == service.task_definition() && task.started_by() == newest);
-            service.running_count = i32::try_from(running.len()).unwrap_or(i32::MAX);
-            service.deployments.iter_mut().flatten().for_each(|deployment| deployment.rollout_state = None);
-        }
-    }
-    Ok(services)
-}
-
-/// Whether the running tasks are in the deployments' counts, too, as on AWS. Emulators write a deployment once, at the
-/// service's creation: what it says of its progress then means nothing, and the tasks are to be asked.
-fn keeps_deployments(service: &aws_sdk_ecs::types::Service) -> bool {
-    let mut deployments = service.deployments().iter();
-    service.deployments().is_empty()
-        || service.running_count() == 0
-        || deployments.any(|deployment| deployment.running_count() > 0)
-}
-
-fn owner(service: &aws_sdk_ecs::types::Service) -> Option<String> {
-    tags::owner(service.tags().iter().map(|tag| (tag.key(), tag.value())))
-}
-
-pub(super) fn newest_deployment(service: &aws_sdk_ecs::types::Service) -> Option<&aws_sdk_ecs::types::Deployment> {
-    service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
-}
-
-/// How far a service has come, and why its tasks fail if they do.
-pub(super) async fn find_rollout(
-    ctx: &Context,
-    cluster: &str,
-    service: &aws_sdk_ecs::types::Service,
-    desired: i32,
-) -> Result<Look<()>, Error> {
-    let failure = find_failure_of(ctx, cluster, service).await?;
-    Ok(rollout(service, desired, failure.as_deref()))
-}
-
-/// Why a task failed, while not all run.
-async fn find_failure_of(
-    ctx: &Context,
-    cluster: &str,
-    service: &aws_sdk_ecs::types::Service,
-) -> Result<Option<String>, Error> {
-    if service.running_count() >= service.desired_count() {
-        return Ok(None);
-    }
-    find_failure(ctx, cluster, service.service_name().unwrap_or_default()).await
-}
-
-/// All tasks run, all of them of the newest deployment.
-fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32, failure: Option<&str>) -> Look<()> {
-    let failure = failure.map(|failure| format!("; a task failed: {failure}")).unwrap_or_default();
-    let deployments = service.deployments();
-    let newest = newest_deployment(service);
-    let state = newest.and_then(|deployment| deployment.rollout_state());
-    if state == Some(&DeploymentRolloutState::Failed) {
-        let reason = newest.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("ECS gives no reason");
-        return Look::Failed {
-            state: DeploymentRolloutState::Failed.to_string(),
-            reason: format!("{reason}{failure}{}", last_events(service)),
-        };
-    }
-    let (running, pending) = (service.running_count(), service.pending_count());
-    let rolled_out = state.is_none_or(|state| *state == DeploymentRolloutState::Completed);
-    if running == desired && service.desired_count() == desired && pending == 0 && deployments.len() <= 1 && rolled_out
-    {
-        return Look::Done(());
-    }
-    let mut text = format!("{running} of {desired} running");
-    if let Some(trouble) =
-        service.events().first().and_then(|event| event.message()).filter(|m| m.contains("unable to"))
-    {
-        text.push_str(&format!("; {trouble}"));
-    }
-    text.push_str(&failure);
-    Look::Pending { state: text, detail: last_events(service) }
-}
-
-fn last_events(service: &aws_sdk_ecs::types::Service) -> String {
-    let messages: Vec<_> = service.events().iter().filter_map(|event| event.message()).take(EVENTS_TOLD).collect();
-    if messages.is_empty() { String::new() } else { format!("; its last events: {}", messages.join("; ")) }
 }
 
 impl Stage for Service<'_> {
@@ -276,36 +167,30 @@ impl Stage for Service<'_> {
             return Ok(Presence::Leaving("DRAINING".to_owned()));
         }
         self.deployment_before.get_or_init(|| newest_deployment(&service)?.id().map(str::to_owned));
-        let targets = match self.entrance {
-            Some(Entrance { target_group }) if target_group.0 != KNOWN_AFTER_UP => {
-                Some(find_targets(ctx, &target_group.0).await?)
-            }
-            _ => None,
+        let targets = match self.listening.and_then(|listening| listening.target_group.0.known()) {
+            Some(arn) => Some(find_targets(ctx, arn).await?),
+            None => None,
         };
         let failure = find_failure_of(ctx, &self.cluster.name, &service).await?;
         Ok(Presence::Present(FoundService { service, targets, failure }))
     }
 
     fn owner(&self, found: &FoundService) -> Owner {
-        Owner::Tag(owner(&found.service))
+        Owner::Tag(found.service.owner())
     }
 
     fn id(&self, found: &FoundService) -> String {
         found.service.service_arn().unwrap_or_default().to_owned()
     }
 
-    fn output(&self, _found: FoundService) -> RunningService {
-        self.foreseen()
-    }
-
     fn foreseen(&self) -> RunningService {
         RunningService(())
     }
 
-    fn state(&self, found: &FoundService) -> Look<()> {
+    fn state(&self, found: &FoundService) -> Poll<()> {
         match (self.rollout(found), &found.targets) {
-            (Look::Done(()), Some(targets)) if targets.healthy < self.tasks => {
-                Look::Pending { state: targets.state(self.tasks), detail: last_events(&found.service) }
+            (Poll::Done(()), Some(targets)) if targets.healthy < self.tasks => {
+                Poll::Pending { state: targets.state(self.tasks), detail: last_events(&found.service) }
             }
             (look, _) => look,
         }
@@ -314,22 +199,26 @@ impl Stage for Service<'_> {
     fn differences(&self, found: &FoundService) -> Vec<Difference> {
         let service = &found.service;
         let mut differences = vec![
-            Difference::of("desired count", service.desired_count(), self.desired()),
-            Difference::of("task definition", service.task_definition().unwrap_or("none"), &self.task_definition.0),
+            Difference::of(Field::DesiredCount, service.desired_count(), self.desired()),
+            Difference::of(Field::TaskDefinition, service.task_definition().unwrap_or("none"), &self.task_definition.0),
         ];
         // Emulators do not tell what they were given here.
         if let Some(deployment) = service.deployment_configuration() {
             let (minimum, maximum) = (deployment.minimum_healthy_percent(), deployment.maximum_percent());
-            let percent = |name, is: Option<i32>, wanted| Difference::of(name, is.unwrap_or_default(), wanted);
-            differences.push(percent("minimum healthy percent", minimum, MINIMUM_HEALTHY_PERCENT));
-            differences.push(percent("maximum percent", maximum, MAXIMUM_PERCENT));
+            let percent = |field, is: Option<i32>, wanted: i32| Difference::of(field, is.unwrap_or_default(), wanted);
+            differences.push(percent(Field::MinimumHealthyPercent, minimum, MINIMUM_HEALTHY_PERCENT));
+            differences.push(percent(Field::MaximumPercent, maximum, MAXIMUM_PERCENT));
         }
         if let Some(vpc) = service.network_configuration().and_then(|network| network.awsvpc_configuration()) {
             let in_order = |ids: &[String]| {
                 ids.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
             };
-            differences.push(Difference::of("subnets", in_order(vpc.subnets()), in_order(&self.network.subnet_ids())));
-            differences.push(Difference::of("security groups", in_order(vpc.security_groups()), self.group.0.clone()));
+            differences.push(Difference::of(
+                Field::Subnets,
+                in_order(vpc.subnets()),
+                in_order(&self.network.subnet_ids()),
+            ));
+            differences.push(Difference::of(Field::SecurityGroups, in_order(vpc.security_groups()), &self.group.0));
         }
         let newest = newest_deployment(service);
         // Emulators keep no such configuration, so that only another one tells anything.
@@ -341,24 +230,24 @@ impl Stage for Service<'_> {
                 if connect.enabled() { connect.services().first().and_then(alias) } else { Some("off".to_owned()) };
             let wanted = (self.mode == ServiceConnectMode::ClientServer).then(|| self.names.dns_name.clone());
             let spelled = |alias: Option<String>| alias.unwrap_or_else(|| "none (client only)".to_owned());
-            differences.push(Difference::of(SERVICE_CONNECT, spelled(is), spelled(wanted)));
+            differences.push(Difference::of(Field::ServiceConnectAlias, spelled(is), spelled(wanted)));
         }
         // One that this run has started would fail again.
         let is_from_before = newest.is_some()
             && self.deployment_before.get().map(Option::as_deref) == Some(newest.and_then(|it| it.id()));
-        if let Look::Failed { reason, .. } = self.rollout(found)
+        if let Poll::Failed { reason, .. } = self.rollout(found)
             && is_from_before
         {
-            differences.push(Difference::of("deployment", format!("failed ({reason})"), "a new one".to_owned()));
+            differences.push(Difference::of(Field::Deployment, format!("failed ({reason})"), "a new one"));
         }
         differences.into_iter().flatten().collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
-        let balancer = self.entrance.map(|entrance| {
+        let balancer = self.listening.map(|listening| {
             vec![
                 aws_sdk_ecs::types::LoadBalancer::builder()
-                    .target_group_arn(&entrance.target_group.0)
+                    .target_group_arn(listening.target_group.0.made())
                     .container_name(&self.names.container)
                     .container_port(self.names.port.into())
                     .build(),
@@ -370,7 +259,7 @@ impl Stage for Service<'_> {
             .create_service()
             .cluster(&self.cluster.name)
             .service_name(&self.names.service)
-            .task_definition(&self.task_definition.0)
+            .task_definition(self.task_definition.0.made())
             .desired_count(self.desired())
             .launch_type(LaunchType::Ec2)
             .network_configuration(self.network_configuration())
@@ -381,15 +270,13 @@ impl Stage for Service<'_> {
             .availability_zone_rebalancing(AvailabilityZoneRebalancing::Disabled)
             .client_token(ctx.client_token())
             .tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:CreateService", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:CreateService", request.send()).await
     }
 
     /// Names only what differs: some members start a deployment by being named.
     async fn change(&self, ctx: &Context, found: &FoundService) -> Result<(), Error> {
         let differences = self.differences(found);
-        let differs =
-            |fields: &[&str]| differences.iter().any(|difference| fields.contains(&difference.field.as_str()));
+        let differs = |fields: &[Field]| differences.iter().any(|difference| fields.contains(&difference.field));
         let request = ctx
             .clients
             .ecs
@@ -397,32 +284,34 @@ impl Stage for Service<'_> {
             .cluster(&self.cluster.name)
             .service(&self.names.service)
             .desired_count(self.desired())
-            .set_task_definition(differs(&["task definition"]).then(|| self.task_definition.0.clone()))
+            .set_task_definition(differs(&[Field::TaskDefinition]).then(|| self.task_definition.0.made().clone()))
             .set_deployment_configuration(
-                differs(&["minimum healthy percent", "maximum percent"]).then(deployment_configuration),
+                differs(&[Field::MinimumHealthyPercent, Field::MaximumPercent]).then(deployment_configuration),
             )
             .set_availability_zone_rebalancing(
-                differs(&["maximum percent"]).then_some(AvailabilityZoneRebalancing::Disabled),
+                differs(&[Field::MaximumPercent]).then_some(AvailabilityZoneRebalancing::Disabled),
             )
-            .set_service_connect_configuration(differs(&[SERVICE_CONNECT]).then(|| self.service_connect(ctx)))
-            .set_network_configuration(differs(&["subnets", "security groups"]).then(|| self.network_configuration()))
-            .set_force_new_deployment(differs(&["deployment"]).then_some(true));
-        ctx.call("ecs:UpdateService", request.send()).await?;
-        Ok(())
+            .set_service_connect_configuration(
+                differs(&[Field::ServiceConnectAlias]).then(|| self.service_connect(ctx)),
+            )
+            .set_network_configuration(
+                differs(&[Field::Subnets, Field::SecurityGroups]).then(|| self.network_configuration()),
+            )
+            .set_force_new_deployment(differs(&[Field::Deployment]).then_some(true));
+        ctx.change("ecs:UpdateService", request.send()).await
     }
 
     async fn adopt(&self, ctx: &Context, found: &FoundService) -> Result<(), Error> {
         let request = ctx.clients.ecs.tag_resource().resource_arn(self.id(found)).tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:TagResource", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:TagResource", request.send()).await
     }
 }
 
 impl Removal for Service<'_> {
     const KIND: Kind = Kind::Service;
 
-    /// The frontend first: it is the one who calls.
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    /// Lists the frontend first, since it calls the backend.
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let names = [ctx.names.frontend.service.as_str(), ctx.names.backend.service.as_str()];
         let mut services = describe(ctx, &ctx.names.cluster, &names).await?;
         services.sort_by_key(|service| names.iter().position(|name| Some(*name) == service.service_name()));
@@ -431,36 +320,14 @@ impl Removal for Service<'_> {
             .filter(|service| service.status() != Some("INACTIVE"))
             .map(|service| {
                 let leaving = service.status() == Some("DRAINING");
-                Standing::new(ctx, service.service_name().unwrap_or_default(), owner(service)).leaving(leaving)
+                Remaining::new(ctx, service.service_name().unwrap_or_default(), service.owner()).leaving(leaving)
             })
             .collect())
     }
 
-    /// With its tasks.
+    /// Deletes it with its tasks.
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.ecs.delete_service().cluster(&ctx.names.cluster).service(id).force(true);
-        ctx.call("ecs:DeleteService", request.send()).await?;
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use aws_sdk_ecs::types::{Deployment, Service};
-
-    use super::*;
-
-    #[test]
-    fn a_task_that_failed_is_told_while_ecs_tries_another_and_when_it_gives_up() {
-        let look = |state: DeploymentRolloutState| {
-            let deployment = Deployment::builder().status("PRIMARY").rollout_state(state).build();
-            let service = Service::builder().desired_count(6).running_count(5).deployments(deployment).build();
-            rollout(&service, 6, Some("Essential container in task exited"))
-        };
-        let told = "a task failed: Essential container in task exited";
-        let Look::Pending { state, .. } = look(DeploymentRolloutState::InProgress) else { panic!("it goes on") };
-        assert_eq!(state, format!("5 of 6 running; {told}"));
-        let Look::Failed { reason, .. } = look(DeploymentRolloutState::Failed) else { panic!("it is over") };
-        assert!(reason.contains(told), "{reason}");
+        ctx.change("ecs:DeleteService", request.send()).await
     }
 }

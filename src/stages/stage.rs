@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::wait::{Look, wait, wait_at_most};
-use super::{Action, Context, Difference, Error, Kind, Plan, ResourceReport};
+use super::wait::{Poll, wait, wait_at_most};
+use super::{Context, Error};
 use crate::aws::ErrorClass;
-use crate::report::events::Event;
+use crate::events::Event;
+use crate::plan::{Action, Difference, Kind, PlannedChange, ResourceReport};
 
 /// How long a new role, profile or link to another resource may take to be known everywhere before a creation that
 /// needs it is given up. Roles mostly spread in 10 to 20 s, and now and then take more than a minute.
@@ -17,16 +18,16 @@ const PROPAGATION_LIMIT: Duration = Duration::from_secs(120);
 /// Whether a resource is there. AWS's INACTIVE is absent.
 pub(crate) enum Presence<F> {
     Absent,
-    /// On its way out: its name is not free yet. The state, in AWS's words.
+    /// It is being deleted, and its name is not free yet; holds its state, in AWS's words.
     Leaving(String),
     Present(F),
 }
 
 /// Whose a resource is.
 pub(crate) enum Owner {
-    /// The value of its owner tag.
+    /// The owner that its tag names.
     Tag(Option<String>),
-    /// It is part of a resource whose owner was looked at already.
+    /// The owner of the resource that it is part of, which was looked at already.
     Parent,
 }
 
@@ -35,7 +36,7 @@ pub(crate) trait Stage {
     const KIND: Kind;
     /// The resource as AWS describes it now.
     type Found;
-    /// What later stages are given.
+    /// The value that later stages are given.
     type Output;
 
     fn name(&self) -> String;
@@ -43,21 +44,24 @@ pub(crate) trait Stage {
     async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error>;
     fn owner(&self, found: &Self::Found) -> Owner;
     fn id(&self, found: &Self::Found) -> String;
-    fn output(&self, found: Self::Found) -> Self::Output;
-    /// What `output` would be of a resource that a plan foresees.
+    /// What later stages are given of a resource that a plan foresees.
     fn foreseen(&self) -> Self::Output;
-
-    /// Whether it is ready for use.
-    fn state(&self, _found: &Self::Found) -> Look<()> {
-        Look::Done(())
+    /// What they are given of one that exists: the same, if AWS adds nothing to it.
+    fn output(&self, _found: Self::Found) -> Self::Output {
+        self.foreseen()
     }
 
-    /// What is not as it should be and can be changed.
+    /// Whether it is ready for use.
+    fn state(&self, _found: &Self::Found) -> Poll<()> {
+        Poll::Done(())
+    }
+
+    /// What is not as wanted and can be changed.
     fn differences(&self, _found: &Self::Found) -> Vec<Difference> {
         vec![]
     }
 
-    /// With the owner tag on from the start, and so that a repetition does not make a second one.
+    /// Creates it with the owner tag on, and so that a repetition does not make a second one.
     async fn create(&self, ctx: &Context) -> Result<(), Error>;
     async fn change(&self, _ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
         Ok(())
@@ -66,7 +70,7 @@ pub(crate) trait Stage {
     async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error>;
 
     /// What `ensure` would do.
-    async fn plan(&self, ctx: &Context) -> Result<(Plan, Self::Output), Error> {
+    async fn plan(&self, ctx: &Context) -> Result<(PlannedChange, Self::Output), Error> {
         let (action, differences, output) = match self.find(ctx).await? {
             Presence::Absent | Presence::Leaving(_) => (Action::Created, vec![], self.foreseen()),
             Presence::Present(found) => {
@@ -80,10 +84,13 @@ pub(crate) trait Stage {
                 (action, differences, self.output(found))
             }
         };
-        Ok((Plan { stage: Self::KIND.step(), kind: Self::KIND, name: self.name(), action, differences }, output))
+        Ok((
+            PlannedChange { stage: Self::KIND.step(), kind: Self::KIND, name: self.name(), action, differences },
+            output,
+        ))
     }
 
-    /// Finds the resource or makes it, mends what differs, and waits until it is ready, whoever made it.
+    /// Finds the resource or makes it, changes what differs, and waits until it is ready, whoever made it.
     async fn ensure(&self, ctx: &Context) -> Result<(ResourceReport, Self::Output), Error> {
         let (step, kind, started) = (Self::KIND.step(), Self::KIND, Instant::now());
         ctx.events.send(Event::StageStarted { step, kind, name: self.name() });
@@ -116,9 +123,9 @@ pub(crate) trait Stage {
                 Some(found) => found,
                 None => match self.find(ctx).await? {
                     Presence::Present(found) => found,
-                    Presence::Absent => return Ok(Look::pending("not visible yet")),
+                    Presence::Absent => return Ok(Poll::pending("not visible yet")),
                     Presence::Leaving(state) => {
-                        return Ok(Look::Failed { state, reason: "it is being deleted".to_owned() });
+                        return Ok(Poll::Failed { state, reason: "it is being deleted".to_owned() });
                     }
                 },
             };
@@ -126,11 +133,11 @@ pub(crate) trait Stage {
                 if !changed {
                     match self.change(ctx, &found).await {
                         Ok(()) => changed = true,
-                        Err(Error::Cloud(error)) if error.class.may_pass() => return Ok(Look::pending(error.message)),
+                        Err(Error::Cloud(error)) if error.class.may_pass() => return Ok(Poll::pending(error.message)),
                         Err(error) => return Err(error),
                     }
                 }
-                return Ok(Look::pending(difference.to_string()));
+                return Ok(Poll::pending(difference.to_string()));
             }
             Ok(self.state(&found).map(|()| found))
         })
@@ -155,47 +162,47 @@ pub(crate) trait Stage {
         }
     }
 
-    /// Ours, or to be adopted; anything else is an error.
+    /// Whether it is ours; an error if it is neither ours nor to be adopted.
     fn check_owner(&self, ctx: &Context, found: &Self::Found) -> Result<bool, Error> {
         let ours = self.is_ours(ctx, found);
         if ours || ctx.settings.adopt { Ok(ours) } else { Err(Error::NotOurs { kind: Self::KIND, name: self.name() }) }
     }
 
-    /// Waits out a predecessor that is being deleted.
+    /// Finds the resource, once no predecessor of its name is being deleted any more.
     async fn find_settled(&self, ctx: &Context) -> Result<Option<Self::Found>, Error> {
         wait(ctx, Self::KIND.step(), &self.what(), async || {
             Ok(match self.find(ctx).await? {
-                Presence::Absent => Look::Done(None),
-                Presence::Leaving(state) => Look::pending(state),
-                Presence::Present(found) => Look::Done(Some(found)),
+                Presence::Absent => Poll::Done(None),
+                Presence::Leaving(state) => Poll::pending(state),
+                Presence::Present(found) => Poll::Done(Some(found)),
             })
         })
         .await
     }
 
-    /// A resource that exists and is not seen yet: AWS is eventually consistent.
+    /// Waits until a resource that exists is seen: AWS is eventually consistent.
     async fn find_visible(&self, ctx: &Context) -> Result<Self::Found, Error> {
         wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || {
             Ok(match self.find(ctx).await? {
-                Presence::Present(found) => Look::Done(found),
-                Presence::Absent => Look::pending("exists, not visible yet"),
-                Presence::Leaving(state) => Look::pending(state),
+                Presence::Present(found) => Poll::Done(found),
+                Presence::Absent => Poll::pending("exists, not visible yet"),
+                Presence::Leaving(state) => Poll::pending(state),
             })
         })
         .await
     }
 
-    /// Creates as soon as what it needs has spread. False: it exists already.
+    /// Creates it as soon as what it needs has spread; false if it exists already.
     async fn create_patiently(&self, ctx: &Context) -> Result<bool, Error> {
         let mut refusal = None;
         let created = wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || {
             match self.create(ctx).await {
-                Ok(()) => Ok(Look::Done(true)),
+                Ok(()) => Ok(Poll::Done(true)),
                 Err(Error::Cloud(error)) => match error.class {
-                    ErrorClass::AlreadyExists => Ok(Look::Done(false)),
+                    ErrorClass::AlreadyExists => Ok(Poll::Done(false)),
                     class if class.may_pass() => {
                         refusal = Some(error.clone());
-                        Ok(Look::pending(error.message))
+                        Ok(Poll::pending(error.message))
                     }
                     _ => Err(Error::Cloud(error)),
                 },

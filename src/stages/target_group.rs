@@ -4,26 +4,27 @@ use aws_sdk_elasticloadbalancingv2::types::{
     ProtocolEnum, TargetGroupAttribute, TargetHealthStateEnum, TargetTypeEnum,
 };
 
-use super::error::optional;
-use super::load_balancer::{adopt, find_tags, owner};
+use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::stage::{Owner, Presence, Stage};
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind};
-use crate::aws::tags;
+use super::{Context, Error};
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind, Planned};
 
-/// The article's, step 5.
+/// The article's values, step 5.
 const PORT: i32 = 80;
 const HEALTH_CHECK_PATH: &str = "/ping";
 const HEALTH_CHECK_INTERVAL: i32 = 10;
 
-/// Seconds for requests under way when a task leaves. AWS's 300 would hold up every scale-down and every removal, and
+/// The seconds for requests under way when a task leaves. AWS's 300 would hold up every scale-down and every removal, and
 /// no request of the demo takes as much as one.
 const DEREGISTRATION_DELAY: &str = "10";
 const DEREGISTRATION_DELAY_KEY: &str = "deregistration_delay.timeout_seconds";
 
 #[derive(Clone, Debug)]
-pub(crate) struct TargetGroupArn(pub(crate) String);
+pub(crate) struct TargetGroupArn(pub(crate) Planned<String>);
 
 pub(crate) struct TargetGroup<'a> {
     pub(crate) name: &'a str,
@@ -47,15 +48,15 @@ pub(super) async fn find(
     name: &str,
 ) -> Result<Option<aws_sdk_elasticloadbalancingv2::types::TargetGroup>, Error> {
     let request = ctx.clients.elbv2.describe_target_groups().names(name);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeTargetGroups", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeTargetGroups", request.send()).await)?;
     Ok(answer.and_then(|answer| answer.target_groups.unwrap_or_default().pop()))
 }
 
 /// The targets of a group as the load balancer finds them.
 pub(super) struct Targets {
-    /// How many get requests.
+    /// The number of targets that get requests.
     pub(super) healthy: u32,
-    /// Why one does not, in AWS's words.
+    /// The reason why one does not, in AWS's words.
     trouble: Option<String>,
 }
 
@@ -69,7 +70,7 @@ impl Targets {
 
 pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Targets, Error> {
     let request = ctx.clients.elbv2.describe_target_health().target_group_arn(arn);
-    let answer = optional(ctx.call("elasticloadbalancing:DescribeTargetHealth", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeTargetHealth", request.send()).await)?;
     let targets = answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
     let mut found = Targets { healthy: 0, trouble: None };
     for health in targets.iter().filter_map(|target| target.target_health()) {
@@ -85,8 +86,7 @@ pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Targets, Er
 async fn set_deregistration_delay(ctx: &Context, arn: &str) -> Result<(), Error> {
     let delay = TargetGroupAttribute::builder().key(DEREGISTRATION_DELAY_KEY).value(DEREGISTRATION_DELAY).build();
     let request = ctx.clients.elbv2.modify_target_group_attributes().target_group_arn(arn).attributes(delay);
-    ctx.call("elasticloadbalancing:ModifyTargetGroupAttributes", request.send()).await?;
-    Ok(())
+    ctx.change("elasticloadbalancing:ModifyTargetGroupAttributes", request.send()).await
 }
 
 impl Stage for TargetGroup<'_> {
@@ -103,12 +103,12 @@ impl Stage for TargetGroup<'_> {
         let arn = group.target_group_arn().unwrap_or_default();
         let request = ctx.clients.elbv2.describe_target_group_attributes().target_group_arn(arn);
         let (tags, attributes) = tokio::try_join!(find_tags(ctx, arn), async {
-            optional(ctx.call("elasticloadbalancing:DescribeTargetGroupAttributes", request.send()).await)
+            optional(ctx.look("elasticloadbalancing:DescribeTargetGroupAttributes", request.send()).await)
         })?;
         let (Some(tags), Some(attributes)) = (tags, attributes) else { return Ok(Presence::Absent) };
         let delay = attributes.attributes().iter().find(|a| a.key() == Some(DEREGISTRATION_DELAY_KEY));
         Ok(Presence::Present(FoundTargetGroup {
-            owner: owner(&tags),
+            owner: tags.owner(),
             deregistration_delay: delay.and_then(|attribute| attribute.value().map(str::to_owned)),
             group,
         }))
@@ -123,20 +123,20 @@ impl Stage for TargetGroup<'_> {
     }
 
     fn output(&self, found: FoundTargetGroup) -> TargetGroupArn {
-        TargetGroupArn(found.arn().to_owned())
+        TargetGroupArn(Planned::Known(found.arn().to_owned()))
     }
 
     fn foreseen(&self) -> TargetGroupArn {
-        TargetGroupArn(KNOWN_AFTER_UP.to_owned())
+        TargetGroupArn(Planned::AfterUp)
     }
 
     fn differences(&self, found: &FoundTargetGroup) -> Vec<Difference> {
         let (group, delay) = (&found.group, found.deregistration_delay.as_deref());
         let interval = group.health_check_interval_seconds().unwrap_or_default();
         [
-            Difference::of("health check path", group.health_check_path().unwrap_or("none"), HEALTH_CHECK_PATH),
-            Difference::of("health check interval", interval, HEALTH_CHECK_INTERVAL),
-            Difference::of("deregistration delay", delay.unwrap_or("none"), DEREGISTRATION_DELAY),
+            Difference::of(Field::HealthCheckPath, group.health_check_path().unwrap_or("none"), HEALTH_CHECK_PATH),
+            Difference::of(Field::HealthCheckInterval, interval, HEALTH_CHECK_INTERVAL),
+            Difference::of(Field::DeregistrationDelay, delay.unwrap_or("none"), DEREGISTRATION_DELAY),
         ]
         .into_iter()
         .flatten()
@@ -156,7 +156,7 @@ impl Stage for TargetGroup<'_> {
             .health_check_path(HEALTH_CHECK_PATH)
             .health_check_interval_seconds(HEALTH_CHECK_INTERVAL)
             .tags(tags::elbv2(ctx.owner()));
-        let answer = ctx.call("elasticloadbalancing:CreateTargetGroup", request.send()).await?;
+        let answer = ctx.change_with_answer("elasticloadbalancing:CreateTargetGroup", request.send()).await?;
         let arn = answer.target_groups().first().and_then(|group| group.target_group_arn()).unwrap_or_default();
         set_deregistration_delay(ctx, arn).await
     }
@@ -169,7 +169,7 @@ impl Stage for TargetGroup<'_> {
             .target_group_arn(found.arn())
             .health_check_path(HEALTH_CHECK_PATH)
             .health_check_interval_seconds(HEALTH_CHECK_INTERVAL);
-        ctx.call("elasticloadbalancing:ModifyTargetGroup", request.send()).await?;
+        ctx.change("elasticloadbalancing:ModifyTargetGroup", request.send()).await?;
         set_deregistration_delay(ctx, found.arn()).await
     }
 
@@ -181,16 +181,15 @@ impl Stage for TargetGroup<'_> {
 impl Removal for TargetGroup<'_> {
     const KIND: Kind = Kind::TargetGroup;
 
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let Some(group) = find(ctx, &ctx.names.target_group).await? else { return Ok(vec![]) };
         let arn = group.target_group_arn().unwrap_or_default();
         let tags = find_tags(ctx, arn).await?;
-        Ok(tags.map(|tags| Standing::new(ctx, arn, owner(&tags))).into_iter().collect())
+        Ok(tags.map(|tags| Remaining::new(ctx, arn, tags.owner())).into_iter().collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let request = ctx.clients.elbv2.delete_target_group().target_group_arn(id);
-        ctx.call("elasticloadbalancing:DeleteTargetGroup", request.send()).await?;
-        Ok(())
+        ctx.change("elasticloadbalancing:DeleteTargetGroup", request.send()).await
     }
 }

@@ -6,19 +6,21 @@ use aws_sdk_ecs::config::retry::RetryConfig;
 use aws_sdk_ecs::types::{TaskDefinitionField, TaskDefinitionStatus};
 use minijinja::context;
 
-use super::error::optional;
 use super::log_groups::LogGroupName;
-use super::removal::{Removal, Standing};
+use super::removal::{Remaining, Removal};
 use super::roles::Roles;
 use super::stage::{Owner, Presence, Stage};
 use super::task_spec::TaskSpec;
-use super::wait::{Look, wait};
-use super::{Context, Difference, Error, KNOWN_AFTER_UP, Kind, templates};
-use crate::aws::{ErrorClass, tags};
+use super::wait::{Poll, wait};
+use super::{Context, Error, templates};
+use crate::aws::ErrorClass;
+use crate::aws::error::optional;
+use crate::aws::tags::{self, Tagged};
+use crate::plan::{Difference, Field, Kind, Planned};
 use crate::settings::ServiceNames;
 
 #[derive(Clone, Debug)]
-pub(crate) struct TaskDefinitionArn(pub(crate) String);
+pub(crate) struct TaskDefinitionArn(pub(crate) Planned<String>);
 
 pub(crate) struct TaskDefinition {
     wanted: TaskSpec,
@@ -65,8 +67,7 @@ impl TaskDefinition {
         // No retries by the SDK: each one whose answer was lost would leave a revision more.
         let once = aws_sdk_ecs::Config::builder().retry_config(RetryConfig::disabled());
         let request = self.wanted.registration(&ctx.clients.ecs).tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:RegisterTaskDefinition", request.customize().config_override(once).send()).await?;
-        Ok(())
+        ctx.change("ecs:RegisterTaskDefinition", request.customize().config_override(once).send()).await
     }
 
     /// Registers, and before each repetition looks whether the one before has been carried out after all: revisions
@@ -78,12 +79,12 @@ impl TaskDefinition {
                 && let Presence::Present(found) = self.find(ctx).await?
                 && self.differences(&found).is_empty()
             {
-                return Ok(Look::Done(()));
+                return Ok(Poll::Done(()));
             }
             attempted = true;
             match self.register(ctx).await {
-                Ok(()) => Ok(Look::Done(())),
-                Err(Error::Cloud(error)) if error.class == ErrorClass::Unreachable => Ok(Look::pending(error.message)),
+                Ok(()) => Ok(Poll::Done(())),
+                Err(Error::Cloud(error)) if error.class == ErrorClass::Unreachable => Ok(Poll::pending(error.message)),
                 Err(error) => Err(error),
             }
         })
@@ -97,15 +98,15 @@ pub(crate) struct FoundTaskDefinition {
     owner: Option<String>,
 }
 
-/// By family (its newest ACTIVE revision) or ARN.
+/// Finds a task definition and its owner, by family (its newest ACTIVE revision) or ARN.
 async fn describe(
     ctx: &Context,
     name: &str,
 ) -> Result<Option<(aws_sdk_ecs::types::TaskDefinition, Option<String>)>, Error> {
     let request = ctx.clients.ecs.describe_task_definition().task_definition(name).include(TaskDefinitionField::Tags);
-    let answer = optional(ctx.call("ecs:DescribeTaskDefinition", request.send()).await)?;
+    let answer = optional(ctx.look("ecs:DescribeTaskDefinition", request.send()).await)?;
     Ok(answer.and_then(|answer| {
-        let owner = tags::owner(answer.tags().iter().map(|tag| (tag.key(), tag.value())));
+        let owner = answer.owner();
         Some((answer.task_definition?, owner))
     }))
 }
@@ -139,11 +140,11 @@ impl Stage for TaskDefinition {
     }
 
     fn output(&self, found: FoundTaskDefinition) -> TaskDefinitionArn {
-        TaskDefinitionArn(found.arn)
+        TaskDefinitionArn(Planned::Known(found.arn))
     }
 
     fn foreseen(&self) -> TaskDefinitionArn {
-        TaskDefinitionArn(KNOWN_AFTER_UP.to_owned())
+        TaskDefinitionArn(Planned::AfterUp)
     }
 
     fn differences(&self, found: &FoundTaskDefinition) -> Vec<Difference> {
@@ -151,7 +152,10 @@ impl Stage for TaskDefinition {
         let fields: BTreeMap<_, _> = is.iter().chain(&wanted).collect();
         let value =
             |fields: &BTreeMap<String, String>, field: &str| fields.get(field).cloned().unwrap_or("none".into());
-        fields.keys().filter_map(|&field| Difference::of(field, value(&is, field), value(&wanted, field))).collect()
+        fields
+            .keys()
+            .filter_map(|&field| Difference::of(Field::Member(field.clone()), value(&is, field), value(&wanted, field)))
+            .collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -164,30 +168,29 @@ impl Stage for TaskDefinition {
 
     async fn adopt(&self, ctx: &Context, found: &FoundTaskDefinition) -> Result<(), Error> {
         let request = ctx.clients.ecs.tag_resource().resource_arn(&found.arn).tags(tags::ecs(ctx.owner()));
-        ctx.call("ecs:TagResource", request.send()).await?;
-        Ok(())
+        ctx.change("ecs:TagResource", request.send()).await
     }
 }
 
 impl Removal for TaskDefinition {
     const KIND: Kind = Kind::TaskDefinition;
 
-    /// All revisions, also those that an earlier change or a half-done removal has left INACTIVE.
-    async fn standing(ctx: &Context) -> Result<Vec<Standing>, Error> {
-        let mut standing = vec![];
+    /// Lists all revisions, also those that an earlier change or a half-done removal has left INACTIVE.
+    async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
+        let mut remaining = vec![];
         for family in [&ctx.names.backend.service, &ctx.names.frontend.service] {
             for status in [TaskDefinitionStatus::Active, TaskDefinitionStatus::Inactive] {
                 let request = ctx.clients.ecs.list_task_definitions().family_prefix(family).status(status);
-                let mut arns = request.into_paginator().items().send();
-                while let Some(arn) = arns.next().await {
-                    let arn = ctx.call("ecs:ListTaskDefinitions", async { arn }).await?;
+                let mut pages = request.into_paginator().send();
+                let pages = ctx.pages("ecs:ListTaskDefinitions", async || pages.next().await).await?;
+                for arn in pages.into_iter().flat_map(|page| page.task_definition_arns.unwrap_or_default()) {
                     if let Some((_, owner)) = describe(ctx, &arn).await? {
-                        standing.push(Standing::new(ctx, arn, owner));
+                        remaining.push(Remaining::new(ctx, arn, owner));
                     }
                 }
             }
         }
-        Ok(standing)
+        Ok(remaining)
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
@@ -195,10 +198,10 @@ impl Removal for TaskDefinition {
         let Some((definition, _)) = describe(ctx, id).await? else { return Ok(()) };
         if definition.status() == Some(&TaskDefinitionStatus::Active) {
             let request = client.deregister_task_definition().task_definition(id);
-            ctx.call("ecs:DeregisterTaskDefinition", request.send()).await?;
+            ctx.change("ecs:DeregisterTaskDefinition", request.send()).await?;
         }
         let request = client.delete_task_definitions().task_definitions(id);
-        let answer = ctx.call("ecs:DeleteTaskDefinitions", request.send()).await?;
+        let answer = ctx.change_with_answer("ecs:DeleteTaskDefinitions", request.send()).await?;
         match answer.failures().first() {
             None => Ok(()),
             Some(failure) => Err(Error::NotDeleted {

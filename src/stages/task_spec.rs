@@ -76,7 +76,7 @@ impl TaskSpec {
             .set_container_definitions(Some(self.container_definitions.iter().map(Container::definition).collect()))
     }
 
-    /// Every value by its path, for naming what differs: `containerDefinitions.0.image`.
+    /// The values by their paths, for naming what differs: `containerDefinitions.0.image`.
     pub(super) fn fields(&self) -> BTreeMap<String, String> {
         let mut fields = BTreeMap::new();
         flatten("", &serde_json::to_value(self).unwrap_or_default(), &mut fields);

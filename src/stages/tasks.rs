@@ -3,8 +3,8 @@
 use aws_sdk_ecs::primitives::DateTime;
 use aws_sdk_ecs::types::{DesiredStatus, Task, TaskStopCode};
 
-use super::error::optional;
 use super::{Context, Error, container_instances};
+use crate::aws::error::optional;
 
 pub(super) async fn find_running(ctx: &Context, cluster: &str, service: &str) -> Result<Vec<Task>, Error> {
     let mut tasks = find(ctx, cluster, service, DesiredStatus::Running).await?;
@@ -40,18 +40,14 @@ pub(super) async fn find(
     desired: DesiredStatus,
 ) -> Result<Vec<Task>, Error> {
     let request = ctx.clients.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(desired);
-    let mut pages = request.into_paginator().items().send();
-    let mut arns = vec![];
-    while let Some(arn) = pages.next().await {
-        match optional(ctx.call("ecs:ListTasks", async { arn }).await)? {
-            Some(arn) => arns.push(arn),
-            None => return Ok(vec![]), // no cluster or no service, no tasks
-        }
-    }
+    let mut pages = request.into_paginator().send();
+    // No cluster or no service, no tasks.
+    let pages = optional(ctx.pages("ecs:ListTasks", async || pages.next().await).await)?.unwrap_or_default();
+    let arns: Vec<_> = pages.into_iter().flat_map(|page| page.task_arns.unwrap_or_default()).collect();
     let mut tasks = vec![];
     for arns in arns.chunks(100) {
         let request = ctx.clients.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns.to_vec()));
-        let answer = ctx.call("ecs:DescribeTasks", request.send()).await?;
+        let answer = ctx.look("ecs:DescribeTasks", request.send()).await?;
         tasks.extend(answer.tasks.unwrap_or_default());
     }
     // Emulators list the tasks of all services, whichever is asked for.
@@ -60,9 +56,9 @@ pub(super) async fn find(
     Ok(tasks)
 }
 
-/// Why the task that failed last did, in AWS's words, if it did in this run. ECS starts another, and gives up after some.
+/// Finds why the task that failed last did, in AWS's words, if it did in this run. ECS starts another, and gives up after some.
 pub(super) async fn find_failure(ctx: &Context, cluster: &str, service: &str) -> Result<Option<String>, Error> {
-    /// The reason stands as soon as it is on its way out.
+    /// When the task began to stop: ECS gives the reason from then on.
     fn end(task: &Task) -> Option<&DateTime> {
         task.stopping_at().or(task.stopped_at())
     }

@@ -1,56 +1,57 @@
-//! The one waiting function. Whoever waits says how to look and what each state means; how often, how long, what is
-//! shown meanwhile and how it is interrupted is the same for all.
+//! The one waiting function. Whoever waits says how to poll and what each state means; how often, how long, what is shown
+//! meanwhile and how it is interrupted is the same for all.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Context, Error, Step};
+use super::{Context, Error};
 use crate::aws::ErrorClass;
-use crate::report::events::Event;
+use crate::events::Event;
+use crate::plan::Step;
 
-/// One look at what is waited for.
-pub(crate) enum Look<T> {
+/// What one poll of something that is waited for found.
+pub(crate) enum Poll<T> {
     Done(T),
-    /// Not yet: the state it is in, in AWS's words, and what else a time-out should tell.
+    /// It is not done yet: its state, in AWS's words, and what else a time-out should tell.
     Pending {
         state: String,
         detail: String,
     },
-    /// Never: AWS has given up.
+    /// It will never be done: AWS has given up.
     Failed {
         state: String,
         reason: String,
     },
 }
 
-impl<T> Look<T> {
+impl<T> Poll<T> {
     pub(super) fn pending(state: impl Into<String>) -> Self {
         Self::Pending { state: state.into(), detail: String::new() }
     }
 
-    pub(super) fn map<U>(self, done: impl FnOnce(T) -> U) -> Look<U> {
+    pub(super) fn map<U>(self, done: impl FnOnce(T) -> U) -> Poll<U> {
         match self {
-            Self::Done(value) => Look::Done(done(value)),
-            Self::Pending { state, detail } => Look::Pending { state, detail },
-            Self::Failed { state, reason } => Look::Failed { state, reason },
+            Self::Done(value) => Poll::Done(done(value)),
+            Self::Pending { state, detail } => Poll::Pending { state, detail },
+            Self::Failed { state, reason } => Poll::Failed { state, reason },
         }
     }
 }
 
-/// A fifth of the time waited so far: at most a fifth too late, quick on a quick cloud, gentle on AWS.
+/// The pause before the next poll: a fifth of the time waited so far: at most a fifth too late, quick on a quick cloud, gentle on AWS.
 fn interval(waited: Duration) -> Duration {
     (waited / 5).clamp(Duration::from_millis(50), Duration::from_secs(10))
 }
 
-/// Looks until it is done, at most for the settings' timeout.
+/// Polls until it is done, at most for the settings' timeout.
 pub(super) async fn wait<T>(
     ctx: &Context,
     step: Step,
     what: &str,
-    look: impl AsyncFnMut() -> Result<Look<T>, Error>,
+    poll: impl AsyncFnMut() -> Result<Poll<T>, Error>,
 ) -> Result<T, Error> {
-    wait_at_most(ctx, step, what, ctx.settings.timeout, look).await
+    wait_at_most(ctx, step, what, ctx.settings.timeout, poll).await
 }
 
 pub(super) async fn wait_at_most<T>(
@@ -58,26 +59,26 @@ pub(super) async fn wait_at_most<T>(
     step: Step,
     what: &str,
     limit: Duration,
-    look: impl AsyncFnMut() -> Result<Look<T>, Error>,
+    poll: impl AsyncFnMut() -> Result<Poll<T>, Error>,
 ) -> Result<T, Error> {
-    let result = look_until(ctx, step, what, limit, look).await;
+    let result = poll_until(ctx, step, what, limit, poll).await;
     ctx.events.send(Event::Waited { what: what.to_owned() });
     result
 }
 
-async fn look_until<T>(
+async fn poll_until<T>(
     ctx: &Context,
     step: Step,
     what: &str,
     limit: Duration,
-    mut look: impl AsyncFnMut() -> Result<Look<T>, Error>,
+    mut poll: impl AsyncFnMut() -> Result<Poll<T>, Error>,
 ) -> Result<T, Error> {
     let started = Instant::now();
     loop {
-        let (state, detail) = match look().await {
-            Ok(Look::Done(value)) => return Ok(value),
-            Ok(Look::Pending { state, detail }) => (state, detail),
-            Ok(Look::Failed { state, reason }) => return Err(Error::Failed { what: what.to_owned(), state, reason }),
+        let (state, detail) = match poll().await {
+            Ok(Poll::Done(value)) => return Ok(value),
+            Ok(Poll::Pending { state, detail }) => (state, detail),
+            Ok(Poll::Failed { state, reason }) => return Err(Error::Failed { what: what.to_owned(), state, reason }),
             // The SDK has tried a few times already; whoever waits has the time to go on trying.
             Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::Throttled | ErrorClass::ServerFault) => {
                 (error.message, String::new())
@@ -100,7 +101,7 @@ async fn look_until<T>(
 mod tests {
     use super::*;
     use crate::aws::{CredentialSource, Target};
-    use crate::report::events::Events;
+    use crate::events::Events;
     use crate::settings::Settings;
 
     async fn context() -> Context {
@@ -121,7 +122,7 @@ mod tests {
         let (ctx, mut looks, started) = (context().await, 0, Instant::now());
         let waited = wait(&ctx, Step::Services, "service x", async || {
             looks += 1;
-            Ok(Look::<()>::Pending { state: format!("{looks} looks"), detail: "; no room".to_owned() })
+            Ok(Poll::<()>::Pending { state: format!("{looks} looks"), detail: "; no room".to_owned() })
         });
         let error = waited.await.unwrap_err().to_string();
         assert_eq!(started.elapsed().as_secs(), 60);
@@ -140,7 +141,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(20)).await;
             cancel.cancel();
         });
-        let error = wait(&ctx, Step::Services, "x", async || Ok(Look::<()>::pending("y"))).await.unwrap_err();
+        let error = wait(&ctx, Step::Services, "x", async || Ok(Poll::<()>::pending("y"))).await.unwrap_err();
         assert!(error.is_interrupted());
         assert_eq!(started.elapsed().as_secs(), 20);
     }
@@ -148,7 +149,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_aws_has_given_up_is_not_waited_for() {
         let ctx = context().await;
-        let failed = || Look::<()>::Failed { state: "FAILED".to_owned(), reason: "no subnet".to_owned() };
+        let failed = || Poll::<()>::Failed { state: "FAILED".to_owned(), reason: "no subnet".to_owned() };
         let error = wait(&ctx, Step::Cluster, "cluster x", async || Ok(failed())).await.unwrap_err().to_string();
         assert!(error.starts_with("cluster x has failed (FAILED): no subnet"), "{error}");
     }

@@ -37,7 +37,10 @@ pub(crate) fn allowed() -> BTreeSet<String> {
     actions.collect()
 }
 
-/// Every action that the source names where it sends a request: the first argument of `call`.
+/// How the source sends a request; the first argument is the action.
+const SENDING: [&str; 5] = [".call(", ".look(", ".change(", ".change_with_answer(", ".pages("];
+
+/// Every action that the source names where it sends a request.
 fn called(directory: &Path, actions: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
@@ -49,7 +52,7 @@ fn called(directory: &Path, actions: &mut BTreeSet<String>) {
             continue;
         }
         let source = std::fs::read_to_string(&path).unwrap();
-        for call in source.split(".call(").skip(1) {
+        for call in SENDING.iter().flat_map(|sending| source.split(sending).skip(1)) {
             let argument = call.trim_start();
             let name = argument.strip_prefix('"').and_then(|rest| rest.split('"').next());
             if let Some(name) = name.filter(|name| name.contains(':')) {
@@ -130,7 +133,7 @@ async fn a_walkthrough_passes_under_the_policy_alone() {
     let ctx = context(&cloud, settings()).await;
     let traffic = verify::Options { requests: 60, concurrency: 4 };
     let drill = failover::Options { mode: failover::Mode::Scale, to: 2, restore: true, verify: traffic };
-    let done = walkthrough::run(&ctx, drill).await.unwrap();
+    let done = walkthrough::run(&ctx, drill, drop).await.unwrap();
     assert!(done.down.leftovers.is_empty(), "{:#?}", done.down);
 
     // What changes call, too.

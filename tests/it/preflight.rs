@@ -6,13 +6,14 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::Target;
 use zonewalk::cloud::{LocalCloud, Options, Pace};
+use zonewalk::commands::outcome::Outcome;
 use zonewalk::commands::{doctor, status};
-use zonewalk::report::events::{Event, Events};
-use zonewalk::report::outcome::Outcome;
+use zonewalk::events::{Event, Events};
+use zonewalk::report::text;
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
+use zonewalk::stages::finding::{Check, Level};
 use zonewalk::stages::permissions::policy;
-use zonewalk::stages::preflight::{Check, Level};
 use zonewalk::walkthrough::{down, up};
 
 use crate::machine::Machine;
@@ -256,7 +257,7 @@ async fn status_tells_why_up_would_refuse() {
 
     let json = serde_json::to_value(&status).unwrap();
     assert!(json["problems"][0]["what"].as_str().unwrap().contains("t9.enormous"), "{json}");
-    let text = Outcome::Status(status).to_text();
+    let text = text::of(&Outcome::Status(status));
     assert!(text.contains("`zonewalk up` would refuse:\nPROBLEM network"), "{text}");
     assert!(text.contains("6 of 6") && text.contains("http://"), "the rest is gone: {text}");
     cloud.shutdown().await;

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::Target;
 use zonewalk::cloud::{LocalCloud, Options, Pace};
-use zonewalk::report::events::Events;
+use zonewalk::events::Events;
 use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};

@@ -4,8 +4,8 @@
 use aws_sdk_ec2::types::RequestLaunchTemplateData;
 use zonewalk::cloud::{Fault, FaultKind, Faults, Pace};
 use zonewalk::commands::{stats, verify};
+use zonewalk::plan::{Action, Kind};
 use zonewalk::settings::Settings;
-use zonewalk::stages::{Action, Kind};
 use zonewalk::walkthrough::{down, plan, up};
 
 use crate::support::{context, inventory, settings, start_cloud};

@@ -1,8 +1,8 @@
 //! Roles: the account's if they serve, else the tool's own, which go with the rest.
 
 use zonewalk::cloud::{LocalCloud, Options, Pace};
+use zonewalk::plan::{Action, Kind};
 use zonewalk::settings::Settings;
-use zonewalk::stages::{Action, Kind};
 use zonewalk::walkthrough::{down, plan, up};
 
 use crate::support::{context, inventory, settings, start_cloud};

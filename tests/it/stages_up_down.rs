@@ -5,14 +5,15 @@ use std::sync::{Arc, Mutex};
 use base64::Engine;
 use tokio_util::sync::CancellationToken;
 use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Options, Pace};
-use zonewalk::report::events::{Event, Events};
+use zonewalk::events::{Event, Events};
+use zonewalk::plan::{Action, Kind};
 use zonewalk::settings::{OWNER_TAG, ServiceConnectMode, Settings, TaskCount};
-use zonewalk::stages::{Action, Context, Error, Kind};
+use zonewalk::stages::{Context, Error};
 use zonewalk::walkthrough::{down, plan, up};
 
 use crate::support::{context, inventory, settings, start_cloud};
 
-fn actions(resources: &[zonewalk::stages::ResourceReport]) -> Vec<Action> {
+fn actions(resources: &[zonewalk::plan::ResourceReport]) -> Vec<Action> {
     resources.iter().map(|resource| resource.action).collect()
 }
 

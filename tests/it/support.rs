@@ -7,7 +7,7 @@ use aws_sdk_ecs::types::{ClusterField, ServiceField, TaskDefinitionField, TaskDe
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::{Clients, Target};
 use zonewalk::cloud::{LocalCloud, Options, Pace};
-use zonewalk::report::events::Events;
+use zonewalk::events::Events;
 use zonewalk::settings::{OWNER_TAG, Settings};
 use zonewalk::stages::Context;
 

@@ -55,7 +55,7 @@ fn stages_and_commands_know_no_local_cloud() {
     for part in ["stages", "commands"] {
         assert_never_names(part, &["crate::cloud", "crate::mesh", "crate::local_traffic"], &[]);
     }
-    assert_never_names("stages", &["crate::processes"], &[]);
+    assert_never_names("stages", &["crate::processes", "crate::commands", "crate::report"], &[]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::{Clients, Retries, Target};
 use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Observer, Options, Pace};
-use zonewalk::report::events::Events;
+use zonewalk::events::Events;
 use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};

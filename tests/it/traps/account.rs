@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use zonewalk::aws::{Clients, Target};
 use zonewalk::cloud::Pace;
-use zonewalk::report::events::Events;
+use zonewalk::events::Events;
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};

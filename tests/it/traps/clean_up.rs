@@ -2,8 +2,8 @@
 
 use aws_sdk_ec2::types::{IpPermission, UserIdGroupPair};
 use zonewalk::cloud::Pace;
+use zonewalk::plan::Kind;
 use zonewalk::settings::Settings;
-use zonewalk::stages::Kind;
 use zonewalk::walkthrough::{down, up};
 
 use super::{Walk, article, code, of_tasks};

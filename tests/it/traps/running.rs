@@ -6,6 +6,7 @@ use aws_sdk_ecs::types::DeploymentConfiguration;
 use zonewalk::commands::{failover, stats, verify};
 use zonewalk::envoy::script::{self, Script};
 use zonewalk::envoy::stats::{is_zone_line, parse};
+use zonewalk::events::PhaseName;
 use zonewalk::routing::{PredictedState, Topology, predict};
 use zonewalk::stages::{inventory, run_command};
 use zonewalk::traffic::Verdict;
@@ -70,7 +71,7 @@ async fn trap_06_two_backends_switch_zone_routing_off_from_every_zone() {
     let walk = Walk::up(6).await;
     let options = failover::Options { mode: failover::Mode::Scale, to: 2, restore: false, verify: TRAFFIC };
     let failover = failover::run(&walk.ctx, options).await.unwrap();
-    let failed_over = failover.phases.iter().find(|phase| phase.phase == failover::PhaseName::FailedOver).unwrap();
+    let failed_over = failover.phases.iter().find(|phase| phase.phase == PhaseName::FailedOver).unwrap();
     assert_eq!(failed_over.result.expected.state, Some(PredictedState::NoLocalityRouting));
     assert!(failed_over.result.as_predicted, "{:?}", failed_over.result.reasons);
     let crosses = |zone: &str| {

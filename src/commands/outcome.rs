@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 
-use super::text;
-use crate::commands::doctor::Doctor;
-use crate::commands::failover::Failover;
-use crate::commands::redeploy::Redeployment;
-use crate::commands::stats::Stats;
-use crate::commands::status::Status;
-use crate::commands::up::DryRun;
-use crate::commands::walkthrough::Walkthrough;
+use super::doctor::Doctor;
+use super::failover::Failover;
+use super::redeploy::Redeployment;
+use super::stats::Stats;
+use super::status::Status;
+use super::up::DryRun;
+use super::walkthrough::Walkthrough;
 use crate::traffic::Verification;
 use crate::walkthrough::{Down, Up};
 
@@ -69,22 +68,6 @@ impl Outcome {
             Self::Stats(_) => "stats",
             Self::Down(_) => "down",
             Self::Walkthrough(_) => "walkthrough",
-        }
-    }
-
-    /// The outcome as text for people.
-    pub fn to_text(&self) -> String {
-        match self {
-            Self::Doctor(doctor) => text::doctor(doctor),
-            Self::DryRun(plan) => text::dry_run(plan),
-            Self::Up(up) => text::up(up),
-            Self::Status(status) => text::status(status),
-            Self::Redeploy(redeployment) => text::redeployment(redeployment),
-            Self::Verify(verification) => text::verification(verification),
-            Self::Failover(failover) => text::failover(failover),
-            Self::Stats(stats) => text::stats(stats),
-            Self::Down(down) => text::down(down),
-            Self::Walkthrough(all) => text::walkthrough(all),
         }
     }
 }

@@ -1,34 +1,32 @@
-//! What happens while a command works, as typed events. Commands and stages emit them and know nothing of how they are
-//! shown; progress lines, JSON, the report are consumers.
+//! What happens while a command works, as typed events. Commands and stages send them and know nothing of how they are
+//! shown.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
+use strum::IntoStaticStr;
 
-use super::outcome::Outcome;
-use crate::commands::failover::PhaseName;
-use crate::stages::{Action, Kind, Step};
+use crate::plan::{Action, Kind, Step, display_in_words};
 
-#[derive(Clone, Debug, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+/// Something that happened while a command worked.
+#[derive(Clone, Debug)]
 pub enum Event {
     StageStarted {
         step: Step,
         kind: Kind,
         name: String,
     },
-    /// Looked up, not made: the account, the network, the machine image.
+    /// Something was looked up, not made: the account, the network, the machine image.
     Found {
         step: Step,
         what: String,
     },
-    /// One look at something that is not ready yet.
+    /// Something that is waited for was polled and is not ready yet.
     Waiting {
         step: Step,
         what: String,
         state: String,
-        #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
         elapsed: Duration,
     },
     /// The wait for `what` is over, however it ended.
@@ -40,14 +38,12 @@ pub enum Event {
         kind: Kind,
         id: String,
         action: Action,
-        #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
         elapsed: Duration,
     },
     Removed {
         step: Step,
         kind: Kind,
         id: String,
-        #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
         elapsed: Duration,
     },
     /// A removal failed; the others go on.
@@ -57,7 +53,7 @@ pub enum Event {
         id: String,
         reason: String,
     },
-    /// Requests that have been sent and answered, of how many if that is known.
+    /// Requests have been sent and answered; the total is none if it is not known.
     Traffic {
         done: u64,
         total: Option<u64>,
@@ -68,21 +64,27 @@ pub enum Event {
         holds: bool,
         same_zone_share: Option<f64>,
     },
-    /// A part of the whole walkthrough is over.
-    Part {
-        outcome: Box<Outcome>,
-    },
     /// Something the user should know and need not act on.
     Note {
         message: String,
     },
 }
 
-fn as_millis<S: Serializer>(elapsed: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(elapsed.as_millis() as u64)
+/// A phase of a failover drill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum PhaseName {
+    Before,
+    /// The phase in which tasks stop. It is only asked that no request fails, since the placement changes under it.
+    During,
+    FailedOver,
+    Restored,
 }
 
-/// Where events go. Cheap to clone.
+display_in_words!(PhaseName);
+
+/// The place where events go. Cheap to clone.
 #[derive(Clone)]
 pub struct Events(Arc<dyn Fn(Event) + Send + Sync>);
 
@@ -91,7 +93,7 @@ impl Events {
         Self(Arc::new(consumer))
     }
 
-    /// Nobody listens.
+    /// Events that nobody listens to.
     pub fn silent() -> Self {
         Self::new(|_| ())
     }

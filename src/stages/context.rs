@@ -1,0 +1,215 @@
+//! What every stage works with: clients, settings, names, where events go. Requests are sent here, and none after an
+//! interruption.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
+
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sts::primitives::DateTime;
+use futures_util::TryFutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+use crate::aws::{Clients, CloudError, ErrorClass};
+use crate::data_plane::DataPlane;
+use crate::events::Events;
+use crate::settings::{ResourceNames, Settings};
+
+/// What every stage works with. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub clients: Clients,
+    pub settings: Arc<Settings>,
+    pub names: Arc<ResourceNames>,
+    pub events: Events,
+    /// The token that is cancelled when the user interrupts: the request under way is awaited, and no further one is sent.
+    pub cancel: CancellationToken,
+    pub data_plane: DataPlane,
+    /// The start of this run: what AWS dates before it is history.
+    started: SystemTime,
+    /// Whether something of the stage that works with this context exists in the cloud, finished or not.
+    begun: Arc<AtomicBool>,
+}
+
+impl Context {
+    pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
+        let names = Arc::new(settings.name.resources());
+        let (started, begun) = (SystemTime::now(), Arc::default());
+        let data_plane = DataPlane::default();
+        Self { clients, settings: Arc::new(settings), names, events, cancel, data_plane, started, begun }
+    }
+
+    /// The same context where somebody else than the cloud carries the traffic.
+    pub fn with_data_plane(self, data_plane: DataPlane) -> Self {
+        Self { data_plane, ..self }
+    }
+
+    /// The same context with another token, for work that others do not interrupt, such as putting back what was changed.
+    pub fn with_cancel(&self, cancel: CancellationToken) -> Self {
+        Self { cancel, ..self.clone() }
+    }
+
+    /// The same context with another receiver of events.
+    pub fn with_events(&self, events: Events) -> Self {
+        Self { events, ..self.clone() }
+    }
+
+    /// The same context for one stage, which has begun nothing yet.
+    pub(crate) fn for_stage(&self) -> Self {
+        Self { begun: Arc::default(), ..self.clone() }
+    }
+
+    /// Whether the stage has found a resource of ours, or changed anything: should it fail, that exists all the same.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_begun(&self) {
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// The value of the owner tag.
+    pub(super) fn owner(&self) -> &str {
+        self.settings.name.as_str()
+    }
+
+    /// Sends one request that changes nothing, unless the user has interrupted. `action` is its name as IAM spells it.
+    pub(crate) fn look<T, E, R>(
+        &self,
+        action: &'static str,
+        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> impl Future<Output = Result<T, Error>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug + 'static,
+    {
+        let call = self.clients.call(action, request);
+        async {
+            self.checkpoint()?;
+            Ok(call.await?)
+        }
+    }
+
+    /// Sends one request that changes something, unless the user has interrupted.
+    pub(crate) fn change<T, E, R>(
+        &self,
+        action: &'static str,
+        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> impl Future<Output = Result<(), Error>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug + 'static,
+    {
+        self.change_with_answer(action, request).map_ok(drop)
+    }
+
+    /// The same, where the answer tells something that is needed.
+    pub(crate) fn change_with_answer<T, E, R>(
+        &self,
+        action: &'static str,
+        request: impl Future<Output = Result<T, SdkError<E, R>>>,
+    ) -> impl Future<Output = Result<T, Error>>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug + 'static,
+    {
+        let call = self.clients.call(action, request);
+        async {
+            self.checkpoint()?;
+            let answer = call.await;
+            if may_be_done(&answer) {
+                self.set_begun();
+            }
+            Ok(answer?)
+        }
+    }
+
+    /// Reads all pages of a list, where `next` sends the request for one (the SDK's paginators send none ahead). An
+    /// interruption ends it before the next page is asked for.
+    pub(crate) async fn pages<T, E, R>(
+        &self,
+        action: &'static str,
+        mut next: impl AsyncFnMut() -> Option<Result<T, SdkError<E, R>>>,
+    ) -> Result<Vec<T>, Error>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: fmt::Debug + 'static,
+    {
+        let mut pages = vec![];
+        loop {
+            self.checkpoint()?;
+            let Some(page) = next().await else { return Ok(pages) };
+            pages.push(self.clients.call(action, async { page }).await?);
+        }
+    }
+
+    /// A new token by which AWS knows a repetition of one request from a second request.
+    pub(super) fn client_token(&self) -> String {
+        format!("zonewalk-{:016x}", rand::random::<u64>())
+    }
+
+    /// Whether something that AWS dates so has happened in this run.
+    pub(super) fn is_of_this_run(&self, time: &DateTime) -> bool {
+        *time >= DateTime::from(self.started)
+    }
+
+    fn checkpoint(&self) -> Result<(), Error> {
+        if self.cancel.is_cancelled() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// A refusal tells that nothing was done, unless it says that it was done already; a lost answer tells nothing.
+fn may_be_done<T>(answer: &Result<T, CloudError>) -> bool {
+    answer.as_ref().err().is_none_or(|error| {
+        error.code.is_none() || matches!(error.class, ErrorClass::AlreadyExists | ErrorClass::ServerFault)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::aws::Target;
+
+    /// Answers each `ListTasks` with a page that says that there is another.
+    async fn serve_pages_without_end(listener: TcpListener, on_page: impl Fn()) {
+        let body = r#"{"taskArns":["arn:aws:ecs:us-east-1:000000000000:task/c/1"],"nextToken":"more"}"#;
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        while let Ok((mut connection, _)) = listener.accept().await {
+            on_page();
+            let mut request = vec![];
+            while !request.ends_with(b"}") {
+                assert!(connection.read_buf(&mut request).await.unwrap() > 0, "half a request");
+            }
+            connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_command_sends_no_further_page() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = Target::local(&format!("http://{}", listener.local_addr().unwrap()), "us-east-1");
+        let clients = target.connect().await.unwrap();
+        let ctx = Context::new(clients, Settings::default(), Events::silent(), CancellationToken::new());
+        let (pages, cancel) = (Arc::new(AtomicU32::new(0)), ctx.cancel.clone());
+        let sent = Arc::clone(&pages);
+        tokio::spawn(serve_pages_without_end(listener, move || {
+            if sent.fetch_add(1, Ordering::Relaxed) == 2 {
+                cancel.cancel();
+            }
+        }));
+        let mut tasks = ctx.clients.ecs.list_tasks().into_paginator().stop_on_duplicate_token(false).send();
+        let listed = ctx.pages("ecs:ListTasks", async || tasks.next().await).await;
+        assert!(listed.unwrap_err().is_interrupted());
+        assert_eq!(pages.load(Ordering::Relaxed), 3, "the page under way is the last");
+    }
+}

@@ -1,0 +1,53 @@
+//! What is found before anything is made, and whether it stops `up`.
+
+use serde::Serialize;
+use strum::IntoStaticStr;
+
+use crate::plan::display_in_words;
+
+/// A subject that is looked at before anything is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Check {
+    Credentials,
+    Permissions,
+    Network,
+    Image,
+    Roles,
+    Quota,
+    Names,
+}
+
+display_in_words!(Check);
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Fine,
+    /// The subject could not be looked at.
+    Unknown,
+    /// `up` refuses to start.
+    Problem,
+}
+
+/// What was found of one subject, and what to do about it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    pub check: Check,
+    pub level: Level,
+    /// The facts and, if they are a problem, what they break and how to fix it.
+    pub what: String,
+}
+
+impl Finding {
+    pub(crate) fn new(check: Check, level: Level, what: impl Into<String>) -> Self {
+        Self { check, level, what: what.into() }
+    }
+
+    /// Whether `up` refuses to start because of it.
+    pub fn blocks(&self) -> bool {
+        self.level == Level::Problem
+    }
+}

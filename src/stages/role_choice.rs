@@ -1,0 +1,243 @@
+//! The two roles that the article takes for granted: its step 4 names the instances', its step 6 the tasks'. Accounts have
+//! them, have them under another name, with too little in them, or not at all. What serves is used; else they are made.
+//!
+//! They are looked for before anything is made, since AWS tells their absence late and in other words.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::identity::Identity;
+use super::permissions::{self, MissingPermissions};
+use super::roles::{find_role, note_refusal, own_execution_role, own_instance_role};
+use super::{Context, Error};
+use crate::aws::ErrorClass;
+use crate::aws::error::optional;
+use crate::events::Event;
+use crate::plan::Step;
+
+/// The names under which accounts have the instances' profile: AWS's console makes the first, its CLI guide the second.
+const USUAL_INSTANCE_PROFILES: [&str; 2] = ["ecsInstanceRole", "ecsInstanceRole-profile"];
+/// The names under which accounts have the execution role: the article's, which is the console's.
+const USUAL_EXECUTION_ROLES: [&str; 1] = ["ecsTaskExecutionRole"];
+
+/// What an instance's agent calls to join the cluster and to run tasks; part of AmazonEC2ContainerServiceforEC2Role.
+const TO_JOIN: [&str; 4] =
+    ["ecs:DiscoverPollEndpoint", "ecs:Poll", "ecs:RegisterContainerInstance", "ecs:SubmitTaskStateChange"];
+/// What lets SSM run `stats` on the instance; part of AmazonSSMManagedInstanceCore, which the former lacks.
+const TO_BE_ASKED: [&str; 2] = ["ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel"];
+/// What ECS calls in the execution role for a task that logs.
+const TO_LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
+
+/// Where the roles that are used come from.
+#[derive(Clone)]
+pub(crate) struct RoleSources {
+    pub(crate) instance_profile: RoleSource,
+    pub(crate) execution_role: RoleSource,
+}
+
+/// Where a role comes from.
+#[derive(Clone)]
+pub(crate) enum RoleSource {
+    /// The account has one that serves; holds its ARN.
+    Existing(String),
+    /// The role is the tool's own, made already or to be made.
+    Own,
+}
+
+pub(crate) async fn choose_roles(ctx: &Context, identity: &Identity) -> Result<RoleSources, Error> {
+    match tokio::join!(choose_instance_profile(ctx, identity), choose_execution_role(ctx, identity)) {
+        (Err(Error::Prerequisite(one)), Err(Error::Prerequisite(other))) => {
+            Err(Error::Prerequisite(format!("{one}; {other}")))
+        }
+        (instance_profile, execution_role) => {
+            Ok(RoleSources { instance_profile: instance_profile?, execution_role: execution_role? })
+        }
+    }
+}
+
+/// A role that is there, and what it does not allow of what it should.
+struct Candidate {
+    /// The ARN of what stages take: the instance profile, or the role.
+    arn: String,
+    lacks: Vec<String>,
+}
+
+async fn choose_instance_profile(ctx: &Context, identity: &Identity) -> Result<RoleSource, Error> {
+    let settings = &ctx.settings;
+    let names = settings.instance_profile.as_deref().map_or(USUAL_INSTANCE_PROFILES.to_vec(), |name| vec![name]);
+    if settings.instance_profile.is_none() && instance_role_is_made(ctx).await? {
+        return Ok(RoleSource::Own);
+    }
+    let mut shortcomings = vec![];
+    for name in names {
+        let Some(candidate) = find_instance_profile(ctx, identity, name).await? else { continue };
+        let lacks = |needed: &[&str]| candidate.lacks.iter().any(|action| needed.contains(&action.as_str()));
+        // What only `stats` needs is no reason to refuse a role that was asked for, or is the only one there may be.
+        let may_make = settings.create_roles && settings.instance_profile.is_none();
+        let doubted = is_used_despite_simulation(ctx, settings.instance_profile.as_deref(), name, &candidate);
+        if doubted || !(lacks(&TO_JOIN) || may_make && lacks(&TO_BE_ASKED)) {
+            if !doubted && lacks(&TO_BE_ASKED) {
+                ctx.events.note(format!(
+                    "instance profile {name} does not allow {}: `zonewalk stats` will not work; attach \
+                     AmazonSSMManagedInstanceCore to its role",
+                    candidate.lacks.join(", ")
+                ));
+            }
+            return Ok(found(ctx, Step::Instances, "instance profile", candidate.arn));
+        }
+        shortcomings.push(format!("{name} does not allow {}", candidate.lacks.join(", ")));
+    }
+    own_or_refuse(
+        ctx,
+        settings.instance_profile.as_deref(),
+        "instance profile ecsInstanceRole, which lets instances join the cluster",
+        &shortcomings,
+        "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html",
+    )
+}
+
+async fn choose_execution_role(ctx: &Context, identity: &Identity) -> Result<RoleSource, Error> {
+    let settings = &ctx.settings;
+    let names = settings.execution_role.as_deref().map_or(USUAL_EXECUTION_ROLES.to_vec(), |name| vec![name]);
+    if settings.execution_role.is_none() && find_role(ctx, &own_execution_role(ctx)).await?.is_some() {
+        return Ok(RoleSource::Own);
+    }
+    let mut shortcomings = vec![];
+    for name in names {
+        match find_execution_role(ctx, identity, name).await? {
+            Some(candidate)
+                if candidate.lacks.is_empty()
+                    || is_used_despite_simulation(ctx, settings.execution_role.as_deref(), name, &candidate) =>
+            {
+                return Ok(found(ctx, Step::TaskDefinitions, "role", candidate.arn));
+            }
+            Some(candidate) => shortcomings.push(format!("{name} does not allow {}", candidate.lacks.join(", "))),
+            None => {}
+        }
+    }
+    own_or_refuse(
+        ctx,
+        settings.execution_role.as_deref(),
+        "role ecsTaskExecutionRole, with which ECS starts tasks",
+        &shortcomings,
+        "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_execution_IAM_role.html",
+    )
+}
+
+/// Whether a role is used though IAM's simulation says that it does not serve: nothing else may be, and who runs this
+/// does not believe the simulation.
+fn is_used_despite_simulation(ctx: &Context, asked_for: Option<&str>, name: &str, candidate: &Candidate) -> bool {
+    let may_make = ctx.settings.create_roles && asked_for.is_none();
+    let doubted = !ctx.settings.check_permissions && !may_make && !candidate.lacks.is_empty();
+    if doubted {
+        let lacks = candidate.lacks.join(", ");
+        ctx.events.note(format!("{name} does not allow {lacks} if IAM's simulation is right, which is not heeded"));
+    }
+    doubted
+}
+
+fn found(ctx: &Context, step: Step, what: &str, arn: String) -> RoleSource {
+    ctx.events.send(Event::Found { step, what: format!("{what} {arn}") });
+    RoleSource::Existing(arn)
+}
+
+/// Decides what to do if none of the account's serves.
+fn own_or_refuse(
+    ctx: &Context,
+    named: Option<&str>,
+    what: &str,
+    shortcomings: &[String],
+    guide: &str,
+) -> Result<RoleSource, Error> {
+    let (why, doubt) = if shortcomings.is_empty() {
+        ("there is none".to_owned(), "")
+    } else {
+        (shortcomings.join("; "), ", or add --no-check-permissions if IAM's simulation is wrong about it")
+    };
+    match named {
+        Some(name) => Err(Error::Prerequisite(format!(
+            "{name} cannot be the {what}: {why}; mend it as {guide} says, or leave the name away{doubt}"
+        ))),
+        None if ctx.settings.create_roles => Ok(RoleSource::Own),
+        None => Err(Error::Prerequisite(format!(
+            "no {what}: {why}; make it as {guide} says, or let zonewalk make its own, without --no-create-roles{doubt}"
+        ))),
+    }
+}
+
+async fn find_instance_profile(ctx: &Context, identity: &Identity, name: &str) -> Result<Option<Candidate>, Error> {
+    let request = ctx.clients.iam.get_instance_profile().instance_profile_name(name);
+    let profile = match optional(ctx.look("iam:GetInstanceProfile", request.send()).await) {
+        Ok(answer) => answer.and_then(|answer| answer.instance_profile),
+        Err(error) => {
+            take_to_be_there(ctx, name, error)?;
+            return Ok(Some(Candidate { arn: identity.iam_arn(&format!("instance-profile/{name}")), lacks: vec![] }));
+        }
+    };
+    let Some(profile) = profile else { return Ok(None) };
+    let needed: Vec<&str> = TO_JOIN.into_iter().chain(TO_BE_ASKED).collect();
+    let lacks = match profile.roles().first() {
+        Some(role) => find_missing(ctx, role.arn(), &needed).await?,
+        None => needed.into_iter().map(str::to_owned).collect(),
+    };
+    Ok(Some(Candidate { arn: profile.arn, lacks }))
+}
+
+async fn find_execution_role(ctx: &Context, identity: &Identity, name: &str) -> Result<Option<Candidate>, Error> {
+    match find_role(ctx, name).await {
+        Ok(Some(role)) => {
+            let lacks = find_missing(ctx, role.arn(), &TO_LOG).await?;
+            Ok(Some(Candidate { arn: role.arn, lacks }))
+        }
+        Ok(None) => Ok(None),
+        Err(error) => {
+            take_to_be_there(ctx, name, error)?;
+            Ok(Some(Candidate { arn: identity.iam_arn(&format!("role/{name}")), lacks: vec![] }))
+        }
+    }
+}
+
+/// Who may use a role may not always look at it: then it is taken to be there and to serve.
+fn take_to_be_there(ctx: &Context, name: &str, error: Error) -> Result<(), Error> {
+    note_refusal(ctx, error, &format!("{name} is taken to be there"))
+}
+
+/// Which of the actions the role of this ARN is not allowed. Empty if that cannot be known.
+async fn find_missing(ctx: &Context, arn: &str, needed: &[&str]) -> Result<Vec<String>, Error> {
+    let needed: Vec<String> = needed.iter().map(|&action| action.to_owned()).collect();
+    match permissions::simulate(ctx, arn, &needed, None, &BTreeMap::new()).await {
+        Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::Refused | ErrorClass::Unsupported) => {
+            ctx.events.note(format!("what {arn} allows cannot be known: {error}"));
+            Ok(vec![])
+        }
+        missing => {
+            let MissingPermissions { denied, undetermined, missing_context_keys } = missing?;
+            if !undetermined.is_empty() {
+                let missing_context_keys = Vec::from_iter(missing_context_keys).join(", ");
+                ctx.events.note(format!(
+                    "{arn} is taken to allow {}: that depends on {missing_context_keys}",
+                    undetermined.join(", ")
+                ));
+            }
+            Ok(denied)
+        }
+    }
+}
+
+async fn instance_role_is_made(ctx: &Context) -> Result<bool, Error> {
+    match find_role(ctx, &own_instance_role(ctx)).await {
+        Ok(role) => Ok(role.is_some()),
+        Err(error) => take_to_be_there(ctx, USUAL_INSTANCE_PROFILES[0], error).map(|()| false),
+    }
+}
+
+impl fmt::Display for RoleSources {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |choice: &RoleSource, own: &str| match choice {
+            RoleSource::Existing(arn) => arn.clone(),
+            RoleSource::Own => own.to_owned(),
+        };
+        let instances = text(&self.instance_profile, "one of this tool's own for the instances");
+        write!(f, "{instances}; {}", text(&self.execution_role, "one of this tool's own for the tasks"))
+    }
+}
