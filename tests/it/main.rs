@@ -18,6 +18,7 @@ mod envoy_loss;
 mod envoy_peer;
 mod envoy_sidecars;
 mod hosts;
+mod inventory;
 mod journey;
 mod machine;
 mod mesh;
