@@ -73,7 +73,7 @@ fn any_arrow_that_is_turned_round_is_found() {
     assert!(turned > 50, "{turned}");
 }
 
-/// What a part must not name, further than layers say.
+/// What a part must not name though it is in a lower layer.
 const NEVER: &[(&str, &[&str])] = &[
     // They know nothing but the API, whosever it is.
     ("stages", &["cloud", "local_traffic", "mesh", "processes"]),
@@ -98,7 +98,7 @@ fn neither_side_of_the_api_knows_the_other() {
     }
 }
 
-/// Where this is named of another crate, outside of a part that is to do it alone.
+/// Fails if a part of src/ names something of other crates that only another part may name.
 #[track_caller]
 fn assert_only(allowed: &str, is_forbidden: impl Fn(&str) -> bool) {
     let (mut here, mut elsewhere) = (0, vec![]);
