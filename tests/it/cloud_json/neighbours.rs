@@ -89,14 +89,6 @@ async fn cloud_map_knows_the_running_tasks_and_outlives_their_service() {
     assert_refused(names.delete_service().id(id).send().await, "ResourceInUse", "registered instances");
     let service = names.get_service().id(id).send().await.unwrap().service.unwrap();
     assert_eq!((service.name(), service.arn()), (Some("backend"), found.arn()));
-    let discover = async |namespace: &str, name: &str| {
-        names.discover_instances().namespace_name(namespace).service_name(name).send().await
-    };
-    let discovered = discover(NAMESPACE, "backend").await.unwrap().instances.unwrap();
-    assert_eq!(discovered.len(), 3);
-    assert_eq!(discovered[0].attributes().unwrap()["AWS_INSTANCE_PORT"], "8080");
-    assert_refused(discover("none", "backend").await, "NamespaceNotFound", "none");
-    assert_refused(discover(NAMESPACE, "none").await, "ServiceNotFound", "none");
     let listed = stand.clients.ecs.list_services_by_namespace().namespace(NAMESPACE).send().await.unwrap();
     assert_eq!(listed.service_arns(), [stand.service("backend").await.service_arn().unwrap()]);
 
@@ -187,7 +179,8 @@ async fn no_command_is_run_but_the_one_that_is_known() {
     let invocations = ssm.list_command_invocations().command_id(id).details(true).send().await.unwrap();
     let [invocation] = invocations.command_invocations() else { panic!("{invocations:?}") };
     assert_eq!((invocation.instance_id(), invocation.status().unwrap().as_str()), (Some(instance), "Success"));
-    assert_eq!(invocation.command_plugins()[0].output(), answer.standard_output_content());
+    let told = invocation.command_plugins()[0].output().unwrap();
+    assert!(!told.is_empty() && answer.standard_output_content().unwrap().starts_with(told), "{told}");
     let task = stand.tasks("backend").await.pop().unwrap().task_arn.unwrap();
     assert!(answer.standard_output_content().unwrap().contains(&task));
     assert_refused(
