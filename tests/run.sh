@@ -28,6 +28,15 @@ done
 
 # Generous, beside the build: a test that hangs is to fail, not to keep a machine.
 cargo test --locked --no-run
+# README's commands share this build. Fresh is what is compiled already.
+build="$ZONEWALK_PEERS/build.json"
+cargo build --locked --message-format=json >"$build"
+again=$(jq -r 'select(.reason == "compiler-artifact" and (.fresh | not)) | .package_id' "$build")
+if [ -n "$again" ]; then
+  echo "tests/run.sh: after the tests, cargo build compiles these once more. A dev-dependency turns on features of theirs," >&2
+  printf 'which belong under [dependencies] then:\n%s\n' "$again" >&2
+  exit 1
+fi
 timeout 40m cargo test --locked -- --include-ignored "$@"
 
 # LocalStack in a container: a package of its own, on the program that was just built.

@@ -10,6 +10,7 @@ use zonewalk::cloud::Pace;
 use zonewalk::commands;
 use zonewalk::settings::Settings;
 
+use crate::inventory::inventory;
 use crate::peers;
 use crate::support;
 
@@ -112,7 +113,7 @@ fn answers(path: &Path) -> Vec<Value> {
 #[ignore = "needs the AWS CLI: tests/run.sh installs it"]
 async fn the_articles_commands_run_unchanged_and_down_cleans_up_what_its_clean_up_cannot() {
     let cloud = support::start_cloud(Pace::Fast).await;
-    let before = support::inventory(&support::clients(&cloud).await).await;
+    let before = inventory(&support::clients(&cloud).await).await;
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
 
@@ -155,6 +156,6 @@ async fn the_articles_commands_run_unchanged_and_down_cleans_up_what_its_clean_u
     let ctx = support::context(&cloud, Settings { adopt: true, ..support::settings() }).await;
     let down = commands::down::run(&ctx).await.unwrap();
     assert!(down.leftovers.is_empty(), "{:?}", down.leftovers);
-    assert_eq!(support::inventory(&ctx.clients).await, before);
+    assert_eq!(inventory(&ctx.clients).await, before);
     cloud.shutdown().await;
 }

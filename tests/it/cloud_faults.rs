@@ -8,7 +8,8 @@ use zonewalk::aws::{Clients, CloudError, Retries, Target};
 use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Options, Pace};
 use zonewalk::walkthrough::{down, up};
 
-use crate::support::{REGION, context, inventory, settings};
+use crate::inventory::inventory;
+use crate::support::{REGION, context, settings};
 
 async fn cloud_with(faults: Vec<Fault>) -> LocalCloud {
     let faults = Faults { seed: 1, faults };

@@ -18,6 +18,7 @@ mod envoy_loss;
 mod envoy_peer;
 mod envoy_sidecars;
 mod forward_proxy;
+mod inventory;
 mod journey;
 mod local_traffic;
 mod machine;

@@ -16,8 +16,9 @@ use zonewalk::stages::finding::{Check, Level};
 use zonewalk::stages::permissions::policy;
 use zonewalk::walkthrough::{down, up};
 
+use crate::inventory::inventory;
 use crate::machine::Machine;
-use crate::support::{clients, context, inventory, settings, start_cloud};
+use crate::support::{clients, context, settings, start_cloud};
 
 /// The only problem there is, which `up` refuses for, before it makes anything.
 async fn problem(ctx: &Context) -> (Check, String) {

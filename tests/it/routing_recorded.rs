@@ -51,8 +51,7 @@ fn picked(topology: &Topology, requests: u64, seed: u64) -> Observation {
 
 #[test]
 fn a_live_envoy_did_what_is_predicted() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/envoy-live.jsonl");
-    let lines = std::fs::read_to_string(path).expect("the records are in the repository");
+    let lines = include_str!("../data/envoy-live.jsonl");
     let mut judge = Judge::default();
     let mut records = 0;
     for line in lines.lines() {

@@ -33,8 +33,7 @@ struct Other {
 }
 
 fn records() -> Vec<Record> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/envoy-truth.jsonl");
-    let lines = std::fs::read_to_string(path).expect("the records are in the repository");
+    let lines = include_str!("../data/envoy-truth.jsonl");
     let record = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     let records: Vec<Record> = lines.lines().map(record).collect();
     assert_eq!(records.len(), 192);

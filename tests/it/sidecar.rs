@@ -20,6 +20,7 @@ use zonewalk::mesh::sidecar::{Server, Sidecar};
 use zonewalk::routing::{Host, HostSet, Locality};
 
 use crate::stub_host::{BROKEN, Manner, OK, Stub, UNAVAILABLE, refusing};
+use crate::support::skip;
 
 const ALIAS: &str = "sc.test.az.aware.backend:8090";
 /// A sidecar whose application calls the given hosts.
@@ -82,13 +83,6 @@ fn get(host: &str) -> Request<Full<Bytes>> {
 
 fn post(size: usize) -> Request<Full<Bytes>> {
     Request::post("/").header(HOST, ALIAS).body(vec![b'x'; size].into()).unwrap()
-}
-
-/// Moves the clock on; what is due then happens.
-async fn skip(seconds: u64) {
-    tokio::time::pause();
-    tokio::time::advance(Duration::from_secs(seconds)).await;
-    tokio::time::resume();
 }
 
 async fn eventually(condition: impl Fn() -> bool) {

@@ -12,7 +12,8 @@ use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};
 
-use crate::support::{context, inventory, settings};
+use crate::inventory::inventory;
+use crate::support::{context, settings};
 
 /// Counts calls, and ends some work at its n-th.
 #[derive(Clone, Default)]

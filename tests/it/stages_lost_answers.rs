@@ -25,7 +25,8 @@ use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};
 
-use crate::support::{self, REGION, inventory, settings};
+use crate::inventory::inventory;
+use crate::support::{self, REGION, settings};
 
 /// Stands before a cloud and loses the answer to one change.
 struct LossyProxy {

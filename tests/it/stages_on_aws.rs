@@ -8,7 +8,8 @@ use zonewalk::plan::{Action, Kind};
 use zonewalk::settings::Settings;
 use zonewalk::walkthrough::{down, plan, up};
 
-use crate::support::{context, inventory, settings, start_cloud};
+use crate::inventory::inventory;
+use crate::support::{context, settings, start_cloud};
 
 #[tokio::test]
 async fn a_command_whose_invocation_is_not_known_yet_is_waited_for() {

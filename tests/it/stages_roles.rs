@@ -5,7 +5,8 @@ use zonewalk::plan::{Action, Kind};
 use zonewalk::settings::Settings;
 use zonewalk::walkthrough::{down, plan, up};
 
-use crate::support::{context, inventory, settings, start_cloud};
+use crate::inventory::inventory;
+use crate::support::{context, settings, start_cloud};
 
 async fn bare_account() -> LocalCloud {
     let options = Options { pace: Pace::Instant, bare_account: true, ..Options::default() };

@@ -11,7 +11,8 @@ use zonewalk::settings::{OWNER_TAG, ServiceConnectMode, Settings, TaskCount};
 use zonewalk::stages::{Context, Error};
 use zonewalk::walkthrough::{down, plan, up};
 
-use crate::support::{context, inventory, settings, start_cloud};
+use crate::inventory::inventory;
+use crate::support::{context, settings, start_cloud};
 
 fn actions(resources: &[zonewalk::plan::ResourceReport]) -> Vec<Action> {
     resources.iter().map(|resource| resource.action).collect()

@@ -1,6 +1,7 @@
 //! The local cloud's ECS, Cloud Map, Logs and Systems Manager, through the SDK: lifecycles, placement, what is refused.
 
 mod neighbours;
+mod passing;
 mod refusals;
 mod services;
 
@@ -25,6 +26,7 @@ const LOG_GROUP: &str = "/ecs/app";
 /// A cloud with a cluster and its namespace, three subnets in three zones and a security group.
 struct Stand {
     cloud: LocalCloud,
+    pace: Pace,
     clients: Clients,
     subnets: Vec<String>,
     group: String,
@@ -52,7 +54,7 @@ impl Stand {
             subnet.subnet_id.clone().unwrap()
         };
         let subnets = ["us-east-1a", "us-east-1b", "us-east-1c"].map(in_zone).to_vec();
-        Self { cloud, clients, subnets, group }
+        Self { cloud, pace, clients, subnets, group }
     }
 
     async fn with_instances(pace: Pace, count: i32) -> Self {
@@ -204,13 +206,16 @@ impl Stand {
         .await;
     }
 
-    /// What is awaited comes by itself; the limit is for a cloud that is broken.
+    /// What is awaited comes by itself; the limit is for a cloud that is broken. AWS's times are skipped.
     async fn until(&self, what: &str, is_so: impl AsyncFn() -> bool) {
         for _ in 0..2000 {
             if is_so().await {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            match self.pace {
+                Pace::Aws => support::skip(1).await,
+                Pace::Fast | Pace::Instant => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
         }
         let events = match self.clients.ecs.list_services().cluster(CLUSTER).send().await {
             Ok(list) if !list.service_arns().is_empty() => {

@@ -1,6 +1,9 @@
 //! Clusters and task definitions, and the services beside ECS: Cloud Map, Systems Manager, Logs.
 
-use aws_sdk_ecs::types::{ClusterField, TaskDefinitionStatus};
+use aws_sdk_ecs::types::{
+    ClusterField, ClusterSetting, ClusterSettingName, TaskDefinitionFamilyStatus, TaskDefinitionStatus,
+};
+use aws_sdk_servicediscovery::types::{FilterCondition, OperationFilter, OperationFilterName};
 use zonewalk::cloud::Pace;
 
 use super::{CLUSTER, LOG_GROUP, NAMESPACE, Stand, assert_refused};
@@ -84,6 +87,10 @@ async fn cloud_map_knows_the_running_tasks_and_outlives_their_service() {
     let instances = names.list_instances().service_id(id).send().await.unwrap().instances.unwrap();
     assert_eq!(instances[0].attributes().unwrap()["AWS_INSTANCE_PORT"], "8080");
     assert_refused(names.delete_service().id(id).send().await, "ResourceInUse", "registered instances");
+    let service = names.get_service().id(id).send().await.unwrap().service.unwrap();
+    assert_eq!((service.name(), service.arn()), (Some("backend"), found.arn()));
+    let listed = stand.clients.ecs.list_services_by_namespace().namespace(NAMESPACE).send().await.unwrap();
+    assert_eq!(listed.service_arns(), [stand.service("backend").await.service_arn().unwrap()]);
 
     stand.clients.ecs.delete_service().cluster(CLUSTER).service("backend").force(true).send().await.unwrap();
     stand.until("the service is gone", async || stand.service("backend").await.status() == Some("INACTIVE")).await;
@@ -94,6 +101,13 @@ async fn cloud_map_knows_the_running_tasks_and_outlives_their_service() {
     let operation = names.delete_namespace().id(namespace).send().await.unwrap().operation_id.unwrap();
     let operation = names.get_operation().operation_id(operation).send().await.unwrap().operation.unwrap();
     assert_eq!(operation.status().unwrap().as_str(), "SUCCESS");
+    let operations = async |kind: &str| {
+        let by_type = OperationFilter::builder().name(OperationFilterName::Type).condition(FilterCondition::Eq);
+        let list = names.list_operations().filters(by_type.values(kind).build().unwrap()).send().await.unwrap();
+        list.operations().iter().map(|it| it.id().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(operations("DELETE_NAMESPACE").await, [operation.id().unwrap()]);
+    assert_eq!(operations("CREATE_NAMESPACE").await.len(), 1);
     assert_refused(names.get_namespace().id(namespace).send().await, "NamespaceNotFound", namespace);
     stand.end().await;
 }
@@ -159,6 +173,14 @@ async fn no_command_is_run_but_the_one_that_is_known() {
     let id = sent.command_id().unwrap();
     let answer = ssm.get_command_invocation().command_id(id).instance_id(instance).send().await.unwrap();
     assert_eq!(answer.status().unwrap().as_str(), "Success");
+    let listed = ssm.list_commands().instance_id(instance).send().await.unwrap();
+    let [command] = listed.commands() else { panic!("{listed:?}") };
+    assert_eq!((command.command_id(), command.completed_count()), (Some(id), 1));
+    let invocations = ssm.list_command_invocations().command_id(id).details(true).send().await.unwrap();
+    let [invocation] = invocations.command_invocations() else { panic!("{invocations:?}") };
+    assert_eq!((invocation.instance_id(), invocation.status().unwrap().as_str()), (Some(instance), "Success"));
+    let told = invocation.command_plugins()[0].output().unwrap();
+    assert!(!told.is_empty() && answer.standard_output_content().unwrap().starts_with(told), "{told}");
     let task = stand.tasks("backend").await.pop().unwrap().task_arn.unwrap();
     assert!(answer.standard_output_content().unwrap().contains(&task));
     assert_refused(
@@ -187,6 +209,9 @@ async fn log_groups_are_kept_with_their_tags() {
     logs.put_retention_policy().log_group_name("/ecs/a").retention_in_days(7).send().await.unwrap();
     let found = logs.describe_log_groups().log_group_name_prefix("/ecs/").send().await.unwrap().log_groups.unwrap();
     assert_eq!(found[0].retention_in_days(), Some(7));
+    logs.delete_retention_policy().log_group_name("/ecs/a").send().await.unwrap();
+    let found = logs.describe_log_groups().log_group_name_prefix("/ecs/").send().await.unwrap().log_groups.unwrap();
+    assert_eq!(found[0].retention_in_days(), None);
     let arn = found[0].log_group_arn().unwrap();
     logs.tag_resource().resource_arn(arn).tags("more", "tags").send().await.unwrap();
     logs.untag_resource().resource_arn(arn).tag_keys("owner").send().await.unwrap();
@@ -199,4 +224,41 @@ async fn log_groups_are_kept_with_their_tags() {
         "The specified log group does not exist.",
     );
     cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_asked_for_many_at_a_time() {
+    let cloud = support::start_cloud(Pace::Instant).await;
+    let ssm = support::clients(&cloud).await.ssm;
+    let known = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id";
+    let answer = ssm.get_parameters().names(known).names("/mine").send().await.unwrap();
+    let [parameter] = answer.parameters() else { panic!("{answer:?}") };
+    assert_eq!(parameter.name(), Some(known));
+    assert!(parameter.value().unwrap().starts_with("ami-"), "{parameter:?}");
+    assert_eq!(answer.invalid_parameters(), ["/mine"]);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn families_are_listed_by_what_is_active_in_them_and_settings_change_by_themselves() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ecs = &stand.clients.ecs;
+    for family in ["backend", "batch", "frontend"] {
+        stand.define(family, LOG_GROUP, false).await;
+    }
+    ecs.deregister_task_definition().task_definition("batch:1").send().await.unwrap();
+    let families = async |prefix: &str, status: TaskDefinitionFamilyStatus| {
+        let list = ecs.list_task_definition_families().family_prefix(prefix).status(status);
+        list.send().await.unwrap().families.unwrap()
+    };
+    assert_eq!(families("", TaskDefinitionFamilyStatus::Active).await, ["backend", "frontend"]);
+    assert_eq!(families("ba", TaskDefinitionFamilyStatus::All).await, ["backend", "batch"]);
+    assert_eq!(families("", TaskDefinitionFamilyStatus::Inactive).await, ["batch"]);
+
+    let insights = ClusterSetting::builder().name(ClusterSettingName::ContainerInsights).value("enabled").build();
+    let update = ecs.update_cluster_settings().cluster(CLUSTER).settings(insights).send().await.unwrap();
+    let cluster = update.cluster.unwrap();
+    assert_eq!(cluster.settings()[0].value(), Some("enabled"));
+    assert!(cluster.service_connect_defaults().is_some(), "the rest stays as it was");
+    stand.end().await;
 }

@@ -310,3 +310,59 @@ async fn a_suspended_group_launches_nothing() {
     stand.until_in_service(2).await;
     stand.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_refresh_that_goes_on_can_be_cancelled() {
+    let stand = Stand::new(Pace::Instant).await;
+    stand.group_of(2, "ab").await;
+    let autoscaling = &stand.clients.autoscaling;
+    let cancel = || autoscaling.cancel_instance_refresh().auto_scaling_group_name(GROUP).send();
+    assert_refused(cancel().await, "ActiveInstanceRefreshNotFound", "No in progress or pending Instance Refresh");
+
+    // It waits for the first replacement.
+    let suspend = autoscaling.suspend_processes().auto_scaling_group_name(GROUP).scaling_processes("Launch");
+    suspend.send().await.unwrap();
+    let start = || autoscaling.start_instance_refresh().auto_scaling_group_name(GROUP).send();
+    let started = start().await.unwrap();
+    assert_refused(start().await, "InstanceRefreshInProgress", "An Instance Refresh is already in progress");
+    assert_eq!(cancel().await.unwrap().instance_refresh_id, started.instance_refresh_id);
+    let refreshes = autoscaling.describe_instance_refreshes().auto_scaling_group_name(GROUP).send().await.unwrap();
+    let refresh = &refreshes.instance_refreshes()[0];
+    assert_eq!(refresh.status(), Some(&InstanceRefreshStatus::Cancelled));
+    assert_eq!((refresh.instances_to_update(), refresh.end_time().is_some()), (Some(1), true));
+    autoscaling.resume_processes().auto_scaling_group_name(GROUP).send().await.unwrap();
+    stand.until_in_service(2).await;
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_is_described_by_itself_and_terminated_with_or_without_a_successor() {
+    let stand = Stand::new(Pace::Instant).await;
+    stand.group_of(2, "ab").await;
+    let autoscaling = &stand.clients.autoscaling;
+    let ids: Vec<_> = stand.instances().await.into_iter().collect();
+    let described = autoscaling.describe_auto_scaling_instances().instance_ids(&ids[0]).send().await.unwrap();
+    let [instance] = described.auto_scaling_instances() else { panic!("{described:?}") };
+    assert_eq!(instance.auto_scaling_group_name(), Some(GROUP));
+    assert_eq!((instance.health_status(), instance.lifecycle_state()), (Some("HEALTHY"), Some("InService")));
+    assert_eq!(instance.launch_template().unwrap().version(), Some("1"));
+    assert_eq!(autoscaling.describe_auto_scaling_instances().send().await.unwrap().auto_scaling_instances().len(), 2);
+
+    let terminate = |id: &str, decrement| {
+        let terminate = autoscaling.terminate_instance_in_auto_scaling_group().instance_id(id);
+        terminate.should_decrement_desired_capacity(decrement).send()
+    };
+    let activity = terminate(&ids[0], false).await.unwrap().activity.unwrap();
+    assert!(activity.cause().unwrap().contains("in response to a user request"), "{activity:?}");
+    stand.until_in_service(2).await;
+    let replaced = stand.instances().await;
+    assert!(!replaced.contains(&ids[0]) && replaced.contains(&ids[1]), "{replaced:?}");
+    assert_refused(terminate(&ids[0], false).await, "ValidationError", "No managed instance found for instance ID");
+
+    terminate(&ids[1], true).await.unwrap();
+    stand.until_in_service(1).await;
+    assert_eq!(stand.group().await.unwrap().desired_capacity(), Some(1));
+    let last = stand.instances().await.pop_first().unwrap();
+    assert_refused(terminate(&last, true).await, "ValidationError", "desiredSize equals minSize (1)");
+    stand.end().await;
+}

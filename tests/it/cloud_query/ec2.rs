@@ -1,8 +1,8 @@
 //! EC2: the default VPC, zones, security groups, tags.
 
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, IpPermission, IpRange, LocationType, ResourceType, SecurityGroupRule, Tag, TagSpecification,
-    UserIdGroupPair,
+    AttributeBooleanValue, InstanceStateName, IpPermission, IpRange, LocationType, ResourceType, SecurityGroupRule,
+    StatusName, StatusType, SummaryStatus, Tag, TagSpecification, UserIdGroupPair, VpcAttributeName,
 };
 use zonewalk::cloud::Pace;
 
@@ -202,5 +202,84 @@ async fn subnets_are_made_within_the_vpc_and_apart_from_each_other() {
     ec2.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(public).send().await.unwrap();
     let described = ec2.describe_subnets().subnet_ids(id).send().await.unwrap().subnets.unwrap();
     assert_eq!(described[0].map_public_ip_on_launch(), Some(true));
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_group_may_reach_is_allowed_and_forbidden() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let group = stand.security_group("app").await;
+    let to_ten = || tcp(443).ip_ranges(IpRange::builder().cidr_ip("10.0.0.0/8").build()).build();
+    let authorize = || ec2.authorize_security_group_egress().group_id(&group).ip_permissions(to_ten()).send();
+    let authorized = authorize().await.unwrap();
+    let [rule] = authorized.security_group_rules() else { panic!("{authorized:?}") };
+    assert_eq!((rule.is_egress(), rule.from_port(), rule.cidr_ipv4()), (Some(true), Some(443), Some("10.0.0.0/8")));
+    assert_refused(
+        authorize().await,
+        "InvalidPermission.Duplicate",
+        "peer: 10.0.0.0/8, TCP, from port: 443, to port: 443, ALLOW",
+    );
+
+    // A group of its own may reach everything.
+    let everywhere = IpRange::builder().cidr_ip("0.0.0.0/0").build();
+    let everything = || IpPermission::builder().ip_protocol("-1").ip_ranges(everywhere.clone()).build();
+    let revoke = || ec2.revoke_security_group_egress().group_id(&group).ip_permissions(everything()).send();
+    let revoked = revoke().await.unwrap();
+    assert_eq!(revoked.revoked_security_group_rules()[0].cidr_ipv4(), Some("0.0.0.0/0"));
+    assert_refused(revoke().await, "InvalidPermission.NotFound", "The specified rule does not exist");
+    let left = stand.rules(&group).await;
+    assert_eq!(
+        left.iter().map(|left| left.security_group_rule_id()).collect::<Vec<_>>(),
+        [rule.security_group_rule_id()]
+    );
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_is_asked_of_running_instances_unless_all_are_meant() {
+    let stand = Stand::new(Pace::Instant).await;
+    stand.group_of(1, "b").await;
+    let ec2 = &stand.clients.ec2;
+    let statuses = async |all| {
+        let describe = ec2.describe_instance_status().include_all_instances(all);
+        describe.send().await.unwrap().instance_statuses.unwrap()
+    };
+    let [running] = &statuses(false).await[..] else { panic!("one runs") };
+    assert_eq!(running.availability_zone(), Some("us-east-1b"));
+    assert_eq!(running.instance_status().unwrap().status(), Some(&SummaryStatus::Ok));
+    let check = &running.system_status().unwrap().details()[0];
+    assert_eq!((check.name(), check.status()), (Some(&StatusName::Reachability), Some(&StatusType::Passed)));
+
+    let gone = running.instance_id().unwrap();
+    ec2.terminate_instances().instance_ids(gone).send().await.unwrap();
+    assert!(statuses(false).await.iter().all(|status| status.instance_id() != Some(gone)));
+    let all = statuses(true).await;
+    let gone = all.iter().find(|status| status.instance_id() == Some(gone)).unwrap();
+    assert_eq!(gone.instance_state().unwrap().name(), Some(&InstanceStateName::Terminated));
+    assert_eq!(gone.instance_status().unwrap().status(), Some(&SummaryStatus::NotApplicable));
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn regions_have_their_endpoints_and_the_vpc_its_attributes() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let regions = ec2.describe_regions().filters(filter("region-name", &["eu-west-1"])).send().await.unwrap();
+    let [region] = regions.regions() else { panic!("{regions:?}") };
+    assert_eq!((region.region_name(), region.endpoint()), (Some("eu-west-1"), Some("ec2.eu-west-1.amazonaws.com")));
+    assert_eq!(region.opt_in_status(), Some("opt-in-not-required"));
+    assert!(ec2.describe_regions().send().await.unwrap().regions().len() > 10);
+    let unknown = ec2.describe_regions().region_names("mars-1").send().await;
+    assert_refused(unknown, "InvalidParameterValue", "Invalid region provided");
+
+    let attribute = async |vpc: &str, name| ec2.describe_vpc_attribute().vpc_id(vpc).attribute(name).send().await;
+    let support = attribute(&stand.vpc, VpcAttributeName::EnableDnsSupport).await.unwrap();
+    assert_eq!(support.enable_dns_support().unwrap().value(), Some(true));
+    assert!(support.enable_dns_hostnames().is_none(), "one is asked for at a time");
+    let metrics = attribute(&stand.vpc, VpcAttributeName::EnableNetworkAddressUsageMetrics).await.unwrap();
+    assert_eq!(metrics.enable_network_address_usage_metrics().unwrap().value(), Some(false));
+    let unknown = attribute("vpc-0123456789abcdef0", VpcAttributeName::EnableDnsSupport).await;
+    assert_refused(unknown, "InvalidVpcID.NotFound", "vpc-0123456789abcdef0");
     stand.end().await;
 }

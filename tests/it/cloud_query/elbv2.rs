@@ -3,8 +3,9 @@
 use aws_sdk_elasticloadbalancingv2::operation::create_load_balancer::builders::CreateLoadBalancerFluentBuilder;
 use aws_sdk_elasticloadbalancingv2::operation::create_target_group::builders::CreateTargetGroupFluentBuilder;
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, LoadBalancer, LoadBalancerStateEnum, Matcher, ProtocolEnum, Tag, TargetDescription,
-    TargetGroupAttribute, TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum, TargetTypeEnum,
+    Action, ActionTypeEnum, LoadBalancer, LoadBalancerAttribute, LoadBalancerStateEnum, Matcher, ProtocolEnum, Tag,
+    TargetDescription, TargetGroupAttribute, TargetHealth, TargetHealthReasonEnum, TargetHealthStateEnum,
+    TargetTypeEnum,
 };
 use zonewalk::cloud::Pace;
 
@@ -296,5 +297,59 @@ async fn what_the_mesh_does_not_carry_is_refused_in_so_many_words() {
     assert_refused(https, "ValidationError", "zonewalk's local cloud has no HTTPS listeners");
     let network = stand.create_load_balancer("abc", &group).r#type("network".into()).name("nlb").send().await;
     assert_refused(network, "ValidationError", "zonewalk's local cloud has no load balancers of type network");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_has_its_default_rule_and_no_other() {
+    let stand = Stand::new(Pace::Instant).await;
+    let elbv2 = &stand.clients.elbv2;
+    let group = stand.security_group("alb").await;
+    let (balancer, target_group) = (stand.load_balancer("ab", &group).await, stand.target_group("targets").await);
+    let listener = stand.listener(&balancer, &target_group).await;
+    let described = elbv2.describe_rules().listener_arn(&listener).send().await.unwrap();
+    let [rule] = described.rules() else { panic!("{described:?}") };
+    assert_eq!((rule.is_default(), rule.priority()), (Some(true), Some("default")));
+    assert_eq!(rule.actions()[0].target_group_arn(), Some(target_group.as_str()));
+    let arn = rule.rule_arn().unwrap();
+    assert!(arn.starts_with(&listener.replace(":listener/", ":listener-rule/")), "{arn}");
+    assert_eq!(elbv2.describe_rules().rule_arns(arn).send().await.unwrap().rules().len(), 1);
+    let unknown = elbv2.describe_rules().rule_arns(format!("{arn}0")).send().await;
+    assert_refused(unknown, "RuleNotFound", "One or more rules not found");
+    assert_refused(
+        elbv2.describe_rules().send().await,
+        "ValidationError",
+        "You must specify either listener rule ARNs",
+    );
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attributes_of_a_load_balancer_can_protect_it() {
+    let stand = Stand::new(Pace::Instant).await;
+    let elbv2 = &stand.clients.elbv2;
+    let group = stand.security_group("alb").await;
+    let arn = stand.load_balancer("ab", &group).await;
+    let value = async |key: &str| {
+        let described = elbv2.describe_load_balancer_attributes().load_balancer_arn(&arn).send().await.unwrap();
+        let attribute = described.attributes.unwrap().into_iter().find(|attribute| attribute.key() == Some(key));
+        attribute.unwrap().value.unwrap()
+    };
+    let set = |key: &str, value: &str| {
+        let attribute = LoadBalancerAttribute::builder().key(key).value(value).build();
+        elbv2.modify_load_balancer_attributes().load_balancer_arn(&arn).attributes(attribute).send()
+    };
+    let (protection, timeout) = ("deletion_protection.enabled", "idle_timeout.timeout_seconds");
+    assert_eq!((value(protection).await, value(timeout).await), ("false".to_owned(), "60".to_owned()));
+    set(timeout, "30").await.unwrap();
+    set(protection, "true").await.unwrap();
+    assert_eq!((value(protection).await, value(timeout).await), ("true".to_owned(), "30".to_owned()));
+    assert_refused(set(protection, "maybe").await, "ValidationError", "must be one of [true, false]");
+    assert_refused(set("colour", "red").await, "ValidationError", "attribute key 'colour' is not recognized");
+
+    let delete = || elbv2.delete_load_balancer().load_balancer_arn(&arn).send();
+    assert_refused(delete().await, "OperationNotPermitted", "deletion protection is enabled");
+    set(protection, "false").await.unwrap();
+    delete().await.unwrap();
     stand.end().await;
 }

@@ -1,6 +1,6 @@
 //! IAM: the article's roles, and making and unmaking one's own.
 
-use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum};
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, Tag};
 use zonewalk::cloud::{LocalCloud, Options, Pace};
 
 use super::{Stand, assert_refused};
@@ -116,5 +116,38 @@ async fn a_simulation_heeds_resources_and_conditions_and_tells_what_it_misses() 
     let (decision, missing, of_resource) = simulated(iam, own, &[(region, "us-east-1")]).await;
     assert_eq!((decision.as_str(), of_resource), ("allowed", vec![mfa.to_owned()]));
     assert_eq!(missing, none);
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_tells_its_policy_its_tags_and_the_profiles_it_is_in() {
+    let stand = Stand::new(Pace::Instant).await;
+    let iam = &stand.clients.iam;
+    let owner = Tag::builder().key("owner").value("us").build().unwrap();
+    let create = iam.create_role().role_name("own").assume_role_policy_document(TRUST).tags(owner);
+    create.send().await.unwrap();
+    let tags = iam.list_role_tags().role_name("own").send().await.unwrap();
+    assert_eq!(tags.tags().iter().map(|tag| (tag.key(), tag.value())).collect::<Vec<_>>(), [("owner", "us")]);
+
+    let policy = r#"{"Statement": []}"#;
+    iam.put_role_policy().role_name("own").policy_name("logs").policy_document(policy).send().await.unwrap();
+    let get = |name: &str| iam.get_role_policy().role_name("own").policy_name(name).send();
+    let found = get("logs").await.unwrap();
+    assert_eq!((found.role_name(), found.policy_name()), ("own", "logs"));
+    assert_eq!(found.policy_document(), "%7B%22Statement%22%3A%20%5B%5D%7D", "percent-encoded, as on AWS");
+    assert_refused(get("none").await, "NoSuchEntity", "The role policy with name none cannot be found.");
+
+    let profiles = async |role: &str| {
+        let listed = iam.list_instance_profiles_for_role().role_name(role).send().await.unwrap();
+        listed.instance_profiles().iter().map(|it| it.instance_profile_name().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(profiles("own").await, Vec::<String>::new());
+    iam.create_instance_profile().instance_profile_name("mine").send().await.unwrap();
+    let add = iam.add_role_to_instance_profile().instance_profile_name("mine").role_name("own");
+    add.send().await.unwrap();
+    assert_eq!(
+        (profiles("own").await, profiles("ecsInstanceRole").await),
+        (vec!["mine".to_owned()], vec!["ecsInstanceRole".to_owned()])
+    );
     stand.end().await;
 }

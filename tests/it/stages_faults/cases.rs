@@ -112,9 +112,18 @@ fn is_look(operation: &str) -> bool {
         .any(|look| operation.split(':').nth(1).is_some_and(|name| name.starts_with(look)))
 }
 
-/// What can happen to any call. Looks, of which most calls are, meet each kind, and fail to the end in one way: who looks
-/// cannot tell a lost request from a lost answer.
-fn at_any_call(operation: &str, n: u64) -> Vec<Fault> {
+/// How many of the cases are gone through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Each kind at every change, and at the first look by each operation in a phase. Later looks, which go through the same
+    /// code, meet a kind each, in turn.
+    Kinds,
+    Everything,
+}
+
+/// What can happen to any call. Looks, of which most calls are, meet each kind, and after the first fail to the end in one
+/// way: who looks cannot tell a lost request from a lost answer.
+fn at_any_call(operation: &str, n: u64, extent: Extent) -> Vec<Fault> {
     let at = |kind, times| Fault::at(kind, operation, n, times);
     let throttled_to_the_end = at(FaultKind::Throttle, TOO_OFTEN);
     let failed_to_the_end = Fault { status: Some(503), ..at(FaultKind::ServerError, TOO_OFTEN) };
@@ -126,7 +135,13 @@ fn at_any_call(operation: &str, n: u64) -> Vec<Fault> {
         Fault { milliseconds: Some(30), ..at(FaultKind::Delay, 1) },
     ];
     if is_look(operation) {
-        faults.push(if n.is_multiple_of(2) { throttled_to_the_end } else { failed_to_the_end });
+        match n {
+            1 => faults.extend([throttled_to_the_end, failed_to_the_end]),
+            _ => faults.push(if n.is_multiple_of(2) { throttled_to_the_end } else { failed_to_the_end }),
+        }
+        if extent == Extent::Kinds && n > 1 {
+            return vec![faults.swap_remove(usize::try_from(n).unwrap() % faults.len())];
+        }
     } else {
         faults.extend([throttled_to_the_end, failed_to_the_end]);
         faults.push(at(FaultKind::Throttle, 3));
@@ -137,14 +152,14 @@ fn at_any_call(operation: &str, n: u64) -> Vec<Fault> {
     faults
 }
 
-pub(super) fn all(calls: &Calls) -> Vec<Case> {
+pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
     let mut cases = vec![];
     for (phase, calls) in calls.phases.iter().enumerate() {
         let mut counts = BTreeMap::<&str, u64>::new();
         for (place, operation) in calls.iter().enumerate() {
             let n = counts.entry(operation).or_default();
             *n += 1;
-            let mut faults = at_any_call(operation, *n);
+            let mut faults = at_any_call(operation, *n, extent);
             if !is_look(operation) {
                 let hidden = |calls| Fault { calls: Some(calls), ..Fault::at(FaultKind::Hide, operation, *n, 1) };
                 faults.extend([1, 3, 8].map(hidden));
@@ -176,7 +191,11 @@ pub(super) fn all(calls: &Calls) -> Vec<Case> {
     let met = |operation: &&String| calls.phases.iter().any(|calls| calls.contains(operation));
     let looks: BTreeSet<&String> = calls.waiting.iter().filter(|operation| !met(operation)).collect();
     for (operation, n) in looks.into_iter().flat_map(|operation| [(operation, 1), (operation, 4)]) {
-        cases.extend(at_any_call(operation, n).into_iter().map(|fault| Case { phase: 0, fault, waiting: true }));
+        cases.extend(at_any_call(operation, n, extent).into_iter().map(|fault| Case {
+            phase: 0,
+            fault,
+            waiting: true,
+        }));
     }
     cases
 }

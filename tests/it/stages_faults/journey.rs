@@ -15,7 +15,8 @@ use zonewalk::walkthrough::{down, up};
 
 use super::cases::{self, Calls, Case};
 use super::{neighbours, spoiling};
-use crate::support::{self, standing};
+use crate::inventory::resources;
+use crate::support;
 
 /// What stands after each phase.
 pub(super) struct Expected([Vec<String>; 3]);
@@ -115,7 +116,7 @@ pub(super) fn context(clients: &Clients, settings: Settings) -> Context {
 
 /// With its ID: another one in its place is another line.
 async fn exactly(clients: &Clients) -> BTreeSet<String> {
-    standing(clients).await.into_iter().map(|standing| format!("{} ({})", standing.what, standing.id)).collect()
+    resources(clients).await.into_iter().map(|it| format!("{} ({})", it.description, it.id)).collect()
 }
 
 fn same<'a>(changed: impl Iterator<Item = &'a String>) -> Result<(), String> {
@@ -151,11 +152,11 @@ impl World {
 
     /// What stands in our region, the same in every one; or what of the neighbours there is not as it was.
     async fn look(&self) -> Result<Vec<String>, String> {
-        let near = standing(&self.near).await;
-        let is = near.iter().map(|standing| format!("{} ({})", standing.what, standing.id)).collect();
+        let near = resources(&self.near).await;
+        let is = near.iter().map(|it| format!("{} ({})", it.description, it.id)).collect();
         same(self.neighbours[0].difference(&is))?;
         let plain = |line: String| line.replace(self.region, "zone ").replace(&self.image, "the image");
-        let mut lines: Vec<_> = near.into_iter().map(|standing| plain(standing.what)).collect();
+        let mut lines: Vec<_> = near.into_iter().map(|it| plain(it.description)).collect();
         lines.sort();
         Ok(lines)
     }

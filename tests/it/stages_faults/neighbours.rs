@@ -11,7 +11,8 @@ use zonewalk::settings::{OWNER_TAG, Settings};
 use zonewalk::walkthrough::up;
 
 use super::journey::{World, context, small};
-use crate::support::{self, standing};
+use crate::inventory::resources;
+use crate::support;
 
 /// After one of our names.
 const OTHER: &str = "-o";
@@ -33,8 +34,8 @@ pub(super) async fn make(world: &World) {
 /// Takes the owner's tag off everything in a region.
 async fn untag(clients: &Clients) {
     let Clients { autoscaling, ec2, ecs, elbv2, iam, logs, servicediscovery, region, .. } = clients;
-    for standing in standing(clients).await {
-        let id = standing.id.split(' ').next().unwrap().to_owned();
+    for resource in resources(clients).await {
+        let id = resource.id.split(' ').next().unwrap().to_owned();
         let name = id.rsplit('/').next().unwrap().to_owned();
         match id.split(':').nth(2) {
             None => {
@@ -68,7 +69,7 @@ async fn untag(clients: &Clients) {
     }
     let ours = format!(" of {}", support::settings().name);
     let tagged: Vec<_> =
-        standing(clients).await.into_iter().map(|it| it.what).filter(|it| it.contains(&ours)).collect();
+        resources(clients).await.into_iter().map(|it| it.description).filter(|it| it.contains(&ours)).collect();
     assert_eq!(tagged, Vec::<String>::new());
 }
 

@@ -13,7 +13,8 @@ use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};
 
-use crate::support::{context, inventory, settings};
+use crate::inventory::inventory;
+use crate::support::{context, settings};
 
 /// A walkthrough on a cloud of its own.
 struct Walk {
