@@ -120,7 +120,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ClientToken LaunchTemplateId LaunchTemplateName SetDefaultVersion",
         launch_templates::modify,
     ),
-    Operation::change("ModifySubnetAttribute", "MapPublicIpOnLaunch SubnetId", subnets::modify_attribute),
+    Operation::change("ModifySubnetAttribute", "MapPublicIpOnLaunch SubnetId", subnets::modify_attribute)
+        .without_common_parameters(),
     Operation::change("RevokeSecurityGroupEgress", "GroupId IpPermissions SecurityGroupRuleId", |region, params| {
         rules::revoke(region, Direction::Egress, params)
     }),
