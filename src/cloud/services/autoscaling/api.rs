@@ -28,7 +28,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "CreateAutoScalingGroup",
         "AutoScalingGroupName LaunchTemplate MinSize MaxSize DesiredCapacity DefaultCooldown \
          AvailabilityZones HealthCheckType HealthCheckGracePeriod VPCZoneIdentifier TerminationPolicies \
-         NewInstancesProtectedFromScaleIn CapacityRebalance Tags MaxInstanceLifetime DefaultInstanceWarmup",
+         NewInstancesProtectedFromScaleIn CapacityRebalance Tags",
         groups::create,
     )
     .refusing_role("ValidationError", INVALID_PROFILE),
@@ -64,7 +64,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "UpdateAutoScalingGroup",
         "AutoScalingGroupName LaunchTemplate MinSize MaxSize DesiredCapacity DefaultCooldown \
          AvailabilityZones HealthCheckType HealthCheckGracePeriod VPCZoneIdentifier TerminationPolicies \
-         NewInstancesProtectedFromScaleIn MaxInstanceLifetime CapacityRebalance DefaultInstanceWarmup",
+         NewInstancesProtectedFromScaleIn CapacityRebalance",
         groups::update,
     )
     .refusing_role("ValidationError", INVALID_PROFILE),
