@@ -80,6 +80,6 @@ fn fact<'a>(region: &'a Region, request: &'a Request, tags: Option<&'a Tags>, ke
             let tag = tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
             tag.map_or(Fact::Absent, |(_, value)| Fact::Is(vec![value]))
         }
-        _ => Fact::Untold,
+        _ => Fact::Unknown,
     }
 }
