@@ -3,6 +3,7 @@
 mod neighbours;
 mod refusals;
 mod services;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
