@@ -4,9 +4,10 @@ use super::error::AwsError;
 use super::exchange::Request;
 use super::region::Region;
 use super::service::Service;
-use super::services::ec2::{self, TagMap};
+use super::services::ec2;
 use super::services::iam::{self, Fact};
 use super::services::{elbv2, sts};
+use super::wire::tags::Tags;
 
 /// What Elastic Load Balancing asks of whoever makes its service-linked role by using it for the first time ("Elastic Load
 /// Balancing API permissions").
@@ -56,7 +57,7 @@ fn is(request: &Request, service: &Service) -> bool {
 }
 
 /// The tags of each resource that is to be decided about by itself. None: they are not looked at.
-fn tags_of_resources<'r>(region: &'r Region, action: &str, request: &Request) -> Vec<Option<&'r TagMap>> {
+fn tags_of_resources<'r>(region: &'r Region, action: &str, request: &Request) -> Vec<Option<&'r Tags>> {
     match action {
         "ec2:TerminateInstances" => {
             request.params().strings("InstanceId").into_iter().map(|id| Some(ec2::tags_of(region, id))).collect()
@@ -66,7 +67,7 @@ fn tags_of_resources<'r>(region: &'r Region, action: &str, request: &Request) ->
 }
 
 /// What a condition may ask of a request.
-fn fact<'a>(region: &'a Region, request: &'a Request, tags: Option<&'a TagMap>, key: &str) -> Fact<'a> {
+fn fact<'a>(region: &'a Region, request: &'a Request, tags: Option<&'a Tags>, key: &str) -> Fact<'a> {
     let key = key.to_ascii_lowercase();
     match (key.as_str(), key.strip_prefix("aws:resourcetag/"), tags) {
         // IAM is one for all regions, and is taken to be in the first.
@@ -79,6 +80,6 @@ fn fact<'a>(region: &'a Region, request: &'a Request, tags: Option<&'a TagMap>, 
             let tag = tags.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
             tag.map_or(Fact::Absent, |(_, value)| Fact::Is(vec![value]))
         }
-        _ => Fact::Untold,
+        _ => Fact::Unknown,
     }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Service {
     pub(crate) encoding: Encoding,
     pub(crate) words: Words,
     pub(crate) operations: &'static [Operation],
-    /// What every operation takes beside its own parameters.
+    /// What every operation takes beside its own parameters, unless it says otherwise.
     pub(crate) common_parameters: &'static [&'static str],
     /// Looked at before any operation.
     pub(crate) before: fn(Params<'_>) -> Result<(), AwsError>,
@@ -87,6 +87,7 @@ pub(crate) struct Operation {
     /// The parameters that it heeds, by their names on the wire and separated by spaces; any other is refused by its name.
     pub(crate) parameters: &'static str,
     run: Run,
+    takes_common_parameters: bool,
     /// How its list is answered page by page, unless it is not, or the operation sees to that itself.
     pub(crate) pages: Option<Pages>,
     /// Code and message with which a role, or instance profile, is refused that has not spread yet; None: it takes none.
@@ -99,13 +100,17 @@ enum Run {
 }
 
 impl Operation {
+    const fn new(name: &'static str, parameters: &'static str, run: Run) -> Self {
+        Self { name, parameters, run, takes_common_parameters: true, pages: None, role_refusal: None }
+    }
+
     /// An operation that only looks.
     pub(crate) const fn read(
         name: &'static str,
         parameters: &'static str,
         run: fn(&Region, Params<'_>) -> Answer,
     ) -> Self {
-        Self { name, parameters, run: Run::Read(run), pages: None, role_refusal: None }
+        Self::new(name, parameters, Run::Read(run))
     }
 
     /// An operation that may change something.
@@ -114,12 +119,17 @@ impl Operation {
         parameters: &'static str,
         run: fn(&mut Region, Params<'_>) -> Answer,
     ) -> Self {
-        Self { name, parameters, run: Run::Change(run), pages: None, role_refusal: None }
+        Self::new(name, parameters, Run::Change(run))
     }
 
     /// It answers its list page by page.
     pub(crate) const fn paged(self, pages: Pages) -> Self {
         Self { pages: Some(pages), ..self }
+    }
+
+    /// It takes its own parameters and none of those that its service's operations have in common.
+    pub(crate) const fn without_common_parameters(self) -> Self {
+        Self { takes_common_parameters: false, ..self }
     }
 
     /// It takes a role, or an instance profile, which it refuses like this if it has not spread yet.
@@ -134,7 +144,8 @@ impl Operation {
     /// The parameters that it takes as an operation of `service`.
     pub(crate) fn taken(&self, service: &Service) -> impl Iterator<Item = &'static str> {
         let paging = self.pages.into_iter().flat_map(|pages| [pages.token, pages.limit]);
-        self.parameters.split_ascii_whitespace().chain(paging).chain(service.common_parameters.iter().copied())
+        let common = if self.takes_common_parameters { service.common_parameters } else { &[] };
+        self.parameters.split_ascii_whitespace().chain(paging).chain(common.iter().copied())
     }
 
     fn run(&self, region: &mut Region, params: Params<'_>) -> Answer {

@@ -30,6 +30,11 @@ pub(crate) fn matches(pattern: &str, specials: &str, text: &str) -> bool {
     }
 }
 
+/// Whether `text` is what a pattern of IAM's says: `*` is any text, `?` any character.
+pub(crate) fn matches_policy(pattern: &str, text: &str) -> bool {
+    matches(pattern, "*?", text)
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Element {
     AnyText,

@@ -16,7 +16,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::cloud::error::AwsError;
-pub(crate) use paging::{Pages, page};
+pub(crate) use paging::Pages;
 pub(crate) use params::Params;
 
 /// How answers and errors are written.

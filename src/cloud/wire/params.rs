@@ -68,7 +68,7 @@ impl<'a> Params<'a> {
     }
 
     /// Refuses every parameter but these: an ignored parameter must not look accepted. Empty lists and structures, and
-    /// `false`, ask for nothing.
+    /// `false`, which Query spells out, ask for nothing.
     pub(crate) fn only(self, names: &[&str]) -> Result<(), AwsError> {
         self.only_those(|name| names.contains(&name))
     }
@@ -77,7 +77,7 @@ impl<'a> Params<'a> {
     pub(crate) fn only_those(self, is_taken: impl Fn(&str) -> bool) -> Result<(), AwsError> {
         let asks = |value: &Value| match value {
             Value::Null | Value::Bool(false) => false,
-            Value::String(text) => !text.is_empty(),
+            Value::String(text) => !matches!(text.as_str(), "" | "false"),
             Value::Array(items) => !items.is_empty(),
             Value::Object(members) => !members.is_empty(),
             Value::Bool(true) | Value::Number(_) => true,

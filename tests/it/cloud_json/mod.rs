@@ -4,6 +4,7 @@ mod neighbours;
 mod passing;
 mod refusals;
 mod services;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -168,8 +168,19 @@ async fn no_command_is_run_but_the_one_that_is_known() {
         "InvalidInstanceId",
         "Instances [[i-0123456789abcdef0]] not in a valid state for account 000000000000",
     );
-    let sent = send(&script).instance_ids(instance).send().await.unwrap().command.unwrap();
-    assert_eq!(sent.status().unwrap().as_str(), "Pending");
+    assert_refused(
+        send(&script).instance_ids(instance).document_version("2").send().await,
+        "InvalidDocumentVersion",
+        "no version 2",
+    );
+    assert_refused(
+        send(&script).instance_ids(instance).timeout_seconds(29).send().await,
+        "ValidationException",
+        "from 30 to 2592000",
+    );
+    let send = send(&script).instance_ids(instance).document_version("$LATEST").timeout_seconds(60);
+    let sent = send.send().await.unwrap().command.unwrap();
+    assert_eq!((sent.status().unwrap().as_str(), sent.timeout_seconds()), ("Pending", Some(60)));
     let id = sent.command_id().unwrap();
     let answer = ssm.get_command_invocation().command_id(id).instance_id(instance).send().await.unwrap();
     assert_eq!(answer.status().unwrap().as_str(), "Success");

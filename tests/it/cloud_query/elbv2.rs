@@ -17,7 +17,7 @@ impl Stand {
         create.security_groups(group)
     }
 
-    async fn load_balancer(&self, zones: &str, group: &str) -> String {
+    pub(super) async fn load_balancer(&self, zones: &str, group: &str) -> String {
         let created = self.create_load_balancer(zones, group).send().await.unwrap();
         created.load_balancers()[0].load_balancer_arn().unwrap().to_owned()
     }
@@ -32,7 +32,7 @@ impl Stand {
         create.vpc_id(&self.vpc).target_type(TargetTypeEnum::Ip).health_check_path("/ping")
     }
 
-    async fn target_group(&self, name: &str) -> String {
+    pub(super) async fn target_group(&self, name: &str) -> String {
         let created = self.create_target_group(name).health_check_interval_seconds(10).send().await.unwrap();
         created.target_groups()[0].target_group_arn().unwrap().to_owned()
     }
@@ -294,9 +294,9 @@ async fn what_the_mesh_does_not_carry_is_refused_in_so_many_words() {
     let target_group = stand.target_group("tg").await;
     let create = stand.clients.elbv2.create_listener().load_balancer_arn(&load_balancer).port(443);
     let https = create.protocol(ProtocolEnum::Https).default_actions(forward(&target_group)).send().await;
-    assert_refused(https, "ValidationError", "zonewalk's local cloud has no HTTPS listeners");
+    assert_refused(https, "UnsupportedFeatureException", "does not support HTTPS listeners");
     let network = stand.create_load_balancer("abc", &group).r#type("network".into()).name("nlb").send().await;
-    assert_refused(network, "ValidationError", "zonewalk's local cloud has no load balancers of type network");
+    assert_refused(network, "UnsupportedFeatureException", "does not support load balancers of type network");
     stand.end().await;
 }
 

@@ -116,6 +116,9 @@ async fn a_simulation_heeds_resources_and_conditions_and_tells_what_it_misses() 
     let (decision, missing, of_resource) = simulated(iam, own, &[(region, "us-east-1")]).await;
     assert_eq!((decision.as_str(), of_resource), ("allowed", vec![mfa.to_owned()]));
     assert_eq!(missing, none);
+    let many = iam.simulate_principal_policy().policy_source_arn("arn:aws:iam::000000000000:role/own");
+    let many = many.action_names("ecs:CreateCluster").resource_arns("arn:a").resource_arns("arn:b").send().await;
+    assert_refused(many, "UnsupportedFeatureException", "more than one of ResourceArns");
     stand.end().await;
 }
 

@@ -9,6 +9,7 @@ mod ec2;
 mod elbv2;
 mod iam;
 mod launch_templates;
+mod parameters;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

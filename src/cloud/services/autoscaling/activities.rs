@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::State;
 use super::groups::Group;
-use super::{State, not_carried};
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
@@ -12,7 +12,7 @@ use crate::cloud::wire::{Params, timestamp};
 /// How many are kept of one group; AWS keeps six weeks of them.
 const KEPT: usize = 200;
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 pub(super) enum Status {
     InProgress,
     Successful,
@@ -22,12 +22,7 @@ pub(super) enum Status {
 
 impl Status {
     fn code(&self) -> &'static str {
-        match self {
-            Self::InProgress => "InProgress",
-            Self::Successful => "Successful",
-            Self::Cancelled => "Cancelled",
-            Self::Failed { .. } => "Failed",
-        }
+        self.into()
     }
 }
 
@@ -127,13 +122,13 @@ impl State {
     }
 }
 
-/// The one filter that is carried.
+/// The values of the one filter that is supported.
 fn requested_statuses(params: Params<'_>) -> Result<Option<Vec<&str>>, AwsError> {
     let mut statuses = None;
     for filter in params.objects("Filters") {
         match filter.str("Name")? {
             "Status" => statuses = Some(filter.strings("Values")),
-            other => return Err(not_carried(&format!("filter {other} of scaling activities"))),
+            other => return Err(AwsError::unsupported(format_args!("the filter {other} of scaling activities"))),
         }
     }
     Ok(statuses)

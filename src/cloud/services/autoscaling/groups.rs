@@ -96,14 +96,12 @@ impl Group {
             "EnabledMetrics": [],
             "Status": self.deleting.then_some("Delete in progress"),
             "Tags": tags::wire(self),
-            "TerminationPolicies": settings.termination_policies,
+            "TerminationPolicies": ["Default"],
             "NewInstancesProtectedFromScaleIn": settings.new_instances_protected,
             "ServiceLinkedRoleARN": format!(
                 "arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"
             ),
-            "MaxInstanceLifetime": settings.max_instance_lifetime,
             "CapacityRebalance": settings.capacity_rebalance,
-            "DefaultInstanceWarmup": settings.default_instance_warmup,
             "TrafficSources": [],
         })
     }

@@ -11,7 +11,7 @@ use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
 use crate::cloud::wire::Params;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 pub(super) enum LifecycleState {
     Pending,
     InService,
@@ -55,11 +55,7 @@ impl Member {
             "InstanceType": instance.map(|instance| &instance.instance_type),
             "AutoScalingGroupName": group_name,
             "AvailabilityZone": self.az_name,
-            "LifecycleState": match self.state {
-                LifecycleState::Pending => "Pending",
-                LifecycleState::InService => "InService",
-                LifecycleState::Terminating => "Terminating",
-            },
+            "LifecycleState": <&str>::from(self.state),
             "HealthStatus": health,
             "LaunchTemplate":
                 template_wire(&self.template_id, &self.template_name, &self.template_version.to_string()),

@@ -38,11 +38,6 @@ fn validation_error(message: impl Into<String>) -> AwsError {
     AwsError::new("ValidationError", message)
 }
 
-/// What AWS has and the local cloud does not carry out.
-fn not_carried(what: &str) -> AwsError {
-    validation_error(format!("zonewalk's local cloud has no {what}"))
-}
-
 /// The group that a request names.
 fn find<'s>(state: &'s State, params: Params<'_>) -> Result<&'s Group, AwsError> {
     let name = params.str("AutoScalingGroupName")?;
@@ -70,7 +65,7 @@ impl Region {
 pub(crate) static SERVICE: Service = Service {
     signing_name: "autoscaling",
     encoding: Encoding::Query("http://autoscaling.amazonaws.com/doc/2011-01-01/"),
-    words: Words::QUERY,
+    words: Words { invalid_parameter: Some("ValidationError"), ..Words::QUERY },
     operations: api::OPERATIONS,
     new_state: |_| Some(Box::new(State::default())),
     reconcile: scaling::reconcile,

@@ -11,7 +11,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::{Params, timestamp};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 enum Status {
     InProgress,
     Successful,
@@ -47,11 +47,7 @@ impl Refresh {
         json!({
             "InstanceRefreshId": self.id,
             "AutoScalingGroupName": self.group_name,
-            "Status": match self.status {
-                Status::InProgress => "InProgress",
-                Status::Successful => "Successful",
-                Status::Cancelled => "Cancelled",
-            },
+            "Status": <&str>::from(self.status),
             "StartTime": timestamp(self.started),
             "EndTime": self.ended.map(timestamp),
             "PercentageComplete": self.percentage_complete(),
@@ -69,8 +65,8 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, Aw
     let group = find(region.autoscaling(), params)?;
     let (name, members) = (group.name.clone(), group.members.clone());
     let present = group.settings.template.resolve(region).map_err(|error| validation_error(error.message))?.version;
-    if params.get("DesiredConfiguration").is_some() {
-        return Err(super::not_carried("DesiredConfiguration of instance refreshes; update the group first"));
+    if let Some(other) = params.opt_str("Strategy").filter(|strategy| *strategy != "Rolling") {
+        return Err(AwsError::unsupported(format_args!("instance refreshes of the strategy {other}")));
     }
     if running(region, &name).is_some() {
         return Err(AwsError::new(
@@ -79,6 +75,10 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, Aw
         ));
     }
     let preferences = params.object("Preferences");
+    if let Some(preferences) = preferences {
+        // Instances are warm as soon as they are in service.
+        preferences.only(&["InstanceWarmup", "MinHealthyPercentage", "SkipMatching"])?;
+    }
     let min_healthy_percentage = match preferences {
         Some(preferences) => preferences.opt_int("MinHealthyPercentage")?.unwrap_or(90),
         None => 90,

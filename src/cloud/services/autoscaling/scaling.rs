@@ -151,7 +151,7 @@ fn act(region: &mut Region, name: &str) {
 }
 
 /// Launches as many as it can. A zone in which a launch fails is passed over; if that leaves some to be launched, or
-/// the launch template is no good, it is tried again later.
+/// the launch template is invalid, it tries again later.
 fn launch(region: &mut Region, name: &str, count: i64) {
     let mut missing = count;
     let mut passed_over: Vec<String> = Vec::new();

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{not_carried, validation_error};
+use super::validation_error;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
@@ -19,11 +19,9 @@ pub(super) struct Settings {
     pub(super) default_cooldown: i64,
     pub(super) health_check_type: String,
     pub(super) health_check_grace_period: i64,
-    pub(super) termination_policies: Vec<String>,
     pub(super) new_instances_protected: bool,
+    /// It concerns Spot Instances that are about to be interrupted; none ever is here.
     pub(super) capacity_rebalance: Option<bool>,
-    pub(super) max_instance_lifetime: Option<i64>,
-    pub(super) default_instance_warmup: Option<i64>,
 }
 
 /// The launch template that instances are launched from.
@@ -41,20 +39,8 @@ impl Template {
     }
 }
 
-/// What groups can be made of on AWS and not here.
-const NOT_CARRIED: &[&str] = &[
-    "InstanceId",
-    "LaunchConfigurationName",
-    "LifecycleHookSpecificationList",
-    "LoadBalancerNames",
-    "MixedInstancesPolicy",
-    "TargetGroupARNs",
-    "TrafficSources",
-];
-
 impl Settings {
     pub(super) fn of_request(region: &Region, params: Params<'_>) -> Result<Self, AwsError> {
-        check_carried(params)?;
         let template = requested_template(region, params)?.ok_or_else(|| {
             validation_error(
                 "Valid requests must contain either LaunchTemplate, LaunchConfigurationName, InstanceId or MixedInstancesPolicy parameter.",
@@ -71,18 +57,14 @@ impl Settings {
             default_cooldown: 300,
             health_check_type: "EC2".to_owned(),
             health_check_grace_period: 0,
-            termination_policies: vec!["Default".to_owned()],
             new_instances_protected: false,
             capacity_rebalance: None,
-            max_instance_lifetime: None,
-            default_instance_warmup: None,
         };
         settings.with_common(params)
     }
 
     /// These with what an update changes.
     pub(super) fn changed(mut self, region: &Region, params: Params<'_>) -> Result<Self, AwsError> {
-        check_carried(params)?;
         if let Some(template) = requested_template(region, params)? {
             self.template = template;
         }
@@ -104,14 +86,12 @@ impl Settings {
         }
         self.health_check_grace_period =
             params.opt_int("HealthCheckGracePeriod")?.unwrap_or(self.health_check_grace_period);
-        if params.get("TerminationPolicies").is_some() {
-            self.termination_policies = params.strings("TerminationPolicies").into_iter().map(str::to_owned).collect();
+        if let Some(policy) = params.strings("TerminationPolicies").iter().find(|policy| **policy != "Default") {
+            return Err(AwsError::unsupported(format_args!("the termination policy {policy}")));
         }
         self.new_instances_protected =
             params.opt_bool("NewInstancesProtectedFromScaleIn").unwrap_or(self.new_instances_protected);
         self.capacity_rebalance = params.opt_bool("CapacityRebalance").or(self.capacity_rebalance);
-        self.max_instance_lifetime = params.opt_int("MaxInstanceLifetime")?.or(self.max_instance_lifetime);
-        self.default_instance_warmup = params.opt_int("DefaultInstanceWarmup")?.or(self.default_instance_warmup);
         self.check_capacity()?;
         Ok(self)
     }
@@ -138,13 +118,6 @@ impl Settings {
     }
 }
 
-fn check_carried(params: Params<'_>) -> Result<(), AwsError> {
-    match NOT_CARRIED.iter().find(|name| params.get(name).is_some()) {
-        Some(name) => Err(not_carried(&format!("{name} of Auto Scaling groups"))),
-        None => Ok(()),
-    }
-}
-
 fn checked_health_check_type(name: &str) -> Result<String, AwsError> {
     if name.split(',').all(|one| ["EC2", "ELB", "VPC_LATTICE", "EBS"].contains(&one)) {
         Ok(name.to_owned())
@@ -158,6 +131,7 @@ fn checked_health_check_type(name: &str) -> Result<String, AwsError> {
 /// The template must be there and good for launching, as AWS finds out by a dry run.
 fn requested_template(region: &Region, params: Params<'_>) -> Result<Option<Template>, AwsError> {
     let Some(given) = params.object("LaunchTemplate") else { return Ok(None) };
+    given.only(&["LaunchTemplateId", "LaunchTemplateName", "Version"])?;
     let (id, name) = (given.opt_str("LaunchTemplateId"), given.opt_str("LaunchTemplateName"));
     match (id, name) {
         (None, None) => {

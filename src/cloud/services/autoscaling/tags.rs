@@ -8,8 +8,8 @@ use super::groups::Group;
 use super::{find_mut, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::services::ec2::TagMap;
 use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::{RESERVED, Tags};
 
 /// What a group's tag is beside its key.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub(super) fn listed(params: Params<'_>) -> Result<BTreeMap<String, Tag>, AwsErr
     let mut tags = BTreeMap::new();
     for tag in params.objects("Tags") {
         let key = tag.str("Key")?;
-        if key.starts_with("aws:") {
+        if key.starts_with(RESERVED) {
             return Err(validation_error("Tag keys starting with aws: are reserved for internal use"));
         }
         let value = tag.opt_str("Value").unwrap_or_default().to_owned();
@@ -34,10 +34,11 @@ pub(super) fn listed(params: Params<'_>) -> Result<BTreeMap<String, Tag>, AwsErr
 }
 
 /// What an instance gets from its group.
-pub(super) fn at_launch(group: &Group) -> TagMap {
-    let propagated = group.tags.iter().filter(|(_, tag)| tag.propagate_at_launch);
-    let mut tags: TagMap = propagated.map(|(key, tag)| (key.clone(), tag.value.clone())).collect();
-    tags.insert("aws:autoscaling:groupName".to_owned(), group.name.clone());
+pub(super) fn at_launch(group: &Group) -> Tags {
+    let mut tags = Tags::one("aws:autoscaling:groupName", &group.name);
+    for (key, tag) in group.tags.iter().filter(|(_, tag)| tag.propagate_at_launch) {
+        tags.insert(key, &tag.value);
+    }
     tags
 }
 

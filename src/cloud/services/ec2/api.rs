@@ -6,23 +6,43 @@ use super::{
     vpcs, zones,
 };
 use crate::cloud::service::Operation;
+use crate::cloud::wire::Pages;
+
+/// A list of up to so many items that is answered page by page.
+const fn pages(list: &'static str, max: usize) -> Pages {
+    Pages {
+        token: "NextToken",
+        limit: "MaxResults",
+        list,
+        next: "nextToken",
+        more: None,
+        min: 5,
+        max,
+        default: max,
+        refusal: |pages, size| {
+            let bound = if size < 5 { "greater than 5".to_owned() } else { format!("less than {}", pages.max) };
+            format!("Value ( {size} ) for parameter maxResults is invalid. Expecting a value {bound}.")
+        },
+    }
+}
+
+/// Launch templates are listed in pages of their own kind.
+const fn template_pages(list: &'static str) -> Pages {
+    Pages { min: 1, refusal: |_, _| "Maximum results allowed are between 1 and 200".to_owned(), ..pages(list, 200) }
+}
 
 pub(super) const OPERATIONS: &[Operation] = &[
-    Operation::change(
-        "AuthorizeSecurityGroupEgress",
-        "GroupId GroupName IpPermissions IpProtocol FromPort ToPort CidrIp SourceSecurityGroupName \
-         SourceSecurityGroupOwnerId TagSpecification",
-        |region, params| rules::authorize(region, Direction::Egress, params),
-    ),
+    Operation::change("AuthorizeSecurityGroupEgress", "GroupId IpPermissions TagSpecification", |region, params| {
+        rules::authorize(region, Direction::Egress, params)
+    }),
     Operation::change(
         "AuthorizeSecurityGroupIngress",
-        "GroupId GroupName IpPermissions IpProtocol FromPort ToPort CidrIp SourceSecurityGroupName \
-         SourceSecurityGroupOwnerId TagSpecification",
+        "GroupId GroupName IpPermissions IpProtocol FromPort ToPort CidrIp SourceSecurityGroupName TagSpecification",
         |region, params| rules::authorize(region, Direction::Ingress, params),
     ),
     Operation::change(
         "CreateLaunchTemplate",
-        "ClientToken LaunchTemplateName VersionDescription",
+        "ClientToken LaunchTemplateName VersionDescription LaunchTemplateData TagSpecification",
         launch_templates::create,
     )
     .refusing_role(
@@ -31,11 +51,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation::change(
         "CreateLaunchTemplateVersion",
-        "ClientToken LaunchTemplateId LaunchTemplateName SourceVersion VersionDescription",
+        "ClientToken LaunchTemplateId LaunchTemplateName SourceVersion VersionDescription LaunchTemplateData",
         launch_templates::create_version,
     ),
-    Operation::change("CreateSecurityGroup", "GroupDescription GroupName VpcId", security_groups::create),
-    Operation::change("CreateSubnet", "AvailabilityZone AvailabilityZoneId CidrBlock VpcId", subnets::create),
+    Operation::change(
+        "CreateSecurityGroup",
+        "GroupDescription GroupName VpcId TagSpecification",
+        security_groups::create,
+    ),
+    Operation::change(
+        "CreateSubnet",
+        "AvailabilityZone AvailabilityZoneId CidrBlock VpcId TagSpecification",
+        subnets::create,
+    ),
     Operation::change("CreateTags", "ResourceId Tag", tags::create),
     Operation::change("DeleteInternetGateway", "InternetGatewayId", gateways::delete),
     Operation::change("DeleteLaunchTemplate", "LaunchTemplateId LaunchTemplateName", launch_templates::delete),
@@ -44,45 +72,63 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("DeleteTags", "ResourceId Tag", tags::delete),
     Operation::change("DeleteVpc", "VpcId", vpcs::delete),
     Operation::read("DescribeAccountAttributes", "AttributeName", vpcs::describe_account_attributes),
-    Operation::read("DescribeAvailabilityZones", "ZoneName ZoneId", zones::describe),
-    Operation::read("DescribeImages", "ImageId Owner", images::describe),
-    Operation::read("DescribeInstanceStatus", "InstanceId IncludeAllInstances", instances::describe_status),
-    Operation::read("DescribeInstanceTypeOfferings", "LocationType", instance_types::describe_offerings),
-    Operation::read("DescribeInstanceTypes", "InstanceType", |_, params| instance_types::describe(params)),
-    Operation::read("DescribeInstances", "InstanceId", instances::describe),
-    Operation::read("DescribeInternetGateways", "InternetGatewayId", gateways::describe),
+    // All zones are opted in to, so `AllAvailabilityZones` adds none.
+    Operation::read("DescribeAvailabilityZones", "ZoneName ZoneId Filter AllAvailabilityZones", zones::describe),
+    // No image here is deprecated or disabled, so the last two add none.
+    Operation::read("DescribeImages", "ImageId Owner Filter IncludeDeprecated IncludeDisabled", images::describe)
+        .paged(pages("imagesSet", 1_000)),
+    Operation::read("DescribeInstanceStatus", "InstanceId IncludeAllInstances Filter", instances::describe_status)
+        .paged(pages("instanceStatusSet", 1_000)),
+    Operation::read("DescribeInstanceTypeOfferings", "LocationType Filter", instance_types::describe_offerings)
+        .paged(pages("instanceTypeOfferingSet", 1_000)),
+    Operation::read("DescribeInstanceTypes", "InstanceType Filter", |_, params| instance_types::describe(params))
+        .paged(pages("instanceTypeSet", 100)),
+    Operation::read("DescribeInstances", "InstanceId Filter", instances::describe)
+        .paged(pages("reservationSet", 1_000)),
+    Operation::read("DescribeInternetGateways", "InternetGatewayId Filter", gateways::describe)
+        .paged(pages("internetGatewaySet", 1_000)),
     Operation::read(
         "DescribeLaunchTemplateVersions",
-        "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion MinVersion MaxVersion",
+        "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion MinVersion MaxVersion Filter",
         launch_templates::describe_versions,
-    ),
-    Operation::read("DescribeLaunchTemplates", "LaunchTemplateId LaunchTemplateName", launch_templates::describe),
-    Operation::read("DescribeNetworkInterfaces", "NetworkInterfaceId", interfaces::describe),
-    Operation::read("DescribeRegions", "RegionName", |_, params| zones::describe_regions(params)),
-    Operation::read("DescribeRouteTables", "RouteTableId", gateways::describe_route_tables),
-    Operation::read("DescribeSecurityGroupRules", "SecurityGroupRuleId", rules::describe),
-    Operation::read("DescribeSecurityGroups", "GroupId GroupName", security_groups::describe),
-    Operation::read("DescribeSubnets", "SubnetId", subnets::describe),
-    Operation::read("DescribeTags", "", tags::describe),
+    )
+    .paged(template_pages("launchTemplateVersionSet")),
+    Operation::read(
+        "DescribeLaunchTemplates",
+        "LaunchTemplateId LaunchTemplateName Filter",
+        launch_templates::describe,
+    )
+    .paged(template_pages("launchTemplates")),
+    Operation::read("DescribeNetworkInterfaces", "NetworkInterfaceId Filter", interfaces::describe)
+        .paged(pages("networkInterfaceSet", 1_000)),
+    // All regions here are enabled, so `AllRegions` adds none.
+    Operation::read("DescribeRegions", "RegionName Filter AllRegions", |_, params| zones::describe_regions(params)),
+    Operation::read("DescribeRouteTables", "RouteTableId Filter", gateways::describe_route_tables)
+        .paged(pages("routeTableSet", 100)),
+    Operation::read("DescribeSecurityGroupRules", "SecurityGroupRuleId Filter", rules::describe)
+        .paged(pages("securityGroupRuleSet", 1_000)),
+    Operation::read("DescribeSecurityGroups", "GroupId GroupName Filter", security_groups::describe)
+        .paged(pages("securityGroupInfo", 1_000)),
+    Operation::read("DescribeSubnets", "SubnetId Filter", subnets::describe).paged(pages("subnetSet", 1_000)),
+    Operation::read("DescribeTags", "Filter", tags::describe).paged(pages("tagSet", 1_000)),
     Operation::read("DescribeVpcAttribute", "Attribute VpcId", vpcs::describe_attribute),
-    Operation::read("DescribeVpcs", "VpcId", vpcs::describe),
+    Operation::read("DescribeVpcs", "VpcId Filter", vpcs::describe).paged(pages("vpcSet", 1_000)),
     Operation::change("DetachInternetGateway", "InternetGatewayId VpcId", gateways::detach),
+    // To repeat it changes nothing, with `ClientToken` or without.
     Operation::change(
         "ModifyLaunchTemplate",
         "ClientToken LaunchTemplateId LaunchTemplateName SetDefaultVersion",
         launch_templates::modify,
     ),
-    Operation::change("ModifySubnetAttribute", "MapPublicIpOnLaunch SubnetId", subnets::modify_attribute),
-    Operation::change(
-        "RevokeSecurityGroupEgress",
-        "GroupId GroupName IpPermissions IpProtocol FromPort ToPort CidrIp SourceSecurityGroupName \
-         SourceSecurityGroupOwnerId SecurityGroupRuleId",
-        |region, params| rules::revoke(region, Direction::Egress, params),
-    ),
+    Operation::change("ModifySubnetAttribute", "MapPublicIpOnLaunch SubnetId", subnets::modify_attribute)
+        .without_common_parameters(),
+    Operation::change("RevokeSecurityGroupEgress", "GroupId IpPermissions SecurityGroupRuleId", |region, params| {
+        rules::revoke(region, Direction::Egress, params)
+    }),
     Operation::change(
         "RevokeSecurityGroupIngress",
         "GroupId GroupName IpPermissions IpProtocol FromPort ToPort CidrIp SourceSecurityGroupName \
-         SourceSecurityGroupOwnerId SecurityGroupRuleId",
+         SecurityGroupRuleId",
         |region, params| rules::revoke(region, Direction::Ingress, params),
     ),
     Operation::change("TerminateInstances", "InstanceId", instances::terminate_requested),

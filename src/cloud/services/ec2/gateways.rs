@@ -8,6 +8,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::LOWER;
 
 #[derive(Clone, Debug)]
 pub(super) struct InternetGateway {
@@ -54,7 +55,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
                 "internetGatewayId": gateway.id,
                 "ownerId": ACCOUNT_ID,
                 "attachmentSet": attachments.collect::<Value>(),
-                "tagSet": state.tags.wire(&gateway.id),
+                "tagSet": state.tags.of(&gateway.id).to_list(LOWER),
             })
         })
         .collect();
@@ -150,7 +151,7 @@ pub(super) fn describe_route_tables(region: &Region, params: Params<'_>) -> Resu
                 }],
                 "propagatingVgwSet": [],
                 "routeSet": routes.collect::<Value>(),
-                "tagSet": state.tags.wire(&table.id),
+                "tagSet": state.tags.of(&table.id).to_list(LOWER),
             })
         })
         .collect();

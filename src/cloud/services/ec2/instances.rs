@@ -14,6 +14,7 @@ use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
+use crate::cloud::wire::tags::LOWER;
 use crate::cloud::wire::{Params, timestamp};
 
 /// How long a terminated instance can still be described: "about an hour", says AWS.
@@ -22,7 +23,8 @@ const TERMINATED_VISIBLE: Duration = Duration::from_secs(60 * 60);
 /// EC2's code of an instance that ended by its own doing.
 const HARDWARE_FAILURE: &str = "Server.InternalError";
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub(crate) enum InstanceState {
     Pending,
     Running,
@@ -32,12 +34,7 @@ pub(crate) enum InstanceState {
 
 impl InstanceState {
     fn name(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::ShuttingDown => "shutting-down",
-            Self::Terminated => "terminated",
-        }
+        self.into()
     }
 
     /// The low byte of AWS's state code.
@@ -285,7 +282,7 @@ fn wire(region: &str, state: &State, instance: &Instance) -> Value {
             "httpPutResponseHopLimit": metadata("HttpPutResponseHopLimit", "1"),
             "httpEndpoint": metadata("HttpEndpoint", "enabled"),
         },
-        "tagSet": state.tags.wire(&instance.id),
+        "tagSet": state.tags.of(&instance.id).to_list(LOWER),
     });
     if instance.state == InstanceState::Terminated {
         let (code, message) = if instance.has_failed() {

@@ -6,12 +6,14 @@ use std::net::Ipv4Addr;
 use serde_json::{Value, json};
 
 use super::State;
+use super::cidr;
 use super::resources::{Filter, Kind, Resource, find};
 use super::subnets::Subnet;
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::LOWER;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Interface {
@@ -107,8 +109,8 @@ pub(crate) fn create_interface(
 fn free_address(state: &State, subnet: &Subnet) -> Result<Ipv4Addr, AwsError> {
     let taken = |ip: &Ipv4Addr| state.interfaces.iter().any(|interface| interface.private_ip == *ip);
     let last = state.interfaces.iter().rev().find(|interface| interface.subnet_id == subnet.id);
-    let after_last = subnet.cidr.hosts().filter(|ip| last.is_none_or(|last| *ip > last.private_ip));
-    after_last.chain(subnet.cidr.hosts()).find(|ip| !taken(ip)).ok_or_else(|| {
+    let after_last = cidr::hosts(subnet.cidr).filter(|ip| last.is_none_or(|last| *ip > last.private_ip));
+    after_last.chain(cidr::hosts(subnet.cidr)).find(|ip| !taken(ip)).ok_or_else(|| {
         AwsError::new(
             "InsufficientFreeAddressesInSubnet",
             format!("The specified subnet does not have enough free addresses to satisfy the request: {}", subnet.id),
@@ -168,7 +170,7 @@ fn wire(state: &State, interface: &Interface) -> Value {
             "instanceOwnerId": if service_managed { "amazon-aws" } else { ACCOUNT_ID },
             "status": "attached",
         },
-        "tagSet": state.tags.wire(&interface.id),
+        "tagSet": state.tags.of(&interface.id).to_list(LOWER),
     })
 }
 

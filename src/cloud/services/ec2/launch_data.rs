@@ -10,29 +10,19 @@ use crate::cloud::wire::Params;
 /// `LaunchTemplateData` of a request.
 pub(super) type LaunchData = Map<String, Value>;
 
-/// What `LaunchTemplateData` may hold (EC2 API Reference, `RequestLaunchTemplateData`, in its wire spelling).
-const KNOWN: &[&str] = &[
-    "BlockDeviceMapping",
-    "CapacityReservationSpecification",
-    "CpuOptions",
-    "CreditSpecification",
+/// What `LaunchTemplateData` may hold, in its wire spelling: what a launch heeds, and the first few, which concern what never
+/// happens to an instance here (it is not logged in to, stopped, or shut down from within).
+const HEEDED: &[&str] = &[
     "DisableApiStop",
+    "InstanceInitiatedShutdownBehavior",
+    "KeyName",
     "DisableApiTermination",
-    "EbsOptimized",
-    "EnclaveOptions",
-    "HibernationOptions",
     "IamInstanceProfile",
     "ImageId",
-    "InstanceInitiatedShutdownBehavior",
     "InstanceMarketOptions",
     "InstanceType",
-    "KeyName",
-    "MaintenanceOptions",
     "MetadataOptions",
-    "Monitoring",
     "NetworkInterface",
-    "Placement",
-    "PrivateDnsNameOptions",
     "SecurityGroup",
     "SecurityGroupId",
     "TagSpecification",
@@ -42,15 +32,36 @@ const KNOWN: &[&str] = &[
 /// The data of a request over that of the version it starts from.
 pub(super) fn checked(params: Params<'_>, source: &LaunchData) -> Result<LaunchData, AwsError> {
     let given = params.object("LaunchTemplateData").ok_or_else(|| AwsError::missing_parameter("LaunchTemplateData"))?;
-    if let Some(unknown) = given.map().keys().find(|name| !KNOWN.contains(&name.as_str())) {
-        return Err(AwsError::new("UnknownParameter", format!("The parameter {unknown} is not recognized")));
-    }
+    check_heeded(given)?;
     if given.opt_str("UserData").is_some_and(|text| BASE64_STANDARD.decode(text).is_err()) {
         return Err(AwsError::new("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."));
     }
     let mut data = source.clone();
     data.extend(given.map().clone());
     Ok(data)
+}
+
+/// Refuses what a launch would pass over.
+fn check_heeded(given: Params<'_>) -> Result<(), AwsError> {
+    given.only(HEEDED)?;
+    if let Some(options) = given.object("InstanceMarketOptions") {
+        options.only(&["MarketType"])?;
+    }
+    if let Some(options) = given.object("MetadataOptions") {
+        options.only(&["HttpEndpoint", "HttpPutResponseHopLimit", "HttpTokens"])?;
+    }
+    let interfaces = given.objects("NetworkInterface");
+    for interface in &interfaces {
+        interface.only(&["AssociatePublicIpAddress", "DeleteOnTermination", "DeviceIndex", "SecurityGroupId"])?;
+    }
+    let is_first = |interface: &Params<'_>| {
+        matches!(interface.opt_int("DeviceIndex"), Ok(None | Some(0)))
+            && interface.opt_bool("DeleteOnTermination") != Some(false)
+    };
+    if interfaces.len() > 1 || !interfaces.iter().all(is_first) {
+        return Err(AwsError::unsupported("network interfaces beside the one that comes and goes with its instance"));
+    }
+    Ok(())
 }
 
 /// The user data as the instance sees it.

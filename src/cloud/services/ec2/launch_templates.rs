@@ -7,6 +7,7 @@ use super::resources::{Filter, Kind, Resource, filtered, find};
 use super::{State, tags};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::wire::tags::LOWER;
 use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone, Debug)]
@@ -143,7 +144,7 @@ fn wire(state: &State, template: &LaunchTemplate) -> Value {
         "createdBy": creator(),
         "defaultVersionNumber": template.default_version,
         "latestVersionNumber": template.latest_version(),
-        "tagSet": state.tags.wire(&template.id),
+        "tagSet": state.tags.of(&template.id).to_list(LOWER),
     })
 }
 

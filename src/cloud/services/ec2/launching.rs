@@ -9,15 +9,16 @@ use super::instances::{self, Instance, InstanceState};
 use super::interfaces::create_interface;
 use super::launch_data::{self, LaunchData};
 use super::launch_templates::Resolved;
-use super::resources::{Resource, find};
+use super::resources::find;
 use super::security_groups::{self, SecurityGroup};
-use super::tags::{self, TagMap};
+use super::tags;
 use crate::cloud::error::AwsError;
 use crate::cloud::faults::{Launch, Refusal};
 use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2::ecs_optimized::{self, ARCHITECTURE, Image};
 use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::Tags;
 
 /// What a launch template comes to once its references are looked up.
 struct Checked {
@@ -88,7 +89,7 @@ pub(crate) fn launch(
     region: &mut Region,
     template: &Resolved,
     subnet_id: &str,
-    group_tags: TagMap,
+    group_tags: Tags,
 ) -> Result<String, AwsError> {
     let checked = checked(region, &template.data)?;
     let subnet = find(&region.ec2().subnets, subnet_id)?.clone();
@@ -100,15 +101,18 @@ pub(crate) fn launch(
     if let Some(own) = region.ec2_mut().interfaces.iter_mut().find(|other| other.id == interface.id) {
         own.instance_id = Some(id.clone());
     }
-    let mut tags = TagMap::new();
     for specification in Params::new(&template.data).objects("TagSpecification") {
-        if specification.opt_str("ResourceType") == Some(Instance::KIND.resource_type) {
-            tags.extend(tags::listed(specification)?);
-        }
+        let resource = match specification.str("ResourceType")? {
+            "instance" => &id,
+            "network-interface" => &interface.id,
+            // There are no volumes to be tagged.
+            _ => continue,
+        };
+        region.ec2_mut().tags.add(resource, tags::listed(specification)?);
     }
-    tags.extend(group_tags);
-    tags.insert("aws:ec2launchtemplate:id".to_owned(), template.id.clone());
-    tags.insert("aws:ec2launchtemplate:version".to_owned(), template.version.to_string());
+    let mut tags = group_tags;
+    tags.insert("aws:ec2launchtemplate:id", &template.id);
+    tags.insert("aws:ec2launchtemplate:version", template.version.to_string());
     region.ec2_mut().tags.add(&id, tags);
     let public = checked.public_address.unwrap_or(subnet.map_public_ip_on_launch);
     let public_ip = public.then(|| public_address(region));

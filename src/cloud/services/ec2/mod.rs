@@ -27,13 +27,13 @@ use std::net::Ipv4Addr;
 
 use hyper::StatusCode;
 
-use self::tags::Tags;
+use self::resources::Resource;
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
 use crate::cloud::service::Service;
-use crate::cloud::wire::Encoding;
-use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::{TagStore, Tags};
+use crate::cloud::wire::{Encoding, Params};
 
 pub(crate) use self::instance_types::instance_capacity;
 pub(crate) use self::instances::{Instance, InstanceState, instance, instances, lose as lose_instance, terminate};
@@ -41,10 +41,9 @@ pub(crate) use self::interfaces::{Interface, create_interface, delete_interface,
 pub(crate) use self::launch_templates::{Resolved, resolve};
 pub(crate) use self::launching::{check as check_launch, launch};
 pub(crate) use self::subnets::Subnet;
-pub(crate) use self::tags::TagMap;
 
 /// Of any resource, by its identifier.
-pub(crate) fn tags_of<'r>(region: &'r Region, id: &str) -> &'r TagMap {
+pub(crate) fn tags_of<'r>(region: &'r Region, id: &str) -> &'r Tags {
     region.ec2().tags.of(id)
 }
 
@@ -58,7 +57,7 @@ pub(crate) struct State {
     interfaces: Vec<Interface>,
     launch_templates: Vec<launch_templates::LaunchTemplate>,
     instances: Vec<Instance>,
-    tags: Tags,
+    tags: TagStore,
 }
 
 impl State {
@@ -73,7 +72,7 @@ impl State {
             interfaces: Vec::new(),
             launch_templates: Vec::new(),
             instances: Vec::new(),
-            tags: Tags::default(),
+            tags: TagStore::default(),
             vpcs: vec![vpc],
         }
     }
@@ -100,7 +99,7 @@ pub(crate) fn subnet<'r>(region: &'r Region, id: &str) -> Option<&'r Subnet> {
 
 /// The subnet of a VPC that an address belongs to.
 pub(crate) fn subnet_with_address<'r>(region: &'r Region, vpc_id: &str, ip: Ipv4Addr) -> Option<&'r Subnet> {
-    region.ec2().subnets.iter().find(|subnet| subnet.vpc_id == vpc_id && subnet.cidr.contains(ip))
+    region.ec2().subnets.iter().find(|subnet| subnet.vpc_id == vpc_id && subnet.cidr.contains(&ip))
 }
 
 pub(crate) fn has_vpc(region: &Region, id: &str) -> bool {
@@ -121,6 +120,29 @@ pub(crate) fn vpc_of_security_group<'r>(region: &'r Region, id: &str) -> Option<
 /// The group that belongs to a VPC itself.
 pub(crate) fn default_security_group(region: &Region, vpc_id: &str) -> Option<String> {
     region.ec2().default_group(vpc_id)
+}
+
+/// Checks that the resource is there; answers with its type.
+fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
+    fn check<R: Resource>(resources: &[R], id: &str) -> Option<Result<&'static str, AwsError>> {
+        id.strip_prefix(R::KIND.prefix)
+            .is_some_and(|rest| rest.starts_with('-'))
+            .then(|| resources::find(resources, id).map(|_| R::KIND.resource_type))
+    }
+    let state = region.ec2();
+    check::<vpcs::Vpc>(&state.vpcs, id)
+        .or_else(|| check::<Subnet>(&state.subnets, id))
+        .or_else(|| check::<security_groups::SecurityGroup>(&state.security_groups, id))
+        .or_else(|| {
+            let rules: Vec<rules::Rule> = state.security_groups.iter().flat_map(|group| group.rules.clone()).collect();
+            check::<rules::Rule>(&rules, id)
+        })
+        .or_else(|| check::<gateways::InternetGateway>(&state.internet_gateways, id))
+        .or_else(|| check::<gateways::RouteTable>(&state.route_tables, id))
+        .or_else(|| check::<launch_templates::LaunchTemplate>(&state.launch_templates, id))
+        .or_else(|| check::<Instance>(&state.instances, id))
+        .or_else(|| check::<Interface>(&state.interfaces, id))
+        .unwrap_or_else(|| Err(AwsError::new("InvalidID", format!("The ID '{id}' is not valid"))))
 }
 
 /// Every operation can be tried with `DryRun`, and then says only whether it would be allowed.

@@ -1,9 +1,10 @@
 //! What a security group's rule allows, and how requests spell it.
 
 use super::State;
-use super::cidr::Cidr;
+use super::cidr;
 use super::resources::find;
 use super::security_groups;
+use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::wire::Params;
 
@@ -134,6 +135,10 @@ fn peers(state: &State, entry: Params<'_>) -> Result<Vec<(Peer, Option<String>)>
         peers.push((Peer::PrefixList(list.str("PrefixListId")?.to_owned()), description(list)));
     }
     for pair in entry.objects("Groups") {
+        pair.only(&["GroupId", "GroupName", "UserId", "Description"])?;
+        if pair.opt_str("UserId").is_some_and(|owner| owner != ACCOUNT_ID) {
+            return Err(AwsError::unsupported("security groups of other accounts"));
+        }
         let group = match pair.opt_str("GroupId") {
             Some(id) => find(&state.security_groups, id)?,
             None => security_groups::by_name(state, pair.str("GroupName")?)?,
@@ -144,7 +149,7 @@ fn peers(state: &State, entry: Params<'_>) -> Result<Vec<(Peer, Option<String>)>
 }
 
 fn checked_ipv4(cidr: &str) -> Result<String, AwsError> {
-    Cidr::parse(cidr)
-        .map(|cidr| cidr.to_string())
+    cidr::parse(cidr)
+        .map(|block| block.to_string())
         .ok_or_else(|| AwsError::invalid_parameter(format!("CIDR block {cidr} is malformed")))
 }

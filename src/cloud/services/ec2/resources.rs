@@ -1,10 +1,10 @@
 //! What EC2's resources have in common: identifiers with AWS's errors about them, and the filters of `Describe…` calls.
 
 use super::State;
-use super::tags::TagMap;
 use crate::cloud::error::AwsError;
 use crate::cloud::wildcard;
 use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::Tags;
 
 /// How a kind of resource is named, and how AWS says that one is not there.
 pub(super) struct Kind {
@@ -79,7 +79,7 @@ impl State {
 /// The filters for things that are no resources and have no tags: zones, regions, offerings.
 pub(super) fn filtered<T>(items: Vec<T>, known: &[Filter<T>], params: Params<'_>) -> Result<Vec<T>, AwsError> {
     let filters = Filters::of(params, known, false)?;
-    let untagged = TagMap::new();
+    let untagged = Tags::default();
     Ok(items.into_iter().filter(|item| filters.allow(item, known, &untagged)).collect())
 }
 
@@ -119,12 +119,12 @@ impl<'a> Filters<'a> {
         Ok(Self(filters))
     }
 
-    fn allow<T>(&self, item: &T, known: &[Filter<T>], tags: &TagMap) -> bool {
+    fn allow<T>(&self, item: &T, known: &[Filter<T>], tags: &Tags) -> bool {
         self.0.iter().all(|(name, wanted)| {
             let values = if let Some(key) = name.strip_prefix("tag:") {
-                tags.get(key).cloned().into_iter().collect()
+                tags.get(key).map(str::to_owned).into_iter().collect()
             } else if *name == "tag-key" {
-                tags.keys().cloned().collect()
+                tags.iter().map(|(key, _)| key.to_owned()).collect()
             } else {
                 known.iter().find(|(known, _)| known == name).map(|(_, values)| values(item)).unwrap_or_default()
             };

@@ -12,6 +12,7 @@ use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::LOWER;
 
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
@@ -58,7 +59,7 @@ fn wire(region: &Region, rule: &Rule) -> Value {
     wire["referencedGroupInfo"] =
         rule.group_peer().map_or(Value::Null, |id| json!({ "groupId": id, "userId": ACCOUNT_ID }));
     wire["groupOwnerId"] = json!(ACCOUNT_ID);
-    wire["tagSet"] = region.ec2().tags.wire(&rule.id);
+    wire["tagSet"] = region.ec2().tags.of(&rule.id).to_list(LOWER);
     wire["securityGroupRuleArn"] = json!(region.arn("ec2", &format!("security-group-rule/{}", rule.id)));
     wire
 }

@@ -11,6 +11,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::LOWER;
 
 #[derive(Clone, Debug)]
 pub(super) struct SecurityGroup {
@@ -156,7 +157,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
                 "securityGroupArn": arn(region, group),
                 "ipPermissions": rules::ip_permissions(group, Direction::Ingress),
                 "ipPermissionsEgress": rules::ip_permissions(group, Direction::Egress),
-                "tagSet": state.tags.wire(&group.id),
+                "tagSet": state.tags.of(&group.id).to_list(LOWER),
             })
         })
         .collect();
@@ -193,7 +194,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     region.ec2_mut().tags.add(&group.id, tags);
     let answer = json!({
         "groupId": group.id,
-        "tagSet": region.ec2().tags.wire(&group.id),
+        "tagSet": region.ec2().tags.of(&group.id).to_list(LOWER),
         "securityGroupArn": arn(region, &group),
     });
     region.ec2_mut().security_groups.push(group);

@@ -1,9 +1,10 @@
 //! Subnets: a public default one in every Availability Zone, and in the Local Zone one that is not public.
 
+use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
 use super::State;
-use super::cidr::Cidr;
+use super::cidr;
 use super::resources::{Filter, Kind, Resource, find, find_mut};
 use super::tags;
 use super::vpcs::Vpc;
@@ -13,6 +14,7 @@ use crate::cloud::ids::Ids;
 use crate::cloud::partition::{self, Zone, ZoneType};
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::LOWER;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Subnet {
@@ -22,7 +24,7 @@ pub(crate) struct Subnet {
     pub(crate) az_name: String,
     /// `use1-az4`
     pub(crate) az_id: String,
-    pub(super) cidr: Cidr,
+    pub(super) cidr: Ipv4Net,
     pub(super) default_for_az: bool,
     pub(super) map_public_ip_on_launch: bool,
 }
@@ -30,7 +32,7 @@ pub(crate) struct Subnet {
 impl Subnet {
     /// The subnets of a default VPC: a /20 in every zone.
     pub(super) fn defaults(region: &str, vpc: &Vpc, ids: &mut Ids) -> Vec<Self> {
-        let blocks = (0..16).map(|n| Cidr::new([172, 31, n << 4, 0].into(), 20));
+        let blocks = (0..16).map(|n| Ipv4Net::new_assert([172, 31, n << 4, 0].into(), 20));
         partition::zones(region)
             .into_iter()
             .zip(blocks)
@@ -100,7 +102,7 @@ fn wire(region: &Region, subnet: &Subnet) -> Value {
         "state": "available",
         "vpcId": subnet.vpc_id,
         "cidrBlock": subnet.cidr.to_string(),
-        "availableIpAddressCount": subnet.cidr.hosts().count() - taken,
+        "availableIpAddressCount": cidr::hosts(subnet.cidr).count() - taken,
         "availabilityZone": subnet.az_name,
         "availabilityZoneId": subnet.az_id,
         "defaultForAz": subnet.default_for_az,
@@ -114,7 +116,7 @@ fn wire(region: &Region, subnet: &Subnet) -> Value {
             "enableResourceNameDnsARecord": false,
             "enableResourceNameDnsAAAARecord": false,
         },
-        "tagSet": region.ec2().tags.wire(&subnet.id),
+        "tagSet": region.ec2().tags.of(&subnet.id).to_list(LOWER),
     })
 }
 
@@ -122,18 +124,18 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let tags = tags::of_specifications(params, &Subnet::KIND)?;
     let vpc = find(&region.ec2().vpcs, params.str("VpcId")?)?.clone();
     let text = params.str("CidrBlock")?;
-    let cidr = Cidr::parse(text).ok_or_else(|| {
+    let block = cidr::parse(text).ok_or_else(|| {
         AwsError::invalid_parameter(format!(
             "Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
         ))
     })?;
-    if !vpc.cidr.covers(cidr) || !(16..=28).contains(&cidr.prefix_len()) {
-        return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{cidr}' is invalid.")));
+    if !vpc.cidr.contains(&block) || !(16..=28).contains(&block.prefix_len()) {
+        return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
     }
-    if region.ec2().subnets.iter().any(|subnet| subnet.vpc_id == vpc.id && subnet.cidr.overlaps(cidr)) {
+    if region.ec2().subnets.iter().any(|subnet| subnet.vpc_id == vpc.id && cidr::overlap(subnet.cidr, block)) {
         return Err(AwsError::new(
             "InvalidSubnet.Conflict",
-            format!("The CIDR '{cidr}' conflicts with another subnet"),
+            format!("The CIDR '{block}' conflicts with another subnet"),
         ));
     }
     let zone = wanted_zone(&region.name, params)?;
@@ -142,7 +144,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         vpc_id: vpc.id.clone(),
         az_name: zone.name,
         az_id: zone.id,
-        cidr,
+        cidr: block,
         default_for_az: false,
         map_public_ip_on_launch: false,
     };

@@ -1,18 +1,19 @@
 //! VPCs: the default one that every account has in every region.
 
+use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
-use super::cidr::Cidr;
 use super::resources::{Filter, Kind, Resource, find};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
+use crate::cloud::wire::tags::LOWER;
 use crate::cloud::{ACCOUNT_ID, ids::Ids};
 
 #[derive(Clone, Debug)]
 pub(super) struct Vpc {
     pub(super) id: String,
-    pub(super) cidr: Cidr,
+    pub(super) cidr: Ipv4Net,
     pub(super) is_default: bool,
     dhcp_options_id: String,
     cidr_association_id: String,
@@ -23,7 +24,7 @@ impl Vpc {
     pub(super) fn default_of_region(ids: &mut Ids) -> Self {
         Self {
             id: ids.ec2("vpc"),
-            cidr: Cidr::new([172, 31, 0, 0].into(), 16),
+            cidr: Ipv4Net::new_assert([172, 31, 0, 0].into(), 16),
             is_default: true,
             dhcp_options_id: ids.ec2("dopt"),
             cidr_association_id: ids.ec2("vpc-cidr-assoc"),
@@ -76,7 +77,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
                 "dhcpOptionsId": vpc.dhcp_options_id,
                 "instanceTenancy": "default",
                 "isDefault": vpc.is_default,
-                "tagSet": state.tags.wire(&vpc.id),
+                "tagSet": state.tags.of(&vpc.id).to_list(LOWER),
             })
         })
         .collect();

@@ -62,7 +62,6 @@ const FILTERS: &[Filter<Described>] = &[
     ("zone-type", |zone| vec![zone.zone_type().to_owned()]),
 ];
 
-/// All zones are opted in to, so `AllAvailabilityZones` adds none.
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let zones = partition::zones(&region.name);
     let (names, ids) = (params.strings("ZoneName"), params.strings("ZoneId"));

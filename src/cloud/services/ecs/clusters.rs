@@ -4,30 +4,20 @@
 use serde_json::{Value, json};
 
 use super::services::ServiceStatus;
-use super::{State, is_named, refers_to};
+use super::{State, invalid, is_named, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
 use crate::cloud::services::servicediscovery;
 use crate::cloud::wire::Params;
-use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{LOWER, Tags};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum ClusterStatus {
     Provisioning,
     Active,
     Inactive,
-}
-
-impl ClusterStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Provisioning => "PROVISIONING",
-            Self::Active => "ACTIVE",
-            Self::Inactive => "INACTIVE",
-        }
-    }
 }
 
 #[derive(Clone)]
@@ -78,7 +68,7 @@ impl State {
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let name = params.opt_str("clusterName").unwrap_or("default");
     if name.len() > 255 || !is_named(name) {
-        return Err(AwsError::new("InvalidParameterException", "Cluster name contains invalid characters."));
+        return Err(invalid("Cluster name contains invalid characters."));
     }
     if let Some(cluster) = region.ecs().cluster_by_reference(name) {
         return Ok(json!({ "cluster": wire(region, cluster, &EVERYTHING) }));
@@ -90,11 +80,11 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         status: ClusterStatus::Active,
         tags,
         namespace: None,
-        settings: settings(params.get("settings")),
+        settings: settings(params)?,
         configuration: params.get("configuration").cloned(),
         attachment_id: None,
     };
-    let namespace = params.object("serviceConnectDefaults").map(|d| d.str("namespace")).transpose()?;
+    let namespace = default_namespace(params)?;
     region.ecs_mut().forget_cluster(name);
     region.ecs_mut().clusters.push(cluster);
     if let Some(namespace) = namespace
@@ -107,14 +97,20 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(json!({ "cluster": wire(region, cluster, &EVERYTHING) }))
 }
 
-/// Container Insights is off unless asked for.
-fn settings(given: Option<&Value>) -> Value {
-    let is_given =
-        |given: &Value| given.as_array().is_some_and(|list| list.iter().any(|s| s["name"] == CONTAINER_INSIGHTS));
-    match given.filter(|given| is_given(given)) {
+/// Container Insights, the only setting that there is, is off unless asked for.
+fn settings(params: Params<'_>) -> Result<Value, AwsError> {
+    let given = params.objects("settings");
+    if let Some(other) = given.iter().find(|setting| setting.opt_str("name") != Some(CONTAINER_INSIGHTS)) {
+        return Err(invalid(format!("Setting {} is not supported.", other.opt_str("name").unwrap_or_default())));
+    }
+    Ok(match params.get("settings").filter(|_| !given.is_empty()) {
         Some(given) => given.clone(),
         None => json!([{ "name": CONTAINER_INSIGHTS, "value": "disabled" }]),
-    }
+    })
+}
+
+fn default_namespace(params: Params<'_>) -> Result<Option<&str>, AwsError> {
+    params.object("serviceConnectDefaults").map(|defaults| defaults.str("namespace")).transpose()
 }
 
 /// Takes the namespace with this name or ARN as the default, or has Cloud Map make it.
@@ -153,33 +149,28 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     if references.is_empty() {
         references.push("default");
     }
-    let (mut clusters, mut failures) = (Vec::new(), Vec::new());
-    for reference in references {
-        match region.ecs().clusters.iter().find(|cluster| refers_to(reference, &cluster.arn, &cluster.name)) {
-            Some(cluster) => clusters.push(wire(region, cluster, &include)),
-            None => failures.push(super::missing(&super::arn_of(region, "cluster", reference))),
-        }
-    }
-    Ok(json!({ "clusters": clusters, "failures": failures }))
+    Ok(super::describe_each(region, ("clusters", "cluster"), &references, |reference| {
+        let mut clusters = region.ecs().clusters.iter();
+        let cluster = clusters.find(|cluster| refers_to(reference, &cluster.arn, &cluster.name))?;
+        Some(wire(region, cluster, &include))
+    }))
 }
 
-pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn list(region: &Region, _: Params<'_>) -> Result<Value, AwsError> {
     let live = region.ecs().clusters.iter().filter(|cluster| cluster.status != ClusterStatus::Inactive);
-    let arns = live.map(|cluster| cluster.arn.clone()).collect();
-    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 100)?;
-    Ok(json!({ "clusterArns": arns, "nextToken": next }))
+    Ok(json!({ "clusterArns": live.map(|cluster| &cluster.arn).collect::<Vec<_>>() }))
 }
 
 /// `UpdateCluster` and `UpdateClusterSettings`.
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let name = region.ecs().cluster(params)?.name.clone();
-    let namespace = params.object("serviceConnectDefaults").map(|d| d.str("namespace")).transpose()?;
-    if let Some(namespace) = namespace {
+    let settings = params.get("settings").map(|_| settings(params)).transpose()?;
+    if let Some(namespace) = default_namespace(params)? {
         set_namespace(region, &name, namespace)?;
     }
     let Some(cluster) = region.ecs_mut().cluster_mut(&name) else { return Err(not_found()) };
-    if let Some(given) = params.get("settings") {
-        cluster.settings = settings(Some(given));
+    if let Some(settings) = settings {
+        cluster.settings = settings;
     }
     if let Some(configuration) = params.get("configuration") {
         cluster.configuration = Some(configuration.clone());
@@ -246,7 +237,7 @@ fn wire(region: &Region, cluster: &Cluster, include: &[&str]) -> Value {
         "clusterArn": cluster.arn,
         "clusterName": cluster.name,
         "configuration": cluster.configuration.as_ref().filter(|_| with("CONFIGURATIONS")),
-        "status": cluster.status.as_str(),
+        "status": cluster.status.into_str(),
         "registeredContainerInstancesCount": instances,
         "runningTasksCount": running,
         "pendingTasksCount": pending,

@@ -3,29 +3,20 @@
 use serde_json::{Value, json};
 
 use super::tasks::{StopCode, Task};
-use super::{State, instance_filter, lifecycle, refers_to};
+use super::{State, describe_each, includes_tags, instance_filter, invalid, lifecycle, missing, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
 use crate::cloud::services::ec2::ecs_optimized;
-use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{LOWER, Tags};
 use crate::cloud::wire::{Params, timestamp};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum InstanceStatus {
     Active,
     /// Takes no new tasks; services move theirs away.
     Draining,
-}
-
-impl InstanceStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Draining => "DRAINING",
-        }
-    }
 }
 
 /// CPU units, MiB and network interfaces, of an instance or left of it.
@@ -205,7 +196,7 @@ pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Valu
     let arn = instance.arn.clone();
     let has_tasks = region.ecs().tasks.iter().any(|task| task.container_instance == arn && !task.is_stopped());
     if has_tasks && params.opt_bool("force") != Some(true) {
-        return Err(AwsError::new("InvalidParameterException", "Found running tasks on the instance."));
+        return Err(invalid("Found running tasks on the instance."));
     }
     let mut answer = wire(region, instance, true);
     answer["status"] = json!("INACTIVE");
@@ -220,29 +211,22 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let status = params.opt_str("status");
     let arns = (region.ecs().container_instances.iter())
         .filter(|instance| instance.cluster == *cluster)
-        .filter(|instance| status.is_none_or(|status| instance.status.as_str() == status))
+        .filter(|instance| status.is_none_or(|status| instance.status.into_str() == status))
         .filter(|instance| filter.as_ref().is_none_or(|filter| filter.allows(instance)))
-        .map(|instance| instance.arn.clone())
-        .collect();
-    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 100)?;
-    Ok(json!({ "containerInstanceArns": arns, "nextToken": next }))
+        .map(|instance| &instance.arn);
+    Ok(json!({ "containerInstanceArns": arns.collect::<Vec<_>>() }))
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("containerInstances");
     if references.is_empty() {
-        return Err(AwsError::new("InvalidParameterException", "Container instances cannot be empty."));
+        return Err(invalid("Container instances cannot be empty."));
     }
-    let with_tags = params.strings("include").contains(&"TAGS");
-    let (mut instances, mut failures) = (Vec::new(), Vec::new());
-    for reference in references {
-        match region.ecs().instance(cluster, reference) {
-            Some(instance) => instances.push(wire(region, instance, with_tags)),
-            None => failures.push(missing(region, cluster, reference)),
-        }
-    }
-    Ok(json!({ "containerInstances": instances, "failures": failures }))
+    let with_tags = includes_tags(params)?;
+    Ok(describe_each(region, ("containerInstances", &parent(cluster)), &references, |reference| {
+        Some(wire(region, region.ecs().instance(cluster, reference)?, with_tags))
+    }))
 }
 
 pub(super) fn update_state(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -251,10 +235,7 @@ pub(super) fn update_state(region: &mut Region, params: Params<'_>) -> Result<Va
         "ACTIVE" => InstanceStatus::Active,
         "DRAINING" => InstanceStatus::Draining,
         _ => {
-            return Err(AwsError::new(
-                "InvalidParameterException",
-                "Container instance status should be one of [DRAINING,ACTIVE]",
-            ));
+            return Err(invalid("Container instance status should be one of [DRAINING,ACTIVE]"));
         }
     };
     let (mut updated, mut failures) = (Vec::new(), Vec::new());
@@ -264,7 +245,7 @@ pub(super) fn update_state(region: &mut Region, params: Params<'_>) -> Result<Va
                 instance.status = status;
                 updated.push(instance.arn.clone());
             }
-            None => failures.push(missing(region, &cluster, reference)),
+            None => failures.push(missing(region, &parent(&cluster), reference)),
         }
     }
     let instances: Value = (updated.iter())
@@ -274,12 +255,13 @@ pub(super) fn update_state(region: &mut Region, params: Params<'_>) -> Result<Va
     Ok(json!({ "containerInstances": instances, "failures": failures }))
 }
 
-fn missing(region: &Region, cluster: &str, reference: &str) -> Value {
-    super::missing(&super::arn_of(region, &format!("container-instance/{cluster}"), reference))
+/// What the ARNs of a cluster's container instances have before their IDs.
+fn parent(cluster: &str) -> String {
+    format!("container-instance/{cluster}")
 }
 
-fn not_found() -> AwsError {
-    AwsError::new("InvalidParameterException", "Referenced container instance not found.")
+pub(super) fn not_found() -> AwsError {
+    invalid("Referenced container instance not found.")
 }
 
 fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value {
@@ -296,7 +278,7 @@ fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value
         },
         "remainingResources": resources(instance.remaining(&region.ecs().tasks)),
         "registeredResources": resources(instance.registered),
-        "status": instance.status.as_str(),
+        "status": instance.status.into_str(),
         "agentConnected": instance.is_connected,
         "runningTasksCount": tasks().filter(|task| task.is_running()).count(),
         "pendingTasksCount": tasks().filter(|task| task.is_pending()).count(),

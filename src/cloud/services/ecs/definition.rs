@@ -36,6 +36,40 @@ impl LogGroup {
     }
 }
 
+/// What a container's definition may say. No process is run, so what only it would see is kept and given back. What ECS's
+/// agent would do (check its health, restart it, fetch secrets for it, start it after others) is not done, and refused.
+const CONTAINER: [&str; 29] = [
+    "command",
+    "cpu",
+    "disableNetworking",
+    "dnsSearchDomains",
+    "dnsServers",
+    "dockerLabels",
+    "dockerSecurityOptions",
+    "entryPoint",
+    "environment",
+    "essential",
+    "extraHosts",
+    "hostname",
+    "image",
+    "interactive",
+    "linuxParameters",
+    "logConfiguration",
+    "memory",
+    "memoryReservation",
+    "mountPoints",
+    "name",
+    "portMappings",
+    "privileged",
+    "pseudoTerminal",
+    "readonlyRootFilesystem",
+    "systemControls",
+    "ulimits",
+    "user",
+    "volumesFrom",
+    "workingDirectory",
+];
+
 impl Definition {
     /// Checks what was sent as AWS does.
     pub(super) fn new(arn: String, family: &str, revision: u32, sent: &Map<String, Value>) -> Result<Self, AwsError> {
@@ -67,9 +101,25 @@ impl Definition {
         if containers.is_empty() {
             return Err(client_error("Container list cannot be empty."));
         }
+        if let Some(platform) = self.params().object("runtimePlatform") {
+            for (member, only) in [("cpuArchitecture", "X86_64"), ("operatingSystemFamily", "LINUX")] {
+                if let Some(other) = platform.opt_str(member).filter(|given| *given != only) {
+                    return Err(AwsError::unsupported(format_args!("{member} {other}, only {only}")));
+                }
+            }
+        }
+        let compatibilities = self.compatibilities();
+        if let Some(other) = (self.params().strings("requiresCompatibilities").into_iter())
+            .find(|required| !compatibilities.contains(required))
+        {
+            return Err(client_error(format!(
+                "Task definition does not have the network mode, 'cpu' and 'memory' that {other} requires."
+            )));
+        }
         let task_memory = self.task_size("memory");
         let mut port_names = Vec::new();
         for (index, container) in containers.iter().enumerate() {
+            container.only(&CONTAINER)?;
             let name =
                 container.opt_str("name").ok_or_else(|| client_error("Container.name should not be null or empty."))?;
             if container.opt_str("image").is_none() {
@@ -144,7 +194,7 @@ impl Definition {
         self.params().opt_str("networkMode").unwrap_or("bridge")
     }
 
-    /// The last part of the execution role's ARN, path and all.
+    /// The execution role, by its name or ARN.
     pub(super) fn execution_role(&self) -> Option<&str> {
         self.params().opt_str("executionRoleArn")
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::container_instances::ContainerInstance;
+use super::container_instances::{self, ContainerInstance};
 use super::definition::{Definition, LogGroup};
 use super::service_connect::{self, ServiceConnect};
 use super::tasks::{LastStatus, Membership, Stop, StopCode, TargetPort, Task, TaskContainer};
@@ -24,7 +24,7 @@ pub(super) struct Launch {
     pub(super) membership: Option<Membership>,
     pub(super) group: String,
     pub(super) started_by: Option<String>,
-    /// ARN of the container instance.
+    /// The ARN of the container instance that the task is to run on.
     pub(super) container_instance: String,
     /// A subnet of the instance's zone.
     pub(super) subnet_id: String,
@@ -32,18 +32,18 @@ pub(super) struct Launch {
     pub(super) targets: Vec<TargetPort>,
     pub(super) service_connect: Option<ServiceConnect>,
     pub(super) tags: Tags,
-    /// Of the `RunTask` request.
+    /// The token of the `RunTask` request that asks for the task.
     pub(super) client_token: Option<String>,
 }
 
 /// Stopped tasks are described for an hour (AWS CLI Reference, "describe-tasks"), here in real time.
 const STOPPED_TASKS_ARE_KEPT: Duration = Duration::from_secs(60 * 60);
 
-/// Starts a task; its ID.
+/// Starts a task and gives its ID.
 pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsError> {
     let instance = (region.ecs().container_instances.iter())
         .find(|instance: &&ContainerInstance| instance.arn == launch.container_instance)
-        .ok_or_else(|| AwsError::new("InvalidParameterException", "Referenced container instance not found."))?;
+        .ok_or_else(container_instances::not_found)?;
     let place = (instance.ec2_instance_id.clone(), instance.az_name.clone(), instance.az_id.clone());
     let id = region.ids.hex(32);
     let arn = region.arn("ecs", &format!("task/{}/{id}", launch.cluster));
@@ -253,7 +253,7 @@ pub(super) fn end_drained(region: &mut Region) {
     }
 }
 
-/// STOPPING and what follows.
+/// Takes a task through STOPPING and the states after it.
 fn terminate(region: &mut Region, arn: &str) {
     let Some(task) = task(region, arn) else { return };
     task.last_status = LastStatus::Stopping;

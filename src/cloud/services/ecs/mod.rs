@@ -27,15 +27,16 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::cloud::error::Words;
+use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
 use crate::cloud::service::Service;
+use crate::cloud::wire::Params;
 
 #[derive(Clone, Default)]
 pub(crate) struct State {
     clusters: Vec<clusters::Cluster>,
     container_instances: Vec<container_instances::ContainerInstance>,
-    /// By the EC2 instance.
+    /// The agents by the IDs of their EC2 instances.
     agents: BTreeMap<String, agents::Agent>,
     task_definitions: task_definitions::TaskDefinitions,
     services: Vec<services::Service>,
@@ -104,20 +105,48 @@ fn id_of(reference: &str) -> &str {
     reference.rsplit('/').next().unwrap_or(reference)
 }
 
-/// What a thing's ARN would be, for an answer that says it is missing.
-fn arn_of(region: &Region, parent: &str, reference: &str) -> String {
-    if reference.starts_with("arn:") {
+/// An answer with what `find` gives of each thing that a request refers to, as `list`, and with the failures of the others,
+/// whose ARNs would be below `parent`.
+fn describe_each(
+    region: &Region,
+    (list, parent): (&str, &str),
+    references: &[&str],
+    find: impl Fn(&str) -> Option<Value>,
+) -> Value {
+    let (mut found, mut failures) = (Vec::new(), Vec::new());
+    for reference in references {
+        match find(reference) {
+            Some(thing) => found.push(thing),
+            None => failures.push(missing(region, parent, reference)),
+        }
+    }
+    json!({ list: found, "failures": failures })
+}
+
+/// The failure that says that a thing is missing, by what its ARN would be.
+fn missing(region: &Region, parent: &str, reference: &str) -> Value {
+    let arn = if reference.starts_with("arn:") {
         reference.to_owned()
     } else {
         region.arn("ecs", &format!("{parent}/{reference}"))
-    }
-}
-
-fn missing(arn: &str) -> Value {
+    };
     json!({ "arn": arn, "reason": "MISSING" })
 }
 
-/// Letters, digits, hyphens and underscores.
+/// Whether a description is to have tags, which is all that most can have `include`d.
+fn includes_tags(params: Params<'_>) -> Result<bool, AwsError> {
+    let include = params.strings("include");
+    match include.iter().find(|what| **what != "TAGS") {
+        Some(other) => Err(AwsError::unsupported(format_args!("include {other}, only TAGS"))),
+        None => Ok(!include.is_empty()),
+    }
+}
+
+fn invalid(message: impl Into<String>) -> AwsError {
+    AwsError::new("InvalidParameterException", message)
+}
+
+/// Whether a name has letters, digits, hyphens and underscores only, and at least one.
 fn is_named(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }

@@ -9,7 +9,7 @@ use crate::cloud::services::ec2;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// ARN of the container instance.
+    /// The ARN of the container instance.
     pub(super) container_instance: String,
     pub(super) subnet_id: String,
     pub(super) az_name: String,

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::State;
 use super::clusters::ClusterStatus;
 use super::services::ServiceStatus;
+use super::{State, invalid};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
@@ -27,7 +27,6 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 }
 
 fn tags<'s>(ecs: &'s mut State, arn: &str) -> Result<&'s mut Tags, AwsError> {
-    let invalid = |message: &str| AwsError::new("InvalidParameterException", message);
     let kind = arn.split(':').nth(5).and_then(|resource| resource.split('/').next()).unwrap_or_default();
     let (found, message) = match kind {
         "cluster" => {

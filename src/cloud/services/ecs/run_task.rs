@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::lifecycle::{self, Launch};
 use super::placement::{self, NoPlace, Request};
 use super::service_changes::network;
-use super::{definition, scheduler, tasks};
+use super::{definition, invalid, scheduler, tasks};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
@@ -20,7 +20,7 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
     }
     let count = params.opt_int("count")?.unwrap_or(1);
     if !(1..=10).contains(&count) {
-        return Err(AwsError::new("InvalidParameterException", "count must be between 1 and 10."));
+        return Err(invalid("count must be between 1 and 10."));
     }
     // The same token is the same request, sent again: its tasks are there.
     let token = params.opt_str("clientToken");
@@ -48,10 +48,7 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
         let place = match placement::place(region, &request) {
             Ok(place) => place,
             Err(NoPlace::NoInstances) => {
-                return Err(AwsError::new(
-                    "InvalidParameterException",
-                    "No Container Instances were found in your cluster.",
-                ));
+                return Err(invalid("No Container Instances were found in your cluster."));
             }
             Err(NoPlace::Lacking { instance_arn, lack }) => {
                 failures.push(json!({ "arn": instance_arn, "reason": lack.reason() }));

@@ -9,25 +9,7 @@ use crate::cloud::region::Region;
 use crate::cloud::wire::tags::LOWER;
 use crate::cloud::wire::timestamp;
 
-impl ServiceStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Draining => "DRAINING",
-            Self::Inactive => "INACTIVE",
-        }
-    }
-}
-
 impl RolloutState {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::InProgress => "IN_PROGRESS",
-            Self::Completed => "COMPLETED",
-            Self::Failed => "FAILED",
-        }
-    }
-
     fn reason(self, deployment: &str) -> String {
         match self {
             Self::InProgress => format!("ECS deployment {deployment} in progress."),
@@ -60,7 +42,7 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
         "clusterArn": region.arn("ecs", &format!("cluster/{}", service.cluster)),
         "loadBalancers": load_balancers.collect::<Value>(),
         "serviceRegistries": [],
-        "status": service.status.as_str(),
+        "status": service.status.into_str(),
         "desiredCount": service.desired_count,
         "runningCount": tasks.iter().filter(|task| task.is_running()).count(),
         "pendingCount": tasks.iter().filter(|task| task.is_pending() && task.is_wanted()).count(),
@@ -115,7 +97,7 @@ fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool,
         "updatedAt": timestamp(deployment.updated_at),
         "launchType": "EC2",
         "networkConfiguration": wire_network(&deployment.network),
-        "rolloutState": deployment.state.as_str(),
+        "rolloutState": deployment.state.into_str(),
         "rolloutStateReason": deployment.state.reason(&deployment.id),
         "serviceConnectConfiguration": deployment
             .service_connect_configuration

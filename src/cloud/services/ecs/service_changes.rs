@@ -11,16 +11,12 @@ use super::services::{
     self, Deployment, LoadBalancer, Network, NewService, Rollout, RolloutState, Service, ServiceStatus, Throttle,
     not_found,
 };
-use super::{is_named, service_connect};
+use super::{invalid, is_named, service_connect};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::{ec2, elbv2};
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::{LOWER, Tags};
-
-fn invalid(message: impl Into<String>) -> AwsError {
-    AwsError::new("InvalidParameterException", message)
-}
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let name = params.str("serviceName")?;
@@ -310,6 +306,9 @@ fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsErr
     }
     if given.opt_str("strategy").is_some_and(|strategy| strategy != "ROLLING") {
         return Err(AwsError::unsupported("a deployment strategy other than ROLLING"));
+    }
+    if given.opt_int("bakeTimeInMinutes")?.is_some_and(|minutes| minutes != 0) {
+        return Err(AwsError::unsupported("a deployment's bake time"));
     }
     let percent = |name: &str, before: u32| -> Result<u32, AwsError> {
         match given.opt_int(name)? {

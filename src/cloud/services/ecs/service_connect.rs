@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::definition::{Definition, LogGroup};
+use super::invalid;
 use super::services::{Service, ServiceStatus};
 use super::tasks::Task;
 use crate::cloud::error::AwsError;
@@ -17,9 +18,9 @@ use crate::mesh::topology::{ClientAlias, Service as Endpoint, Upstream};
 pub(super) struct ServiceConnect {
     pub(super) namespace_arn: String,
     pub(super) namespace: String,
-    /// None: a client-only service.
+    /// What the service offers to others; a client-only service offers nothing.
     pub(super) offered: Vec<Offered>,
-    /// Of the proxy's container.
+    /// Where the proxy's container logs to.
     pub(super) log_group: Option<LogGroup>,
 }
 
@@ -36,10 +37,6 @@ const MAX_DNS_NAME: usize = 127;
 
 pub(super) fn namespace_not_found() -> AwsError {
     AwsError::new("NamespaceNotFoundException", "The specified namespace wasn't found.")
-}
-
-fn invalid(message: impl Into<String>) -> AwsError {
-    AwsError::new("InvalidParameterException", message)
 }
 
 /// Checks a configuration for the service with this ARN. `None`: it is switched off. Cloud Map is not touched yet, so

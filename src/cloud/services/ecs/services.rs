@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use super::definition::Definition;
 use super::service_answers::wire;
 use super::service_connect::{self, ServiceConnect};
-use super::{State, refers_to};
+use super::{State, describe_each, includes_tags, invalid, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
-use crate::cloud::wire::page;
 use crate::cloud::wire::tags::Tags;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum ServiceStatus {
     Active,
     Draining,
@@ -52,7 +52,7 @@ pub(super) struct Service {
     /// DRAINING, and its last task has gone.
     pub(super) is_emptied: bool,
     pub(super) throttle: Throttle,
-    /// Newest first.
+    /// What has happened to the service, newest first.
     pub(super) events: VecDeque<Event>,
 }
 
@@ -80,12 +80,12 @@ impl Default for Rollout {
 }
 
 impl Rollout {
-    /// Rounded up, as AWS does.
+    /// How many tasks a deployment keeps at least, rounded up as AWS does.
     pub(super) fn fewest(self, desired: u32) -> u32 {
         (u64::from(desired) * u64::from(self.minimum_healthy_percent)).div_ceil(100).try_into().unwrap_or(u32::MAX)
     }
 
-    /// Rounded down, as AWS does.
+    /// How many tasks a deployment has at most, rounded down as AWS does.
     pub(super) fn most(self, desired: u32) -> u32 {
         (u64::from(desired) * u64::from(self.maximum_percent) / 100).try_into().unwrap_or(u32::MAX)
     }
@@ -97,7 +97,8 @@ impl Rollout {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum RolloutState {
     InProgress,
     Completed,
@@ -111,9 +112,9 @@ pub(super) struct Deployment {
     pub(super) id: String,
     pub(super) definition: Arc<Definition>,
     pub(super) network: Network,
-    /// As it was given.
+    /// The configuration as the request gave it.
     pub(super) service_connect_configuration: Option<Value>,
-    /// The same resolved, if enabled.
+    /// The same configuration resolved, if it is enabled.
     pub(super) service_connect: Option<ServiceConnect>,
     pub(super) state: RolloutState,
     pub(super) failed_tasks: u32,
@@ -198,7 +199,7 @@ pub(super) fn not_found() -> AwsError {
 }
 
 impl State {
-    /// INACTIVE ones too.
+    /// The service with this name or ARN, even if it is INACTIVE.
     pub(super) fn service(&self, cluster: &str, reference: &str) -> Option<&Service> {
         self.services
             .iter()
@@ -210,7 +211,7 @@ impl State {
     }
 }
 
-/// Adds an event, in AWS's words after `(service name) `.
+/// Adds an event, in AWS's words after `(service <name>) `.
 pub(super) fn note(region: &mut Region, service_arn: &str, message: &str) {
     let id = region.ids.uuid();
     if let Some(service) = region.ecs_mut().service_mut(service_arn) {
@@ -220,7 +221,7 @@ pub(super) fn note(region: &mut Region, service_arn: &str, message: &str) {
     }
 }
 
-/// The same, unless that was the last thing said.
+/// As [`note`], unless the last event says the same.
 pub(super) fn note_once(region: &mut Region, service_arn: &str, message: &str) {
     let last = region.ecs_mut().service_mut(service_arn).and_then(|service| service.events.front());
     if !last.is_some_and(|event| event.message.ends_with(message)) {
@@ -231,22 +232,16 @@ pub(super) fn note_once(region: &mut Region, service_arn: &str, message: &str) {
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("services");
-    let invalid = |message: &str| Err(AwsError::new("InvalidParameterException", message));
     if references.is_empty() {
-        return invalid("Services cannot be empty.");
+        return Err(invalid("Services cannot be empty."));
     }
     if references.len() > 10 {
-        return invalid("Services cannot have more than 10 elements.");
+        return Err(invalid("Services cannot have more than 10 elements."));
     }
-    let with_tags = params.strings("include").contains(&"TAGS");
-    let (mut services, mut failures) = (Vec::new(), Vec::new());
-    for reference in references {
-        match region.ecs().service(cluster, reference) {
-            Some(service) => services.push(wire(region, service, with_tags)),
-            None => failures.push(super::missing(&super::arn_of(region, &format!("service/{cluster}"), reference))),
-        }
-    }
-    Ok(json!({ "services": services, "failures": failures }))
+    let with_tags = includes_tags(params)?;
+    Ok(describe_each(region, ("services", &format!("service/{cluster}")), &references, |reference| {
+        Some(wire(region, region.ecs().service(cluster, reference)?, with_tags))
+    }))
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -255,10 +250,8 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
         .filter(|service| service.cluster == *cluster && service.status != ServiceStatus::Inactive)
         .filter(|_| params.opt_str("launchType").is_none_or(|launch_type| launch_type == "EC2"))
         .filter(|_| params.opt_str("schedulingStrategy").is_none_or(|strategy| strategy == "REPLICA"))
-        .map(|service| service.arn.clone())
-        .collect();
-    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 10)?;
-    Ok(json!({ "serviceArns": arns, "nextToken": next }))
+        .map(|service| &service.arn);
+    Ok(json!({ "serviceArns": arns.collect::<Vec<_>>() }))
 }
 
 pub(super) fn list_by_namespace(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -268,9 +261,8 @@ pub(super) fn list_by_namespace(region: &Region, params: Params<'_>) -> Result<V
         let connect = service.primary().service_connect.as_ref();
         service.status != ServiceStatus::Inactive && connect.is_some_and(|c| c.namespace_arn == namespace.arn)
     };
-    let arns = region.ecs().services.iter().filter(is_in).map(|service| service.arn.clone()).collect();
-    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 10)?;
-    Ok(json!({ "serviceArns": arns, "nextToken": next }))
+    let arns: Vec<_> = region.ecs().services.iter().filter(is_in).map(|service| &service.arn).collect();
+    Ok(json!({ "serviceArns": arns }))
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -279,10 +271,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let service = found.filter(|service| service.status != ServiceStatus::Inactive).ok_or_else(not_found)?;
     let arn = service.arn.clone();
     if service.desired_count > 0 && params.opt_bool("force") != Some(true) {
-        return Err(AwsError::new(
-            "InvalidParameterException",
-            "The service cannot be stopped while it is scaled above 0.",
-        ));
+        return Err(invalid("The service cannot be stopped while it is scaled above 0."));
     }
     if let Some(service) = region.ecs_mut().service_mut(&arn) {
         service.status = ServiceStatus::Draining;

@@ -8,27 +8,18 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::definition::{Definition, client_error};
+use super::{includes_tags, invalid, is_named};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{LOWER, Tags};
 use crate::cloud::wire::{Params, timestamp};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "SCREAMING_SNAKE_CASE")]
 enum Status {
     Active,
     Inactive,
     DeleteInProgress,
-}
-
-impl Status {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Inactive => "INACTIVE",
-            Self::DeleteInProgress => "DELETE_IN_PROGRESS",
-        }
-    }
 }
 
 #[derive(Clone)]
@@ -94,7 +85,7 @@ impl TaskDefinitions {
 
 pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let family = params.str("family")?;
-    if family.len() > 255 || !family.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
+    if family.len() > 255 || !is_named(family) {
         return Err(client_error("Family contains invalid characters."));
     }
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
@@ -123,7 +114,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
         .task_definitions
         .find(params.str("taskDefinition")?)
         .ok_or_else(|| client_error("Unable to describe task definition."))?;
-    let with_tags = params.strings("include").contains(&"TAGS");
+    let with_tags = includes_tags(params)?;
     Ok(json!({
         "taskDefinition": wire(revision),
         "tags": with_tags.then(|| revision.tags.to_list(LOWER)),
@@ -135,16 +126,15 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let status = params.opt_str("status").unwrap_or("ACTIVE");
     let family = params.opt_str("familyPrefix");
     let mut found: Vec<_> = (region.ecs().task_definitions.revisions.iter())
-        .filter(|r| r.status.as_str() == status && family.is_none_or(|family| r.definition.family == family))
+        .filter(|r| r.status.into_str() == status && family.is_none_or(|family| r.definition.family == family))
         .map(|r| &r.definition)
         .collect();
     found.sort_by(|a, b| (&a.family, a.revision).cmp(&(&b.family, b.revision)));
     if params.opt_str("sort") == Some("DESC") {
         found.reverse();
     }
-    let arns = found.into_iter().map(|definition| definition.arn.clone()).collect();
-    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 100)?;
-    Ok(json!({ "taskDefinitionArns": arns, "nextToken": next }))
+    let arns: Vec<_> = found.into_iter().map(|definition| &definition.arn).collect();
+    Ok(json!({ "taskDefinitionArns": arns }))
 }
 
 pub(super) fn list_families(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -153,17 +143,12 @@ pub(super) fn list_families(region: &Region, params: Params<'_>) -> Result<Value
     let state = &region.ecs().task_definitions;
     let is_active =
         |family: &str| state.revisions.iter().any(|r| r.definition.family == family && r.status == Status::Active);
-    let families = (state.last.keys())
-        .filter(|family| family.starts_with(prefix))
-        .filter(|family| match status {
-            "ACTIVE" => is_active(family),
-            "INACTIVE" => !is_active(family),
-            _ => true,
-        })
-        .cloned()
-        .collect();
-    let (families, next) = page(families, params.opt_str("nextToken"), params.opt_int("maxResults")?, 100)?;
-    Ok(json!({ "families": families, "nextToken": next }))
+    let families = (state.last.keys()).filter(|family| family.starts_with(prefix)).filter(|family| match status {
+        "ACTIVE" => is_active(family),
+        "INACTIVE" => !is_active(family),
+        _ => true,
+    });
+    Ok(json!({ "families": families.collect::<Vec<_>>() }))
 }
 
 pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -182,10 +167,7 @@ pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Valu
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let references = params.strings("taskDefinitions");
     if references.is_empty() || references.len() > 10 {
-        return Err(AwsError::new(
-            "InvalidParameterException",
-            "The number of task definitions to delete must be between 1 and 10.",
-        ));
+        return Err(invalid("The number of task definitions to delete must be between 1 and 10."));
     }
     let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     for reference in references {
@@ -244,7 +226,7 @@ fn wire(revision: &Revision) -> Value {
     answer.insert("taskDefinitionArn".to_owned(), json!(definition.arn));
     answer.insert("family".to_owned(), json!(definition.family));
     answer.insert("revision".to_owned(), json!(definition.revision));
-    answer.insert("status".to_owned(), json!(revision.status.as_str()));
+    answer.insert("status".to_owned(), json!(revision.status.into_str()));
     answer.extend(definition.document().clone());
     answer.insert("compatibilities".to_owned(), json!(definition.compatibilities()));
     let attributes: Value = definition.required_attributes().iter().map(|name| json!({ "name": name })).collect();

@@ -7,18 +7,18 @@ use serde_json::{Value, json};
 
 use super::definition::Definition;
 use super::service_connect::ServiceConnect;
-use super::{lifecycle, refers_to};
+use super::{describe_each, includes_tags, invalid, lifecycle, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2::Interface;
-use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{LOWER, Tags};
 use crate::cloud::wire::{Params, timestamp};
 use crate::mesh::TaskFailure;
 use crate::mesh::topology::Upstream;
 
 /// In the order of a task's life (ECS Developer Guide, "Task lifecycle states").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum LastStatus {
     Provisioning,
     Pending,
@@ -29,40 +29,15 @@ pub(super) enum LastStatus {
     Stopped,
 }
 
-impl LastStatus {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Provisioning => "PROVISIONING",
-            Self::Pending => "PENDING",
-            Self::Running => "RUNNING",
-            Self::Deactivating => "DEACTIVATING",
-            Self::Stopping => "STOPPING",
-            Self::Deprovisioning => "DEPROVISIONING",
-            Self::Stopped => "STOPPED",
-        }
-    }
-}
-
 /// The API's `TaskStopCode`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str)]
 pub(super) enum StopCode {
     TaskFailedToStart,
     EssentialContainerExited,
     UserInitiated,
     ServiceSchedulerInitiated,
     TerminationNotice,
-}
-
-impl StopCode {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::TaskFailedToStart => "TaskFailedToStart",
-            Self::EssentialContainerExited => "EssentialContainerExited",
-            Self::UserInitiated => "UserInitiated",
-            Self::ServiceSchedulerInitiated => "ServiceSchedulerInitiated",
-            Self::TerminationNotice => "TerminationNotice",
-        }
-    }
 }
 
 /// Why a task is to be STOPPED, from the moment that is wanted.
@@ -111,7 +86,7 @@ pub(super) struct Task {
     /// `service:<name>`, or what `RunTask` says.
     pub(super) group: String,
     pub(super) started_by: Option<String>,
-    /// Its ARN.
+    /// The ARN of the container instance that the task runs on.
     pub(super) container_instance: String,
     pub(super) ec2_instance_id: String,
     pub(super) az_name: String,
@@ -187,34 +162,25 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
         .filter(|task| family.is_none_or(|family| task.definition.family == family))
         .filter(|task| started_by.is_none_or(|by| task.started_by.as_deref() == Some(by)))
         .filter(|_| params.opt_str("launchType").is_none_or(|launch_type| launch_type == "EC2"))
-        .map(|task| task.arn.clone())
-        .collect();
-    let (arns, next) = page(arns, params.opt_str("nextToken"), params.opt_int("maxResults")?, 100)?;
-    Ok(json!({ "taskArns": arns, "nextToken": next }))
+        .map(|task| &task.arn);
+    Ok(json!({ "taskArns": arns.collect::<Vec<_>>() }))
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("tasks");
     if references.is_empty() {
-        return Err(AwsError::new("InvalidParameterException", "Tasks cannot be empty."));
+        return Err(invalid("Tasks cannot be empty."));
     }
-    let with_tags = params.strings("include").contains(&"TAGS");
-    let (mut tasks, mut failures) = (Vec::new(), Vec::new());
-    for reference in references {
-        match find(region, cluster, reference) {
-            Some(task) => tasks.push(wire(region, task, with_tags)),
-            None => {
-                failures.push(super::missing(&super::arn_of(region, &format!("task/{cluster}"), reference)));
-            }
-        }
-    }
-    Ok(json!({ "tasks": tasks, "failures": failures }))
+    let with_tags = includes_tags(params)?;
+    Ok(describe_each(region, ("tasks", &format!("task/{cluster}")), &references, |reference| {
+        Some(wire(region, find(region, cluster, reference)?, with_tags))
+    }))
 }
 
 pub(super) fn stop(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = region.ecs().cluster(params)?.name.clone();
-    let not_found = || AwsError::new("InvalidParameterException", "The referenced task was not found.");
+    let not_found = || invalid("The referenced task was not found.");
     let arn = find(region, &cluster, params.str("task")?).ok_or_else(not_found)?.arn.clone();
     let reason = params.opt_str("reason").unwrap_or("Task stopped by user");
     lifecycle::stop(region, &arn, StopCode::UserInitiated, reason);
@@ -281,7 +247,7 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
         "group": task.group,
         "healthStatus": "UNKNOWN",
         "inferenceAccelerators": [],
-        "lastStatus": task.last_status.as_str(),
+        "lastStatus": task.last_status.into_str(),
         "launchType": "EC2",
         "memory": task.definition.memory().to_string(),
         "overrides": { "containerOverrides": [], "inferenceAcceleratorOverrides": [] },
@@ -289,7 +255,7 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
         "pullStoppedAt": task.started_at.map(timestamp),
         "startedAt": task.started_at.map(timestamp),
         "startedBy": task.started_by,
-        "stopCode": task.stop.as_ref().map(|stop| stop.code.as_str()),
+        "stopCode": task.stop.as_ref().map(|stop| stop.code.into_str()),
         "stoppedAt": task.stopped_at.map(timestamp),
         "stoppedReason": task.stop.as_ref().map(|stop| &stop.reason),
         "stoppingAt": task.stop.as_ref().map(|stop| timestamp(stop.at)),

@@ -2,36 +2,54 @@
 
 use super::{listeners, load_balancers, tags, target_groups, targets};
 use crate::cloud::service::Operation;
+use crate::cloud::wire::Pages;
+
+/// A list that is answered page by page.
+const fn pages(list: &'static str) -> Pages {
+    Pages {
+        token: "Marker",
+        limit: "PageSize",
+        list,
+        next: "NextMarker",
+        more: None,
+        min: 1,
+        max: 400,
+        default: 400,
+        refusal: Pages::violates_constraint,
+    }
+}
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("AddTags", "ResourceArns Tags", tags::add),
-    Operation::change("CreateListener", "LoadBalancerArn Protocol Port DefaultActions", listeners::create),
+    Operation::change("CreateListener", "LoadBalancerArn Protocol Port DefaultActions Tags", listeners::create),
     Operation::change(
         "CreateLoadBalancer",
-        "Name Subnets SubnetMappings SecurityGroups Scheme Type IpAddressType",
+        "Name Subnets SubnetMappings SecurityGroups Scheme Type IpAddressType Tags",
         load_balancers::create,
     ),
     Operation::change(
         "CreateTargetGroup",
         "Name Protocol ProtocolVersion Port VpcId HealthCheckProtocol HealthCheckPort HealthCheckEnabled \
          HealthCheckPath HealthCheckIntervalSeconds HealthCheckTimeoutSeconds HealthyThresholdCount \
-         UnhealthyThresholdCount Matcher TargetType IpAddressType",
+         UnhealthyThresholdCount Matcher TargetType IpAddressType Tags",
         target_groups::create,
     ),
     Operation::change("DeleteListener", "ListenerArn", listeners::delete),
     Operation::change("DeleteLoadBalancer", "LoadBalancerArn", load_balancers::delete),
     Operation::change("DeleteTargetGroup", "TargetGroupArn", target_groups::delete),
     Operation::change("DeregisterTargets", "TargetGroupArn Targets", targets::deregister),
-    Operation::read("DescribeListeners", "LoadBalancerArn ListenerArns", listeners::describe),
+    Operation::read("DescribeListeners", "LoadBalancerArn ListenerArns", listeners::describe).paged(pages("Listeners")),
     Operation::read("DescribeLoadBalancerAttributes", "LoadBalancerArn", load_balancers::describe_attributes),
-    Operation::read("DescribeLoadBalancers", "LoadBalancerArns Names", load_balancers::describe),
-    Operation::read("DescribeRules", "ListenerArn RuleArns", listeners::describe_rules),
+    Operation::read("DescribeLoadBalancers", "LoadBalancerArns Names", load_balancers::describe)
+        .paged(pages("LoadBalancers")),
+    Operation::read("DescribeRules", "ListenerArn RuleArns", listeners::describe_rules).paged(pages("Rules")),
     Operation::read("DescribeTags", "ResourceArns", tags::describe),
     Operation::read("DescribeTargetGroupAttributes", "TargetGroupArn", target_groups::describe_attributes),
-    Operation::read("DescribeTargetGroups", "LoadBalancerArn TargetGroupArns Names", target_groups::describe),
+    Operation::read("DescribeTargetGroups", "LoadBalancerArn TargetGroupArns Names", target_groups::describe)
+        .paged(pages("TargetGroups")),
     Operation::read("DescribeTargetHealth", "TargetGroupArn Targets", targets::describe_health),
     Operation::change("ModifyListener", "ListenerArn Port Protocol DefaultActions", listeners::modify),
-    Operation::change("ModifyLoadBalancerAttributes", "LoadBalancerArn", load_balancers::modify_attributes),
+    Operation::change("ModifyLoadBalancerAttributes", "LoadBalancerArn Attributes", load_balancers::modify_attributes),
     Operation::change(
         "ModifyTargetGroup",
         "TargetGroupArn HealthCheckProtocol HealthCheckPort HealthCheckPath HealthCheckEnabled \
@@ -39,7 +57,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
          UnhealthyThresholdCount Matcher",
         target_groups::modify,
     ),
-    Operation::change("ModifyTargetGroupAttributes", "TargetGroupArn", target_groups::modify_attributes),
+    Operation::change("ModifyTargetGroupAttributes", "TargetGroupArn Attributes", target_groups::modify_attributes),
     Operation::change("RegisterTargets", "TargetGroupArn Targets", targets::register),
     Operation::change("RemoveTags", "ResourceArns TagKeys", tags::remove),
     Operation::change("SetSecurityGroups", "LoadBalancerArn SecurityGroups", load_balancers::set_security_groups),

@@ -52,6 +52,9 @@ const TARGET_GROUP: &[(&str, &str)] = &[
     ("target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage", "off"),
 ];
 
+/// The attribute that keeps a load balancer from being deleted.
+const DELETION_PROTECTION: &str = "deletion_protection.enabled";
+
 /// The attribute that says how long a deregistered target may finish what is in flight.
 const DEREGISTRATION_DELAY: &str = "deregistration_delay.timeout_seconds";
 
@@ -69,7 +72,7 @@ impl Attributes {
     }
 
     pub(super) fn deletion_protection(&self) -> bool {
-        self.0.get("deletion_protection.enabled").is_some_and(|value| value == "true")
+        self.0.get(DELETION_PROTECTION).is_some_and(|value| value == "true")
     }
 
     /// Seconds.
@@ -91,6 +94,10 @@ impl Attributes {
             }
             if ["true", "false"].contains(&current.as_str()) && !["true", "false"].contains(&value) {
                 return Err(validation_error(format!("'{key}' value '{value}' must be one of [true, false]")));
+            }
+            // The mesh heeds no other, which therefore keep their defaults.
+            if ![DELETION_PROTECTION, DEREGISTRATION_DELAY].contains(&key) && value != current {
+                return Err(AwsError::unsupported(format_args!("the attribute {key} with the value '{value}'")));
             }
             value.clone_into(current);
         }

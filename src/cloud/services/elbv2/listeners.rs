@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::target_groups::{self, TargetGroup};
-use super::{State, load_balancers, not_carried, tags, validation_error};
+use super::{State, load_balancers, tags, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
@@ -63,16 +63,23 @@ fn requested_target_group(state: &State, load_balancer: &str, params: Params<'_>
     let [action] = actions.as_slice() else {
         return Err(match actions.len() {
             0 => validation_error("A listener must have at least one default action"),
-            _ => not_carried("listeners with several default actions"),
+            _ => AwsError::unsupported("listeners with several default actions"),
         });
     };
+    // A single action is the first one, whatever its order.
+    action.only(&["Type", "TargetGroupArn", "ForwardConfig", "Order"])?;
     match action.str("Type")? {
         "forward" => {}
-        other => return Err(not_carried(&format!("listener actions of type {other}"))),
+        other => return Err(AwsError::unsupported(format_args!("listener actions of type {other}"))),
     }
-    let weighted = action.object("ForwardConfig").map(|config| config.objects("TargetGroups")).unwrap_or_default();
+    let config = action.object("ForwardConfig");
+    let weighted = config.map(|config| config.objects("TargetGroups")).unwrap_or_default();
+    let stickiness = config.and_then(|config| config.object("TargetGroupStickinessConfig"));
+    if stickiness.is_some_and(|stickiness| stickiness.opt_bool("Enabled") == Some(true)) {
+        return Err(AwsError::unsupported("stickiness of target groups"));
+    }
     if weighted.len() > 1 {
-        return Err(not_carried("forwarding to several target groups"));
+        return Err(AwsError::unsupported("forwarding to several target groups"));
     }
     let arn = action
         .opt_str("TargetGroupArn")
@@ -91,7 +98,7 @@ fn requested_target_group(state: &State, load_balancer: &str, params: Params<'_>
 fn check_protocol(protocol: &str) -> Result<(), AwsError> {
     match protocol {
         "HTTP" => Ok(()),
-        "HTTPS" => Err(not_carried("HTTPS listeners")),
+        "HTTPS" => Err(AwsError::unsupported("HTTPS listeners")),
         other => Err(validation_error(format!("Listener protocol '{other}' must be one of 'HTTP, HTTPS'"))),
     }
 }
@@ -116,7 +123,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let target_group_arn = requested_target_group(region.elbv2(), &load_balancer_arn, params)?;
     if let Some(there) = region.elbv2().listeners.iter().find(|other| other.load_balancer_arn == load_balancer_arn) {
         if there.port != port {
-            return Err(not_carried("load balancers with more than one listener"));
+            return Err(AwsError::unsupported("load balancers with more than one listener"));
         }
         if there.target_group_arn == target_group_arn {
             return Ok(json!({ "Listeners": [wire(there)] }));

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::attributes::Attributes;
-use super::tags::{self, TagMap};
-use super::{State, check_name, not_carried, validation_error};
+use super::{State, check_address_type, check_name, tags, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
 use crate::cloud::services::ec2::{self, Subnet};
+use crate::cloud::wire::tags::Tags;
 use crate::cloud::wire::{Params, timestamp};
 
 /// The Route 53 zone of load balancers' names: us-east-1's, as there are no names here.
@@ -98,6 +98,7 @@ fn zones_wire(load_balancer: &LoadBalancer) -> Value {
 /// The subnets of a request: at least two, each in another zone, all of one VPC.
 fn requested_subnets(region: &Region, params: Params<'_>) -> Result<Vec<Subnet>, AwsError> {
     let mappings = params.objects("SubnetMappings");
+    mappings.iter().try_for_each(|mapping| mapping.only(&["SubnetId"]))?;
     let ids = params.strings("Subnets").into_iter().chain(mappings.iter().filter_map(|m| m.opt_str("SubnetId")));
     let mut subnets: Vec<Subnet> = Vec::new();
     for id in ids {
@@ -152,12 +153,9 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     }
     match params.opt_str("Type").unwrap_or("application") {
         "application" => {}
-        other => return Err(not_carried(&format!("load balancers of type {other}"))),
+        other => return Err(AwsError::unsupported(format_args!("load balancers of type {other}"))),
     }
-    match params.opt_str("IpAddressType").unwrap_or("ipv4") {
-        "ipv4" => {}
-        other => return Err(not_carried(&format!("load balancers with address type {other}"))),
-    }
+    check_address_type(params)?;
     let subnets = requested_subnets(region, params)?;
     let vpc_id = subnets.first().map(|subnet| subnet.vpc_id.clone()).unwrap_or_default();
     let settings = Settings {
@@ -184,7 +182,7 @@ fn provision(
     vpc_id: &str,
     subnets: &[Subnet],
     settings: Settings,
-    tags: TagMap,
+    tags: Tags,
 ) -> Result<LoadBalancer, AwsError> {
     let path = format!("app/{name}/{}", region.ids.hex(16));
     let arn = region.arn("elasticloadbalancing", &format!("loadbalancer/{path}"));
@@ -314,6 +312,7 @@ pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Re
 }
 
 pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    check_address_type(params)?;
     let load_balancer = find(region.elbv2(), params.str("LoadBalancerArn")?)?.clone();
     let subnets = requested_subnets(region, params)?;
     if subnets.iter().any(|subnet| subnet.vpc_id != load_balancer.vpc_id) {

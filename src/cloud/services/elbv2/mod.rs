@@ -13,12 +13,12 @@ mod targets;
 
 use self::listeners::Listener;
 use self::load_balancers::LoadBalancer;
-use self::tags::Tags;
 use self::target_groups::TargetGroup;
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
 use crate::cloud::service::Service;
-use crate::cloud::wire::Encoding;
+use crate::cloud::wire::tags::TagStore;
+use crate::cloud::wire::{Encoding, Params};
 
 pub(crate) use self::targets::{TargetState, deregister_target, register_target, target_state};
 
@@ -27,7 +27,7 @@ pub(crate) struct State {
     load_balancers: Vec<LoadBalancer>,
     target_groups: Vec<TargetGroup>,
     listeners: Vec<Listener>,
-    tags: Tags,
+    tags: TagStore,
     /// Counts deregistrations, to tell them apart.
     deregistrations: u64,
 }
@@ -54,9 +54,12 @@ pub(crate) fn mesh_load_balancers(region: &Region) -> Vec<crate::mesh::topology:
         .collect()
 }
 
-/// What AWS has and the mesh does not carry.
-fn not_carried(what: &str) -> AwsError {
-    AwsError::new("ValidationError", format!("zonewalk's local cloud has no {what}"))
+/// The mesh serves IPv4 only.
+fn check_address_type(params: Params<'_>) -> Result<(), AwsError> {
+    match params.opt_str("IpAddressType") {
+        None | Some("ipv4") => Ok(()),
+        Some(other) => Err(AwsError::unsupported(format_args!("the address type {other}"))),
+    }
 }
 
 fn validation_error(message: impl Into<String>) -> AwsError {
@@ -90,7 +93,7 @@ impl Region {
 pub(crate) static SERVICE: Service = Service {
     signing_name: "elasticloadbalancing",
     encoding: Encoding::Query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
-    words: Words::QUERY,
+    words: Words { invalid_parameter: Some("ValidationError"), ..Words::QUERY },
     operations: api::OPERATIONS,
     new_state: |_| Some(Box::new(State::default())),
     add_to_mesh: |region, topology| topology.load_balancers = mesh_load_balancers(region),

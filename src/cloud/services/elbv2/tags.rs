@@ -1,41 +1,22 @@
 //! Tags of load balancers, target groups and listeners, by ARN.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::{State, listeners, load_balancers, target_groups, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
-
-pub(super) type TagMap = BTreeMap<String, String>;
-
-#[derive(Clone, Default)]
-pub(super) struct Tags(BTreeMap<String, TagMap>);
-
-impl Tags {
-    pub(super) fn add(&mut self, arn: &str, tags: TagMap) {
-        self.0.entry(arn.to_owned()).or_default().extend(tags);
-    }
-
-    /// Forgets the tags of a resource that is gone.
-    pub(super) fn forget(&mut self, arn: &str) {
-        self.0.remove(arn);
-    }
-}
+use crate::cloud::wire::tags::{Tags, UPPER};
 
 /// The `Tags` of a request.
-pub(super) fn listed(params: Params<'_>) -> Result<TagMap, AwsError> {
-    let mut tags = TagMap::new();
-    for tag in params.objects("Tags") {
-        let key = tag.str("Key")?;
-        if key.starts_with("aws:") {
-            return Err(validation_error("aws: prefixed tag key names are not allowed for external use."));
-        }
-        if tags.insert(key.to_owned(), tag.opt_str("Value").unwrap_or_default().to_owned()).is_some() {
-            return Err(AwsError::new("DuplicateTagKeys", format!("Tag key was specified more than once: {key}")));
-        }
+pub(super) fn listed(params: Params<'_>) -> Result<Tags, AwsError> {
+    let listed = params.objects("Tags");
+    let tags = Tags::from_list(&listed, UPPER)?;
+    if tags.has_reserved_key() {
+        return Err(validation_error("aws: prefixed tag key names are not allowed for external use."));
+    }
+    if tags.len() < listed.len() {
+        return Err(AwsError::new("DuplicateTagKeys", "A tag key was specified more than once"));
     }
     Ok(tags)
 }
@@ -70,9 +51,7 @@ pub(super) fn add(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
 pub(super) fn remove(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let keys = params.strings("TagKeys");
     for arn in named(region.elbv2(), params)? {
-        if let Some(tags) = region.elbv2_mut().tags.0.get_mut(arn) {
-            tags.retain(|key, _| !keys.contains(&key.as_str()));
-        }
+        region.elbv2_mut().tags.retain(arn, |key, _| !keys.contains(&key));
     }
     Ok(json!({}))
 }
@@ -84,11 +63,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     }
     let described: Value = arns
         .into_iter()
-        .map(|arn| {
-            let tags = region.elbv2().tags.0.get(arn).into_iter().flatten();
-            let tags: Value = tags.map(|(key, value)| json!({ "Key": key, "Value": value })).collect();
-            json!({ "ResourceArn": arn, "Tags": tags })
-        })
+        .map(|arn| json!({ "ResourceArn": arn, "Tags": region.elbv2().tags.of(arn).to_list(UPPER) }))
         .collect();
     Ok(json!({ "TagDescriptions": described }))
 }

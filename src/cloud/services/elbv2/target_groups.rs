@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::attributes::Attributes;
 use super::targets::Target;
-use super::{State, check_name, listeners, not_carried, tags, validation_error};
+use super::{State, check_address_type, check_name, listeners, tags, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
@@ -34,7 +34,8 @@ pub(super) struct Settings {
     pub(super) target_type: TargetType,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(super) enum TargetType {
     Instance,
     Ip,
@@ -68,7 +69,7 @@ impl HealthCheck {
     /// This one with what a request changes of it.
     fn changed(mut self, params: Params<'_>) -> Result<Self, AwsError> {
         if params.opt_str("HealthCheckProtocol").is_some_and(|protocol| protocol != "HTTP") {
-            return Err(not_carried("health checks but by HTTP"));
+            return Err(AwsError::unsupported("health checks other than by HTTP"));
         }
         if params.opt_bool("HealthCheckEnabled") == Some(false) {
             return Err(validation_error("Health check enabled must be true for target groups with target type 'ip'"));
@@ -80,7 +81,7 @@ impl HealthCheck {
             path.clone_into(&mut self.path);
         }
         if params.opt_str("HealthCheckPort").is_some_and(|port| port != TRAFFIC_PORT) {
-            return Err(not_carried("health checks on another port than the targets'"));
+            return Err(AwsError::unsupported("health checks on another port than the targets'"));
         }
         if let Some(code) = params.object("Matcher").and_then(|matcher| matcher.opt_str("HttpCode")) {
             self.matcher = code.parse().map_err(|invalid: InvalidMatcher| validation_error(invalid.to_string()))?;
@@ -146,28 +147,26 @@ fn wire(state: &State, group: &TargetGroup) -> Value {
         "HealthCheckPath": check.path,
         "Matcher": { "HttpCode": check.matcher.to_string() },
         "LoadBalancerArns": load_balancers,
-        "TargetType": match group.settings.target_type {
-            TargetType::Instance => "instance",
-            TargetType::Ip => "ip",
-        },
+        "TargetType": <&str>::from(group.settings.target_type),
         "ProtocolVersion": "HTTP1",
         "IpAddressType": "ipv4",
     })
 }
 
 fn requested_settings(region: &Region, params: Params<'_>) -> Result<Settings, AwsError> {
+    check_address_type(params)?;
     let target_type = match params.opt_str("TargetType").unwrap_or("instance") {
         "instance" => TargetType::Instance,
         "ip" => TargetType::Ip,
-        other => return Err(not_carried(&format!("target groups of target type {other}"))),
+        other => return Err(AwsError::unsupported(format_args!("target groups of target type {other}"))),
     };
     match params.opt_str("Protocol") {
         Some("HTTP") => {}
-        Some(other) => return Err(not_carried(&format!("target groups with protocol {other}"))),
+        Some(other) => return Err(AwsError::unsupported(format_args!("target groups with protocol {other}"))),
         None => return Err(validation_error("A protocol must be specified")),
     }
     if params.opt_str("ProtocolVersion").is_some_and(|version| version != "HTTP1") {
-        return Err(not_carried("target groups with protocol version HTTP2 or GRPC"));
+        return Err(AwsError::unsupported("target groups with protocol version HTTP2 or GRPC"));
     }
     let port = params.opt_int("Port")?.ok_or_else(|| validation_error("A port must be specified"))?;
     let vpc_id = params.opt_str("VpcId").ok_or_else(|| validation_error("A VPC ID must be specified"))?;

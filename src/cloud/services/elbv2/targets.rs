@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::load_balancers::{self, LoadBalancer};
 use super::target_groups::{self, TargetGroup, TargetType};
-use super::{listeners, not_carried, validation_error};
+use super::{listeners, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
@@ -30,7 +30,8 @@ pub(super) struct Target {
 }
 
 /// How a target stands with its load balancer: `DescribeTargetHealth`'s `State`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase")]
 pub(crate) enum TargetState {
     /// Registered, and not yet found healthy.
     Initial,
@@ -40,18 +41,6 @@ pub(crate) enum TargetState {
     Unused,
     /// Deregistered; requests in flight may finish.
     Draining,
-}
-
-impl TargetState {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Initial => "initial",
-            Self::Healthy => "healthy",
-            Self::Unhealthy => "unhealthy",
-            Self::Unused => "unused",
-            Self::Draining => "draining",
-        }
-    }
 }
 
 /// A state and why: AWS's `Reason` and `Description`, of which a healthy target has none.
@@ -67,7 +56,7 @@ impl Health {
 
     fn wire(&self) -> Value {
         json!({
-            "State": self.state.name(),
+            "State": <&str>::from(self.state),
             "Reason": self.why.as_ref().map(|(reason, _)| reason),
             "Description": self.why.as_ref().map(|(_, description)| description),
         })
@@ -117,7 +106,7 @@ pub(crate) fn target_state(region: &Region, target_group_arn: &str, ip: Ipv4Addr
     Some(health(region, group, target).state)
 }
 
-/// Registers an address with a target group. One that drains is in service again; a group that is gone is let be.
+/// Registers an address with a target group. One that drains is in service again; a deleted group is ignored.
 pub(crate) fn register_target(region: &mut Region, target_group_arn: &str, ip: Ipv4Addr, port: u16) {
     let Ok(group) = target_groups::find_mut(region.elbv2_mut(), target_group_arn) else { return };
     match group.targets.iter_mut().find(|target| (target.ip, target.port) == (ip, port)) {
@@ -180,19 +169,26 @@ pub(super) fn mesh_target_group(
 }
 
 /// Address and port of each target that a request names; the port is the group's if none is given.
-fn requested(group: &TargetGroup, params: Params<'_>) -> Result<Vec<(Ipv4Addr, u16)>, AwsError> {
+fn requested(region: &Region, group: &TargetGroup, params: Params<'_>) -> Result<Vec<(Ipv4Addr, u16)>, AwsError> {
     if group.settings.target_type == TargetType::Instance {
-        return Err(not_carried("targets that are instances; tasks with awsvpc networking are of target type ip"));
+        let what = "targets that are instances; tasks with awsvpc networking are of target type ip";
+        return Err(AwsError::unsupported(what));
     }
     let mut requested = Vec::new();
     for target in params.objects("Targets") {
+        target.only(&["Id", "Port", "AvailabilityZone"])?;
         let id = target.str("Id")?;
         let ip =
             id.parse().map_err(|_| validation_error(format!("The IP address '{id}' is not a valid IPv4 address")))?;
         let port = target.opt_int("Port")?.unwrap_or(group.settings.port.into());
         let port = u16::try_from(port)
             .map_err(|_| validation_error(format!("Target port '{port}' must be in the range of 1-65535")))?;
-        requested.push((ip, port));
+        // Answers name the zone that the address is in; so may requests.
+        let zone = ec2::subnet_with_address(region, &group.settings.vpc_id, ip).map(|subnet| subnet.az_name.as_str());
+        match target.opt_str("AvailabilityZone") {
+            given if given.is_none() || given == zone => requested.push((ip, port)),
+            _ => return Err(AwsError::unsupported("targets outside of their address's Availability Zone")),
+        }
     }
     Ok(requested)
 }
@@ -205,7 +201,7 @@ pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value,
     targets_specified(params)?;
     let group = target_groups::find(region.elbv2(), params.str("TargetGroupArn")?)?;
     let arn = group.arn.clone();
-    for (ip, port) in requested(group, params)? {
+    for (ip, port) in requested(region, group, params)? {
         register_target(region, &arn, ip, port);
     }
     Ok(json!({}))
@@ -215,7 +211,7 @@ pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Valu
     targets_specified(params)?;
     let group = target_groups::find(region.elbv2(), params.str("TargetGroupArn")?)?;
     let arn = group.arn.clone();
-    for (ip, port) in requested(group, params)? {
+    for (ip, port) in requested(region, group, params)? {
         deregister_target(region, &arn, ip, port);
     }
     Ok(json!({}))
@@ -237,7 +233,7 @@ pub(super) fn describe_health(region: &Region, params: Params<'_>) -> Result<Val
     let answer: Value = if params.objects("Targets").is_empty() {
         group.targets.iter().map(|target| described(target, &health(region, group, target))).collect()
     } else {
-        requested(group, params)?
+        requested(region, group, params)?
             .into_iter()
             .map(|(ip, port)| match group.targets.iter().find(|target| (target.ip, target.port) == (ip, port)) {
                 Some(target) => described(target, &health(region, group, target)),

@@ -5,18 +5,18 @@
 
 use serde_json::Value;
 
-use super::simulation::matches;
+use crate::cloud::wildcard::matches_policy as matches;
 
 /// What is known of one key of a request's context.
 pub(crate) enum Fact<'a> {
     Is(Vec<&'a str>),
     /// The request has no such key.
     Absent,
-    /// It is not looked at: what is asked of it is taken to hold.
-    Untold,
+    /// Nothing is known of the key, so that any condition on it is taken to hold.
+    Unknown,
 }
 
-/// By the key's name, whose letters' case does not count.
+/// What is known of a key, by its name, in which the case of letters does not matter.
 pub(crate) type Facts<'a> = dyn Fn(&str) -> Fact<'a> + 'a;
 
 /// Operator, key and values of each of a statement's conditions.
@@ -28,7 +28,7 @@ fn conditions(statement: &Value) -> impl Iterator<Item = (&str, &str, Vec<String
     })
 }
 
-/// `true` may be written as a text, or not.
+/// The values of a condition as texts: `true` may be written as one, or not.
 fn texts(values: &Value) -> Vec<String> {
     match values {
         Value::Array(values) => values.iter().flat_map(texts).collect(),
@@ -37,7 +37,7 @@ fn texts(values: &Value) -> Vec<String> {
     }
 }
 
-/// Those that a statement asks for.
+/// The keys that a statement's conditions ask for.
 pub(super) fn keys(statement: &Value) -> impl Iterator<Item = &str> {
     conditions(statement).map(|(_, key, _)| key)
 }
@@ -56,7 +56,7 @@ fn holds(operator: &str, wanted: &[String], fact: Fact<'_>) -> bool {
         None => (operator.to_owned(), false),
     };
     let values = match fact {
-        Fact::Untold => return true,
+        Fact::Unknown => return true,
         Fact::Absent if operator == "Null" => return wanted.iter().any(|is_absent| is_absent == "true"),
         Fact::Absent => return if_exists || negated || set == "ForAllValues",
         Fact::Is(_) if operator == "Null" => return wanted.iter().any(|is_absent| is_absent == "false"),
@@ -73,7 +73,7 @@ fn holds(operator: &str, wanted: &[String], fact: Fact<'_>) -> bool {
     if set == "ForAllValues" { values.iter().all(agrees) } else { values.iter().any(agrees) }
 }
 
-/// Part by part: no `*` stands for a colon but in the last of the six.
+/// Whether an ARN is one that the pattern means, part by part: only in the last of the six can `*` stand for a colon.
 fn arn_matches(pattern: &str, arn: &str) -> bool {
     let (patterns, parts): (Vec<_>, Vec<_>) = (pattern.splitn(6, ':').collect(), arn.splitn(6, ':').collect());
     patterns.len() == parts.len() && patterns.iter().zip(&parts).all(|(pattern, part)| matches(pattern, part))
@@ -91,7 +91,7 @@ mod tests {
             "region" => Fact::Is(vec!["eu-west-1"]),
             "mfa" => Fact::Is(vec!["true"]),
             "policy" => Fact::Is(vec!["arn:aws:iam::aws:policy/service-role/A"]),
-            "untold" => Fact::Untold,
+            "unknown" => Fact::Unknown,
             _ => Fact::Absent,
         };
         for (condition, holds_true) in [
@@ -116,7 +116,7 @@ mod tests {
             (json!({ "ArnLike": { "policy": "arn:*:policy/service-role/A" } }), false),
             (json!({ "ForAllValues:StringEquals": { "absent": "x" } }), true),
             (json!({ "ForAnyValue:StringEquals": { "absent": "x" } }), false),
-            (json!({ "StringEquals": { "untold": "x" } }), true),
+            (json!({ "StringEquals": { "unknown": "x" } }), true),
         ] {
             assert_eq!(hold(&json!({ "Condition": condition }), &facts), holds_true, "{condition}");
         }

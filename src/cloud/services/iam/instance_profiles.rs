@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::roles;
-use super::{State, TagMap, check_name, conflict, no_such_entity, requested_tags, tags_wire};
+use super::{State, check_name, conflict, no_such_entity};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
+use crate::cloud::wire::tags::{Tags, UPPER};
 use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone, Debug)]
@@ -16,7 +17,7 @@ pub(super) struct InstanceProfile {
     pub(super) path: String,
     created: jiff::Timestamp,
     pub(super) role: Option<String>,
-    pub(super) tags: TagMap,
+    pub(super) tags: Tags,
 }
 
 impl InstanceProfile {
@@ -27,7 +28,7 @@ impl InstanceProfile {
             path: "/".to_owned(),
             created: jiff::Timestamp::now(),
             role: None,
-            tags: TagMap::new(),
+            tags: Tags::default(),
         }
     }
 
@@ -40,7 +41,7 @@ impl InstanceProfile {
             "Arn": format!("arn:aws:iam::{ACCOUNT_ID}:instance-profile{}{}", self.path, self.name),
             "CreateDate": timestamp(self.created),
             "Roles": role.into_iter().map(|role| role.wire(false)).collect::<Value>(),
-            "Tags": tags_wire(&self.tags),
+            "Tags": self.tags.to_list(UPPER),
         })
     }
 }
@@ -56,7 +57,7 @@ pub(super) fn create(iam: &mut State, ids: &mut Ids, params: Params<'_>) -> Resu
     }
     let mut profile = InstanceProfile::new(ids, name);
     profile.path = params.opt_str("Path").unwrap_or("/").to_owned();
-    profile.tags = requested_tags(params)?;
+    profile.tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
     let answer = profile.wire(iam);
     iam.instance_profiles.insert(name.to_owned(), profile);
     Ok(json!({ "InstanceProfile": answer }))
@@ -68,10 +69,7 @@ pub(super) fn get(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
 
 pub(super) fn list(iam: &State, wanted: impl Fn(&InstanceProfile) -> bool) -> Value {
     let profiles = iam.instance_profiles.values().filter(|profile| wanted(profile));
-    json!({
-        "InstanceProfiles": profiles.map(|profile| profile.wire(iam)).collect::<Value>(),
-        "IsTruncated": false,
-    })
+    json!({ "InstanceProfiles": profiles.map(|profile| profile.wire(iam)).collect::<Value>() })
 }
 
 pub(super) fn list_for_role(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {

@@ -24,27 +24,27 @@ use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
-use crate::cloud::service::Service;
-use crate::cloud::wire::Encoding;
-use crate::cloud::wire::Params;
+use crate::cloud::service::{Answer, Service};
+use crate::cloud::wire::tags::{Tags, UPPER};
+use crate::cloud::wire::{Encoding, Params};
 
 #[derive(Clone, Default)]
 pub(crate) struct State {
-    /// By name, as AWS lists them.
+    /// The roles by name, as AWS lists them.
     roles: BTreeMap<String, Role>,
     instance_profiles: BTreeMap<String, InstanceProfile>,
-    /// In which all calls are made; None: as the account's root.
+    /// The name of the role that all calls are made in; without one they are made as the account's root.
     caller: Option<String>,
     /// Elastic Load Balancing has its service-linked role.
     pub(crate) load_balancing_was_used: bool,
 }
 
-/// IAM is the account's, not a region's: the regions hold handles of one state.
+/// The state of IAM, which is the account's and not a region's: every region holds a handle of it.
 pub(crate) struct Account(Arc<Mutex<State>>);
 
 impl Account {
-    /// With the two roles that the article takes for granted, unless the account is to be bare. Fails if the policy that
-    /// callers are to be held to is none.
+    /// With the two roles that the article takes for granted, unless the account is to be bare. Fails if what
+    /// callers are to be held to is not a policy.
     pub(crate) fn new(bare: bool, policy: Option<&str>) -> Result<Self, AwsError> {
         let mut state = if bare { State::default() } else { State::with_article_roles() };
         if let Some(policy) = policy {
@@ -100,7 +100,7 @@ impl State {
         state
     }
 
-    /// From now on calls are made in a role with this policy alone. Fails if it is no policy.
+    /// From now on calls are made in a role with this policy alone. Fails if it is not a policy.
     fn rehearse(&mut self, policy: &str) -> Result<(), AwsError> {
         policies::check_document(policy)?;
         let trust_policy = roles::trusting("ec2.amazonaws.com");
@@ -159,24 +159,18 @@ impl State {
     }
 }
 
-type TagMap = BTreeMap<String, String>;
-
-fn requested_tags(params: Params<'_>) -> Result<TagMap, AwsError> {
-    let tag = |tag: Params<'_>| Ok((tag.str("Key")?.to_owned(), tag.opt_str("Value").unwrap_or_default().to_owned()));
-    params.objects("Tags").into_iter().map(tag).collect()
+fn tags_answer(tags: &Tags) -> Value {
+    json!({ "Tags": tags.to_list(UPPER) })
 }
 
-fn tags_wire(tags: &TagMap) -> Value {
-    tags.iter().map(|(key, value)| json!({ "Key": key, "Value": value })).collect()
+fn tag(tags: &mut Tags, params: Params<'_>) -> Answer {
+    tags.extend(Tags::from_list(&params.objects("Tags"), UPPER)?);
+    Ok(Value::Null)
 }
 
-fn tags_answer(tags: &TagMap) -> Value {
-    json!({ "Tags": tags_wire(tags), "IsTruncated": false })
-}
-
-fn untag(tags: &mut TagMap, params: Params<'_>) {
-    let keys = params.strings("TagKeys");
-    tags.retain(|key, _| !keys.contains(&key.as_str()));
+fn untag(tags: &mut Tags, params: Params<'_>) -> Answer {
+    tags.remove(&params.strings("TagKeys"));
+    Ok(Value::Null)
 }
 
 /// Whether a path is below the one that a request asks for.
@@ -214,7 +208,11 @@ fn check_name<'a>(params: Params<'a>, member: &str, longest: usize) -> Result<&'
 pub(crate) static SERVICE: Service = Service {
     signing_name: "iam",
     encoding: Encoding::Query("https://iam.amazonaws.com/doc/2010-05-08/"),
-    words: Words { failure: ("ServiceFailure", "ServiceUnavailable"), ..Words::QUERY },
+    words: Words {
+        failure: ("ServiceFailure", "ServiceUnavailable"),
+        invalid_parameter: Some("ValidationError"),
+        ..Words::QUERY
+    },
     operations: api::OPERATIONS,
     new_state: |founding| Some(Box::new(founding.account.get::<Account>().handle())),
     ..Service::PLAIN

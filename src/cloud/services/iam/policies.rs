@@ -101,7 +101,7 @@ pub(super) fn list_attached(iam: &State, params: Params<'_>) -> Result<Value, Aw
     let prefix = arn(params.opt_str("PathPrefix").unwrap_or("/").trim_start_matches('/'));
     let policies = iam.role(params)?.attached.iter().filter(|arn| arn.starts_with(&prefix));
     let policies: Value = policies.map(|arn| json!({ "PolicyName": name(arn), "PolicyArn": arn })).collect();
-    Ok(json!({ "AttachedPolicies": policies, "IsTruncated": false }))
+    Ok(json!({ "AttachedPolicies": policies }))
 }
 
 pub(super) fn put_inline(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
@@ -132,7 +132,7 @@ pub(super) fn delete_inline(iam: &mut State, params: Params<'_>) -> Result<Value
 
 pub(super) fn list_inline(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
     let names: Vec<_> = iam.role(params)?.inline.keys().collect();
-    Ok(json!({ "PolicyNames": names, "IsTruncated": false }))
+    Ok(json!({ "PolicyNames": names }))
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::policies::{check_document, encoded};
-use super::{State, TagMap, check_name, conflict, in_path, no_such_entity, requested_tags, tags_wire};
+use super::{State, check_name, conflict, in_path, no_such_entity};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
+use crate::cloud::wire::tags::{Tags, UPPER};
 use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone, Debug)]
@@ -20,13 +21,13 @@ pub(super) struct Role {
     /// Who may act in the role.
     trust_policy: String,
     description: Option<String>,
-    /// Seconds.
+    /// How many seconds a session in the role may last.
     max_session_duration: i64,
-    /// ARNs of managed policies.
+    /// The ARNs of the managed policies that are attached to the role.
     pub(super) attached: BTreeSet<String>,
     /// Documents of its own policies, by name.
     pub(super) inline: BTreeMap<String, String>,
-    pub(super) tags: TagMap,
+    pub(super) tags: Tags,
 }
 
 impl Role {
@@ -41,7 +42,7 @@ impl Role {
             max_session_duration: 3600,
             attached: BTreeSet::new(),
             inline: BTreeMap::new(),
-            tags: TagMap::new(),
+            tags: Tags::default(),
         }
     }
 
@@ -65,7 +66,7 @@ impl Role {
             "AssumeRolePolicyDocument": encoded(&self.trust_policy),
             "Description": self.description,
             "MaxSessionDuration": self.max_session_duration,
-            "Tags": if with_tags { tags_wire(&self.tags) } else { Value::Null },
+            "Tags": if with_tags { self.tags.to_list(UPPER) } else { Value::Null },
         })
     }
 }
@@ -94,7 +95,7 @@ pub(super) fn create(iam: &mut State, ids: &mut Ids, params: Params<'_>) -> Resu
     role.path = params.opt_str("Path").unwrap_or("/").to_owned();
     role.description = params.opt_str("Description").map(str::to_owned);
     role.max_session_duration = params.opt_int("MaxSessionDuration")?.unwrap_or(role.max_session_duration);
-    role.tags = requested_tags(params)?;
+    role.tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
     let answer = role.wire(true);
     iam.roles.insert(name.to_owned(), role);
     Ok(json!({ "Role": answer }))
@@ -106,7 +107,7 @@ pub(super) fn get(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
 
 pub(super) fn list(iam: &State, params: Params<'_>) -> Value {
     let roles = iam.roles.values().filter(|role| in_path(&role.path, params));
-    json!({ "Roles": roles.map(|role| role.wire(false)).collect::<Value>(), "IsTruncated": false })
+    json!({ "Roles": roles.map(|role| role.wire(false)).collect::<Value>() })
 }
 
 /// A role goes only when it is nobody's and has no policies any more.

@@ -11,27 +11,18 @@ use super::conditions::{self, Fact, Facts};
 use super::roles::Role;
 use super::{State, no_such_entity};
 use crate::cloud::error::AwsError;
-use crate::cloud::wildcard;
+use crate::cloud::wildcard::matches_policy as matches;
 use crate::cloud::wire::Params;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "camelCase")]
 pub(super) enum Decision {
     Allowed,
     ExplicitDeny,
     ImplicitDeny,
 }
 
-impl Decision {
-    fn wire(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::ExplicitDeny => "explicitDeny",
-            Self::ImplicitDeny => "implicitDeny",
-        }
-    }
-}
-
-/// None: on whatever resource.
+/// What the role's policies say of an action on this resource or, if none is given, on whatever resource.
 pub(super) fn decide(role: &Role, action: &str, resource: Option<&str>, facts: &Facts<'_>) -> Decision {
     let mut decision = Decision::ImplicitDeny;
     for statement in statements(role) {
@@ -51,7 +42,7 @@ pub(super) fn decide(role: &Role, action: &str, resource: Option<&str>, facts: &
     if managed.into_iter().any(|pattern| matches_action(pattern, action)) { Decision::Allowed } else { decision }
 }
 
-/// Of the role's own policies.
+/// The statements of the role's own policies.
 fn statements(role: &Role) -> impl Iterator<Item = Value> {
     let documents = role.inline.values().filter_map(|document| serde_json::from_str::<Value>(document).ok());
     documents.flat_map(|mut document| match document["Statement"].take() {
@@ -67,14 +58,9 @@ fn one_or_many(value: &Value) -> Vec<&str> {
     }
 }
 
-/// Letters of either case are the same in actions.
+/// Whether an action is one that the pattern means; the case of letters does not matter in actions.
 fn matches_action(pattern: &str, action: &str) -> bool {
     matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
-}
-
-/// IAM's patterns: `*` is any number of characters, `?` one.
-pub(super) fn matches(pattern: &str, text: &str) -> bool {
-    wildcard::matches(pattern, "*?", text)
 }
 
 pub(super) fn simulate(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
@@ -85,8 +71,16 @@ pub(super) fn simulate(iam: &State, params: Params<'_>) -> Result<Value, AwsErro
     let name = arn.rsplit('/').next().unwrap_or(arn);
     let role = iam.roles.get(name).filter(|_| arn.contains(":role/"));
     let role = role.ok_or_else(|| no_such_entity(format!("The entity with ARN {arn} cannot be found.")))?;
-    let resource = params.strings("ResourceArns").first().copied().unwrap_or("*");
+    let resource = match params.strings("ResourceArns")[..] {
+        [] => "*",
+        [resource] => resource,
+        _ => return Err(AwsError::unsupported("more than one of ResourceArns")),
+    };
     let entries = params.objects("ContextEntries");
+    for entry in &entries {
+        // Its type is that of the operators that look at it: all values are texts here.
+        entry.only(&["ContextKeyName", "ContextKeyType", "ContextKeyValues"])?;
+    }
     let facts = |key: &str| {
         let named = |entry: &&Params<'_>| entry.opt_str("ContextKeyName").is_some_and(|k| k.eq_ignore_ascii_case(key));
         entries.iter().find(named).map_or(Fact::Absent, |entry| Fact::Is(entry.strings("ContextKeyValues")))
@@ -96,7 +90,7 @@ pub(super) fn simulate(iam: &State, params: Params<'_>) -> Result<Value, AwsErro
     let missing: BTreeSet<&str> =
         statements.iter().flat_map(conditions::keys).filter(|key| matches!(facts(key), Fact::Absent)).collect();
     let results = params.strings("ActionNames").into_iter().map(|action| {
-        let decision = decide(role, action, Some(resource), &facts).wire();
+        let decision = decide(role, action, Some(resource), &facts).into_str();
         let mut result = json!({
             "EvalActionName": action,
             "EvalResourceName": resource,
@@ -116,7 +110,7 @@ pub(super) fn simulate(iam: &State, params: Params<'_>) -> Result<Value, AwsErro
         }
         result
     });
-    Ok(json!({ "EvaluationResults": results.collect::<Value>(), "IsTruncated": false }))
+    Ok(json!({ "EvaluationResults": results.collect::<Value>() }))
 }
 
 #[cfg(test)]

@@ -10,12 +10,11 @@ use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
 use crate::cloud::service::{Answer, Service};
 use crate::cloud::wire::Params;
-use crate::cloud::wire::page;
 use crate::cloud::wire::tags::Tags;
 
 #[derive(Clone, Default)]
 pub(crate) struct State {
-    /// By name.
+    /// The log groups by name.
     groups: BTreeMap<String, LogGroup>,
 }
 
@@ -35,7 +34,7 @@ impl LogGroup {
 
 const STANDARD: &str = "STANDARD";
 
-/// What `PutRetentionPolicy` takes (API Reference).
+/// The numbers of days that `PutRetentionPolicy` takes (API Reference).
 const RETENTIONS: [i64; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
@@ -115,10 +114,8 @@ fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
                 "logGroupClass": group.class,
                 "logGroupArn": arn,
             })
-        })
-        .collect();
-    let (groups, next) = page(groups, params.opt_str("nextToken"), params.opt_int("limit")?, 50)?;
-    Ok(json!({ "logGroups": groups, "nextToken": next }))
+        });
+    Ok(json!({ "logGroups": groups.collect::<Value>() }))
 }
 
 fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {

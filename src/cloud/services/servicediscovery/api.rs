@@ -2,6 +2,22 @@
 
 use super::{instances, namespaces, operations, services};
 use crate::cloud::service::Operation;
+use crate::cloud::wire::Pages;
+
+/// A list that is answered page by page (API Reference, "MaxResults").
+pub(super) const fn pages(list: &'static str) -> Pages {
+    Pages {
+        token: "NextToken",
+        limit: "MaxResults",
+        list,
+        next: "NextToken",
+        more: None,
+        min: 1,
+        max: 100,
+        default: 100,
+        refusal: Pages::violates_constraint,
+    }
+}
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("CreateHttpNamespace", "Name CreatorRequestId Description Tags", namespaces::create),
@@ -11,9 +27,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("DeregisterInstance", "ServiceId InstanceId", instances::deregister),
     Operation::read("DiscoverInstances", "NamespaceName ServiceName MaxResults HealthStatus", instances::discover),
     Operation::read("GetNamespace", "Id", namespaces::get),
-    Operation::read("GetOperation", "OperationId OwnerAccount", operations::get),
+    Operation::read("GetOperation", "OperationId", operations::get),
     Operation::read("GetService", "Id", services::get),
-    Operation::read("ListInstances", "ServiceId NextToken MaxResults", instances::list),
+    Operation::read("ListInstances", "ServiceId", instances::list).paged(pages("Instances")),
+    // Lists with filters see to their pages themselves: what the filters leave out counts all the same.
     Operation::read("ListNamespaces", "NextToken MaxResults Filters", namespaces::list),
     Operation::read("ListOperations", "NextToken MaxResults Filters", operations::list),
     Operation::read("ListServices", "NextToken MaxResults Filters", services::list),

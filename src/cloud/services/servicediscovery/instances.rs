@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{answer_page, namespace, services};
+use super::{namespace, services};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
@@ -33,13 +33,8 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let service = services::by_id(region, params.str("ServiceId")?)?;
     let account = crate::cloud::ACCOUNT_ID;
     let instances = (service.instances.iter())
-        .map(|Instance { id, attributes }| {
-            Some(json!({ "Id": id, "Attributes": attributes, "CreatedByAccount": account }))
-        })
-        .collect();
-    let mut answer = answer_page(params, "Instances", instances)?;
-    answer["ResourceOwner"] = json!(account);
-    Ok(answer)
+        .map(|Instance { id, attributes }| json!({ "Id": id, "Attributes": attributes, "CreatedByAccount": account }));
+    Ok(json!({ "Instances": instances.collect::<Value>(), "ResourceOwner": account }))
 }
 
 pub(super) fn discover(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {

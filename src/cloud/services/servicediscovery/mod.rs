@@ -13,7 +13,6 @@ use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
 use crate::cloud::service::Service;
 use crate::cloud::wire::Params;
-use crate::cloud::wire::page;
 use crate::cloud::wire::tags::{Tags, UPPER};
 
 pub(crate) use instances::{deregister_instance, register_instance};
@@ -65,9 +64,12 @@ fn allows(params: Params<'_>, member: impl Fn(&str) -> Option<String>) -> Result
 
 /// A page of a list, as an answer with the list under `name`. What the filters leave out (`None`) counts for the page all the
 /// same: a page may be empty, and the next one not (Cloud Map API Reference, `ListNamespaces`, "NextToken").
-fn answer_page(params: Params<'_>, name: &str, items: Vec<Option<Value>>) -> Result<Value, AwsError> {
-    let (items, next) = page(items, params.opt_str("NextToken"), params.opt_int("MaxResults")?, 100)?;
-    Ok(json!({ name: items.into_iter().flatten().collect::<Value>(), "NextToken": next }))
+fn answer_page(params: Params<'_>, name: &'static str, items: Vec<Option<Value>>) -> Result<Value, AwsError> {
+    let mut answer = api::pages(name).cut(json!({ name: items }), params)?;
+    if let Some(items) = answer[name].as_array_mut() {
+        items.retain(|item| !item.is_null());
+    }
+    Ok(answer)
 }
 
 fn tag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {

@@ -18,7 +18,7 @@ pub(crate) struct Namespace {
     pub(super) tags: Tags,
     description: Option<String>,
     creator_request_id: Option<String>,
-    /// The operation that makes it, and whether that is over: only then does the namespace show.
+    /// The operation that makes the namespace, which is seen only when it `is_made`.
     operation_id: String,
     is_made: bool,
     is_being_deleted: bool,
@@ -45,7 +45,7 @@ pub(super) fn by_id<'r>(region: &'r Region, id: &str) -> Result<&'r Namespace, A
     region.cloud_map().namespaces.iter().find(|n| n.is_called(id)).ok_or_else(|| not_found(id))
 }
 
-/// Has a namespace made, as ECS does for a cluster; its ARN, which is known at once.
+/// Has a namespace made, as ECS does for a cluster, and gives its ARN, which is known at once.
 pub(crate) fn begin_namespace(region: &mut Region, name: &str, tags: Tags) -> Result<String, AwsError> {
     let namespace = begin(region, name, tags, None, None)?;
     Ok(namespace.arn.clone())

@@ -9,19 +9,11 @@ use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
 use crate::cloud::wire::{Params, timestamp};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "SCREAMING_SNAKE_CASE")]
 pub(super) enum OperationType {
     CreateNamespace,
     DeleteNamespace,
-}
-
-impl OperationType {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::CreateNamespace => "CREATE_NAMESPACE",
-            Self::DeleteNamespace => "DELETE_NAMESPACE",
-        }
-    }
 }
 
 #[derive(Clone)]
@@ -40,7 +32,7 @@ impl Operation {
     }
 }
 
-/// Begins an operation on a namespace; when its time is over, `done` is run. Its ID.
+/// Begins an operation on a namespace, at the end of which `done` is run, and gives its ID.
 pub(super) fn begin(
     region: &mut Region,
     operation_type: OperationType,
@@ -77,7 +69,7 @@ pub(super) fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError
     Ok(json!({ "Operation": {
         "Id": operation.id,
         "OwnerAccount": crate::cloud::ACCOUNT_ID,
-        "Type": operation.operation_type.as_str(),
+        "Type": operation.operation_type.into_str(),
         "Status": operation.status(),
         "CreateDate": timestamp(operation.created_at),
         "UpdateDate": timestamp(operation.updated_at),
@@ -91,7 +83,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
         let member = |name: &str| match name {
             "NAMESPACE_ID" => Some(operation.namespace_id.clone()),
             "STATUS" => Some(operation.status().to_owned()),
-            "TYPE" => Some(operation.operation_type.as_str().to_owned()),
+            "TYPE" => Some(operation.operation_type.into_str().to_owned()),
             _ => None,
         };
         let summary = json!({ "Id": operation.id, "Status": operation.status() });

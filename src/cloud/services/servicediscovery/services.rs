@@ -32,7 +32,7 @@ pub(super) fn by_id<'r>(region: &'r Region, id: &str) -> Result<&'r Service, Aws
         .ok_or_else(|| AwsError::new("ServiceNotFound", format!("Service {id} was not found.")))
 }
 
-/// The service with this name in a namespace, made unless it is there; its ARN.
+/// Makes a service with this name in a namespace, unless it is there, and gives its ARN.
 pub(crate) fn ensure_service(region: &mut Region, namespace_arn: &str, name: &str) -> String {
     let namespace_id = namespace(region, namespace_arn).map(|namespace| namespace.id.clone()).unwrap_or_default();
     let is_it = |service: &&Service| service.namespace_id == namespace_id && service.name == name;
@@ -67,6 +67,9 @@ fn new(region: &mut Region, namespace_id: String, name: &str) -> Service {
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let name = params.str("Name")?;
+    if let Some(other) = params.opt_str("Type").filter(|given| *given != "HTTP") {
+        return Err(AwsError::invalid_parameter(format!("The service type {other} is not valid.")));
+    }
     let namespace_id = namespaces::by_id(region, params.str("NamespaceId")?)?.id.clone();
     let is_it = |service: &&Service| service.namespace_id == namespace_id && service.name == name;
     if let Some(service) = region.cloud_map().services.iter().find(is_it) {

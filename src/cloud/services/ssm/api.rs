@@ -2,27 +2,42 @@
 
 use super::{commands, parameters, sending};
 use crate::cloud::service::Operation;
+use crate::cloud::wire::Pages;
+
+/// A list that is answered page by page (API Reference, "MaxResults").
+const fn pages(list: &'static str, min: usize, default: usize) -> Pages {
+    Pages {
+        token: "NextToken",
+        limit: "MaxResults",
+        list,
+        next: "NextToken",
+        more: None,
+        min,
+        max: 50,
+        default,
+        refusal: Pages::violates_constraint,
+    }
+}
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("CancelCommand", "CommandId InstanceIds", commands::cancel),
-    Operation::read(
-        "DescribeInstanceInformation",
-        "InstanceInformationFilterList Filters MaxResults NextToken",
-        super::describe_instances,
-    ),
+    Operation::read("DescribeInstanceInformation", "InstanceInformationFilterList Filters", super::describe_instances)
+        .paged(pages("InstanceInformationList", 5, 10)),
     Operation::read("GetCommandInvocation", "CommandId InstanceId PluginName", commands::get_invocation),
-    Operation::read("GetParameter", "Name", parameters::get),
-    Operation::read("GetParameters", "Names", parameters::get_all),
-    Operation::read(
-        "ListCommandInvocations",
-        "CommandId InstanceId MaxResults NextToken Details",
-        commands::list_invocations,
-    ),
-    Operation::read("ListCommands", "CommandId InstanceId MaxResults NextToken", commands::list),
+    // Public parameters are not encrypted, so that there is nothing to decrypt.
+    Operation::read("GetParameter", "Name WithDecryption", parameters::get),
+    Operation::read("GetParameters", "Names WithDecryption", parameters::get_all),
+    Operation::read("ListCommandInvocations", "CommandId InstanceId Details", commands::list_invocations).paged(pages(
+        "CommandInvocations",
+        1,
+        50,
+    )),
+    Operation::read("ListCommands", "CommandId InstanceId", commands::list).paged(pages("Commands", 1, 50)),
     Operation::change(
         "SendCommand",
         "InstanceIds Targets DocumentName DocumentVersion TimeoutSeconds Comment Parameters",
         sending::send,
     ),
-    Operation::change("StartSession", "", super::refuse_session),
+    // Refused as a whole, whatever it takes.
+    Operation::change("StartSession", "Target DocumentName Reason Parameters", super::refuse_session),
 ];

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::wire::page;
 use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone)]
@@ -15,6 +14,8 @@ pub(super) struct Command {
     /// `Parameters` and `Targets` as they were sent.
     pub(super) parameters: Value,
     pub(super) targets: Option<Value>,
+    /// How long an instance may take to begin.
+    pub(super) timeout_seconds: i64,
     pub(super) requested_at: Timestamp,
     pub(super) invocations: Vec<Invocation>,
 }
@@ -80,9 +81,6 @@ impl Outcome {
 const OUTPUT_LIMIT: usize = 24_000;
 const LISTED_OUTPUT_LIMIT: usize = 2_500;
 
-/// How long an instance may take to begin, unless the sender says otherwise.
-const TIMEOUT_SECONDS: i64 = 3600;
-
 const PLUGIN: &str = "aws:runShellScript";
 
 pub(super) fn get_invocation(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -136,10 +134,8 @@ pub(super) fn list_invocations(region: &Region, params: Params<'_>) -> Result<Va
     let invocations = commands
         .flat_map(|command| command.invocations.iter().map(move |invocation| (command, invocation)))
         .filter(|(_, invocation)| instance_id.is_none_or(|id| invocation.instance_id == id))
-        .map(|(command, invocation)| wire_invocation(command, invocation, with_details))
-        .collect();
-    let (invocations, next) = page(invocations, params.opt_str("NextToken"), params.opt_int("MaxResults")?, 50)?;
-    Ok(json!({ "CommandInvocations": invocations, "NextToken": next }))
+        .map(|(command, invocation)| wire_invocation(command, invocation, with_details));
+    Ok(json!({ "CommandInvocations": invocations.collect::<Value>() }))
 }
 
 fn wire_invocation(command: &Command, invocation: &Invocation, with_details: bool) -> Value {
@@ -172,10 +168,8 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let commands = (region.ssm().commands.iter())
         .filter(|command| id.is_none_or(|id| command.id == id))
         .filter(|command| instance_id.is_none_or(|id| command.invocations.iter().any(|i| i.instance_id == id)))
-        .map(wire)
-        .collect();
-    let (commands, next) = page(commands, params.opt_str("NextToken"), params.opt_int("MaxResults")?, 50)?;
-    Ok(json!({ "Commands": commands, "NextToken": next }))
+        .map(wire);
+    Ok(json!({ "Commands": commands.collect::<Value>() }))
 }
 
 pub(super) fn cancel(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -204,7 +198,7 @@ pub(super) fn wire(command: &Command) -> Value {
         () => "Success",
     };
     let instances: Vec<_> = command.invocations.iter().map(|invocation| &invocation.instance_id).collect();
-    let expires = command.requested_at.checked_add(jiff::SignedDuration::from_secs(TIMEOUT_SECONDS));
+    let expires = command.requested_at.checked_add(jiff::SignedDuration::from_secs(command.timeout_seconds));
     json!({
         "CommandId": command.id,
         "DocumentName": "AWS-RunShellScript",
@@ -223,6 +217,6 @@ pub(super) fn wire(command: &Command) -> Value {
         "CompletedCount": instances.len() - pending,
         "ErrorCount": failed,
         "DeliveryTimedOutCount": 0,
-        "TimeoutSeconds": TIMEOUT_SECONDS,
+        "TimeoutSeconds": command.timeout_seconds,
     })
 }

@@ -13,12 +13,11 @@ use super::{ec2, ecs};
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
 use crate::cloud::service::{Answer, Service};
-use crate::cloud::wire::page;
 use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone, Default)]
 pub(crate) struct State {
-    /// The latest last.
+    /// The commands that were sent, the latest last.
     commands: VecDeque<commands::Command>,
 }
 
@@ -110,8 +109,7 @@ fn describe_instances(region: &Region, params: Params<'_>) -> Result<Value, AwsE
             }));
         }
     }
-    let (instances, next) = page(instances, params.opt_str("NextToken"), params.opt_int("MaxResults")?, 10)?;
-    Ok(json!({ "InstanceInformationList": instances, "NextToken": next }))
+    Ok(json!({ "InstanceInformationList": instances }))
 }
 
 #[cfg(test)]
@@ -126,6 +124,7 @@ mod tests {
                 id: n.to_string(),
                 comment: String::new(),
                 parameters: Value::Null,
+                timeout_seconds: 3600,
                 targets: None,
                 requested_at: jiff::Timestamp::UNIX_EPOCH,
                 invocations: vec![],

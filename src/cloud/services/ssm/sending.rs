@@ -1,6 +1,8 @@
 //! `SendCommand`. Nothing is ever run: one script is known, zonewalk's own question to the proxies, and it is answered
 //! from the mesh; whatever else is sent is refused.
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -14,6 +16,10 @@ use crate::cloud::wire::Params;
 use crate::envoy::script::{self, Script};
 
 const DOCUMENT: &str = "AWS-RunShellScript";
+const DOCUMENT_VERSIONS: [&str; 3] = ["$DEFAULT", "$LATEST", "1"];
+
+/// How long an instance may be given to begin (API Reference, "SendCommand").
+const TIMEOUT_SECONDS: RangeInclusive<i64> = 30..=2_592_000;
 
 pub(super) fn send(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let document = params.str("DocumentName")?;
@@ -23,8 +29,17 @@ pub(super) fn send(region: &mut Region, params: Params<'_>) -> Result<Value, Aws
             format!("zonewalk's local cloud has no document {document}, only {DOCUMENT}"),
         ));
     }
+    if let Some(other) = params.opt_str("DocumentVersion").filter(|version| !DOCUMENT_VERSIONS.contains(version)) {
+        return Err(AwsError::new("InvalidDocumentVersion", format!("{DOCUMENT} has no version {other}.")));
+    }
+    let timeout_seconds = params.opt_int("TimeoutSeconds")?.unwrap_or(3600);
+    if !TIMEOUT_SECONDS.contains(&timeout_seconds) {
+        let (least, most) = (TIMEOUT_SECONDS.start(), TIMEOUT_SECONDS.end());
+        return Err(AwsError::invalid_parameter(format!("TimeoutSeconds must be from {least} to {most}")));
+    }
     let instances = instances(region, params)?;
     let given = params.object("Parameters").ok_or_else(|| AwsError::missing_parameter("Parameters"))?;
+    // Nothing is run, so that nothing can take longer than `executionTimeout` allows.
     given.only(&["commands", "executionTimeout"])?;
     let script = script::recognize(&given.strings("commands")).ok_or_else(|| {
         AwsError::unsupported("this command: it runs none, and answers only what `zonewalk stats` sends")
@@ -34,6 +49,7 @@ pub(super) fn send(region: &mut Region, params: Params<'_>) -> Result<Value, Aws
         comment: params.opt_str("Comment").unwrap_or_default().to_owned(),
         parameters: params.get("Parameters").cloned().unwrap_or(Value::Null),
         targets: params.get("Targets").cloned(),
+        timeout_seconds,
         requested_at: Timestamp::now(),
         invocations: instances.into_iter().map(Invocation::new).collect(),
     };
