@@ -301,6 +301,8 @@ pub(super) enum LocalCommand {
     /// The running local cloud's faults and how often each was met; with a file, sets them
     #[command(after_long_help = FAULTS)]
     Faults(FaultsArgs),
+    /// The operations that the local cloud has, each with the parameters that it takes
+    Operations,
     /// Play the hosts' part on the emulator at --endpoint-url; --local-traffic starts it
     #[command(hide = true)]
     Hosts,

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
+use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::cost;
 use crate::commands::outcome::Outcome;
@@ -62,6 +63,19 @@ impl Console {
         match self.output {
             Output::Human => write_stdout(&toml::to_string(report).expect("a report is tables of texts and numbers")),
             Output::Json => write_stdout(&json_document(report)),
+        }
+    }
+
+    /// Prints what the local cloud speaks, an operation a line.
+    pub(super) fn print_operations(&self) {
+        let operations: Vec<_> = cloud::operations().collect();
+        match self.output {
+            Output::Human => {
+                for OperationSummary { service, operation, parameters, .. } in &operations {
+                    write_stdout(&format!("{service}:{operation}  {}\n", parameters.join(" ")));
+                }
+            }
+            Output::Json => write_stdout(&json_document(&operations)),
         }
     }
 

@@ -69,6 +69,7 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
         Command::Predict(predict) => run_predict(&predict)?,
         Command::Local(LocalCommand::Serve(serve)) => run_serve(&serve, &global, console).await?,
         Command::Local(LocalCommand::Faults(faults)) => run_faults(&faults, console).await?,
+        Command::Local(LocalCommand::Operations) => console.print_operations(),
         Command::Local(LocalCommand::Hosts) => run_hosts(global, console).await?,
     }
     Ok(true)
