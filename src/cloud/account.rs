@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::error::AwsError;
 use super::faults::{Faults, Injector, SharedInjector};
 use super::ids::Ids;
+use super::options::Options;
 use super::partition;
 use super::region::Region;
 use super::schedule::Pace;
@@ -31,7 +32,7 @@ pub(super) struct Account {
 
 impl Account {
     /// Fails if the policy that every call is to be checked against is no IAM policy.
-    pub(super) fn new(options: &super::Options) -> Result<Self, AwsError> {
+    pub(super) fn new(options: &Options) -> Result<Self, AwsError> {
         let mut states = States::default();
         let iam = iam::Account::new(options.bare_account, options.policy.as_deref())?;
         states.insert(iam::SERVICE.signing_name, Box::new(iam));
@@ -104,7 +105,7 @@ impl Account {
 impl Region {
     /// One of its own, for a test that moves the clock itself.
     pub(crate) fn of_a_test(pace: Pace) -> Self {
-        let options = super::Options { pace, ..super::Options::default() };
+        let options = Options { pace, ..Options::default() };
         Account::new(&options).unwrap().new_region("us-east-1")
     }
 }

@@ -1,8 +1,8 @@
 //! Whether the caller may do what a request asks for, where a policy is rehearsed.
 
 use super::error::AwsError;
-use super::exchange::Request;
 use super::region::Region;
+use super::request::Request;
 use super::service::Service;
 use super::services::ec2;
 use super::services::iam::{self, Fact};

@@ -3,6 +3,9 @@
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+/// The account of the local cloud, the one LocalStack made customary.
+pub const ACCOUNT_ID: &str = "000000000000";
+
 /// The source of every identifier of a region.
 pub(crate) struct Ids(StdRng);
 

@@ -8,13 +8,16 @@
 
 mod account;
 mod authorization;
+mod catalog;
 mod error;
 mod exchange;
 mod fault_file;
 mod faults;
 mod ids;
+mod options;
 mod partition;
 mod region;
+mod request;
 mod schedule;
 mod server;
 mod service;
@@ -24,40 +27,14 @@ mod states;
 mod wildcard;
 mod wire;
 
-use serde::Serialize;
-
+pub use catalog::{OperationSummary, operations};
 pub use faults::{Fault, FaultKind, Faults};
+pub use ids::ACCOUNT_ID;
+pub use options::{Exchange, Observer, Options};
 pub use schedule::Pace;
-pub use server::{Exchange, LocalCloud, Observer, Options};
-
-/// The account of the local cloud, the one LocalStack made customary.
-pub const ACCOUNT_ID: &str = "000000000000";
+pub use server::LocalCloud;
 
 /// The regions the local cloud has.
 pub fn regions() -> &'static [&'static str] {
     &partition::REGIONS
-}
-
-/// An operation that the local cloud has.
-#[derive(Clone, Debug, Serialize)]
-pub struct OperationSummary {
-    /// The service's name in IAM actions and signatures, e.g. `elasticloadbalancing`.
-    pub service: &'static str,
-    pub operation: &'static str,
-    /// Whether it only looks, and changes nothing.
-    pub read: bool,
-    /// The parameters that it takes, by their names on the wire; any other is refused by its name.
-    pub parameters: Vec<&'static str>,
-}
-
-/// Every operation of every service, in the services' alphabetical order.
-pub fn operations() -> impl Iterator<Item = OperationSummary> {
-    services::ALL.into_iter().flat_map(|service| {
-        service.operations.iter().map(|operation| OperationSummary {
-            service: service.signing_name,
-            operation: operation.name,
-            read: operation.is_read(),
-            parameters: operation.taken(service).collect(),
-        })
-    })
 }

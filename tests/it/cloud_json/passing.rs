@@ -18,7 +18,8 @@ async fn seen(stand: &Stand, task: &str) -> (Option<bool>, String, String) {
     }
     let described = ecs.describe_tasks().cluster(CLUSTER).tasks(task).send().await.unwrap();
     let task = &described.tasks()[0];
-    (connected, task.last_status().unwrap().to_owned(), task.connectivity().unwrap().to_string())
+    let connectivity = task.connectivity().map(ToString::to_string).unwrap_or_default();
+    (connected, task.last_status().unwrap().to_owned(), connectivity)
 }
 
 fn state(connected: Option<bool>, status: &str, connectivity: &str) -> (Option<bool>, String, String) {

@@ -75,7 +75,7 @@ async fn what_is_wrong_with_a_new_service_is_said_in_aws_words() {
 }
 
 /// At AWS's own pace, so that draining takes longer than to ask.
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_name_can_be_taken_again_only_when_its_service_has_drained() {
     let stand = Stand::without_cluster(Pace::Aws).await;
     let ecs = &stand.clients.ecs;

@@ -341,9 +341,9 @@ async fn attributes_of_a_load_balancer_can_protect_it() {
     };
     let (protection, timeout) = ("deletion_protection.enabled", "idle_timeout.timeout_seconds");
     assert_eq!((value(protection).await, value(timeout).await), ("false".to_owned(), "60".to_owned()));
-    set(timeout, "30").await.unwrap();
+    assert_refused(set(timeout, "30").await, "UnsupportedFeatureException", "idle_timeout.timeout_seconds");
     set(protection, "true").await.unwrap();
-    assert_eq!((value(protection).await, value(timeout).await), ("true".to_owned(), "30".to_owned()));
+    assert_eq!((value(protection).await, value(timeout).await), ("true".to_owned(), "60".to_owned()));
     assert_refused(set(protection, "maybe").await, "ValidationError", "must be one of [true, false]");
     assert_refused(set("colour", "red").await, "ValidationError", "attribute key 'colour' is not recognized");
 

@@ -1,0 +1,29 @@
+//! What the local cloud speaks, for people and for tests.
+
+use serde::Serialize;
+
+use super::services;
+
+/// An operation that the local cloud has.
+#[derive(Clone, Debug, Serialize)]
+pub struct OperationSummary {
+    /// The service's name in IAM actions and signatures, e.g. `elasticloadbalancing`.
+    pub service: &'static str,
+    pub operation: &'static str,
+    /// Whether it only looks, and changes nothing.
+    pub read: bool,
+    /// The parameters that it takes, by their names on the wire; any other is refused by its name.
+    pub parameters: Vec<&'static str>,
+}
+
+/// Every operation of every service, in the services' alphabetical order.
+pub fn operations() -> impl Iterator<Item = OperationSummary> {
+    services::ALL.into_iter().flat_map(|service| {
+        service.operations.iter().map(|operation| OperationSummary {
+            service: service.signing_name,
+            operation: operation.name,
+            read: operation.is_read(),
+            parameters: operation.taken(service).collect(),
+        })
+    })
+}
