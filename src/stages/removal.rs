@@ -3,6 +3,7 @@
 
 use tokio::time::Instant;
 
+use super::stage::Found;
 use super::wait::{Poll, wait};
 use super::{Context, Error};
 use crate::aws::ErrorClass;
@@ -23,6 +24,13 @@ pub(crate) struct Remaining {
 impl Remaining {
     pub(super) fn new(ctx: &Context, id: impl Into<String>, owner: Option<String>) -> Self {
         Self { id: id.into(), ours: owner.as_deref() == Some(ctx.owner()), leaving: false }
+    }
+
+    /// What is left of a kind of which there is one at most, by the ID that reports call it.
+    pub(super) fn of<T>(ctx: &Context, found: Option<Found<T>>) -> Vec<Self> {
+        let remaining =
+            |found: Found<T>| Self { ours: found.is_ours(ctx), leaving: found.leaving.is_some(), id: found.id };
+        found.map(remaining).into_iter().collect()
     }
 
     pub(super) fn leaving(self, leaving: bool) -> Self {
