@@ -91,7 +91,7 @@ pub(crate) trait Stage {
     /// Finds the resource or makes it, changes what differs, and waits until it is ready, whoever made it.
     async fn ensure(&self, ctx: &Context) -> Result<(ResourceReport, Self::Output), Error> {
         let (step, kind, started) = (Self::KIND.step(), Self::KIND, Instant::now());
-        ctx.events.send(Event::StageStarted { step, kind, name: self.name() });
+        ctx.events.send(Event::StageStarted { kind, name: self.name() });
 
         let mut action = Action::Kept;
         // What was found last, as long as nothing has been done to it since.
@@ -148,7 +148,7 @@ pub(crate) trait Stage {
         }
 
         let id = found.id.clone();
-        ctx.events.send(Event::StageDone { step, kind, id: id.clone(), action, elapsed: started.elapsed() });
+        ctx.events.send(Event::StageDone { kind, id: id.clone(), action, elapsed: started.elapsed() });
         Ok((ResourceReport { stage: step, kind, id, action }, self.output(Some(found))))
     }
 
@@ -185,14 +185,11 @@ pub(crate) trait Stage {
         let created = wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || {
             match self.create(ctx).await {
                 Ok(()) => Ok(Poll::Done(true)),
-                Err(Error::Cloud(error)) => match error.class {
-                    ErrorClass::AlreadyExists => Ok(Poll::Done(false)),
-                    class if class.may_pass() => {
-                        refusal = Some(error.clone());
-                        Ok(Poll::pending(error.message))
-                    }
-                    _ => Err(Error::Cloud(error)),
-                },
+                Err(Error::Cloud(error)) if error.class == ErrorClass::AlreadyExists => Ok(Poll::Done(false)),
+                Err(Error::Cloud(error)) if error.class.may_pass() => {
+                    refusal = Some(error.clone());
+                    Ok(Poll::pending(error.message))
+                }
                 Err(error) => Err(error),
             }
         })
