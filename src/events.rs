@@ -13,7 +13,6 @@ use crate::plan::{Action, Kind, Step, display_in_words};
 #[derive(Clone, Debug)]
 pub enum Event {
     StageStarted {
-        step: Step,
         kind: Kind,
         name: String,
     },
@@ -34,21 +33,18 @@ pub enum Event {
         what: String,
     },
     StageDone {
-        step: Step,
         kind: Kind,
         id: String,
         action: Action,
         elapsed: Duration,
     },
     Removed {
-        step: Step,
         kind: Kind,
         id: String,
         elapsed: Duration,
     },
     /// A removal failed; the others go on.
     RemovalFailed {
-        step: Step,
         kind: Kind,
         id: String,
         reason: String,

@@ -1,6 +1,7 @@
 //! The words in which a walkthrough is planned and told: the article's steps, kinds of resources, what is done with one
 //! and where it differs from what is wanted. They name nothing of the rest of the program.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Serialize, Serializer};
@@ -174,6 +175,12 @@ impl fmt::Display for Difference {
     }
 }
 
+/// A set as text, sorted, so that equal sets are equal texts.
+pub(crate) fn in_order<T: fmt::Display + Ord>(items: impl IntoIterator<Item = T>) -> String {
+    let items: BTreeSet<T> = items.into_iter().collect();
+    items.iter().map(T::to_string).collect::<Vec<_>>().join(", ")
+}
+
 /// What `up` would do with one resource.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlannedChange {
@@ -199,6 +206,12 @@ pub(crate) enum Planned<T> {
     Known(T),
     /// The resource is not made yet.
     AfterUp,
+}
+
+impl<T> From<Option<T>> for Planned<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::AfterUp, Self::Known)
+    }
 }
 
 impl<T> Planned<T> {

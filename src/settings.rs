@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::ValueEnum;
 use ipnet::{IpNet, Ipv4Net};
+use serde::Deserialize;
 
 /// The tag every resource of a walkthrough carries; its value is the walkthrough's [`Name`].
 pub const OWNER_TAG: &str = "zonewalk:walkthrough";
@@ -113,9 +115,12 @@ impl FromStr for TaskCount {
     }
 }
 
-/// Whether a service offers a name in the namespace, or only calls those of others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a service offers a name in the namespace, or only calls those of others: what `--frontend` takes, its help
+/// included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
 pub enum ServiceConnectMode {
+    /// The article's
     ClientServer,
     ClientOnly,
 }

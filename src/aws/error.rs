@@ -5,6 +5,14 @@ use std::fmt;
 
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
+/// What a request of the SDK's gives.
+pub(crate) type SdkResult<T, E> = Result<T, SdkError<E>>;
+
+/// An error of an operation's, as the SDK has it.
+pub trait ServiceError: ProvideErrorMetadata + std::error::Error + 'static {}
+
+impl<E: ProvideErrorMetadata + std::error::Error + 'static> ServiceError for E {}
+
 /// What a caller can do about an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -39,127 +47,83 @@ impl ErrorClass {
 
 use ErrorClass::*;
 
-/// The classes, by service (as IAM spells it; empty: all), code, part of the message (empty: any), class. The first row that fits holds.
+/// The classes, by service (as IAM spells it; empty: all) and part of the message (empty: any), with the codes that are of
+/// them. The first row that fits holds.
 #[rustfmt::skip]
-const CLASSES: &[(&str, &str, &str, ErrorClass)] = &[
-    ("ec2", "InvalidGroup.NotFound", "", Absent),
-    ("ec2", "InvalidGroupId.Malformed", "", Absent),
-    ("ec2", "InvalidLaunchTemplateName.NotFoundException", "", Absent),
-    ("ec2", "InvalidLaunchTemplateId.NotFound", "", Absent),
-    ("ec2", "InvalidPermission.NotFound", "", Absent),
-    ("ec2", "InvalidInstanceID.NotFound", "", Absent),
-    ("ec2", "InvalidGroup.Duplicate", "", AlreadyExists),
-    ("ec2", "InvalidPermission.Duplicate", "", AlreadyExists),
-    ("ec2", "InvalidLaunchTemplateName.AlreadyExistsException", "", AlreadyExists),
-    ("ec2", "InvalidGroup.InUse", "", InUse),
-    ("ec2", "DependencyViolation", "", InUse),
-    ("ec2", "InvalidParameterValue", "Invalid IAM Instance Profile", NotReady),
+const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
+    ("ec2", Absent, "", &["InvalidGroup.NotFound", "InvalidGroupId.Malformed", "InvalidInstanceID.NotFound",
+        "InvalidLaunchTemplateId.NotFound", "InvalidLaunchTemplateName.NotFoundException", "InvalidPermission.NotFound"]),
+    ("ec2", AlreadyExists, "", &["InvalidGroup.Duplicate", "InvalidLaunchTemplateName.AlreadyExistsException",
+        "InvalidPermission.Duplicate"]),
+    ("ec2", InUse, "", &["DependencyViolation", "InvalidGroup.InUse"]),
+    ("ec2", NotReady, "Invalid IAM Instance Profile", &["InvalidParameterValue"]),
 
-    ("ecs", "ClusterNotFoundException", "", Absent),
-    ("ecs", "ServiceNotFoundException", "", Absent),
-    ("ecs", "ServiceNotActiveException", "", Absent),
-    ("ecs", "TaskDefinitionNotFoundException", "", Absent), // emulators
-    ("ecs", "ClientException", "Unable to describe task definition", Absent),
-    ("ecs", "ClientException", "The specified task definition does not exist", Absent),
-    ("ecs", "ClientException", "task definition does not exist", Absent),
-    ("ecs", "ClientException", "Role is not valid", NotReady),
-    ("ecs", "ClientException", "unable to assume the role", NotReady),
-    ("ecs", "InvalidParameterException", "Creation of service was not idempotent", AlreadyExists),
-    ("ecs", "InvalidParameterException", "still Draining", InUse),
-    ("ecs", "InvalidParameterException", "Unable to assume", NotReady), // the service linked role; a new one
-    ("ecs", "NamespaceNotFoundException", "", NotReady),
-    ("ecs", "InvalidParameterException", "does not have an associated load balancer", NotReady),
-    ("ecs", "ClusterContainsContainerInstancesException", "", InUse),
-    ("ecs", "ClusterContainsServicesException", "", InUse),
-    ("ecs", "ClusterContainsTasksException", "", InUse),
-    ("ecs", "ClusterContainsCapacityProviderException", "", InUse),
-    ("ecs", "UpdateInProgressException", "", InUse),
+    ("ecs", Absent, "", &["ClusterNotFoundException", "ServiceNotActiveException", "ServiceNotFoundException"]),
+    ("ecs", Absent, "", &["TaskDefinitionNotFoundException"]), // emulators
+    ("ecs", Absent, "Unable to describe task definition", &["ClientException"]),
+    ("ecs", Absent, "task definition does not exist", &["ClientException"]),
+    ("ecs", NotReady, "Role is not valid", &["ClientException"]),
+    ("ecs", NotReady, "unable to assume the role", &["ClientException"]),
+    ("ecs", AlreadyExists, "Creation of service was not idempotent", &["InvalidParameterException"]),
+    ("ecs", InUse, "still Draining", &["InvalidParameterException"]),
+    ("ecs", NotReady, "Unable to assume", &["InvalidParameterException"]), // the service linked role; a new one
+    ("ecs", NotReady, "does not have an associated load balancer", &["InvalidParameterException"]),
+    ("ecs", NotReady, "", &["NamespaceNotFoundException"]),
+    ("ecs", InUse, "", &["ClusterContainsCapacityProviderException", "ClusterContainsContainerInstancesException",
+        "ClusterContainsServicesException", "ClusterContainsTasksException", "UpdateInProgressException"]),
 
-    ("elasticloadbalancing", "LoadBalancerNotFound", "", Absent),
-    ("elasticloadbalancing", "TargetGroupNotFound", "", Absent),
-    ("elasticloadbalancing", "ListenerNotFound", "", Absent),
-    ("elasticloadbalancing", "DuplicateLoadBalancerName", "", AlreadyExists),
-    ("elasticloadbalancing", "DuplicateTargetGroupName", "", AlreadyExists),
-    ("elasticloadbalancing", "DuplicateListener", "", AlreadyExists),
-    ("elasticloadbalancing", "ResourceInUse", "", InUse),
-    ("elasticloadbalancing", "OperationNotPermitted", "", InUse),
-    ("elasticloadbalancing", "InvalidSecurityGroup", "", NotReady),
+    ("elasticloadbalancing", Absent, "", &["ListenerNotFound", "LoadBalancerNotFound", "TargetGroupNotFound"]),
+    ("elasticloadbalancing", AlreadyExists, "", &["DuplicateListener", "DuplicateLoadBalancerName",
+        "DuplicateTargetGroupName"]),
+    ("elasticloadbalancing", InUse, "", &["OperationNotPermitted", "ResourceInUse"]),
+    ("elasticloadbalancing", NotReady, "", &["InvalidSecurityGroup"]),
 
-    ("autoscaling", "ValidationError", "not found", Absent),
-    ("autoscaling", "ValidationError", "Invalid IAM Instance Profile", NotReady),
-    ("autoscaling", "ValidationError", "does not exist", NotReady), // a launch template, or what it names
-    ("autoscaling", "AlreadyExists", "", AlreadyExists),
-    ("autoscaling", "ScalingActivityInProgress", "", InUse),
-    ("autoscaling", "ResourceInUse", "", InUse),
-    ("autoscaling", "ResourceContention", "", InUse),
-    ("autoscaling", "InstanceRefreshInProgress", "", InUse),
+    ("autoscaling", Absent, "not found", &["ValidationError"]),
+    ("autoscaling", NotReady, "Invalid IAM Instance Profile", &["ValidationError"]),
+    ("autoscaling", NotReady, "does not exist", &["ValidationError"]), // a launch template, or what it names
+    ("autoscaling", AlreadyExists, "", &["AlreadyExists"]),
+    ("autoscaling", InUse, "", &["InstanceRefreshInProgress", "ResourceContention", "ResourceInUse",
+        "ScalingActivityInProgress"]),
 
-    ("iam", "NoSuchEntity", "", Absent),
-    ("iam", "EntityAlreadyExists", "", AlreadyExists),
-    ("iam", "LimitExceeded", "InstanceSessionsPerInstanceProfile", AlreadyExists), // a profile holds one role
-    ("iam", "DeleteConflict", "", InUse),
-    ("iam", "ConcurrentModification", "", InUse),
-    ("iam", "ServiceFailure", "", ServerFault),
+    ("iam", Absent, "", &["NoSuchEntity"]),
+    ("iam", AlreadyExists, "", &["EntityAlreadyExists"]),
+    ("iam", AlreadyExists, "InstanceSessionsPerInstanceProfile", &["LimitExceeded"]), // a profile holds one role
+    ("iam", InUse, "", &["ConcurrentModification", "DeleteConflict"]),
+    ("iam", ServerFault, "", &["ServiceFailure"]),
 
-    ("ssm", "ParameterNotFound", "", Absent),
-    ("ssm", "InvalidInstanceId", "", NotReady),
-    ("ssm", "InvocationDoesNotExist", "", Absent),
+    ("ssm", Absent, "", &["InvocationDoesNotExist", "ParameterNotFound"]),
+    ("ssm", NotReady, "", &["InvalidInstanceId"]),
 
-    ("servicediscovery", "NamespaceNotFound", "", Absent),
-    ("servicediscovery", "ServiceNotFound", "", Absent),
-    ("servicediscovery", "InstanceNotFound", "", Absent),
-    ("servicediscovery", "OperationNotFound", "", Absent),
-    ("servicediscovery", "ResourceNotFoundException", "", Absent),
-    ("servicediscovery", "NamespaceAlreadyExists", "", AlreadyExists),
-    ("servicediscovery", "DuplicateRequest", "", InUse),
-    ("servicediscovery", "ResourceInUse", "", InUse),
+    ("servicediscovery", Absent, "", &["InstanceNotFound", "NamespaceNotFound", "OperationNotFound",
+        "ResourceNotFoundException", "ServiceNotFound"]),
+    ("servicediscovery", AlreadyExists, "", &["NamespaceAlreadyExists"]),
+    ("servicediscovery", InUse, "", &["DuplicateRequest", "ResourceInUse"]),
 
-    ("logs", "ResourceNotFoundException", "", Absent),
-    ("logs", "ResourceAlreadyExistsException", "", AlreadyExists),
-    ("logs", "OperationAbortedException", "", InUse),
+    ("logs", Absent, "", &["ResourceNotFoundException"]),
+    ("logs", AlreadyExists, "", &["ResourceAlreadyExistsException"]),
+    ("logs", InUse, "", &["OperationAbortedException"]),
 
-    ("", "Throttling", "", Throttled),
-    ("", "ThrottlingException", "", Throttled),
-    ("", "RequestLimitExceeded", "", Throttled),
-    ("", "RequestLimitExceededException", "", Throttled),
-    ("", "RequestThrottled", "", Throttled),
-    ("", "TooManyRequestsException", "", Throttled),
-    ("", "EC2ThrottledException", "", Throttled),
+    ("", Throttled, "", &["EC2ThrottledException", "RequestLimitExceeded", "RequestLimitExceededException",
+        "RequestThrottled", "Throttling", "ThrottlingException", "TooManyRequestsException"]),
 
-    ("", "InternalFailure", "not yet been emulated", Unsupported), // LocalStack
-    ("", "InternalError", "", ServerFault),
-    ("", "InternalFailure", "", ServerFault),
-    ("", "InternalServerError", "", ServerFault),
-    ("", "ServerException", "", ServerFault),
-    ("", "ServiceException", "", ServerFault), // Service Quotas
-    ("", "ServiceUnavailable", "", ServerFault),
-    ("", "ServiceUnavailableException", "", ServerFault),
-    ("", "Unavailable", "", ServerFault),
+    ("", Unsupported, "not yet been emulated", &["InternalFailure"]), // LocalStack
+    ("", ServerFault, "", &["InternalError", "InternalFailure", "InternalServerError", "ServerException",
+        "ServiceUnavailable", "ServiceUnavailableException", "Unavailable"]),
+    ("", ServerFault, "", &["ServiceException"]), // Service Quotas
 
-    ("", "AccessDenied", "", Refused),
-    ("", "AccessDeniedException", "", Refused),
-    ("", "AuthFailure", "", Refused),
-    ("", "ExpiredToken", "", Refused),
-    ("", "ExpiredTokenException", "", Refused),
-    ("", "InvalidClientTokenId", "", Refused),
-    ("", "InvalidSignatureException", "", Refused),
-    ("", "OptInRequired", "", Refused),
-    ("", "RequestExpired", "", Refused),
-    ("", "SignatureDoesNotMatch", "", Refused),
-    ("", "UnauthorizedOperation", "", Refused),
-    ("", "UnrecognizedClientException", "", Refused),
+    ("", Refused, "", &["AccessDenied", "AccessDeniedException", "AuthFailure", "ExpiredToken", "ExpiredTokenException",
+        "InvalidClientTokenId", "InvalidSignatureException", "OptInRequired", "RequestExpired", "SignatureDoesNotMatch",
+        "UnauthorizedOperation", "UnrecognizedClientException"]),
 
-    ("", "InvalidAction", "", Unsupported),
-    ("", "UnknownOperationException", "", Unsupported),
-    ("", "NotImplemented", "", Unsupported),
-    ("", "UnsupportedFeatureException", "", Unsupported), // the local cloud, for what it leaves out of an operation it has
+    ("", Unsupported, "", &["InvalidAction", "NotImplemented", "UnknownOperationException"]),
+    ("", Unsupported, "", &["UnsupportedFeatureException"]), // the local cloud, for what it leaves out of an operation it has
 ];
 
 fn classify(service: &str, code: &str, message: &str) -> ErrorClass {
     CLASSES
         .iter()
-        .find(|(s, c, m, _)| (s.is_empty() || *s == service) && *c == code && message.contains(m))
-        .map_or(Other, |(.., class)| *class)
+        .find(|(s, _, m, codes)| (s.is_empty() || *s == service) && codes.contains(&code) && message.contains(m))
+        .map_or(Other, |(_, class, ..)| *class)
 }
 
 /// A request that the cloud refused, could not carry out, or did not answer.
@@ -175,11 +139,11 @@ pub struct CloudError {
 }
 
 impl CloudError {
-    pub(super) fn from_sdk<E, R>(action: &'static str, endpoint_url: Option<&str>, error: &SdkError<E, R>) -> Self
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug + 'static,
-    {
+    pub(super) fn from_sdk<E: ServiceError>(
+        action: &'static str,
+        endpoint_url: Option<&str>,
+        error: &SdkError<E>,
+    ) -> Self {
         let answered = error.as_service_error().map(|e| (e.code(), e.message()));
         // No connection, a connection that broke, no answer in time, half an answer.
         let unanswered = match error {

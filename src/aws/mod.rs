@@ -13,7 +13,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use error::{SdkResult, ServiceError};
 
 pub use error::{CloudError, ErrorClass};
 pub use zones::{AzId, AzName};
@@ -190,15 +190,11 @@ impl Clients {
     ///
     /// The request goes to the heap before anything else: it takes kilobytes, and whatever holds it across an `await`,
     /// and what holds that, would grow by them.
-    pub fn call<T, E, R>(
+    pub fn call<T, E: ServiceError>(
         &self,
         action: &'static str,
-        request: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> impl Future<Output = Result<T, CloudError>>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug + 'static,
-    {
+        request: impl Future<Output = SdkResult<T, E>>,
+    ) -> impl Future<Output = Result<T, CloudError>> {
         let request = Box::pin(request);
         async move {
             match request.await {

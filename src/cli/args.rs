@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::builder::FalseyValueParser;
+use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
-use serde::Deserialize;
+use strum::VariantNames;
 
 use crate::cloud::Pace;
 use crate::commands::failover::{self, Mode};
@@ -37,8 +37,8 @@ pub(super) struct Global {
     #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
     pub(super) local: bool,
     /// How fast a new local cloud is: AWS's times, a hundredth of them, or none
-    #[arg(long, global = true, value_enum, default_value_t = PaceArg::Fast)]
-    pub(super) pace: PaceArg,
+    #[arg(long, global = true, default_value = "fast", value_parser = PossibleValuesParser::new(Pace::VARIANTS).try_map(|pace| pace.parse::<Pace>()))]
+    pub(super) pace: Pace,
     /// The Service Connect proxies of a new local cloud's tasks: zonewalk's own, or a real Envoy each (ENVOY_BIN, or `envoy` on
     /// the PATH) [default: zonewalk]
     #[arg(long, global = true, value_enum, env = "ZONEWALK_PROXY", value_name = "PROXY")]
@@ -179,28 +179,11 @@ pub(super) struct ProvisionArgs {
     pub(super) no_check_permissions: bool,
     /// Whether the frontend also offers a name in the namespace, or only calls others [default: client-server]
     #[arg(long, env = "ZONEWALK_FRONTEND", value_enum)]
-    pub(super) frontend: Option<FrontendArg>,
+    pub(super) frontend: Option<ServiceConnectMode>,
     /// Directory whose files replace the built-in ones of the same names: user_data.sh, task_definition.backend.json,
     /// task_definition.frontend.json
     #[arg(long, env = "ZONEWALK_TEMPLATES", value_name = "DIR")]
     pub(super) templates: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum FrontendArg {
-    /// The article's
-    ClientServer,
-    ClientOnly,
-}
-
-impl From<FrontendArg> for ServiceConnectMode {
-    fn from(mode: FrontendArg) -> Self {
-        match mode {
-            FrontendArg::ClientServer => Self::ClientServer,
-            FrontendArg::ClientOnly => Self::ClientOnly,
-        }
-    }
 }
 
 #[derive(Debug, ClapArgs)]
@@ -367,26 +350,9 @@ impl Global {
     /// What a new local cloud is started with.
     pub(super) fn new_cloud(&self) -> local_cloud::NewCloud {
         local_cloud::NewCloud {
-            pace: self.pace.into(),
+            pace: self.pace,
             bare_account: self.bare_account,
             proxy: self.proxy.unwrap_or_default(),
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(super) enum PaceArg {
-    Instant,
-    Fast,
-    Aws,
-}
-
-impl From<PaceArg> for Pace {
-    fn from(pace: PaceArg) -> Self {
-        match pace {
-            PaceArg::Instant => Self::Instant,
-            PaceArg::Fast => Self::Fast,
-            PaceArg::Aws => Self::Aws,
         }
     }
 }

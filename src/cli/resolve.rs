@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::args::{FrontendArg, Global, ProvisionArgs};
+use super::args::{Global, ProvisionArgs};
 use crate::aws::{CredentialSource, Target};
 use crate::cloud::{self, Faults};
 use crate::commands::Error;
 use crate::processes::local_cloud::{self, NewCloud, Proxy};
-use crate::settings::{Name, Settings, TaskCount};
+use crate::settings::{Name, ServiceConnectMode, Settings, TaskCount};
 
 pub(super) struct Resolved {
     pub(super) settings: Settings,
@@ -45,7 +45,7 @@ struct File {
     instance_type: Option<String>,
     backend_command: Option<Vec<String>>,
     frontend_command: Option<Vec<String>>,
-    frontend: Option<FrontendArg>,
+    frontend: Option<ServiceConnectMode>,
     templates: Option<PathBuf>,
     ami_parameter: Option<String>,
     image: Option<String>,
@@ -100,7 +100,7 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
         image: given.image.clone().or(file.image).unwrap_or(defaults.image),
         backend_command: file.backend_command,
         frontend_command: file.frontend_command,
-        frontend_mode: given.frontend.or(file.frontend).map_or(defaults.frontend_mode, Into::into),
+        frontend_mode: given.frontend.or(file.frontend).unwrap_or(defaults.frontend_mode),
         templates: given.templates.clone().or(file.templates),
         instance_profile: file.instance_profile,
         execution_role: file.execution_role,

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use strum::{EnumString, IntoStaticStr, VariantNames};
 use tokio::time::Instant;
 
 /// How fast AWS's times pass.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, IntoStaticStr, VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Pace {
     /// Every transition is over by the next request.
     Instant,

@@ -55,13 +55,7 @@ impl Error {
             Self::Settings(_) | Self::Usage(_) | Self::Predict(_) | Self::Target(_) => 2,
             Self::LocalCloud(error) if error.is_usage() => 2,
             Self::LocalTraffic(error) if error.is_usage() => 2,
-            Self::Stage(_)
-            | Self::Proxy(_)
-            | Self::Drive(_)
-            | Self::LocalCloud(_)
-            | Self::LocalTraffic(_)
-            | Self::DataPlane(_)
-            | Self::Missing(_) => 3,
+            _ => 3,
         }
     }
 }

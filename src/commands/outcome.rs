@@ -1,6 +1,7 @@
 //! The outcome of any command, as one type: so there is one way to print it, to serialize it and to exit.
 
 use serde::Serialize;
+use strum::IntoStaticStr;
 
 use super::doctor::Doctor;
 use super::failover::Failover;
@@ -12,10 +13,12 @@ use super::walkthrough::Walkthrough;
 use crate::traffic::Verification;
 use crate::walkthrough::{Down, Up};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, IntoStaticStr)]
 #[serde(untagged)]
+#[strum(serialize_all = "snake_case")]
 pub enum Outcome {
     Doctor(Doctor),
+    #[strum(serialize = "plan")]
     DryRun(DryRun),
     Up(Up),
     Status(Status),
@@ -57,17 +60,6 @@ impl Outcome {
     }
 
     pub fn title(&self) -> &'static str {
-        match self {
-            Self::Doctor(_) => "doctor",
-            Self::DryRun(_) => "plan",
-            Self::Up(_) => "up",
-            Self::Status(_) => "status",
-            Self::Redeploy(_) => "redeploy",
-            Self::Verify(_) => "verify",
-            Self::Failover(_) => "failover",
-            Self::Stats(_) => "stats",
-            Self::Down(_) => "down",
-            Self::Walkthrough(_) => "walkthrough",
-        }
+        self.into()
     }
 }

@@ -1,7 +1,6 @@
 //! The local cloud as a process: in the foreground (`local serve`), or in the background for `--local`, where `up` starts
 //! it and `down` stops it. A record in a directory of the user's own tells the commands in between where it listens.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -11,6 +10,7 @@ use clap::ValueEnum;
 use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use strum::IntoStaticStr;
 
 use super::background::{self, Background};
 use crate::cloud::{Faults, LocalCloud, Options, Pace};
@@ -87,8 +87,11 @@ impl Record {
 }
 
 /// Whose Service Connect proxies the tasks have: what `--proxy` takes, its help included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum, strum::Display, IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Proxy {
     /// Its own
     #[default]
@@ -98,25 +101,12 @@ pub enum Proxy {
 }
 
 impl Proxy {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Zonewalk => "zonewalk",
-            Self::Envoy => "envoy",
-        }
-    }
-
     /// The proxies for a mesh, if what they need is there.
     fn find(self) -> Result<Proxies, BinaryError> {
         match self {
             Self::Zonewalk => Ok(Proxies::Zonewalk),
             Self::Envoy => Binary::find().map(Proxies::Envoy),
         }
-    }
-}
-
-impl fmt::Display for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 
@@ -190,7 +180,7 @@ pub async fn find_or_start(new: NewCloud) -> Result<Record, Error> {
     // The new process would find out itself, but this way the refusal comes before anything is made.
     new.proxy.find()?;
     let mut args = vec!["local", "serve", "--listen", "127.0.0.1:0", "--background"];
-    args.extend(["--pace", pace_name(new.pace), "--proxy", new.proxy.name()]);
+    args.extend(["--pace", new.pace.into(), "--proxy", new.proxy.into()]);
     if new.bare_account {
         args.push("--bare-account");
     }
@@ -200,14 +190,6 @@ pub async fn find_or_start(new: NewCloud) -> Result<Record, Error> {
 /// Stops the local cloud and waits until it is gone.
 pub async fn stop(record: &Record) -> Result<(), Error> {
     Ok(process().stop(record).await?)
-}
-
-fn pace_name(pace: Pace) -> &'static str {
-    match pace {
-        Pace::Instant => "instant",
-        Pace::Fast => "fast",
-        Pace::Aws => "aws",
-    }
 }
 
 /// Reads the faults that a file asks for: JSON if its name ends in `.json`, else TOML.

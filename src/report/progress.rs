@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
+use super::text::percent;
 use crate::events::{Event, Events};
 use crate::plan::Step;
 
@@ -58,8 +59,8 @@ impl Progress {
     fn show(&self, event: Event) {
         match event {
             // Without a terminal a stage's waits and its end say enough.
-            Event::StageStarted { step, kind, name } if self.terminal => {
-                self.wait(&format!("{kind} {name}"), step, "…");
+            Event::StageStarted { kind, name } if self.terminal => {
+                self.wait(&format!("{kind} {name}"), kind.step(), "…");
             }
             Event::StageStarted { .. } => {}
             Event::Found { step, what } => self.line(step, &what),
@@ -68,22 +69,25 @@ impl Progress {
             }
             Event::Waiting { step, what, state, elapsed } => self.tell_wait(what, step, state, elapsed),
             Event::Waited { what } => self.finish_waits(|waiting| waiting == what),
-            Event::StageDone { step, kind, id, action, elapsed } => {
-                self.line(step, &format!("{kind} {} {action} ({})", short(&id), seconds(elapsed)));
+            Event::StageDone { kind, id, action, elapsed } => {
+                self.line(kind.step(), &format!("{kind} {} {action} ({})", short(&id), seconds(elapsed)));
             }
-            Event::Removed { step, kind, id, elapsed } => {
-                self.line(step, &format!("{kind} {} removed ({})", short(&id), seconds(elapsed)));
+            Event::Removed { kind, id, elapsed } => {
+                self.line(kind.step(), &format!("{kind} {} removed ({})", short(&id), seconds(elapsed)));
             }
-            Event::RemovalFailed { step, kind, id, reason } => {
-                self.line(step, &format!("{kind} {} not removed: {reason}", short(&id)));
+            Event::RemovalFailed { kind, id, reason } => {
+                self.line(kind.step(), &format!("{kind} {} not removed: {reason}", short(&id)));
             }
             Event::Traffic { done, total } if self.terminal => self.traffic(done, total),
             Event::Traffic { .. } => {}
             Event::Phase { phase, holds, same_zone_share } => {
                 self.finish_waits(|_| true);
-                let share = same_zone_share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
                 let outcome = if holds { "as it should be" } else { "not as it should be" };
-                self.text(&format!("{:>16}  {phase}: {share} in the same zone, {outcome}", "failover"));
+                self.text(&format!(
+                    "{:>16}  {phase}: {} in the same zone, {outcome}",
+                    "failover",
+                    percent(same_zone_share)
+                ));
             }
             Event::Note { message } => self.text(&format!("{:>16}  {message}", "")),
         }

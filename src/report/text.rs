@@ -128,12 +128,11 @@ fn status(status: &Status) -> String {
 
 fn verification(result: &Verification) -> String {
     let mut text = matrix(result);
-    let share = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
     let _ = write!(
         text,
         "\nsame zone: {} observed, {} predicted ({})",
-        share(result.same_zone_share),
-        share(result.expected.same_zone_share),
+        percent(result.same_zone_share),
+        percent(result.expected.same_zone_share),
         result.expected.state.map_or("differs by zone", state_name),
     );
     let _ = write!(text, "\nlatency: {}", latency("same zone", result.latency_ms.same_zone));
@@ -170,6 +169,10 @@ fn matrix(result: &Verification) -> String {
     format!("{table}\n{} requests, {} errors; predicted numbers in brackets", result.requests, result.errors)
 }
 
+pub(super) fn percent(share: Option<f64>) -> String {
+    share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
+
 fn latency(what: &str, percentiles: Percentiles) -> String {
     let ms = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
     format!("{what} p50 {}, p99 {}", ms(percentiles.p50), ms(percentiles.p99))
@@ -197,12 +200,11 @@ fn failover(drill: &Failover) -> String {
             );
             continue;
         }
-        let share = |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0));
         let _ = write!(
             text,
             ": {} in the same zone, {} predicted ({})\n{}",
-            share(phase.result.same_zone_share),
-            share(phase.result.expected.same_zone_share),
+            percent(phase.result.same_zone_share),
+            percent(phase.result.expected.same_zone_share),
             phase.result.expected.state.map_or("differs by zone", state_name),
             matrix(&phase.result)
         );

@@ -1,17 +1,15 @@
 //! Step 4: the group that keeps two instances a task, one for each service, over the three zones. Whether they have
 //! joined the cluster is `container_instances`' question.
 
-use std::collections::BTreeSet;
-
-use aws_sdk_autoscaling::types::{InstanceRefreshStatus, RefreshPreferences};
+use aws_sdk_autoscaling::types::{self, InstanceRefreshStatus, RefreshPreferences};
 
 use super::launch_template::LaunchTemplateVersion;
 use super::network::Network;
 use super::removal::{Remaining, Removal};
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::tags::{self, Tagged};
-use crate::plan::{Difference, Field, Kind};
+use crate::plan::{Difference, Field, Kind, in_order};
 use crate::settings::OWNER_TAG;
 
 /// The article's values, step 4.
@@ -40,8 +38,8 @@ pub(crate) struct AutoScalingGroup<'a> {
 }
 
 impl AutoScalingGroup<'_> {
-    fn template(&self) -> aws_sdk_autoscaling::types::LaunchTemplateSpecification {
-        aws_sdk_autoscaling::types::LaunchTemplateSpecification::builder()
+    fn template(&self) -> types::LaunchTemplateSpecification {
+        types::LaunchTemplateSpecification::builder()
             .launch_template_id(self.launch_template.id.made())
             .version(TEMPLATE_VERSION)
             .build()
@@ -56,9 +54,9 @@ impl AutoScalingGroup<'_> {
     }
 
     /// Counts the instances that were launched from another version of the template than its newest.
-    fn count_older(&self, group: &aws_sdk_autoscaling::types::AutoScalingGroup) -> usize {
+    fn count_older(&self, group: &types::AutoScalingGroup) -> usize {
         let Some(newest) = self.launch_template.number.map(|number| number.to_string()) else { return 0 };
-        let is_older = |instance: &&aws_sdk_autoscaling::types::Instance| {
+        let is_older = |instance: &&types::Instance| {
             let version = instance.launch_template().and_then(|template| template.version());
             // Emulators say `$Latest`, which tells nothing.
             version.is_some_and(|version| version != newest && version.parse::<i64>().is_ok())
@@ -87,74 +85,50 @@ impl AutoScalingGroup<'_> {
     }
 }
 
-pub(super) async fn find(
-    ctx: &Context,
-    name: &str,
-) -> Result<Option<aws_sdk_autoscaling::types::AutoScalingGroup>, Error> {
+async fn find(ctx: &Context, name: &str) -> Result<Option<Found<types::AutoScalingGroup>>, Error> {
     let request = ctx.clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
     let answer = ctx.look("autoscaling:DescribeAutoScalingGroups", request.send()).await?;
-    Ok(answer.auto_scaling_groups.unwrap_or_default().pop())
+    Ok(answer.auto_scaling_groups.unwrap_or_default().pop().map(|group| {
+        // A group has a status only while it is being deleted.
+        Found { leaving: group.status.clone(), ..Found::new(name, group.owner(), group) }
+    }))
 }
 
 impl Stage for AutoScalingGroup<'_> {
     const KIND: Kind = Kind::AutoScalingGroup;
-    type Found = aws_sdk_autoscaling::types::AutoScalingGroup;
+    type Facts = types::AutoScalingGroup;
     type Output = Fleet;
 
     fn name(&self) -> String {
         self.name.to_owned()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error> {
-        Ok(match find(ctx, self.name).await? {
-            None => Presence::Absent,
-            // A group has a status only while it is being deleted.
-            Some(group) => match group.status() {
-                Some(status) => Presence::Leaving(status.to_owned()),
-                None => {
-                    if self.count_older(&group) > 0 {
-                        self.check_refresh(ctx).await?;
-                    }
-                    Presence::Present(group)
-                }
-            },
-        })
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<Self::Facts>>, Error> {
+        let found = find(ctx, self.name).await?;
+        if found.as_ref().is_some_and(|found| found.leaving.is_none() && self.count_older(&found.facts) > 0) {
+            self.check_refresh(ctx).await?;
+        }
+        Ok(found)
     }
 
-    fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(found.owner())
-    }
-
-    fn id(&self, _found: &Self::Found) -> String {
-        self.name.to_owned()
-    }
-
-    fn foreseen(&self) -> Fleet {
+    fn output(&self, _found: Option<Found<Self::Facts>>) -> Fleet {
         Fleet { group: self.name.to_owned(), instances: self.instances }
     }
 
-    fn differences(&self, found: &Self::Found) -> Vec<Difference> {
-        let in_order =
-            |subnets: &str| subnets.split(',').collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
-        let template = found.launch_template();
+    fn compare(&self, group: &Self::Facts) -> Vec<Option<Difference>> {
+        let subnets = in_order(group.vpc_zone_identifier().unwrap_or("none").split(','));
+        let template = group.launch_template();
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or("none");
         let version = template.and_then(|template| template.version()).unwrap_or("none");
-        [
+        vec![
             Difference::of(Field::LaunchTemplate, template_id, &self.launch_template.id),
             Difference::of(Field::LaunchTemplateVersion, version, TEMPLATE_VERSION),
-            Difference::of(Field::MinimumSize, found.min_size().unwrap_or_default(), MIN_SIZE),
-            Difference::of(Field::MaximumSize, found.max_size().unwrap_or_default(), MAX_SIZE),
-            Difference::of(Field::DesiredCapacity, found.desired_capacity().unwrap_or_default(), self.desired()),
-            Difference::of(
-                Field::Subnets,
-                in_order(found.vpc_zone_identifier().unwrap_or("none")),
-                in_order(&self.subnets()),
-            ),
-            Difference::of(Field::OlderInstances, self.count_older(found), 0),
+            Difference::of(Field::MinimumSize, group.min_size().unwrap_or_default(), MIN_SIZE),
+            Difference::of(Field::MaximumSize, group.max_size().unwrap_or_default(), MAX_SIZE),
+            Difference::of(Field::DesiredCapacity, group.desired_capacity().unwrap_or_default(), self.desired()),
+            Difference::of(Field::Subnets, subnets, in_order(self.network.subnet_ids())),
+            Difference::of(Field::OlderInstances, self.count_older(group), 0),
         ]
-        .into_iter()
-        .flatten()
-        .collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -175,8 +149,8 @@ impl Stage for AutoScalingGroup<'_> {
         ctx.change("autoscaling:CreateAutoScalingGroup", request.send()).await
     }
 
-    async fn change(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
-        let differences = self.differences(found);
+    async fn change(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error> {
+        let differences = self.differences(&found.facts);
         if differences.iter().any(|difference| difference.field != Field::OlderInstances) {
             self.update(ctx).await?;
         }
@@ -186,7 +160,7 @@ impl Stage for AutoScalingGroup<'_> {
         Ok(())
     }
 
-    async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+    async fn adopt(&self, ctx: &Context, _found: &Found<Self::Facts>) -> Result<(), Error> {
         let tag = tags::autoscaling(self.name, OWNER_TAG, ctx.owner());
         let request = ctx.clients.autoscaling.create_or_update_tags().tags(tag);
         ctx.change("autoscaling:CreateOrUpdateTags", request.send()).await
@@ -227,14 +201,7 @@ impl Removal for AutoScalingGroup<'_> {
     const KIND: Kind = Kind::AutoScalingGroup;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        let found = find(ctx, &ctx.names.auto_scaling_group).await?;
-        Ok(found
-            .map(|group| {
-                let id = ctx.names.auto_scaling_group.as_str();
-                Remaining::new(ctx, id, group.owner()).leaving(group.status().is_some())
-            })
-            .into_iter()
-            .collect())
+        Ok(Remaining::of(ctx, find(ctx, &ctx.names.auto_scaling_group).await?))
     }
 
     /// Deletes it with its instances, at once: what ran on them is gone already.

@@ -1,17 +1,16 @@
 //! What every stage works with: clients, settings, names, where events go. Requests are sent here, and none after an
 //! interruption.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
-use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::primitives::DateTime;
 use futures_util::TryFutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use crate::aws::error::{SdkResult, ServiceError};
 use crate::aws::{Clients, CloudError, ErrorClass};
 use crate::data_plane::DataPlane;
 use crate::events::Events;
@@ -76,15 +75,11 @@ impl Context {
     }
 
     /// Sends one request that changes nothing, unless the user has interrupted. `action` is its name as IAM spells it.
-    pub(crate) fn look<T, E, R>(
+    pub(crate) fn look<T, E: ServiceError>(
         &self,
         action: &'static str,
-        request: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> impl Future<Output = Result<T, Error>>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug + 'static,
-    {
+        request: impl Future<Output = SdkResult<T, E>>,
+    ) -> impl Future<Output = Result<T, Error>> {
         let call = self.clients.call(action, request);
         async {
             self.checkpoint()?;
@@ -93,28 +88,20 @@ impl Context {
     }
 
     /// Sends one request that changes something, unless the user has interrupted.
-    pub(crate) fn change<T, E, R>(
+    pub(crate) fn change<T, E: ServiceError>(
         &self,
         action: &'static str,
-        request: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> impl Future<Output = Result<(), Error>>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug + 'static,
-    {
+        request: impl Future<Output = SdkResult<T, E>>,
+    ) -> impl Future<Output = Result<(), Error>> {
         self.change_with_answer(action, request).map_ok(drop)
     }
 
     /// The same, where the answer tells something that is needed.
-    pub(crate) fn change_with_answer<T, E, R>(
+    pub(crate) fn change_with_answer<T, E: ServiceError>(
         &self,
         action: &'static str,
-        request: impl Future<Output = Result<T, SdkError<E, R>>>,
-    ) -> impl Future<Output = Result<T, Error>>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug + 'static,
-    {
+        request: impl Future<Output = SdkResult<T, E>>,
+    ) -> impl Future<Output = Result<T, Error>> {
         let call = self.clients.call(action, request);
         async {
             self.checkpoint()?;
@@ -128,15 +115,11 @@ impl Context {
 
     /// Reads all pages of a list, where `next` sends the request for one (the SDK's paginators send none ahead). An
     /// interruption ends it before the next page is asked for.
-    pub(crate) async fn pages<T, E, R>(
+    pub(crate) async fn pages<T, E: ServiceError>(
         &self,
         action: &'static str,
-        mut next: impl AsyncFnMut() -> Option<Result<T, SdkError<E, R>>>,
-    ) -> Result<Vec<T>, Error>
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: fmt::Debug + 'static,
-    {
+        mut next: impl AsyncFnMut() -> Option<SdkResult<T, E>>,
+    ) -> Result<Vec<T>, Error> {
         let mut pages = vec![];
         loop {
             self.checkpoint()?;

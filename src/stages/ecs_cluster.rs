@@ -4,7 +4,7 @@ use aws_sdk_ecs::types::{ClusterField, ClusterServiceConnectDefaultsRequest, Clu
 
 use super::namespace::NamespaceArn;
 use super::removal::{Remaining, Removal};
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::wait::Poll;
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -21,20 +21,22 @@ pub(crate) struct Cluster<'a> {
     pub(crate) namespace: &'a NamespaceArn,
 }
 
-/// Finds a cluster, also an INACTIVE one, which AWS goes on showing for a while.
-async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_ecs::types::Cluster>, Error> {
+/// Finds a cluster, unless it is INACTIVE: AWS goes on showing these for a while.
+async fn find(ctx: &Context, name: &str) -> Result<Option<Found<aws_sdk_ecs::types::Cluster>>, Error> {
     let request = ctx.clients.ecs.describe_clusters().clusters(name).include(ClusterField::Tags);
     let answer = optional(ctx.look("ecs:DescribeClusters", request.send()).await)?;
-    Ok(answer.and_then(|answer| answer.clusters.unwrap_or_default().pop()))
+    let cluster = answer.and_then(|answer| answer.clusters.unwrap_or_default().pop());
+    Ok(cluster.filter(|cluster| cluster.status() != Some("INACTIVE")).map(|cluster| {
+        let leaving = cluster.status().filter(|status| *status == "DEPROVISIONING").map(str::to_owned);
+        let arn = cluster.cluster_arn().unwrap_or_default().to_owned();
+        Found { leaving, ..Found::new(arn, cluster.owner(), cluster) }
+    }))
 }
 
-/// Finds the walkthrough's cluster, unless it is INACTIVE.
+/// Finds the walkthrough's cluster, unless it is INACTIVE. `down` calls it by its name.
 pub(super) async fn find_remaining(ctx: &Context) -> Result<Option<Remaining>, Error> {
     let found = find(ctx, &ctx.names.cluster).await?;
-    Ok(found.filter(|cluster| cluster.status() != Some("INACTIVE")).map(|cluster| {
-        let leaving = cluster.status() == Some("DEPROVISIONING");
-        Remaining::new(ctx, &ctx.names.cluster, cluster.owner()).leaving(leaving)
-    }))
+    Ok(Remaining::of(ctx, found.map(|found| Found { id: ctx.names.cluster.clone(), ..found })).pop())
 }
 
 impl Cluster<'_> {
@@ -46,38 +48,23 @@ impl Cluster<'_> {
 
 impl Stage for Cluster<'_> {
     const KIND: Kind = Kind::Cluster;
-    type Found = aws_sdk_ecs::types::Cluster;
+    type Facts = aws_sdk_ecs::types::Cluster;
     type Output = EcsCluster;
 
     fn name(&self) -> String {
         self.name.to_owned()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error> {
-        Ok(match find(ctx, self.name).await? {
-            None => Presence::Absent,
-            Some(cluster) => match cluster.status() {
-                Some("INACTIVE") => Presence::Absent,
-                Some("DEPROVISIONING") => Presence::Leaving("DEPROVISIONING".to_owned()),
-                _ => Presence::Present(cluster),
-            },
-        })
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<Self::Facts>>, Error> {
+        find(ctx, self.name).await
     }
 
-    fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(found.owner())
-    }
-
-    fn id(&self, found: &Self::Found) -> String {
-        found.cluster_arn().unwrap_or_default().to_owned()
-    }
-
-    fn foreseen(&self) -> EcsCluster {
+    fn output(&self, _found: Option<Found<Self::Facts>>) -> EcsCluster {
         EcsCluster { name: self.name.to_owned() }
     }
 
-    fn state(&self, found: &Self::Found) -> Poll<()> {
-        match found.status() {
+    fn state(&self, cluster: &Self::Facts) -> Poll<()> {
+        match cluster.status() {
             Some("ACTIVE") => Poll::Done(()),
             Some("FAILED") => {
                 Poll::Failed { state: "FAILED".to_owned(), reason: "ECS could not make what belongs to it".to_owned() }
@@ -86,11 +73,9 @@ impl Stage for Cluster<'_> {
         }
     }
 
-    fn differences(&self, found: &Self::Found) -> Vec<Difference> {
-        let namespace = found.service_connect_defaults().and_then(|defaults| defaults.namespace());
-        Difference::of(Field::ServiceConnectNamespace, namespace.unwrap_or("none"), &self.namespace.0)
-            .into_iter()
-            .collect()
+    fn compare(&self, cluster: &Self::Facts) -> Vec<Option<Difference>> {
+        let namespace = cluster.service_connect_defaults().and_then(|defaults| defaults.namespace());
+        vec![Difference::of(Field::ServiceConnectNamespace, namespace.unwrap_or("none"), &self.namespace.0)]
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -106,13 +91,13 @@ impl Stage for Cluster<'_> {
         ctx.change("ecs:CreateCluster", request.send()).await
     }
 
-    async fn change(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+    async fn change(&self, ctx: &Context, _found: &Found<Self::Facts>) -> Result<(), Error> {
         let request = ctx.clients.ecs.update_cluster().cluster(self.name).service_connect_defaults(self.defaults());
         ctx.change("ecs:UpdateCluster", request.send()).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
-        let request = ctx.clients.ecs.tag_resource().resource_arn(self.id(found)).tags(tags::ecs(ctx.owner()));
+    async fn adopt(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error> {
+        let request = ctx.clients.ecs.tag_resource().resource_arn(&found.id).tags(tags::ecs(ctx.owner()));
         ctx.change("ecs:TagResource", request.send()).await
     }
 }

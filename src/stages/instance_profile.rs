@@ -3,7 +3,7 @@
 use super::identity::Identity;
 use super::removal::{Remaining, Removal};
 use super::roles::{NOT_LOOKED_FOR, RoleName, note_refusal, own_instance_role};
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -27,14 +27,16 @@ impl<'a> InstanceProfile<'a> {
     }
 }
 
-async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_iam::types::InstanceProfile>, Error> {
+async fn find(ctx: &Context, name: &str) -> Result<Option<Found<aws_sdk_iam::types::InstanceProfile>>, Error> {
     let request = ctx.clients.iam.get_instance_profile().instance_profile_name(name);
-    Ok(optional(ctx.look("iam:GetInstanceProfile", request.send()).await)?.and_then(|answer| answer.instance_profile))
+    let answer = optional(ctx.look("iam:GetInstanceProfile", request.send()).await)?;
+    let profile = answer.and_then(|answer| answer.instance_profile);
+    Ok(profile.map(|profile| Found::new(name, profile.owner(), profile)))
 }
 
 impl Stage for InstanceProfile<'_> {
     const KIND: Kind = Kind::InstanceProfile;
-    type Found = aws_sdk_iam::types::InstanceProfile;
+    type Facts = aws_sdk_iam::types::InstanceProfile;
     /// The profile's ARN.
     type Output = String;
 
@@ -42,25 +44,17 @@ impl Stage for InstanceProfile<'_> {
         self.role.0.clone()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error> {
-        Ok(find(ctx, &self.name()).await?.map_or(Presence::Absent, Presence::Present))
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<Self::Facts>>, Error> {
+        find(ctx, &self.role.0).await
     }
 
-    fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(found.owner())
-    }
-
-    fn id(&self, _found: &Self::Found) -> String {
-        self.name()
-    }
-
-    fn foreseen(&self) -> String {
+    fn output(&self, _found: Option<Found<Self::Facts>>) -> String {
         self.arn.clone()
     }
 
-    fn differences(&self, found: &Self::Found) -> Vec<Difference> {
-        let role = found.roles().first().map_or("none", |role| role.role_name());
-        Difference::of(Field::Role, role, &self.role.0).into_iter().collect()
+    fn compare(&self, profile: &Self::Facts) -> Vec<Option<Difference>> {
+        let role = profile.roles().first().map_or("none", |role| role.role_name());
+        vec![Difference::of(Field::Role, role, &self.role.0)]
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -70,12 +64,12 @@ impl Stage for InstanceProfile<'_> {
     }
 
     /// Replaces the role, since a profile holds one.
-    async fn change(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
-        remove_roles(ctx, found).await?;
+    async fn change(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error> {
+        remove_roles(ctx, &found.facts).await?;
         self.add_role(ctx).await
     }
 
-    async fn adopt(&self, ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+    async fn adopt(&self, ctx: &Context, _found: &Found<Self::Facts>) -> Result<(), Error> {
         let request = ctx.clients.iam.tag_instance_profile().instance_profile_name(self.name());
         ctx.change("iam:TagInstanceProfile", request.tags(tags::iam(ctx.owner())).send()).await
     }
@@ -94,16 +88,15 @@ impl Removal for InstanceProfile<'_> {
     const KIND: Kind = Kind::InstanceProfile;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        let name = own_instance_role(ctx);
-        match find(ctx, &name).await {
-            Ok(profile) => Ok(profile.iter().map(|profile| Remaining::new(ctx, &name, profile.owner())).collect()),
+        match find(ctx, &own_instance_role(ctx)).await {
+            Ok(found) => Ok(Remaining::of(ctx, found)),
             Err(error) => note_refusal(ctx, error, NOT_LOOKED_FOR).map(|()| vec![]),
         }
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         if let Some(profile) = find(ctx, id).await? {
-            remove_roles(ctx, &profile).await?;
+            remove_roles(ctx, &profile.facts).await?;
         }
         let request = ctx.clients.iam.delete_instance_profile().instance_profile_name(id);
         ctx.change("iam:DeleteInstanceProfile", request.send()).await

@@ -48,7 +48,7 @@ pub async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> 
 /// Finds the load balancer's URL; none without a load balancer.
 pub async fn find_load_balancer_url(ctx: &Context) -> Result<Option<String>, Error> {
     let found = load_balancer::find(ctx, &ctx.names.load_balancer).await?;
-    Ok(found.map(|balancer| format!("http://{}/", balancer.dns_name())))
+    Ok(found.map(|found| format!("http://{}/", found.facts.dns_name().unwrap_or_default())))
 }
 
 /// Counts the targets that the load balancer sends requests to; none without a target group.

@@ -14,7 +14,7 @@ use super::image::Image;
 use super::removal::{Remaining, Removal};
 use super::roles::Roles;
 use super::security_groups::SecurityGroups;
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::{Context, Error, templates};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -101,10 +101,9 @@ impl LaunchTemplate {
     }
 }
 
-pub(crate) struct FoundTemplate {
-    id: String,
-    owner: Option<String>,
-    latest: ResponseLaunchTemplateData,
+/// The newest version of a template that is there.
+pub(crate) struct NewestVersion {
+    data: ResponseLaunchTemplateData,
     description: Option<String>,
     number: Option<i64>,
 }
@@ -116,53 +115,41 @@ fn readable(user_data: &str) -> String {
 
 impl Stage for LaunchTemplate {
     const KIND: Kind = Kind::LaunchTemplate;
-    type Found = FoundTemplate;
+    type Facts = NewestVersion;
     type Output = LaunchTemplateVersion;
 
     fn name(&self) -> String {
         self.name.clone()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<FoundTemplate>, Error> {
-        let Some((id, owner)) = find(ctx, &self.name).await? else { return Ok(Presence::Absent) };
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<NewestVersion>>, Error> {
+        let Some((id, owner)) = find(ctx, &self.name).await? else { return Ok(None) };
         let request = ctx.clients.ec2.describe_launch_template_versions().launch_template_id(&id).versions("$Latest");
         let answer = optional(ctx.look("ec2:DescribeLaunchTemplateVersions", request.send()).await)?;
         let version = answer.and_then(|answer| answer.launch_template_versions.unwrap_or_default().pop());
-        let found = version.and_then(|version| {
-            let (latest, description) = (version.launch_template_data?, version.version_description);
-            Some(FoundTemplate { id, owner, latest, description, number: version.version_number })
-        });
-        Ok(found.map_or(Presence::Absent, Presence::Present))
+        Ok(version.and_then(|version| {
+            let (data, description) = (version.launch_template_data?, version.version_description);
+            Some(Found::new(id, owner, NewestVersion { data, description, number: version.version_number }))
+        }))
     }
 
-    fn owner(&self, found: &FoundTemplate) -> Owner {
-        Owner::Tag(found.owner.clone())
+    fn output(&self, found: Option<Found<NewestVersion>>) -> LaunchTemplateVersion {
+        let number = found.as_ref().and_then(|found| found.facts.number);
+        LaunchTemplateVersion { id: found.map(|found| found.id).into(), number }
     }
 
-    fn id(&self, found: &FoundTemplate) -> String {
-        found.id.clone()
-    }
-
-    fn output(&self, found: FoundTemplate) -> LaunchTemplateVersion {
-        LaunchTemplateVersion { id: Planned::Known(found.id), number: found.number }
-    }
-
-    fn foreseen(&self) -> LaunchTemplateVersion {
-        LaunchTemplateVersion { id: Planned::AfterUp, number: None }
-    }
-
-    fn differences(&self, found: &FoundTemplate) -> Vec<Difference> {
-        let (wanted, is) = (&self.wanted, &found.latest);
+    fn compare(&self, newest: &NewestVersion) -> Vec<Option<Difference>> {
+        let (wanted, is) = (&self.wanted, &newest.data);
         let profile = is.iam_instance_profile().and_then(|profile| profile.arn()).unwrap_or("none");
         let metadata = is.metadata_options();
         let tokens = metadata.and_then(|m| m.http_tokens()).map_or("none", |tokens| tokens.as_str());
         let hops = metadata.and_then(|m| m.http_put_response_hop_limit()).unwrap_or_default();
         let instance_type = is.instance_type().map_or("none", |instance_type| instance_type.as_str());
         // AWS recommends another image every few weeks, and that alone is no reason to replace instances: nobody asked for it.
-        let is_as_recommended = found.description.as_ref() == Some(&self.description);
+        let is_as_recommended = newest.description.as_ref() == Some(&self.description);
         let security_group_ids: Vec<_> = wanted.security_group_ids.iter().map(ToString::to_string).collect();
         let image = if is_as_recommended { None } else { Some(is.image_id().unwrap_or("none")) };
-        [
+        vec![
             image.and_then(|image| Difference::of(Field::Image, image, &wanted.image_id)),
             Difference::of(Field::InstanceType, instance_type, &wanted.instance_type),
             Difference::of(Field::InstanceProfile, profile, &wanted.instance_profile_arn),
@@ -171,9 +158,6 @@ impl Stage for LaunchTemplate {
             Difference::of(Field::MetadataHopLimit, hops, wanted.http_put_response_hop_limit),
             Difference::of(Field::UserData, readable(is.user_data().unwrap_or_default()), readable(&wanted.user_data)),
         ]
-        .into_iter()
-        .flatten()
-        .collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -190,7 +174,7 @@ impl Stage for LaunchTemplate {
     }
 
     /// A template's versions never change: another one becomes the latest, which the group launches from.
-    async fn change(&self, ctx: &Context, found: &FoundTemplate) -> Result<(), Error> {
+    async fn change(&self, ctx: &Context, found: &Found<NewestVersion>) -> Result<(), Error> {
         let request = ctx
             .clients
             .ec2
@@ -202,7 +186,7 @@ impl Stage for LaunchTemplate {
         ctx.change("ec2:CreateLaunchTemplateVersion", request.send()).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &FoundTemplate) -> Result<(), Error> {
+    async fn adopt(&self, ctx: &Context, found: &Found<NewestVersion>) -> Result<(), Error> {
         let request = ctx.clients.ec2.create_tags().resources(&found.id).tags(tags::ec2(ctx.owner()));
         ctx.change("ec2:CreateTags", request.send()).await
     }

@@ -1,12 +1,12 @@
 //! Step 5: the listener that joins load balancer and target group. ECS refuses a service whose target group has no
 //! load balancer, so the frontend takes what this stage gives.
 
-use aws_sdk_elasticloadbalancingv2::types::{Action, ActionTypeEnum, ProtocolEnum};
+use aws_sdk_elasticloadbalancingv2::types::{self, Action, ActionTypeEnum, ProtocolEnum};
 
 use super::elbv2_tags::{adopt, find_tags};
 use super::load_balancer::{self, LoadBalancerAddress};
 use super::removal::{Remaining, Removal};
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::target_group::TargetGroupArn;
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -27,26 +27,15 @@ pub(crate) struct Listener<'a> {
     pub(crate) target_group: &'a TargetGroupArn,
 }
 
-pub(crate) struct FoundListener {
-    listener: aws_sdk_elasticloadbalancingv2::types::Listener,
-    owner: Option<String>,
-}
-
-impl FoundListener {
-    fn arn(&self) -> &str {
-        self.listener.listener_arn().unwrap_or_default()
-    }
-}
-
-async fn find(ctx: &Context, load_balancer_arn: &str) -> Result<Option<FoundListener>, Error> {
+async fn find(ctx: &Context, load_balancer_arn: &str) -> Result<Option<Found<types::Listener>>, Error> {
     let request = ctx.clients.elbv2.describe_listeners().load_balancer_arn(load_balancer_arn);
     let answer = optional(ctx.look("elasticloadbalancing:DescribeListeners", request.send()).await)?;
     let listeners = answer.and_then(|answer| answer.listeners).unwrap_or_default();
     let Some(listener) = listeners.into_iter().find(|listener| listener.port() == Some(PORT)) else {
         return Ok(None);
     };
-    let tags = find_tags(ctx, listener.listener_arn().unwrap_or_default()).await?;
-    Ok(tags.map(|tags| FoundListener { listener, owner: tags.owner() }))
+    let arn = listener.listener_arn().unwrap_or_default().to_owned();
+    Ok(find_tags(ctx, &arn).await?.map(|tags| Found::new(arn, tags.owner(), listener)))
 }
 
 impl Listener<'_> {
@@ -57,33 +46,25 @@ impl Listener<'_> {
 
 impl Stage for Listener<'_> {
     const KIND: Kind = Kind::Listener;
-    type Found = FoundListener;
+    type Facts = types::Listener;
     type Output = ListeningTargetGroup;
 
     fn name(&self) -> String {
         format!("HTTP:{PORT}")
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<FoundListener>, Error> {
-        let Some(arn) = self.load_balancer.arn.known() else { return Ok(Presence::Absent) };
-        Ok(find(ctx, arn).await?.map_or(Presence::Absent, Presence::Present))
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<Self::Facts>>, Error> {
+        let Some(arn) = self.load_balancer.arn.known() else { return Ok(None) };
+        find(ctx, arn).await
     }
 
-    fn owner(&self, found: &FoundListener) -> Owner {
-        Owner::Tag(found.owner.clone())
-    }
-
-    fn id(&self, found: &FoundListener) -> String {
-        found.arn().to_owned()
-    }
-
-    fn foreseen(&self) -> ListeningTargetGroup {
+    fn output(&self, _found: Option<Found<Self::Facts>>) -> ListeningTargetGroup {
         ListeningTargetGroup { target_group: self.target_group.clone() }
     }
 
-    fn differences(&self, found: &FoundListener) -> Vec<Difference> {
-        let target = found.listener.default_actions().first().and_then(|action| action.target_group_arn());
-        Difference::of(Field::TargetGroup, target.unwrap_or("none"), &self.target_group.0).into_iter().collect()
+    fn compare(&self, listener: &Self::Facts) -> Vec<Option<Difference>> {
+        let target = listener.default_actions().first().and_then(|action| action.target_group_arn());
+        vec![Difference::of(Field::TargetGroup, target.unwrap_or("none"), &self.target_group.0)]
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -99,13 +80,13 @@ impl Stage for Listener<'_> {
         ctx.change("elasticloadbalancing:CreateListener", request.send()).await
     }
 
-    async fn change(&self, ctx: &Context, found: &FoundListener) -> Result<(), Error> {
-        let request = ctx.clients.elbv2.modify_listener().listener_arn(found.arn()).default_actions(self.action());
+    async fn change(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error> {
+        let request = ctx.clients.elbv2.modify_listener().listener_arn(&found.id).default_actions(self.action());
         ctx.change("elasticloadbalancing:ModifyListener", request.send()).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &FoundListener) -> Result<(), Error> {
-        adopt(ctx, found.arn()).await
+    async fn adopt(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error> {
+        adopt(ctx, &found.id).await
     }
 }
 
@@ -114,8 +95,7 @@ impl Removal for Listener<'_> {
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let Some(balancer) = load_balancer::find(ctx, &ctx.names.load_balancer).await? else { return Ok(vec![]) };
-        let found = find(ctx, balancer.arn()).await?;
-        Ok(found.map(|found| Remaining::new(ctx, found.arn(), found.owner.clone())).into_iter().collect())
+        Ok(Remaining::of(ctx, find(ctx, &balancer.id).await?))
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

@@ -1,19 +1,17 @@
 //! Step 5: the Application Load Balancer in front of the frontend, in all three zones.
 
-use std::collections::BTreeSet;
-
-use aws_sdk_elasticloadbalancingv2::types::LoadBalancerStateEnum;
+use aws_sdk_elasticloadbalancingv2::types::{self, LoadBalancerStateEnum};
 
 use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
 use super::removal::{Remaining, Removal};
 use super::security_groups::SecurityGroups;
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::wait::Poll;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
-use crate::plan::{Difference, Field, Kind, Planned};
+use crate::plan::{Difference, Field, Kind, Planned, in_order};
 
 #[derive(Clone, Debug)]
 pub(crate) struct LoadBalancerAddress {
@@ -27,81 +25,42 @@ pub(crate) struct LoadBalancer<'a> {
     pub(crate) groups: &'a SecurityGroups,
 }
 
-pub(crate) struct FoundLoadBalancer {
-    balancer: aws_sdk_elasticloadbalancingv2::types::LoadBalancer,
-    owner: Option<String>,
-}
-
-pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLoadBalancer>, Error> {
+pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<Found<types::LoadBalancer>>, Error> {
     let request = ctx.clients.elbv2.describe_load_balancers().names(name);
     let answer = optional(ctx.look("elasticloadbalancing:DescribeLoadBalancers", request.send()).await)?;
     let Some(balancer) = answer.and_then(|answer| answer.load_balancers.unwrap_or_default().pop()) else {
         return Ok(None);
     };
-    let tags = find_tags(ctx, balancer.load_balancer_arn().unwrap_or_default()).await?;
-    Ok(tags.map(|tags| FoundLoadBalancer { balancer, owner: tags.owner() }))
+    let arn = balancer.load_balancer_arn().unwrap_or_default().to_owned();
+    Ok(find_tags(ctx, &arn).await?.map(|tags| Found::new(arn, tags.owner(), balancer)))
 }
 
-impl FoundLoadBalancer {
-    pub(super) fn arn(&self) -> &str {
-        self.balancer.load_balancer_arn().unwrap_or_default()
-    }
-
-    pub(super) fn dns_name(&self) -> &str {
-        self.balancer.dns_name().unwrap_or_default()
-    }
-
-    pub(super) fn owner(&self) -> Option<String> {
-        self.owner.clone()
-    }
-
-    fn subnets(&self) -> BTreeSet<&str> {
-        self.balancer.availability_zones().iter().filter_map(|zone| zone.subnet_id()).collect()
-    }
-
-    fn security_groups(&self) -> BTreeSet<&str> {
-        self.balancer.security_groups().iter().map(String::as_str).collect()
-    }
-}
-
-fn list<'a>(ids: impl IntoIterator<Item = &'a str>) -> String {
-    ids.into_iter().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+/// The subnets that a load balancer is in, as text.
+fn subnets(balancer: &types::LoadBalancer) -> String {
+    in_order(balancer.availability_zones().iter().filter_map(|zone| zone.subnet_id()))
 }
 
 impl Stage for LoadBalancer<'_> {
     const KIND: Kind = Kind::LoadBalancer;
-    type Found = FoundLoadBalancer;
+    type Facts = types::LoadBalancer;
     type Output = LoadBalancerAddress;
 
     fn name(&self) -> String {
         self.name.to_owned()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<FoundLoadBalancer>, Error> {
-        Ok(find(ctx, self.name).await?.map_or(Presence::Absent, Presence::Present))
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<Self::Facts>>, Error> {
+        find(ctx, self.name).await
     }
 
-    fn owner(&self, found: &FoundLoadBalancer) -> Owner {
-        Owner::Tag(found.owner())
+    fn output(&self, found: Option<Found<Self::Facts>>) -> LoadBalancerAddress {
+        let (arn, balancer) = found.map(|found| (found.id, found.facts)).unzip();
+        let dns_name = balancer.map(|balancer| balancer.dns_name.unwrap_or_default());
+        LoadBalancerAddress { arn: arn.into(), dns_name: dns_name.into() }
     }
 
-    fn id(&self, found: &FoundLoadBalancer) -> String {
-        found.arn().to_owned()
-    }
-
-    fn output(&self, found: FoundLoadBalancer) -> LoadBalancerAddress {
-        LoadBalancerAddress {
-            arn: Planned::Known(found.arn().to_owned()),
-            dns_name: Planned::Known(found.dns_name().to_owned()),
-        }
-    }
-
-    fn foreseen(&self) -> LoadBalancerAddress {
-        LoadBalancerAddress { arn: Planned::AfterUp, dns_name: Planned::AfterUp }
-    }
-
-    fn state(&self, found: &FoundLoadBalancer) -> Poll<()> {
-        let state = found.balancer.state();
+    fn state(&self, balancer: &Self::Facts) -> Poll<()> {
+        let state = balancer.state();
         match state.and_then(|state| state.code()) {
             Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Poll::Done(()),
             Some(LoadBalancerStateEnum::Failed) => Poll::Failed {
@@ -112,15 +71,11 @@ impl Stage for LoadBalancer<'_> {
         }
     }
 
-    fn differences(&self, found: &FoundLoadBalancer) -> Vec<Difference> {
-        let wanted = self.network.subnets.iter().map(|subnet| subnet.id.as_str());
-        [
-            Difference::of(Field::Subnets, list(found.subnets()), list(wanted)),
-            Difference::of(Field::SecurityGroups, list(found.security_groups()), &self.groups.lb.0),
+    fn compare(&self, balancer: &Self::Facts) -> Vec<Option<Difference>> {
+        vec![
+            Difference::of(Field::Subnets, subnets(balancer), in_order(self.network.subnet_ids())),
+            Difference::of(Field::SecurityGroups, in_order(balancer.security_groups()), &self.groups.lb.0),
         ]
-        .into_iter()
-        .flatten()
-        .collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -135,23 +90,22 @@ impl Stage for LoadBalancer<'_> {
         ctx.change("elasticloadbalancing:CreateLoadBalancer", request.send()).await
     }
 
-    async fn change(&self, ctx: &Context, found: &FoundLoadBalancer) -> Result<(), Error> {
-        let client = &ctx.clients.elbv2;
-        if found.subnets() != self.network.subnets.iter().map(|subnet| subnet.id.as_str()).collect() {
-            let request =
-                client.set_subnets().load_balancer_arn(found.arn()).set_subnets(Some(self.network.subnet_ids()));
+    async fn change(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error> {
+        let (client, arn, group) = (&ctx.clients.elbv2, &found.id, self.groups.lb.0.made());
+        let differences = self.differences(&found.facts);
+        if differences.iter().any(|difference| difference.field == Field::Subnets) {
+            let request = client.set_subnets().load_balancer_arn(arn).set_subnets(Some(self.network.subnet_ids()));
             ctx.change("elasticloadbalancing:SetSubnets", request.send()).await?;
         }
-        if found.security_groups() != BTreeSet::from([self.groups.lb.0.made().as_str()]) {
-            let request =
-                client.set_security_groups().load_balancer_arn(found.arn()).security_groups(self.groups.lb.0.made());
+        if differences.iter().any(|difference| difference.field == Field::SecurityGroups) {
+            let request = client.set_security_groups().load_balancer_arn(arn).security_groups(group);
             ctx.change("elasticloadbalancing:SetSecurityGroups", request.send()).await?;
         }
         Ok(())
     }
 
-    async fn adopt(&self, ctx: &Context, found: &FoundLoadBalancer) -> Result<(), Error> {
-        adopt(ctx, found.arn()).await
+    async fn adopt(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error> {
+        adopt(ctx, &found.id).await
     }
 }
 
@@ -159,8 +113,7 @@ impl Removal for LoadBalancer<'_> {
     const KIND: Kind = Kind::LoadBalancer;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        let found = find(ctx, &ctx.names.load_balancer).await?;
-        Ok(found.map(|found| Remaining::new(ctx, found.arn(), found.owner())).into_iter().collect())
+        Ok(Remaining::of(ctx, find(ctx, &ctx.names.load_balancer).await?))
     }
 
     /// Deletes it with its listeners.

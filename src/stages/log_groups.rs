@@ -2,7 +2,7 @@
 //! Service Connect proxy does not do and the execution role may not; a proxy that starts first then fails its task.
 
 use super::removal::{Remaining, Removal};
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -15,12 +15,8 @@ pub(crate) struct LogGroup<'a> {
     pub(crate) name: &'a str,
 }
 
-pub(crate) struct FoundLogGroup {
-    arn: String,
-    owner: Option<String>,
-}
-
-async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLogGroup>, Error> {
+/// Finds a log group and its ARN.
+async fn find(ctx: &Context, name: &str) -> Result<Option<Found<String>>, Error> {
     let request = ctx.clients.logs.describe_log_groups().log_group_name_prefix(name);
     let answer = ctx.look("logs:DescribeLogGroups", request.send()).await?;
     let Some(group) = answer.log_groups().iter().find(|group| group.log_group_name() == Some(name)) else {
@@ -30,31 +26,23 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<FoundLogGroup>, Error>
     let arn = group.arn().unwrap_or_default().trim_end_matches(":*").to_owned();
     let request = ctx.clients.logs.list_tags_for_resource().resource_arn(&arn);
     let tags = optional(ctx.look("logs:ListTagsForResource", request.send()).await)?;
-    Ok(tags.map(|tags| FoundLogGroup { arn, owner: tags.owner() }))
+    Ok(tags.map(|tags| Found::new(name, tags.owner(), arn)))
 }
 
 impl Stage for LogGroup<'_> {
     const KIND: Kind = Kind::LogGroup;
-    type Found = FoundLogGroup;
+    type Facts = String;
     type Output = LogGroupName;
 
     fn name(&self) -> String {
         self.name.to_owned()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<FoundLogGroup>, Error> {
-        Ok(find(ctx, self.name).await?.map_or(Presence::Absent, Presence::Present))
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<String>>, Error> {
+        find(ctx, self.name).await
     }
 
-    fn owner(&self, found: &FoundLogGroup) -> Owner {
-        Owner::Tag(found.owner.clone())
-    }
-
-    fn id(&self, _found: &FoundLogGroup) -> String {
-        self.name.to_owned()
-    }
-
-    fn foreseen(&self) -> LogGroupName {
+    fn output(&self, _found: Option<Found<String>>) -> LogGroupName {
         LogGroupName(self.name.to_owned())
     }
 
@@ -64,8 +52,9 @@ impl Stage for LogGroup<'_> {
         ctx.change("logs:CreateLogGroup", request.send()).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &FoundLogGroup) -> Result<(), Error> {
-        let request = ctx.clients.logs.tag_resource().resource_arn(&found.arn).set_tags(Some(tags::logs(ctx.owner())));
+    async fn adopt(&self, ctx: &Context, found: &Found<String>) -> Result<(), Error> {
+        let request =
+            ctx.clients.logs.tag_resource().resource_arn(&found.facts).set_tags(Some(tags::logs(ctx.owner())));
         ctx.change("logs:TagResource", request.send()).await
     }
 }
@@ -76,7 +65,7 @@ impl Removal for LogGroup<'_> {
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let mut remaining = vec![];
         for name in [&ctx.names.backend.log_group, &ctx.names.frontend.log_group] {
-            remaining.extend(find(ctx, name).await?.map(|found| Remaining::new(ctx, name, found.owner)));
+            remaining.extend(Remaining::of(ctx, find(ctx, name).await?));
         }
         Ok(remaining)
     }

@@ -8,7 +8,7 @@ use aws_sdk_servicediscovery::types::{
 };
 
 use super::removal::{Remaining, Removal};
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::wait::{Poll, wait};
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -21,13 +21,8 @@ pub(crate) struct Namespace<'a> {
     pub(crate) name: &'a str,
 }
 
-pub(crate) struct FoundNamespace {
-    id: String,
-    arn: String,
-    owner: Option<String>,
-}
-
-async fn find(ctx: &Context, name: &str) -> Result<Option<FoundNamespace>, Error> {
+/// Finds a namespace and its ARN.
+async fn find(ctx: &Context, name: &str) -> Result<Option<Found<String>>, Error> {
     let client = &ctx.clients.servicediscovery;
     let by_name = NamespaceFilter::builder()
         .name(NamespaceFilterName::Name)
@@ -46,39 +41,26 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<FoundNamespace>, Error
         return Ok(None);
     };
     let request = client.list_tags_for_resource().resource_arn(&arn);
-    let Some(tags) = optional(ctx.look("servicediscovery:ListTagsForResource", request.send()).await)? else {
-        return Ok(None); // deleted in between
-    };
-    Ok(Some(FoundNamespace { id, arn, owner: tags.owner() }))
+    // There are none if it was deleted in between.
+    let tags = optional(ctx.look("servicediscovery:ListTagsForResource", request.send()).await)?;
+    Ok(tags.map(|tags| Found::new(id, tags.owner(), arn)))
 }
 
 impl Stage for Namespace<'_> {
     const KIND: Kind = Kind::Namespace;
-    type Found = FoundNamespace;
+    type Facts = String;
     type Output = NamespaceArn;
 
     fn name(&self) -> String {
         self.name.to_owned()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<FoundNamespace>, Error> {
-        Ok(find(ctx, self.name).await?.map_or(Presence::Absent, Presence::Present))
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<String>>, Error> {
+        find(ctx, self.name).await
     }
 
-    fn owner(&self, found: &FoundNamespace) -> Owner {
-        Owner::Tag(found.owner.clone())
-    }
-
-    fn id(&self, found: &FoundNamespace) -> String {
-        found.id.clone()
-    }
-
-    fn output(&self, found: FoundNamespace) -> NamespaceArn {
-        NamespaceArn(Planned::Known(found.arn))
-    }
-
-    fn foreseen(&self) -> NamespaceArn {
-        NamespaceArn(Planned::AfterUp)
+    fn output(&self, found: Option<Found<String>>) -> NamespaceArn {
+        NamespaceArn(found.map(|found| found.facts).into())
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -93,12 +75,12 @@ impl Stage for Namespace<'_> {
         wait_for_operation(ctx, &format!("namespace {}", self.name), answer.operation_id()).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &FoundNamespace) -> Result<(), Error> {
+    async fn adopt(&self, ctx: &Context, found: &Found<String>) -> Result<(), Error> {
         let request = ctx
             .clients
             .servicediscovery
             .tag_resource()
-            .resource_arn(&found.arn)
+            .resource_arn(&found.facts)
             .tags(tags::servicediscovery(ctx.owner()));
         ctx.change("servicediscovery:TagResource", request.send()).await
     }
@@ -129,8 +111,7 @@ impl Removal for Namespace<'_> {
     const KIND: Kind = Kind::Namespace;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        let found = find(ctx, &ctx.names.namespace).await?;
-        Ok(found.into_iter().map(|found| Remaining::new(ctx, found.id, found.owner)).collect())
+        Ok(Remaining::of(ctx, find(ctx, &ctx.names.namespace).await?))
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

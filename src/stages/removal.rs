@@ -3,9 +3,11 @@
 
 use tokio::time::Instant;
 
+use super::stage::Found;
 use super::wait::{Poll, wait};
 use super::{Context, Error};
 use crate::aws::ErrorClass;
+use crate::aws::error::optional;
 use crate::events::Event;
 use crate::plan::Kind;
 
@@ -23,6 +25,13 @@ pub(crate) struct Remaining {
 impl Remaining {
     pub(super) fn new(ctx: &Context, id: impl Into<String>, owner: Option<String>) -> Self {
         Self { id: id.into(), ours: owner.as_deref() == Some(ctx.owner()), leaving: false }
+    }
+
+    /// What is left of a kind of which there is one at most, by the ID that reports call it.
+    pub(super) fn of<T>(ctx: &Context, found: Option<Found<T>>) -> Vec<Self> {
+        let remaining =
+            |found: Found<T>| Self { ours: found.is_ours(ctx), leaving: found.leaving.is_some(), id: found.id };
+        found.map(remaining).into_iter().collect()
     }
 
     pub(super) fn leaving(self, leaving: bool) -> Self {
@@ -55,12 +64,12 @@ pub(crate) trait Removal {
     /// Deletes what is ours, in the order in which it is listed, and waits until it is gone. Carries on past failures.
     async fn remove(ctx: &Context) -> Outcome {
         let started = Instant::now();
-        let (kind, step) = (Self::KIND, Self::KIND.step());
+        let kind = Self::KIND;
         let mut removed = vec![];
         let mut failed = vec![];
         let mut fail = |id: &str, error: Error| {
             if !error.is_interrupted() {
-                ctx.events.send(Event::RemovalFailed { step, kind, id: id.to_owned(), reason: error.to_string() });
+                ctx.events.send(Event::RemovalFailed { kind, id: id.to_owned(), reason: error.to_string() });
             }
             failed.push((kind, id.to_owned(), error));
         };
@@ -82,12 +91,12 @@ pub(crate) trait Removal {
 
         if !going.is_empty() {
             let what = format!("removal of {kind} {}", going.join(", "));
-            let gone = wait(ctx, step, &what, async || {
+            let gone = wait(ctx, kind.step(), &what, async || {
                 let remaining = Self::list(ctx).await?;
                 going.retain(|id| {
                     let remains = remaining.iter().any(|resource| resource.id == *id);
                     if !remains {
-                        ctx.events.send(Event::Removed { step, kind, id: id.clone(), elapsed: started.elapsed() });
+                        ctx.events.send(Event::Removed { kind, id: id.clone(), elapsed: started.elapsed() });
                         removed.push((kind, id.clone()));
                     }
                     remains
@@ -104,18 +113,15 @@ pub(crate) trait Removal {
 }
 
 /// Stands in a failure for resources that could not be listed.
-const UNKNOWN_ID: &str = "(could not be listed)";
+pub(crate) const UNKNOWN_ID: &str = "(could not be listed)";
 
 /// Tries again while something still uses it: network interfaces detach minutes after what they belonged to is gone.
 async fn delete_patiently<R: Removal + ?Sized>(ctx: &Context, id: &str) -> Result<(), Error> {
     wait(ctx, R::KIND.step(), &format!("removal of {} {id}", R::KIND), async || match R::delete(ctx, id).await {
-        Ok(()) => Ok(Poll::Done(())),
-        Err(Error::Cloud(error)) => match error.class {
-            ErrorClass::Absent => Ok(Poll::Done(())),
-            ErrorClass::InUse | ErrorClass::NotReady => Ok(Poll::pending(error.message)),
-            _ => Err(Error::Cloud(error)),
-        },
-        Err(error) => Err(error),
+        Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::InUse | ErrorClass::NotReady) => {
+            Ok(Poll::pending(error.message))
+        }
+        deleted => optional(deleted).map(|_| Poll::Done(())),
     })
     .await
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::identity::Identity;
 use super::removal::{Remaining, Removal};
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -96,10 +96,10 @@ impl Role {
     }
 }
 
-pub(crate) struct FoundRole {
-    role: aws_sdk_iam::types::Role,
+pub(crate) struct Policies {
     /// The ARNs of the managed policies that are attached.
     attached: BTreeSet<String>,
+    /// Whether the role has the one that is not AWS's.
     has_own: bool,
 }
 
@@ -107,7 +107,7 @@ pub(crate) struct RoleName(pub(super) String);
 
 impl Stage for Role {
     const KIND: Kind = Kind::Role;
-    type Found = FoundRole;
+    type Facts = Policies;
     /// The role's name and its ARN.
     type Output = (RoleName, String);
 
@@ -115,31 +115,23 @@ impl Stage for Role {
         self.name.clone()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<FoundRole>, Error> {
-        let Some(role) = find_role(ctx, &self.name).await? else { return Ok(Presence::Absent) };
-        let Some(attached) = optional(list_attached(ctx, &self.name).await)? else { return Ok(Presence::Absent) };
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<Policies>>, Error> {
+        let Some(role) = find_role(ctx, &self.name).await? else { return Ok(None) };
+        let Some(attached) = optional(list_attached(ctx, &self.name).await)? else { return Ok(None) };
         let own = optional(list_own_policies(ctx, &self.name).await)?.unwrap_or_default();
         let has_own = own.iter().any(|name| name == OWN_POLICY);
-        Ok(Presence::Present(FoundRole { role, attached: attached.into_iter().collect(), has_own }))
+        let policies = Policies { attached: attached.into_iter().collect(), has_own };
+        Ok(Some(Found::new(&self.name, role.owner(), policies)))
     }
 
-    fn owner(&self, found: &FoundRole) -> Owner {
-        Owner::Tag(found.role.owner())
-    }
-
-    fn id(&self, _found: &FoundRole) -> String {
-        self.name.clone()
-    }
-
-    fn foreseen(&self) -> Self::Output {
+    fn output(&self, _found: Option<Found<Policies>>) -> Self::Output {
         (RoleName(self.name.clone()), self.arn.clone())
     }
 
-    fn differences(&self, found: &FoundRole) -> Vec<Difference> {
-        let missing = self.policies.difference(&found.attached);
-        let missing = missing.map(|policy| Difference::of(Field::Policy, "none", policy));
-        let own = self.also.filter(|_| !found.has_own).map(|action| Difference::of(Field::Policy, "none", action));
-        missing.chain(own).flatten().collect()
+    fn compare(&self, policies: &Policies) -> Vec<Option<Difference>> {
+        let missing = self.policies.difference(&policies.attached).map(String::as_str);
+        let own = self.also.filter(|_| !policies.has_own);
+        missing.chain(own).map(|policy| Difference::of(Field::Policy, "none", policy)).collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -152,11 +144,11 @@ impl Stage for Role {
         self.attach(ctx, &BTreeSet::new(), false).await
     }
 
-    async fn change(&self, ctx: &Context, found: &FoundRole) -> Result<(), Error> {
-        self.attach(ctx, &found.attached, found.has_own).await
+    async fn change(&self, ctx: &Context, found: &Found<Policies>) -> Result<(), Error> {
+        self.attach(ctx, &found.facts.attached, found.facts.has_own).await
     }
 
-    async fn adopt(&self, ctx: &Context, _found: &FoundRole) -> Result<(), Error> {
+    async fn adopt(&self, ctx: &Context, _found: &Found<Policies>) -> Result<(), Error> {
         let request = ctx.clients.iam.tag_role().role_name(&self.name).tags(tags::iam(ctx.owner()));
         ctx.change("iam:TagRole", request.send()).await
     }

@@ -126,7 +126,7 @@ pub struct Deployment {
 /// Starts a new deployment of a service, whoever's, and waits until its tasks alone run.
 pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Deployment, Error> {
     let (step, kind, started) = (Kind::Service.step(), Kind::Service, Instant::now());
-    ctx.events.send(Event::StageStarted { step, kind, name: service.to_owned() });
+    ctx.events.send(Event::StageStarted { kind, name: service.to_owned() });
     let found = describe(ctx, cluster, &[service]).await?.pop();
     if found.is_none_or(|found| found.status() != Some("ACTIVE")) {
         return Err(Error::Prerequisite(format!(
@@ -167,7 +167,7 @@ pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Dep
     })
     .await?;
     let elapsed = started.elapsed();
-    ctx.events.send(Event::StageDone { step, kind, id: service.to_owned(), action: Action::Changed, elapsed });
+    ctx.events.send(Event::StageDone { kind, id: service.to_owned(), action: Action::Changed, elapsed });
     Ok(done)
 }
 

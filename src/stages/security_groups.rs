@@ -1,19 +1,17 @@
 //! Step 2: who may speak to whom. The load balancer's group admits the world on port 80, the client's the load
 //! balancer, the server's the client.
 
-use std::collections::BTreeSet;
-
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 
 use super::error::missing_is_none;
 use super::network::{Network, find_default_vpc};
 use super::removal::{Remaining, Removal};
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::ec2_filter;
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
-use crate::plan::{Difference, Field, Kind, Planned};
+use crate::plan::{Difference, Field, Kind, Planned, in_order};
 use crate::settings::Cidr;
 
 /// The three groups, with the rules between them.
@@ -34,14 +32,14 @@ pub(crate) struct SecurityGroup<'a> {
 
 impl Stage for SecurityGroup<'_> {
     const KIND: Kind = Kind::SecurityGroup;
-    type Found = aws_sdk_ec2::types::SecurityGroup;
+    type Facts = ();
     type Output = GroupId;
 
     fn name(&self) -> String {
         self.name.to_owned()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error> {
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<()>>, Error> {
         let request = ctx
             .clients
             .ec2
@@ -49,23 +47,12 @@ impl Stage for SecurityGroup<'_> {
             .filters(ec2_filter("group-name", [self.name]))
             .filters(ec2_filter("vpc-id", [&self.network.vpc_id]));
         let answer = ctx.look("ec2:DescribeSecurityGroups", request.send()).await?;
-        Ok(answer.security_groups.unwrap_or_default().pop().map_or(Presence::Absent, Presence::Present))
+        let group = answer.security_groups().last();
+        Ok(group.map(|group| Found::new(group.group_id().unwrap_or_default(), group.owner(), ())))
     }
 
-    fn owner(&self, found: &Self::Found) -> Owner {
-        Owner::Tag(found.owner())
-    }
-
-    fn id(&self, found: &Self::Found) -> String {
-        found.group_id().unwrap_or_default().to_owned()
-    }
-
-    fn output(&self, found: Self::Found) -> GroupId {
-        GroupId(Planned::Known(self.id(&found)))
-    }
-
-    fn foreseen(&self) -> GroupId {
-        GroupId(Planned::AfterUp)
+    fn output(&self, found: Option<Found<()>>) -> GroupId {
+        GroupId(found.map(|found| found.id).into())
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -80,8 +67,8 @@ impl Stage for SecurityGroup<'_> {
         ctx.change("ec2:CreateSecurityGroup", request.send()).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error> {
-        let request = ctx.clients.ec2.create_tags().resources(self.id(found)).tags(tags::ec2(ctx.owner()));
+    async fn adopt(&self, ctx: &Context, found: &Found<()>) -> Result<(), Error> {
+        let request = ctx.clients.ec2.create_tags().resources(&found.id).tags(tags::ec2(ctx.owner()));
         ctx.change("ec2:CreateTags", request.send()).await
     }
 }
@@ -122,12 +109,6 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// The sources as text, in one order, so that equal sets are equal texts.
-fn text(sources: &[Source]) -> String {
-    let sources: BTreeSet<&Source> = sources.iter().collect();
-    sources.into_iter().map(Source::to_string).collect::<Vec<_>>().join(", ")
-}
-
 impl IngressRule<'_> {
     fn permission(&self, source: &Source) -> IpPermission {
         let port = i32::from(self.port);
@@ -162,15 +143,15 @@ impl IngressRule<'_> {
 impl Stage for IngressRule<'_> {
     const KIND: Kind = Kind::SecurityGroupRule;
     /// Everyone the group admits on this port.
-    type Found = Vec<Source>;
+    type Facts = Vec<Source>;
     type Output = ();
 
     fn name(&self) -> String {
-        format!("{} tcp {} from {}", self.group.0, self.port, text(&self.sources))
+        format!("{} tcp {} from {}", self.group.0, self.port, in_order(&self.sources))
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<Vec<Source>>, Error> {
-        let Some(id) = self.group.0.known() else { return Ok(Presence::Absent) };
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<Vec<Source>>>, Error> {
+        let Some(id) = self.group.0.known() else { return Ok(None) };
         let request = ctx.clients.ec2.describe_security_groups().group_ids(id);
         // A new group may be seen by its name, and by its ID only a moment later.
         let answer = optional(ctx.look("ec2:DescribeSecurityGroups", request.send()).await)?;
@@ -182,30 +163,24 @@ impl Stage for IngressRule<'_> {
             .filter(|p| p.ip_protocol() == Some("tcp") && p.from_port() == port && p.to_port() == port)
             .flat_map(sources)
             .collect();
-        Ok(if sources.is_empty() { Presence::Absent } else { Presence::Present(sources) })
+        // It is its group's, whose owner was looked at already.
+        let owner = Some(ctx.owner().to_owned());
+        Ok((!sources.is_empty()).then(|| Found::new(self.name(), owner, sources)))
     }
 
-    fn owner(&self, _found: &Vec<Source>) -> Owner {
-        Owner::Parent
-    }
+    fn output(&self, _found: Option<Found<Vec<Source>>>) {}
 
-    fn id(&self, _found: &Vec<Source>) -> String {
-        self.name()
-    }
-
-    fn foreseen(&self) {}
-
-    fn differences(&self, found: &Vec<Source>) -> Vec<Difference> {
-        Difference::of(Field::Sources, text(found), text(&self.sources)).into_iter().collect()
+    fn compare(&self, admitted: &Vec<Source>) -> Vec<Option<Difference>> {
+        vec![Difference::of(Field::Sources, in_order(admitted), in_order(&self.sources))]
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
         self.authorize(ctx, &[]).await
     }
 
-    async fn change(&self, ctx: &Context, found: &Vec<Source>) -> Result<(), Error> {
-        self.authorize(ctx, found).await?;
-        for source in found.iter().filter(|source| !self.sources.contains(source)) {
+    async fn change(&self, ctx: &Context, found: &Found<Vec<Source>>) -> Result<(), Error> {
+        self.authorize(ctx, &found.facts).await?;
+        for source in found.facts.iter().filter(|source| !self.sources.contains(source)) {
             let request = ctx
                 .clients
                 .ec2
@@ -217,7 +192,7 @@ impl Stage for IngressRule<'_> {
         Ok(())
     }
 
-    async fn adopt(&self, _ctx: &Context, _found: &Vec<Source>) -> Result<(), Error> {
+    async fn adopt(&self, _ctx: &Context, _found: &Found<Vec<Source>>) -> Result<(), Error> {
         Ok(())
     }
 }

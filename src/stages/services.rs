@@ -1,7 +1,6 @@
 //! Step 7: the two services with Service Connect, backend before frontend: running tasks do not learn names that come
 //! after them.
 
-use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use aws_sdk_ecs::types::{
@@ -17,13 +16,13 @@ use super::network::Network;
 use super::removal::{Remaining, Removal};
 use super::rollout::{describe, find_failure_of, last_events, newest_deployment, rollout};
 use super::security_groups::GroupId;
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::target_group::{Targets, find_targets};
 use super::task_definitions::TaskDefinitionArn;
 use super::wait::Poll;
 use super::{Context, Error};
 use crate::aws::tags::{self, Tagged};
-use crate::plan::{Difference, Field, Kind};
+use crate::plan::{Difference, Field, Kind, in_order};
 use crate::settings::{ServiceConnectMode, ServiceNames};
 
 /// The port's name in both task definitions.
@@ -97,8 +96,8 @@ impl<'a> Service<'a> {
         i32::try_from(self.tasks).unwrap_or(i32::MAX)
     }
 
-    fn rollout(&self, found: &FoundService) -> Poll<()> {
-        rollout(&found.service, self.desired(), found.failure.as_deref())
+    fn rollout(&self, facts: &ServiceFacts) -> Poll<()> {
+        rollout(&facts.service, self.desired(), facts.failure.as_deref())
     }
 
     fn network_configuration(&self) -> NetworkConfiguration {
@@ -140,7 +139,7 @@ fn deployment_configuration() -> DeploymentConfiguration {
         .build()
 }
 
-pub(crate) struct FoundService {
+pub(crate) struct ServiceFacts {
     service: aws_sdk_ecs::types::Service,
     /// The targets in its target group; none if it is behind no load balancer.
     targets: Option<Targets>,
@@ -150,21 +149,23 @@ pub(crate) struct FoundService {
 
 impl Stage for Service<'_> {
     const KIND: Kind = Kind::Service;
-    type Found = FoundService;
+    type Facts = ServiceFacts;
     type Output = RunningService;
 
     fn name(&self) -> String {
         self.names.service.clone()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<FoundService>, Error> {
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<ServiceFacts>>, Error> {
         let described = describe(ctx, &self.cluster.name, &[&self.names.service]).await?.pop();
         let Some(service) = described.filter(|service| service.status() != Some("INACTIVE")) else {
             self.deployment_before.get_or_init(|| None);
-            return Ok(Presence::Absent);
+            return Ok(None);
         };
+        let (arn, owner) = (service.service_arn().unwrap_or_default().to_owned(), service.owner());
         if service.status() == Some("DRAINING") {
-            return Ok(Presence::Leaving("DRAINING".to_owned()));
+            let facts = ServiceFacts { service, targets: None, failure: None };
+            return Ok(Some(Found { leaving: Some("DRAINING".to_owned()), ..Found::new(arn, owner, facts) }));
         }
         self.deployment_before.get_or_init(|| newest_deployment(&service)?.id().map(str::to_owned));
         let targets = match self.listening.and_then(|listening| listening.target_group.0.known()) {
@@ -172,32 +173,24 @@ impl Stage for Service<'_> {
             None => None,
         };
         let failure = find_failure_of(ctx, &self.cluster.name, &service).await?;
-        Ok(Presence::Present(FoundService { service, targets, failure }))
+        Ok(Some(Found::new(arn, owner, ServiceFacts { service, targets, failure })))
     }
 
-    fn owner(&self, found: &FoundService) -> Owner {
-        Owner::Tag(found.service.owner())
-    }
-
-    fn id(&self, found: &FoundService) -> String {
-        found.service.service_arn().unwrap_or_default().to_owned()
-    }
-
-    fn foreseen(&self) -> RunningService {
+    fn output(&self, _found: Option<Found<ServiceFacts>>) -> RunningService {
         RunningService(())
     }
 
-    fn state(&self, found: &FoundService) -> Poll<()> {
-        match (self.rollout(found), &found.targets) {
+    fn state(&self, facts: &ServiceFacts) -> Poll<()> {
+        match (self.rollout(facts), &facts.targets) {
             (Poll::Done(()), Some(targets)) if targets.healthy < self.tasks => {
-                Poll::Pending { state: targets.state(self.tasks), detail: last_events(&found.service) }
+                Poll::Pending { state: targets.state(self.tasks), detail: last_events(&facts.service) }
             }
             (look, _) => look,
         }
     }
 
-    fn differences(&self, found: &FoundService) -> Vec<Difference> {
-        let service = &found.service;
+    fn compare(&self, facts: &ServiceFacts) -> Vec<Option<Difference>> {
+        let service = &facts.service;
         let mut differences = vec![
             Difference::of(Field::DesiredCount, service.desired_count(), self.desired()),
             Difference::of(Field::TaskDefinition, service.task_definition().unwrap_or("none"), &self.task_definition.0),
@@ -210,14 +203,8 @@ impl Stage for Service<'_> {
             differences.push(percent(Field::MaximumPercent, maximum, MAXIMUM_PERCENT));
         }
         if let Some(vpc) = service.network_configuration().and_then(|network| network.awsvpc_configuration()) {
-            let in_order = |ids: &[String]| {
-                ids.iter().cloned().collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
-            };
-            differences.push(Difference::of(
-                Field::Subnets,
-                in_order(vpc.subnets()),
-                in_order(&self.network.subnet_ids()),
-            ));
+            let subnets = in_order(self.network.subnet_ids());
+            differences.push(Difference::of(Field::Subnets, in_order(vpc.subnets()), subnets));
             differences.push(Difference::of(Field::SecurityGroups, in_order(vpc.security_groups()), &self.group.0));
         }
         let newest = newest_deployment(service);
@@ -235,12 +222,12 @@ impl Stage for Service<'_> {
         // One that this run has started would fail again.
         let is_from_before = newest.is_some()
             && self.deployment_before.get().map(Option::as_deref) == Some(newest.and_then(|it| it.id()));
-        if let Poll::Failed { reason, .. } = self.rollout(found)
+        if let Poll::Failed { reason, .. } = self.rollout(facts)
             && is_from_before
         {
             differences.push(Difference::of(Field::Deployment, format!("failed ({reason})"), "a new one"));
         }
-        differences.into_iter().flatten().collect()
+        differences
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -274,8 +261,8 @@ impl Stage for Service<'_> {
     }
 
     /// Names only what differs: some members start a deployment by being named.
-    async fn change(&self, ctx: &Context, found: &FoundService) -> Result<(), Error> {
-        let differences = self.differences(found);
+    async fn change(&self, ctx: &Context, found: &Found<ServiceFacts>) -> Result<(), Error> {
+        let differences = self.differences(&found.facts);
         let differs = |fields: &[Field]| differences.iter().any(|difference| fields.contains(&difference.field));
         let request = ctx
             .clients
@@ -301,8 +288,8 @@ impl Stage for Service<'_> {
         ctx.change("ecs:UpdateService", request.send()).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &FoundService) -> Result<(), Error> {
-        let request = ctx.clients.ecs.tag_resource().resource_arn(self.id(found)).tags(tags::ecs(ctx.owner()));
+    async fn adopt(&self, ctx: &Context, found: &Found<ServiceFacts>) -> Result<(), Error> {
+        let request = ctx.clients.ecs.tag_resource().resource_arn(&found.id).tags(tags::ecs(ctx.owner()));
         ctx.change("ecs:TagResource", request.send()).await
     }
 }

@@ -15,85 +15,83 @@ use crate::plan::{Action, Difference, Kind, PlannedChange, ResourceReport};
 /// needs it is given up. Roles mostly spread in 10 to 20 s, and now and then take more than a minute.
 const PROPAGATION_LIMIT: Duration = Duration::from_secs(120);
 
-/// Whether a resource is there. AWS's INACTIVE is absent.
-pub(crate) enum Presence<F> {
-    Absent,
-    /// It is being deleted, and its name is not free yet; holds its state, in AWS's words.
-    Leaving(String),
-    Present(F),
+/// A resource that is there. One that AWS calls INACTIVE is not.
+pub(crate) struct Found<T> {
+    /// The ARN, ID or name by which reports call it.
+    pub(super) id: String,
+    /// The owner that its tag names.
+    pub(super) owner: Option<String>,
+    /// The state, in AWS's words, of one that is being deleted, so that its name is not free yet.
+    pub(super) leaving: Option<String>,
+    /// What else is known of it.
+    pub(super) facts: T,
 }
 
-/// Whose a resource is.
-pub(crate) enum Owner {
-    /// The owner that its tag names.
-    Tag(Option<String>),
-    /// The owner of the resource that it is part of, which was looked at already.
-    Parent,
+impl<T> Found<T> {
+    pub(super) fn new(id: impl Into<String>, owner: Option<String>, facts: T) -> Self {
+        Self { id: id.into(), owner, leaving: None, facts }
+    }
+
+    pub(super) fn is_ours(&self, ctx: &Context) -> bool {
+        self.owner.as_deref() == Some(ctx.owner())
+    }
 }
 
 /// One resource of the walkthrough: a struct of what it depends on.
 pub(crate) trait Stage {
     const KIND: Kind;
-    /// The resource as AWS describes it now.
-    type Found;
+    /// What AWS tells of the resource now.
+    type Facts;
     /// The value that later stages are given.
     type Output;
 
     fn name(&self) -> String;
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<Self::Found>, Error>;
-    fn owner(&self, found: &Self::Found) -> Owner;
-    fn id(&self, found: &Self::Found) -> String;
-    /// What later stages are given of a resource that a plan foresees.
-    fn foreseen(&self) -> Self::Output;
-    /// What they are given of one that exists: the same, if AWS adds nothing to it.
-    fn output(&self, _found: Self::Found) -> Self::Output {
-        self.foreseen()
-    }
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<Self::Facts>>, Error>;
+    /// What later stages are given of the resource; none was found if a plan only foresees it.
+    fn output(&self, found: Option<Found<Self::Facts>>) -> Self::Output;
 
     /// Whether it is ready for use.
-    fn state(&self, _found: &Self::Found) -> Poll<()> {
+    fn state(&self, _facts: &Self::Facts) -> Poll<()> {
         Poll::Done(())
     }
 
-    /// What is not as wanted and can be changed.
-    fn differences(&self, _found: &Self::Found) -> Vec<Difference> {
+    /// What can be changed, where it is not as wanted.
+    fn compare(&self, _facts: &Self::Facts) -> Vec<Option<Difference>> {
         vec![]
+    }
+
+    fn differences(&self, facts: &Self::Facts) -> Vec<Difference> {
+        self.compare(facts).into_iter().flatten().collect()
     }
 
     /// Creates it with the owner tag on, and so that a repetition does not make a second one.
     async fn create(&self, ctx: &Context) -> Result<(), Error>;
-    async fn change(&self, _ctx: &Context, _found: &Self::Found) -> Result<(), Error> {
+    async fn change(&self, _ctx: &Context, _found: &Found<Self::Facts>) -> Result<(), Error> {
         Ok(())
     }
     /// Puts the owner tag on.
-    async fn adopt(&self, ctx: &Context, found: &Self::Found) -> Result<(), Error>;
+    async fn adopt(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error>;
 
     /// What `ensure` would do.
     async fn plan(&self, ctx: &Context) -> Result<(PlannedChange, Self::Output), Error> {
-        let (action, differences, output) = match self.find(ctx).await? {
-            Presence::Absent | Presence::Leaving(_) => (Action::Created, vec![], self.foreseen()),
-            Presence::Present(found) => {
-                let differences = self.differences(&found);
-                let action = match (self.is_ours(ctx, &found), differences.is_empty()) {
-                    (false, _) if ctx.settings.adopt => Action::Adopted,
-                    (false, _) => Action::Refused,
-                    (true, false) => Action::Changed,
-                    (true, true) => Action::Kept,
-                };
-                (action, differences, self.output(found))
-            }
+        let found = self.find(ctx).await?.filter(|found| found.leaving.is_none());
+        let differences = found.as_ref().map(|found| self.differences(&found.facts)).unwrap_or_default();
+        let action = match &found {
+            None => Action::Created,
+            Some(found) if !found.is_ours(ctx) && ctx.settings.adopt => Action::Adopted,
+            Some(found) if !found.is_ours(ctx) => Action::Refused,
+            Some(_) if differences.is_empty() => Action::Kept,
+            Some(_) => Action::Changed,
         };
-        Ok((
-            PlannedChange { stage: Self::KIND.step(), kind: Self::KIND, name: self.name(), action, differences },
-            output,
-        ))
+        let (kind, name) = (Self::KIND, self.name());
+        Ok((PlannedChange { stage: kind.step(), kind, name, action, differences }, self.output(found)))
     }
 
     /// Finds the resource or makes it, changes what differs, and waits until it is ready, whoever made it.
     async fn ensure(&self, ctx: &Context) -> Result<(ResourceReport, Self::Output), Error> {
         let (step, kind, started) = (Self::KIND.step(), Self::KIND, Instant::now());
-        ctx.events.send(Event::StageStarted { step, kind, name: self.name() });
+        ctx.events.send(Event::StageStarted { kind, name: self.name() });
 
         let mut action = Action::Kept;
         // What was found last, as long as nothing has been done to it since.
@@ -109,7 +107,10 @@ pub(crate) trait Stage {
                 Some(found) => found,
                 None => self.find_visible(ctx).await?,
             };
-            if !self.check_owner(ctx, &found)? {
+            if !found.is_ours(ctx) {
+                if !ctx.settings.adopt {
+                    return Err(Error::NotOurs { kind, name: self.name() });
+                }
                 self.adopt(ctx, &found).await?;
                 action = Action::Adopted;
             }
@@ -122,14 +123,14 @@ pub(crate) trait Stage {
             let found = match latest.take() {
                 Some(found) => found,
                 None => match self.find(ctx).await? {
-                    Presence::Present(found) => found,
-                    Presence::Absent => return Ok(Poll::pending("not visible yet")),
-                    Presence::Leaving(state) => {
+                    None => return Ok(Poll::pending("not visible yet")),
+                    Some(Found { leaving: Some(state), .. }) => {
                         return Ok(Poll::Failed { state, reason: "it is being deleted".to_owned() });
                     }
+                    Some(found) => found,
                 },
             };
-            if !as_wanted && let Some(difference) = self.differences(&found).first() {
+            if !as_wanted && let Some(difference) = self.differences(&found.facts).first() {
                 if !changed {
                     match self.change(ctx, &found).await {
                         Ok(()) => changed = true,
@@ -139,54 +140,40 @@ pub(crate) trait Stage {
                 }
                 return Ok(Poll::pending(difference.to_string()));
             }
-            Ok(self.state(&found).map(|()| found))
+            Ok(self.state(&found.facts).map(|()| found))
         })
         .await?;
         if changed && action == Action::Kept {
             action = Action::Changed;
         }
 
-        let id = self.id(&found);
-        ctx.events.send(Event::StageDone { step, kind, id: id.clone(), action, elapsed: started.elapsed() });
-        Ok((ResourceReport { stage: step, kind, id, action }, self.output(found)))
+        let id = found.id.clone();
+        ctx.events.send(Event::StageDone { kind, id: id.clone(), action, elapsed: started.elapsed() });
+        Ok((ResourceReport { stage: step, kind, id, action }, self.output(Some(found))))
     }
 
     fn what(&self) -> String {
         format!("{} {}", Self::KIND, self.name())
     }
 
-    fn is_ours(&self, ctx: &Context, found: &Self::Found) -> bool {
-        match self.owner(found) {
-            Owner::Tag(owner) => owner.as_deref() == Some(ctx.owner()),
-            Owner::Parent => true,
-        }
-    }
-
-    /// Whether it is ours; an error if it is neither ours nor to be adopted.
-    fn check_owner(&self, ctx: &Context, found: &Self::Found) -> Result<bool, Error> {
-        let ours = self.is_ours(ctx, found);
-        if ours || ctx.settings.adopt { Ok(ours) } else { Err(Error::NotOurs { kind: Self::KIND, name: self.name() }) }
-    }
-
     /// Finds the resource, once no predecessor of its name is being deleted any more.
-    async fn find_settled(&self, ctx: &Context) -> Result<Option<Self::Found>, Error> {
+    async fn find_settled(&self, ctx: &Context) -> Result<Option<Found<Self::Facts>>, Error> {
         wait(ctx, Self::KIND.step(), &self.what(), async || {
             Ok(match self.find(ctx).await? {
-                Presence::Absent => Poll::Done(None),
-                Presence::Leaving(state) => Poll::pending(state),
-                Presence::Present(found) => Poll::Done(Some(found)),
+                Some(Found { leaving: Some(state), .. }) => Poll::pending(state),
+                found => Poll::Done(found),
             })
         })
         .await
     }
 
     /// Waits until a resource that exists is seen: AWS is eventually consistent.
-    async fn find_visible(&self, ctx: &Context) -> Result<Self::Found, Error> {
+    async fn find_visible(&self, ctx: &Context) -> Result<Found<Self::Facts>, Error> {
         wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || {
             Ok(match self.find(ctx).await? {
-                Presence::Present(found) => Poll::Done(found),
-                Presence::Absent => Poll::pending("exists, not visible yet"),
-                Presence::Leaving(state) => Poll::pending(state),
+                None => Poll::pending("exists, not visible yet"),
+                Some(Found { leaving: Some(state), .. }) => Poll::pending(state),
+                Some(found) => Poll::Done(found),
             })
         })
         .await
@@ -198,14 +185,11 @@ pub(crate) trait Stage {
         let created = wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || {
             match self.create(ctx).await {
                 Ok(()) => Ok(Poll::Done(true)),
-                Err(Error::Cloud(error)) => match error.class {
-                    ErrorClass::AlreadyExists => Ok(Poll::Done(false)),
-                    class if class.may_pass() => {
-                        refusal = Some(error.clone());
-                        Ok(Poll::pending(error.message))
-                    }
-                    _ => Err(Error::Cloud(error)),
-                },
+                Err(Error::Cloud(error)) if error.class == ErrorClass::AlreadyExists => Ok(Poll::Done(false)),
+                Err(Error::Cloud(error)) if error.class.may_pass() => {
+                    refusal = Some(error.clone());
+                    Ok(Poll::pending(error.message))
+                }
                 Err(error) => Err(error),
             }
         })

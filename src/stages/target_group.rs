@@ -1,13 +1,13 @@
 //! Step 5: the frontend's tasks as the load balancer sees them, by their private addresses, and how it checks them.
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    ProtocolEnum, TargetGroupAttribute, TargetHealthStateEnum, TargetTypeEnum,
+    self, ProtocolEnum, TargetGroupAttribute, TargetHealthStateEnum, TargetTypeEnum,
 };
 
 use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
 use super::removal::{Remaining, Removal};
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -31,22 +31,12 @@ pub(crate) struct TargetGroup<'a> {
     pub(crate) network: &'a Network,
 }
 
-pub(crate) struct FoundTargetGroup {
-    group: aws_sdk_elasticloadbalancingv2::types::TargetGroup,
-    owner: Option<String>,
+pub(crate) struct TargetGroupFacts {
+    group: types::TargetGroup,
     deregistration_delay: Option<String>,
 }
 
-impl FoundTargetGroup {
-    fn arn(&self) -> &str {
-        self.group.target_group_arn().unwrap_or_default()
-    }
-}
-
-pub(super) async fn find(
-    ctx: &Context,
-    name: &str,
-) -> Result<Option<aws_sdk_elasticloadbalancingv2::types::TargetGroup>, Error> {
+pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<types::TargetGroup>, Error> {
     let request = ctx.clients.elbv2.describe_target_groups().names(name);
     let answer = optional(ctx.look("elasticloadbalancing:DescribeTargetGroups", request.send()).await)?;
     Ok(answer.and_then(|answer| answer.target_groups.unwrap_or_default().pop()))
@@ -91,56 +81,38 @@ async fn set_deregistration_delay(ctx: &Context, arn: &str) -> Result<(), Error>
 
 impl Stage for TargetGroup<'_> {
     const KIND: Kind = Kind::TargetGroup;
-    type Found = FoundTargetGroup;
+    type Facts = TargetGroupFacts;
     type Output = TargetGroupArn;
 
     fn name(&self) -> String {
         self.name.to_owned()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<FoundTargetGroup>, Error> {
-        let Some(group) = find(ctx, self.name).await? else { return Ok(Presence::Absent) };
-        let arn = group.target_group_arn().unwrap_or_default();
-        let request = ctx.clients.elbv2.describe_target_group_attributes().target_group_arn(arn);
-        let (tags, attributes) = tokio::try_join!(find_tags(ctx, arn), async {
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<TargetGroupFacts>>, Error> {
+        let Some(group) = find(ctx, self.name).await? else { return Ok(None) };
+        let arn = group.target_group_arn().unwrap_or_default().to_owned();
+        let request = ctx.clients.elbv2.describe_target_group_attributes().target_group_arn(&arn);
+        let (tags, attributes) = tokio::try_join!(find_tags(ctx, &arn), async {
             optional(ctx.look("elasticloadbalancing:DescribeTargetGroupAttributes", request.send()).await)
         })?;
-        let (Some(tags), Some(attributes)) = (tags, attributes) else { return Ok(Presence::Absent) };
+        let (Some(tags), Some(attributes)) = (tags, attributes) else { return Ok(None) };
         let delay = attributes.attributes().iter().find(|a| a.key() == Some(DEREGISTRATION_DELAY_KEY));
-        Ok(Presence::Present(FoundTargetGroup {
-            owner: tags.owner(),
-            deregistration_delay: delay.and_then(|attribute| attribute.value().map(str::to_owned)),
-            group,
-        }))
+        let deregistration_delay = delay.and_then(|attribute| attribute.value().map(str::to_owned));
+        Ok(Some(Found::new(arn, tags.owner(), TargetGroupFacts { group, deregistration_delay })))
     }
 
-    fn owner(&self, found: &FoundTargetGroup) -> Owner {
-        Owner::Tag(found.owner.clone())
+    fn output(&self, found: Option<Found<TargetGroupFacts>>) -> TargetGroupArn {
+        TargetGroupArn(found.map(|found| found.id).into())
     }
 
-    fn id(&self, found: &FoundTargetGroup) -> String {
-        found.arn().to_owned()
-    }
-
-    fn output(&self, found: FoundTargetGroup) -> TargetGroupArn {
-        TargetGroupArn(Planned::Known(found.arn().to_owned()))
-    }
-
-    fn foreseen(&self) -> TargetGroupArn {
-        TargetGroupArn(Planned::AfterUp)
-    }
-
-    fn differences(&self, found: &FoundTargetGroup) -> Vec<Difference> {
-        let (group, delay) = (&found.group, found.deregistration_delay.as_deref());
+    fn compare(&self, facts: &TargetGroupFacts) -> Vec<Option<Difference>> {
+        let (group, delay) = (&facts.group, facts.deregistration_delay.as_deref());
         let interval = group.health_check_interval_seconds().unwrap_or_default();
-        [
+        vec![
             Difference::of(Field::HealthCheckPath, group.health_check_path().unwrap_or("none"), HEALTH_CHECK_PATH),
             Difference::of(Field::HealthCheckInterval, interval, HEALTH_CHECK_INTERVAL),
             Difference::of(Field::DeregistrationDelay, delay.unwrap_or("none"), DEREGISTRATION_DELAY),
         ]
-        .into_iter()
-        .flatten()
-        .collect()
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -161,20 +133,20 @@ impl Stage for TargetGroup<'_> {
         set_deregistration_delay(ctx, arn).await
     }
 
-    async fn change(&self, ctx: &Context, found: &FoundTargetGroup) -> Result<(), Error> {
+    async fn change(&self, ctx: &Context, found: &Found<TargetGroupFacts>) -> Result<(), Error> {
         let request = ctx
             .clients
             .elbv2
             .modify_target_group()
-            .target_group_arn(found.arn())
+            .target_group_arn(&found.id)
             .health_check_path(HEALTH_CHECK_PATH)
             .health_check_interval_seconds(HEALTH_CHECK_INTERVAL);
         ctx.change("elasticloadbalancing:ModifyTargetGroup", request.send()).await?;
-        set_deregistration_delay(ctx, found.arn()).await
+        set_deregistration_delay(ctx, &found.id).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &FoundTargetGroup) -> Result<(), Error> {
-        adopt(ctx, found.arn()).await
+    async fn adopt(&self, ctx: &Context, found: &Found<TargetGroupFacts>) -> Result<(), Error> {
+        adopt(ctx, &found.id).await
     }
 }
 

@@ -9,7 +9,7 @@ use minijinja::context;
 use super::log_groups::LogGroupName;
 use super::removal::{Remaining, Removal};
 use super::roles::Roles;
-use super::stage::{Owner, Presence, Stage};
+use super::stage::{Found, Stage};
 use super::task_spec::TaskSpec;
 use super::wait::{Poll, wait};
 use super::{Context, Error, templates};
@@ -76,8 +76,8 @@ impl TaskDefinition {
         let mut attempted = false;
         wait(ctx, Kind::TaskDefinition.step(), &self.what(), async || {
             if attempted
-                && let Presence::Present(found) = self.find(ctx).await?
-                && self.differences(&found).is_empty()
+                && let Some(found) = self.find(ctx).await?
+                && self.differences(&found.facts).is_empty()
             {
                 return Ok(Poll::Done(()));
             }
@@ -92,69 +92,48 @@ impl TaskDefinition {
     }
 }
 
-pub(crate) struct FoundTaskDefinition {
-    arn: String,
-    spec: TaskSpec,
-    owner: Option<String>,
-}
-
-/// Finds a task definition and its owner, by family (its newest ACTIVE revision) or ARN.
-async fn describe(
-    ctx: &Context,
-    name: &str,
-) -> Result<Option<(aws_sdk_ecs::types::TaskDefinition, Option<String>)>, Error> {
+/// Finds a task definition by family (its newest ACTIVE revision) or ARN, also an INACTIVE one.
+async fn describe(ctx: &Context, name: &str) -> Result<Option<Found<aws_sdk_ecs::types::TaskDefinition>>, Error> {
     let request = ctx.clients.ecs.describe_task_definition().task_definition(name).include(TaskDefinitionField::Tags);
     let answer = optional(ctx.look("ecs:DescribeTaskDefinition", request.send()).await)?;
     Ok(answer.and_then(|answer| {
         let owner = answer.owner();
-        Some((answer.task_definition?, owner))
+        let definition = answer.task_definition?;
+        let arn = definition.task_definition_arn().unwrap_or_default().to_owned();
+        Some(Found::new(arn, owner, definition))
     }))
+}
+
+fn is_active(definition: &aws_sdk_ecs::types::TaskDefinition) -> bool {
+    definition.status() == Some(&TaskDefinitionStatus::Active)
 }
 
 impl Stage for TaskDefinition {
     const KIND: Kind = Kind::TaskDefinition;
-    type Found = FoundTaskDefinition;
+    type Facts = TaskSpec;
     type Output = TaskDefinitionArn;
 
     fn name(&self) -> String {
         self.wanted.family.clone()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Presence<FoundTaskDefinition>, Error> {
-        let found = describe(ctx, &self.wanted.family).await?;
-        Ok(match found {
-            Some((definition, owner)) if definition.status() == Some(&TaskDefinitionStatus::Active) => {
-                let arn = definition.task_definition_arn().unwrap_or_default().to_owned();
-                Presence::Present(FoundTaskDefinition { arn, spec: TaskSpec::from(&definition), owner })
-            }
-            _ => Presence::Absent,
-        })
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<TaskSpec>>, Error> {
+        let found = describe(ctx, &self.wanted.family).await?.filter(|found| is_active(&found.facts));
+        Ok(found.map(|found| Found::new(found.id, found.owner, TaskSpec::from(&found.facts))))
     }
 
-    fn owner(&self, found: &FoundTaskDefinition) -> Owner {
-        Owner::Tag(found.owner.clone())
+    fn output(&self, found: Option<Found<TaskSpec>>) -> TaskDefinitionArn {
+        TaskDefinitionArn(found.map(|found| found.id).into())
     }
 
-    fn id(&self, found: &FoundTaskDefinition) -> String {
-        found.arn.clone()
-    }
-
-    fn output(&self, found: FoundTaskDefinition) -> TaskDefinitionArn {
-        TaskDefinitionArn(Planned::Known(found.arn))
-    }
-
-    fn foreseen(&self) -> TaskDefinitionArn {
-        TaskDefinitionArn(Planned::AfterUp)
-    }
-
-    fn differences(&self, found: &FoundTaskDefinition) -> Vec<Difference> {
-        let (is, wanted) = (found.spec.fields(), self.wanted.fields());
+    fn compare(&self, spec: &TaskSpec) -> Vec<Option<Difference>> {
+        let (is, wanted) = (spec.fields(), self.wanted.fields());
         let fields: BTreeMap<_, _> = is.iter().chain(&wanted).collect();
         let value =
             |fields: &BTreeMap<String, String>, field: &str| fields.get(field).cloned().unwrap_or("none".into());
         fields
             .keys()
-            .filter_map(|&field| Difference::of(Field::Member(field.clone()), value(&is, field), value(&wanted, field)))
+            .map(|&field| Difference::of(Field::Member(field.clone()), value(&is, field), value(&wanted, field)))
             .collect()
     }
 
@@ -162,12 +141,12 @@ impl Stage for TaskDefinition {
         self.register_once(ctx).await
     }
 
-    async fn change(&self, ctx: &Context, _found: &FoundTaskDefinition) -> Result<(), Error> {
+    async fn change(&self, ctx: &Context, _found: &Found<TaskSpec>) -> Result<(), Error> {
         self.register_once(ctx).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &FoundTaskDefinition) -> Result<(), Error> {
-        let request = ctx.clients.ecs.tag_resource().resource_arn(&found.arn).tags(tags::ecs(ctx.owner()));
+    async fn adopt(&self, ctx: &Context, found: &Found<TaskSpec>) -> Result<(), Error> {
+        let request = ctx.clients.ecs.tag_resource().resource_arn(&found.id).tags(tags::ecs(ctx.owner()));
         ctx.change("ecs:TagResource", request.send()).await
     }
 }
@@ -184,9 +163,7 @@ impl Removal for TaskDefinition {
                 let mut pages = request.into_paginator().send();
                 let pages = ctx.pages("ecs:ListTaskDefinitions", async || pages.next().await).await?;
                 for arn in pages.into_iter().flat_map(|page| page.task_definition_arns.unwrap_or_default()) {
-                    if let Some((_, owner)) = describe(ctx, &arn).await? {
-                        remaining.push(Remaining::new(ctx, arn, owner));
-                    }
+                    remaining.extend(Remaining::of(ctx, describe(ctx, &arn).await?));
                 }
             }
         }
@@ -195,8 +172,8 @@ impl Removal for TaskDefinition {
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let client = &ctx.clients.ecs;
-        let Some((definition, _)) = describe(ctx, id).await? else { return Ok(()) };
-        if definition.status() == Some(&TaskDefinitionStatus::Active) {
+        let Some(found) = describe(ctx, id).await? else { return Ok(()) };
+        if is_active(&found.facts) {
             let request = client.deregister_task_definition().task_definition(id);
             ctx.change("ecs:DeregisterTaskDefinition", request.send()).await?;
         }

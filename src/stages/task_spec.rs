@@ -10,7 +10,7 @@ use serde_json::Value;
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct TaskSpec {
+pub(crate) struct TaskSpec {
     pub(super) family: String,
     requires_compatibilities: Vec<String>,
     network_mode: String,

@@ -1,5 +1,7 @@
 //! `down`: removes what carries our tag, users before what they use, and looks again for what is left.
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use crate::plan::{Kind, Step};
@@ -13,7 +15,7 @@ use crate::stages::listener::Listener;
 use crate::stages::load_balancer::LoadBalancer;
 use crate::stages::log_groups::LogGroup;
 use crate::stages::namespace::{DiscoveryService, Namespace};
-use crate::stages::removal::{Outcome, Remaining, Removal};
+use crate::stages::removal::{Outcome, Remaining, Removal, UNKNOWN_ID};
 use crate::stages::roles::Role;
 use crate::stages::security_groups::SecurityGroup;
 use crate::stages::services::Service;
@@ -109,37 +111,26 @@ async fn remove_all(ctx: &Context) -> Outcome {
 
 /// What is there now, asked of the cloud and not concluded from what was done.
 async fn look_again(ctx: &Context, outcome: &Outcome) -> Down {
-    let (a, b, c, d) = tokio::join!(
-        async {
-            tokio::join!(
-                look::<Service>(ctx),
-                look::<Listener>(ctx),
-                look::<LoadBalancer>(ctx),
-                look::<TargetGroup>(ctx)
-            )
-        },
-        async {
-            tokio::join!(
-                look::<AutoScalingGroup>(ctx),
-                look::<Instance>(ctx),
-                look::<Registration>(ctx),
-                look::<Cluster>(ctx)
-            )
-        },
-        async {
-            tokio::join!(
-                look::<LaunchTemplate>(ctx),
-                look::<DiscoveryService>(ctx),
-                look::<Namespace>(ctx),
-                look::<TaskDefinition>(ctx),
-                look::<SecurityGroup>(ctx),
-                look::<LogGroup>(ctx),
-            )
-        },
-        async { tokio::join!(look::<InstanceProfile>(ctx), look::<Role>(ctx)) },
-    );
+    let looks = [
+        look::<Service>(ctx).boxed_local(),
+        look::<Listener>(ctx).boxed_local(),
+        look::<LoadBalancer>(ctx).boxed_local(),
+        look::<TargetGroup>(ctx).boxed_local(),
+        look::<AutoScalingGroup>(ctx).boxed_local(),
+        look::<Instance>(ctx).boxed_local(),
+        look::<Registration>(ctx).boxed_local(),
+        look::<Cluster>(ctx).boxed_local(),
+        look::<LaunchTemplate>(ctx).boxed_local(),
+        look::<DiscoveryService>(ctx).boxed_local(),
+        look::<Namespace>(ctx).boxed_local(),
+        look::<TaskDefinition>(ctx).boxed_local(),
+        look::<SecurityGroup>(ctx).boxed_local(),
+        look::<LogGroup>(ctx).boxed_local(),
+        look::<InstanceProfile>(ctx).boxed_local(),
+        look::<Role>(ctx).boxed_local(),
+    ];
     let mut down = Down::default();
-    for (kind, found) in [a.0, a.1, a.2, a.3, b.0, b.1, b.2, b.3, c.0, c.1, c.2, c.3, c.4, c.5, d.0, d.1] {
+    for (kind, found) in join_all(looks).await {
         let reason =
             |id: &str| outcome.failed.iter().find(|(k, i, _)| *k == kind && i == id).map(|(.., e)| e.to_string());
         match found {
@@ -155,11 +146,7 @@ async fn look_again(ctx: &Context, outcome: &Outcome) -> Down {
                 }
             }
             Err(error) => {
-                down.leftovers.push(Leftover {
-                    kind,
-                    id: "(could not be listed)".to_owned(),
-                    reason: error.to_string(),
-                });
+                down.leftovers.push(Leftover { kind, id: UNKNOWN_ID.to_owned(), reason: error.to_string() });
             }
         }
     }
