@@ -86,6 +86,11 @@ impl State {
         })
     }
 
+    /// Of all security groups.
+    fn rules(&self) -> Vec<rules::Rule> {
+        self.security_groups.iter().flat_map(|group| group.rules.clone()).collect()
+    }
+
     /// The identifier of a VPC's default security group.
     fn default_group(&self, vpc_id: &str) -> Option<String> {
         let group = self.security_groups.iter().find(|group| group.vpc_id == vpc_id && group.is_default());
@@ -133,10 +138,7 @@ fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
     check::<vpcs::Vpc>(&state.vpcs, id)
         .or_else(|| check::<Subnet>(&state.subnets, id))
         .or_else(|| check::<security_groups::SecurityGroup>(&state.security_groups, id))
-        .or_else(|| {
-            let rules: Vec<rules::Rule> = state.security_groups.iter().flat_map(|group| group.rules.clone()).collect();
-            check::<rules::Rule>(&rules, id)
-        })
+        .or_else(|| check::<rules::Rule>(&state.rules(), id))
         .or_else(|| check::<gateways::InternetGateway>(&state.internet_gateways, id))
         .or_else(|| check::<gateways::RouteTable>(&state.route_tables, id))
         .or_else(|| check::<launch_templates::LaunchTemplate>(&state.launch_templates, id))
