@@ -118,12 +118,10 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         } else {
             ""
         };
-        return Err(AwsError::new(
-            "AlreadyExists",
-            format!(
-                "AutoScalingGroup by this name already exists - A group with the name {name} already exists{pending}"
-            ),
-        ));
+        let message = format!(
+            "AutoScalingGroup by this name already exists - A group with the name {name} already exists{pending}"
+        );
+        return Err(AwsError::new("AlreadyExists", message));
     }
     let settings = Settings::of_request(region, params)?;
     let desired = settings.desired_capacity;
@@ -214,16 +212,13 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let group = find_mut(region.autoscaling_mut(), &name)?;
     if params.opt_bool("ForceDelete") != Some(true) {
         if group.members.iter().any(Member::counts) {
-            return Err(AwsError::new(
-                "ResourceInUse",
-                "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.",
-            ));
+            let message = "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.";
+            return Err(AwsError::new("ResourceInUse", message));
         }
         if !group.members.is_empty() {
-            return Err(AwsError::new(
-                "ScalingActivityInProgress",
-                "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.",
-            ));
+            let message =
+                "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.";
+            return Err(AwsError::new("ScalingActivityInProgress", message));
         }
     }
     group.deleting = true;

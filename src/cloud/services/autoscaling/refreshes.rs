@@ -69,10 +69,8 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, Aw
         return Err(AwsError::unsupported(format_args!("instance refreshes of the strategy {other}")));
     }
     if running(region, &name).is_some() {
-        return Err(AwsError::new(
-            "InstanceRefreshInProgress",
-            "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.",
-        ));
+        let message = "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.";
+        return Err(AwsError::new("InstanceRefreshInProgress", message));
     }
     let preferences = params.object("Preferences");
     if let Some(preferences) = preferences {
@@ -153,10 +151,8 @@ pub(super) fn advance(region: &mut Region, name: &str) {
 pub(super) fn cancel(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let name = find(region.autoscaling(), params)?.name.clone();
     let Some(refresh) = running(region, &name) else {
-        return Err(AwsError::new(
-            "ActiveInstanceRefreshNotFound",
-            format!("No in progress or pending Instance Refresh found for Auto Scaling group {name}"),
-        ));
+        let message = format!("No in progress or pending Instance Refresh found for Auto Scaling group {name}");
+        return Err(AwsError::new("ActiveInstanceRefreshNotFound", message));
     };
     refresh.end(Status::Cancelled);
     Ok(json!({ "InstanceRefreshId": refresh.id }))

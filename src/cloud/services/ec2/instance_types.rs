@@ -103,10 +103,8 @@ pub(super) fn describe(params: Params<'_>) -> Answer {
     let names = params.strings("InstanceType");
     let unknown: Vec<_> = names.iter().copied().filter(|name| InstanceType::find(name).is_none()).collect();
     if !unknown.is_empty() {
-        return Err(AwsError::new(
-            "InvalidInstanceType",
-            format!("The following supplied instance types do not exist: [{}]", unknown.join(", ")),
-        ));
+        let message = format!("The following supplied instance types do not exist: [{}]", unknown.join(", "));
+        return Err(AwsError::new("InvalidInstanceType", message));
     }
     let wanted = TYPES.iter().filter(|t| names.is_empty() || names.contains(&t.name)).map(wire);
     Ok(json!({ "instanceTypeSet": filtered(wanted, TYPE_FILTERS, params)? }))

@@ -268,12 +268,10 @@ pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> An
     for id in &ids {
         let instance = find(&region.ec2().instances, id)?;
         if Params::new(&instance.data).opt_bool("DisableApiTermination") == Some(true) {
-            return Err(AwsError::new(
-                "OperationNotPermitted",
-                format!(
-                    "The instance '{id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."
-                ),
-            ));
+            let message = format!(
+                "The instance '{id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."
+            );
+            return Err(AwsError::new("OperationNotPermitted", message));
         }
     }
     let mut answer = Vec::new();

@@ -109,10 +109,8 @@ pub(crate) fn create_interface(
     for id in security_groups {
         let group = find(&region.ec2().security_groups, id)?;
         if group.vpc_id != subnet.vpc_id {
-            return Err(AwsError::new(
-                "InvalidGroup.NotFound",
-                format!("The security group '{id}' does not exist in VPC '{}'", subnet.vpc_id),
-            ));
+            let message = format!("The security group '{id}' does not exist in VPC '{}'", subnet.vpc_id);
+            return Err(AwsError::new("InvalidGroup.NotFound", message));
         }
     }
     let security_groups = match security_groups {
@@ -146,10 +144,9 @@ fn free_address(state: &State, subnet: &Subnet) -> Result<Ipv4Addr, AwsError> {
     let last = state.interfaces.iter().rev().find(|interface| interface.subnet_id == subnet.id);
     let after_last = cidr::hosts(subnet.cidr).filter(|ip| last.is_none_or(|last| *ip > last.private_ip));
     after_last.chain(cidr::hosts(subnet.cidr)).find(|ip| !taken(ip)).ok_or_else(|| {
-        AwsError::new(
-            "InsufficientFreeAddressesInSubnet",
-            format!("The specified subnet does not have enough free addresses to satisfy the request: {}", subnet.id),
-        )
+        let message =
+            format!("The specified subnet does not have enough free addresses to satisfy the request: {}", subnet.id);
+        AwsError::new("InsufficientFreeAddressesInSubnet", message)
     })
 }
 

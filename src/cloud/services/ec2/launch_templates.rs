@@ -44,10 +44,9 @@ impl LaunchTemplate {
             number => number.parse().ok(),
         };
         self.versions.iter().find(|version| Some(version.number) == number).ok_or_else(|| {
-            AwsError::new(
-                "InvalidLaunchTemplateId.VersionNotFound",
-                format!("Could not find the specified version {wanted} for the launch template with ID {}.", self.id),
-            )
+            let message =
+                format!("Could not find the specified version {wanted} for the launch template with ID {}.", self.id);
+            AwsError::new("InvalidLaunchTemplateId.VersionNotFound", message)
         })
     }
 }
@@ -82,10 +81,8 @@ impl Resource for LaunchTemplate {
 
 fn by_name<'s>(state: &'s State, name: &str) -> Result<&'s LaunchTemplate, AwsError> {
     state.launch_templates.iter().find(|template| template.name == name).ok_or_else(|| {
-        AwsError::new(
-            "InvalidLaunchTemplateName.NotFoundException",
-            format!("The specified launch template, with template name {name}, does not exist."),
-        )
+        let message = format!("The specified launch template, with template name {name}, does not exist.");
+        AwsError::new("InvalidLaunchTemplateName.NotFoundException", message)
     })
 }
 
@@ -175,10 +172,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
         let first = template.versions.first();
         let token = params.opt_str("ClientToken");
         if token.is_none() || first.and_then(|version| version.client_token.as_deref()) != token {
-            return Err(AwsError::new(
-                "InvalidLaunchTemplateName.AlreadyExistsException",
-                "Launch template name already in use.",
-            ));
+            let message = "Launch template name already in use.";
+            return Err(AwsError::new("InvalidLaunchTemplateName.AlreadyExistsException", message));
         }
         if first.is_none_or(|version| version.data != data) {
             return Err(token_reused());
@@ -199,10 +194,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
 }
 
 fn token_reused() -> AwsError {
-    AwsError::new(
-        "IdempotentParameterMismatch",
-        "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
-    )
+    let message = "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).";
+    AwsError::new("IdempotentParameterMismatch", message)
 }
 
 fn check_name(name: &str) -> Result<(), AwsError> {
@@ -210,10 +203,8 @@ fn check_name(name: &str) -> Result<(), AwsError> {
     if (3..=128).contains(&name.len()) && name.chars().all(allowed) {
         Ok(())
     } else {
-        Err(AwsError::new(
-            "InvalidLaunchTemplateName.MalformedException",
-            "Launch template names must be between 3 and 128 characters long, and may contain letters, numbers, and the following characters: - ( ) . / _",
-        ))
+        let message = "Launch template names must be between 3 and 128 characters long, and may contain letters, numbers, and the following characters: - ( ) . / _";
+        Err(AwsError::new("InvalidLaunchTemplateName.MalformedException", message))
     }
 }
 

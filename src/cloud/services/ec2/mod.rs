@@ -79,10 +79,8 @@ impl State {
 
     fn default_vpc(&self) -> Result<&vpcs::Vpc, AwsError> {
         self.vpcs.iter().find(|vpc| vpc.is_default).ok_or_else(|| {
-            AwsError::new(
-                "VPCIdNotSpecified",
-                "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.",
-            )
+            let message = "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.";
+            AwsError::new("VPCIdNotSpecified", message)
         })
     }
 

@@ -97,10 +97,8 @@ pub(super) fn authorize(region: &mut Region, direction: Direction, params: Param
     if let Some((there, _)) =
         wanted.iter().find(|(permission, _)| group.rules.iter().any(|rule| rule.permission == *permission))
     {
-        return Err(AwsError::new(
-            "InvalidPermission.Duplicate",
-            format!("the specified rule \"{}\" already exists", there.words()),
-        ));
+        let message = format!("the specified rule \"{}\" already exists", there.words());
+        return Err(AwsError::new("InvalidPermission.Duplicate", message));
     }
     let group_id = group.id.clone();
     let rules: Vec<Rule> = wanted

@@ -151,10 +151,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
         return Err(invalid("GroupName", name, "Cannot use reserved security group name: default."));
     }
     if region.ec2().security_groups.iter().any(|group| group.vpc_id == vpc_id && group.name == name) {
-        return Err(AwsError::new(
-            "InvalidGroup.Duplicate",
-            format!("The security group '{name}' already exists for VPC '{vpc_id}'"),
-        ));
+        let message = format!("The security group '{name}' already exists for VPC '{vpc_id}'");
+        return Err(AwsError::new("InvalidGroup.Duplicate", message));
     }
     let group = SecurityGroup::new(&mut region.ids, name, description, &vpc_id);
     region.ec2_mut().tags.add(&group.id, tags);
@@ -190,10 +188,8 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let state = region.ec2_mut();
     let group = named(state, params)?.clone();
     if group.is_default() {
-        return Err(AwsError::new(
-            "CannotDelete",
-            format!("the specified group: \"{}\" name: \"default\" cannot be deleted by a user", group.id),
-        ));
+        let message = format!("the specified group: \"{}\" name: \"default\" cannot be deleted by a user", group.id);
+        return Err(AwsError::new("CannotDelete", message));
     }
     let named_by_others = state
         .security_groups

@@ -129,10 +129,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
         return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
     }
     if region.ec2().subnets.iter().any(|subnet| subnet.vpc_id == vpc.id && cidr::overlap(subnet.cidr, block)) {
-        return Err(AwsError::new(
-            "InvalidSubnet.Conflict",
-            format!("The CIDR '{block}' conflicts with another subnet"),
-        ));
+        let message = format!("The CIDR '{block}' conflicts with another subnet");
+        return Err(AwsError::new("InvalidSubnet.Conflict", message));
     }
     let zone = wanted_zone(&region.name, params)?;
     let subnet = Subnet {
@@ -182,10 +180,8 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let state: &mut State = region.ec2_mut();
     let id = find(&state.subnets, params.str("SubnetId")?)?.id.clone();
     if state.interfaces.iter().any(|interface| interface.subnet_id == id) {
-        return Err(AwsError::new(
-            "DependencyViolation",
-            format!("The subnet '{id}' has dependencies and cannot be deleted."),
-        ));
+        let message = format!("The subnet '{id}' has dependencies and cannot be deleted.");
+        return Err(AwsError::new("DependencyViolation", message));
     }
     state.subnets.retain(|subnet| subnet.id != id);
     state.tags.forget(&id);

@@ -89,10 +89,8 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let own_groups = state.security_groups.iter().any(|group| group.vpc_id == id && !group.is_default());
     let gateway = state.internet_gateways.iter().any(|gateway| gateway.attached_to.as_ref() == Some(&id));
     if own_groups || gateway || state.subnets.iter().any(|subnet| subnet.vpc_id == id) {
-        return Err(AwsError::new(
-            "DependencyViolation",
-            format!("The vpc '{id}' has dependencies and cannot be deleted."),
-        ));
+        let message = format!("The vpc '{id}' has dependencies and cannot be deleted.");
+        return Err(AwsError::new("DependencyViolation", message));
     }
     state.security_groups.retain(|group| group.vpc_id != id);
     state.route_tables.retain(|table| table.vpc_id != id);

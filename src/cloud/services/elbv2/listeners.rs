@@ -87,10 +87,9 @@ fn requested_target_group(state: &State, load_balancer: &str, params: Params<'_>
         .ok_or_else(|| validation_error("A target group ARN must be specified"))?;
     target_groups::find(state, arn)?;
     if load_balancer_of(state, arn).is_some_and(|other| other != load_balancer) {
-        return Err(AwsError::new(
-            "TargetGroupAssociationLimit",
-            format!("The following target groups cannot be associated with more than one load balancer: {arn}"),
-        ));
+        let message =
+            format!("The following target groups cannot be associated with more than one load balancer: {arn}");
+        return Err(AwsError::new("TargetGroupAssociationLimit", message));
     }
     Ok(arn.to_owned())
 }
@@ -128,10 +127,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         if there.target_group_arn == target_group_arn {
             return Ok(json!({ "Listeners": [wire(there)] }));
         }
-        return Err(AwsError::new(
-            "DuplicateListener",
-            format!("A listener already exists on this port for this load balancer '{load_balancer_arn}'"),
-        ));
+        let message = format!("A listener already exists on this port for this load balancer '{load_balancer_arn}'");
+        return Err(AwsError::new("DuplicateListener", message));
     }
     let resource = format!("listener/{path}/{}", region.ids.hex(16));
     let listener =

@@ -105,10 +105,8 @@ fn requested_subnets(region: &Region, params: Params<'_>) -> Result<Vec<Subnet>,
         let subnet = ec2::subnet(region, id)
             .ok_or_else(|| AwsError::new("SubnetNotFound", format!("The subnet ID '{id}' does not exist")))?;
         if subnets.iter().any(|other| other.az_name == subnet.az_name) {
-            return Err(AwsError::new(
-                "InvalidConfigurationRequest",
-                "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
-            ));
+            let message = "A load balancer cannot be attached to multiple subnets in the same Availability Zone";
+            return Err(AwsError::new("InvalidConfigurationRequest", message));
         }
         if subnets.iter().any(|other| other.vpc_id != subnet.vpc_id) {
             return Err(AwsError::new("InvalidSubnet", "All subnets must belong to the same VPC"));
@@ -167,10 +165,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         if there.settings == settings {
             return Ok(json!({ "LoadBalancers": [wire(there)] }));
         }
-        return Err(AwsError::new(
-            "DuplicateLoadBalancerName",
-            format!("A load balancer with the same name '{name}' exists, but with different settings"),
-        ));
+        let message = format!("A load balancer with the same name '{name}' exists, but with different settings");
+        return Err(AwsError::new("DuplicateLoadBalancerName", message));
     }
     let load_balancer = provision(region, name, &vpc_id, &subnets, settings, tags)?;
     Ok(json!({ "LoadBalancers": [wire(&load_balancer)] }))
@@ -257,10 +253,8 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     let missing: Vec<_> =
         names.iter().copied().filter(|name| !state.load_balancers.iter().any(|other| other.name == *name)).collect();
     if !missing.is_empty() {
-        return Err(AwsError::new(
-            "LoadBalancerNotFound",
-            format!("Load balancers '[{}]' not found", missing.join(", ")),
-        ));
+        let message = format!("Load balancers '[{}]' not found", missing.join(", "));
+        return Err(AwsError::new("LoadBalancerNotFound", message));
     }
     let all = arns.is_empty() && names.is_empty();
     let described: Value = state
@@ -283,10 +277,8 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
         return Ok(json!({}));
     };
     if state.load_balancers[index].attributes.deletion_protection() {
-        return Err(AwsError::new(
-            "OperationNotPermitted",
-            format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled"),
-        ));
+        let message = format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled");
+        return Err(AwsError::new("OperationNotPermitted", message));
     }
     let load_balancer = state.load_balancers.remove(index);
     state.tags.forget(arn);

@@ -193,10 +193,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         if there.settings == settings && there.health_check == health_check {
             return Ok(json!({ "TargetGroups": [wire(region.elbv2(), there)] }));
         }
-        return Err(AwsError::new(
-            "DuplicateTargetGroupName",
-            format!("A target group with the same name '{name}' exists, but with different settings"),
-        ));
+        let message = format!("A target group with the same name '{name}' exists, but with different settings");
+        return Err(AwsError::new("DuplicateTargetGroupName", message));
     }
     let resource = format!("targetgroup/{name}/{}", region.ids.hex(16));
     let group = TargetGroup {
@@ -252,10 +250,8 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     }
     let state = region.elbv2_mut();
     if listeners::load_balancer_of(state, arn).is_some() {
-        return Err(AwsError::new(
-            "ResourceInUse",
-            format!("Target group '{arn}' is currently in use by a listener or a rule"),
-        ));
+        let message = format!("Target group '{arn}' is currently in use by a listener or a rule");
+        return Err(AwsError::new("ResourceInUse", message));
     }
     state.target_groups.retain(|group| group.arn != arn);
     state.tags.forget(arn);
