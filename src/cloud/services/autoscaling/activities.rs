@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::State;
 use super::groups::Group;
 use crate::cloud::error::AwsError;
-use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
 use crate::cloud::wire::{Params, timestamp};

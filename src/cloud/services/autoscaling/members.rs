@@ -6,7 +6,6 @@ use super::activities::moment;
 use super::scaling;
 use super::settings::template_wire;
 use super::validation_error;
-use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
 use crate::cloud::services::ec2;

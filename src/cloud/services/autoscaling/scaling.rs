@@ -11,7 +11,6 @@ use super::{refreshes, tags};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
-use crate::cloud::service::Answer;
 use crate::cloud::services::ec2::{self, InstanceState, Subnet};
 
 /// A group whose launches fail tries again after about a minute (and then ever less often, on AWS).

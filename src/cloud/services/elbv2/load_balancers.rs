@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::attributes::Attributes;
+use super::attributes::{self, Attributes};
 use super::{State, check_address_type, check_name, tags, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
+use crate::cloud::service::Answer;
 use crate::cloud::services::ec2::{self, Subnet};
 use crate::cloud::wire::tags::Tags;
 use crate::cloud::wire::{Params, timestamp};
@@ -142,16 +143,15 @@ fn requested_groups(region: &Region, vpc_id: &str, params: Params<'_>) -> Result
     })
 }
 
-pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::listed(params)?;
     let name = params.str("Name")?;
     check_name("Load balancer", name)?;
     if name.starts_with("internal-") {
         return Err(validation_error(format!("Load balancer name '{name}' cannot begin with 'internal-'")));
     }
-    match params.opt_str("Type").unwrap_or("application") {
-        "application" => {}
-        other => return Err(AwsError::unsupported(format_args!("load balancers of type {other}"))),
+    if let Some(other) = params.opt_str("Type").filter(|kind| *kind != "application") {
+        return Err(AwsError::unsupported(format_args!("load balancers of type {other}")));
     }
     check_address_type(params)?;
     let subnets = requested_subnets(region, params)?;
@@ -201,7 +201,7 @@ fn provision(
         settings,
         vpc_id: vpc_id.to_owned(),
         zones,
-        attributes: Attributes::of_load_balancer(),
+        attributes: Attributes::new(attributes::LOAD_BALANCER),
     };
     region.elbv2_mut().tags.add(&arn, tags);
     region.elbv2_mut().load_balancers.push(load_balancer.clone());
@@ -244,7 +244,7 @@ fn detach<'z>(region: &mut Region, zones: impl IntoIterator<Item = &'z Zone>) {
     }
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let state = region.elbv2();
     let (arns, names) = (params.strings("LoadBalancerArns"), params.strings("Names"));
     for arn in &arns {
@@ -267,7 +267,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 /// Deleting what is not there succeeds. The interfaces, and with them the hold on the security groups, stay for a while.
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let arn = params.str("LoadBalancerArn")?;
     if !arn.contains(":loadbalancer/") {
         return Err(validation_error(format!("'{arn}' is not a valid load balancer ARN")));
@@ -292,7 +292,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(json!({}))
 }
 
-pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Answer {
     let vpc_id = find(region.elbv2(), params.str("LoadBalancerArn")?)?.vpc_id.clone();
     let groups = requested_groups(region, &vpc_id, params)?;
     let load_balancer = find_mut(region.elbv2_mut(), params)?;
@@ -303,7 +303,7 @@ pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Re
     Ok(json!({ "SecurityGroupIds": groups }))
 }
 
-pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Answer {
     check_address_type(params)?;
     let load_balancer = find(region.elbv2(), params.str("LoadBalancerArn")?)?.clone();
     let subnets = requested_subnets(region, params)?;
@@ -325,11 +325,11 @@ pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Result<Val
     Ok(json!({ "AvailabilityZones": zones_wire(load_balancer), "IpAddressType": "ipv4" }))
 }
 
-pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Answer {
     Ok(find(region.elbv2(), params.str("LoadBalancerArn")?)?.attributes.wire())
 }
 
-pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Answer {
     let attributes = &mut find_mut(region.elbv2_mut(), params)?.attributes;
     attributes.modify("Load balancer", params)?;
     Ok(attributes.wire())
