@@ -128,7 +128,7 @@ pub(crate) fn timestamp(at: jiff::Timestamp) -> Value {
 const TIMESTAMP: &str = "$timestamp";
 
 /// Milliseconds since the epoch, if `value` is a [`timestamp`].
-fn as_timestamp(value: &Value) -> Option<i64> {
+pub(crate) fn as_timestamp(value: &Value) -> Option<i64> {
     value.as_object().filter(|object| object.len() == 1)?.get(TIMESTAMP)?.as_i64()
 }
 

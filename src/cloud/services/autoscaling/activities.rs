@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::State;
 use super::groups::Group;
 use crate::cloud::error::AwsError;
-use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::{Params, timestamp};
 
 /// How many are kept of one group; AWS keeps six weeks of them.
@@ -18,12 +18,6 @@ pub(super) enum Status {
     Successful,
     Cancelled,
     Failed { message: String },
-}
-
-impl Status {
-    fn code(&self) -> &'static str {
-        self.into()
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -44,48 +38,39 @@ pub(super) fn moment() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// Records a beginning, or if it is over already a failure. Answers with the activity's ID.
+pub(super) fn record(
+    region: &mut Region,
+    group: &Group,
+    status: Status,
+    description: String,
+    cause: String,
+    details: &Value,
+) -> String {
+    let now = jiff::Timestamp::now();
+    let id = region.ids.uuid();
+    let activities = &mut region.autoscaling_mut().activities;
+    activities.push(Activity {
+        id: id.clone(),
+        group_name: group.name.clone(),
+        group_arn: group.arn.clone(),
+        description,
+        cause,
+        details: details.to_string(),
+        started: now,
+        ended: (status != Status::InProgress).then_some(now),
+        status,
+    });
+    let mut of_group = (0..activities.len()).filter(|index| activities[*index].group_arn == group.arn);
+    let oldest = of_group.next();
+    if let Some(oldest) = oldest.filter(|_| of_group.count() >= KEPT) {
+        activities.remove(oldest);
+    }
+    id
+}
+
 impl State {
-    /// Records a beginning, or if it is over already a failure. Answers with the activity's ID.
-    pub(super) fn record(
-        &mut self,
-        ids: &mut Ids,
-        group: &Group,
-        status: Status,
-        description: String,
-        cause: String,
-        details: Value,
-    ) -> String {
-        let now = jiff::Timestamp::now();
-        let id = ids.uuid();
-        self.activities.push(Activity {
-            id: id.clone(),
-            group_name: group.name.clone(),
-            group_arn: group.arn.clone(),
-            description,
-            cause,
-            details: details.to_string(),
-            started: now,
-            ended: (status != Status::InProgress).then_some(now),
-            status,
-        });
-        let of_group = self.activities.iter().filter(|activity| activity.group_arn == group.arn).count();
-        if of_group > KEPT
-            && let Some(oldest) = self.activities.iter().position(|activity| activity.group_arn == group.arn)
-        {
-            self.activities.remove(oldest);
-        }
-        id
-    }
-
-    pub(super) fn succeed(&mut self, activity_id: &str) {
-        self.end(activity_id, &Status::Successful);
-    }
-
-    pub(super) fn cancel(&mut self, activity_id: &str) {
-        self.end(activity_id, &Status::Cancelled);
-    }
-
-    fn end(&mut self, activity_id: &str, status: &Status) {
+    pub(super) fn end(&mut self, activity_id: &str, status: &Status) {
         for activity in self.activities.iter_mut().filter(|activity| activity.id == activity_id) {
             activity.status = status.clone();
             activity.ended = Some(jiff::Timestamp::now());
@@ -112,7 +97,7 @@ impl State {
             "Cause": activity.cause,
             "StartTime": timestamp(activity.started),
             "EndTime": activity.ended.map(timestamp),
-            "StatusCode": activity.status.code(),
+            "StatusCode": <&str>::from(&activity.status),
             "StatusMessage": message,
             "Progress": if activity.ended.is_some() { 100 } else { 50 },
             "Details": activity.details,
@@ -135,7 +120,7 @@ fn requested_statuses(params: Params<'_>) -> Result<Option<Vec<&str>>, AwsError>
 }
 
 /// The latest first. Those of groups that are gone only if they are asked for.
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let state = region.autoscaling();
     let deleted_too = params.opt_bool("IncludeDeletedGroups") == Some(true);
     if !deleted_too && params.get("AutoScalingGroupName").is_some() {
@@ -151,7 +136,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
         .filter(|activity| name.is_none_or(|name| activity.group_name == name))
         .filter(|activity| ids.is_empty() || ids.contains(&activity.id.as_str()))
         .filter(|activity| deleted_too || state.group_is_there(activity))
-        .filter(|activity| statuses.as_ref().is_none_or(|wanted| wanted.contains(&activity.status.code())))
+        .filter(|activity| statuses.as_ref().is_none_or(|wanted| wanted.contains(&<&str>::from(&activity.status))))
         .map(|activity| state.wire(activity))
         .collect();
     Ok(json!({ "Activities": activities }))

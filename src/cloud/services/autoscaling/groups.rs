@@ -12,6 +12,7 @@ use super::{find, find_mut, validation_error};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::services::ec2;
 use crate::cloud::wire::{Params, timestamp};
 
@@ -51,6 +52,10 @@ impl Group {
     /// Instances that are there or coming.
     pub(super) fn capacity(&self) -> i64 {
         self.members.iter().filter(|member| member.counts()).count() as i64
+    }
+
+    pub(super) fn members_in(&self, az_name: &str) -> usize {
+        self.members.iter().filter(|member| member.counts() && member.az_name == az_name).count()
     }
 
     pub(super) fn is_suspended(&self, process: &str) -> bool {
@@ -107,7 +112,7 @@ impl Group {
     }
 }
 
-pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let name = params.str("AutoScalingGroupName")?;
     if name.len() > 255 || name.contains(':') {
         return Err(validation_error("AutoScalingGroup name must be 1 to 255 characters long, without colons"));
@@ -118,12 +123,10 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         } else {
             ""
         };
-        return Err(AwsError::new(
-            "AlreadyExists",
-            format!(
-                "AutoScalingGroup by this name already exists - A group with the name {name} already exists{pending}"
-            ),
-        ));
+        let message = format!(
+            "AutoScalingGroup by this name already exists - A group with the name {name} already exists{pending}"
+        );
+        return Err(AwsError::new("AlreadyExists", message));
     }
     let settings = Settings::of_request(region, params)?;
     let desired = settings.desired_capacity;
@@ -148,7 +151,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(Value::Null)
 }
 
-pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn update(region: &mut Region, params: Params<'_>) -> Answer {
     let group = find(region.autoscaling(), params)?;
     group.check_modifiable()?;
     let before = group.settings.desired_capacity;
@@ -168,7 +171,7 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(Value::Null)
 }
 
-pub(super) fn set_desired_capacity(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn set_desired_capacity(region: &mut Region, params: Params<'_>) -> Answer {
     find(region.autoscaling(), params)?.check_modifiable()?;
     let group = find_mut(region.autoscaling_mut(), params.str("AutoScalingGroupName")?)?;
     let desired = params.int("DesiredCapacity")?;
@@ -193,37 +196,34 @@ pub(super) fn set_desired_capacity(region: &mut Region, params: Params<'_>) -> R
     Ok(Value::Null)
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let names = params.strings("AutoScalingGroupNames");
-    let filters = tags::Filters::of_groups(params)?;
+    let allowed = tags::group_filter(params)?;
     let with_instances = params.opt_bool("IncludeInstances") != Some(false);
     let groups: Value = region
         .autoscaling()
         .groups
         .iter()
         .filter(|group| names.is_empty() || names.contains(&group.name.as_str()))
-        .filter(|group| filters.allow(group))
+        .filter(|group| allowed(group))
         .map(|group| group.wire(region, with_instances))
         .collect();
     Ok(json!({ "AutoScalingGroups": groups }))
 }
 
 /// Without `ForceDelete` only an empty group can go.
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let name = find(region.autoscaling(), params)?.name.clone();
     let group = find_mut(region.autoscaling_mut(), &name)?;
     if params.opt_bool("ForceDelete") != Some(true) {
         if group.members.iter().any(Member::counts) {
-            return Err(AwsError::new(
-                "ResourceInUse",
-                "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.",
-            ));
+            let message = "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.";
+            return Err(AwsError::new("ResourceInUse", message));
         }
         if !group.members.is_empty() {
-            return Err(AwsError::new(
-                "ScalingActivityInProgress",
-                "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.",
-            ));
+            let message =
+                "You cannot delete an AutoScalingGroup while there are scaling activities in progress for that group.";
+            return Err(AwsError::new("ScalingActivityInProgress", message));
         }
     }
     group.deleting = true;
@@ -246,13 +246,13 @@ fn requested_processes(params: Params<'_>) -> Result<Vec<&str>, AwsError> {
     }
 }
 
-pub(super) fn suspend_processes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn suspend_processes(region: &mut Region, params: Params<'_>) -> Answer {
     let group = find_mut(region.autoscaling_mut(), params.str("AutoScalingGroupName")?)?;
     group.suspended.extend(requested_processes(params)?.into_iter().map(str::to_owned));
     Ok(Value::Null)
 }
 
-pub(super) fn resume_processes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn resume_processes(region: &mut Region, params: Params<'_>) -> Answer {
     let group = find_mut(region.autoscaling_mut(), params.str("AutoScalingGroupName")?)?;
     for process in requested_processes(params)? {
         group.suspended.remove(process);

@@ -6,8 +6,8 @@ use super::activities::moment;
 use super::scaling;
 use super::settings::template_wire;
 use super::validation_error;
-use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::services::ec2;
 use crate::cloud::wire::Params;
 
@@ -64,7 +64,7 @@ impl Member {
     }
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let ids = params.strings("InstanceIds");
     let groups = region.autoscaling().groups.iter();
     let members = groups.flat_map(|group| group.members.iter().map(move |member| (group, member)));
@@ -75,7 +75,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     Ok(json!({ "AutoScalingInstances": described }))
 }
 
-pub(super) fn terminate(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn terminate(region: &mut Region, params: Params<'_>) -> Answer {
     let id = params.str("InstanceId")?;
     let decrement = params.opt_bool("ShouldDecrementDesiredCapacity") == Some(true);
     let holds = |member: &Member| member.instance_id == id && member.counts();

@@ -9,6 +9,7 @@ use super::members::LifecycleState;
 use super::{find, scaling, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
@@ -61,7 +62,7 @@ impl Refresh {
     }
 }
 
-pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn start(region: &mut Region, params: Params<'_>) -> Answer {
     let group = find(region.autoscaling(), params)?;
     let (name, members) = (group.name.clone(), group.members.clone());
     let present = group.settings.template.resolve(region).map_err(|error| validation_error(error.message))?.version;
@@ -69,10 +70,8 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, Aw
         return Err(AwsError::unsupported(format_args!("instance refreshes of the strategy {other}")));
     }
     if running(region, &name).is_some() {
-        return Err(AwsError::new(
-            "InstanceRefreshInProgress",
-            "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.",
-        ));
+        let message = "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.";
+        return Err(AwsError::new("InstanceRefreshInProgress", message));
     }
     let preferences = params.object("Preferences");
     if let Some(preferences) = preferences {
@@ -110,11 +109,7 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, Aw
     Ok(json!({ "InstanceRefreshId": id }))
 }
 
-pub(super) fn is_running(region: &mut Region, name: &str) -> bool {
-    running(region, name).is_some()
-}
-
-fn running<'r>(region: &'r mut Region, name: &str) -> Option<&'r mut Refresh> {
+pub(super) fn running<'r>(region: &'r mut Region, name: &str) -> Option<&'r mut Refresh> {
     let mut of_group = region.autoscaling_mut().refreshes.iter_mut().filter(|refresh| refresh.group_name == name);
     of_group.find(|refresh| refresh.status == Status::InProgress)
 }
@@ -150,20 +145,18 @@ pub(super) fn advance(region: &mut Region, name: &str) {
     }
 }
 
-pub(super) fn cancel(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn cancel(region: &mut Region, params: Params<'_>) -> Answer {
     let name = find(region.autoscaling(), params)?.name.clone();
     let Some(refresh) = running(region, &name) else {
-        return Err(AwsError::new(
-            "ActiveInstanceRefreshNotFound",
-            format!("No in progress or pending Instance Refresh found for Auto Scaling group {name}"),
-        ));
+        let message = format!("No in progress or pending Instance Refresh found for Auto Scaling group {name}");
+        return Err(AwsError::new("ActiveInstanceRefreshNotFound", message));
     };
     refresh.end(Status::Cancelled);
     Ok(json!({ "InstanceRefreshId": refresh.id }))
 }
 
 /// The latest first.
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let name = &find(region.autoscaling(), params)?.name;
     let ids = params.strings("InstanceRefreshIds");
     let refreshes = region.autoscaling().refreshes.iter().rev().filter(|refresh| refresh.group_name == *name);

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::activities::{Status, moment};
+use super::activities::{Status, moment, record};
 use super::groups::Group;
 use super::members::{LifecycleState, Member};
-use super::{State, find_mut, refreshes, tags};
+use super::{refreshes, tags};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
@@ -32,8 +32,11 @@ pub(crate) fn reconcile(region: &mut Region) {
         } else if !group.awaits_activity && difference(group) != 0 {
             group.awaits_activity = true;
             region.after(Transition::ScalingActivity, move |region| act(region, &name));
-        } else if !group.awaits_rebalancing && is_uneven(region, &name) && !refreshes::is_running(region, &name) {
-            wait_to_rebalance(region, name);
+        } else if !group.awaits_rebalancing && is_uneven(region, &name) && refreshes::running(region, &name).is_none() {
+            if let Some(group) = region.autoscaling_mut().group_mut(&name) {
+                group.awaits_rebalancing = true;
+                later(region, name, rebalance);
+            }
         }
     }
 }
@@ -41,19 +44,16 @@ pub(crate) fn reconcile(region: &mut Region) {
 /// Whether a settled group has two instances more in one of its zones than in another.
 fn is_uneven(region: &Region, name: &str) -> bool {
     let Some(group) = region.autoscaling().groups.iter().find(|group| group.name == name) else { return false };
-    let members_in = |az_name: &str| group.members.iter().filter(|m| m.counts() && m.az_name == az_name).count();
     let zones = group.settings.subnets.iter().filter_map(|id| ec2::subnet(region, id));
-    let counts: Vec<_> = zones.map(|subnet| members_in(&subnet.az_name)).collect();
+    let counts: Vec<_> = zones.map(|subnet| group.members_in(&subnet.az_name)).collect();
     let uneven = counts.iter().max().zip(counts.iter().min()).is_some_and(|(most, least)| most - least > 1);
     uneven && difference(group) == 0 && !group.deleting && !group.is_suspended("AZRebalance")
 }
 
-fn wait_to_rebalance(region: &mut Region, name: String) {
-    if let Some(group) = region.autoscaling_mut().group_mut(&name) {
-        group.awaits_rebalancing = true;
-        let delay = region.schedule.pace.scale(RETRY_ON_AWS).max(SHORTEST_RETRY);
-        region.after_real_time(delay, move |region| rebalance(region, &name));
-    }
+/// Looks at a group again after a while.
+fn later(region: &mut Region, name: String, look: fn(&mut Region, &str)) {
+    let delay = region.schedule.pace.scale(RETRY_ON_AWS).max(SHORTEST_RETRY);
+    region.after_real_time(delay, move |region| look(region, &name));
 }
 
 /// Launches where there is least, before the group, then one too large, terminates where it has most (EC2 Auto Scaling
@@ -100,7 +100,7 @@ fn follow_instances(region: &mut Region, name: &str) {
         group.members = members;
     }
     for activity_id in over {
-        region.autoscaling_mut().succeed(&activity_id);
+        region.autoscaling_mut().end(&activity_id, &Status::Successful);
     }
     for id in lost {
         let cause = format!(
@@ -170,19 +170,16 @@ fn launch(region: &mut Region, name: &str, count: i64) {
         && let Some(group) = region.autoscaling_mut().group_mut(name)
     {
         group.awaits_activity = true;
-        let name = name.to_owned();
-        let delay = region.schedule.pace.scale(RETRY_ON_AWS).max(SHORTEST_RETRY);
-        region.after_real_time(delay, move |region| act(region, &name));
+        later(region, name.to_owned(), act);
     }
 }
 
 /// A subnet of the zone where the group has fewest instances; of equals the first one that the group names.
 fn emptiest_subnet(region: &Region, group: &Group, passed_over: &[String]) -> Option<Subnet> {
-    let members_in = |az_name: &str| group.members.iter().filter(|m| m.counts() && m.az_name == az_name).count();
     let subnets = group.settings.subnets.iter().filter_map(|id| ec2::subnet(region, id));
     subnets
         .filter(|subnet| !passed_over.contains(&subnet.az_name))
-        .min_by_key(|subnet| members_in(&subnet.az_name))
+        .min_by_key(|subnet| group.members_in(&subnet.az_name))
         .cloned()
 }
 
@@ -196,15 +193,8 @@ fn launch_into(region: &mut Region, group: &Group, subnet: &Subnet) -> Result<()
         moment(),
         before + 1
     );
-    let (autoscaling, ids) = region.state_and_ids::<State>();
-    let activity_id = autoscaling.record(
-        ids,
-        group,
-        Status::InProgress,
-        format!("Launching a new EC2 instance: {instance_id}"),
-        cause,
-        details(subnet),
-    );
+    let description = format!("Launching a new EC2 instance: {instance_id}");
+    let activity_id = record(region, group, Status::InProgress, description, cause, &details(subnet));
     if let Some(group) = region.autoscaling_mut().group_mut(&group.name) {
         group.members.push(Member {
             instance_id,
@@ -228,9 +218,7 @@ fn record_failure(region: &mut Region, group: &Group, subnet: &Subnet, error: &A
         moment()
     );
     let description = format!("Launching a new EC2 instance.  Status Reason: {message}");
-    let status = Status::Failed { message };
-    let (autoscaling, ids) = region.state_and_ids::<State>();
-    autoscaling.record(ids, group, status, description, cause, details(subnet));
+    record(region, group, Status::Failed { message }, description, cause, &details(subnet));
 }
 
 fn details(subnet: &Subnet) -> serde_json::Value {
@@ -243,10 +231,9 @@ fn scale_in(region: &mut Region, name: &str, count: i64) {
     for _ in 0..count {
         let Some(group) = region.autoscaling_mut().group_mut(name).map(|group| group.clone()) else { return };
         let present = group.settings.template.resolve(region).ok().map(|template| template.version);
-        let members_in = |az_name: &str| group.members.iter().filter(|m| m.counts() && m.az_name == az_name).count();
         let candidates = group.members.iter().filter(|member| member.counts() && !member.protected);
         let victim = candidates.min_by_key(|member| {
-            (std::cmp::Reverse(members_in(&member.az_name)), Some(member.template_version) == present)
+            (std::cmp::Reverse(group.members_in(&member.az_name)), Some(member.template_version) == present)
         });
         let Some(victim) = victim else { return };
         let cause = format!(
@@ -267,24 +254,15 @@ pub(super) fn terminate_member(region: &mut Region, name: &str, instance_id: &st
     let group = region.autoscaling_mut().group_mut(name)?.clone();
     let member = group.members.iter().find(|member| member.instance_id == instance_id && member.counts())?;
     if member.state == LifecycleState::Pending {
-        region.autoscaling_mut().cancel(&member.activity_id);
+        region.autoscaling_mut().end(&member.activity_id, &Status::Cancelled);
     }
     let details = json!({ "Availability Zone": member.az_name });
-    let (autoscaling, ids) = region.state_and_ids::<State>();
-    let activity_id = autoscaling.record(
-        ids,
-        &group,
-        Status::InProgress,
-        format!("Terminating EC2 instance: {instance_id}"),
-        cause,
-        details,
-    );
-    for member in find_mut(region.autoscaling_mut(), name).ok()?.members.iter_mut() {
-        if member.instance_id == instance_id {
-            member.state = LifecycleState::Terminating;
-            member.activity_id.clone_from(&activity_id);
-        }
-    }
+    let description = format!("Terminating EC2 instance: {instance_id}");
+    let activity_id = record(region, &group, Status::InProgress, description, cause, &details);
+    let mut members = region.autoscaling_mut().group_mut(name)?.members.iter_mut();
+    let member = members.find(|member| member.instance_id == instance_id)?;
+    member.state = LifecycleState::Terminating;
+    member.activity_id.clone_from(&activity_id);
     ec2::terminate(region, instance_id, "User initiated");
     Some(activity_id)
 }

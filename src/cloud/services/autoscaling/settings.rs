@@ -47,7 +47,7 @@ impl Settings {
             )
         })?;
         let min_size = params.int("MinSize")?;
-        let settings = Self {
+        let defaults = Self {
             min_size,
             max_size: params.int("MaxSize")?,
             desired_capacity: min_size,
@@ -60,10 +60,10 @@ impl Settings {
             new_instances_protected: false,
             capacity_rebalance: None,
         };
-        settings.with_common(params)
+        defaults.changed(region, params)
     }
 
-    /// These with what an update changes.
+    /// These with what a request changes.
     pub(super) fn changed(mut self, region: &Region, params: Params<'_>) -> Result<Self, AwsError> {
         if let Some(template) = requested_template(region, params)? {
             self.template = template;
@@ -75,10 +75,6 @@ impl Settings {
         self.max_size = params.opt_int("MaxSize")?.unwrap_or(self.max_size);
         // New bounds move a capacity that the request does not name.
         self.desired_capacity = self.desired_capacity.min(self.max_size).max(self.min_size);
-        self.with_common(params)
-    }
-
-    fn with_common(mut self, params: Params<'_>) -> Result<Self, AwsError> {
         self.desired_capacity = params.opt_int("DesiredCapacity")?.unwrap_or(self.desired_capacity);
         self.default_cooldown = params.opt_int("DefaultCooldown")?.unwrap_or(self.default_cooldown);
         if let Some(health_check_type) = params.opt_str("HealthCheckType") {
@@ -133,28 +129,18 @@ fn requested_template(region: &Region, params: Params<'_>) -> Result<Option<Temp
     let Some(given) = params.object("LaunchTemplate") else { return Ok(None) };
     given.only(&["LaunchTemplateId", "LaunchTemplateName", "Version"])?;
     let (id, name) = (given.opt_str("LaunchTemplateId"), given.opt_str("LaunchTemplateName"));
-    match (id, name) {
-        (None, None) => {
-            let message = "Valid requests must contain either launchTemplateId or LaunchTemplateName";
-            return Err(validation_error(message));
-        }
-        (Some(_), Some(_)) => {
-            let message = "Valid requests must contain either launchTemplateId or LaunchTemplateName, not both";
-            return Err(validation_error(message));
-        }
-        _ => {}
+    if id.is_some() == name.is_some() {
+        let both = if id.is_some() { ", not both" } else { "" };
+        let message = format!("Valid requests must contain either launchTemplateId or LaunchTemplateName{both}");
+        return Err(validation_error(message));
     }
     let version = given.opt_str("Version").unwrap_or("$Default");
-    let resolved = ec2::resolve(region, id, name, version).and_then(|resolved| {
-        ec2::check_launch(region, &resolved)?;
-        Ok(resolved)
-    });
-    match resolved {
-        Ok(resolved) => Ok(Some(Template { id: resolved.id, name: resolved.name, version: version.to_owned() })),
-        Err(error) => {
-            Err(validation_error(format!("You must use a valid fully-formed launch template. {}", error.message)))
-        }
-    }
+    let invalid = |error: AwsError| {
+        validation_error(format!("You must use a valid fully-formed launch template. {}", error.message))
+    };
+    let resolved = ec2::resolve(region, id, name, version).map_err(invalid)?;
+    ec2::check_launch(region, &resolved).map_err(invalid)?;
+    Ok(Some(Template { id: resolved.id, name: resolved.name, version: version.to_owned() }))
 }
 
 /// The subnets of a request, or the default subnets of its zones.

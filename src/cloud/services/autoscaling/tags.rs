@@ -8,6 +8,7 @@ use super::groups::Group;
 use super::{find_mut, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::{RESERVED, Tags};
 
@@ -20,17 +21,17 @@ pub(super) struct Tag {
 
 /// The `Tags` of a request.
 pub(super) fn listed(params: Params<'_>) -> Result<BTreeMap<String, Tag>, AwsError> {
-    let mut tags = BTreeMap::new();
-    for tag in params.objects("Tags") {
-        let key = tag.str("Key")?;
-        if key.starts_with(RESERVED) {
-            return Err(validation_error("Tag keys starting with aws: are reserved for internal use"));
-        }
-        let value = tag.opt_str("Value").unwrap_or_default().to_owned();
-        let propagate_at_launch = tag.opt_bool("PropagateAtLaunch").unwrap_or(false);
-        tags.insert(key.to_owned(), Tag { value, propagate_at_launch });
+    params.objects("Tags").into_iter().map(requested).collect()
+}
+
+fn requested(tag: Params<'_>) -> Result<(String, Tag), AwsError> {
+    let key = tag.str("Key")?;
+    if key.starts_with(RESERVED) {
+        return Err(validation_error("Tag keys starting with aws: are reserved for internal use"));
     }
-    Ok(tags)
+    let value = tag.opt_str("Value").unwrap_or_default().to_owned();
+    let propagate_at_launch = tag.opt_bool("PropagateAtLaunch").unwrap_or(false);
+    Ok((key.to_owned(), Tag { value, propagate_at_launch }))
 }
 
 /// What an instance gets from its group.
@@ -56,22 +57,20 @@ pub(super) fn wire(group: &Group) -> Value {
     group.tags.iter().map(|(key, tag)| tag_wire(group, key, tag)).collect()
 }
 
-pub(super) fn create_or_update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create_or_update(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = params.objects("Tags");
     for tag in &tags {
         find_mut(region.autoscaling_mut(), tag.str("ResourceId")?)?;
     }
     listed(params)?;
     for tag in tags {
-        let value = tag.opt_str("Value").unwrap_or_default().to_owned();
-        let propagate_at_launch = tag.opt_bool("PropagateAtLaunch").unwrap_or(false);
-        let group = find_mut(region.autoscaling_mut(), tag.str("ResourceId")?)?;
-        group.tags.insert(tag.str("Key")?.to_owned(), Tag { value, propagate_at_launch });
+        let (key, value) = requested(tag)?;
+        find_mut(region.autoscaling_mut(), tag.str("ResourceId")?)?.tags.insert(key, value);
     }
     Ok(Value::Null)
 }
 
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     for tag in params.objects("Tags") {
         let key = tag.str("Key")?;
         find_mut(region.autoscaling_mut(), tag.str("ResourceId")?)?.tags.remove(key);
@@ -79,60 +78,48 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(Value::Null)
 }
 
-/// Filters of groups (`tag:<key>`, `tag-key`, `tag-value`) or of tags.
-pub(super) struct Filters<'a>(Vec<(&'a str, Vec<&'a str>)>);
-
-impl<'a> Filters<'a> {
-    fn of(params: Params<'a>, known: &[&str], prefix: Option<&str>) -> Result<Self, AwsError> {
-        let mut filters = Vec::new();
-        for filter in params.objects("Filters") {
-            let name = filter.str("Name")?;
-            if !known.contains(&name) && !prefix.is_some_and(|prefix| name.starts_with(prefix)) {
-                return Err(validation_error(format!(
-                    "Filter type {name} is not correct. Allowed Filter types are: {}",
-                    known.iter().copied().chain(prefix).collect::<Vec<_>>().join(" ")
-                )));
-            }
-            filters.push((name, filter.strings("Values")));
+/// The names of a request's filters, with the values of which each wants one. A known `tag:` stands for what begins so.
+fn filters<'a>(params: Params<'a>, known: &[&str]) -> Result<Vec<(&'a str, Vec<&'a str>)>, AwsError> {
+    let mut filters = Vec::new();
+    for filter in params.objects("Filters") {
+        let name = filter.str("Name")?;
+        if !known.iter().any(|known| *known == name || (*known == "tag:" && name.starts_with("tag:"))) {
+            let known = known.join(" ");
+            let message = format!("Filter type {name} is not correct. Allowed Filter types are: {known}");
+            return Err(validation_error(message));
         }
-        Ok(Self(filters))
+        filters.push((name, filter.strings("Values")));
     }
+    Ok(filters)
+}
 
-    pub(super) fn of_groups(params: Params<'a>) -> Result<Self, AwsError> {
-        Self::of(params, &["tag-key", "tag-value"], Some("tag:"))
-    }
-
-    pub(super) fn allow(&self, group: &Group) -> bool {
-        self.0.iter().all(|(name, wanted)| {
+/// What the filters of a request let through of the groups.
+pub(super) fn group_filter(params: Params<'_>) -> Result<impl Fn(&Group) -> bool, AwsError> {
+    let filters = filters(params, &["tag-key", "tag-value", "tag:"])?;
+    Ok(move |group: &Group| {
+        filters.iter().all(|(name, wanted)| {
             group.tags.iter().any(|(key, tag)| match *name {
                 "tag-key" => wanted.contains(&key.as_str()),
                 "tag-value" => wanted.contains(&tag.value.as_str()),
                 of_key => of_key.strip_prefix("tag:") == Some(key) && wanted.contains(&tag.value.as_str()),
             })
         })
-    }
+    })
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let known = ["auto-scaling-group", "key", "value", "propagate-at-launch"];
-    let filters = Filters::of(params, &known, None)?;
-    let mut described = Vec::new();
-    for group in &region.autoscaling().groups {
-        for (key, tag) in &group.tags {
-            let propagated = tag.propagate_at_launch.to_string();
-            let passes = filters.0.iter().all(|(name, wanted)| {
-                let value = match *name {
-                    "auto-scaling-group" => &group.name,
-                    "key" => key,
-                    "value" => &tag.value,
-                    _ => &propagated,
-                };
-                wanted.contains(&value.as_str())
-            });
-            if passes {
-                described.push(tag_wire(group, key, tag));
-            }
-        }
-    }
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    let filters = filters(params, &["auto-scaling-group", "key", "value", "propagate-at-launch"])?;
+    let passes = |group: &Group, key: &str, tag: &Tag| {
+        filters.iter().all(|(name, wanted)| match *name {
+            "auto-scaling-group" => wanted.contains(&group.name.as_str()),
+            "key" => wanted.contains(&key),
+            "value" => wanted.contains(&tag.value.as_str()),
+            _ => wanted.contains(&if tag.propagate_at_launch { "true" } else { "false" }),
+        })
+    };
+    let groups = region.autoscaling().groups.iter();
+    let tags = groups.flat_map(|group| group.tags.iter().map(move |(key, tag)| (group, key, tag)));
+    let passing = tags.filter(|(group, key, tag)| passes(group, key, tag));
+    let described: Value = passing.map(|(group, key, tag)| tag_wire(group, key, tag)).collect();
     Ok(json!({ "Tags": described }))
 }

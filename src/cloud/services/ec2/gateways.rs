@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, Kind, Resource, find, find_mut};
+use super::resources::{Filter, Kind, Resource, described, find, find_mut};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::LOWER;
 
@@ -31,38 +32,35 @@ impl Resource for InternetGateway {
         words: ("The internetGateway ID '", "' does not exist"),
     };
 
-    const FILTERS: &'static [Filter<Self>] = &[
-        ("attachment.state", |gateway| gateway.attached_to.iter().map(|_| "available".to_owned()).collect()),
-        ("attachment.vpc-id", |gateway| gateway.attached_to.iter().cloned().collect()),
-        ("internet-gateway-id", |gateway| vec![gateway.id.clone()]),
-        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
+    const FILTERS: &'static [Filter] = &[
+        ("attachment.state", "attachmentSet.state"),
+        ("attachment.vpc-id", "attachmentSet.vpcId"),
+        ("internet-gateway-id", "internetGatewayId"),
+        ("owner-id", "ownerId"),
     ];
 
     fn id(&self) -> &str {
         &self.id
     }
-}
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = region.ec2();
-    let gateways: Value = state
-        .select(&state.internet_gateways, &params.strings("InternetGatewayId"), params)?
-        .into_iter()
-        .map(|gateway| {
-            // AWS says "available" here, though its model has "attached".
-            let attachments = gateway.attached_to.iter().map(|id| json!({ "vpcId": id, "state": "available" }));
-            json!({
-                "internetGatewayId": gateway.id,
-                "ownerId": ACCOUNT_ID,
-                "attachmentSet": attachments.collect::<Value>(),
-                "tagSet": state.tags.of(&gateway.id).to_list(LOWER),
-            })
+    fn wire(&self, region: &Region) -> Value {
+        // AWS says "available" here, though its model has "attached".
+        let attachments = self.attached_to.iter().map(|id| json!({ "vpcId": id, "state": "available" }));
+        json!({
+            "internetGatewayId": self.id,
+            "ownerId": ACCOUNT_ID,
+            "attachmentSet": attachments.collect::<Value>(),
+            "tagSet": region.ec2().tags.of(&self.id).to_list(LOWER),
         })
-        .collect();
-    Ok(json!({ "internetGatewaySet": gateways }))
+    }
 }
 
-pub(super) fn detach(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    let ids = params.strings("InternetGatewayId");
+    Ok(json!({ "internetGatewaySet": described(region, &region.ec2().internet_gateways, &ids, params)? }))
+}
+
+pub(super) fn detach(region: &mut Region, params: Params<'_>) -> Answer {
     let (id, vpc_id) = (params.str("InternetGatewayId")?, params.str("VpcId")?);
     let gateway = find_mut(&mut region.ec2_mut().internet_gateways, id)?;
     if gateway.attached_to.as_deref() != Some(vpc_id) {
@@ -72,7 +70,7 @@ pub(super) fn detach(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(json!({}))
 }
 
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let state = region.ec2_mut();
     let gateway = find(&state.internet_gateways, params.str("InternetGatewayId")?)?.clone();
     if gateway.attached_to.is_some() {
@@ -107,53 +105,51 @@ impl Resource for RouteTable {
         words: ("The routeTable ID '", "' does not exist"),
     };
 
-    const FILTERS: &'static [Filter<Self>] = &[
-        ("association.main", |_| vec!["true".to_owned()]),
-        ("association.route-table-association-id", |table| vec![table.association_id.clone()]),
-        ("association.subnet-id", |_| Vec::new()),
-        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
-        ("route-table-id", |table| vec![table.id.clone()]),
-        ("vpc-id", |table| vec![table.vpc_id.clone()]),
+    const FILTERS: &'static [Filter] = &[
+        ("association.main", "associationSet.main"),
+        ("association.route-table-association-id", "associationSet.routeTableAssociationId"),
+        ("association.subnet-id", "associationSet.subnetId"),
+        ("owner-id", "ownerId"),
+        ("route-table-id", "routeTableId"),
+        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn wire(&self, region: &Region) -> Value {
+        let state = region.ec2();
+        let vpc = state.vpcs.iter().find(|vpc| vpc.id == self.vpc_id);
+        let local = vpc.map(|vpc| (vpc.cidr.to_string(), "local", "CreateRouteTable"));
+        let gateway = state.internet_gateways.iter().find(|g| g.attached_to.as_ref() == Some(&self.vpc_id));
+        let internet = gateway.map(|gateway| ("0.0.0.0/0".to_owned(), gateway.id.as_str(), "CreateRoute"));
+        let routes = local.into_iter().chain(internet).map(|(destination, gateway, origin)| {
+            json!({
+                "destinationCidrBlock": destination,
+                "gatewayId": gateway,
+                "origin": origin,
+                "state": "active",
+            })
+        });
+        json!({
+            "routeTableId": self.id,
+            "vpcId": self.vpc_id,
+            "ownerId": ACCOUNT_ID,
+            "associationSet": [{
+                "main": true,
+                "routeTableAssociationId": self.association_id,
+                "routeTableId": self.id,
+                "associationState": { "state": "associated" },
+            }],
+            "propagatingVgwSet": [],
+            "routeSet": routes.collect::<Value>(),
+            "tagSet": state.tags.of(&self.id).to_list(LOWER),
+        })
+    }
 }
 
-pub(super) fn describe_route_tables(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = region.ec2();
-    let tables: Value = state
-        .select(&state.route_tables, &params.strings("RouteTableId"), params)?
-        .into_iter()
-        .map(|table| {
-            let vpc = state.vpcs.iter().find(|vpc| vpc.id == table.vpc_id);
-            let local = vpc.map(|vpc| (vpc.cidr.to_string(), "local", "CreateRouteTable"));
-            let gateway = state.internet_gateways.iter().find(|g| g.attached_to.as_ref() == Some(&table.vpc_id));
-            let internet = gateway.map(|gateway| ("0.0.0.0/0".to_owned(), gateway.id.as_str(), "CreateRoute"));
-            let routes = local.into_iter().chain(internet).map(|(destination, gateway, origin)| {
-                json!({
-                    "destinationCidrBlock": destination,
-                    "gatewayId": gateway,
-                    "origin": origin,
-                    "state": "active",
-                })
-            });
-            json!({
-                "routeTableId": table.id,
-                "vpcId": table.vpc_id,
-                "ownerId": ACCOUNT_ID,
-                "associationSet": [{
-                    "main": true,
-                    "routeTableAssociationId": table.association_id,
-                    "routeTableId": table.id,
-                    "associationState": { "state": "associated" },
-                }],
-                "propagatingVgwSet": [],
-                "routeSet": routes.collect::<Value>(),
-                "tagSet": state.tags.of(&table.id).to_list(LOWER),
-            })
-        })
-        .collect();
+pub(super) fn describe_route_tables(region: &Region, params: Params<'_>) -> Answer {
+    let tables = described(region, &region.ec2().route_tables, &params.strings("RouteTableId"), params)?;
     Ok(json!({ "routeTableSet": tables }))
 }

@@ -6,6 +6,7 @@ use super::resources::{Filter, filtered};
 use crate::cloud::error::AwsError;
 use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 
 #[derive(Clone, Copy, Debug)]
@@ -78,11 +79,6 @@ impl InstanceType {
     pub(super) fn is_offered_in(&self, zone: &Zone) -> bool {
         zone.offers_t3_medium
     }
-
-    /// Burstable types live on CPU credits.
-    fn is_burstable(&self) -> bool {
-        self.name.starts_with('t')
-    }
 }
 
 /// What an instance of this type registers with ECS: CPU units, MiB of memory, network interfaces.
@@ -93,28 +89,25 @@ pub(crate) fn instance_capacity(instance_type: &str) -> (u32, u32, u32) {
         .unwrap_or_default()
 }
 
-const TYPE_FILTERS: &[Filter<InstanceType>] = &[
-    ("burstable-performance-supported", |t| vec![t.is_burstable().to_string()]),
-    ("current-generation", |_| vec!["true".to_owned()]),
-    ("instance-type", |t| vec![t.name.to_owned()]),
-    ("memory-info.size-in-mib", |t| vec![t.memory_mib.to_string()]),
-    ("network-info.maximum-network-interfaces", |t| vec![t.interfaces.to_string()]),
-    ("processor-info.supported-architecture", |t| vec![t.architecture.to_owned()]),
-    ("vcpu-info.default-vcpus", |t| vec![t.vcpus.to_string()]),
+const TYPE_FILTERS: &[Filter] = &[
+    ("burstable-performance-supported", "burstablePerformanceSupported"),
+    ("current-generation", "currentGeneration"),
+    ("instance-type", "instanceType"),
+    ("memory-info.size-in-mib", "memoryInfo.sizeInMiB"),
+    ("network-info.maximum-network-interfaces", "networkInfo.maximumNetworkInterfaces"),
+    ("processor-info.supported-architecture", "processorInfo.supportedArchitectures"),
+    ("vcpu-info.default-vcpus", "vCpuInfo.defaultVCpus"),
 ];
 
-pub(super) fn describe(params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(params: Params<'_>) -> Answer {
     let names = params.strings("InstanceType");
     let unknown: Vec<_> = names.iter().copied().filter(|name| InstanceType::find(name).is_none()).collect();
     if !unknown.is_empty() {
-        return Err(AwsError::new(
-            "InvalidInstanceType",
-            format!("The following supplied instance types do not exist: [{}]", unknown.join(", ")),
-        ));
+        let message = format!("The following supplied instance types do not exist: [{}]", unknown.join(", "));
+        return Err(AwsError::new("InvalidInstanceType", message));
     }
-    let wanted = TYPES.iter().filter(|t| names.is_empty() || names.contains(&t.name)).copied().collect();
-    let answer: Value = filtered(wanted, TYPE_FILTERS, params)?.iter().map(wire).collect();
-    Ok(json!({ "instanceTypeSet": answer }))
+    let wanted = TYPES.iter().filter(|t| names.is_empty() || names.contains(&t.name)).map(wire);
+    Ok(json!({ "instanceTypeSet": filtered(wanted, TYPE_FILTERS, params)? }))
 }
 
 fn wire(t: &InstanceType) -> Value {
@@ -144,22 +137,13 @@ fn wire(t: &InstanceType) -> Value {
             "enaSupport": "required",
             "efaSupported": false,
         },
-        "burstablePerformanceSupported": t.is_burstable(),
+        // Burstable types live on CPU credits.
+        "burstablePerformanceSupported": t.name.starts_with('t'),
         "autoRecoverySupported": true,
     })
 }
 
-struct Offering {
-    instance_type: &'static str,
-    location: String,
-}
-
-const OFFERING_FILTERS: &[Filter<Offering>] = &[
-    ("instance-type", |offering| vec![offering.instance_type.to_owned()]),
-    ("location", |offering| vec![offering.location.clone()]),
-];
-
-pub(super) fn describe_offerings(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe_offerings(region: &Region, params: Params<'_>) -> Answer {
     let location_type = params.opt_str("LocationType").unwrap_or("region");
     let zones = partition::zones(&region.name);
     let locations = |t: &InstanceType| -> Option<Vec<String>> {
@@ -177,17 +161,12 @@ pub(super) fn describe_offerings(region: &Region, params: Params<'_>) -> Result<
         let locations = locations(t).ok_or_else(|| {
             AwsError::invalid_parameter(format!("Value ({location_type}) for parameter locationType is invalid."))
         })?;
-        offerings.extend(locations.into_iter().map(|location| Offering { instance_type: t.name, location }));
+        offerings.extend(
+            locations
+                .into_iter()
+                .map(|location| json!({ "instanceType": t.name, "locationType": location_type, "location": location })),
+        );
     }
-    let answer: Value = filtered(offerings, OFFERING_FILTERS, params)?
-        .into_iter()
-        .map(|offering| {
-            json!({
-                "instanceType": offering.instance_type,
-                "locationType": location_type,
-                "location": offering.location,
-            })
-        })
-        .collect();
-    Ok(json!({ "instanceTypeOfferingSet": answer }))
+    let filters = [("instance-type", "instanceType"), ("location", "location")];
+    Ok(json!({ "instanceTypeOfferingSet": filtered(offerings, &filters, params)? }))
 }

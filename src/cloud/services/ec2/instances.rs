@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::State;
 use super::instance_types::InstanceType;
 use super::interfaces::{delete_interface, group_set};
 use super::launch_data::LaunchData;
-use super::resources::{Filter, Kind, Resource, find, find_mut};
+use super::resources::{Filter, Kind, Resource, find, find_mut, select};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::tags::LOWER;
 use crate::cloud::wire::{Params, timestamp};
 
@@ -23,32 +23,19 @@ const TERMINATED_VISIBLE: Duration = Duration::from_secs(60 * 60);
 /// EC2's code of an instance that ended by its own doing.
 const HARDWARE_FAILURE: &str = "Server.InternalError";
 
+/// With the low byte of AWS's state codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub(crate) enum InstanceState {
-    Pending,
-    Running,
-    ShuttingDown,
-    Terminated,
+    Pending = 0,
+    Running = 16,
+    ShuttingDown = 32,
+    Terminated = 48,
 }
 
 impl InstanceState {
-    fn name(self) -> &'static str {
-        self.into()
-    }
-
-    /// The low byte of AWS's state code.
-    fn code(self) -> u8 {
-        match self {
-            Self::Pending => 0,
-            Self::Running => 16,
-            Self::ShuttingDown => 32,
-            Self::Terminated => 48,
-        }
-    }
-
     fn wire(self) -> Value {
-        json!({ "code": self.code(), "name": self.name() })
+        json!({ "code": self as u8, "name": <&str>::from(self) })
     }
 }
 
@@ -109,29 +96,108 @@ impl Resource for Instance {
         words: ("The instance ID '", "' does not exist"),
     };
 
-    const FILTERS: &'static [Filter<Self>] = &[
-        ("availability-zone", |instance| vec![instance.az_name.clone()]),
-        ("availability-zone-id", |instance| vec![instance.az_id.clone()]),
-        ("iam-instance-profile.arn", |instance| instance.profile_arn().into_iter().collect()),
-        ("iam-instance-profile.name", |instance| instance.instance_profile.iter().cloned().collect()),
-        ("image-id", |instance| vec![instance.image_id.clone()]),
-        ("instance-id", |instance| vec![instance.id.clone()]),
-        ("instance-state-code", |instance| vec![instance.state.code().to_string()]),
-        ("instance-state-name", |instance| vec![instance.state.name().to_owned()]),
-        ("instance-status.status", |instance| vec![instance.status().to_owned()]),
-        ("instance-type", |instance| vec![instance.instance_type.clone()]),
-        ("instance.group-id", |instance| instance.security_groups.clone()),
-        ("network-interface.network-interface-id", |instance| vec![instance.interface_id.clone()]),
-        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
-        ("private-ip-address", |instance| vec![instance.private_ip.to_string()]),
-        ("reservation-id", |instance| vec![instance.reservation_id.clone()]),
-        ("subnet-id", |instance| vec![instance.subnet_id.clone()]),
-        ("system-status.status", |instance| vec![instance.status().to_owned()]),
-        ("vpc-id", |instance| vec![instance.vpc_id.clone()]),
+    const FILTERS: &'static [Filter] = &[
+        ("availability-zone", "placement.availabilityZone"),
+        ("availability-zone-id", "placement.availabilityZoneId"),
+        ("iam-instance-profile.arn", "iamInstanceProfile.arn"),
+        ("iam-instance-profile.name", "facts.profileName"),
+        ("image-id", "imageId"),
+        ("instance-id", "instanceId"),
+        ("instance-state-code", "instanceState.code"),
+        ("instance-state-name", "instanceState.name"),
+        ("instance-status.status", "facts.status"),
+        ("instance-type", "instanceType"),
+        ("instance.group-id", "facts.groupIds"),
+        ("network-interface.network-interface-id", "facts.interfaceId"),
+        ("owner-id", "facts.ownerId"),
+        ("private-ip-address", "facts.privateIp"),
+        ("reservation-id", "facts.reservationId"),
+        ("subnet-id", "facts.subnetId"),
+        ("system-status.status", "facts.status"),
+        ("vpc-id", "facts.vpcId"),
     ];
 
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn wire(&self, region: &Region) -> Value {
+        let state = region.ec2();
+        let data = Params::new(&self.data);
+        let metadata = data.object("MetadataOptions");
+        let metadata = |name: &str, default: &str| -> String {
+            metadata.and_then(|options| options.opt_str(name)).unwrap_or(default).to_owned()
+        };
+        let mut wire = json!({
+            "instanceId": self.id,
+            "imageId": self.image_id,
+            "instanceState": self.state.wire(),
+            "amiLaunchIndex": 0,
+            "productCodes": [],
+            "instanceType": self.instance_type,
+            "cpuOptions": InstanceType::find(&self.instance_type).map(InstanceType::cpu_options),
+            "keyName": data.opt_str("KeyName"),
+            "instanceLifecycle": data.object("InstanceMarketOptions").and_then(|options| options.opt_str("MarketType")),
+            "launchTime": timestamp(self.launched),
+            "placement": {
+                "availabilityZone": self.az_name,
+                "availabilityZoneId": self.az_id,
+                "groupName": "",
+                "tenancy": "default",
+            },
+            "monitoring": { "state": "disabled" },
+            "reason": self.transition_reason,
+            "architecture": "x86_64",
+            "blockDeviceMapping": [],
+            "ebsOptimized": false,
+            "enaSupport": true,
+            "hypervisor": "xen",
+            "iamInstanceProfile": self.profile_arn().map(|arn| json!({ "arn": arn })),
+            "rootDeviceName": "/dev/xvda",
+            "rootDeviceType": "ebs",
+            "virtualizationType": "hvm",
+            "metadataOptions": {
+                "state": "applied",
+                "httpTokens": metadata("HttpTokens", "optional"),
+                "httpPutResponseHopLimit": metadata("HttpPutResponseHopLimit", "1"),
+                "httpEndpoint": metadata("HttpEndpoint", "enabled"),
+            },
+            "tagSet": state.tags.of(&self.id).to_list(LOWER),
+        });
+        if self.state == InstanceState::Terminated {
+            let (code, message) = if self.has_failed() {
+                (HARDWARE_FAILURE, "Internal error")
+            } else {
+                ("Client.UserInitiatedShutdown", "User initiated shutdown")
+            };
+            wire["stateReason"] = json!({ "code": code, "message": format!("{code}: {message}") });
+        } else {
+            wire["subnetId"] = json!(self.subnet_id);
+            wire["vpcId"] = json!(self.vpc_id);
+            wire["privateIpAddress"] = json!(self.private_ip.to_string());
+            wire["privateDnsName"] = json!(self.private_dns_name(&region.name));
+            wire["ipAddress"] = json!(self.public_ip.map(|ip| ip.to_string()));
+            wire["sourceDestCheck"] = json!(true);
+            wire["groupSet"] = group_set(state, &self.security_groups);
+        }
+        wire
+    }
+
+    /// Filters find a terminated instance by what answers no longer say of it, too.
+    fn facts(&self, region: &Region) -> Value {
+        let mut facts = self.wire(region);
+        facts["facts"] = json!({
+            "groupIds": self.security_groups,
+            "interfaceId": self.interface_id,
+            "ownerId": ACCOUNT_ID,
+            "privateIp": self.private_ip.to_string(),
+            "profileName": self.instance_profile,
+            "reservationId": self.reservation_id,
+            "status": self.status(),
+            "subnetId": self.subnet_id,
+            "vpcId": self.vpc_id,
+        });
+        facts
     }
 }
 
@@ -194,7 +260,7 @@ fn finish_termination(region: &mut Region, id: String) {
     });
 }
 
-pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> Answer {
     let ids = params.strings("InstanceId");
     if ids.is_empty() {
         return Err(AwsError::missing_parameter("InstanceId"));
@@ -202,12 +268,10 @@ pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> Re
     for id in &ids {
         let instance = find(&region.ec2().instances, id)?;
         if Params::new(&instance.data).opt_bool("DisableApiTermination") == Some(true) {
-            return Err(AwsError::new(
-                "OperationNotPermitted",
-                format!(
-                    "The instance '{id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."
-                ),
-            ));
+            let message = format!(
+                "The instance '{id}' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."
+            );
+            return Err(AwsError::new("OperationNotPermitted", message));
         }
     }
     let mut answer = Vec::new();
@@ -225,90 +289,25 @@ pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> Re
 }
 
 /// Each instance in a reservation of its own.
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = region.ec2();
-    let reservations: Value = state
-        .select(&state.instances, &params.strings("InstanceId"), params)?
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    let reservations: Value = select(region, &region.ec2().instances, &params.strings("InstanceId"), params)?
         .into_iter()
         .map(|instance| {
             json!({
                 "reservationId": instance.reservation_id,
                 "ownerId": ACCOUNT_ID,
                 "groupSet": [],
-                "instancesSet": [wire(&region.name, state, instance)],
+                "instancesSet": [instance.wire(region)],
             })
         })
         .collect();
     Ok(json!({ "reservationSet": reservations }))
 }
 
-fn wire(region: &str, state: &State, instance: &Instance) -> Value {
-    let data = Params::new(&instance.data);
-    let metadata = data.object("MetadataOptions");
-    let metadata = |name: &str, default: &str| -> String {
-        metadata.and_then(|options| options.opt_str(name)).unwrap_or(default).to_owned()
-    };
-    let mut wire = json!({
-        "instanceId": instance.id,
-        "imageId": instance.image_id,
-        "instanceState": instance.state.wire(),
-        "amiLaunchIndex": 0,
-        "productCodes": [],
-        "instanceType": instance.instance_type,
-        "cpuOptions": InstanceType::find(&instance.instance_type).map(InstanceType::cpu_options),
-        "keyName": data.opt_str("KeyName"),
-        "instanceLifecycle": data.object("InstanceMarketOptions").and_then(|options| options.opt_str("MarketType")),
-        "launchTime": timestamp(instance.launched),
-        "placement": {
-            "availabilityZone": instance.az_name,
-            "availabilityZoneId": instance.az_id,
-            "groupName": "",
-            "tenancy": "default",
-        },
-        "monitoring": { "state": "disabled" },
-        "reason": instance.transition_reason,
-        "architecture": "x86_64",
-        "blockDeviceMapping": [],
-        "ebsOptimized": false,
-        "enaSupport": true,
-        "hypervisor": "xen",
-        "iamInstanceProfile": instance.profile_arn().map(|arn| json!({ "arn": arn })),
-        "rootDeviceName": "/dev/xvda",
-        "rootDeviceType": "ebs",
-        "virtualizationType": "hvm",
-        "metadataOptions": {
-            "state": "applied",
-            "httpTokens": metadata("HttpTokens", "optional"),
-            "httpPutResponseHopLimit": metadata("HttpPutResponseHopLimit", "1"),
-            "httpEndpoint": metadata("HttpEndpoint", "enabled"),
-        },
-        "tagSet": state.tags.of(&instance.id).to_list(LOWER),
-    });
-    if instance.state == InstanceState::Terminated {
-        let (code, message) = if instance.has_failed() {
-            (HARDWARE_FAILURE, "Internal error")
-        } else {
-            ("Client.UserInitiatedShutdown", "User initiated shutdown")
-        };
-        wire["stateReason"] = json!({ "code": code, "message": format!("{code}: {message}") });
-    } else {
-        wire["subnetId"] = json!(instance.subnet_id);
-        wire["vpcId"] = json!(instance.vpc_id);
-        wire["privateIpAddress"] = json!(instance.private_ip.to_string());
-        wire["privateDnsName"] = json!(instance.private_dns_name(region));
-        wire["ipAddress"] = json!(instance.public_ip.map(|ip| ip.to_string()));
-        wire["sourceDestCheck"] = json!(true);
-        wire["groupSet"] = group_set(state, &instance.security_groups);
-    }
-    wire
-}
-
 /// Running instances only, unless all are asked for.
-pub(super) fn describe_status(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = region.ec2();
+pub(super) fn describe_status(region: &Region, params: Params<'_>) -> Answer {
     let all = params.opt_bool("IncludeAllInstances") == Some(true);
-    let statuses: Value = state
-        .select(&state.instances, &params.strings("InstanceId"), params)?
+    let statuses: Value = select(region, &region.ec2().instances, &params.strings("InstanceId"), params)?
         .into_iter()
         .filter(|instance| all || instance.state == InstanceState::Running)
         .map(|instance| {

@@ -7,13 +7,14 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::cidr;
-use super::resources::{Filter, Kind, Resource, find};
+use super::resources::{Filter, Kind, Resource, described, find};
 use super::subnets::Subnet;
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::wire::Params;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::tags::LOWER;
+use crate::cloud::wire::{Params, timestamp};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Interface {
@@ -41,25 +42,59 @@ impl Resource for Interface {
         words: ("The networkInterface ID '", "' does not exist"),
     };
 
-    const FILTERS: &'static [Filter<Self>] = &[
-        ("attachment.instance-id", |interface| interface.instance_id.iter().cloned().collect()),
-        ("availability-zone", |interface| vec![interface.az_name.clone()]),
-        ("description", |interface| vec![interface.description.clone()]),
-        ("group-id", |interface| interface.security_groups.clone()),
-        ("interface-type", |_| vec!["interface".to_owned()]),
-        ("mac-address", |interface| vec![interface.mac.clone()]),
-        ("network-interface-id", |interface| vec![interface.id.clone()]),
-        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
-        ("private-ip-address", |interface| vec![interface.private_ip.to_string()]),
-        ("addresses.private-ip-address", |interface| vec![interface.private_ip.to_string()]),
-        ("requester-managed", |interface| vec![interface.instance_id.is_none().to_string()]),
-        ("status", |_| vec!["in-use".to_owned()]),
-        ("subnet-id", |interface| vec![interface.subnet_id.clone()]),
-        ("vpc-id", |interface| vec![interface.vpc_id.clone()]),
+    const FILTERS: &'static [Filter] = &[
+        ("attachment.instance-id", "attachment.instanceId"),
+        ("availability-zone", "availabilityZone"),
+        ("description", "description"),
+        ("group-id", "groupSet.groupId"),
+        ("interface-type", "interfaceType"),
+        ("mac-address", "macAddress"),
+        ("network-interface-id", "networkInterfaceId"),
+        ("owner-id", "ownerId"),
+        ("private-ip-address", "privateIpAddress"),
+        ("addresses.private-ip-address", "privateIpAddressesSet.privateIpAddress"),
+        ("requester-managed", "requesterManaged"),
+        ("status", "status"),
+        ("subnet-id", "subnetId"),
+        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn wire(&self, region: &Region) -> Value {
+        let state = region.ec2();
+        let instance_id = self.instance_id.as_deref();
+        let service_managed = instance_id.is_none();
+        json!({
+            "networkInterfaceId": self.id,
+            "subnetId": self.subnet_id,
+            "vpcId": self.vpc_id,
+            "availabilityZone": self.az_name,
+            "availabilityZoneId": self.az_id,
+            "description": self.description,
+            "ownerId": ACCOUNT_ID,
+            "requesterId": service_managed.then_some("amazon-aws"),
+            "requesterManaged": service_managed,
+            "status": "in-use",
+            "macAddress": self.mac,
+            "privateIpAddress": self.private_ip.to_string(),
+            "privateIpAddressesSet": [{ "primary": true, "privateIpAddress": self.private_ip.to_string() }],
+            "sourceDestCheck": true,
+            "interfaceType": "interface",
+            "groupSet": group_set(state, &self.security_groups),
+            "attachment": {
+                "attachmentId": self.attachment_id,
+                "attachTime": timestamp(self.attached_at),
+                "deleteOnTermination": !service_managed,
+                "deviceIndex": u8::from(service_managed),
+                "instanceId": instance_id,
+                "instanceOwnerId": if service_managed { "amazon-aws" } else { ACCOUNT_ID },
+                "status": "attached",
+            },
+            "tagSet": state.tags.of(&self.id).to_list(LOWER),
+        })
     }
 }
 
@@ -74,10 +109,8 @@ pub(crate) fn create_interface(
     for id in security_groups {
         let group = find(&region.ec2().security_groups, id)?;
         if group.vpc_id != subnet.vpc_id {
-            return Err(AwsError::new(
-                "InvalidGroup.NotFound",
-                format!("The security group '{id}' does not exist in VPC '{}'", subnet.vpc_id),
-            ));
+            let message = format!("The security group '{id}' does not exist in VPC '{}'", subnet.vpc_id);
+            return Err(AwsError::new("InvalidGroup.NotFound", message));
         }
     }
     let security_groups = match security_groups {
@@ -111,10 +144,9 @@ fn free_address(state: &State, subnet: &Subnet) -> Result<Ipv4Addr, AwsError> {
     let last = state.interfaces.iter().rev().find(|interface| interface.subnet_id == subnet.id);
     let after_last = cidr::hosts(subnet.cidr).filter(|ip| last.is_none_or(|last| *ip > last.private_ip));
     after_last.chain(cidr::hosts(subnet.cidr)).find(|ip| !taken(ip)).ok_or_else(|| {
-        AwsError::new(
-            "InsufficientFreeAddressesInSubnet",
-            format!("The specified subnet does not have enough free addresses to satisfy the request: {}", subnet.id),
-        )
+        let message =
+            format!("The specified subnet does not have enough free addresses to satisfy the request: {}", subnet.id);
+        AwsError::new("InsufficientFreeAddressesInSubnet", message)
     })
 }
 
@@ -131,47 +163,9 @@ pub(crate) fn delete_interface(region: &mut Region, id: &str) {
     region.ec2_mut().tags.forget(id);
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = region.ec2();
-    let interfaces: Value = state
-        .select(&state.interfaces, &params.strings("NetworkInterfaceId"), params)?
-        .into_iter()
-        .map(|interface| wire(state, interface))
-        .collect();
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    let interfaces = described(region, &region.ec2().interfaces, &params.strings("NetworkInterfaceId"), params)?;
     Ok(json!({ "networkInterfaceSet": interfaces }))
-}
-
-fn wire(state: &State, interface: &Interface) -> Value {
-    let instance_id = interface.instance_id.as_deref();
-    let service_managed = instance_id.is_none();
-    json!({
-        "networkInterfaceId": interface.id,
-        "subnetId": interface.subnet_id,
-        "vpcId": interface.vpc_id,
-        "availabilityZone": interface.az_name,
-        "availabilityZoneId": interface.az_id,
-        "description": interface.description,
-        "ownerId": ACCOUNT_ID,
-        "requesterId": service_managed.then_some("amazon-aws"),
-        "requesterManaged": service_managed,
-        "status": "in-use",
-        "macAddress": interface.mac,
-        "privateIpAddress": interface.private_ip.to_string(),
-        "privateIpAddressesSet": [{ "primary": true, "privateIpAddress": interface.private_ip.to_string() }],
-        "sourceDestCheck": true,
-        "interfaceType": "interface",
-        "groupSet": group_set(state, &interface.security_groups),
-        "attachment": {
-            "attachmentId": interface.attachment_id,
-            "attachTime": crate::cloud::wire::timestamp(interface.attached_at),
-            "deleteOnTermination": !service_managed,
-            "deviceIndex": u8::from(service_managed),
-            "instanceId": instance_id,
-            "instanceOwnerId": if service_managed { "amazon-aws" } else { ACCOUNT_ID },
-            "status": "attached",
-        },
-        "tagSet": state.tags.of(&interface.id).to_list(LOWER),
-    })
 }
 
 /// Groups as instances and interfaces list them.

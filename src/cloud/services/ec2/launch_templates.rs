@@ -3,10 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::launch_data::{self, LaunchData};
-use super::resources::{Filter, Kind, Resource, filtered, find};
+use super::resources::{Filter, Kind, Resource, described, filtered, find, find_mut};
 use super::{State, tags};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::tags::LOWER;
 use crate::cloud::wire::{Params, timestamp};
 
@@ -30,13 +31,6 @@ struct Version {
     client_token: Option<String>,
 }
 
-impl Version {
-    /// A member of its data, for filters.
-    fn said(&self, member: &str) -> Vec<String> {
-        Params::new(&self.data).opt_str(member).map(str::to_owned).into_iter().collect()
-    }
-}
-
 impl LaunchTemplate {
     fn latest_version(&self) -> u64 {
         self.versions.len() as u64
@@ -50,10 +44,9 @@ impl LaunchTemplate {
             number => number.parse().ok(),
         };
         self.versions.iter().find(|version| Some(version.number) == number).ok_or_else(|| {
-            AwsError::new(
-                "InvalidLaunchTemplateId.VersionNotFound",
-                format!("Could not find the specified version {wanted} for the launch template with ID {}.", self.id),
-            )
+            let message =
+                format!("Could not find the specified version {wanted} for the launch template with ID {}.", self.id);
+            AwsError::new("InvalidLaunchTemplateId.VersionNotFound", message)
         })
     }
 }
@@ -67,22 +60,29 @@ impl Resource for LaunchTemplate {
         words: ("The specified launch template, with template ID ", ", does not exist."),
     };
 
-    const FILTERS: &'static [Filter<Self>] = &[
-        ("create-time", |template| vec![template.created.to_string()]),
-        ("launch-template-name", |template| vec![template.name.clone()]),
-    ];
+    const FILTERS: &'static [Filter] = &[("create-time", "createTime"), ("launch-template-name", "launchTemplateName")];
 
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn wire(&self, region: &Region) -> Value {
+        json!({
+            "launchTemplateId": self.id,
+            "launchTemplateName": self.name,
+            "createTime": timestamp(self.created),
+            "createdBy": creator(),
+            "defaultVersionNumber": self.default_version,
+            "latestVersionNumber": self.latest_version(),
+            "tagSet": region.ec2().tags.of(&self.id).to_list(LOWER),
+        })
     }
 }
 
 fn by_name<'s>(state: &'s State, name: &str) -> Result<&'s LaunchTemplate, AwsError> {
     state.launch_templates.iter().find(|template| template.name == name).ok_or_else(|| {
-        AwsError::new(
-            "InvalidLaunchTemplateName.NotFoundException",
-            format!("The specified launch template, with template name {name}, does not exist."),
-        )
+        let message = format!("The specified launch template, with template name {name}, does not exist.");
+        AwsError::new("InvalidLaunchTemplateName.NotFoundException", message)
     })
 }
 
@@ -108,7 +108,7 @@ fn chosen<'s>(state: &'s State, id: Option<&str>, name: Option<&str>) -> Result<
 /// As [`named`], for changing it.
 fn named_mut<'s>(state: &'s mut State, params: Params<'_>) -> Result<&'s mut LaunchTemplate, AwsError> {
     let id = named(state, params)?.id.clone();
-    super::resources::find_mut(&mut state.launch_templates, &id)
+    find_mut(&mut state.launch_templates, &id)
 }
 
 /// A version of a template, resolved.
@@ -133,18 +133,6 @@ pub(crate) fn resolve(
         name: template.name.clone(),
         version: version.number,
         data: version.data.clone(),
-    })
-}
-
-fn wire(state: &State, template: &LaunchTemplate) -> Value {
-    json!({
-        "launchTemplateId": template.id,
-        "launchTemplateName": template.name,
-        "createTime": timestamp(template.created),
-        "createdBy": creator(),
-        "defaultVersionNumber": template.default_version,
-        "latestVersionNumber": template.latest_version(),
-        "tagSet": state.tags.of(&template.id).to_list(LOWER),
     })
 }
 
@@ -175,7 +163,7 @@ fn requested_version(number: u64, data: LaunchData, params: Params<'_>) -> Versi
     }
 }
 
-pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::of_specifications(params, &LaunchTemplate::KIND)?;
     let name = params.str("LaunchTemplateName")?;
     let data = launch_data::checked(params, &Map::new())?;
@@ -184,15 +172,13 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         let first = template.versions.first();
         let token = params.opt_str("ClientToken");
         if token.is_none() || first.and_then(|version| version.client_token.as_deref()) != token {
-            return Err(AwsError::new(
-                "InvalidLaunchTemplateName.AlreadyExistsException",
-                "Launch template name already in use.",
-            ));
+            let message = "Launch template name already in use.";
+            return Err(AwsError::new("InvalidLaunchTemplateName.AlreadyExistsException", message));
         }
         if first.is_none_or(|version| version.data != data) {
             return Err(token_reused());
         }
-        return Ok(json!({ "launchTemplate": wire(region.ec2(), template) }));
+        return Ok(json!({ "launchTemplate": template.wire(region) }));
     }
     let template = LaunchTemplate {
         id: region.ids.ec2("lt"),
@@ -202,16 +188,14 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         versions: vec![requested_version(1, data, params)],
     };
     region.ec2_mut().tags.add(&template.id, tags);
-    let answer = wire(region.ec2(), &template);
+    let answer = template.wire(region);
     region.ec2_mut().launch_templates.push(template);
     Ok(json!({ "launchTemplate": answer }))
 }
 
 fn token_reused() -> AwsError {
-    AwsError::new(
-        "IdempotentParameterMismatch",
-        "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
-    )
+    let message = "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).";
+    AwsError::new("IdempotentParameterMismatch", message)
 }
 
 fn check_name(name: &str) -> Result<(), AwsError> {
@@ -219,14 +203,12 @@ fn check_name(name: &str) -> Result<(), AwsError> {
     if (3..=128).contains(&name.len()) && name.chars().all(allowed) {
         Ok(())
     } else {
-        Err(AwsError::new(
-            "InvalidLaunchTemplateName.MalformedException",
-            "Launch template names must be between 3 and 128 characters long, and may contain letters, numbers, and the following characters: - ( ) . / _",
-        ))
+        let message = "Launch template names must be between 3 and 128 characters long, and may contain letters, numbers, and the following characters: - ( ) . / _";
+        Err(AwsError::new("InvalidLaunchTemplateName.MalformedException", message))
     }
 }
 
-pub(super) fn create_version(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create_version(region: &mut Region, params: Params<'_>) -> Answer {
     let template = named_mut(region.ec2_mut(), params)?;
     let source = match params.opt_str("SourceVersion") {
         Some(wanted) => template.version(wanted)?.data.clone(),
@@ -248,30 +230,32 @@ pub(super) fn create_version(region: &mut Region, params: Params<'_>) -> Result<
 }
 
 /// Sets the default version, the one thing of a template that can be changed.
-pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Answer {
     let template = named_mut(region.ec2_mut(), params)?;
     if let Some(wanted) = params.opt_str("SetDefaultVersion") {
         template.default_version = template.version(wanted)?.number;
     }
     let template = template.clone();
-    Ok(json!({ "launchTemplate": wire(region.ec2(), &template) }))
+    Ok(json!({ "launchTemplate": template.wire(region) }))
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let state = region.ec2();
     let mut ids = params.strings("LaunchTemplateId");
     for name in params.strings("LaunchTemplateName") {
         ids.push(&by_name(state, name)?.id);
     }
-    let templates: Value = state
-        .select(&state.launch_templates, &ids, params)?
-        .into_iter()
-        .map(|template| wire(state, template))
-        .collect();
-    Ok(json!({ "launchTemplates": templates }))
+    Ok(json!({ "launchTemplates": described(region, &state.launch_templates, &ids, params)? }))
 }
 
-pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+const VERSION_FILTERS: &[Filter] = &[
+    ("create-time", "createTime"),
+    ("image-id", "launchTemplateData.imageId"),
+    ("instance-type", "launchTemplateData.instanceType"),
+    ("is-default-version", "defaultVersion"),
+];
+
+pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Answer {
     let state = region.ec2();
     let one_template = params.get("LaunchTemplateId").is_some() || params.get("LaunchTemplateName").is_some();
     let wanted = params.strings("LaunchTemplateVersion");
@@ -290,21 +274,14 @@ pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Result<V
             found.push((template, template.version(wanted)?));
         }
     }
-    let known: &[Filter<(&LaunchTemplate, &Version)>] = &[
-        ("create-time", |(_, version)| vec![version.created.to_string()]),
-        ("image-id", |(_, version)| version.said("ImageId")),
-        ("instance-type", |(_, version)| version.said("InstanceType")),
-        ("is-default-version", |(template, version)| vec![(version.number == template.default_version).to_string()]),
-    ];
-    let found = filtered(found, known, params)?;
-    let answer: Value = found.into_iter().map(|(template, version)| version_wire(template, version)).collect();
-    Ok(json!({ "launchTemplateVersionSet": answer }))
+    let found = found.into_iter().map(|(template, version)| version_wire(template, version));
+    Ok(json!({ "launchTemplateVersionSet": filtered(found, VERSION_FILTERS, params)? }))
 }
 
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
+    let template = named(region.ec2(), params)?.clone();
+    let answer = template.wire(region);
     let state = region.ec2_mut();
-    let template = named(state, params)?.clone();
-    let answer = wire(state, &template);
     state.launch_templates.retain(|other| other.id != template.id);
     state.tags.forget(&template.id);
     Ok(json!({ "launchTemplate": answer }))

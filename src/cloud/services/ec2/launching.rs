@@ -148,14 +148,12 @@ fn check_offered(region: &str, instance_type: &InstanceType, az_name: &str) -> R
         return Ok(());
     }
     let offering: Vec<_> = offering.iter().map(|zone| zone.name.as_str()).collect();
-    Err(AwsError::new(
-        "Unsupported",
-        format!(
-            "Your requested instance type ({}) is not supported in your requested Availability Zone ({az_name}). Please retry your request by not specifying an Availability Zone or choosing {}.",
-            instance_type.name,
-            offering.join(", ")
-        ),
-    ))
+    let message = format!(
+        "Your requested instance type ({}) is not supported in your requested Availability Zone ({az_name}). Please retry your request by not specifying an Availability Zone or choosing {}.",
+        instance_type.name,
+        offering.join(", ")
+    );
+    Err(AwsError::new("Unsupported", message))
 }
 
 fn check_quota(region: &Region, instance_type: &InstanceType) -> Result<(), AwsError> {
@@ -180,22 +178,17 @@ fn check_capacity(region: &Region, instance_type: &InstanceType, az_name: &str) 
 }
 
 fn vcpu_limit_exceeded(limit: u32) -> AwsError {
-    AwsError::new(
-        "VcpuLimitExceeded",
-        format!(
-            "You have requested more vCPU capacity than your current vCPU limit of {limit} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
-        ),
-    )
+    let message = format!(
+        "You have requested more vCPU capacity than your current vCPU limit of {limit} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
+    );
+    AwsError::new("VcpuLimitExceeded", message)
 }
 
 fn no_capacity(instance_type: &str, az_name: &str) -> AwsError {
-    AwsError::new(
-        "InsufficientInstanceCapacity",
-        format!(
-            "We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({az_name}). Our system will be working on provisioning additional capacity. You can currently get {instance_type} capacity by not specifying an Availability Zone in your request or choosing another one."
-        ),
-    )
-    .with_status(StatusCode::INTERNAL_SERVER_ERROR)
+    let message = format!(
+        "We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({az_name}). Our system will be working on provisioning additional capacity. You can currently get {instance_type} capacity by not specifying an Availability Zone in your request or choosing another one."
+    );
+    AwsError::new("InsufficientInstanceCapacity", message).with_status(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// A public address that no instance has now, from the block set aside for examples (RFC 5737): nobody's in earnest.

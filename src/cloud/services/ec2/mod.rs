@@ -79,11 +79,14 @@ impl State {
 
     fn default_vpc(&self) -> Result<&vpcs::Vpc, AwsError> {
         self.vpcs.iter().find(|vpc| vpc.is_default).ok_or_else(|| {
-            AwsError::new(
-                "VPCIdNotSpecified",
-                "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.",
-            )
+            let message = "No default VPC for this user. GroupName is only supported for EC2-Classic and default VPC.";
+            AwsError::new("VPCIdNotSpecified", message)
         })
+    }
+
+    /// Of all security groups.
+    fn rules(&self) -> Vec<rules::Rule> {
+        self.security_groups.iter().flat_map(|group| group.rules.clone()).collect()
     }
 
     /// The identifier of a VPC's default security group.
@@ -133,10 +136,7 @@ fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
     check::<vpcs::Vpc>(&state.vpcs, id)
         .or_else(|| check::<Subnet>(&state.subnets, id))
         .or_else(|| check::<security_groups::SecurityGroup>(&state.security_groups, id))
-        .or_else(|| {
-            let rules: Vec<rules::Rule> = state.security_groups.iter().flat_map(|group| group.rules.clone()).collect();
-            check::<rules::Rule>(&rules, id)
-        })
+        .or_else(|| check::<rules::Rule>(&state.rules(), id))
         .or_else(|| check::<gateways::InternetGateway>(&state.internet_gateways, id))
         .or_else(|| check::<gateways::RouteTable>(&state.route_tables, id))
         .or_else(|| check::<launch_templates::LaunchTemplate>(&state.launch_templates, id))

@@ -1,10 +1,11 @@
 //! What EC2's resources have in common: identifiers with AWS's errors about them, and the filters of `Describe…` calls.
 
-use super::State;
+use serde_json::Value;
+
 use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
 use crate::cloud::wildcard;
-use crate::cloud::wire::Params;
-use crate::cloud::wire::tags::Tags;
+use crate::cloud::wire::{Params, as_timestamp};
 
 /// How a kind of resource is named, and how AWS says that one is not there.
 pub(super) struct Kind {
@@ -35,14 +36,20 @@ impl Kind {
     }
 }
 
-/// A filter's name, and the values a resource has for it.
-pub(super) type Filter<T> = (&'static str, fn(&T) -> Vec<String>);
+/// A filter's name, and where in a description its values are: members, from outer to inner, with dots between them.
+pub(super) type Filter = (&'static str, &'static str);
 
 pub(super) trait Resource: Sized + 'static {
     const KIND: Kind;
     /// Besides `tag:<key>` and `tag-key`, which all have.
-    const FILTERS: &'static [Filter<Self>];
+    const FILTERS: &'static [Filter];
     fn id(&self) -> &str;
+    /// As answers describe it.
+    fn wire(&self, region: &Region) -> Value;
+    /// The description in which filters look.
+    fn facts(&self, region: &Region) -> Value {
+        self.wire(region)
+    }
 }
 
 pub(super) fn find<'r, R: Resource>(resources: &'r [R], id: &str) -> Result<&'r R, AwsError> {
@@ -55,32 +62,41 @@ pub(super) fn find_mut<'r, R: Resource>(resources: &'r mut [R], id: &str) -> Res
     resources.iter_mut().find(|resource| resource.id() == id).ok_or_else(|| R::KIND.not_found(id))
 }
 
-impl State {
-    /// What a `Describe…` call asks for: the resources with these identifiers (all if none are given, and each must
-    /// exist) that every filter lets through.
-    pub(super) fn select<'s, R: Resource>(
-        &'s self,
-        resources: &'s [R],
-        ids: &[&str],
-        params: Params<'_>,
-    ) -> Result<Vec<&'s R>, AwsError> {
-        for id in ids {
-            find(resources, id)?;
-        }
-        let filters = Filters::of(params, R::FILTERS, true)?;
-        Ok(resources
-            .iter()
-            .filter(|resource| ids.is_empty() || ids.contains(&resource.id()))
-            .filter(|resource| filters.allow(*resource, R::FILTERS, self.tags.of(resource.id())))
-            .collect())
+/// What a `Describe…` call asks for: the resources with these identifiers (all if none are given, and each must exist)
+/// that every filter lets through.
+pub(super) fn select<'r, R: Resource>(
+    region: &Region,
+    resources: &'r [R],
+    ids: &[&str],
+    params: Params<'_>,
+) -> Result<Vec<&'r R>, AwsError> {
+    for id in ids {
+        find(resources, id)?;
     }
+    let filters = Filters::of(params, R::FILTERS, true)?;
+    let wanted = resources.iter().filter(|resource| ids.is_empty() || ids.contains(&resource.id()));
+    Ok(wanted.filter(|resource| filters.allow(&resource.facts(region))).collect())
 }
 
-/// The filters for things that are no resources and have no tags: zones, regions, offerings.
-pub(super) fn filtered<T>(items: Vec<T>, known: &[Filter<T>], params: Params<'_>) -> Result<Vec<T>, AwsError> {
+/// The same, described.
+pub(super) fn described<R: Resource>(
+    region: &Region,
+    resources: &[R],
+    ids: &[&str],
+    params: Params<'_>,
+) -> Result<Vec<Value>, AwsError> {
+    Ok(select(region, resources, ids, params)?.into_iter().map(|resource| resource.wire(region)).collect())
+}
+
+/// Of the descriptions of things that are no resources and have no tags (zones, regions, offerings) those that every
+/// filter lets through.
+pub(super) fn filtered(
+    descriptions: impl IntoIterator<Item = Value>,
+    known: &[Filter],
+    params: Params<'_>,
+) -> Result<Vec<Value>, AwsError> {
     let filters = Filters::of(params, known, false)?;
-    let untagged = Tags::default();
-    Ok(items.into_iter().filter(|item| filters.allow(item, known, &untagged)).collect())
+    Ok(descriptions.into_iter().filter(|description| filters.allow(description)).collect())
 }
 
 /// Filter values may hold `*` and `?`, each of which a backslash makes ordinary.
@@ -92,59 +108,73 @@ const MAX_FILTER_VALUES: usize = 200;
 /// No value that is filtered by is longer: a tag's is the longest.
 const MAX_FILTER_VALUE_LENGTH: usize = 256;
 
-/// A request's filters: name, and values of which one must match.
-struct Filters<'a>(Vec<(&'a str, Vec<&'a str>)>);
+/// A request's filters: what they look at, and patterns of which one must match.
+struct Filters<'a>(Vec<(Looked<'a>, Vec<&'a str>)>);
+
+enum Looked<'a> {
+    At(&'static str),
+    /// The value of the tag with this key.
+    AtTag(&'a str),
+}
 
 impl<'a> Filters<'a> {
-    fn of<T>(params: Params<'a>, known: &[Filter<T>], tagged: bool) -> Result<Self, AwsError> {
+    fn of(params: Params<'a>, known: &[Filter], tagged: bool) -> Result<Self, AwsError> {
         let mut filters = Vec::new();
         let mut count = 0;
         for filter in params.objects("Filter") {
             let name = filter.str("Name")?;
-            let is_tag = tagged && (name == "tag-key" || name.starts_with("tag:"));
-            if !is_tag && !known.iter().any(|(known, _)| *known == name) {
+            let looked = match name.strip_prefix("tag:") {
+                Some(key) if tagged => Some(Looked::AtTag(key)),
+                _ if tagged && name == "tag-key" => Some(Looked::At("tagSet.key")),
+                _ => known.iter().find(|(known, _)| *known == name).map(|(_, path)| Looked::At(path)),
+            };
+            let Some(looked) = looked else {
                 return Err(AwsError::invalid_parameter(format!("The filter '{name}' is invalid")));
-            }
-            let values = filter.strings("Value");
-            if values.iter().any(|value| value.chars().count() > MAX_FILTER_VALUE_LENGTH) {
+            };
+            let patterns = filter.strings("Value");
+            if patterns.iter().any(|pattern| pattern.chars().count() > MAX_FILTER_VALUE_LENGTH) {
                 return Err(AwsError::invalid_parameter(format!("A value of the filter '{name}' is too long")));
             }
-            count += values.len();
+            count += patterns.len();
             if count > MAX_FILTER_VALUES {
                 let message = format!("The maximum number of filter values is {MAX_FILTER_VALUES}");
                 return Err(AwsError::new("FilterLimitExceeded", message));
             }
-            filters.push((name, values));
+            filters.push((looked, patterns));
         }
         Ok(Self(filters))
     }
 
-    fn allow<T>(&self, item: &T, known: &[Filter<T>], tags: &Tags) -> bool {
-        self.0.iter().all(|(name, wanted)| {
-            let values = if let Some(key) = name.strip_prefix("tag:") {
-                tags.get(key).map(str::to_owned).into_iter().collect()
-            } else if *name == "tag-key" {
-                tags.iter().map(|(key, _)| key.to_owned()).collect()
-            } else {
-                known.iter().find(|(known, _)| known == name).map(|(_, values)| values(item)).unwrap_or_default()
+    fn allow(&self, description: &Value) -> bool {
+        self.0.iter().all(|(looked, patterns)| {
+            let values: Vec<_> = match looked {
+                Looked::At(path) => at(description, path),
+                Looked::AtTag(key) => {
+                    let tags = at(description, "tagSet").into_iter().filter(|tag| tag["key"] == **key);
+                    tags.map(|tag| &tag["value"]).collect()
+                }
             };
-            values.iter().any(|value| wanted.iter().any(|pattern| wildcard::matches(pattern, WILDCARDS, value)))
+            let matches = |text: &str| patterns.iter().any(|pattern| wildcard::matches(pattern, WILDCARDS, text));
+            values.into_iter().filter_map(text).any(|text| matches(&text))
         })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// What is at this path, of lists each item.
+fn at<'v>(description: &'v Value, path: &str) -> Vec<&'v Value> {
+    path.split('.').fold(vec![description], |values, member| {
+        let values = values.into_iter().filter_map(|value| value.get(member));
+        values.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)).collect()
+    })
+}
 
-    #[test]
-    fn filter_values_know_wildcards() {
-        let matches = |pattern: &str, text: &str| wildcard::matches(pattern, WILDCARDS, text);
-        assert!(matches("az-*", "az-aware"));
-        assert!(matches("*-sg", "lb-sg"));
-        assert!(matches("us-east-1?", "us-east-1a"));
-        assert!(matches(r"a\*", "a*"));
-        assert!(!matches(r"a\*", "ab"));
-        assert!(!matches("az", "az-aware"));
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => {
+            let moment = as_timestamp(other).and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+            Some(moment.map_or_else(|| other.to_string(), |at| format!("{at:.3}")))
+        }
     }
 }

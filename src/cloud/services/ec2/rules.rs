@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::permissions::{Direction, Peer, Permission, requested};
-use super::resources::{Filter, Kind, Resource, find, find_mut};
+use super::resources::{Filter, Kind, Resource, described, find, find_mut};
 use super::security_groups::SecurityGroup;
 use super::{security_groups, tags};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::LOWER;
 
@@ -44,24 +45,22 @@ impl Resource for Rule {
         words: ("The security group rule ID '", "' does not exist"),
     };
 
-    const FILTERS: &'static [Filter<Self>] =
-        &[("group-id", |rule| vec![rule.group_id.clone()]), ("security-group-rule-id", |rule| vec![rule.id.clone()])];
+    const FILTERS: &'static [Filter] = &[("group-id", "groupId"), ("security-group-rule-id", "securityGroupRuleId")];
 
     fn id(&self) -> &str {
         &self.id
     }
-}
 
-/// A rule as answers list it.
-fn wire(region: &Region, rule: &Rule) -> Value {
-    let mut wire = revoked_wire(rule);
-    wire["referencedGroupId"] = Value::Null;
-    wire["referencedGroupInfo"] =
-        rule.group_peer().map_or(Value::Null, |id| json!({ "groupId": id, "userId": ACCOUNT_ID }));
-    wire["groupOwnerId"] = json!(ACCOUNT_ID);
-    wire["tagSet"] = region.ec2().tags.of(&rule.id).to_list(LOWER);
-    wire["securityGroupRuleArn"] = json!(region.arn("ec2", &format!("security-group-rule/{}", rule.id)));
-    wire
+    fn wire(&self, region: &Region) -> Value {
+        let mut wire = revoked_wire(self);
+        wire["referencedGroupId"] = Value::Null;
+        wire["referencedGroupInfo"] =
+            self.group_peer().map_or(Value::Null, |id| json!({ "groupId": id, "userId": ACCOUNT_ID }));
+        wire["groupOwnerId"] = json!(ACCOUNT_ID);
+        wire["tagSet"] = region.ec2().tags.of(&self.id).to_list(LOWER);
+        wire["securityGroupRuleArn"] = json!(region.arn("ec2", &format!("security-group-rule/{}", self.id)));
+        wire
+    }
 }
 
 /// A revoked rule, of which answers say less.
@@ -86,28 +85,20 @@ fn revoked_wire(rule: &Rule) -> Value {
     wire
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let rules: Vec<Rule> = region.ec2().security_groups.iter().flat_map(|group| group.rules.clone()).collect();
-    let answer: Value = region
-        .ec2()
-        .select(&rules, &params.strings("SecurityGroupRuleId"), params)?
-        .into_iter()
-        .map(|rule| wire(region, rule))
-        .collect();
-    Ok(json!({ "securityGroupRuleSet": answer }))
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    let rules = described(region, &region.ec2().rules(), &params.strings("SecurityGroupRuleId"), params)?;
+    Ok(json!({ "securityGroupRuleSet": rules }))
 }
 
-pub(super) fn authorize(region: &mut Region, direction: Direction, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn authorize(region: &mut Region, direction: Direction, params: Params<'_>) -> Answer {
     let tags = tags::of_specifications(params, &Rule::KIND)?;
     let group = security_groups::named(region.ec2(), params)?;
     let wanted = requested(region.ec2(), direction, params)?;
     if let Some((there, _)) =
         wanted.iter().find(|(permission, _)| group.rules.iter().any(|rule| rule.permission == *permission))
     {
-        return Err(AwsError::new(
-            "InvalidPermission.Duplicate",
-            format!("the specified rule \"{}\" already exists", there.words()),
-        ));
+        let message = format!("the specified rule \"{}\" already exists", there.words());
+        return Err(AwsError::new("InvalidPermission.Duplicate", message));
     }
     let group_id = group.id.clone();
     let rules: Vec<Rule> = wanted
@@ -122,12 +113,12 @@ pub(super) fn authorize(region: &mut Region, direction: Direction, params: Param
     for rule in &rules {
         region.ec2_mut().tags.add(&rule.id, tags.clone());
     }
-    let answer: Value = rules.iter().map(|rule| wire(region, rule)).collect();
+    let answer: Value = rules.iter().map(|rule| rule.wire(region)).collect();
     find_mut(&mut region.ec2_mut().security_groups, &group_id)?.rules.extend(rules);
     Ok(json!({ "return": true, "securityGroupRuleSet": answer }))
 }
 
-pub(super) fn revoke(region: &mut Region, direction: Direction, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn revoke(region: &mut Region, direction: Direction, params: Params<'_>) -> Answer {
     let group = security_groups::named(region.ec2(), params)?;
     let ids = params.strings("SecurityGroupRuleId");
     let doomed: Vec<Rule> = if ids.is_empty() {

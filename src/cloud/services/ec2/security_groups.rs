@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 
 use super::permissions::{Direction, Peer, Permission};
-use super::resources::{Filter, Kind, Resource, find};
+use super::resources::{Filter, Kind, Resource, described, find};
 use super::rules::{self, Rule};
 use super::{State, tags};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::LOWER;
 
@@ -50,38 +51,6 @@ impl SecurityGroup {
     pub(super) fn is_default(&self) -> bool {
         self.name == "default"
     }
-
-    /// One value for each rule of a direction, for filters.
-    fn of_rules(&self, direction: Direction, value: fn(&Permission) -> Option<String>) -> Vec<String> {
-        let permissions = self.rules.iter().map(|rule| &rule.permission);
-        permissions.filter(|permission| permission.direction == direction).filter_map(value).collect()
-    }
-}
-
-fn cidr(permission: &Permission) -> Option<String> {
-    match &permission.peer {
-        Peer::Ipv4(cidr) => Some(cidr.clone()),
-        _ => None,
-    }
-}
-
-fn group_id(permission: &Permission) -> Option<String> {
-    match &permission.peer {
-        Peer::Group(id) => Some(id.clone()),
-        _ => None,
-    }
-}
-
-fn from_port(permission: &Permission) -> Option<String> {
-    permission.from_port.map(|port| port.to_string())
-}
-
-fn to_port(permission: &Permission) -> Option<String> {
-    permission.to_port.map(|port| port.to_string())
-}
-
-fn protocol(permission: &Permission) -> Option<String> {
-    Some(permission.protocol.clone())
 }
 
 impl Resource for SecurityGroup {
@@ -93,26 +62,40 @@ impl Resource for SecurityGroup {
         words: ("The security group '", "' does not exist"),
     };
 
-    const FILTERS: &'static [Filter<Self>] = &[
-        ("description", |group| vec![group.description.clone()]),
-        ("egress.ip-permission.cidr", |group| group.of_rules(Direction::Egress, cidr)),
-        ("egress.ip-permission.from-port", |group| group.of_rules(Direction::Egress, from_port)),
-        ("egress.ip-permission.group-id", |group| group.of_rules(Direction::Egress, group_id)),
-        ("egress.ip-permission.protocol", |group| group.of_rules(Direction::Egress, protocol)),
-        ("egress.ip-permission.to-port", |group| group.of_rules(Direction::Egress, to_port)),
-        ("group-id", |group| vec![group.id.clone()]),
-        ("group-name", |group| vec![group.name.clone()]),
-        ("ip-permission.cidr", |group| group.of_rules(Direction::Ingress, cidr)),
-        ("ip-permission.from-port", |group| group.of_rules(Direction::Ingress, from_port)),
-        ("ip-permission.group-id", |group| group.of_rules(Direction::Ingress, group_id)),
-        ("ip-permission.protocol", |group| group.of_rules(Direction::Ingress, protocol)),
-        ("ip-permission.to-port", |group| group.of_rules(Direction::Ingress, to_port)),
-        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
-        ("vpc-id", |group| vec![group.vpc_id.clone()]),
+    const FILTERS: &'static [Filter] = &[
+        ("description", "groupDescription"),
+        ("egress.ip-permission.cidr", "ipPermissionsEgress.ipRanges.cidrIp"),
+        ("egress.ip-permission.from-port", "ipPermissionsEgress.fromPort"),
+        ("egress.ip-permission.group-id", "ipPermissionsEgress.groups.groupId"),
+        ("egress.ip-permission.protocol", "ipPermissionsEgress.ipProtocol"),
+        ("egress.ip-permission.to-port", "ipPermissionsEgress.toPort"),
+        ("group-id", "groupId"),
+        ("group-name", "groupName"),
+        ("ip-permission.cidr", "ipPermissions.ipRanges.cidrIp"),
+        ("ip-permission.from-port", "ipPermissions.fromPort"),
+        ("ip-permission.group-id", "ipPermissions.groups.groupId"),
+        ("ip-permission.protocol", "ipPermissions.ipProtocol"),
+        ("ip-permission.to-port", "ipPermissions.toPort"),
+        ("owner-id", "ownerId"),
+        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {
         &self.id
+    }
+
+    fn wire(&self, region: &Region) -> Value {
+        json!({
+            "groupId": self.id,
+            "groupName": self.name,
+            "groupDescription": self.description,
+            "ownerId": ACCOUNT_ID,
+            "vpcId": self.vpc_id,
+            "securityGroupArn": arn(region, self),
+            "ipPermissions": rules::ip_permissions(self, Direction::Ingress),
+            "ipPermissionsEgress": rules::ip_permissions(self, Direction::Egress),
+            "tagSet": region.ec2().tags.of(&self.id).to_list(LOWER),
+        })
     }
 }
 
@@ -138,37 +121,20 @@ pub(super) fn named<'s>(state: &'s State, params: Params<'_>) -> Result<&'s Secu
     }
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let state = region.ec2();
     let mut ids = params.strings("GroupId");
     for name in params.strings("GroupName") {
         ids.push(&by_name(state, name)?.id);
     }
-    let groups: Value = state
-        .select(&state.security_groups, &ids, params)?
-        .into_iter()
-        .map(|group| {
-            json!({
-                "groupId": group.id,
-                "groupName": group.name,
-                "groupDescription": group.description,
-                "ownerId": ACCOUNT_ID,
-                "vpcId": group.vpc_id,
-                "securityGroupArn": arn(region, group),
-                "ipPermissions": rules::ip_permissions(group, Direction::Ingress),
-                "ipPermissionsEgress": rules::ip_permissions(group, Direction::Egress),
-                "tagSet": state.tags.of(&group.id).to_list(LOWER),
-            })
-        })
-        .collect();
-    Ok(json!({ "securityGroupInfo": groups }))
+    Ok(json!({ "securityGroupInfo": described(region, &state.security_groups, &ids, params)? }))
 }
 
 fn arn(region: &Region, group: &SecurityGroup) -> String {
     region.arn("ec2", &format!("security-group/{}", group.id))
 }
 
-pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::of_specifications(params, &SecurityGroup::KIND)?;
     let name = params.str("GroupName")?;
     let description = params.str("GroupDescription")?;
@@ -185,10 +151,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         return Err(invalid("GroupName", name, "Cannot use reserved security group name: default."));
     }
     if region.ec2().security_groups.iter().any(|group| group.vpc_id == vpc_id && group.name == name) {
-        return Err(AwsError::new(
-            "InvalidGroup.Duplicate",
-            format!("The security group '{name}' already exists for VPC '{vpc_id}'"),
-        ));
+        let message = format!("The security group '{name}' already exists for VPC '{vpc_id}'");
+        return Err(AwsError::new("InvalidGroup.Duplicate", message));
     }
     let group = SecurityGroup::new(&mut region.ids, name, description, &vpc_id);
     region.ec2_mut().tags.add(&group.id, tags);
@@ -220,14 +184,12 @@ fn invalid(parameter: &str, value: &str, why: &str) -> AwsError {
 }
 
 /// A group stays while interfaces hold it, or rules of other groups name it.
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let state = region.ec2_mut();
     let group = named(state, params)?.clone();
     if group.is_default() {
-        return Err(AwsError::new(
-            "CannotDelete",
-            format!("the specified group: \"{}\" name: \"default\" cannot be deleted by a user", group.id),
-        ));
+        let message = format!("the specified group: \"{}\" name: \"default\" cannot be deleted by a user", group.id);
+        return Err(AwsError::new("CannotDelete", message));
     }
     let named_by_others = state
         .security_groups

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::cidr;
-use super::resources::{Filter, Kind, Resource, find, find_mut};
+use super::resources::{Filter, Kind, Resource, described, find, find_mut};
 use super::tags;
 use super::vpcs::Vpc;
 use crate::cloud::ACCOUNT_ID;
@@ -13,6 +13,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
 use crate::cloud::partition::{self, Zone, ZoneType};
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::LOWER;
 
@@ -61,66 +62,61 @@ impl Resource for Subnet {
         words: ("The subnet ID '", "' does not exist"),
     };
 
-    const FILTERS: &'static [Filter<Self>] = &[
-        ("availability-zone", |subnet| vec![subnet.az_name.clone()]),
-        ("availabilityZone", |subnet| vec![subnet.az_name.clone()]),
-        ("availability-zone-id", |subnet| vec![subnet.az_id.clone()]),
-        ("availabilityZoneId", |subnet| vec![subnet.az_id.clone()]),
-        ("cidr-block", |subnet| vec![subnet.cidr.to_string()]),
-        ("cidr", |subnet| vec![subnet.cidr.to_string()]),
-        ("cidrBlock", |subnet| vec![subnet.cidr.to_string()]),
-        ("default-for-az", |subnet| vec![subnet.default_for_az.to_string()]),
-        ("defaultForAz", |subnet| vec![subnet.default_for_az.to_string()]),
-        ("map-public-ip-on-launch", |subnet| vec![subnet.map_public_ip_on_launch.to_string()]),
-        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
-        ("state", |_| vec!["available".to_owned()]),
-        ("subnet-id", |subnet| vec![subnet.id.clone()]),
-        ("vpc-id", |subnet| vec![subnet.vpc_id.clone()]),
+    const FILTERS: &'static [Filter] = &[
+        ("availability-zone", "availabilityZone"),
+        ("availabilityZone", "availabilityZone"),
+        ("availability-zone-id", "availabilityZoneId"),
+        ("availabilityZoneId", "availabilityZoneId"),
+        ("cidr-block", "cidrBlock"),
+        ("cidr", "cidrBlock"),
+        ("cidrBlock", "cidrBlock"),
+        ("default-for-az", "defaultForAz"),
+        ("defaultForAz", "defaultForAz"),
+        ("map-public-ip-on-launch", "mapPublicIpOnLaunch"),
+        ("owner-id", "ownerId"),
+        ("state", "state"),
+        ("subnet-id", "subnetId"),
+        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn wire(&self, region: &Region) -> Value {
+        let taken = region.ec2().interfaces.iter().filter(|interface| interface.subnet_id == self.id).count();
+        json!({
+            "subnetId": self.id,
+            "subnetArn": region.arn("ec2", &format!("subnet/{}", self.id)),
+            "ownerId": ACCOUNT_ID,
+            "state": "available",
+            "vpcId": self.vpc_id,
+            "cidrBlock": self.cidr.to_string(),
+            "availableIpAddressCount": cidr::hosts(self.cidr).count() - taken,
+            "availabilityZone": self.az_name,
+            "availabilityZoneId": self.az_id,
+            "defaultForAz": self.default_for_az,
+            "mapPublicIpOnLaunch": self.map_public_ip_on_launch,
+            "mapCustomerOwnedIpOnLaunch": false,
+            "assignIpv6AddressOnCreation": false,
+            "enableDns64": false,
+            "ipv6Native": false,
+            "privateDnsNameOptionsOnLaunch": {
+                "hostnameType": "ip-name",
+                "enableResourceNameDnsARecord": false,
+                "enableResourceNameDnsAAAARecord": false,
+            },
+            "tagSet": region.ec2().tags.of(&self.id).to_list(LOWER),
+        })
+    }
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = region.ec2();
-    let subnets: Value = state
-        .select(&state.subnets, &params.strings("SubnetId"), params)?
-        .into_iter()
-        .map(|subnet| wire(region, subnet))
-        .collect();
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    let subnets = described(region, &region.ec2().subnets, &params.strings("SubnetId"), params)?;
     Ok(json!({ "subnetSet": subnets }))
 }
 
-fn wire(region: &Region, subnet: &Subnet) -> Value {
-    let taken = region.ec2().interfaces.iter().filter(|interface| interface.subnet_id == subnet.id).count();
-    json!({
-        "subnetId": subnet.id,
-        "subnetArn": region.arn("ec2", &format!("subnet/{}", subnet.id)),
-        "ownerId": ACCOUNT_ID,
-        "state": "available",
-        "vpcId": subnet.vpc_id,
-        "cidrBlock": subnet.cidr.to_string(),
-        "availableIpAddressCount": cidr::hosts(subnet.cidr).count() - taken,
-        "availabilityZone": subnet.az_name,
-        "availabilityZoneId": subnet.az_id,
-        "defaultForAz": subnet.default_for_az,
-        "mapPublicIpOnLaunch": subnet.map_public_ip_on_launch,
-        "mapCustomerOwnedIpOnLaunch": false,
-        "assignIpv6AddressOnCreation": false,
-        "enableDns64": false,
-        "ipv6Native": false,
-        "privateDnsNameOptionsOnLaunch": {
-            "hostnameType": "ip-name",
-            "enableResourceNameDnsARecord": false,
-            "enableResourceNameDnsAAAARecord": false,
-        },
-        "tagSet": region.ec2().tags.of(&subnet.id).to_list(LOWER),
-    })
-}
-
-pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::of_specifications(params, &Subnet::KIND)?;
     let vpc = find(&region.ec2().vpcs, params.str("VpcId")?)?.clone();
     let text = params.str("CidrBlock")?;
@@ -133,10 +129,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
     }
     if region.ec2().subnets.iter().any(|subnet| subnet.vpc_id == vpc.id && cidr::overlap(subnet.cidr, block)) {
-        return Err(AwsError::new(
-            "InvalidSubnet.Conflict",
-            format!("The CIDR '{block}' conflicts with another subnet"),
-        ));
+        let message = format!("The CIDR '{block}' conflicts with another subnet");
+        return Err(AwsError::new("InvalidSubnet.Conflict", message));
     }
     let zone = wanted_zone(&region.name, params)?;
     let subnet = Subnet {
@@ -149,7 +143,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         map_public_ip_on_launch: false,
     };
     region.ec2_mut().tags.add(&subnet.id, tags);
-    let answer = wire(region, &subnet);
+    let answer = subnet.wire(region);
     region.ec2_mut().subnets.push(subnet);
     Ok(json!({ "subnet": answer }))
 }
@@ -172,7 +166,7 @@ fn wanted_zone(region: &str, params: Params<'_>) -> Result<Zone, AwsError> {
     }
 }
 
-pub(super) fn modify_attribute(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn modify_attribute(region: &mut Region, params: Params<'_>) -> Answer {
     let subnet = find_mut(&mut region.ec2_mut().subnets, params.str("SubnetId")?)?;
     let public = params
         .object("MapPublicIpOnLaunch")
@@ -182,14 +176,12 @@ pub(super) fn modify_attribute(region: &mut Region, params: Params<'_>) -> Resul
     Ok(json!({}))
 }
 
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let state: &mut State = region.ec2_mut();
     let id = find(&state.subnets, params.str("SubnetId")?)?.id.clone();
     if state.interfaces.iter().any(|interface| interface.subnet_id == id) {
-        return Err(AwsError::new(
-            "DependencyViolation",
-            format!("The subnet '{id}' has dependencies and cannot be deleted."),
-        ));
+        let message = format!("The subnet '{id}' has dependencies and cannot be deleted.");
+        return Err(AwsError::new("DependencyViolation", message));
     }
     state.subnets.retain(|subnet| subnet.id != id);
     state.tags.forget(&id);

@@ -6,6 +6,7 @@ use super::resource_type;
 use super::resources::{Filter, Kind, filtered};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::{RESERVED, Tags, UPPER};
 
@@ -37,7 +38,7 @@ pub(super) fn listed(params: Params<'_>) -> Result<Tags, AwsError> {
     Ok(tags)
 }
 
-pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let ids = params.strings("ResourceId");
     if ids.is_empty() {
         return Err(AwsError::missing_parameter("resourceIdSet"));
@@ -56,7 +57,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 /// Deletes the named tags (those with this value, if one is given); without any named, all but `aws:` ones.
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let doomed: Vec<_> = params.objects("Tag").into_iter().map(|tag| (tag.opt_str("Key"), tag.map())).collect();
     for id in params.strings("ResourceId") {
         region.ec2_mut().tags.retain(id, |key, value| {
@@ -69,42 +70,16 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(json!({}))
 }
 
-/// One tag of one resource, as DescribeTags lists them.
-struct Tagged {
-    resource_id: String,
-    resource_type: &'static str,
-    key: String,
-    value: String,
-}
+const FILTERS: &[Filter] =
+    &[("key", "key"), ("resource-id", "resourceId"), ("resource-type", "resourceType"), ("value", "value")];
 
-const FILTERS: &[Filter<Tagged>] = &[
-    ("key", |tag| vec![tag.key.clone()]),
-    ("resource-id", |tag| vec![tag.resource_id.clone()]),
-    ("resource-type", |tag| vec![tag.resource_type.to_owned()]),
-    ("value", |tag| vec![tag.value.clone()]),
-];
-
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let mut all = Vec::new();
     for (id, tags) in region.ec2().tags.iter() {
         let resource_type = resource_type(region, id)?;
-        all.extend(tags.iter().map(|(key, value)| Tagged {
-            resource_id: id.to_owned(),
-            resource_type,
-            key: key.to_owned(),
-            value: value.to_owned(),
-        }));
+        all.extend(tags.iter().map(
+            |(key, value)| json!({ "key": key, "resourceId": id, "resourceType": resource_type, "value": value }),
+        ));
     }
-    let tags: Value = filtered(all, FILTERS, params)?
-        .into_iter()
-        .map(|tag| {
-            json!({
-                "key": tag.key,
-                "resourceId": tag.resource_id,
-                "resourceType": tag.resource_type,
-                "value": tag.value,
-            })
-        })
-        .collect();
-    Ok(json!({ "tagSet": tags }))
+    Ok(json!({ "tagSet": filtered(all, FILTERS, params)? }))
 }

@@ -3,9 +3,10 @@
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
-use super::resources::{Filter, Kind, Resource, find};
+use super::resources::{Filter, Kind, Resource, described, find};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::LOWER;
 use crate::cloud::{ACCOUNT_ID, ids::Ids};
@@ -41,60 +42,55 @@ impl Resource for Vpc {
         words: ("The vpc ID '", "' does not exist"),
     };
 
-    const FILTERS: &'static [Filter<Self>] = &[
-        ("cidr", |vpc| vec![vpc.cidr.to_string()]),
-        ("cidr-block-association.cidr-block", |vpc| vec![vpc.cidr.to_string()]),
-        ("dhcp-options-id", |vpc| vec![vpc.dhcp_options_id.clone()]),
-        ("is-default", |vpc| vec![vpc.is_default.to_string()]),
+    const FILTERS: &'static [Filter] = &[
+        ("cidr", "cidrBlock"),
+        ("cidr-block-association.cidr-block", "cidrBlockAssociationSet.cidrBlock"),
+        ("dhcp-options-id", "dhcpOptionsId"),
+        ("is-default", "isDefault"),
         // The article's spelling, which AWS takes as well.
-        ("isDefault", |vpc| vec![vpc.is_default.to_string()]),
-        ("owner-id", |_| vec![ACCOUNT_ID.to_owned()]),
-        ("state", |_| vec!["available".to_owned()]),
-        ("vpc-id", |vpc| vec![vpc.id.clone()]),
+        ("isDefault", "isDefault"),
+        ("owner-id", "ownerId"),
+        ("state", "state"),
+        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {
         &self.id
     }
+
+    fn wire(&self, region: &Region) -> Value {
+        json!({
+            "vpcId": self.id,
+            "ownerId": ACCOUNT_ID,
+            "state": "available",
+            "cidrBlock": self.cidr.to_string(),
+            "cidrBlockAssociationSet": [{
+                "associationId": self.cidr_association_id,
+                "cidrBlock": self.cidr.to_string(),
+                "cidrBlockState": { "state": "associated" },
+            }],
+            "dhcpOptionsId": self.dhcp_options_id,
+            "instanceTenancy": "default",
+            "isDefault": self.is_default,
+            "tagSet": region.ec2().tags.of(&self.id).to_list(LOWER),
+        })
+    }
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let state = region.ec2();
-    let vpcs: Value = state
-        .select(&state.vpcs, &params.strings("VpcId"), params)?
-        .into_iter()
-        .map(|vpc| {
-            json!({
-                "vpcId": vpc.id,
-                "ownerId": ACCOUNT_ID,
-                "state": "available",
-                "cidrBlock": vpc.cidr.to_string(),
-                "cidrBlockAssociationSet": [{
-                    "associationId": vpc.cidr_association_id,
-                    "cidrBlock": vpc.cidr.to_string(),
-                    "cidrBlockState": { "state": "associated" },
-                }],
-                "dhcpOptionsId": vpc.dhcp_options_id,
-                "instanceTenancy": "default",
-                "isDefault": vpc.is_default,
-                "tagSet": state.tags.of(&vpc.id).to_list(LOWER),
-            })
-        })
-        .collect();
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    let vpcs = described(region, &region.ec2().vpcs, &params.strings("VpcId"), params)?;
     Ok(json!({ "vpcSet": vpcs }))
 }
 
 /// Deletes a VPC that has no subnets, security groups of its own and internet gateway any more.
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let state = region.ec2_mut();
     let id = find(&state.vpcs, params.str("VpcId")?)?.id.clone();
     let own_groups = state.security_groups.iter().any(|group| group.vpc_id == id && !group.is_default());
     let gateway = state.internet_gateways.iter().any(|gateway| gateway.attached_to.as_ref() == Some(&id));
     if own_groups || gateway || state.subnets.iter().any(|subnet| subnet.vpc_id == id) {
-        return Err(AwsError::new(
-            "DependencyViolation",
-            format!("The vpc '{id}' has dependencies and cannot be deleted."),
-        ));
+        let message = format!("The vpc '{id}' has dependencies and cannot be deleted.");
+        return Err(AwsError::new("DependencyViolation", message));
     }
     state.security_groups.retain(|group| group.vpc_id != id);
     state.route_tables.retain(|table| table.vpc_id != id);
@@ -104,7 +100,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 /// The attributes of a VPC, of which a default one has both DNS ones.
-pub(super) fn describe_attribute(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe_attribute(region: &Region, params: Params<'_>) -> Answer {
     let vpc = find(&region.ec2().vpcs, params.str("VpcId")?)?;
     let attribute = params.str("Attribute")?;
     let value = match attribute {
@@ -117,7 +113,7 @@ pub(super) fn describe_attribute(region: &Region, params: Params<'_>) -> Result<
     Ok(json!({ "vpcId": vpc.id, attribute: { "value": value } }))
 }
 
-pub(super) fn describe_account_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe_account_attributes(region: &Region, params: Params<'_>) -> Answer {
     let default_vpc = region.ec2().vpcs.iter().find(|vpc| vpc.is_default).map_or("none", |vpc| vpc.id.as_str());
     let known = [
         ("default-vpc", default_vpc),

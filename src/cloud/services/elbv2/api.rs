@@ -37,7 +37,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("DeleteListener", "ListenerArn", listeners::delete),
     Operation::change("DeleteLoadBalancer", "LoadBalancerArn", load_balancers::delete),
     Operation::change("DeleteTargetGroup", "TargetGroupArn", target_groups::delete),
-    Operation::change("DeregisterTargets", "TargetGroupArn Targets", targets::deregister),
+    Operation::change("DeregisterTargets", "TargetGroupArn Targets", |region, params| {
+        targets::change(region, params, targets::deregister_target)
+    }),
     Operation::read("DescribeListeners", "LoadBalancerArn ListenerArns", listeners::describe).paged(pages("Listeners")),
     Operation::read("DescribeLoadBalancerAttributes", "LoadBalancerArn", load_balancers::describe_attributes),
     Operation::read("DescribeLoadBalancers", "LoadBalancerArns Names", load_balancers::describe)
@@ -58,7 +60,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         target_groups::modify,
     ),
     Operation::change("ModifyTargetGroupAttributes", "TargetGroupArn Attributes", target_groups::modify_attributes),
-    Operation::change("RegisterTargets", "TargetGroupArn Targets", targets::register),
+    Operation::change("RegisterTargets", "TargetGroupArn Targets", |region, params| {
+        targets::change(region, params, targets::register_target)
+    }),
     Operation::change("RemoveTags", "ResourceArns TagKeys", tags::remove),
     Operation::change("SetSecurityGroups", "LoadBalancerArn SecurityGroups", load_balancers::set_security_groups),
     Operation::change(

@@ -12,7 +12,7 @@ use crate::cloud::wire::Params;
 pub(super) struct Attributes(BTreeMap<&'static str, String>);
 
 /// An Application Load Balancer's (ELB API Reference, `LoadBalancerAttribute`).
-const LOAD_BALANCER: &[(&str, &str)] = &[
+pub(super) const LOAD_BALANCER: &[(&str, &str)] = &[
     ("access_logs.s3.bucket", ""),
     ("access_logs.s3.enabled", "false"),
     ("access_logs.s3.prefix", ""),
@@ -35,7 +35,7 @@ const LOAD_BALANCER: &[(&str, &str)] = &[
 ];
 
 /// A target group's, for HTTP and target type `ip` (ELB API Reference, `TargetGroupAttribute`).
-const TARGET_GROUP: &[(&str, &str)] = &[
+pub(super) const TARGET_GROUP: &[(&str, &str)] = &[
     ("deregistration_delay.timeout_seconds", "300"),
     ("load_balancing.algorithm.anomaly_mitigation", "off"),
     ("load_balancing.algorithm.type", "round_robin"),
@@ -59,15 +59,7 @@ const DELETION_PROTECTION: &str = "deletion_protection.enabled";
 const DEREGISTRATION_DELAY: &str = "deregistration_delay.timeout_seconds";
 
 impl Attributes {
-    pub(super) fn of_load_balancer() -> Self {
-        Self::defaults(LOAD_BALANCER)
-    }
-
-    pub(super) fn of_target_group() -> Self {
-        Self::defaults(TARGET_GROUP)
-    }
-
-    fn defaults(defaults: &[(&'static str, &'static str)]) -> Self {
+    pub(super) fn new(defaults: &[(&'static str, &'static str)]) -> Self {
         Self(defaults.iter().map(|(key, value)| (*key, (*value).to_owned())).collect())
     }
 

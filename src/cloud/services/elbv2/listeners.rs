@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::target_groups::{self, TargetGroup};
-use super::{State, load_balancers, tags, validation_error};
+use super::{State, checked_port, load_balancers, tags, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 
 #[derive(Clone, Debug)]
@@ -87,10 +88,9 @@ fn requested_target_group(state: &State, load_balancer: &str, params: Params<'_>
         .ok_or_else(|| validation_error("A target group ARN must be specified"))?;
     target_groups::find(state, arn)?;
     if load_balancer_of(state, arn).is_some_and(|other| other != load_balancer) {
-        return Err(AwsError::new(
-            "TargetGroupAssociationLimit",
-            format!("The following target groups cannot be associated with more than one load balancer: {arn}"),
-        ));
+        let message =
+            format!("The following target groups cannot be associated with more than one load balancer: {arn}");
+        return Err(AwsError::new("TargetGroupAssociationLimit", message));
     }
     Ok(arn.to_owned())
 }
@@ -103,14 +103,7 @@ fn check_protocol(protocol: &str) -> Result<(), AwsError> {
     }
 }
 
-fn checked_port(port: i64) -> Result<u16, AwsError> {
-    u16::try_from(port)
-        .ok()
-        .filter(|port| *port > 0)
-        .ok_or_else(|| validation_error(format!("Listener port '{port}' must be in the range of 1-65535")))
-}
-
-pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::listed(params)?;
     let load_balancer = load_balancers::find(region.elbv2(), params.str("LoadBalancerArn")?)?;
     let load_balancer_arn = load_balancer.arn.clone();
@@ -119,7 +112,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         params.opt_str("Protocol").ok_or_else(|| validation_error("A listener protocol must be specified"))?;
     check_protocol(protocol)?;
     let port = params.opt_int("Port")?.ok_or_else(|| validation_error("A listener port must be specified"))?;
-    let port = checked_port(port)?;
+    let port = checked_port("Listener", port)?;
     let target_group_arn = requested_target_group(region.elbv2(), &load_balancer_arn, params)?;
     if let Some(there) = region.elbv2().listeners.iter().find(|other| other.load_balancer_arn == load_balancer_arn) {
         if there.port != port {
@@ -128,10 +121,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         if there.target_group_arn == target_group_arn {
             return Ok(json!({ "Listeners": [wire(there)] }));
         }
-        return Err(AwsError::new(
-            "DuplicateListener",
-            format!("A listener already exists on this port for this load balancer '{load_balancer_arn}'"),
-        ));
+        let message = format!("A listener already exists on this port for this load balancer '{load_balancer_arn}'");
+        return Err(AwsError::new("DuplicateListener", message));
     }
     let resource = format!("listener/{path}/{}", region.ids.hex(16));
     let listener =
@@ -142,7 +133,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(json!({ "Listeners": [answer] }))
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let state = region.elbv2();
     let arns = params.strings("ListenerArns");
     let listeners: Vec<_> = match params.opt_str("LoadBalancerArn") {
@@ -158,13 +149,13 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     Ok(json!({ "Listeners": listeners.into_iter().map(wire).collect::<Value>() }))
 }
 
-pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Answer {
     let mut changed = find(region.elbv2(), params.str("ListenerArn")?)?.clone();
     if let Some(protocol) = params.opt_str("Protocol") {
         check_protocol(protocol)?;
     }
     if let Some(port) = params.opt_int("Port")? {
-        changed.port = checked_port(port)?;
+        changed.port = checked_port("Listener", port)?;
     }
     if params.get("DefaultActions").is_some() {
         changed.target_group_arn = requested_target_group(region.elbv2(), &changed.load_balancer_arn, params)?;
@@ -176,7 +167,7 @@ pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(json!({ "Listeners": [answer] }))
 }
 
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let state = region.elbv2_mut();
     let arn = find(state, params.str("ListenerArn")?)?.arn.clone();
     state.listeners.retain(|listener| listener.arn != arn);
@@ -185,7 +176,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 /// A listener has its default rule and no other.
-pub(super) fn describe_rules(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe_rules(region: &Region, params: Params<'_>) -> Answer {
     let state = region.elbv2();
     let rule_arn = |listener: &Listener| {
         let id = listener.arn.rsplit('/').next().unwrap_or_default();

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::attributes::Attributes;
+use super::attributes::{self, Attributes};
 use super::{State, check_address_type, check_name, tags, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
+use crate::cloud::service::Answer;
 use crate::cloud::services::ec2::{self, Subnet};
 use crate::cloud::wire::tags::Tags;
 use crate::cloud::wire::{Params, timestamp};
@@ -105,10 +106,8 @@ fn requested_subnets(region: &Region, params: Params<'_>) -> Result<Vec<Subnet>,
         let subnet = ec2::subnet(region, id)
             .ok_or_else(|| AwsError::new("SubnetNotFound", format!("The subnet ID '{id}' does not exist")))?;
         if subnets.iter().any(|other| other.az_name == subnet.az_name) {
-            return Err(AwsError::new(
-                "InvalidConfigurationRequest",
-                "A load balancer cannot be attached to multiple subnets in the same Availability Zone",
-            ));
+            let message = "A load balancer cannot be attached to multiple subnets in the same Availability Zone";
+            return Err(AwsError::new("InvalidConfigurationRequest", message));
         }
         if subnets.iter().any(|other| other.vpc_id != subnet.vpc_id) {
             return Err(AwsError::new("InvalidSubnet", "All subnets must belong to the same VPC"));
@@ -144,16 +143,15 @@ fn requested_groups(region: &Region, vpc_id: &str, params: Params<'_>) -> Result
     })
 }
 
-pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::listed(params)?;
     let name = params.str("Name")?;
     check_name("Load balancer", name)?;
     if name.starts_with("internal-") {
         return Err(validation_error(format!("Load balancer name '{name}' cannot begin with 'internal-'")));
     }
-    match params.opt_str("Type").unwrap_or("application") {
-        "application" => {}
-        other => return Err(AwsError::unsupported(format_args!("load balancers of type {other}"))),
+    if let Some(other) = params.opt_str("Type").filter(|kind| *kind != "application") {
+        return Err(AwsError::unsupported(format_args!("load balancers of type {other}")));
     }
     check_address_type(params)?;
     let subnets = requested_subnets(region, params)?;
@@ -167,10 +165,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         if there.settings == settings {
             return Ok(json!({ "LoadBalancers": [wire(there)] }));
         }
-        return Err(AwsError::new(
-            "DuplicateLoadBalancerName",
-            format!("A load balancer with the same name '{name}' exists, but with different settings"),
-        ));
+        let message = format!("A load balancer with the same name '{name}' exists, but with different settings");
+        return Err(AwsError::new("DuplicateLoadBalancerName", message));
     }
     let load_balancer = provision(region, name, &vpc_id, &subnets, settings, tags)?;
     Ok(json!({ "LoadBalancers": [wire(&load_balancer)] }))
@@ -205,7 +201,7 @@ fn provision(
         settings,
         vpc_id: vpc_id.to_owned(),
         zones,
-        attributes: Attributes::of_load_balancer(),
+        attributes: Attributes::new(attributes::LOAD_BALANCER),
     };
     region.elbv2_mut().tags.add(&arn, tags);
     region.elbv2_mut().load_balancers.push(load_balancer.clone());
@@ -248,7 +244,7 @@ fn detach<'z>(region: &mut Region, zones: impl IntoIterator<Item = &'z Zone>) {
     }
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let state = region.elbv2();
     let (arns, names) = (params.strings("LoadBalancerArns"), params.strings("Names"));
     for arn in &arns {
@@ -257,10 +253,8 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     let missing: Vec<_> =
         names.iter().copied().filter(|name| !state.load_balancers.iter().any(|other| other.name == *name)).collect();
     if !missing.is_empty() {
-        return Err(AwsError::new(
-            "LoadBalancerNotFound",
-            format!("Load balancers '[{}]' not found", missing.join(", ")),
-        ));
+        let message = format!("Load balancers '[{}]' not found", missing.join(", "));
+        return Err(AwsError::new("LoadBalancerNotFound", message));
     }
     let all = arns.is_empty() && names.is_empty();
     let described: Value = state
@@ -273,7 +267,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
 }
 
 /// Deleting what is not there succeeds. The interfaces, and with them the hold on the security groups, stay for a while.
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let arn = params.str("LoadBalancerArn")?;
     if !arn.contains(":loadbalancer/") {
         return Err(validation_error(format!("'{arn}' is not a valid load balancer ARN")));
@@ -283,10 +277,8 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
         return Ok(json!({}));
     };
     if state.load_balancers[index].attributes.deletion_protection() {
-        return Err(AwsError::new(
-            "OperationNotPermitted",
-            format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled"),
-        ));
+        let message = format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled");
+        return Err(AwsError::new("OperationNotPermitted", message));
     }
     let load_balancer = state.load_balancers.remove(index);
     state.tags.forget(arn);
@@ -300,7 +292,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(json!({}))
 }
 
-pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Answer {
     let vpc_id = find(region.elbv2(), params.str("LoadBalancerArn")?)?.vpc_id.clone();
     let groups = requested_groups(region, &vpc_id, params)?;
     let load_balancer = find_mut(region.elbv2_mut(), params)?;
@@ -311,7 +303,7 @@ pub(super) fn set_security_groups(region: &mut Region, params: Params<'_>) -> Re
     Ok(json!({ "SecurityGroupIds": groups }))
 }
 
-pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Answer {
     check_address_type(params)?;
     let load_balancer = find(region.elbv2(), params.str("LoadBalancerArn")?)?.clone();
     let subnets = requested_subnets(region, params)?;
@@ -333,11 +325,11 @@ pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Result<Val
     Ok(json!({ "AvailabilityZones": zones_wire(load_balancer), "IpAddressType": "ipv4" }))
 }
 
-pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Answer {
     Ok(find(region.elbv2(), params.str("LoadBalancerArn")?)?.attributes.wire())
 }
 
-pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Answer {
     let attributes = &mut find_mut(region.elbv2_mut(), params)?.attributes;
     attributes.modify("Load balancer", params)?;
     Ok(attributes.wire())

@@ -62,6 +62,14 @@ fn check_address_type(params: Params<'_>) -> Result<(), AwsError> {
     }
 }
 
+/// From 1 on: no protocol has a port 0.
+fn checked_port(what: &str, port: i64) -> Result<u16, AwsError> {
+    u16::try_from(port)
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| validation_error(format!("{what} port '{port}' must be in the range of 1-65535")))
+}
+
 fn validation_error(message: impl Into<String>) -> AwsError {
     AwsError::new("ValidationError", message)
 }

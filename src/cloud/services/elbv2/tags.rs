@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{State, listeners, load_balancers, target_groups, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::{Tags, UPPER};
 
@@ -40,7 +41,7 @@ fn named<'a>(state: &State, params: Params<'a>) -> Result<Vec<&'a str>, AwsError
     Ok(arns)
 }
 
-pub(super) fn add(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn add(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = listed(params)?;
     for arn in named(region.elbv2(), params)? {
         region.elbv2_mut().tags.add(arn, tags.clone());
@@ -48,7 +49,7 @@ pub(super) fn add(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
     Ok(json!({}))
 }
 
-pub(super) fn remove(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn remove(region: &mut Region, params: Params<'_>) -> Answer {
     let keys = params.strings("TagKeys");
     for arn in named(region.elbv2(), params)? {
         region.elbv2_mut().tags.retain(arn, |key, _| !keys.contains(&key));
@@ -56,7 +57,7 @@ pub(super) fn remove(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(json!({}))
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let arns = named(region.elbv2(), params)?;
     if arns.len() > 20 {
         return Err(validation_error("Cannot have more than 20 resources described"));

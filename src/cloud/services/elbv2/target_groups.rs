@@ -1,14 +1,13 @@
 //! Target groups and their health checks.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 
-use super::attributes::Attributes;
+use super::attributes::{self, Attributes};
 use super::targets::Target;
-use super::{State, check_address_type, check_name, listeners, tags, validation_error};
+use super::{State, check_address_type, check_name, checked_port, listeners, tags, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::services::ec2;
 use crate::cloud::wire::Params;
 use crate::mesh::{InvalidMatcher, Matcher};
@@ -44,8 +43,9 @@ pub(super) enum TargetType {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HealthCheck {
     pub(super) path: String,
-    pub(super) interval: Duration,
-    pub(super) timeout: Duration,
+    /// Seconds, as the timeout.
+    pub(super) interval: u32,
+    pub(super) timeout: u32,
     pub(super) healthy_threshold: u32,
     pub(super) unhealthy_threshold: u32,
     pub(super) matcher: Matcher,
@@ -56,8 +56,8 @@ impl Default for HealthCheck {
     fn default() -> Self {
         Self {
             path: "/".to_owned(),
-            interval: Duration::from_secs(30),
-            timeout: Duration::from_secs(5),
+            interval: 30,
+            timeout: 5,
             healthy_threshold: 5,
             unhealthy_threshold: 2,
             matcher: Matcher::default(),
@@ -86,31 +86,22 @@ impl HealthCheck {
         if let Some(code) = params.object("Matcher").and_then(|matcher| matcher.opt_str("HttpCode")) {
             self.matcher = code.parse().map_err(|invalid: InvalidMatcher| validation_error(invalid.to_string()))?;
         }
-        let between = |name: &str, words: &str, min: u32, max: u32| match params.opt_int(name)? {
-            None => Ok(None),
-            Some(given) => match u32::try_from(given).ok().filter(|n| (min..=max).contains(n)) {
-                Some(given) => Ok(Some(given)),
-                None => Err(validation_error(format!("{words} '{given}' must be between {min} and {max}"))),
-            },
+        let change = |value: &mut u32, name: &str, words: &str, min: u32, max: u32| {
+            let Some(given) = params.opt_int(name)? else { return Ok(()) };
+            *value = u32::try_from(given)
+                .ok()
+                .filter(|n| (min..=max).contains(n))
+                .ok_or_else(|| validation_error(format!("{words} '{given}' must be between {min} and {max}")))?;
+            Ok(())
         };
-        if let Some(seconds) = between("HealthCheckIntervalSeconds", "Health check interval", 5, 300)? {
-            self.interval = Duration::from_secs(seconds.into());
-        }
-        if let Some(seconds) = between("HealthCheckTimeoutSeconds", "Health check timeout", 2, 120)? {
-            self.timeout = Duration::from_secs(seconds.into());
-        }
-        if let Some(count) = between("HealthyThresholdCount", "Healthy threshold count", 2, 10)? {
-            self.healthy_threshold = count;
-        }
-        if let Some(count) = between("UnhealthyThresholdCount", "Unhealthy threshold count", 2, 10)? {
-            self.unhealthy_threshold = count;
-        }
-        if self.timeout >= self.interval {
-            return Err(validation_error(format!(
-                "Health check timeout '{}' must be smaller than the interval '{}'",
-                self.timeout.as_secs(),
-                self.interval.as_secs()
-            )));
+        change(&mut self.interval, "HealthCheckIntervalSeconds", "Health check interval", 5, 300)?;
+        change(&mut self.timeout, "HealthCheckTimeoutSeconds", "Health check timeout", 2, 120)?;
+        change(&mut self.healthy_threshold, "HealthyThresholdCount", "Healthy threshold count", 2, 10)?;
+        change(&mut self.unhealthy_threshold, "UnhealthyThresholdCount", "Unhealthy threshold count", 2, 10)?;
+        let (timeout, interval) = (self.timeout, self.interval);
+        if timeout >= interval {
+            let message = format!("Health check timeout '{timeout}' must be smaller than the interval '{interval}'");
+            return Err(validation_error(message));
         }
         Ok(self)
     }
@@ -140,8 +131,8 @@ fn wire(state: &State, group: &TargetGroup) -> Value {
         "HealthCheckProtocol": "HTTP",
         "HealthCheckPort": TRAFFIC_PORT,
         "HealthCheckEnabled": true,
-        "HealthCheckIntervalSeconds": check.interval.as_secs(),
-        "HealthCheckTimeoutSeconds": check.timeout.as_secs(),
+        "HealthCheckIntervalSeconds": check.interval,
+        "HealthCheckTimeoutSeconds": check.timeout,
         "HealthyThresholdCount": check.healthy_threshold,
         "UnhealthyThresholdCount": check.unhealthy_threshold,
         "HealthCheckPath": check.path,
@@ -173,17 +164,10 @@ fn requested_settings(region: &Region, params: Params<'_>) -> Result<Settings, A
     if !ec2::has_vpc(region, vpc_id) {
         return Err(validation_error(format!("The VPC ID '{vpc_id}' is not found")));
     }
-    Ok(Settings {
-        port: u16::try_from(port)
-            .ok()
-            .filter(|port| *port > 0)
-            .ok_or_else(|| validation_error(format!("Target group port '{port}' must be in the range of 1-65535")))?,
-        vpc_id: vpc_id.to_owned(),
-        target_type,
-    })
+    Ok(Settings { port: checked_port("Target group", port)?, vpc_id: vpc_id.to_owned(), target_type })
 }
 
-pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::listed(params)?;
     let name = params.str("Name")?;
     check_name("Target group", name)?;
@@ -193,10 +177,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         if there.settings == settings && there.health_check == health_check {
             return Ok(json!({ "TargetGroups": [wire(region.elbv2(), there)] }));
         }
-        return Err(AwsError::new(
-            "DuplicateTargetGroupName",
-            format!("A target group with the same name '{name}' exists, but with different settings"),
-        ));
+        let message = format!("A target group with the same name '{name}' exists, but with different settings");
+        return Err(AwsError::new("DuplicateTargetGroupName", message));
     }
     let resource = format!("targetgroup/{name}/{}", region.ids.hex(16));
     let group = TargetGroup {
@@ -205,7 +187,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         settings,
         health_check,
         targets: Vec::new(),
-        attributes: Attributes::of_target_group(),
+        attributes: Attributes::new(attributes::TARGET_GROUP),
     };
     region.elbv2_mut().tags.add(&group.arn, tags);
     let answer = wire(region.elbv2(), &group);
@@ -213,7 +195,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     Ok(json!({ "TargetGroups": [answer] }))
 }
 
-pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let state = region.elbv2();
     let (arns, names) = (params.strings("TargetGroupArns"), params.strings("Names"));
     let all = arns.is_empty() && names.is_empty();
@@ -237,7 +219,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     Ok(json!({ "TargetGroups": described }))
 }
 
-pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Answer {
     let group = find_mut(region.elbv2_mut(), params.str("TargetGroupArn")?)?;
     group.health_check = group.health_check.clone().changed(params)?;
     let group = group.clone();
@@ -245,28 +227,26 @@ pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 /// Deleting what is not there succeeds; what a listener forwards to stays.
-pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let arn = params.str("TargetGroupArn")?;
     if !arn.contains(":targetgroup/") {
         return Err(validation_error(format!("'{arn}' is not a valid target group ARN")));
     }
     let state = region.elbv2_mut();
     if listeners::load_balancer_of(state, arn).is_some() {
-        return Err(AwsError::new(
-            "ResourceInUse",
-            format!("Target group '{arn}' is currently in use by a listener or a rule"),
-        ));
+        let message = format!("Target group '{arn}' is currently in use by a listener or a rule");
+        return Err(AwsError::new("ResourceInUse", message));
     }
     state.target_groups.retain(|group| group.arn != arn);
     state.tags.forget(arn);
     Ok(json!({}))
 }
 
-pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn describe_attributes(region: &Region, params: Params<'_>) -> Answer {
     Ok(find(region.elbv2(), params.str("TargetGroupArn")?)?.attributes.wire())
 }
 
-pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn modify_attributes(region: &mut Region, params: Params<'_>) -> Answer {
     let attributes = &mut find_mut(region.elbv2_mut(), params.str("TargetGroupArn")?)?.attributes;
     attributes.modify("Target group", params)?;
     Ok(attributes.wire())

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::load_balancers::{self, LoadBalancer};
 use super::target_groups::{self, TargetGroup, TargetType};
-use super::{listeners, validation_error};
+use super::{checked_port, listeners, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::services::ec2;
 use crate::cloud::wire::Params;
 use crate::mesh;
@@ -50,8 +51,8 @@ struct Health {
 }
 
 impl Health {
-    fn because(state: TargetState, reason: &'static str, description: &str) -> Self {
-        Self { state, why: Some((reason, description.to_owned())) }
+    fn because(state: TargetState, reason: &'static str, description: impl Into<String>) -> Self {
+        Self { state, why: Some((reason, description.into())) }
     }
 
     fn wire(&self) -> Value {
@@ -64,8 +65,8 @@ impl Health {
 }
 
 /// The zone of a target: that of the subnet its address is in.
-fn zone_of<'r>(region: &'r Region, group: &TargetGroup, target: &Target) -> Option<&'r str> {
-    ec2::subnet_with_address(region, &group.settings.vpc_id, target.ip).map(|subnet| subnet.az_name.as_str())
+fn zone_of<'r>(region: &'r Region, group: &TargetGroup, ip: Ipv4Addr) -> Option<&'r str> {
+    ec2::subnet_with_address(region, &group.settings.vpc_id, ip).map(|subnet| subnet.az_name.as_str())
 }
 
 fn health(region: &Region, group: &TargetGroup, target: &Target) -> Health {
@@ -79,7 +80,7 @@ fn health(region: &Region, group: &TargetGroup, target: &Target) -> Health {
         let description = "Target group is not configured to receive traffic from the load balancer";
         return Health::because(TargetState::Unused, "Target.NotInUse", description);
     };
-    if !zone_of(region, group, target).is_none_or(|zone| load_balancer.serves_zone(zone)) {
+    if !zone_of(region, group, target.ip).is_none_or(|zone| load_balancer.serves_zone(zone)) {
         let description = "Target is in an Availability Zone that is not enabled for the load balancer";
         return Health::because(TargetState::Unused, "Target.NotInUse", description);
     }
@@ -94,7 +95,7 @@ fn health(region: &Region, group: &TargetGroup, target: &Target) -> Health {
         }
         Some(mesh::TargetHealth::Healthy) => Health { state: TargetState::Healthy, why: None },
         Some(mesh::TargetHealth::Unhealthy { reason }) => {
-            Health { state: TargetState::Unhealthy, why: Some((reason.code(), reason.to_string())) }
+            Health::because(TargetState::Unhealthy, reason.code(), reason.to_string())
         }
     }
 }
@@ -148,7 +149,8 @@ pub(super) fn mesh_target_group(
 ) -> topology::TargetGroup {
     let pace = region.schedule.pace;
     let check = &group.health_check;
-    let in_zone = |target: &Target| zone_of(region, group, target).is_none_or(|zone| load_balancer.serves_zone(zone));
+    let in_zone =
+        |target: &Target| zone_of(region, group, target.ip).is_none_or(|zone| load_balancer.serves_zone(zone));
     topology::TargetGroup {
         arn: group.arn.clone(),
         targets: group
@@ -160,8 +162,8 @@ pub(super) fn mesh_target_group(
         health_check: topology::HealthCheck {
             path: check.path.clone(),
             matcher: check.matcher.clone(),
-            interval: pace.scale(check.interval).max(SHORTEST_PROBE_INTERVAL),
-            timeout: pace.scale(check.timeout).max(SHORTEST_PROBE_TIMEOUT),
+            interval: pace.scale(Duration::from_secs(check.interval.into())).max(SHORTEST_PROBE_INTERVAL),
+            timeout: pace.scale(Duration::from_secs(check.timeout.into())).max(SHORTEST_PROBE_TIMEOUT),
             healthy_threshold: check.healthy_threshold,
             unhealthy_threshold: check.unhealthy_threshold,
         },
@@ -181,69 +183,53 @@ fn requested(region: &Region, group: &TargetGroup, params: Params<'_>) -> Result
         let ip =
             id.parse().map_err(|_| validation_error(format!("The IP address '{id}' is not a valid IPv4 address")))?;
         let port = target.opt_int("Port")?.unwrap_or(group.settings.port.into());
-        let port = u16::try_from(port)
-            .map_err(|_| validation_error(format!("Target port '{port}' must be in the range of 1-65535")))?;
+        let port = checked_port("Target", port)?;
         // Answers name the zone that the address is in; so may requests.
-        let zone = ec2::subnet_with_address(region, &group.settings.vpc_id, ip).map(|subnet| subnet.az_name.as_str());
-        match target.opt_str("AvailabilityZone") {
-            given if given.is_none() || given == zone => requested.push((ip, port)),
-            _ => return Err(AwsError::unsupported("targets outside of their address's Availability Zone")),
+        let zone = target.opt_str("AvailabilityZone");
+        if zone.is_some() && zone != zone_of(region, group, ip) {
+            return Err(AwsError::unsupported("targets outside of their address's Availability Zone"));
         }
+        requested.push((ip, port));
     }
     Ok(requested)
 }
 
-fn targets_specified(params: Params<'_>) -> Result<(), AwsError> {
-    if params.objects("Targets").is_empty() { Err(validation_error("A target must be specified")) } else { Ok(()) }
-}
-
-pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    targets_specified(params)?;
-    let group = target_groups::find(region.elbv2(), params.str("TargetGroupArn")?)?;
-    let arn = group.arn.clone();
-    for (ip, port) in requested(region, group, params)? {
-        register_target(region, &arn, ip, port);
+/// Registers or deregisters each target that a request names.
+pub(super) fn change(
+    region: &mut Region,
+    params: Params<'_>,
+    change_one: fn(&mut Region, &str, Ipv4Addr, u16),
+) -> Answer {
+    if params.objects("Targets").is_empty() {
+        return Err(validation_error("A target must be specified"));
+    }
+    let arn = params.str("TargetGroupArn")?;
+    for (ip, port) in requested(region, target_groups::find(region.elbv2(), arn)?, params)? {
+        change_one(region, arn, ip, port);
     }
     Ok(json!({}))
 }
 
-pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    targets_specified(params)?;
+pub(super) fn describe_health(region: &Region, params: Params<'_>) -> Answer {
     let group = target_groups::find(region.elbv2(), params.str("TargetGroupArn")?)?;
-    let arn = group.arn.clone();
-    for (ip, port) in requested(region, group, params)? {
-        deregister_target(region, &arn, ip, port);
-    }
-    Ok(json!({}))
-}
-
-pub(super) fn describe_health(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let group = target_groups::find(region.elbv2(), params.str("TargetGroupArn")?)?;
-    let described = |target: &Target, health: &Health| {
-        json!({
-            "Target": {
-                "Id": target.ip.to_string(),
-                "Port": target.port,
-                "AvailabilityZone": zone_of(region, group, target),
-            },
-            "HealthCheckPort": target.port.to_string(),
-            "TargetHealth": health.wire(),
-        })
-    };
-    let answer: Value = if params.objects("Targets").is_empty() {
-        group.targets.iter().map(|target| described(target, &health(region, group, target))).collect()
+    let addresses = if params.objects("Targets").is_empty() {
+        group.targets.iter().map(|target| (target.ip, target.port)).collect()
     } else {
         requested(region, group, params)?
-            .into_iter()
-            .map(|(ip, port)| match group.targets.iter().find(|target| (target.ip, target.port) == (ip, port)) {
-                Some(target) => described(target, &health(region, group, target)),
-                None => {
-                    let description = "Target is not registered to the target group";
-                    let health = Health::because(TargetState::Unused, "Target.NotRegistered", description);
-                    described(&Target { ip, port, draining: None }, &health)
-                }
-            })
-            .collect()
     };
-    Ok(json!({ "TargetHealthDescriptions": answer }))
+    let descriptions = addresses.into_iter().map(|(ip, port)| {
+        let health = group.targets.iter().find(|target| (target.ip, target.port) == (ip, port)).map_or_else(
+            || {
+                let description = "Target is not registered to the target group";
+                Health::because(TargetState::Unused, "Target.NotRegistered", description)
+            },
+            |target| health(region, group, target),
+        );
+        json!({
+            "Target": { "Id": ip.to_string(), "Port": port, "AvailabilityZone": zone_of(region, group, ip) },
+            "HealthCheckPort": port.to_string(),
+            "TargetHealth": health.wire(),
+        })
+    });
+    Ok(json!({ "TargetHealthDescriptions": descriptions.collect::<Value>() }))
 }
