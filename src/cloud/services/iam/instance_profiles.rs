@@ -3,10 +3,12 @@
 use serde_json::{Value, json};
 
 use super::roles;
-use super::{State, check_name, conflict, no_such_entity};
+use super::{Account, State, check_name, conflict, in_path, no_such_entity, tags_answer};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
+use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::tags::{Tags, UPPER};
 use crate::cloud::wire::{Params, timestamp};
 
@@ -50,34 +52,55 @@ pub(super) fn not_found(name: &str) -> AwsError {
     no_such_entity(format!("Instance Profile {name} cannot be found."))
 }
 
-pub(super) fn create(iam: &mut State, ids: &mut Ids, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let name = check_name(params, "InstanceProfileName", 128)?;
+    let (iam, ids) = region.state_and_ids::<Account>();
+    let mut iam = iam.lock();
     if iam.has_instance_profile(name) {
         return Err(conflict("EntityAlreadyExists", format!("Instance Profile {name} already exists.")));
     }
     let mut profile = InstanceProfile::new(ids, name);
     profile.path = params.opt_str("Path").unwrap_or("/").to_owned();
     profile.tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
-    let answer = profile.wire(iam);
+    let answer = profile.wire(&iam);
     iam.instance_profiles.insert(name.to_owned(), profile);
     Ok(json!({ "InstanceProfile": answer }))
 }
 
-pub(super) fn get(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
-    Ok(json!({ "InstanceProfile": iam.instance_profile(params)?.wire(iam) }))
+pub(super) fn get(region: &Region, params: Params<'_>) -> Answer {
+    let iam = region.iam();
+    Ok(json!({ "InstanceProfile": iam.instance_profile(params)?.wire(&iam) }))
 }
 
-pub(super) fn list(iam: &State, wanted: impl Fn(&InstanceProfile) -> bool) -> Value {
-    let profiles = iam.instance_profiles.values().filter(|profile| wanted(profile));
+pub(super) fn list(region: &Region, params: Params<'_>) -> Answer {
+    Ok(those(&region.iam(), |profile| in_path(&profile.path, params)))
+}
+
+pub(super) fn list_for_role(region: &Region, params: Params<'_>) -> Answer {
+    let iam = region.iam();
+    let role = iam.role(params)?;
+    Ok(those(&iam, |profile| profile.role.as_ref() == Some(&role.name)))
+}
+
+fn those(iam: &State, are_wanted: impl Fn(&InstanceProfile) -> bool) -> Value {
+    let profiles = iam.instance_profiles.values().filter(|profile| are_wanted(profile));
     json!({ "InstanceProfiles": profiles.map(|profile| profile.wire(iam)).collect::<Value>() })
 }
 
-pub(super) fn list_for_role(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
-    let role = iam.role(params)?;
-    Ok(list(iam, |profile| profile.role.as_ref() == Some(&role.name)))
+pub(super) fn tag(region: &mut Region, params: Params<'_>) -> Answer {
+    super::tag(&mut region.iam().instance_profile_mut(params)?.tags, params)
 }
 
-pub(super) fn delete(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn untag(region: &mut Region, params: Params<'_>) -> Answer {
+    super::untag(&mut region.iam().instance_profile_mut(params)?.tags, params)
+}
+
+pub(super) fn list_tags(region: &Region, params: Params<'_>) -> Answer {
+    Ok(tags_answer(&region.iam().instance_profile(params)?.tags))
+}
+
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
+    let mut iam = region.iam();
     let profile = iam.instance_profile(params)?;
     if profile.role.is_some() {
         let message = "Cannot delete entity, must remove roles from instance profile first.";
@@ -88,7 +111,8 @@ pub(super) fn delete(iam: &mut State, params: Params<'_>) -> Result<Value, AwsEr
     Ok(Value::Null)
 }
 
-pub(super) fn add_role(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn add_role(region: &mut Region, params: Params<'_>) -> Answer {
+    let mut iam = region.iam();
     let role = iam.role(params)?.name.clone();
     let profile = iam.instance_profile_mut(params)?;
     if profile.role.is_some() {
@@ -99,7 +123,8 @@ pub(super) fn add_role(iam: &mut State, params: Params<'_>) -> Result<Value, Aws
     Ok(Value::Null)
 }
 
-pub(super) fn remove_role(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn remove_role(region: &mut Region, params: Params<'_>) -> Answer {
+    let mut iam = region.iam();
     let role = params.str("RoleName")?;
     let profile = iam.instance_profile_mut(params)?;
     if profile.role.as_deref() != Some(role) {

@@ -4,8 +4,10 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{State, check_name, no_such_entity};
+use super::{check_name, no_such_entity};
 use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 
 /// The managed policies that roles for ECS are given, without `arn:aws:iam::aws:policy/`, and what of each a walkthrough
@@ -76,7 +78,8 @@ pub(super) fn encoded(document: &str) -> String {
     encoded
 }
 
-pub(super) fn attach(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn attach(region: &mut Region, params: Params<'_>) -> Answer {
+    let mut iam = region.iam();
     let role = iam.role_mut(params)?;
     let policy = params.str("PolicyArn")?;
     if !MANAGED.iter().any(|(managed, _)| arn(managed) == policy) {
@@ -86,7 +89,8 @@ pub(super) fn attach(iam: &mut State, params: Params<'_>) -> Result<Value, AwsEr
     Ok(Value::Null)
 }
 
-pub(super) fn detach(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn detach(region: &mut Region, params: Params<'_>) -> Answer {
+    let mut iam = region.iam();
     let role = iam.role_mut(params)?;
     let policy = params.str("PolicyArn")?;
     if role.attached.remove(policy) {
@@ -96,7 +100,8 @@ pub(super) fn detach(iam: &mut State, params: Params<'_>) -> Result<Value, AwsEr
     }
 }
 
-pub(super) fn list_attached(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn list_attached(region: &Region, params: Params<'_>) -> Answer {
+    let iam = region.iam();
     let name = |arn: &String| arn.rsplit('/').next().map(str::to_owned);
     let prefix = arn(params.opt_str("PathPrefix").unwrap_or("/").trim_start_matches('/'));
     let policies = iam.role(params)?.attached.iter().filter(|arn| arn.starts_with(&prefix));
@@ -104,7 +109,8 @@ pub(super) fn list_attached(iam: &State, params: Params<'_>) -> Result<Value, Aw
     Ok(json!({ "AttachedPolicies": policies }))
 }
 
-pub(super) fn put_inline(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn put_inline(region: &mut Region, params: Params<'_>) -> Answer {
+    let mut iam = region.iam();
     let role = iam.role_mut(params)?;
     let name = check_name(params, "PolicyName", 128)?;
     let document = params.str("PolicyDocument")?;
@@ -117,22 +123,23 @@ fn inline_not_found(name: &str) -> AwsError {
     no_such_entity(format!("The role policy with name {name} cannot be found."))
 }
 
-pub(super) fn get_inline(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn get_inline(region: &Region, params: Params<'_>) -> Answer {
+    let iam = region.iam();
     let role = iam.role(params)?;
     let name = params.str("PolicyName")?;
     let document = role.inline.get(name).ok_or_else(|| inline_not_found(name))?;
     Ok(json!({ "RoleName": role.name, "PolicyName": name, "PolicyDocument": encoded(document) }))
 }
 
-pub(super) fn delete_inline(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete_inline(region: &mut Region, params: Params<'_>) -> Answer {
+    let mut iam = region.iam();
     let role = iam.role_mut(params)?;
     let name = params.str("PolicyName")?;
     role.inline.remove(name).map(|_| Value::Null).ok_or_else(|| inline_not_found(name))
 }
 
-pub(super) fn list_inline(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
-    let names: Vec<_> = iam.role(params)?.inline.keys().collect();
-    Ok(json!({ "PolicyNames": names }))
+pub(super) fn list_inline(region: &Region, params: Params<'_>) -> Answer {
+    Ok(json!({ "PolicyNames": region.iam().role(params)?.inline.keys().collect::<Vec<_>>() }))
 }
 
 #[cfg(test)]

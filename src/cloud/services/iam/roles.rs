@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::policies::{check_document, encoded};
-use super::{State, check_name, conflict, in_path, no_such_entity};
+use super::{Account, check_name, conflict, in_path, no_such_entity, tags_answer};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
+use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wire::tags::{Tags, UPPER};
 use crate::cloud::wire::{Params, timestamp};
 
@@ -84,10 +86,12 @@ pub(super) fn not_found(name: &str) -> AwsError {
     no_such_entity(format!("The role with name {name} cannot be found."))
 }
 
-pub(super) fn create(iam: &mut State, ids: &mut Ids, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let name = check_name(params, "RoleName", 64)?;
     let trust_policy = params.str("AssumeRolePolicyDocument")?;
     check_document(trust_policy)?;
+    let (iam, ids) = region.state_and_ids::<Account>();
+    let mut iam = iam.lock();
     if iam.has_role(name) {
         return Err(conflict("EntityAlreadyExists", format!("Role with name {name} already exists.")));
     }
@@ -101,17 +105,31 @@ pub(super) fn create(iam: &mut State, ids: &mut Ids, params: Params<'_>) -> Resu
     Ok(json!({ "Role": answer }))
 }
 
-pub(super) fn get(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
-    Ok(json!({ "Role": iam.role(params)?.wire(true) }))
+pub(super) fn get(region: &Region, params: Params<'_>) -> Answer {
+    Ok(json!({ "Role": region.iam().role(params)?.wire(true) }))
 }
 
-pub(super) fn list(iam: &State, params: Params<'_>) -> Value {
+pub(super) fn list(region: &Region, params: Params<'_>) -> Answer {
+    let iam = region.iam();
     let roles = iam.roles.values().filter(|role| in_path(&role.path, params));
-    json!({ "Roles": roles.map(|role| role.wire(false)).collect::<Value>() })
+    Ok(json!({ "Roles": roles.map(|role| role.wire(false)).collect::<Value>() }))
+}
+
+pub(super) fn tag(region: &mut Region, params: Params<'_>) -> Answer {
+    super::tag(&mut region.iam().role_mut(params)?.tags, params)
+}
+
+pub(super) fn untag(region: &mut Region, params: Params<'_>) -> Answer {
+    super::untag(&mut region.iam().role_mut(params)?.tags, params)
+}
+
+pub(super) fn list_tags(region: &Region, params: Params<'_>) -> Answer {
+    Ok(tags_answer(&region.iam().role(params)?.tags))
 }
 
 /// A role goes only when it is nobody's and has no policies any more.
-pub(super) fn delete(iam: &mut State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
+    let mut iam = region.iam();
     let role = iam.role(params)?;
     let held = iam.instance_profiles.values().any(|profile| profile.role.as_ref() == Some(&role.name));
     let first = if held {

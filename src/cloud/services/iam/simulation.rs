@@ -8,9 +8,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::conditions::{self, Fact, Facts};
+use super::no_such_entity;
 use super::roles::Role;
-use super::{State, no_such_entity};
 use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
+use crate::cloud::service::Answer;
 use crate::cloud::wildcard::matches_policy as matches;
 use crate::cloud::wire::Params;
 
@@ -63,12 +65,13 @@ fn matches_action(pattern: &str, action: &str) -> bool {
     matches(&pattern.to_ascii_lowercase(), &action.to_ascii_lowercase())
 }
 
-pub(super) fn simulate(iam: &State, params: Params<'_>) -> Result<Value, AwsError> {
+pub(super) fn simulate(region: &Region, params: Params<'_>) -> Answer {
     let arn = params.str("PolicySourceArn")?;
     if arn.ends_with(":root") {
         return Err(AwsError::new("InvalidInput", "The root user's permissions cannot be simulated."));
     }
     let name = arn.rsplit('/').next().unwrap_or(arn);
+    let iam = region.iam();
     let role = iam.roles.get(name).filter(|_| arn.contains(":role/"));
     let role = role.ok_or_else(|| no_such_entity(format!("The entity with ARN {arn} cannot be found.")))?;
     let resource = match params.strings("ResourceArns")[..] {
@@ -118,27 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_match_as_iams_do() {
-        for (pattern, text) in [
-            ("*", "ecs:Poll"),
-            ("ecs:*", "ecs:Poll"),
-            ("ecs:P?ll", "ecs:Poll"),
-            ("e*:*l", "ecs:Poll"),
-            ("arn:*:iam::*:role/az-aware-*", "arn:aws:iam::000000000000:role/az-aware-x"),
-        ] {
-            assert!(matches(pattern, text), "{pattern} {text}");
-        }
-        for (pattern, text) in [
-            ("", "ecs:Poll"),
-            ("ecs:Pol", "ecs:Poll"),
-            ("ecs:poll", "ecs:Poll"),
-            ("ecs:Poll?", "ecs:Poll"),
-            ("ecs:P*x", "ecs:Poll"),
-            ("a*a", "a"),
-            ("arn:*:iam::*:role/az-aware-*", "arn:aws:iam::000000000000:role/other"),
-        ] {
-            assert!(!matches(pattern, text), "{pattern} {text}");
-        }
+    fn the_case_of_letters_does_not_matter_in_actions() {
         assert!(matches_action("ecs:poll", "ECS:Poll"));
     }
 }
