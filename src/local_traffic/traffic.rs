@@ -11,7 +11,7 @@ use super::tasks::attached;
 use super::view::{Cluster, Ingress, View, zone};
 use super::{Round, RoundError, Worker};
 use crate::mesh::TargetHealth;
-use crate::mesh::topology::{self, ClientAlias, Container, HealthCheck, ServiceConnect, Target, Topology, Upstream};
+use crate::mesh::topology::{self, ClientAlias, HealthCheck, ServiceConnect, Target, Topology, Upstream};
 use crate::settings::ServiceNames;
 
 impl Worker {
@@ -61,10 +61,7 @@ impl Worker {
             region: self.clients.region.clone(),
             az_id: self.zones.get(&zone)?.as_str().to_owned(),
             private_ip: private_ip(task)?,
-            container: Container {
-                name: container.name().unwrap_or_default().to_owned(),
-                command: container.entry_point().iter().chain(container.command()).cloned().collect(),
-            },
+            command: container.entry_point().iter().chain(container.command()).cloned().collect(),
             service_connect: self.service_connect(cluster, service),
             draining: self.is_stopping(task),
         })
