@@ -14,8 +14,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use zonewalk::mesh::topology::{
-    ClientAlias, Container, HealthCheck, LoadBalancer, Service, ServiceConnect, Target, TargetGroup, Task, Topology,
-    Upstream,
+    ClientAlias, HealthCheck, LoadBalancer, Service, ServiceConnect, Target, TargetGroup, Task, Topology, Upstream,
 };
 use zonewalk::mesh::{Mesh, Proxies, TargetHealth};
 
@@ -57,12 +56,9 @@ impl Part {
             region: REGION.to_owned(),
             az_id: ZONES[usize::from(number) % ZONES.len()].to_owned(),
             private_ip: Ipv4Addr::new(172, 31, subnet, number),
-            container: Container {
-                name: format!("{family}-app"),
-                command: ["server", &format!("-port={port}"), "-protocol=http", &format!("-routes={routes}")]
-                    .map(str::to_owned)
-                    .to_vec(),
-            },
+            command: ["server", &format!("-port={port}"), "-protocol=http", &format!("-routes={routes}")]
+                .map(str::to_owned)
+                .to_vec(),
             service_connect: Some(ServiceConnect {
                 namespace: "ns".to_owned(),
                 services: vec![Service { discovery_name, container_port: port, aliases: vec![] }],

@@ -1,10 +1,14 @@
-//! Headers that concern one hop only, and the form of a request's target.
+//! What a proxy changes of the heads that it passes on: the headers of one hop, the form of a request's target, the version.
 
 use hyper::header::{
     CONNECTION, EXPECT, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
     UPGRADE,
 };
+use hyper::http::request::Parts;
 use hyper::http::uri::{PathAndQuery, Uri};
+use hyper::{Response, Version};
+
+use super::body::Body;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
@@ -23,8 +27,22 @@ const HOP_BY_HOP: [HeaderName; 10] = [
     PROXY_AUTHORIZATION,
 ];
 
+/// Makes a request's head what an endpoint expects: its target is a path, and what concerned this hop is gone.
+pub(crate) fn to_next_hop(head: &mut Parts) {
+    strip_hop_by_hop(&mut head.headers);
+    to_origin_form(&mut head.uri);
+    head.version = Version::HTTP_11;
+}
+
+/// An endpoint's response, as it is passed on.
+pub(crate) fn passed_on(mut response: Response<Body>) -> Response<Body> {
+    strip_hop_by_hop(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    response
+}
+
 /// Removes what must not be passed on, along with what `Connection` names.
-pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
+fn strip_hop_by_hop(headers: &mut HeaderMap) {
     // Most messages have none of them, and comparing names is cheaper than ten look-ups.
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
         return;
@@ -42,41 +60,8 @@ pub(crate) fn strip_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 /// Reduces a request's target to path and query, as an endpoint expects it.
-pub(crate) fn to_origin_form(uri: &mut Uri) {
+fn to_origin_form(uri: &mut Uri) {
     if uri.authority().is_some() || uri.path_and_query().is_none() {
         *uri = uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/")).into();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_connection_names_ends_here_and_the_rest_goes_on() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("host", "backend:8090"),
-            ("connection", "keep-alive, X-Hop"),
-            ("keep-alive", "timeout=5"),
-            ("x-hop", "1"),
-            ("x-end", "2"),
-            ("content-length", "3"),
-        ] {
-            headers.insert(HeaderName::from_static(name), value.parse().unwrap());
-        }
-        strip_hop_by_hop(&mut headers);
-        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        left.sort_unstable();
-        assert_eq!(left, ["content-length", "host", "x-end"]);
-    }
-
-    #[test]
-    fn a_target_is_reduced_to_path_and_query() {
-        for (target, expected) in [("http://backend:8090/a?b", "/a?b"), ("/a?b", "/a?b"), ("http://backend", "/")] {
-            let mut uri: Uri = target.parse().unwrap();
-            to_origin_form(&mut uri);
-            assert_eq!(uri.to_string(), expected);
-        }
     }
 }

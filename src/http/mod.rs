@@ -13,7 +13,7 @@ mod server;
 
 pub(crate) use body::{Body, Ended};
 pub(crate) use client::{AskError, PORT, ask, ask_socket};
-pub(crate) use headers::{strip_hop_by_hop, to_origin_form};
+pub(crate) use headers::{passed_on, to_next_hop};
 pub(crate) use pool::{Pool, PoolCounters, SendError};
 pub use server::Server;
 pub(crate) use server::{Handler, listen};

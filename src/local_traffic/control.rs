@@ -8,14 +8,14 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::Ask;
+use super::{Ask, Said};
 use crate::http::{Body, Handler, answer};
 
 pub(super) const INGRESS: &str = "/_zonewalk/ingress/";
 
 /// Passes on what is asked, and can be told to stop the hosts.
 pub(super) struct Control {
-    pub(super) asks: mpsc::Sender<Ask>,
+    pub(super) asks: mpsc::Sender<(Ask, oneshot::Sender<Said>)>,
     pub(super) stop: CancellationToken,
 }
 
@@ -23,20 +23,17 @@ impl Handler for Control {
     type Body = Body;
 
     async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
-        let asks = &self.asks;
         let said = match (request.method(), request.uri().path()) {
             (&Method::GET, "/_zonewalk/health") => Ok(String::new()),
             (&Method::POST, "/_zonewalk/shutdown") => {
                 self.stop.cancel();
                 Ok(String::new())
             }
-            (&Method::POST, "/_zonewalk/drain") => ask(asks, Ask::Drain).await.map(|()| String::new()),
-            (&Method::GET, "/_zonewalk/stats") => ask(asks, Ask::Stats).await,
-            (&Method::GET, "/_zonewalk/notes") => ask(asks, Ask::Notes).await.map(|notes| notes.join("\n")),
-            // Empty: the name leads nowhere.
+            (&Method::POST, "/_zonewalk/drain") => self.ask(Ask::Drain).await,
+            (&Method::GET, "/_zonewalk/stats") => self.ask(Ask::Stats).await,
+            (&Method::GET, "/_zonewalk/notes") => self.ask(Ask::Notes).await,
             (&Method::GET, path) if path.starts_with(INGRESS) => {
-                let name = path[INGRESS.len()..].to_owned();
-                ask(asks, |reply| Ask::Ingress(name, reply)).await.map(Option::unwrap_or_default)
+                self.ask(Ask::Ingress(path[INGRESS.len()..].to_owned())).await
             }
             (method, path) => Err(format!("the hosts have no {method} {path}")),
         };
@@ -47,12 +44,11 @@ impl Handler for Control {
     }
 }
 
-async fn ask<T>(
-    asks: &mpsc::Sender<Ask>,
-    what: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Ask,
-) -> Result<T, String> {
-    let (reply, replied) = oneshot::channel();
-    let ended = || "the hosts have ended".to_owned();
-    asks.send(what(reply)).await.map_err(|_| ended())?;
-    replied.await.map_err(|_| ended())?
+impl Control {
+    async fn ask(&self, ask: Ask) -> Said {
+        let (reply, replied) = oneshot::channel();
+        let ended = || "the hosts have ended".to_owned();
+        self.asks.send((ask, reply)).await.map_err(|_| ended())?;
+        replied.await.map_err(|_| ended())?
+    }
 }

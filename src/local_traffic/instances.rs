@@ -6,13 +6,13 @@ use aws_sdk_ecs::types::{Attribute, ContainerInstance, TargetType};
 use serde_json::json;
 
 use super::view::{Cluster, View, ZONE, zone};
-use super::{Round, RoundError, Worker};
+use super::{RoundError, Worker};
 use crate::aws::AzName;
 
 impl Worker {
     /// Registers the group's instances and deregisters all others. The registrations of a deleted group are left to `down`,
     /// as on AWS those of instances that are terminated before their agents deregister them.
-    pub(super) async fn sync_instances(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
+    pub(super) async fn sync_instances(&mut self, view: &View) -> Result<(), RoundError> {
         let (Some(group), Some(cluster), false) = (&view.group, &view.cluster, self.draining) else { return Ok(()) };
         let zones: Vec<AzName> = self.subnets.keys().cloned().collect();
 
@@ -22,14 +22,14 @@ impl Worker {
             if instances.iter().any(|instance| instance.instance_id() == member.ec2_instance_id()) {
                 stay.push(member);
             } else {
-                self.deregister(cluster, member, round).await?;
+                self.deregister(cluster, member).await?;
             }
         }
         let mut counts = count(&zones, stay.iter().filter_map(|member| zone(member)));
         // A group that shrank may be uneven over its zones; Auto Scaling would replace instances until it is even.
         while let Some(most) = overfull(&counts) {
             let Some(index) = stay.iter().position(|member| zone(member).as_ref() == Some(&most)) else { break };
-            self.deregister(cluster, stay.swap_remove(index), round).await?;
+            self.deregister(cluster, stay.swap_remove(index)).await?;
             *counts.entry(most).or_default() -= 1;
         }
 
@@ -45,7 +45,7 @@ impl Worker {
             let Some(zone) = (if spread { own } else { least }) else { continue };
             self.register(id, &zone).await?;
             *counts.entry(zone).or_default() += 1;
-            round.changed = true;
+            self.round.changed = true;
             self.note("its instances join no cluster: the hosts register them (ecs:RegisterContainerInstance)");
             if !spread {
                 let names = zones.iter().map(AzName::as_str).collect::<Vec<_>>().join(", ");
@@ -86,12 +86,7 @@ impl Worker {
     }
 
     /// Deregisters an instance and stops the tasks on it.
-    async fn deregister(
-        &mut self,
-        cluster: &Cluster,
-        member: &ContainerInstance,
-        round: &mut Round,
-    ) -> Result<(), RoundError> {
+    async fn deregister(&mut self, cluster: &Cluster, member: &ContainerInstance) -> Result<(), RoundError> {
         let arn = member.container_instance_arn().unwrap_or_default();
         for task in cluster.tasks.iter().filter(|task| task.container_instance_arn() == Some(arn)) {
             self.stop(task, "its instance is gone").await?;
@@ -99,7 +94,7 @@ impl Worker {
         let request = self.clients.ecs.deregister_container_instance();
         let request = request.cluster(&self.names.cluster).container_instance(arn).force(true);
         self.clients.call("ecs:DeregisterContainerInstance", request.send()).await?;
-        round.changed = true;
+        self.round.changed = true;
         Ok(())
     }
 }

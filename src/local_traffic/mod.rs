@@ -54,17 +54,20 @@ pub struct LocalTraffic {
     worker: JoinHandle<()>,
 }
 
-/// A command's question, which the control server passes on with the channel for its answer.
+/// What a command asks, which the control server passes on with the channel for the answer.
 enum Ask {
-    /// Where a load balancer's name leads, once everything runs that should.
-    Ingress(String, oneshot::Sender<Result<Option<String>, String>>),
+    /// Where a load balancer's name leads, once everything runs that should; empty: nowhere.
+    Ingress(String),
     /// What the proxies have counted, as the script of `stats` prints it.
-    Stats(oneshot::Sender<Result<String, String>>),
-    /// What the emulator lacks: made up for here, or missing.
-    Notes(oneshot::Sender<Result<Vec<String>, String>>),
+    Stats,
+    /// What the emulator lacks, made up for here or missing: one a line.
+    Notes,
     /// Stop all tasks and start no more.
-    Drain(oneshot::Sender<Result<(), String>>),
+    Drain,
 }
+
+/// The text that a command gets, or why there is none.
+type Said = Result<String, String>;
 
 impl LocalTraffic {
     pub async fn start(clients: Clients, name: &Name) -> io::Result<Self> {
@@ -83,6 +86,7 @@ impl LocalTraffic {
             stopping: HashMap::new(),
             notes: vec![],
             draining: false,
+            round: Round::default(),
             is_new: true,
             stop: stop.clone(),
         };
@@ -126,17 +130,24 @@ struct Worker {
     notes: Vec<String>,
     /// Whether all tasks are to end, and none to start.
     draining: bool,
+    round: Round,
     /// Whether this process has not looked at the tasks yet.
     is_new: bool,
     stop: CancellationToken,
 }
 
-/// The result of a round.
+/// What the round under way has come to so far.
 #[derive(Debug, Default)]
 struct Round {
     changed: bool,
     /// What is not ready yet, in words.
     pending: Vec<String>,
+}
+
+impl Round {
+    fn is_idle(&self) -> bool {
+        !self.changed && self.pending.is_empty()
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -148,14 +159,14 @@ enum RoundError {
 }
 
 impl Worker {
-    async fn work(mut self, mut asked: mpsc::Receiver<Ask>) {
+    async fn work(mut self, mut asked: mpsc::Receiver<(Ask, oneshot::Sender<Said>)>) {
         let stop = self.stop.clone();
         let (mut busy, mut answered) = (Instant::now(), Instant::now());
         while !stop.is_cancelled() {
             match self.round().await {
-                Ok(round) => {
+                Ok(()) => {
                     answered = Instant::now();
-                    if round.changed || !round.pending.is_empty() {
+                    if !self.round.is_idle() {
                         busy = Instant::now();
                     }
                 }
@@ -170,8 +181,9 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep(pause) => {}
-                Some(ask) = asked.recv() => {
-                    self.answer(ask).await;
+                Some((ask, reply)) = asked.recv() => {
+                    // The command may have gone meanwhile: that the answer is lost then does not matter.
+                    let _ = reply.send(self.answer(ask).await);
                     busy = Instant::now();
                 }
             }
@@ -180,15 +192,14 @@ impl Worker {
         stop.cancel();
     }
 
-    /// Answers a command, which may have gone meanwhile: that the answer is lost then does not matter.
-    async fn answer(&mut self, ask: Ask) {
+    async fn answer(&mut self, ask: Ask) -> Said {
         match ask {
-            Ask::Ingress(dns_name, reply) => drop(reply.send(self.ingress(&dns_name).await)),
-            Ask::Stats(reply) => drop(reply.send(self.stats().await)),
-            Ask::Notes(reply) => drop(reply.send(Ok(self.notes.clone()))),
-            Ask::Drain(reply) => {
+            Ask::Ingress(dns_name) => self.ingress(&dns_name).await,
+            Ask::Stats => self.stats().await,
+            Ask::Notes => Ok(self.notes.join("\n")),
+            Ask::Drain => {
                 self.draining = true;
-                drop(reply.send(self.settle().await));
+                self.settle().await.map(|()| String::new())
             }
         }
     }
@@ -198,8 +209,8 @@ impl Worker {
         let started = Instant::now();
         loop {
             let unsettled = match self.round().await {
-                Ok(round) if !round.changed && round.pending.is_empty() => return Ok(()),
-                Ok(round) => round.pending.join("; "),
+                Ok(()) if self.round.is_idle() => return Ok(()),
+                Ok(()) => self.round.pending.join("; "),
                 Err(error) => error.to_string(),
             };
             if self.stop.is_cancelled() {
@@ -212,16 +223,16 @@ impl Worker {
         }
     }
 
-    async fn ingress(&mut self, dns_name: &str) -> Result<Option<String>, String> {
+    async fn ingress(&mut self, dns_name: &str) -> Said {
         self.settle().await?;
         let view = self.view().await.map_err(|error| error.to_string())?;
         let named = |ingress: &Ingress| ingress.load_balancer.dns_name() == Some(dns_name);
-        let Some(ingress) = view.ingress.filter(named) else { return Ok(None) };
+        let Some(ingress) = view.ingress.filter(named) else { return Ok(String::new()) };
         let address = self.mesh.open_load_balancer(ingress.arn());
-        address.map(|address| Some(format!("http://{address}/"))).map_err(|error| error.to_string())
+        address.map(|address| format!("http://{address}/")).map_err(|error| error.to_string())
     }
 
-    async fn stats(&mut self) -> Result<String, String> {
+    async fn stats(&mut self) -> Said {
         self.settle().await?;
         self.note("it runs no command on instances: the proxies' counters are read from the hosts directly");
         let view = self.view().await.map_err(|error| error.to_string())?;
@@ -236,7 +247,8 @@ impl Worker {
     }
 
     /// Looks at the emulator once, and does what is missing.
-    async fn round(&mut self) -> Result<Round, RoundError> {
+    async fn round(&mut self) -> Result<(), RoundError> {
+        self.round = Round::default();
         let view = self.view().await?;
         if self.zones.is_empty() {
             self.zones = view::zones(&self.clients).await?;
@@ -254,14 +266,13 @@ impl Worker {
                 self.definitions.insert(arn.to_owned(), definition);
             }
         }
-        let mut round = Round::default();
-        self.sync_instances(&view, &mut round).await?;
-        self.sync_tasks(&view, &mut round).await?;
-        self.sync_mesh(&view, &mut round).await?;
-        if round.changed {
-            tracing::debug!(?round, "changed");
+        self.sync_instances(&view).await?;
+        self.sync_tasks(&view).await?;
+        self.sync_mesh(&view).await?;
+        if self.round.changed {
+            tracing::debug!(round = ?self.round, "changed");
         }
-        Ok(round)
+        Ok(())
     }
 
     fn note(&mut self, text: impl Into<String>) {

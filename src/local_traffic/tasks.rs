@@ -10,7 +10,7 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use super::view::{Cluster, View, zone};
-use super::{Round, RoundError, Worker};
+use super::{RoundError, Worker};
 use crate::aws::{AzName, CloudError};
 use crate::mesh::TaskFailure;
 
@@ -27,10 +27,10 @@ const ENDING: [&str; 4] = ["DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPE
 const SCALED: &str = "Scaling activity initiated by deployment";
 
 impl Worker {
-    pub(super) async fn sync_tasks(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
+    pub(super) async fn sync_tasks(&mut self, view: &View) -> Result<(), RoundError> {
         let Some(cluster) = &view.cluster else { return Ok(()) };
         if self.is_new {
-            self.take_over(cluster, round).await?;
+            self.take_over(cluster).await?;
             self.is_new = false;
         }
         self.stopping.retain(|arn, _| cluster.tasks.iter().any(|task| task.task_arn() == Some(arn)));
@@ -38,12 +38,12 @@ impl Worker {
         let homeless = |task: &&Task| self.draining || cluster.service(task).is_none();
         let left: Vec<&Task> = cluster.tasks.iter().filter(of_a_service).filter(homeless).collect();
         if !left.is_empty() {
-            round.changed = true;
+            self.round.changed = true;
             try_join_all(left.into_iter().map(|task| self.stop(task, "its service is gone"))).await?;
         }
         if !self.draining {
             for service in &cluster.services {
-                self.sync_service(cluster, service, round).await?;
+                self.sync_service(cluster, service).await?;
             }
         }
         Ok(())
@@ -51,29 +51,24 @@ impl Worker {
 
     /// Activates instances that an earlier process, ended in the middle of a [`start`](Self::start), has left draining:
     /// nothing else does on an emulator.
-    async fn take_over(&self, cluster: &Cluster, round: &mut Round) -> Result<(), RoundError> {
+    async fn take_over(&mut self, cluster: &Cluster) -> Result<(), RoundError> {
         let is_draining = |member: &&ContainerInstance| member.status() == Some("DRAINING");
         let draining = cluster.members.iter().filter(is_draining).filter_map(|member| member.container_instance_arn());
         let draining: Vec<String> = draining.map(str::to_owned).collect();
         if !draining.is_empty() {
             tracing::info!("{} instances drain since earlier hosts ended: they take tasks again", draining.len());
-            round.changed = true;
+            self.round.changed = true;
             self.set_state(&draining, ContainerInstanceStatus::Active).await?;
         }
         Ok(())
     }
 
-    async fn sync_service(
-        &mut self,
-        cluster: &Cluster,
-        service: &Service,
-        round: &mut Round,
-    ) -> Result<(), RoundError> {
+    async fn sync_service(&mut self, cluster: &Cluster, service: &Service) -> Result<(), RoundError> {
         let desired = service.desired_count().unsigned_abs() as usize;
         let own = |task: &&Task| cluster.service(task).is_some_and(|of| of.service_arn() == service.service_arn());
         let (leaving, stay): (Vec<&Task>, Vec<&Task>) =
             cluster.tasks.iter().filter(own).partition(|task| self.is_stopping(task));
-        self.end(&leaving, SCALED, round).await?;
+        self.end(&leaving).await?;
 
         let (alive, dead): (Vec<&Task>, Vec<&Task>) = stay.into_iter().partition(|task| {
             let failed = task.task_arn().is_some_and(|arn| self.mesh.task_failure(arn).is_some());
@@ -86,7 +81,7 @@ impl Worker {
             let reason = failure.as_ref().map_or("it ended without being told to", TaskFailure::reason);
             self.note(format!("task {arn} is stopped and another one started: {reason}"));
             self.stop(task, reason).await?;
-            round.changed = true;
+            self.round.changed = true;
         }
 
         let (current, outdated): (Vec<&Task>, Vec<&Task>) =
@@ -94,35 +89,35 @@ impl Worker {
         if !outdated.is_empty() {
             // Half of them stay, as the services' minimum healthy percent demands.
             let surplus = (current.len() + outdated.len()).saturating_sub(desired / 2);
-            self.end(&outdated[..surplus.min(outdated.len())], SCALED, round).await?;
+            self.end(&outdated[..surplus.min(outdated.len())]).await?;
         }
         let all = current.len() + outdated.len();
         if current.len() > desired {
-            self.end(&self.surplus(cluster, current.clone(), desired), SCALED, round).await?;
+            self.end(&self.surplus(cluster, current.clone(), desired)).await?;
         } else if all < desired {
             // A stopping task still occupies its instance.
             let free = self.free_instances(cluster, &current, desired - all);
             if free.len() < desired - all {
-                round.pending.push(format!("no instance has room for {} tasks", desired - all - free.len()));
+                self.round.pending.push(format!("no instance has room for {} tasks", desired - all - free.len()));
             }
-            self.start(cluster, service, &free, round).await?;
+            self.start(cluster, service, &free).await?;
         } else if outdated.is_empty() && current.iter().all(|task| task.last_status() == Some("RUNNING")) {
-            self.repeat_count(service, round).await?;
+            self.repeat_count(service).await?;
         }
         Ok(())
     }
 
     /// Lets tasks drain, and stops those that have.
-    async fn end(&mut self, tasks: &[&Task], reason: &str, round: &mut Round) -> Result<(), RoundError> {
+    async fn end(&mut self, tasks: &[&Task]) -> Result<(), RoundError> {
         let mut drained = vec![];
         for task in tasks {
             let arn = task.task_arn().unwrap_or_default().to_owned();
-            round.changed = true;
+            self.round.changed = true;
             if self.stopping.entry(arn).or_insert_with(Instant::now).elapsed() >= DRAINING {
                 drained.push(*task);
             }
         }
-        try_join_all(drained.into_iter().map(|task| self.stop(task, reason))).await?;
+        try_join_all(drained.into_iter().map(|task| self.stop(task, SCALED))).await?;
         Ok(())
     }
 
@@ -178,13 +173,12 @@ impl Worker {
         cluster: &Cluster,
         service: &Service,
         instances: &[&ContainerInstance],
-        round: &mut Round,
     ) -> Result<(), RoundError> {
         if instances.is_empty() {
             return Ok(());
         }
         self.note("no task runs behind its services: the hosts start them (ecs:RunTask), one an instance");
-        round.changed = true;
+        self.round.changed = true;
         let arn = |member: &ContainerInstance| member.container_instance_arn().unwrap_or_default().to_owned();
         let active: Vec<String> =
             cluster.members.iter().filter(|member| member.status() == Some("ACTIVE")).map(arn).collect();
@@ -248,7 +242,7 @@ impl Worker {
 
     /// Repeats a service's desired count once as many tasks run: an emulator, which does not count the tasks itself, then
     /// reports them as running.
-    async fn repeat_count(&mut self, service: &Service, round: &mut Round) -> Result<(), RoundError> {
+    async fn repeat_count(&mut self, service: &Service) -> Result<(), RoundError> {
         if service.running_count() == service.desired_count() {
             return Ok(());
         }
@@ -260,7 +254,7 @@ impl Worker {
         let request =
             request.service(service.service_name().unwrap_or_default()).desired_count(service.desired_count());
         self.clients.call("ecs:UpdateService", request.send()).await?;
-        round.changed = true;
+        self.round.changed = true;
         Ok(())
     }
 }

@@ -9,14 +9,14 @@ use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup};
 
 use super::tasks::attached;
 use super::view::{Cluster, Ingress, View, zone};
-use super::{Round, RoundError, Worker};
+use super::{RoundError, Worker};
 use crate::mesh::TargetHealth;
-use crate::mesh::topology::{self, ClientAlias, Container, HealthCheck, ServiceConnect, Target, Topology, Upstream};
+use crate::mesh::topology::{self, ClientAlias, HealthCheck, ServiceConnect, Target, Topology, Upstream};
 use crate::settings::ServiceNames;
 
 impl Worker {
     /// Makes the mesh run the tasks that the emulator says are running, and registers the targets that answer.
-    pub(super) async fn sync_mesh(&mut self, view: &View, round: &mut Round) -> Result<(), RoundError> {
+    pub(super) async fn sync_mesh(&mut self, view: &View) -> Result<(), RoundError> {
         let ingress = view.ingress.as_ref();
         let mut topology = Topology::default();
         let mut targets = vec![];
@@ -30,7 +30,7 @@ impl Worker {
         topology.load_balancers = ingress.map(|ingress| load_balancer(ingress, &targets)).into_iter().collect();
         self.mesh.apply(&topology)?;
         match ingress {
-            Some(ingress) => self.register_targets(ingress, &targets, round).await,
+            Some(ingress) => self.register_targets(ingress, &targets).await,
             None => Ok(()),
         }
     }
@@ -61,10 +61,7 @@ impl Worker {
             region: self.clients.region.clone(),
             az_id: self.zones.get(&zone)?.as_str().to_owned(),
             private_ip: private_ip(task)?,
-            container: Container {
-                name: container.name().unwrap_or_default().to_owned(),
-                command: container.entry_point().iter().chain(container.command()).cloned().collect(),
-            },
+            command: container.entry_point().iter().chain(container.command()).cloned().collect(),
             service_connect: self.service_connect(cluster, service),
             draining: self.is_stopping(task),
         })
@@ -104,12 +101,7 @@ impl Worker {
         Some(Target { ip: private_ip(task)?, port, in_service: !self.is_stopping(task) })
     }
 
-    async fn register_targets(
-        &mut self,
-        ingress: &Ingress,
-        targets: &[Target],
-        round: &mut Round,
-    ) -> Result<(), RoundError> {
+    async fn register_targets(&mut self, ingress: &Ingress, targets: &[Target]) -> Result<(), RoundError> {
         let Some(arn) = ingress.target_group.as_ref().and_then(|group| group.target_group_arn()) else {
             return Ok(());
         };
@@ -120,7 +112,7 @@ impl Worker {
             in_service.clone().filter(answers).map(|target| (target.ip.to_string(), target.port.into())).collect();
         let unhealthy = in_service.count() - healthy.len();
         if unhealthy > 0 {
-            round.pending.push(format!("{unhealthy} targets do not answer yet"));
+            self.round.pending.push(format!("{unhealthy} targets do not answer yet"));
         }
         let description = |(id, port): &&(String, i32)| TargetDescription::builder().id(id).port(*port).build();
         let new: Vec<_> = healthy.iter().filter(|target| !ingress.targets.contains(target)).collect();
@@ -136,7 +128,7 @@ impl Worker {
             self.clients.call("elasticloadbalancing:DeregisterTargets", request.send()).await?;
         }
         if !new.is_empty() || !old.is_empty() {
-            round.changed = true;
+            self.round.changed = true;
             self.note("it checks no target's health: the hosts register those that answer (elbv2:RegisterTargets)");
         }
         Ok(())

@@ -95,7 +95,7 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::mesh::topology::{ClientAlias, Container, Service, Upstream};
+    use crate::mesh::topology::{ClientAlias, Service, Upstream};
 
     fn task(arn: &str, az_id: &str) -> Task {
         let service = Service { discovery_name: "backend".to_owned(), container_port: 80, aliases: Vec::new() };
@@ -107,7 +107,7 @@ mod tests {
             region: "us-east-1".to_owned(),
             az_id: az_id.to_owned(),
             private_ip: Ipv4Addr::LOCALHOST,
-            container: Container { name: "app".to_owned(), command: Vec::new() },
+            command: Vec::new(),
             service_connect: Some(ServiceConnect {
                 namespace: "ns".to_owned(),
                 services: vec![service],

@@ -162,7 +162,7 @@ impl StartingTask {
 fn app(task: &Task, outbound: Option<SocketAddr>) -> Result<App, CommandError> {
     let upstreams = task.service_connect.iter().flat_map(|service_connect| &service_connect.upstreams);
     let aliases: Vec<_> = upstreams.map(|upstream| upstream.alias.clone()).collect();
-    App::new(&task.container.command, &task.az_id, outbound, &aliases)
+    App::new(&task.command, &task.az_id, outbound, &aliases)
 }
 
 /// The ports of a task whose place its proxy takes.

@@ -31,18 +31,12 @@ pub struct Task {
     pub az_id: String,
     /// The address of the task's network interface, unique in its region. On this machine it is only a name.
     pub private_ip: Ipv4Addr,
-    pub container: Container,
+    /// Its container's entry point and command: `server -port=8090 -protocol=http -name=product -routes=[]` (the article's
+    /// step 6).
+    pub command: Vec<String>,
     pub service_connect: Option<ServiceConnect>,
     /// Whether it is deregistered and about to end: it is no longer discovered, and still serves what comes.
     pub draining: bool,
-}
-
-/// The essential container of a task definition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Container {
-    pub name: String,
-    /// Its entry point and command: `server -port=8090 -protocol=http -name=product -routes=[]` (the article's step 6).
-    pub command: Vec<String>,
 }
 
 /// A service's `serviceConnectConfiguration`, resolved when the task started.

@@ -59,7 +59,7 @@ async fn a_failing_backend_is_retried_around_and_then_left_out() {
     let mut stage = Stage::new(6, 6).await;
     // Its container listens on another port than the task definition says: its sidecar answers 503.
     let broken = stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("backend5")).unwrap();
-    broken.container.command[1] = "-port=9999".to_owned();
+    broken.command[1] = "-port=9999".to_owned();
     broken.arn.push_str("-replaced");
     stage.apply();
     stage.matrix(120).await;
@@ -139,7 +139,7 @@ async fn an_unhealthy_target_is_left_and_comes_back() {
         ..HealthCheck::default()
     };
     let mut stage = Stage::new(3, 6).await;
-    stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("fe1")).unwrap().container.command[1] =
+    stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("fe1")).unwrap().command[1] =
         "-port=9999".to_owned();
     stage.topology.tasks.iter_mut().find(|task| task.arn.ends_with("fe1")).unwrap().arn.push_str("-replaced");
     let stage = stage.with_targets(quick).settled().await;
@@ -204,7 +204,7 @@ async fn the_load_balancer_answers_for_targets_that_do_not() {
 async fn a_command_that_the_app_does_not_understand_fails_its_task_only() {
     let mut stage = Stage::new(3, 6).await;
     let mut broken = backend(6);
-    broken.container.command = vec!["nginx".to_owned()];
+    broken.command = vec!["nginx".to_owned()];
     let arn = broken.arn.clone();
     stage.topology.tasks.push(broken);
     stage.apply();

@@ -11,8 +11,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use zonewalk::mesh::topology::{
-    ClientAlias, Container, HealthCheck, LoadBalancer, Service, ServiceConnect, Target, TargetGroup, Task, Topology,
-    Upstream,
+    ClientAlias, HealthCheck, LoadBalancer, Service, ServiceConnect, Target, TargetGroup, Task, Topology, Upstream,
 };
 use zonewalk::mesh::{Mesh, Proxies};
 
@@ -152,10 +151,7 @@ fn task(family: &str, number: u32, service_connect: ServiceConnect, command: &[&
         region: "us-east-1".to_owned(),
         az_id: ZONES[number as usize % ZONES.len()].to_owned(),
         private_ip: Ipv4Addr::new(172, 31, subnet, number as u8),
-        container: Container {
-            name: format!("{family}-app"),
-            command: command.iter().map(|&argument| argument.to_owned()).collect(),
-        },
+        command: command.iter().map(|&argument| argument.to_owned()).collect(),
         service_connect: Some(service_connect),
         draining: false,
     }

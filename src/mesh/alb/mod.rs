@@ -13,14 +13,14 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderName, HeaderValue, SERVER};
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Request, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::topology::{HealthCheck, TargetGroup};
-use crate::http::{Body, Handler, Pool, Server, answer, listen, strip_hop_by_hop, to_origin_form};
+use crate::http::{Body, Handler, Pool, Server, answer, listen, passed_on, to_next_hop};
 use health::Record;
 pub use health::{TargetHealth, UnhealthyReason};
 
@@ -106,11 +106,11 @@ impl LoadBalancer {
         locate: impl Fn(Ipv4Addr, u16) -> Place,
         runtime: &Handle,
     ) {
-        let mut known = match self.group.take() {
-            // If the checks change, all health is decided anew, as with another target group.
-            Some(known) if group.is_some_and(|group| known.checks_like(group)) => known.targets,
-            _ => Vec::new(),
+        // If the checks change, all health is decided anew, as with another target group.
+        let is_same = |known: &Group| {
+            group.is_some_and(|group| (&group.arn, &group.health_check) == (&known.arn, &known.health_check))
         };
+        let mut known = self.group.take().filter(is_same).map_or_else(Vec::new, |known| known.targets);
         self.group = group.map(|group| {
             let in_service = group.targets.iter().filter(|target| target.in_service);
             let targets = in_service.map(|&super::topology::Target { ip, port, .. }| {
@@ -143,12 +143,6 @@ impl LoadBalancer {
         // The targets stay until the last request is through.
         self.server.finished().await;
         drop(self.group);
-    }
-}
-
-impl Group {
-    fn checks_like(&self, group: &TargetGroup) -> bool {
-        self.arn == group.arn && self.health_check == group.health_check
     }
 }
 
@@ -203,11 +197,9 @@ impl Listener {
     }
 
     fn forwarded(&self, request: Request<Incoming>, peer: IpAddr) -> Request<Body> {
-        let mut request = request.map(|body| Body::streamed(body).0);
-        strip_hop_by_hop(request.headers_mut());
-        to_origin_form(request.uri_mut());
-        *request.version_mut() = Version::HTTP_11;
-        let headers = request.headers_mut();
+        let (mut head, body) = request.into_parts();
+        to_next_hop(&mut head);
+        let headers = &mut head.headers;
         let peer = match headers.get(X_FORWARDED_FOR).and_then(|value| value.to_str().ok()) {
             Some(before) => visible(format_args!("{before}, {peer}")),
             None => visible(peer),
@@ -216,7 +208,7 @@ impl Listener {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
         headers.insert(X_FORWARDED_PORT, self.port.clone());
         headers.entry(HOST).or_insert_with(|| self.host.clone());
-        request
+        Request::from_parts(head, Body::streamed(body).0)
     }
 }
 
@@ -235,11 +227,7 @@ impl Handler for Listener {
         };
         let deadline = Instant::now() + IDLE_TIMEOUT;
         Ok(match timeout_at(deadline, connections.send(self.forwarded(request, peer))).await {
-            Ok(Ok(mut response)) => {
-                strip_hop_by_hop(response.headers_mut());
-                *response.version_mut() = Version::HTTP_11;
-                response
-            }
+            Ok(Ok(response)) => passed_on(response),
             Ok(Err(failure)) => {
                 tracing::debug!("target {}:{}: {failure}", target.ip, target.port);
                 error(StatusCode::BAD_GATEWAY, "Bad Gateway")

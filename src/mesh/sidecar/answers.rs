@@ -1,4 +1,4 @@
-//! The answers that a sidecar gives on its own, in Envoy's words, and the form in which it passes on a host's.
+//! The answers that a sidecar gives on its own, in Envoy's words.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Request, Response, StatusCode, Version};
 
-use crate::http::{Body, SendError, answer, strip_hop_by_hop};
+use crate::http::{Body, SendError, answer};
 
 /// An answer of the sidecar's own: plain text, as Envoy's are.
 pub(super) fn local_reply(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
@@ -24,45 +24,27 @@ pub(super) fn refuse_http_10<B>(request: &Request<B>) -> Option<Response<Body>> 
     Some(response)
 }
 
-/// A host's answer, as it is passed on.
-pub(super) fn passed_on(mut response: Response<Body>) -> Response<Body> {
-    strip_hop_by_hop(response.headers_mut());
-    *response.version_mut() = Version::HTTP_11;
-    response
-}
+/// The reason for which a host that refuses connections gives no answer.
+pub(super) const REFUSED: &str = "remote connection failure";
 
-/// Why a host gave no answer, in Envoy's words.
-#[derive(Clone, Copy)]
-pub(super) struct NoResponse {
-    status: StatusCode,
-    reason: &'static str,
-}
-
-impl NoResponse {
-    pub(super) const REFUSED: Self =
-        Self { status: StatusCode::SERVICE_UNAVAILABLE, reason: "remote connection failure" };
-
-    /// Envoy's answer in the host's place.
-    pub(super) fn answer(self, retried: bool) -> Response<Body> {
-        let retried = if retried { "retried and the latest " } else { "" };
-        let failure = "upstream connect error or disconnect/reset before headers";
-        local_reply(self.status, format!("{failure}. {retried}reset reason: {}", self.reason))
-    }
+/// Envoy's answer in the place of a host that gave none.
+pub(super) fn no_response(status: StatusCode, retried: bool, reason: &str) -> Response<Body> {
+    let retried = if retried { "retried and the latest " } else { "" };
+    let failure = "upstream connect error or disconnect/reset before headers";
+    local_reply(status, format!("{failure}. {retried}reset reason: {reason}"))
 }
 
 /// The answer to a client whose request got none from a host.
 pub(super) fn answer_for(error: &SendError, retried: bool) -> Response<Body> {
-    let unavailable = |reason| NoResponse { status: StatusCode::SERVICE_UNAVAILABLE, reason };
-    match error {
+    let (status, reason) = match error {
         SendError::Connect { error, .. } if error.kind() == io::ErrorKind::TimedOut => {
-            unavailable("connection timeout").answer(retried)
+            (StatusCode::SERVICE_UNAVAILABLE, "connection timeout")
         }
-        SendError::Connect { .. } => NoResponse::REFUSED.answer(retried),
-        SendError::Reset(_) => unavailable("connection termination").answer(retried),
-        SendError::Protocol(_) => {
-            NoResponse { status: StatusCode::BAD_GATEWAY, reason: "protocol error" }.answer(retried)
-        }
+        SendError::Connect { .. } => (StatusCode::SERVICE_UNAVAILABLE, REFUSED),
+        SendError::Reset(_) => (StatusCode::SERVICE_UNAVAILABLE, "connection termination"),
+        SendError::Protocol(_) => (StatusCode::BAD_GATEWAY, "protocol error"),
         // The client broke the request off, and will not read this, or what it sent was no HTTP.
-        SendError::Request(_) => local_reply(StatusCode::BAD_REQUEST, "Bad Request"),
-    }
+        SendError::Request(_) => return local_reply(StatusCode::BAD_REQUEST, "Bad Request"),
+    };
+    no_response(status, retried, reason)
 }

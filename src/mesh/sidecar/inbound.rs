@@ -7,9 +7,9 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
-use super::answers::{NoResponse, answer_for, local_reply, passed_on, refuse_http_10};
+use super::answers::{REFUSED, answer_for, local_reply, no_response, refuse_http_10};
 use super::limits::{IDLE_TIMEOUT, in_time};
-use crate::http::{Body, Handler, Pool, strip_hop_by_hop, to_origin_form};
+use crate::http::{Body, Handler, Pool, passed_on, to_next_hop};
 
 pub(super) struct Inbound {
     /// `None`: the container does not listen on this port.
@@ -30,11 +30,10 @@ impl Handler for Inbound {
             return Ok(refusal);
         }
         let Some(application) = &self.application else {
-            return Ok(NoResponse::REFUSED.answer(false));
+            return Ok(no_response(StatusCode::SERVICE_UNAVAILABLE, false, REFUSED));
         };
         let (mut head, body) = request.into_parts();
-        strip_hop_by_hop(&mut head.headers);
-        to_origin_form(&mut head.uri);
+        to_next_hop(&mut head);
         let (body, ended) = Body::streamed(body);
         let (sent, deadline) = in_time(ended, application.send(Request::from_parts(head, body))).await;
         Ok(match sent {

@@ -8,12 +8,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Request, Response, StatusCode};
 
-use super::answers::{answer_for, local_reply, passed_on};
+use super::answers::{answer_for, local_reply};
 use super::cluster::{Cluster, Endpoint};
 use super::limits::in_time;
-use crate::http::{Body, SendError, strip_hop_by_hop, to_origin_form};
+use crate::http::{Body, SendError, passed_on, to_next_hop};
 
 pub(in crate::mesh) const RETRIES: u32 = 2;
 
@@ -35,9 +35,7 @@ struct Progress {
 impl Cluster {
     pub(super) async fn forward(&self, request: Request<Incoming>) -> Response<Body> {
         let (mut head, body) = request.into_parts();
-        strip_hop_by_hop(&mut head.headers);
-        to_origin_form(&mut head.uri);
-        head.version = Version::HTTP_11;
+        to_next_hop(&mut head);
 
         let Ok((body, ended)) = Body::replayable(body).await else {
             // Most likely the client is gone and will not read this.

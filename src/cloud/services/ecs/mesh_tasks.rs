@@ -20,7 +20,6 @@ pub(super) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
 }
 
 fn topology_task(region: &Region, task: &Task) -> topology::Task {
-    let app = task.definition.app();
     let command = |app: Params<'_>| {
         let words = app.strings("entryPoint").into_iter().chain(app.strings("command"));
         words.map(str::to_owned).collect()
@@ -32,10 +31,7 @@ fn topology_task(region: &Region, task: &Task) -> topology::Task {
         region: region.name.clone(),
         az_id: task.az_id.clone(),
         private_ip: task.interface.private_ip,
-        container: topology::Container {
-            name: app.and_then(|app| app.opt_str("name")).unwrap_or_default().to_owned(),
-            command: app.map(command).unwrap_or_default(),
-        },
+        command: task.definition.app().map(command).unwrap_or_default(),
         service_connect: task.service_connect.as_ref().map(|connect| topology::ServiceConnect {
             namespace: connect.namespace.clone(),
             services: connect.offered.iter().map(|offered| offered.endpoint.clone()).collect(),
