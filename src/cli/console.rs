@@ -12,9 +12,8 @@ use super::args::{Global, Output};
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::cost;
-use crate::commands::outcome::Outcome;
+use crate::commands::outcome::{Json, Outcome};
 use crate::processes::local_cloud::Record;
-use crate::report::text;
 use crate::settings::Settings;
 
 /// Where a command writes. Every command to type that a text names gets this command's flags. Cheap to clone.
@@ -29,18 +28,18 @@ impl Console {
         Self { output: global.output, advice: Arc::new(Advice::new(global)) }
     }
 
-    pub(super) fn print(&self, outcome: &Outcome) {
+    pub(super) fn print(&self, outcome: &dyn Outcome) {
         match self.output {
             Output::Human => self.print_part(outcome),
-            Output::Json => write_stdout(&self.advice.in_json().complete(&json_document(outcome))),
+            Output::Json => write_stdout(&self.advice.in_json().complete(&outcome.json())),
         }
     }
 
     /// Prints a part of the walkthrough as it ends; JSON waits for the whole.
-    pub(super) fn print_part(&self, outcome: &Outcome) {
+    pub(super) fn print_part(&self, outcome: &dyn Outcome) {
         if self.output == Output::Human {
             let title = Style::new().bold();
-            let text = self.advice.complete(&text::of(outcome));
+            let text = self.advice.complete(&outcome.text());
             write_stdout(&format!("\n{title}{}{title:#}\n{text}\n", outcome.title()));
         }
     }
@@ -54,7 +53,7 @@ impl Console {
                 url = record.endpoint_url,
                 account = crate::cloud::ACCOUNT_ID,
             )),
-            Output::Json => write_stdout(&json_document(record)),
+            Output::Json => write_stdout(&record.json()),
         }
     }
 
@@ -62,7 +61,7 @@ impl Console {
     pub(super) fn print_faults(&self, report: &Value) {
         match self.output {
             Output::Human => write_stdout(&toml::to_string(report).expect("a report is tables of texts and numbers")),
-            Output::Json => write_stdout(&json_document(report)),
+            Output::Json => write_stdout(&report.json()),
         }
     }
 
@@ -75,7 +74,7 @@ impl Console {
                     write_stdout(&format!("{service}:{operation}  {}\n", parameters.join(" ")));
                 }
             }
-            Output::Json => write_stdout(&json_document(&operations)),
+            Output::Json => write_stdout(&operations.json()),
         }
     }
 
@@ -133,8 +132,4 @@ pub(super) fn write_stdout(text: &str) {
 
 pub(super) fn json_line<T: Serialize>(value: &T) -> String {
     serde_json::to_string(value).expect("outcomes have only text keys") + "\n"
-}
-
-fn json_document<T: Serialize>(value: &T) -> String {
-    serde_json::to_string_pretty(value).expect("outcomes have only text keys") + "\n"
 }

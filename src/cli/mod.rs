@@ -3,6 +3,7 @@
 
 mod advice;
 mod args;
+mod cloud_command;
 mod console;
 mod interrupt;
 mod resolve;
@@ -14,13 +15,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::time::Instant;
 
-use self::args::{Args, CloudCommand, Command, FaultsArgs, Global, LocalCommand, PredictArgs, ServeArgs};
+use self::args::{Args, Command, FaultsArgs, Global, LocalCommand, PredictArgs, ServeArgs};
+use self::cloud_command::CloudCommand;
 use self::console::{Console, write_stdout};
 use self::resolve::Destination;
 use self::session::Session;
 use crate::cloud::Faults;
 use crate::commands::outcome::Outcome;
-use crate::commands::{self, Error, failover, predict, verify};
+use crate::commands::{Error, predict};
 use crate::processes::{local_cloud, local_traffic};
 use crate::stages::permissions;
 use crate::walkthrough::Down;
@@ -78,42 +80,24 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
 async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<bool, Error> {
     let resolved = resolve::resolve(global, command.provision())?;
     let started = Instant::now();
-    let outcome = match Session::open(command, resolved, console).await? {
+    let outcome: Box<dyn Outcome> = match Session::open(command, resolved, console).await? {
         Some(session) => {
-            let outcome = run_command(command, &session, console).await?;
-            session.close(&outcome).await?;
+            let on_part = |part: &dyn Outcome| session.progress.interrupt(|| console.print_part(part));
+            let outcome = command.run(&session.ctx, on_part).await?;
+            session.close(&*outcome).await?;
             outcome
         }
         None => {
             console.say("", "no local cloud is running");
-            Outcome::Down(Down::default())
+            Box::new(Down::default())
         }
     };
-    console.print(&outcome);
+    console.print(&*outcome);
     console.say("done", &format!("in {:.1} s", started.elapsed().as_secs_f64()));
-    if let Outcome::Up(_) = &outcome {
-        console.say("next", "`zonewalk verify`; `zonewalk down` removes everything");
+    if let Some(next) = outcome.next() {
+        console.say("next", next);
     }
     Ok(outcome.holds())
-}
-
-async fn run_command(command: &CloudCommand, session: &Session, console: &Console) -> Result<Outcome, Error> {
-    let ctx = &session.ctx;
-    Ok(match command {
-        CloudCommand::Up(up) if up.dry_run => Outcome::DryRun(commands::up::dry_run(ctx).await?),
-        CloudCommand::Up(_) => Outcome::Up(commands::up::run(ctx).await?),
-        CloudCommand::Status(_) => Outcome::Status(commands::status::run(ctx).await?),
-        CloudCommand::Verify(traffic) => Outcome::Verify(verify::run(ctx, traffic.options()).await?),
-        CloudCommand::Failover(args) => Outcome::Failover(failover::run(ctx, args.options()).await?),
-        CloudCommand::Stats(traffic) => Outcome::Stats(commands::stats::run(ctx, traffic.options()).await?),
-        CloudCommand::Doctor(_) => Outcome::Doctor(commands::doctor::run(ctx).await?),
-        CloudCommand::Redeploy(args) => Outcome::Redeploy(commands::redeploy::run(ctx, args.options()).await?),
-        CloudCommand::Down => Outcome::Down(commands::down::run(ctx).await?),
-        CloudCommand::Walkthrough(args) => {
-            let on_part = |part: Outcome| session.progress.interrupt(|| console.print_part(&part));
-            Outcome::Walkthrough(Box::new(commands::walkthrough::run(ctx, args.failover.options(), on_part).await?))
-        }
-    })
 }
 
 fn run_predict(args: &PredictArgs) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::sync::Arc;
 
-use super::args::CloudCommand;
+use super::cloud_command::CloudCommand;
 use super::console::Console;
 use super::interrupt;
 use super::resolve::{Destination, Resolved};
@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// Stops the processes that nothing is left for.
-    pub(super) async fn close(self, outcome: &Outcome) -> Result<(), Error> {
+    pub(super) async fn close(self, outcome: &dyn Outcome) -> Result<(), Error> {
         let Self { ctx, local_cloud, local_traffic, removes, .. } = self;
         if let Some(record) = local_traffic
             && removes

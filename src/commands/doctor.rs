@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::Error;
+use super::outcome::Outcome;
+use super::text::findings;
 use crate::stages::Context;
 use crate::stages::finding::Finding;
 use crate::walkthrough;
@@ -12,13 +14,21 @@ pub struct Doctor {
     pub findings: Vec<Finding>,
 }
 
-impl Doctor {
-    /// Whether `up` would start.
-    pub fn passed(&self) -> bool {
-        !self.findings.iter().any(Finding::blocks)
-    }
-}
-
 pub async fn run(ctx: &Context) -> Result<Doctor, Error> {
     Ok(Doctor { findings: walkthrough::examine(ctx).await?.findings })
+}
+
+impl Outcome for Doctor {
+    fn title(&self) -> &'static str {
+        "doctor"
+    }
+
+    fn text(&self) -> String {
+        let end = if self.holds() { "nothing stops `zonewalk up`" } else { "`zonewalk up` would refuse" };
+        format!("{}\n{end}", findings(&self.findings))
+    }
+
+    fn holds(&self) -> bool {
+        !self.findings.iter().any(Finding::blocks)
+    }
 }

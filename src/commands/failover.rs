@@ -1,5 +1,6 @@
 //! `failover`: takes backends away under traffic, shows what that does to the zones, and always gives them back.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -7,9 +8,13 @@ use serde::Serialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::outcome::Outcome;
+use super::text::{matrix, state_name, verdict};
 use super::verify::{self, Options as VerifyOptions};
 use super::{Error, verify::expectation};
 use crate::events::{Event, PhaseName};
+use crate::report::table::percent;
+use crate::routing::PredictedState;
 use crate::stages::rollout::scale_service;
 use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Load, Verdict, Verification};
@@ -164,4 +169,48 @@ fn phase(ctx: &Context, name: PhaseName, result: Verification) -> Phase {
     let phase = Phase { phase: name, result };
     ctx.events.send(Event::Phase { phase: name, holds: phase.holds(), same_zone_share: phase.result.same_zone_share });
     phase
+}
+
+impl Outcome for Failover {
+    fn title(&self) -> &'static str {
+        "failover"
+    }
+
+    fn text(&self) -> String {
+        let mut text = format!("backends: {} → {}", self.from, self.to);
+        for phase in &self.phases {
+            let _ = write!(text, "\n\n{}", phase.phase);
+            if phase.phase == PhaseName::During {
+                // The placement changes meanwhile, so there is no one matrix to predict.
+                let _ = write!(
+                    text,
+                    ": {} requests while tasks stopped, {} errors",
+                    phase.result.requests, phase.result.errors
+                );
+                continue;
+            }
+            let _ = write!(
+                text,
+                ": {} in the same zone, {} predicted ({})\n{}",
+                percent(phase.result.same_zone_share),
+                percent(phase.result.expected.same_zone_share),
+                phase.result.expected.state.map_or("differs by zone", state_name),
+                matrix(&phase.result)
+            );
+            // Where all requests stay in their zone, the table says everything.
+            if phase.result.expected.state != Some(PredictedState::LocalityDirect) || !phase.holds() {
+                for reason in &phase.result.reasons {
+                    let _ = write!(text, "\n  {reason}");
+                }
+            }
+        }
+        let end = if self.restored { "restored" } else { "not restored: `zonewalk up` does that" };
+        let _ = write!(text, "\n\n{end}; {} errors in all", self.errors);
+        text.push_str(&verdict(self.verdict, &self.reasons));
+        text
+    }
+
+    fn holds(&self) -> bool {
+        self.verdict.passed()
+    }
 }

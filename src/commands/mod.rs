@@ -10,6 +10,7 @@ pub mod predict;
 pub mod redeploy;
 pub mod stats;
 pub mod status;
+mod text;
 pub mod up;
 pub mod verify;
 pub mod walkthrough;

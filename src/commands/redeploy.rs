@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::Error;
+use super::outcome::Outcome;
 use crate::stages::Context;
 use crate::stages::rollout::{self, Deployment};
 
@@ -41,4 +42,19 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Redeployment, Error>
         deployments.push(rollout::redeploy(ctx, &cluster, service).await?);
     }
     Ok(Redeployment { cluster, deployments })
+}
+
+impl Outcome for Redeployment {
+    fn title(&self) -> &'static str {
+        "redeploy"
+    }
+
+    fn text(&self) -> String {
+        let lines = self.deployments.iter().map(|deployment| {
+            let connect =
+                if deployment.service_connect { "" } else { "; Service Connect is off, so nothing is zone-aware" };
+            format!("{}: {} tasks, {}{connect}", deployment.service, deployment.tasks, deployment.id)
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
 }

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::outcome::Outcome;
+use super::text::verdict;
 use super::{Error, verify};
 use crate::envoy::script::{self, Script};
 use crate::envoy::stats::{ZoneRequests, ZoneStats};
+use crate::report::table::{align_numbers, table};
 use crate::stages::{Context, inventory, run_command};
 use crate::traffic::Verdict;
 
@@ -128,6 +131,31 @@ fn judge(growth: &BTreeMap<String, u64>, sent: u64, failed: u64) -> (bool, Vec<S
         reasons.push(format!("{} requests were not routed by zone", sent - failed - routed));
     }
     (failed == 0 && sent > 0 && direct + sampled > 0 && routed >= sent, reasons)
+}
+
+impl Outcome for Stats {
+    fn title(&self) -> &'static str {
+        "stats"
+    }
+
+    fn text(&self) -> String {
+        let mut counters = table(["COUNTER", "TOTAL", "GROWTH"]);
+        for (name, total) in &self.totals.counters {
+            let growth = self.totals.growth.get(name).copied().unwrap_or(0);
+            counters.add_row([name.clone(), total.to_string(), format!("+{growth}")]);
+        }
+        align_numbers(&mut counters);
+        let mut zones = table(["PROXY IN", "BACKEND IN", "REQUESTS"]);
+        for pair in &self.totals.zone_requests {
+            zones.add_row([pair.from.clone(), pair.to.clone(), pair.requests.to_string()]);
+        }
+        align_numbers(&mut zones);
+        format!("{} proxies\n{counters}\n{zones}{}", self.proxies.len(), verdict(self.verdict, &self.reasons))
+    }
+
+    fn holds(&self) -> bool {
+        self.verdict.passed()
+    }
 }
 
 #[cfg(test)]

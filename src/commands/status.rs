@@ -1,12 +1,16 @@
 //! `status`: what exists, what is healthy, where the tasks are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use serde::Serialize;
 
 use super::Error;
+use super::outcome::Outcome;
+use super::text::{findings, plans};
 use crate::aws::AzId;
 use crate::plan::{Action, PlannedChange};
+use crate::report::table::{align_numbers, table};
 use crate::stages::Context;
 use crate::stages::finding::Finding;
 use crate::stages::inventory::{self, ServiceStatus};
@@ -62,4 +66,43 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
         drift: stands.then_some(drift),
         problems,
     })
+}
+
+impl Outcome for Status {
+    fn title(&self) -> &'static str {
+        "status"
+    }
+
+    fn text(&self) -> String {
+        let mut zones: BTreeSet<&str> = self.zones.keys().map(|zone| zone.as_str()).collect();
+        zones.extend(self.services.iter().flat_map(|service| service.tasks_by_zone.keys()).map(|zone| zone.as_str()));
+        let mut table = table(["", "TOTAL"].into_iter().chain(zones.iter().copied()));
+        let row = |name: &str, total: String, by_zone: BTreeMap<&str, u32>| {
+            let counts = zones.iter().map(|zone| by_zone.get(zone).copied().unwrap_or(0).to_string());
+            [name.to_owned(), total].into_iter().chain(counts).collect::<Vec<_>>()
+        };
+        let instances = self.zones.iter().map(|(zone, count)| (zone.as_str(), *count)).collect();
+        table.add_row(row("container instances", self.container_instances.to_string(), instances));
+        for service in &self.services {
+            let tasks = service.tasks_by_zone.iter().map(|(zone, count)| (zone.as_str(), *count)).collect();
+            table.add_row(row(&service.name, format!("{} of {}", service.running, service.desired), tasks));
+        }
+        align_numbers(&mut table);
+        let url = self.alb_url.as_deref().unwrap_or("no load balancer: run `zonewalk up`");
+        let mut text = format!(
+            "account {} in {}\n{table}\nhealthy targets: {}\n{url}",
+            self.account, self.region, self.healthy_targets
+        );
+        match self.drift.as_deref() {
+            Some([]) => text.push_str("\nall as `zonewalk up` would have it"),
+            Some(drift) => {
+                let _ = write!(text, "\n`zonewalk up` would mend:\n{}", plans(drift));
+            }
+            None => {}
+        }
+        if !self.problems.is_empty() {
+            let _ = write!(text, "\n`zonewalk up` would refuse:\n{}", findings(&self.problems));
+        }
+        text
+    }
 }

@@ -1,9 +1,13 @@
 //! `up`: provisions what is missing, changes what differs, keeps the rest.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 
+use super::outcome::Outcome;
+use super::text::{findings, plans};
 use super::{Error, cost};
-use crate::plan::PlannedChange;
+use crate::plan::{Action, PlannedChange};
 use crate::stages::Context;
 use crate::stages::finding::Finding;
 use crate::walkthrough::{self, Examination, Up};
@@ -28,16 +32,56 @@ pub struct DryRun {
     pub reachable_from: Vec<String>,
 }
 
-impl DryRun {
-    /// Whether `up` would start.
-    pub fn passed(&self) -> bool {
-        !self.findings.iter().any(Finding::blocks)
-    }
-}
-
 /// Tells what `up` would do, and changes nothing.
 pub async fn dry_run(ctx: &Context) -> Result<DryRun, Error> {
     let Examination { findings, plans, .. } = walkthrough::examine(ctx).await?;
     let reachable_from = ctx.settings.allow_cidrs.iter().map(ToString::to_string).collect();
     Ok(DryRun { resources: plans, findings, cost: cost::hourly(&ctx.settings), reachable_from })
+}
+
+impl Outcome for Up {
+    fn title(&self) -> &'static str {
+        "up"
+    }
+
+    fn text(&self) -> String {
+        let count = |action| self.resources.iter().filter(|resource| resource.action == action).count();
+        let actions = [Action::Created, Action::Changed, Action::Adopted, Action::Kept];
+        let counts: Vec<String> = actions
+            .into_iter()
+            .map(|action| (count(action), action))
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, action)| format!("{count} {action}"))
+            .collect();
+        format!("{} resources: {}\n{}", self.resources.len(), counts.join(", "), self.alb_url)
+    }
+
+    fn next(&self) -> Option<&'static str> {
+        Some("`zonewalk verify`; `zonewalk down` removes everything")
+    }
+}
+
+impl Outcome for DryRun {
+    fn title(&self) -> &'static str {
+        "plan"
+    }
+
+    fn text(&self) -> String {
+        let mut text = plans(&self.resources);
+        let problems: Vec<Finding> = self.findings.iter().filter(|finding| finding.blocks()).cloned().collect();
+        if !problems.is_empty() {
+            let _ = write!(text, "\n{}", findings(&problems));
+        }
+        let _ = write!(
+            text,
+            "\ncost on AWS: {}\nthe load balancer can be reached from {}",
+            self.cost,
+            self.reachable_from.join(", ")
+        );
+        text
+    }
+
+    fn holds(&self) -> bool {
+        !self.findings.iter().any(Finding::blocks)
+    }
 }

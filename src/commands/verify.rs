@@ -1,10 +1,14 @@
 //! `verify`: sends traffic and judges the zones of the answers by what the tasks' placement predicts.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use super::Error;
+use super::outcome::Outcome;
+use super::text::{latency, matrix, state_name, verdict};
 use crate::aws::AzId;
 use crate::events::Event;
+use crate::report::table::percent;
 use crate::stages::{Context, inventory};
 use crate::traffic::{self, Expectation, Load, Observation, TasksByZone, Verification};
 
@@ -66,4 +70,31 @@ pub(super) async fn send(ctx: &Context, url: &str, options: Options) -> Result<O
         return Err(crate::stages::Error::Interrupted.into());
     }
     Ok(observed)
+}
+
+impl Outcome for Verification {
+    fn title(&self) -> &'static str {
+        "verify"
+    }
+
+    fn text(&self) -> String {
+        let mut text = matrix(self);
+        let _ = write!(
+            text,
+            "\nsame zone: {} observed, {} predicted ({})",
+            percent(self.same_zone_share),
+            percent(self.expected.same_zone_share),
+            self.expected.state.map_or("differs by zone", state_name),
+        );
+        let _ = write!(text, "\nlatency: {}", latency("same zone", self.latency_ms.same_zone));
+        if self.latency_ms.cross_zone.p50.is_some() {
+            let _ = write!(text, "; {}", latency("cross-zone", self.latency_ms.cross_zone));
+        }
+        text.push_str(&verdict(self.verdict, &self.reasons));
+        text
+    }
+
+    fn holds(&self) -> bool {
+        self.verdict.passed()
+    }
 }

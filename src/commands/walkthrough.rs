@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::outcome::Outcome;
 use super::stats::Stats;
 use super::status::Status;
+use super::text::verdict_word;
 use super::{Error, cost, down, failover, stats, status, up, verify};
 use crate::stages::Context;
-use crate::traffic::Verification;
+use crate::traffic::{Verdict, Verification};
 use crate::walkthrough::{Down, Up};
 
 #[derive(Clone, Debug, Serialize)]
@@ -22,13 +23,17 @@ pub struct Walkthrough {
 
 /// Runs all parts, and gives each to `on_part` as it ends. A check that does not hold does not end the run; an error does,
 /// with a note of what still stands.
-pub async fn run(ctx: &Context, failover: failover::Options, on_part: impl Fn(Outcome)) -> Result<Walkthrough, Error> {
-    let up = part(&on_part, up::run(ctx).await?, Outcome::Up);
+pub async fn run(
+    ctx: &Context,
+    failover: failover::Options,
+    on_part: impl Fn(&dyn Outcome),
+) -> Result<Walkthrough, Error> {
+    let up = part(&on_part, up::run(ctx).await?);
     let (status, verify, failover, stats) =
         prove(ctx, failover, &on_part).await.inspect_err(|_| still_stands(ctx, "all that was made", "costs"))?;
     let down = down::run(ctx).await;
     let down = down.inspect_err(|_| still_stands(ctx, "what `down` has not removed", "costs up to"))?;
-    let down = part(&on_part, down, Outcome::Down);
+    let down = part(&on_part, down);
     Ok(Walkthrough { up, status, verify, failover, stats, down })
 }
 
@@ -36,12 +41,12 @@ pub async fn run(ctx: &Context, failover: failover::Options, on_part: impl Fn(Ou
 async fn prove(
     ctx: &Context,
     options: failover::Options,
-    on_part: &impl Fn(Outcome),
+    on_part: &impl Fn(&dyn Outcome),
 ) -> Result<(Status, Verification, failover::Failover, Stats), Error> {
-    let status = part(on_part, status::run(ctx).await?, Outcome::Status);
-    let verify = part(on_part, verify::run(ctx, options.verify).await?, Outcome::Verify);
-    let failover = part(on_part, failover::run(ctx, options).await?, Outcome::Failover);
-    let stats = part(on_part, stats::run(ctx, options.verify).await?, Outcome::Stats);
+    let status = part(on_part, status::run(ctx).await?);
+    let verify = part(on_part, verify::run(ctx, options.verify).await?);
+    let failover = part(on_part, failover::run(ctx, options).await?);
+    let stats = part(on_part, stats::run(ctx, options.verify).await?);
     Ok((status, verify, failover, stats))
 }
 
@@ -52,9 +57,37 @@ fn still_stands(ctx: &Context, what: &str, costs: &str) {
     ctx.events.note(format!("{what} still stands{price}: `zonewalk down` removes it"));
 }
 
-fn part<T: Clone>(on_part: impl Fn(Outcome), result: T, outcome: fn(T) -> Outcome) -> T {
-    on_part(outcome(result.clone()));
+fn part<T: Outcome>(on_part: impl Fn(&dyn Outcome), result: T) -> T {
+    on_part(&result);
     result
+}
+
+/// The text has only the verdicts of the parts, which have been shown as they ended.
+impl Outcome for Walkthrough {
+    fn title(&self) -> &'static str {
+        "walkthrough"
+    }
+
+    fn text(&self) -> String {
+        let parts = [
+            ("verify", self.verify.verdict),
+            ("failover", self.failover.verdict),
+            ("stats", self.stats.verdict),
+            ("down", Verdict::of(self.down.leftovers.is_empty())),
+        ];
+        let words: Vec<String> =
+            parts.iter().map(|(part, verdict)| format!("{part} {}", verdict_word(*verdict))).collect();
+        words.join(", ")
+    }
+
+    fn holds(&self) -> bool {
+        [self.verify.verdict, self.failover.verdict, self.stats.verdict].into_iter().all(Verdict::passed)
+            && self.left_nothing()
+    }
+
+    fn left_nothing(&self) -> bool {
+        self.down.leftovers.is_empty()
+    }
 }
 
 #[cfg(test)]

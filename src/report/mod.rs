@@ -1,4 +1,4 @@
-//! How it is shown: events as progress while a command works, its outcome as text worth looking at.
+//! How things are shown: events as progress while a command works; tables.
 
 pub mod progress;
-pub mod text;
+pub mod table;

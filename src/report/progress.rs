@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 
-use super::text::percent;
+use super::table::percent;
 use crate::events::{Event, Events};
 use crate::plan::Step;
 

@@ -258,7 +258,7 @@ async fn status_tells_why_up_would_refuse() {
 
     let json = serde_json::to_value(&status).unwrap();
     assert!(json["problems"][0]["what"].as_str().unwrap().contains("t9.enormous"), "{json}");
-    let text = text::of(&Outcome::Status(status));
+    let text = status.text();
     assert!(text.contains("`zonewalk up` would refuse:\nPROBLEM network"), "{text}");
     assert!(text.contains("6 of 6") && text.contains("http://"), "the rest is gone: {text}");
     cloud.shutdown().await;

@@ -1,0 +1,145 @@
+//! The commands that speak to a cloud: their arguments, and what each of them runs.
+
+use clap::{Args as ClapArgs, Subcommand};
+
+use super::args::ProvisionArgs;
+use crate::commands::failover::{self, Mode};
+use crate::commands::outcome::Outcome;
+use crate::commands::{self, Error, redeploy, verify};
+use crate::stages::Context;
+
+/// The commands that speak to a cloud.
+#[derive(Debug, Subcommand)]
+pub(super) enum CloudCommand {
+    /// The whole article: up, status, verify, failover, stats, down
+    Walkthrough(WalkthroughArgs),
+    /// Provision everything; safe to repeat, resumes what was interrupted
+    Up(UpArgs),
+    /// What exists, what is healthy, where the tasks are, what `up` would mend
+    Status(ProvisionArgs),
+    /// Send traffic and judge the zones of the answers by what Envoy's algorithm predicts
+    Verify(TrafficArgs),
+    /// Take backends away under traffic, look, and give them back
+    Failover(FailoverArgs),
+    /// Envoy's own zone counters, from every frontend's proxy
+    Stats(TrafficArgs),
+    /// Remove everything this tool made
+    Down,
+    /// What would stop `up`, and how to mend it
+    Doctor(ProvisionArgs),
+    /// Deploy services again: what makes those that are older than zone-aware routing zone-aware
+    Redeploy(RedeployArgs),
+}
+
+impl CloudCommand {
+    /// What is to be provisioned, if the command takes that.
+    pub(super) fn provision(&self) -> Option<&ProvisionArgs> {
+        match self {
+            Self::Up(up) => Some(&up.provision),
+            Self::Walkthrough(walkthrough) => Some(&walkthrough.provision),
+            Self::Status(provision) | Self::Doctor(provision) => Some(provision),
+            _ => None,
+        }
+    }
+
+    pub(super) fn makes(&self) -> bool {
+        matches!(self, Self::Up(_) | Self::Walkthrough(_))
+    }
+
+    pub(super) fn removes(&self) -> bool {
+        matches!(self, Self::Down | Self::Walkthrough(_))
+    }
+
+    pub(super) fn is_dry_run(&self) -> bool {
+        matches!(self, Self::Up(up) if up.dry_run)
+    }
+
+    /// Runs the command. `on_part` is given each part of the walkthrough as it ends.
+    pub(super) async fn run(&self, ctx: &Context, on_part: impl Fn(&dyn Outcome)) -> Result<Box<dyn Outcome>, Error> {
+        Ok(match self {
+            Self::Walkthrough(args) => {
+                Box::new(commands::walkthrough::run(ctx, args.failover.options(), on_part).await?)
+            }
+            Self::Up(up) if up.dry_run => Box::new(commands::up::dry_run(ctx).await?),
+            Self::Up(_) => Box::new(commands::up::run(ctx).await?),
+            Self::Status(_) => Box::new(commands::status::run(ctx).await?),
+            Self::Verify(traffic) => Box::new(verify::run(ctx, traffic.options()).await?),
+            Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
+            Self::Stats(traffic) => Box::new(commands::stats::run(ctx, traffic.options()).await?),
+            Self::Down => Box::new(commands::down::run(ctx).await?),
+            Self::Doctor(_) => Box::new(commands::doctor::run(ctx).await?),
+            Self::Redeploy(args) => Box::new(redeploy::run(ctx, args.options()).await?),
+        })
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct UpArgs {
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
+    /// Show what would be made or changed, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct WalkthroughArgs {
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
+    #[command(flatten)]
+    pub(super) failover: FailoverArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct TrafficArgs {
+    /// Requests to send
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    requests: u64,
+    /// Requests under way at once
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    concurrency: u32,
+}
+
+impl TrafficArgs {
+    pub(super) fn options(&self) -> verify::Options {
+        verify::Options { requests: self.requests, concurrency: self.concurrency }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct FailoverArgs {
+    /// How the backends are taken away
+    #[arg(long, value_enum, default_value_t = Mode::Scale)]
+    mode: Mode,
+    /// Backends that are left
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=15))]
+    to: u32,
+    /// Leave it failed over
+    #[arg(long)]
+    no_restore: bool,
+    #[command(flatten)]
+    traffic: TrafficArgs,
+}
+
+impl FailoverArgs {
+    pub(super) fn options(&self) -> failover::Options {
+        failover::Options { mode: self.mode, to: self.to, restore: !self.no_restore, verify: self.traffic.options() }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RedeployArgs {
+    /// Any cluster [default: the walkthrough's]
+    #[arg(long, requires = "services")]
+    cluster: Option<String>,
+    /// A service of it; can be given several times, those that are called before their callers [default: the backend, the
+    /// frontend]
+    #[arg(long = "service", value_name = "SERVICE")]
+    services: Vec<String>,
+}
+
+impl RedeployArgs {
+    pub(super) fn options(&self) -> redeploy::Options {
+        redeploy::Options { cluster: self.cluster.clone(), services: self.services.clone() }
+    }
+}
