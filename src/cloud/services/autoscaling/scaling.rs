@@ -32,11 +32,13 @@ pub(crate) fn reconcile(region: &mut Region) {
         } else if !group.awaits_activity && difference(group) != 0 {
             group.awaits_activity = true;
             region.after(Transition::ScalingActivity, move |region| act(region, &name));
-        } else if !group.awaits_rebalancing && is_uneven(region, &name) && refreshes::running(region, &name).is_none() {
-            if let Some(group) = region.autoscaling_mut().group_mut(&name) {
-                group.awaits_rebalancing = true;
-                later(region, name, rebalance);
-            }
+        } else if !group.awaits_rebalancing
+            && is_uneven(region, &name)
+            && refreshes::running(region, &name).is_none()
+            && let Some(group) = region.autoscaling_mut().group_mut(&name)
+        {
+            group.awaits_rebalancing = true;
+            later(region, name, rebalance);
         }
     }
 }
