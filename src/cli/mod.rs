@@ -102,11 +102,11 @@ async fn run_command(command: &CloudCommand, session: &Session, console: &Consol
         CloudCommand::Up(up) if up.dry_run => Outcome::DryRun(commands::up::dry_run(ctx).await?),
         CloudCommand::Up(_) => Outcome::Up(commands::up::run(ctx).await?),
         CloudCommand::Status(_) => Outcome::Status(commands::status::run(ctx).await?),
-        CloudCommand::Verify(traffic) => Outcome::Verify(verify::run(ctx, traffic.options()).await?),
+        CloudCommand::Verify(traffic) => Outcome::Verify(verify::run(ctx, *traffic).await?),
         CloudCommand::Failover(args) => Outcome::Failover(failover::run(ctx, args.options()).await?),
-        CloudCommand::Stats(traffic) => Outcome::Stats(commands::stats::run(ctx, traffic.options()).await?),
+        CloudCommand::Stats(traffic) => Outcome::Stats(commands::stats::run(ctx, *traffic).await?),
         CloudCommand::Doctor(_) => Outcome::Doctor(commands::doctor::run(ctx).await?),
-        CloudCommand::Redeploy(args) => Outcome::Redeploy(commands::redeploy::run(ctx, args.options()).await?),
+        CloudCommand::Redeploy(options) => Outcome::Redeploy(commands::redeploy::run(ctx, options.clone()).await?),
         CloudCommand::Down => Outcome::Down(commands::down::run(ctx).await?),
         CloudCommand::Walkthrough(args) => {
             let on_part = |part: Outcome| session.progress.interrupt(|| console.print_part(&part));

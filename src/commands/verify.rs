@@ -2,15 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use clap::Args;
+
 use super::Error;
 use crate::aws::AzId;
 use crate::events::Event;
 use crate::stages::{Context, inventory};
 use crate::traffic::{self, Expectation, Load, Observation, TasksByZone, Verification};
 
-#[derive(Clone, Copy, Debug)]
+/// How many requests are sent: what the command line takes, its help included.
+#[derive(Clone, Copy, Debug, Args)]
 pub struct Options {
+    /// Requests to send
+    #[arg(long, default_value_t = Options::default().requests, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub requests: u64,
+    /// Requests under way at once
+    #[arg(long, default_value_t = Options::default().concurrency, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub concurrency: u32,
 }
 
