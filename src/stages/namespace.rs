@@ -76,12 +76,8 @@ impl Stage for Namespace<'_> {
     }
 
     async fn adopt(&self, ctx: &Context, found: &Found<String>) -> Result<(), Error> {
-        let request = ctx
-            .clients
-            .servicediscovery
-            .tag_resource()
-            .resource_arn(&found.facts)
-            .tags(tags::servicediscovery(ctx.owner()));
+        let request = ctx.clients.servicediscovery.tag_resource().resource_arn(&found.facts);
+        let request = request.tags(tags::servicediscovery(ctx.owner()));
         ctx.change("servicediscovery:TagResource", request.send()).await
     }
 }
