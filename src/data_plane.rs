@@ -25,26 +25,20 @@ impl DataPlane {
 
     /// What the proxies have counted, as the script of `stats` prints it. None: SSM is to run the script on the instances.
     pub async fn stats(&self) -> Result<Option<String>, Error> {
-        match self {
-            Self::Cloud => Ok(None),
-            Self::Played(client) => client.stats().await.map(Some),
-        }
+        let Self::Played(client) = self else { return Ok(None) };
+        client.stats().await.map(Some)
     }
 
     /// What had to be made up for: nothing of an emulator's gaps is hidden.
     pub async fn notes(&self) -> Result<Vec<String>, Error> {
-        match self {
-            Self::Cloud => Ok(vec![]),
-            Self::Played(client) => client.notes().await,
-        }
+        let Self::Played(client) = self else { return Ok(vec![]) };
+        client.notes().await
     }
 
     /// Ends the tasks that the cloud does not end by itself, before what they run on is taken from them.
     pub async fn drain(&self) -> Result<(), Error> {
-        match self {
-            Self::Cloud => Ok(()),
-            Self::Played(client) => client.drain().await,
-        }
+        let Self::Played(client) = self else { return Ok(()) };
+        client.drain().await
     }
 
     /// Whether calls are checked against IAM's policies: an emulator refuses nobody.

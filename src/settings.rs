@@ -190,7 +190,14 @@ impl Name {
     /// The names of all resources; the article's own when the name is the default.
     pub fn resources(&self) -> ResourceNames {
         let n = &self.0;
-        let service = |role: &str| format!("{n}-{role}-service-ec2");
+        let service = |role: &str, port| ServiceNames {
+            service: format!("{n}-{role}-service-ec2"),
+            log_group: format!("/ecs/{n}-{role}-service-ec2"),
+            container: format!("{role}-app"),
+            port,
+            discovery_name: format!("sc-test-{n}-{role}"),
+            dns_name: format!("sc.test.{}.{role}", n.replace('-', ".")),
+        };
         ResourceNames {
             cluster: format!("{n}-cluster-ec2"),
             namespace: format!("{n}-routing-ec2-ns"),
@@ -204,22 +211,8 @@ impl Name {
             lb_security_group: format!("{n}-routing-lb-sg"),
             client_security_group: format!("{n}-routing-client-sg"),
             server_security_group: format!("{n}-routing-server-sg"),
-            backend: ServiceNames {
-                service: service("backend"),
-                log_group: format!("/ecs/{}", service("backend")),
-                container: "backend-app".to_owned(),
-                port: 8090,
-                discovery_name: format!("sc-test-{n}-backend"),
-                dns_name: format!("sc.test.{}.backend", n.replace('-', ".")),
-            },
-            frontend: ServiceNames {
-                service: service("fe"),
-                log_group: format!("/ecs/{}", service("fe")),
-                container: "fe-app".to_owned(),
-                port: 8080,
-                discovery_name: format!("sc-test-{n}-fe"),
-                dns_name: format!("sc.test.{}.fe", n.replace('-', ".")),
-            },
+            backend: service("backend", 8090),
+            frontend: service("fe", 8080),
         }
     }
 }

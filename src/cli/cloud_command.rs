@@ -18,17 +18,17 @@ pub(super) enum CloudCommand {
     /// What exists, what is healthy, where the tasks are, what `up` would mend
     Status(ProvisionArgs),
     /// Send traffic and judge the zones of the answers by what Envoy's algorithm predicts
-    Verify(TrafficArgs),
+    Verify(verify::Options),
     /// Take backends away under traffic, look, and give them back
     Failover(FailoverArgs),
     /// Envoy's own zone counters, from every frontend's proxy
-    Stats(TrafficArgs),
+    Stats(verify::Options),
     /// Remove everything this tool made
     Down,
     /// What would stop `up`, and how to mend it
     Doctor(ProvisionArgs),
     /// Deploy services again: what makes those that are older than zone-aware routing zone-aware
-    Redeploy(RedeployArgs),
+    Redeploy(redeploy::Options),
 }
 
 impl CloudCommand {
@@ -63,12 +63,12 @@ impl CloudCommand {
             Self::Up(up) if up.dry_run => Box::new(commands::up::dry_run(ctx).await?),
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(_) => Box::new(commands::status::run(ctx).await?),
-            Self::Verify(traffic) => Box::new(verify::run(ctx, traffic.options()).await?),
+            Self::Verify(traffic) => Box::new(verify::run(ctx, *traffic).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
-            Self::Stats(traffic) => Box::new(commands::stats::run(ctx, traffic.options()).await?),
+            Self::Stats(traffic) => Box::new(commands::stats::run(ctx, *traffic).await?),
             Self::Down => Box::new(commands::down::run(ctx).await?),
             Self::Doctor(_) => Box::new(commands::doctor::run(ctx).await?),
-            Self::Redeploy(args) => Box::new(redeploy::run(ctx, args.options()).await?),
+            Self::Redeploy(options) => Box::new(redeploy::run(ctx, options.clone()).await?),
         })
     }
 }
@@ -91,22 +91,6 @@ pub(super) struct WalkthroughArgs {
 }
 
 #[derive(Debug, ClapArgs)]
-pub(super) struct TrafficArgs {
-    /// Requests to send
-    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
-    requests: u64,
-    /// Requests under way at once
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
-    concurrency: u32,
-}
-
-impl TrafficArgs {
-    pub(super) fn options(&self) -> verify::Options {
-        verify::Options { requests: self.requests, concurrency: self.concurrency }
-    }
-}
-
-#[derive(Debug, ClapArgs)]
 pub(super) struct FailoverArgs {
     /// How the backends are taken away
     #[arg(long, value_enum, default_value_t = Mode::Scale)]
@@ -118,28 +102,11 @@ pub(super) struct FailoverArgs {
     #[arg(long)]
     no_restore: bool,
     #[command(flatten)]
-    traffic: TrafficArgs,
+    traffic: verify::Options,
 }
 
 impl FailoverArgs {
     pub(super) fn options(&self) -> failover::Options {
-        failover::Options { mode: self.mode, to: self.to, restore: !self.no_restore, verify: self.traffic.options() }
-    }
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct RedeployArgs {
-    /// Any cluster [default: the walkthrough's]
-    #[arg(long, requires = "services")]
-    cluster: Option<String>,
-    /// A service of it; can be given several times, those that are called before their callers [default: the backend, the
-    /// frontend]
-    #[arg(long = "service", value_name = "SERVICE")]
-    services: Vec<String>,
-}
-
-impl RedeployArgs {
-    pub(super) fn options(&self) -> redeploy::Options {
-        redeploy::Options { cluster: self.cluster.clone(), services: self.services.clone() }
+        failover::Options { mode: self.mode, to: self.to, restore: !self.no_restore, verify: self.traffic }
     }
 }

@@ -47,7 +47,7 @@ impl Session {
         } else {
             None
         };
-        let played = local_traffic.as_ref().map(|record| DataPlane::Played(Client::new(&record.control_url)));
+        let played = local_traffic.as_ref().map(|record| DataPlane::Played(Client::new(&record.endpoint_url)));
         let lines = console.clone();
         let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
@@ -66,7 +66,7 @@ impl Session {
         }
         if let Some(record) = local_cloud
             && removes
-            && record.background
+            && record.own.background
             && outcome.left_nothing()
         {
             local_cloud::stop(&record).await?;

@@ -26,16 +26,3 @@ pub fn hourly(settings: &Settings) -> String {
         format!("about {rest:.2} USD an hour and the price of {instances} {}", settings.instance_type)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_articles_setup_costs_about_two_thirds_of_a_dollar_an_hour() {
-        assert_eq!(
-            hourly(&Settings::default()),
-            "about 0.64 USD an hour (12 t3.medium, a load balancer, 15 public addresses)"
-        );
-    }
-}

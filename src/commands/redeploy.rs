@@ -1,6 +1,7 @@
 //! `redeploy`: new deployments of services, one after the other. A service that is older than zone-aware routing becomes
 //! zone-aware when it is deployed again: called services first, their callers after them.
 
+use clap::Args;
 use serde::Serialize;
 
 use super::Error;
@@ -8,11 +9,15 @@ use super::outcome::Outcome;
 use crate::stages::Context;
 use crate::stages::rollout::{self, Deployment};
 
-#[derive(Clone, Debug, Default)]
+/// Which services are deployed again: what the command line takes, its help included.
+#[derive(Clone, Debug, Default, Args)]
 pub struct Options {
-    /// The cluster's name. None: the walkthrough's.
+    /// Any cluster [default: the walkthrough's]
+    #[arg(long, requires = "services")]
     pub cluster: Option<String>,
-    /// The services' names, in the order of deployment. Empty: the walkthrough's, the backend first.
+    /// A service of it; can be given several times, those that are called before their callers [default: the backend, the
+    /// frontend]
+    #[arg(long = "service", value_name = "SERVICE")]
     pub services: Vec<String>,
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+use clap::Args;
+
 use super::Error;
 use super::outcome::Outcome;
 use super::text::{latency, matrix, state_name, verdict};
@@ -12,9 +14,14 @@ use crate::report::table::percent;
 use crate::stages::{Context, inventory};
 use crate::traffic::{self, Expectation, Load, Observation, TasksByZone, Verification};
 
-#[derive(Clone, Copy, Debug)]
+/// How many requests are sent: what the command line takes, its help included.
+#[derive(Clone, Copy, Debug, Args)]
 pub struct Options {
+    /// Requests to send
+    #[arg(long, default_value_t = Options::default().requests, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub requests: u64,
+    /// Requests under way at once
+    #[arg(long, default_value_t = Options::default().concurrency, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub concurrency: u32,
 }
 

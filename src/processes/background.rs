@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::http::{self, AskError};
@@ -38,10 +38,21 @@ pub enum Error {
     NoStateDir,
 }
 
-/// What a running process leaves for the commands that look for it.
-pub(super) trait Record: Serialize + DeserializeOwned {
-    fn endpoint_url(&self) -> &str;
-    fn process(&self) -> u32;
+/// The record that a running process leaves for the commands that look for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record<T> {
+    pub endpoint_url: String,
+    pub process: u32,
+    /// What only this kind of process has to tell.
+    #[serde(flatten)]
+    pub own: T,
+}
+
+impl<T> Record<T> {
+    /// The record of this very process.
+    pub(super) fn new(endpoint_url: String, own: T) -> Self {
+        Self { endpoint_url, process: std::process::id(), own }
+    }
 }
 
 /// A kind of process, of which one runs at a time.
@@ -55,15 +66,18 @@ pub(super) struct Background {
 
 impl Background {
     /// The record of the process that runs, if one does.
-    pub(super) async fn find<R: Record>(&self) -> Result<Option<R>, Error> {
-        match self.read_record::<R>()? {
-            Some(record) if ask(record.endpoint_url(), Method::GET, "health").await => Ok(Some(record)),
+    pub(super) async fn find<T: DeserializeOwned>(&self) -> Result<Option<Record<T>>, Error> {
+        match self.read_record()? {
+            Some(record) if ask(&record.endpoint_url, Method::GET, "health").await => Ok(Some(record)),
             _ => Ok(None),
         }
     }
 
     /// Starts this program with `args`, and waits until it has written its record.
-    pub(super) async fn start<R: Record>(&self, args: impl IntoIterator<Item: AsRef<OsStr>>) -> Result<R, Error> {
+    pub(super) async fn start<T: DeserializeOwned>(
+        &self,
+        args: impl IntoIterator<Item: AsRef<OsStr>>,
+    ) -> Result<Record<T>, Error> {
         let directory = state_dir()?;
         let log = directory.join(format!("{}.log", self.name));
         let state_error = |source| Error::State { path: log.clone(), source };
@@ -82,8 +96,8 @@ impl Background {
         let mut child = command.spawn().map_err(state_error)?;
         let started = Instant::now();
         while started.elapsed() < START_LIMIT {
-            if let Some(record) = self.find::<R>().await?
-                && record.process() == child.id()
+            if let Some(record) = self.find().await?
+                && record.process == child.id()
             {
                 return Ok(record);
             }
@@ -96,26 +110,26 @@ impl Background {
     }
 
     /// Stops the process of this record and waits until it is gone.
-    pub(super) async fn stop<R: Record>(&self, record: &R) -> Result<(), Error> {
-        ask(record.endpoint_url(), Method::POST, "shutdown").await;
+    pub(super) async fn stop<T>(&self, record: &Record<T>) -> Result<(), Error> {
+        ask(&record.endpoint_url, Method::POST, "shutdown").await;
         let asked = Instant::now();
-        while self.read_record::<R>()?.is_some_and(|current| current.process() == record.process()) {
+        while self.is_recorded(record.process)? {
             if asked.elapsed() >= START_LIMIT {
-                return Err(Error::NotStopped { what: self.what, process: record.process() });
+                return Err(Error::NotStopped { what: self.what, process: record.process });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         Ok(())
     }
 
-    pub(super) fn write_record<R: Record>(&self, record: &R) -> Result<(), Error> {
+    pub(super) fn write_record<T: Serialize>(&self, record: &Record<T>) -> Result<(), Error> {
         let path = self.record_path()?;
         let write = || {
             if let Some(directory) = path.parent() {
                 std::fs::create_dir_all(directory)?;
             }
             // Renamed into place, so that no command reads half of it.
-            let partial = path.with_extension(format!("{}.partial", record.process()));
+            let partial = path.with_extension(format!("{}.partial", record.process));
             std::fs::write(&partial, serde_json::to_vec(record)?)?;
             std::fs::rename(&partial, &path)
         };
@@ -123,8 +137,8 @@ impl Background {
     }
 
     /// Removes the record of this process, unless a later process has put its own there.
-    pub(super) fn remove_record<R: Record>(&self, process: u32) -> Result<(), Error> {
-        if self.read_record::<R>()?.is_none_or(|current| current.process() != process) {
+    pub(super) fn remove_record(&self, process: u32) -> Result<(), Error> {
+        if !self.is_recorded(process)? {
             return Ok(());
         }
         let path = self.record_path()?;
@@ -134,7 +148,12 @@ impl Background {
         }
     }
 
-    fn read_record<R: Record>(&self) -> Result<Option<R>, Error> {
+    /// Whether the record is this process's, whatever it tells of its own.
+    fn is_recorded(&self, process: u32) -> Result<bool, Error> {
+        Ok(self.read_record::<()>()?.is_some_and(|current| current.process == process))
+    }
+
+    fn read_record<T: DeserializeOwned>(&self) -> Result<Option<Record<T>>, Error> {
         let path = self.record_path()?;
         match std::fs::read(&path) {
             // A half-written or foreign file is no record.

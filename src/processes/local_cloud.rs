@@ -52,24 +52,15 @@ impl Error {
 }
 
 /// The record that a running local cloud leaves for the commands that look for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Record {
-    pub endpoint_url: String,
-    pub process: u32,
+pub type Record = background::Record<Started>;
+
+/// How a local cloud was started.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Started {
     /// Whether `up --local` started it, so that `down --local` is to stop it.
     pub background: bool,
     #[serde(default)]
     pub proxy: Proxy,
-}
-
-impl background::Record for Record {
-    fn endpoint_url(&self) -> &str {
-        &self.endpoint_url
-    }
-
-    fn process(&self) -> u32 {
-        self.process
-    }
 }
 
 fn process() -> Background {
@@ -80,7 +71,7 @@ impl Record {
     /// An error if a command asks for other proxies than this cloud's.
     pub fn check_proxy(&self, asked: Option<Proxy>) -> Result<(), Error> {
         match asked {
-            Some(asked) if asked != self.proxy => Err(Error::OtherProxy { running: self.proxy, asked }),
+            Some(asked) if asked != self.own.proxy => Err(Error::OtherProxy { running: self.own.proxy, asked }),
             _ => Ok(()),
         }
     }
@@ -150,12 +141,7 @@ pub async fn serve(
         io::ErrorKind::AddrInUse => Error::InUse { address },
         _ => Error::Listen { address, source },
     })?;
-    let record = Record {
-        endpoint_url: cloud.endpoint_url(),
-        process: std::process::id(),
-        background: options.background,
-        proxy,
-    };
+    let record = Record::new(cloud.endpoint_url(), Started { background: options.background, proxy });
     process().write_record(&record)?;
     ready(&record);
     tokio::select! {
@@ -163,7 +149,7 @@ pub async fn serve(
         () = stop => {}
     }
     cloud.shutdown().await;
-    process().remove_record::<Record>(record.process)?;
+    process().remove_record(record.process)?;
     Ok(())
 }
 

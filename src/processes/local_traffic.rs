@@ -3,8 +3,6 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde::{Deserialize, Serialize};
-
 use super::background::{self, Background};
 use crate::aws::Clients;
 use crate::local_traffic::LocalTraffic;
@@ -29,21 +27,7 @@ impl Error {
 }
 
 /// The record that the process leaves for the commands that look for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Record {
-    pub control_url: String,
-    pub process: u32,
-}
-
-impl background::Record for Record {
-    fn endpoint_url(&self) -> &str {
-        &self.control_url
-    }
-
-    fn process(&self) -> u32 {
-        self.process
-    }
-}
+pub type Record = background::Record<()>;
 
 /// The process, of which there is one for each emulator, region and walkthrough.
 fn process(clients: &Clients, name: &Name) -> Result<Background, Error> {
@@ -57,14 +41,14 @@ fn process(clients: &Clients, name: &Name) -> Result<Background, Error> {
 pub async fn serve(clients: Clients, name: &Name, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let process = process(&clients, name)?;
     let traffic = LocalTraffic::start(clients, name).await.map_err(Error::Listen)?;
-    let record = Record { control_url: traffic.control_url(), process: std::process::id() };
+    let record = Record::new(traffic.control_url(), ());
     process.write_record(&record)?;
     tokio::select! {
         () = traffic.stopped() => {}
         () = stop => {}
     }
     traffic.shutdown().await;
-    process.remove_record::<Record>(record.process)?;
+    process.remove_record(record.process)?;
     Ok(())
 }
 

@@ -187,13 +187,8 @@ impl AutoScalingGroup<'_> {
             .min_healthy_percentage(REFRESH_MIN_HEALTHY_PERCENTAGE)
             .instance_warmup(REFRESH_WARMUP_SECONDS)
             .skip_matching(true);
-        let request = ctx
-            .clients
-            .autoscaling
-            .start_instance_refresh()
-            .auto_scaling_group_name(self.name)
-            .preferences(preferences.build());
-        ctx.change("autoscaling:StartInstanceRefresh", request.send()).await
+        let request = ctx.clients.autoscaling.start_instance_refresh().auto_scaling_group_name(self.name);
+        ctx.change("autoscaling:StartInstanceRefresh", request.preferences(preferences.build()).send()).await
     }
 }
 

@@ -80,12 +80,8 @@ pub(super) async fn find_active(ctx: &Context, cluster: &str) -> Result<Vec<Cont
 pub(super) async fn describe(ctx: &Context, cluster: &str, arns: &[String]) -> Result<Vec<ContainerInstance>, Error> {
     let mut instances = vec![];
     for arns in arns.chunks(100) {
-        let request = ctx
-            .clients
-            .ecs
-            .describe_container_instances()
-            .cluster(cluster)
-            .set_container_instances(Some(arns.to_vec()));
+        let request = ctx.clients.ecs.describe_container_instances().cluster(cluster);
+        let request = request.set_container_instances(Some(arns.to_vec()));
         let answer = ctx.look("ecs:DescribeContainerInstances", request.send()).await?;
         instances.extend(answer.container_instances.unwrap_or_default());
     }
@@ -97,11 +93,8 @@ async fn list(ctx: &Context, cluster: &str, status: Option<ContainerInstanceStat
     let mut pages = request.into_paginator().send();
     // No cluster, no instances.
     let pages = optional(ctx.pages("ecs:ListContainerInstances", async || pages.next().await).await)?;
-    Ok(pages
-        .unwrap_or_default()
-        .into_iter()
-        .flat_map(|page| page.container_instance_arns.unwrap_or_default())
-        .collect())
+    let arns = pages.into_iter().flatten().flat_map(|page| page.container_instance_arns.unwrap_or_default());
+    Ok(arns.collect())
 }
 
 pub(super) fn zone(instance: &ContainerInstance) -> Option<AzName> {
@@ -156,14 +149,8 @@ impl Removal for Registration {
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
-        let request = ctx
-            .clients
-            .ecs
-            .deregister_container_instance()
-            .cluster(&ctx.names.cluster)
-            .container_instance(id)
-            .force(true);
-        ctx.change("ecs:DeregisterContainerInstance", request.send()).await
+        let request = ctx.clients.ecs.deregister_container_instance().cluster(&ctx.names.cluster);
+        ctx.change("ecs:DeregisterContainerInstance", request.container_instance(id).force(true).send()).await
     }
 }
 

@@ -66,9 +66,7 @@ impl Stage for Cluster<'_> {
     fn state(&self, cluster: &Self::Facts) -> Poll<()> {
         match cluster.status() {
             Some("ACTIVE") => Poll::Done(()),
-            Some("FAILED") => {
-                Poll::Failed { state: "FAILED".to_owned(), reason: "ECS could not make what belongs to it".to_owned() }
-            }
+            Some("FAILED") => Poll::failed("FAILED", "ECS could not make what belongs to it"),
             status => Poll::pending(status.unwrap_or("no status")),
         }
     }

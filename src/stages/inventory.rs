@@ -19,19 +19,12 @@ pub struct ServiceStatus {
     pub tasks_by_zone: BTreeMap<AzId, u32>,
 }
 
-/// An instance that has joined the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct ContainerHost {
+/// An instance that has joined the cluster, or a running task on one, where its proxy can be asked.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Placed {
     pub az_id: AzId,
     pub ec2_instance_id: String,
-    pub arn: String,
-}
-
-/// A running task, and the host on which its proxy can be asked.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct PlacedTask {
-    pub az_id: AzId,
-    pub ec2_instance_id: String,
+    /// The ARN of the container instance or the task.
     pub arn: String,
 }
 
@@ -89,12 +82,12 @@ pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId
 }
 
 /// Finds the instances that take tasks, sorted by zone.
-pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<ContainerHost>, Error> {
+pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<Placed>, Error> {
     let (zones, instances) =
         tokio::try_join!(find_zones(ctx), container_instances::find_active(ctx, &ctx.names.cluster))?;
     let mut hosts: Vec<_> = instances
         .iter()
-        .map(|instance| ContainerHost {
+        .map(|instance| Placed {
             az_id: zone_id(container_instances::zone(instance), &zones),
             ec2_instance_id: instance.ec2_instance_id().unwrap_or_default().to_owned(),
             arn: instance.container_instance_arn().unwrap_or_default().to_owned(),
@@ -105,7 +98,7 @@ pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<ContainerHost>, E
 }
 
 /// Finds the frontend's running tasks, sorted by zone: where zone-aware routing is done, and to be seen.
-pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<PlacedTask>, Error> {
+pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<Placed>, Error> {
     let service = &ctx.names.frontend.service;
     let (zones, tasks, hosts) = tokio::try_join!(
         find_zones(ctx),
@@ -118,7 +111,7 @@ pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<PlacedTask>, Error
     };
     let mut placed: Vec<_> = tasks
         .iter()
-        .map(|task| PlacedTask {
+        .map(|task| Placed {
             az_id: zone_of(task, &zones),
             ec2_instance_id: host_of(task),
             arn: task.task_arn().unwrap_or_default().to_owned(),

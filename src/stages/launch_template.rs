@@ -30,20 +30,13 @@ pub(crate) struct LaunchTemplateVersion {
 
 pub(crate) struct LaunchTemplate {
     name: String,
-    wanted: Data,
     instance_name: String,
     /// The description of its versions, which tells which recommendation the image follows.
     description: String,
-}
-
-/// The part of a launch template's data that the walkthrough sets.
-struct Data {
     image_id: String,
     instance_type: String,
     instance_profile_arn: String,
     security_group_ids: Vec<Planned<String>>,
-    http_tokens: String,
-    http_put_response_hop_limit: i32,
     user_data: String,
 }
 
@@ -65,37 +58,31 @@ impl LaunchTemplate {
             name: ctx.names.launch_template.clone(),
             instance_name: ctx.names.instance.clone(),
             description: format!("ECS optimized launch template of {}", ctx.settings.ami_parameter),
-            wanted: Data {
-                image_id: image.id.clone(),
-                instance_type: ctx.settings.instance_type.clone(),
-                instance_profile_arn: roles.instance_profile_arn.clone(),
-                security_group_ids: vec![groups.client.0.clone(), groups.server.0.clone()],
-                http_tokens: LaunchTemplateHttpTokensState::Required.to_string(),
-                http_put_response_hop_limit: HOP_LIMIT,
-                user_data: BASE64.encode(user_data),
-            },
+            image_id: image.id.clone(),
+            instance_type: ctx.settings.instance_type.clone(),
+            instance_profile_arn: roles.instance_profile_arn.clone(),
+            security_group_ids: vec![groups.client.0.clone(), groups.server.0.clone()],
+            user_data: BASE64.encode(user_data),
         })
     }
 
     fn request(&self, ctx: &Context) -> RequestLaunchTemplateData {
-        let Data { image_id, instance_type, instance_profile_arn, user_data, .. } = &self.wanted;
         let metadata = LaunchTemplateInstanceMetadataOptionsRequest::builder()
             .http_endpoint(LaunchTemplateInstanceMetadataEndpointState::Enabled)
             .http_tokens(LaunchTemplateHttpTokensState::Required)
-            .http_put_response_hop_limit(self.wanted.http_put_response_hop_limit);
+            .http_put_response_hop_limit(HOP_LIMIT);
+        let profile = LaunchTemplateIamInstanceProfileSpecificationRequest::builder().arn(&self.instance_profile_arn);
         let instance_tags = LaunchTemplateTagSpecificationRequest::builder()
             .resource_type(ResourceType::Instance)
             .tags(tags::ec2_tag("Name", &self.instance_name))
             .tags(tags::ec2(ctx.owner()));
         RequestLaunchTemplateData::builder()
-            .image_id(image_id)
-            .instance_type(instance_type.as_str().into())
-            .iam_instance_profile(
-                LaunchTemplateIamInstanceProfileSpecificationRequest::builder().arn(instance_profile_arn).build(),
-            )
-            .set_security_group_ids(Some(self.wanted.security_group_ids.iter().map(|id| id.made().clone()).collect()))
+            .image_id(&self.image_id)
+            .instance_type(self.instance_type.as_str().into())
+            .iam_instance_profile(profile.build())
+            .set_security_group_ids(Some(self.security_group_ids.iter().map(|id| id.made().clone()).collect()))
             .metadata_options(metadata.build())
-            .user_data(user_data)
+            .user_data(&self.user_data)
             .tag_specifications(instance_tags.build())
             .build()
     }
@@ -139,7 +126,7 @@ impl Stage for LaunchTemplate {
     }
 
     fn compare(&self, newest: &NewestVersion) -> Vec<Option<Difference>> {
-        let (wanted, is) = (&self.wanted, &newest.data);
+        let is = &newest.data;
         let profile = is.iam_instance_profile().and_then(|profile| profile.arn()).unwrap_or("none");
         let metadata = is.metadata_options();
         let tokens = metadata.and_then(|m| m.http_tokens()).map_or("none", |tokens| tokens.as_str());
@@ -147,16 +134,16 @@ impl Stage for LaunchTemplate {
         let instance_type = is.instance_type().map_or("none", |instance_type| instance_type.as_str());
         // AWS recommends another image every few weeks, and that alone is no reason to replace instances: nobody asked for it.
         let is_as_recommended = newest.description.as_ref() == Some(&self.description);
-        let security_group_ids: Vec<_> = wanted.security_group_ids.iter().map(ToString::to_string).collect();
+        let security_group_ids: Vec<_> = self.security_group_ids.iter().map(ToString::to_string).collect();
         let image = if is_as_recommended { None } else { Some(is.image_id().unwrap_or("none")) };
         vec![
-            image.and_then(|image| Difference::of(Field::Image, image, &wanted.image_id)),
-            Difference::of(Field::InstanceType, instance_type, &wanted.instance_type),
-            Difference::of(Field::InstanceProfile, profile, &wanted.instance_profile_arn),
+            image.and_then(|image| Difference::of(Field::Image, image, &self.image_id)),
+            Difference::of(Field::InstanceType, instance_type, &self.instance_type),
+            Difference::of(Field::InstanceProfile, profile, &self.instance_profile_arn),
             Difference::of(Field::SecurityGroups, is.security_group_ids().join(", "), security_group_ids.join(", ")),
-            Difference::of(Field::MetadataTokens, tokens, &wanted.http_tokens),
-            Difference::of(Field::MetadataHopLimit, hops, wanted.http_put_response_hop_limit),
-            Difference::of(Field::UserData, readable(is.user_data().unwrap_or_default()), readable(&wanted.user_data)),
+            Difference::of(Field::MetadataTokens, tokens, LaunchTemplateHttpTokensState::Required),
+            Difference::of(Field::MetadataHopLimit, hops, HOP_LIMIT),
+            Difference::of(Field::UserData, readable(is.user_data().unwrap_or_default()), readable(&self.user_data)),
         ]
     }
 

@@ -63,10 +63,9 @@ impl Stage for LoadBalancer<'_> {
         let state = balancer.state();
         match state.and_then(|state| state.code()) {
             Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Poll::Done(()),
-            Some(LoadBalancerStateEnum::Failed) => Poll::Failed {
-                state: "failed".to_owned(),
-                reason: state.and_then(|state| state.reason()).unwrap_or("AWS gives no reason").to_owned(),
-            },
+            Some(LoadBalancerStateEnum::Failed) => {
+                Poll::failed("failed", state.and_then(|state| state.reason()).unwrap_or("AWS gives no reason"))
+            }
             code => Poll::pending(code.map_or("no state", |code| code.as_str())),
         }
     }

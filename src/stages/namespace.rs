@@ -76,12 +76,8 @@ impl Stage for Namespace<'_> {
     }
 
     async fn adopt(&self, ctx: &Context, found: &Found<String>) -> Result<(), Error> {
-        let request = ctx
-            .clients
-            .servicediscovery
-            .tag_resource()
-            .resource_arn(&found.facts)
-            .tags(tags::servicediscovery(ctx.owner()));
+        let request = ctx.clients.servicediscovery.tag_resource().resource_arn(&found.facts);
+        let request = request.tags(tags::servicediscovery(ctx.owner()));
         ctx.change("servicediscovery:TagResource", request.send()).await
     }
 }
@@ -97,10 +93,9 @@ async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) 
         };
         Ok(match operation.status {
             Some(OperationStatus::Success) => Poll::Done(()),
-            Some(OperationStatus::Fail) => Poll::Failed {
-                state: "FAIL".to_owned(),
-                reason: operation.error_message.unwrap_or_else(|| "AWS gives no reason".to_owned()),
-            },
+            Some(OperationStatus::Fail) => {
+                Poll::failed("FAIL", operation.error_message().unwrap_or("AWS gives no reason"))
+            }
             status => Poll::pending(status.map_or_else(String::new, |status| status.to_string())),
         })
     })

@@ -87,10 +87,7 @@ pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32, failu
     let state = newest.and_then(|deployment| deployment.rollout_state());
     if state == Some(&DeploymentRolloutState::Failed) {
         let reason = newest.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("ECS gives no reason");
-        return Poll::Failed {
-            state: DeploymentRolloutState::Failed.to_string(),
-            reason: format!("{reason}{failure}{}", last_events(service)),
-        };
+        return Poll::failed(DeploymentRolloutState::Failed, format!("{reason}{failure}{}", last_events(service)));
     }
     let (running, pending) = (service.running_count(), service.pending_count());
     let rolled_out = state.is_none_or(|state| *state == DeploymentRolloutState::Completed);
@@ -145,10 +142,7 @@ pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Dep
         let ours = found.deployments().iter().find(|deployment| deployment.id() == Some(id));
         was_seen |= ours.is_some();
         if newest.id() != Some(id) {
-            let given_up = |reason: &str| Poll::Failed {
-                state: DeploymentRolloutState::Failed.to_string(),
-                reason: reason.to_owned(),
-            };
+            let given_up = |reason: &str| Poll::failed(DeploymentRolloutState::Failed, reason);
             return Ok(match ours {
                 Some(ours) if ours.rollout_state() == Some(&DeploymentRolloutState::Failed) => {
                     given_up(ours.rollout_state_reason().unwrap_or("ECS gives no reason"))

@@ -75,19 +75,13 @@ async fn output(ctx: &Context, command: &str, instance: &str) -> Result<String, 
                 if output.len() < OUTPUT_LIMIT {
                     Poll::Done(output.to_owned())
                 } else {
-                    Poll::Failed {
-                        state: "cut off".to_owned(),
-                        reason: format!("it printed over {OUTPUT_LIMIT} characters"),
-                    }
+                    Poll::failed("cut off", format!("it printed over {OUTPUT_LIMIT} characters"))
                 }
             }
             CommandInvocationStatus::Pending
             | CommandInvocationStatus::InProgress
             | CommandInvocationStatus::Delayed => Poll::pending(status.as_str()),
-            failed => Poll::Failed {
-                state: failed.as_str().to_owned(),
-                reason: invocation.standard_error_content().unwrap_or_default().trim().to_owned(),
-            },
+            failed => Poll::failed(failed, invocation.standard_error_content().unwrap_or_default().trim()),
         })
     })
     .await

@@ -130,12 +130,8 @@ impl IngressRule<'_> {
         if permissions.is_empty() {
             return Ok(());
         }
-        let request = ctx
-            .clients
-            .ec2
-            .authorize_security_group_ingress()
-            .group_id(self.group.0.made())
-            .set_ip_permissions(Some(permissions));
+        let request = ctx.clients.ec2.authorize_security_group_ingress().group_id(self.group.0.made());
+        let request = request.set_ip_permissions(Some(permissions));
         ctx.change("ec2:AuthorizeSecurityGroupIngress", request.send()).await
     }
 }
@@ -181,12 +177,8 @@ impl Stage for IngressRule<'_> {
     async fn change(&self, ctx: &Context, found: &Found<Vec<Source>>) -> Result<(), Error> {
         self.authorize(ctx, &found.facts).await?;
         for source in found.facts.iter().filter(|source| !self.sources.contains(source)) {
-            let request = ctx
-                .clients
-                .ec2
-                .revoke_security_group_ingress()
-                .group_id(self.group.0.made())
-                .ip_permissions(self.permission(source));
+            let request = ctx.clients.ec2.revoke_security_group_ingress().group_id(self.group.0.made());
+            let request = request.ip_permissions(self.permission(source));
             ctx.change("ec2:RevokeSecurityGroupIngress", request.send()).await?;
         }
         Ok(())

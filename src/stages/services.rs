@@ -58,17 +58,15 @@ impl<'a> Service<'a> {
         network: &'a Network,
         group: &'a GroupId,
     ) -> Self {
-        let (names, tasks) = (&ctx.names.backend, ctx.settings.task_count.get());
-        let mode = ServiceConnectMode::ClientServer;
         Self {
             cluster,
-            names,
+            names: &ctx.names.backend,
             task_definition,
             network,
             group,
             listening: None,
-            mode,
-            tasks,
+            mode: ServiceConnectMode::ClientServer,
+            tasks: ctx.settings.task_count.get(),
             deployment_before: OnceLock::new(),
         }
     }

@@ -124,9 +124,7 @@ pub(crate) trait Stage {
                 Some(found) => found,
                 None => match self.find(ctx).await? {
                     None => return Ok(Poll::pending("not visible yet")),
-                    Some(Found { leaving: Some(state), .. }) => {
-                        return Ok(Poll::Failed { state, reason: "it is being deleted".to_owned() });
-                    }
+                    Some(Found { leaving: Some(state), .. }) => return Ok(Poll::failed(state, "it is being deleted")),
                     Some(found) => found,
                 },
             };

@@ -124,9 +124,12 @@ impl Container {
     }
 }
 
+fn text(text: Option<&str>) -> String {
+    text.unwrap_or_default().to_owned()
+}
+
 impl From<&types::TaskDefinition> for TaskSpec {
     fn from(definition: &types::TaskDefinition) -> Self {
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let platform = definition.runtime_platform();
         Self {
             family: text(definition.family()),
@@ -146,7 +149,6 @@ impl From<&types::TaskDefinition> for TaskSpec {
 
 impl From<&types::ContainerDefinition> for Container {
     fn from(definition: &types::ContainerDefinition) -> Self {
-        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let ports = definition.port_mappings().iter().map(|port| PortMapping {
             name: text(port.name()),
             container_port: port.container_port().unwrap_or_default(),

@@ -30,6 +30,10 @@ impl<T> Poll<T> {
         Self::Pending { state: state.into(), detail: String::new() }
     }
 
+    pub(super) fn failed(state: impl ToString, reason: impl Into<String>) -> Self {
+        Self::Failed { state: state.to_string(), reason: reason.into() }
+    }
+
     pub(super) fn map<U>(self, done: impl FnOnce(T) -> U) -> Poll<U> {
         match self {
             Self::Done(value) => Poll::Done(done(value)),
@@ -149,8 +153,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_aws_has_given_up_is_not_waited_for() {
         let ctx = context().await;
-        let failed = || Poll::<()>::Failed { state: "FAILED".to_owned(), reason: "no subnet".to_owned() };
-        let error = wait(&ctx, Step::Cluster, "cluster x", async || Ok(failed())).await.unwrap_err().to_string();
+        let failed = async || Ok(Poll::<()>::failed("FAILED", "no subnet"));
+        let error = wait(&ctx, Step::Cluster, "cluster x", failed).await.unwrap_err().to_string();
         assert!(error.starts_with("cluster x has failed (FAILED): no subnet"), "{error}");
     }
 }

@@ -6,4 +6,4 @@ mod run;
 mod up;
 
 pub use down::{Down, Leftover, Removed, down};
-pub use up::{Examination, Up, examine, plan, up};
+pub use up::{Examination, Up, examine, up};

@@ -110,12 +110,6 @@ fn names_finding(plans: &[PlannedChange]) -> Finding {
     Finding::new(Check::Names, Level::Problem, what)
 }
 
-/// What `up` would do, in the order of the article. Changes nothing.
-pub async fn plan(ctx: &Context) -> Result<Vec<PlannedChange>, Error> {
-    let Examination { findings, plans, prerequisites } = examine(ctx).await?;
-    if prerequisites.is_some() { Ok(plans) } else { Err(Error::Preflight(findings)) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

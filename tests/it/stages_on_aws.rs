@@ -6,10 +6,10 @@ use zonewalk::cloud::{Fault, FaultKind, Faults, Pace};
 use zonewalk::commands::{stats, verify};
 use zonewalk::plan::{Action, Kind};
 use zonewalk::settings::Settings;
-use zonewalk::walkthrough::{down, plan, up};
+use zonewalk::walkthrough::{down, up};
 
 use crate::inventory::inventory;
-use crate::support::{context, settings, start_cloud};
+use crate::support::{context, plan, settings, start_cloud};
 
 #[tokio::test]
 async fn a_command_whose_invocation_is_not_known_yet_is_waited_for() {

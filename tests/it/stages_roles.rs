@@ -3,10 +3,10 @@
 use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::plan::{Action, Kind};
 use zonewalk::settings::Settings;
-use zonewalk::walkthrough::{down, plan, up};
+use zonewalk::walkthrough::{down, up};
 
 use crate::inventory::inventory;
-use crate::support::{context, settings, start_cloud};
+use crate::support::{context, plan, settings, start_cloud};
 
 async fn bare_account() -> LocalCloud {
     let options = Options { pace: Pace::Instant, bare_account: true, ..Options::default() };

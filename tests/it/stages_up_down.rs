@@ -9,10 +9,10 @@ use zonewalk::events::{Event, Events};
 use zonewalk::plan::{Action, Kind};
 use zonewalk::settings::{OWNER_TAG, ServiceConnectMode, Settings, TaskCount};
 use zonewalk::stages::{Context, Error};
-use zonewalk::walkthrough::{down, plan, up};
+use zonewalk::walkthrough::{down, up};
 
 use crate::inventory::inventory;
-use crate::support::{context, settings, start_cloud};
+use crate::support::{context, plan, settings, start_cloud};
 
 fn actions(resources: &[zonewalk::plan::ResourceReport]) -> Vec<Action> {
     resources.iter().map(|resource| resource.action).collect()

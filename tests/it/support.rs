@@ -6,8 +6,10 @@ use tokio_util::sync::CancellationToken;
 use zonewalk::aws::{Clients, Target};
 use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::events::Events;
+use zonewalk::plan::PlannedChange;
 use zonewalk::settings::Settings;
-use zonewalk::stages::Context;
+use zonewalk::stages::{Context, Error};
+use zonewalk::walkthrough;
 
 pub(crate) const REGION: &str = "us-east-1";
 
@@ -26,6 +28,13 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) async fn context(cloud: &LocalCloud, settings: Settings) -> Context {
     Context::new(clients(cloud).await, settings, Events::silent(), CancellationToken::new())
+}
+
+/// What `up` would do with each resource.
+pub(crate) async fn plan(ctx: &Context) -> Result<Vec<PlannedChange>, Error> {
+    let plans = walkthrough::examine(ctx).await?.plans;
+    assert!(!plans.is_empty(), "a prerequisite is missing");
+    Ok(plans)
 }
 
 /// Moves the clock on; what is due then happens. For tests on one thread.
