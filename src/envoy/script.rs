@@ -67,33 +67,3 @@ pub struct ScriptError {
     pub task: String,
     pub complaint: String,
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_very_script_is_recognized() {
-        let script = Script { family: "az-aware-fe-service-ec2".to_owned() };
-        let text = script.render();
-        assert_eq!(recognize(&[&text]), Some(script.clone()));
-        assert_eq!(recognize(&text.lines().collect::<Vec<_>>()), Some(script));
-        assert_eq!(recognize(&[&text, "reboot"]), None);
-        assert_eq!(recognize(&["uptime"]), None);
-        let smuggled = Script { family: "x$(reboot)".to_owned() }.render();
-        assert_eq!(recognize(&[&smuggled]), None);
-    }
-
-    /// SSM takes braces for parameters of its own.
-    #[test]
-    fn the_script_has_no_braces_left() {
-        let text = Script { family: "f".to_owned() }.render();
-        assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
-    }
-
-    #[test]
-    fn a_proxy_that_cannot_be_asked_is_an_error() {
-        let output = "proxy arn:task/1\nfailed: curl: (7) Couldn't connect to server\n";
-        assert!(parse(output).unwrap_err().to_string().contains("Couldn't connect"));
-    }
-}

@@ -50,24 +50,3 @@ impl Expectation {
 pub(super) fn routes_by_zone(state: PredictedState) -> bool {
     matches!(state, PredictedState::LocalityDirect | PredictedState::LocalityResidual)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tasks(zones: &[(&str, u32)]) -> TasksByZone {
-        zones.iter().map(|(zone, tasks)| ((*zone).to_owned(), *tasks)).collect()
-    }
-
-    #[test]
-    fn six_and_six_is_active_and_two_backends_are_not() {
-        let frontends = tasks(&[("a", 2), ("b", 2), ("c", 2)]);
-        let balanced = Expectation::of(&frontends, &frontends);
-        assert!(balanced.is_active());
-        assert_eq!(balanced.state(), Some(PredictedState::LocalityDirect));
-        let scaled = Expectation::of(&frontends, &tasks(&[("a", 1), ("b", 1)]));
-        assert!(!scaled.is_active());
-        assert_eq!(scaled.state(), Some(PredictedState::NoLocalityRouting));
-        assert_eq!(scaled.reasons().len(), 1, "{:?}", scaled.reasons());
-    }
-}
