@@ -37,15 +37,11 @@ pub fn recognize(commands: &[&str]) -> Option<Script> {
 
 /// The output of the script on a host with these proxies, each given as the task's ARN and its `/stats` text.
 pub fn answer(proxies: &[(String, String)]) -> String {
-    let mut out = String::new();
-    for (task, text) in proxies {
-        out.push_str(&format!("proxy {task}\n"));
-        for line in text.lines().filter(|line| stats::is_zone_line(line)) {
-            out.push_str(line);
-            out.push('\n');
-        }
-    }
-    out
+    let section = |(task, text): &(String, String)| {
+        let lines = text.lines().filter(|line| stats::is_zone_line(line)).map(|line| format!("{line}\n"));
+        format!("proxy {task}\n{}", lines.collect::<String>())
+    };
+    proxies.iter().map(section).collect()
 }
 
 /// The proxies in the script's output, each with its task's ARN.

@@ -35,15 +35,11 @@ impl Expectation {
         for (zone, prediction) in &self.0 {
             zones_by_reason.entry(&prediction.reason).or_default().push(zone);
         }
-        let all = self.0.len();
-        zones_by_reason
-            .into_iter()
-            .map(
-                |(reason, zones)| {
-                    if zones.len() == all { reason.to_owned() } else { format!("{}: {reason}", zones.join(", ")) }
-                },
-            )
-            .collect()
+        let told = |(reason, zones): (&str, Vec<&str>)| match zones.len() == self.0.len() {
+            true => reason.to_owned(),
+            false => format!("{}: {reason}", zones.join(", ")),
+        };
+        zones_by_reason.into_iter().map(told).collect()
     }
 }
 

@@ -42,6 +42,12 @@ pub struct Cell<N> {
     pub requests: N,
 }
 
+impl<N> Cell<N> {
+    fn new(frontend: &str, backend: &str, requests: N) -> Self {
+        Self { frontend: frontend.to_owned(), backend: backend.to_owned(), requests }
+    }
+}
+
 /// The verdict on a run of traffic, and what it rests on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verification {
@@ -108,19 +114,12 @@ pub fn verify(observed: &Observation, expectation: &Expectation) -> Verification
         ));
     }
     reasons.extend(expectation.reasons());
+    let cells = observed.matrix.iter().map(|((frontend, backend), &n)| Cell::new(frontend, backend, n));
     Verification {
         requests: observed.requests(),
         errors: observed.failed(),
         error_kinds: observed.errors.clone(),
-        matrix: observed
-            .matrix
-            .iter()
-            .map(|((frontend, backend), requests)| Cell {
-                frontend: frontend.clone(),
-                backend: backend.clone(),
-                requests: *requests,
-            })
-            .collect(),
+        matrix: cells.collect(),
         same_zone_share: observed.same_zone_share(),
         expected,
         latency_ms: LatencyMs { same_zone: (&observed.same_zone).into(), cross_zone: (&observed.cross_zone).into() },
@@ -144,7 +143,7 @@ fn expected(observed: &Observation, expectation: &Expectation) -> Expected {
             if frontend == backend {
                 same_zone += requests * share;
             }
-            matrix.push(Cell { frontend: frontend.clone(), backend: backend.clone(), requests: requests * share });
+            matrix.push(Cell::new(frontend, backend, requests * share));
         }
     }
     let answered = observed.answered();
@@ -158,18 +157,14 @@ fn expected(observed: &Observation, expectation: &Expectation) -> Expected {
 /// Says where the observation contradicts the prediction.
 fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<String> {
     let rows = observed.by_frontend();
-    let mut found: Vec<String> = rows
-        .keys()
-        .filter(|frontend| !expectation.0.contains_key(**frontend))
-        .map(|frontend| format!("answers came from frontends in {frontend}, where no frontend task runs"))
-        .collect();
-    found.extend(
-        expectation
-            .0
-            .keys()
-            .filter(|frontend| !rows.contains_key(frontend.as_str()) && observed.answered() > 0)
-            .map(|frontend| format!("no answer came from the frontends in {frontend}; send more --requests")),
-    );
+    let mut found = vec![];
+    for frontend in rows.keys().filter(|frontend| !expectation.0.contains_key(**frontend)) {
+        found.push(format!("answers came from frontends in {frontend}, where no frontend task runs"));
+    }
+    let is_silent = |frontend: &&String| !rows.contains_key(frontend.as_str()) && observed.answered() > 0;
+    for frontend in expectation.0.keys().filter(is_silent) {
+        found.push(format!("no answer came from the frontends in {frontend}; send more --requests"));
+    }
     let tests: usize = expectation.0.values().map(|prediction| prediction.zone_share.len()).sum();
     for (frontend, prediction) in &expectation.0 {
         let Some(&row) = rows.get(frontend.as_str()) else { continue };
