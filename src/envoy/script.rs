@@ -37,15 +37,11 @@ pub fn recognize(commands: &[&str]) -> Option<Script> {
 
 /// The output of the script on a host with these proxies, each given as the task's ARN and its `/stats` text.
 pub fn answer(proxies: &[(String, String)]) -> String {
-    let mut out = String::new();
-    for (task, text) in proxies {
-        out.push_str(&format!("proxy {task}\n"));
-        for line in text.lines().filter(|line| stats::is_zone_line(line)) {
-            out.push_str(line);
-            out.push('\n');
-        }
-    }
-    out
+    let section = |(task, text): &(String, String)| {
+        let lines = text.lines().filter(|line| stats::is_zone_line(line)).map(|line| format!("{line}\n"));
+        format!("proxy {task}\n{}", lines.collect::<String>())
+    };
+    proxies.iter().map(section).collect()
 }
 
 /// The proxies in the script's output, each with its task's ARN.
@@ -66,34 +62,4 @@ pub fn parse(output: &str) -> Result<Vec<(String, stats::ZoneStats)>, ScriptErro
 pub struct ScriptError {
     pub task: String,
     pub complaint: String,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_very_script_is_recognized() {
-        let script = Script { family: "az-aware-fe-service-ec2".to_owned() };
-        let text = script.render();
-        assert_eq!(recognize(&[&text]), Some(script.clone()));
-        assert_eq!(recognize(&text.lines().collect::<Vec<_>>()), Some(script));
-        assert_eq!(recognize(&[&text, "reboot"]), None);
-        assert_eq!(recognize(&["uptime"]), None);
-        let smuggled = Script { family: "x$(reboot)".to_owned() }.render();
-        assert_eq!(recognize(&[&smuggled]), None);
-    }
-
-    /// SSM takes braces for parameters of its own.
-    #[test]
-    fn the_script_has_no_braces_left() {
-        let text = Script { family: "f".to_owned() }.render();
-        assert!(!text.contains("{{") && !text.contains("}}"), "{text}");
-    }
-
-    #[test]
-    fn a_proxy_that_cannot_be_asked_is_an_error() {
-        let output = "proxy arn:task/1\nfailed: curl: (7) Couldn't connect to server\n";
-        assert!(parse(output).unwrap_err().to_string().contains("Couldn't connect"));
-    }
 }

@@ -96,38 +96,3 @@ fn read(line: &str) -> Option<(Line<'_>, u64)> {
         || matches!(counter, "lb_local_cluster_not_ok" | "lb_recalculate_zone_structures" | "lb_healthy_panic");
     wanted.then_some((Line::Counter(counter), value))
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TEXT: &str = "\
-cluster.backend.8090.lb_zone_routing_all_directly: 40
-cluster.backend.8090.lb_zone_routing_cross_zone: 0
-cluster.backend.8090.lb_subsets_active: 7
-cluster.backend.8090.upstream_rq_total: 40
-cluster.backend.8090.zone.use1-az1.use1-az1.upstream_rq_200: 38
-cluster.backend.8090.zone.use1-az1.use1-az1.upstream_rq_2xx: 38
-cluster.backend.8090.zone.use1-az1.use1-az2.upstream_rq_completed: 2
-cluster.backend.8090.zone.use1-az1.use1-az2.upstream_rq_2xx: 2
-cluster.backend.8090.zone.use1-az1.use1-az1.upstream_rq_time: P0(nan,0) P25(nan,0)
-cluster.fe.lb_zone_routing_all_directly: 1
-";
-
-    #[test]
-    fn both_families_are_read_and_nothing_is_counted_twice() {
-        let stats = parse(TEXT);
-        assert_eq!(stats.counter("lb_zone_routing_all_directly"), 41);
-        assert!(!stats.counters.contains_key("lb_subsets_active"));
-        let requests: Vec<_> = stats.zone_requests.iter().map(|z| (z.to.as_str(), z.requests)).collect();
-        assert_eq!(requests, [("use1-az1", 38), ("use1-az2", 2)]);
-    }
-
-    #[test]
-    fn adding_sums_by_counter_and_by_pair_of_zones() {
-        let mut total = parse(TEXT);
-        total.add(&parse(TEXT));
-        assert_eq!(total.counter("lb_zone_routing_all_directly"), 82);
-        assert_eq!(total.zone_requests.iter().map(|z| z.requests).sum::<u64>(), 80);
-    }
-}

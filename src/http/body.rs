@@ -93,11 +93,7 @@ impl Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Whole(_) => "Whole",
-            Self::Streamed(_) => "Streamed",
-            Self::Response(_) => "Response",
-        })
+        f.write_str("Body")
     }
 }
 

@@ -268,7 +268,8 @@ impl State {
         let Self { tasks, load_balancers, .. } = self;
         for wanted in &topology.load_balancers {
             let Some(load_balancer) = load_balancers.get_mut(&wanted.arn) else { continue };
-            let region = region_of(&wanted.arn);
+            // `arn:aws:elasticloadbalancing:<region>:…`
+            let region = wanted.arn.split(':').nth(3);
             let locate = |ip: Ipv4Addr, port: u16| {
                 let owns = |task: &&topology::Task| task.private_ip == ip && Some(task.region.as_str()) == region;
                 match topology.tasks.iter().find(owns).and_then(|task| tasks.get(&task.arn)) {
@@ -311,9 +312,4 @@ impl State {
             TaskState::Starting(_) | TaskState::Failed(_) => None,
         }
     }
-}
-
-/// The region in an ARN: `arn:aws:elasticloadbalancing:<region>:…`.
-fn region_of(arn: &str) -> Option<&str> {
-    arn.split(':').nth(3)
 }

@@ -22,6 +22,7 @@ use crate::http::{Server, listen};
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A task whose application and proxy run. Dropped, it is gone at once; [`Self::drain`] is the graceful way.
+#[derive(Default)]
 pub(super) struct RunningTask {
     /// The addresses on this machine of its network interface's ports.
     ports: BTreeMap<u16, SocketAddr>,
@@ -45,7 +46,7 @@ pub(super) enum StartError {
 impl RunningTask {
     /// Starts a task, with one of our own sidecars if it has Service Connect.
     pub(super) fn start(task: &Task, runtime: &Handle) -> Result<Self, StartError> {
-        let mut running = Self::new(None);
+        let mut running = Self::default();
         let mut outbound = None;
         if let Some(service_connect) = &task.service_connect {
             let upstreams = discovery::upstreams(service_connect);
@@ -58,34 +59,30 @@ impl RunningTask {
         }
 
         let app = app(task, outbound)?;
-        let app_port = app.port;
-        let (listener, app_address) = listen()?;
-        let app = Server::spawn(listener, app::SERVER_IDLE_TIMEOUT, Arc::new(app), runtime)?;
-
+        let (app_listener, app_address) = listen()?;
         for port in offered_ports(task) {
             let (listener, address) = listen()?;
             // The sidecar takes the port's place even if nothing listens behind it, as it does on AWS.
-            let application = (port == app_port).then_some(app_address);
+            let application = (port == app.port).then_some(app_address);
             running.front.push(Sidecar::serve_inbound(listener, application, runtime)?);
             running.ports.insert(port, address);
         }
-        running.add_app(app, app_port, app_address);
+        running.serve_app(app, app_listener, app_address, runtime)?;
         Ok(running)
     }
 
-    fn new(proxy: Option<Proxy>) -> Self {
-        Self { ports: BTreeMap::new(), proxy, front: Vec::new(), rear: Vec::new(), maintenance: None }
-    }
-
-    fn add_app(&mut self, app: Server, port: u16, address: SocketAddr) {
+    fn serve_app(&mut self, app: App, listener: TcpListener, address: SocketAddr, runtime: &Handle) -> io::Result<()> {
+        let port = app.port;
+        let server = Server::spawn(listener, app::SERVER_IDLE_TIMEOUT, Arc::new(app), runtime)?;
         match self.ports.entry(port) {
             // The application is behind the proxy, which drains first.
-            Entry::Occupied(_) => self.rear.push(app),
+            Entry::Occupied(_) => self.rear.push(server),
             Entry::Vacant(own) => {
                 own.insert(address);
-                self.front.push(app);
+                self.front.push(server);
             }
         }
+        Ok(())
     }
 
     /// The address on this machine of a port that something listens on.
@@ -148,12 +145,9 @@ impl StartingTask {
     /// Starts the rest of the task, once Envoy is ready.
     pub(super) fn run(self, listeners: &Listeners, runtime: &Handle) -> Result<RunningTask, StartError> {
         let Self { task, envoy, app: listener, app_address } = self;
-        let app = app(&task, Some(listeners.egress))?;
-        let app_port = app.port;
-        let app = Server::spawn(listener, app::SERVER_IDLE_TIMEOUT, Arc::new(app), runtime)?;
-        let mut running = RunningTask::new(Some(Proxy::Envoy(envoy)));
-        running.ports.clone_from(&listeners.ingresses);
-        running.add_app(app, app_port, app_address);
+        let (ports, proxy) = (listeners.ingresses.clone(), Some(Proxy::Envoy(envoy)));
+        let mut running = RunningTask { ports, proxy, ..RunningTask::default() };
+        running.serve_app(app(&task, Some(listeners.egress))?, listener, app_address, runtime)?;
         Ok(running)
     }
 }

@@ -35,39 +35,14 @@ impl Expectation {
         for (zone, prediction) in &self.0 {
             zones_by_reason.entry(&prediction.reason).or_default().push(zone);
         }
-        let all = self.0.len();
-        zones_by_reason
-            .into_iter()
-            .map(
-                |(reason, zones)| {
-                    if zones.len() == all { reason.to_owned() } else { format!("{}: {reason}", zones.join(", ")) }
-                },
-            )
-            .collect()
+        let told = |(reason, zones): (&str, Vec<&str>)| match zones.len() == self.0.len() {
+            true => reason.to_owned(),
+            false => format!("{}: {reason}", zones.join(", ")),
+        };
+        zones_by_reason.into_iter().map(told).collect()
     }
 }
 
 pub(super) fn routes_by_zone(state: PredictedState) -> bool {
     matches!(state, PredictedState::LocalityDirect | PredictedState::LocalityResidual)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tasks(zones: &[(&str, u32)]) -> TasksByZone {
-        zones.iter().map(|(zone, tasks)| ((*zone).to_owned(), *tasks)).collect()
-    }
-
-    #[test]
-    fn six_and_six_is_active_and_two_backends_are_not() {
-        let frontends = tasks(&[("a", 2), ("b", 2), ("c", 2)]);
-        let balanced = Expectation::of(&frontends, &frontends);
-        assert!(balanced.is_active());
-        assert_eq!(balanced.state(), Some(PredictedState::LocalityDirect));
-        let scaled = Expectation::of(&frontends, &tasks(&[("a", 1), ("b", 1)]));
-        assert!(!scaled.is_active());
-        assert_eq!(scaled.state(), Some(PredictedState::NoLocalityRouting));
-        assert_eq!(scaled.reasons().len(), 1, "{:?}", scaled.reasons());
-    }
 }

@@ -42,6 +42,12 @@ pub struct Cell<N> {
     pub requests: N,
 }
 
+impl<N> Cell<N> {
+    fn new(frontend: &str, backend: &str, requests: N) -> Self {
+        Self { frontend: frontend.to_owned(), backend: backend.to_owned(), requests }
+    }
+}
+
 /// The verdict on a run of traffic, and what it rests on.
 #[derive(Clone, Debug, Serialize)]
 pub struct Verification {
@@ -108,19 +114,12 @@ pub fn verify(observed: &Observation, expectation: &Expectation) -> Verification
         ));
     }
     reasons.extend(expectation.reasons());
+    let cells = observed.matrix.iter().map(|((frontend, backend), &n)| Cell::new(frontend, backend, n));
     Verification {
         requests: observed.requests(),
         errors: observed.failed(),
         error_kinds: observed.errors.clone(),
-        matrix: observed
-            .matrix
-            .iter()
-            .map(|((frontend, backend), requests)| Cell {
-                frontend: frontend.clone(),
-                backend: backend.clone(),
-                requests: *requests,
-            })
-            .collect(),
+        matrix: cells.collect(),
         same_zone_share: observed.same_zone_share(),
         expected,
         latency_ms: LatencyMs { same_zone: (&observed.same_zone).into(), cross_zone: (&observed.cross_zone).into() },
@@ -144,7 +143,7 @@ fn expected(observed: &Observation, expectation: &Expectation) -> Expected {
             if frontend == backend {
                 same_zone += requests * share;
             }
-            matrix.push(Cell { frontend: frontend.clone(), backend: backend.clone(), requests: requests * share });
+            matrix.push(Cell::new(frontend, backend, requests * share));
         }
     }
     let answered = observed.answered();
@@ -158,18 +157,14 @@ fn expected(observed: &Observation, expectation: &Expectation) -> Expected {
 /// Says where the observation contradicts the prediction.
 fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<String> {
     let rows = observed.by_frontend();
-    let mut found: Vec<String> = rows
-        .keys()
-        .filter(|frontend| !expectation.0.contains_key(**frontend))
-        .map(|frontend| format!("answers came from frontends in {frontend}, where no frontend task runs"))
-        .collect();
-    found.extend(
-        expectation
-            .0
-            .keys()
-            .filter(|frontend| !rows.contains_key(frontend.as_str()) && observed.answered() > 0)
-            .map(|frontend| format!("no answer came from the frontends in {frontend}; send more --requests")),
-    );
+    let mut found = vec![];
+    for frontend in rows.keys().filter(|frontend| !expectation.0.contains_key(**frontend)) {
+        found.push(format!("answers came from frontends in {frontend}, where no frontend task runs"));
+    }
+    let is_silent = |frontend: &&String| !rows.contains_key(frontend.as_str()) && observed.answered() > 0;
+    for frontend in expectation.0.keys().filter(is_silent) {
+        found.push(format!("no answer came from the frontends in {frontend}; send more --requests"));
+    }
     let tests: usize = expectation.0.values().map(|prediction| prediction.zone_share.len()).sum();
     for (frontend, prediction) in &expectation.0 {
         let Some(&row) = rows.get(frontend.as_str()) else { continue };
@@ -208,73 +203,4 @@ fn is_plausible(count: u64, n: u64, share: f64, alarm: f64) -> bool {
     let at_most = binomial.cdf(count);
     let at_least = if count == 0 { 1.0 } else { binomial.sf(count - 1) };
     at_most.min(at_least) >= alarm / 2.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::traffic::TasksByZone;
-    use std::time::Duration;
-
-    fn tasks(zones: &[(&str, u32)]) -> TasksByZone {
-        zones.iter().map(|(zone, tasks)| ((*zone).to_owned(), *tasks)).collect()
-    }
-
-    fn observed(cells: &[(&str, &str, u64)]) -> Observation {
-        let mut observation = Observation::default();
-        for (frontend, backend, requests) in cells {
-            for _ in 0..*requests {
-                observation.record((*frontend).to_owned(), (*backend).to_owned(), Duration::from_millis(1));
-            }
-        }
-        observation
-    }
-
-    fn two_zones() -> TasksByZone {
-        tasks(&[("a", 3), ("b", 3)])
-    }
-
-    #[test]
-    fn all_local_passes_and_a_single_stray_request_does_not() {
-        let expectation = Expectation::of(&two_zones(), &two_zones());
-        let clean = verify(&observed(&[("a", "a", 50), ("b", "b", 50)]), &expectation);
-        assert_eq!(clean.verdict, Verdict::Pass, "{:?}", clean.reasons);
-        let stray = verify(&observed(&[("a", "a", 49), ("a", "b", 1), ("b", "b", 50)]), &expectation);
-        assert_eq!(stray.verdict, Verdict::Fail);
-        assert!(!stray.as_predicted);
-    }
-
-    #[test]
-    fn below_the_threshold_the_matrix_agrees_and_the_verdict_is_still_fail() {
-        let expectation = Expectation::of(&two_zones(), &tasks(&[("a", 1), ("b", 1)]));
-        let spread = verify(&observed(&[("a", "a", 25), ("a", "b", 25), ("b", "a", 25), ("b", "b", 25)]), &expectation);
-        assert!(spread.as_predicted, "{:?}", spread.reasons);
-        assert_eq!(spread.verdict, Verdict::Fail);
-        let local = verify(&observed(&[("a", "a", 50), ("b", "b", 50)]), &expectation);
-        assert!(!local.as_predicted, "all local is not what round-robin does");
-    }
-
-    #[test]
-    fn errors_missing_rows_and_unknown_zones_fail() {
-        let expectation = Expectation::of(&two_zones(), &two_zones());
-        assert_eq!(verify(&Observation::default(), &expectation).verdict, Verdict::Fail);
-        assert_eq!(verify(&observed(&[("a", "a", 9)]), &expectation).verdict, Verdict::Fail);
-        assert_eq!(
-            verify(&observed(&[("a", "a", 9), ("b", "b", 9), ("c", "c", 1)]), &expectation).verdict,
-            Verdict::Fail
-        );
-        let mut failing = observed(&[("a", "a", 9), ("b", "b", 9)]);
-        failing.record_error("status 503".to_owned());
-        let failing = verify(&failing, &expectation);
-        assert_eq!((failing.verdict, failing.errors), (Verdict::Fail, 1));
-    }
-
-    #[test]
-    fn plausibility_is_exact_at_the_ends_and_binomial_between() {
-        assert!(is_plausible(0, 10, 0.0, 1e-6) && !is_plausible(1, 10, 0.0, 1e-6));
-        assert!(is_plausible(10, 10, 1.0, 1e-6) && !is_plausible(9, 10, 1.0, 1e-6));
-        assert!(is_plausible(66, 200, 1.0 / 3.0, 1e-6));
-        assert!(!is_plausible(0, 200, 1.0 / 3.0, 1e-6));
-        assert!(!is_plausible(200, 200, 1.0 / 3.0, 1e-6));
-    }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use zonewalk::mesh::topology::{HealthCheck, Target, Topology};
-use zonewalk::mesh::{TargetHealth, UnhealthyReason};
+use zonewalk::mesh::{Proxies, TargetHealth, UnhealthyReason};
 
 use crate::mesh_stage::{Answer, LOAD_BALANCER, Stage, TARGET_GROUP, ZONES, backend, eventually, frontend};
 
@@ -81,6 +81,39 @@ async fn without_a_backend_the_frontend_answers_its_proxys_503() {
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(json["error"], "upstream answered 503 Service Unavailable: no healthy upstream");
     assert_eq!(stage.counter("fe", "upstream_cx_none_healthy"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn regions_and_namespaces_do_not_mix_and_who_drains_is_not_there() {
+    let mut stage = Stage::new(6, 6).await;
+    let [mut abroad, mut apart, mut draining] = [6, 7, 8].map(backend);
+    let mut frontend = frontend(6);
+    abroad.region = "eu-west-1".to_owned();
+    frontend.region = "eu-west-1".to_owned();
+    apart.service_connect.as_mut().unwrap().namespace = "other".to_owned();
+    draining.draining = true;
+    // The local cluster is the ECS service, whatever its tasks offer.
+    for task in stage.topology.tasks.iter_mut().filter(|task| task.family == "fe") {
+        task.service_connect.as_mut().unwrap().services.clear();
+    }
+    stage.topology.tasks.extend([abroad, frontend, apart, draining]);
+    stage.apply();
+    // Six times six here, and one and one abroad.
+    assert_eq!(stage.counter("fe", "membership_total"), 37);
+    assert!(stage.matrix(60).await.keys().all(|(from, to)| from == to));
+    assert_eq!(stage.counter("fe", "lb_zone_routing_all_directly"), 60);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alias_on_port_80_is_called_without_its_port_too() {
+    for port in ["", ":80"] {
+        let mut frontend = frontend(0);
+        frontend.service_connect.as_mut().unwrap().upstreams[0].alias.port = 80;
+        frontend.command[4] =
+            format!(r#"-routes=[{{"destination":"http://sc.test.az.aware.backend{port}","method":"Egress"}}]"#);
+        let stage = Stage::of(Proxies::Zonewalk, (0..6).map(backend).chain([frontend])).await;
+        stage.matrix(6).await;
+    }
 }
 
 /// Scales the backend down and up again under load, each time in the way given.

@@ -265,6 +265,18 @@ async fn what_concerns_one_hop_stays_there_and_host_goes_on() {
 }
 
 #[tokio::test]
+async fn a_target_is_reduced_to_path_and_query() {
+    let stub = Stub::new(Manner::Echoes).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    let absolute = format!("http://{ALIAS}");
+    for (target, expected) in [(&*format!("{absolute}/a?b"), "/a?b"), ("/a?b", "/a?b"), (&*absolute, "/")] {
+        let request = Request::get(target).header(HOST, ALIAS).body(Full::default()).unwrap();
+        let (_, head) = read(proxy.send(request).await).await;
+        assert!(head.starts_with(&format!("GET {expected} HTTP/1.1\r\n")), "{head}");
+    }
+}
+
+#[tokio::test]
 async fn http_10_and_unknown_names_are_refused() {
     let stub = Stub::new(Manner::Answers(OK)).await;
     let proxy = Proxy::new(&[stub.address]).await;

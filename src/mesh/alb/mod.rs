@@ -115,7 +115,8 @@ impl LoadBalancer {
             let in_service = group.targets.iter().filter(|target| target.in_service);
             let targets = in_service.map(|&super::topology::Target { ip, port, .. }| {
                 let place = locate(ip, port);
-                match known.iter().position(|known| known.target.is(ip, port, place)) {
+                let is_it = |known: &Target| (known.ip, known.port, known.place) == (ip, port, place);
+                match known.iter().position(|known| is_it(&known.target)) {
                     Some(index) => known.swap_remove(index),
                     None => self.listener.check(Target::new(ip, port, place), &group.health_check, runtime),
                 }
@@ -153,10 +154,6 @@ impl Target {
             Place::Refusing | Place::Nowhere => None,
         };
         Self { ip, port, host: visible(format_args!("{ip}:{port}")), place, connections, record: Mutex::default() }
-    }
-
-    fn is(&self, ip: Ipv4Addr, port: u16, place: Place) -> bool {
-        (self.ip, self.port, self.place) == (ip, port, place)
     }
 }
 

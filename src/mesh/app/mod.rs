@@ -72,11 +72,8 @@ struct UpstreamAnswer {
     availability_zone_id: String,
 }
 
-/// An upstream that gave no usable answer: the status to pass on, and what to say.
-struct UpstreamFailure {
-    status: StatusCode,
-    error: String,
-}
+/// What to answer for an upstream that gave no usable answer.
+type UpstreamFailure = (StatusCode, String);
 
 impl App {
     /// The application that a container's command starts, in a zone. `outbound` is its sidecar's listener, and `aliases`
@@ -88,9 +85,7 @@ impl App {
         aliases: &[ClientAlias],
     ) -> Result<Self, CommandError> {
         let Command { port, name, egress } = Command::parse(command)?;
-        let own_answer =
-            Answer { name: &name, availability_zone_id: az_id, upstream_availability_zone_id: None, error: None };
-        let own_answer = own_answer.to_json();
+        let own_answer = answer_of(&name, az_id, None, None);
         let egress = egress.map(|destination| Egress::new(destination, outbound, aliases));
         Ok(Self { port, az_id: az_id.to_owned(), own_answer, egress, name })
     }
@@ -99,15 +94,9 @@ impl App {
         let outcome = egress.call().await;
         let (status, upstream, error) = match &outcome {
             Ok(upstream) => (StatusCode::OK, Some(upstream.availability_zone_id.as_str()), None),
-            Err(failure) => (failure.status, None, Some(failure.error.as_str())),
+            Err((status, error)) => (*status, None, Some(error.as_str())),
         };
-        let body = Answer {
-            name: &self.name,
-            availability_zone_id: &self.az_id,
-            upstream_availability_zone_id: upstream,
-            error,
-        };
-        json(status, body.to_json())
+        json(status, answer_of(&self.name, &self.az_id, upstream, error))
     }
 }
 
@@ -154,18 +143,16 @@ impl Egress {
         let body =
             body.map_err(|error| bad_gateway(format!("failed to read the upstream's answer: {error}")))?.to_bytes();
         if !status.is_success() {
-            let error = format!("upstream answered {status}: {}", String::from_utf8_lossy(&body));
-            return Err(UpstreamFailure { status, error });
+            return Err((status, format!("upstream answered {status}: {}", String::from_utf8_lossy(&body))));
         }
         serde_json::from_slice(&body)
             .map_err(|error| bad_gateway(format!("upstream's answer is not the app's: {error}")))
     }
 }
 
-impl Answer<'_> {
-    fn to_json(&self) -> Bytes {
-        serde_json::to_vec(self).expect("strings and options of strings always have a JSON form").into()
-    }
+fn answer_of(name: &str, availability_zone_id: &str, upstream: Option<&str>, error: Option<&str>) -> Bytes {
+    let answer = Answer { name, availability_zone_id, upstream_availability_zone_id: upstream, error };
+    serde_json::to_vec(&answer).expect("strings and options of strings always have a JSON form").into()
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response<Body> {
@@ -173,5 +160,5 @@ fn json(status: StatusCode, body: Bytes) -> Response<Body> {
 }
 
 fn bad_gateway(error: String) -> UpstreamFailure {
-    UpstreamFailure { status: StatusCode::BAD_GATEWAY, error }
+    (StatusCode::BAD_GATEWAY, error)
 }

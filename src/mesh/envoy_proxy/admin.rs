@@ -1,7 +1,7 @@
 //! Envoy's admin interface on its Unix socket.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::{Method, StatusCode};
@@ -11,20 +11,11 @@ use crate::http;
 /// How long the admin interface may take: it answers within milliseconds, from a thread of its own.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-#[derive(Debug)]
 pub(super) struct Admin {
-    socket: PathBuf,
+    pub(super) socket: PathBuf,
 }
 
 impl Admin {
-    pub(super) fn new(socket: PathBuf) -> Self {
-        Self { socket }
-    }
-
-    pub(super) fn socket(&self) -> &Path {
-        &self.socket
-    }
-
     pub(super) async fn get(&self, path: &str) -> io::Result<String> {
         self.ask(Method::GET, path).await
     }

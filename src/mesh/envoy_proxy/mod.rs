@@ -99,9 +99,9 @@ impl EnvoyProxy {
         on_event: impl Fn(Event) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("zonewalk-").tempdir()?;
-        let admin = Admin::new(directory.path().join("admin.sock"));
+        let admin = Admin { socket: directory.path().join("admin.sock") };
         let bootstrap = directory.path().join("bootstrap.json");
-        let text = config::bootstrap(settings, directory.path(), admin.socket()).map_err(io::Error::other)?;
+        let text = config::bootstrap(settings, directory.path(), &admin.socket).map_err(io::Error::other)?;
         std::fs::write(&bootstrap, text)?;
         let upstreams = settings.upstreams.iter().enumerate().map(|(number, it)| (it.name.as_str(), Some(number)));
         let clusters = upstreams.chain([(config::LOCAL_CLUSTER, None)]).map(|(cluster, number)| {

@@ -1,0 +1,83 @@
+//! What is expected of the traffic between zones, and the verdict on what was seen.
+
+use std::collections::BTreeMap;
+
+use zonewalk::routing::PredictedState;
+use zonewalk::traffic::{Expectation, Observation, TasksByZone, Verdict, verify};
+
+fn tasks(zones: &[(&str, u32)]) -> TasksByZone {
+    zones.iter().map(|(zone, tasks)| ((*zone).to_owned(), *tasks)).collect()
+}
+
+fn two_zones() -> TasksByZone {
+    tasks(&[("a", 3), ("b", 3)])
+}
+
+fn observed(cells: &[(&str, &str, u64)]) -> Observation {
+    let cell = |&(frontend, backend, requests): &(&str, &str, _)| ((frontend.to_owned(), backend.to_owned()), requests);
+    Observation { matrix: cells.iter().map(cell).collect(), ..Observation::default() }
+}
+
+#[test]
+fn six_and_six_is_active_and_two_backends_are_not() {
+    let frontends = tasks(&[("a", 2), ("b", 2), ("c", 2)]);
+    let balanced = Expectation::of(&frontends, &frontends);
+    assert!(balanced.is_active());
+    assert_eq!(balanced.state(), Some(PredictedState::LocalityDirect));
+    let scaled = Expectation::of(&frontends, &tasks(&[("a", 1), ("b", 1)]));
+    assert!(!scaled.is_active());
+    assert_eq!(scaled.state(), Some(PredictedState::NoLocalityRouting));
+    assert_eq!(scaled.reasons().len(), 1, "{:?}", scaled.reasons());
+}
+
+#[test]
+fn all_local_passes_and_a_single_stray_request_does_not() {
+    let expectation = Expectation::of(&two_zones(), &two_zones());
+    let clean = verify(&observed(&[("a", "a", 50), ("b", "b", 50)]), &expectation);
+    assert_eq!(clean.verdict, Verdict::Pass, "{:?}", clean.reasons);
+    let stray = verify(&observed(&[("a", "a", 49), ("a", "b", 1), ("b", "b", 50)]), &expectation);
+    assert_eq!(stray.verdict, Verdict::Fail);
+    assert!(!stray.as_predicted);
+}
+
+#[test]
+fn below_the_threshold_the_matrix_agrees_and_the_verdict_is_still_fail() {
+    let expectation = Expectation::of(&two_zones(), &tasks(&[("a", 1), ("b", 1)]));
+    let spread = verify(&observed(&[("a", "a", 25), ("a", "b", 25), ("b", "a", 25), ("b", "b", 25)]), &expectation);
+    assert!(spread.as_predicted, "{:?}", spread.reasons);
+    assert_eq!(spread.verdict, Verdict::Fail);
+    let local = verify(&observed(&[("a", "a", 50), ("b", "b", 50)]), &expectation);
+    assert!(!local.as_predicted, "all local is not what round-robin does");
+}
+
+#[test]
+fn errors_missing_rows_and_unknown_zones_fail() {
+    let expectation = Expectation::of(&two_zones(), &two_zones());
+    assert_eq!(verify(&Observation::default(), &expectation).verdict, Verdict::Fail);
+    assert_eq!(verify(&observed(&[("a", "a", 9)]), &expectation).verdict, Verdict::Fail);
+    assert_eq!(verify(&observed(&[("a", "a", 9), ("b", "b", 9), ("c", "c", 1)]), &expectation).verdict, Verdict::Fail);
+    let errors = BTreeMap::from([("status 503".to_owned(), 1)]);
+    let failing = verify(&Observation { errors, ..observed(&[("a", "a", 9), ("b", "b", 9)]) }, &expectation);
+    assert_eq!((failing.verdict, failing.errors), (Verdict::Fail, 1));
+}
+
+#[test]
+fn plausibility_is_exact_at_the_ends_and_binomial_between() {
+    let by_zone = Expectation::of(&two_zones(), &two_zones());
+    for (cells, plausible) in [
+        ([("a", "a", 10), ("b", "b", 10)], true),
+        ([("a", "b", 1), ("b", "b", 10)], false),
+        ([("a", "a", 9), ("b", "b", 0)], false),
+    ] {
+        assert_eq!(verify(&observed(&cells), &by_zone).as_predicted, plausible, "{cells:?}");
+    }
+    // Plain round-robin over three zones: a third each.
+    let backends = tasks(&[("a", 1), ("b", 1), ("c", 1)]);
+    let in_turn = Expectation::of(&tasks(&[("a", 3)]), &backends);
+    assert_eq!(in_turn.state(), Some(PredictedState::NoLocalityRouting));
+    for (local, plausible) in [(66, true), (0, false), (200, false)] {
+        let rest = (200 - local) / 2;
+        let cells = [("a", "a", local), ("a", "b", rest), ("a", "c", 200 - local - rest)];
+        assert_eq!(verify(&observed(&cells), &in_turn).as_predicted, plausible, "{cells:?}");
+    }
+}
