@@ -12,8 +12,6 @@ pub(crate) struct Image {
     pub(crate) description: &'static str,
     /// `Amazon Linux 2023`
     pub(crate) os: &'static str,
-    pub(crate) ecs_agent_version: &'static str,
-    pub(crate) ecs_runtime_version: String,
     pub(crate) source_image_name: &'static str,
     pub(crate) version: &'static str,
     /// ISO 8601, as `DescribeImages` has it.
@@ -39,8 +37,6 @@ pub(crate) fn images(region: &str) -> [Image; 2] {
             name: "amzn2-ami-ecs-hvm-2.0.20260323-x86_64-ebs",
             description: "Amazon Linux AMI 2.0.20260323 x86_64 ECS HVM GP2",
             os: "Amazon Linux 2",
-            ecs_agent_version: AGENT_VERSION,
-            ecs_runtime_version: format!("Docker version {DOCKER_VERSION}"),
             source_image_name: "amzn2-ami-minimal-hvm-2.0.20260302.0-x86_64-ebs",
             version: "2.0.20260323",
             creation_date: "2026-03-23T22:02:41.000Z",
@@ -51,8 +47,6 @@ pub(crate) fn images(region: &str) -> [Image; 2] {
             name: "al2023-ami-ecs-hvm-2023.0.20260323-kernel-6.1-x86_64",
             description: "Amazon Linux AMI 2023.0.20260323 x86_64 ECS HVM EBS",
             os: "Amazon Linux 2023",
-            ecs_agent_version: AGENT_VERSION,
-            ecs_runtime_version: format!("Docker version {DOCKER_VERSION}"),
             source_image_name: "al2023-ami-minimal-2023.10.20260302.1-kernel-6.1-x86_64",
             version: "2023.0.20260323",
             creation_date: "2026-03-23T22:04:12.000Z",

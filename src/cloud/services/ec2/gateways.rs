@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, Kind, Resource, described, find, find_mut};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
@@ -33,10 +33,9 @@ impl Resource for InternetGateway {
     };
 
     const FILTERS: &'static [Filter] = &[
+        ("internet-gateway-id owner-id", NAMESAKE),
         ("attachment.state", "attachmentSet.state"),
         ("attachment.vpc-id", "attachmentSet.vpcId"),
-        ("internet-gateway-id", "internetGatewayId"),
-        ("owner-id", "ownerId"),
     ];
 
     fn id(&self) -> &str {
@@ -106,12 +105,10 @@ impl Resource for RouteTable {
     };
 
     const FILTERS: &'static [Filter] = &[
+        ("owner-id route-table-id vpc-id", NAMESAKE),
         ("association.main", "associationSet.main"),
         ("association.route-table-association-id", "associationSet.routeTableAssociationId"),
         ("association.subnet-id", "associationSet.subnetId"),
-        ("owner-id", "ownerId"),
-        ("route-table-id", "routeTableId"),
-        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {

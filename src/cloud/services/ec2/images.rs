@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, Kind, Resource, described};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described};
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
 use crate::cloud::services::ec2::ecs_optimized::{self, ARCHITECTURE, Image, OWNER_ID};
@@ -20,17 +20,11 @@ impl Resource for Image {
     };
 
     const FILTERS: &'static [Filter] = &[
-        ("architecture", "architecture"),
-        ("description", "description"),
-        ("image-id", "imageId"),
-        ("image-type", "imageType"),
-        ("is-public", "isPublic"),
-        ("name", "name"),
+        ("architecture description image-id image-type", NAMESAKE),
+        ("is-public name root-device-type virtualization-type", NAMESAKE),
         ("owner-alias", "imageOwnerAlias"),
         ("owner-id", "imageOwnerId"),
-        ("root-device-type", "rootDeviceType"),
         ("state", "imageState"),
-        ("virtualization-type", "virtualizationType"),
     ];
 
     fn id(&self) -> &str {

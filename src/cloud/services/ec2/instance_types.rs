@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, filtered};
+use super::resources::{Filter, NAMESAKE, filtered};
 use crate::cloud::error::AwsError;
 use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
@@ -61,10 +61,6 @@ impl InstanceType {
         TYPES.iter().find(|instance_type| instance_type.name == name)
     }
 
-    pub(super) fn vcpus(&self) -> u32 {
-        self.vcpus
-    }
-
     /// AWS's own processors, which are the ones for arm64, have no second thread.
     fn threads_per_core(&self) -> u32 {
         if self.architecture == "arm64" { 1 } else { 2 }
@@ -90,9 +86,7 @@ pub(crate) fn instance_capacity(instance_type: &str) -> (u32, u32, u32) {
 }
 
 const TYPE_FILTERS: &[Filter] = &[
-    ("burstable-performance-supported", "burstablePerformanceSupported"),
-    ("current-generation", "currentGeneration"),
-    ("instance-type", "instanceType"),
+    ("burstable-performance-supported current-generation instance-type", NAMESAKE),
     ("memory-info.size-in-mib", "memoryInfo.sizeInMiB"),
     ("network-info.maximum-network-interfaces", "networkInfo.maximumNetworkInterfaces"),
     ("processor-info.supported-architecture", "processorInfo.supportedArchitectures"),
@@ -167,6 +161,6 @@ pub(super) fn describe_offerings(region: &Region, params: Params<'_>) -> Answer 
                 .map(|location| json!({ "instanceType": t.name, "locationType": location_type, "location": location })),
         );
     }
-    let filters = [("instance-type", "instanceType"), ("location", "location")];
+    let filters = [("instance-type location", NAMESAKE)];
     Ok(json!({ "instanceTypeOfferingSet": filtered(offerings, &filters, params)? }))
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::instance_types::InstanceType;
-use super::interfaces::{delete_interface, group_set};
+use super::interfaces::{Interface, delete_interface, group_set};
 use super::launch_data::LaunchData;
-use super::resources::{Filter, Kind, Resource, find, find_mut, select};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, find, find_mut, select};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
@@ -44,19 +44,14 @@ pub(crate) struct Instance {
     pub(crate) id: String,
     pub(crate) instance_type: String,
     pub(crate) image_id: String,
-    pub(crate) az_name: String,
-    pub(crate) az_id: String,
-    pub(crate) subnet_id: String,
-    pub(crate) vpc_id: String,
-    pub(crate) private_ip: Ipv4Addr,
+    /// Its own one, which is there no longer when it has ended.
+    pub(crate) interface: Interface,
     pub(crate) state: InstanceState,
     /// Decoded.
     pub(crate) user_data: Option<String>,
     /// Name of the instance profile that its agents act as.
     pub(crate) instance_profile: Option<String>,
     pub(super) public_ip: Option<Ipv4Addr>,
-    pub(super) security_groups: Vec<String>,
-    pub(super) interface_id: String,
     pub(super) reservation_id: String,
     pub(super) launched: jiff::Timestamp,
     /// Why it is going, in AWS's words; empty before.
@@ -77,7 +72,7 @@ impl Instance {
     }
 
     fn private_dns_name(&self, region: &str) -> String {
-        let host = self.private_ip.to_string().replace('.', "-");
+        let host = self.interface.private_ip.to_string().replace('.', "-");
         let domain = if region == "us-east-1" { "ec2".to_owned() } else { format!("{region}.compute") };
         format!("ip-{host}.{domain}.internal")
     }
@@ -97,23 +92,20 @@ impl Resource for Instance {
     };
 
     const FILTERS: &'static [Filter] = &[
+        ("image-id instance-id instance-type", NAMESAKE),
         ("availability-zone", "placement.availabilityZone"),
         ("availability-zone-id", "placement.availabilityZoneId"),
         ("iam-instance-profile.arn", "iamInstanceProfile.arn"),
         ("iam-instance-profile.name", "facts.profileName"),
-        ("image-id", "imageId"),
-        ("instance-id", "instanceId"),
         ("instance-state-code", "instanceState.code"),
         ("instance-state-name", "instanceState.name"),
-        ("instance-status.status", "facts.status"),
-        ("instance-type", "instanceType"),
+        ("instance-status.status system-status.status", "facts.status"),
         ("instance.group-id", "facts.groupIds"),
         ("network-interface.network-interface-id", "facts.interfaceId"),
         ("owner-id", "facts.ownerId"),
         ("private-ip-address", "facts.privateIp"),
         ("reservation-id", "facts.reservationId"),
         ("subnet-id", "facts.subnetId"),
-        ("system-status.status", "facts.status"),
         ("vpc-id", "facts.vpcId"),
     ];
 
@@ -140,8 +132,8 @@ impl Resource for Instance {
             "instanceLifecycle": data.object("InstanceMarketOptions").and_then(|options| options.opt_str("MarketType")),
             "launchTime": timestamp(self.launched),
             "placement": {
-                "availabilityZone": self.az_name,
-                "availabilityZoneId": self.az_id,
+                "availabilityZone": self.interface.subnet.az_name,
+                "availabilityZoneId": self.interface.subnet.az_id,
                 "groupName": "",
                 "tenancy": "default",
             },
@@ -172,13 +164,13 @@ impl Resource for Instance {
             };
             wire["stateReason"] = json!({ "code": code, "message": format!("{code}: {message}") });
         } else {
-            wire["subnetId"] = json!(self.subnet_id);
-            wire["vpcId"] = json!(self.vpc_id);
-            wire["privateIpAddress"] = json!(self.private_ip.to_string());
+            wire["subnetId"] = json!(self.interface.subnet.id);
+            wire["vpcId"] = json!(self.interface.subnet.vpc_id);
+            wire["privateIpAddress"] = json!(self.interface.private_ip.to_string());
             wire["privateDnsName"] = json!(self.private_dns_name(&region.name));
             wire["ipAddress"] = json!(self.public_ip.map(|ip| ip.to_string()));
             wire["sourceDestCheck"] = json!(true);
-            wire["groupSet"] = group_set(state, &self.security_groups);
+            wire["groupSet"] = group_set(state, &self.interface.security_groups);
         }
         wire
     }
@@ -187,15 +179,15 @@ impl Resource for Instance {
     fn facts(&self, region: &Region) -> Value {
         let mut facts = self.wire(region);
         facts["facts"] = json!({
-            "groupIds": self.security_groups,
-            "interfaceId": self.interface_id,
+            "groupIds": self.interface.security_groups,
+            "interfaceId": self.interface.id,
             "ownerId": ACCOUNT_ID,
-            "privateIp": self.private_ip.to_string(),
+            "privateIp": self.interface.private_ip.to_string(),
             "profileName": self.instance_profile,
             "reservationId": self.reservation_id,
             "status": self.status(),
-            "subnetId": self.subnet_id,
-            "vpcId": self.vpc_id,
+            "subnetId": self.interface.subnet.id,
+            "vpcId": self.interface.subnet.vpc_id,
         });
         facts
     }
@@ -242,7 +234,7 @@ pub(crate) fn terminate(region: &mut Region, id: &str, reason: &str) {
 /// the zone, the one that was launched first. Whether there was one.
 pub(crate) fn lose(region: &mut Region, zone: Option<&str>) -> bool {
     let here = |instance: &&Instance| {
-        instance.state == InstanceState::Running && zone.is_none_or(|zone| zone == instance.az_name)
+        instance.state == InstanceState::Running && zone.is_none_or(|zone| zone == instance.interface.subnet.az_name)
     };
     let Some(id) = region.ec2().instances.iter().find(here).map(|instance| instance.id.clone()) else { return false };
     terminate(region, &id, HARDWARE_FAILURE);
@@ -251,7 +243,7 @@ pub(crate) fn lose(region: &mut Region, zone: Option<&str>) -> bool {
 
 fn finish_termination(region: &mut Region, id: String) {
     advance(region, &id, InstanceState::ShuttingDown, InstanceState::Terminated);
-    if let Some(interface_id) = instance(region, &id).map(|instance| instance.interface_id.clone()) {
+    if let Some(interface_id) = instance(region, &id).map(|instance| instance.interface.id.clone()) {
         delete_interface(region, &interface_id);
     }
     region.after_real_time(TERMINATED_VISIBLE, move |region| {
@@ -318,8 +310,8 @@ pub(super) fn describe_status(region: &Region, params: Params<'_>) -> Answer {
             });
             json!({
                 "instanceId": instance.id,
-                "availabilityZone": instance.az_name,
-                "availabilityZoneId": instance.az_id,
+                "availabilityZone": instance.interface.subnet.az_name,
+                "availabilityZoneId": instance.interface.subnet.az_id,
                 "instanceState": instance.state.wire(),
                 "instanceStatus": check,
                 "systemStatus": check,

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::cidr;
-use super::resources::{Filter, Kind, Resource, described, find};
+use super::default_security_group;
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find};
 use super::subnets::Subnet;
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
@@ -21,10 +22,8 @@ pub(crate) struct Interface {
     pub(crate) id: String,
     pub(crate) private_ip: Ipv4Addr,
     pub(crate) mac: String,
-    pub(super) subnet_id: String,
-    vpc_id: String,
-    az_name: String,
-    az_id: String,
+    /// As it was when the interface was made.
+    pub(crate) subnet: Subnet,
     pub(super) security_groups: Vec<String>,
     description: String,
     attachment_id: String,
@@ -43,20 +42,11 @@ impl Resource for Interface {
     };
 
     const FILTERS: &'static [Filter] = &[
+        ("availability-zone description interface-type mac-address network-interface-id owner-id", NAMESAKE),
+        ("private-ip-address requester-managed status subnet-id vpc-id", NAMESAKE),
         ("attachment.instance-id", "attachment.instanceId"),
-        ("availability-zone", "availabilityZone"),
-        ("description", "description"),
         ("group-id", "groupSet.groupId"),
-        ("interface-type", "interfaceType"),
-        ("mac-address", "macAddress"),
-        ("network-interface-id", "networkInterfaceId"),
-        ("owner-id", "ownerId"),
-        ("private-ip-address", "privateIpAddress"),
         ("addresses.private-ip-address", "privateIpAddressesSet.privateIpAddress"),
-        ("requester-managed", "requesterManaged"),
-        ("status", "status"),
-        ("subnet-id", "subnetId"),
-        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {
@@ -69,10 +59,10 @@ impl Resource for Interface {
         let service_managed = instance_id.is_none();
         json!({
             "networkInterfaceId": self.id,
-            "subnetId": self.subnet_id,
-            "vpcId": self.vpc_id,
-            "availabilityZone": self.az_name,
-            "availabilityZoneId": self.az_id,
+            "subnetId": self.subnet.id,
+            "vpcId": self.subnet.vpc_id,
+            "availabilityZone": self.subnet.az_name,
+            "availabilityZoneId": self.subnet.az_id,
             "description": self.description,
             "ownerId": ACCOUNT_ID,
             "requesterId": service_managed.then_some("amazon-aws"),
@@ -114,7 +104,7 @@ pub(crate) fn create_interface(
         }
     }
     let security_groups = match security_groups {
-        [] => region.ec2().default_group(&subnet.vpc_id).into_iter().collect(),
+        [] => default_security_group(region, &subnet.vpc_id).into_iter().collect(),
         given => given.to_vec(),
     };
     let private_ip = free_address(region.ec2(), &subnet)?;
@@ -124,10 +114,7 @@ pub(crate) fn create_interface(
         private_ip,
         // The second hexadecimal digit says that the address is local, as EC2's are.
         mac: format!("0a:{}:{}:{}:{}:{}", &mac[..2], &mac[2..4], &mac[4..6], &mac[6..8], &mac[8..]),
-        subnet_id: subnet.id.clone(),
-        vpc_id: subnet.vpc_id.clone(),
-        az_name: subnet.az_name.clone(),
-        az_id: subnet.az_id.clone(),
+        subnet,
         security_groups,
         description: description.to_owned(),
         attachment_id: region.ids.ec2("eni-attach"),
@@ -141,7 +128,7 @@ pub(crate) fn create_interface(
 /// Takes the addresses of a subnet in turn, so that one given back rests for long before somebody else has it.
 fn free_address(state: &State, subnet: &Subnet) -> Result<Ipv4Addr, AwsError> {
     let taken = |ip: &Ipv4Addr| state.interfaces.iter().any(|interface| interface.private_ip == *ip);
-    let last = state.interfaces.iter().rev().find(|interface| interface.subnet_id == subnet.id);
+    let last = state.interfaces.iter().rev().find(|interface| interface.subnet.id == subnet.id);
     let after_last = cidr::hosts(subnet.cidr).filter(|ip| last.is_none_or(|last| *ip > last.private_ip));
     after_last.chain(cidr::hosts(subnet.cidr)).find(|ip| !taken(ip)).ok_or_else(|| {
         let message =

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::launch_data::{self, LaunchData};
-use super::resources::{Filter, Kind, Resource, described, filtered, find, find_mut};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, filtered, find, find_mut};
 use super::{State, tags};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
@@ -60,7 +60,7 @@ impl Resource for LaunchTemplate {
         words: ("The specified launch template, with template ID ", ", does not exist."),
     };
 
-    const FILTERS: &'static [Filter] = &[("create-time", "createTime"), ("launch-template-name", "launchTemplateName")];
+    const FILTERS: &'static [Filter] = &[("create-time launch-template-name", NAMESAKE)];
 
     fn id(&self) -> &str {
         &self.id

@@ -120,17 +120,11 @@ pub(crate) fn launch(
         id: id.clone(),
         instance_type: checked.instance_type.name.to_owned(),
         image_id: checked.image_id,
-        az_name: subnet.az_name,
-        az_id: subnet.az_id,
-        subnet_id: subnet.id,
-        vpc_id: subnet.vpc_id,
-        private_ip: interface.private_ip,
+        interface,
         state: InstanceState::Pending,
         user_data: launch_data::user_data(&template.data),
         instance_profile: checked.instance_profile,
         public_ip,
-        security_groups: interface.security_groups.clone(),
-        interface_id: interface.id,
         reservation_id: region.ids.ec2("r"),
         launched: jiff::Timestamp::now(),
         transition_reason: String::new(),
@@ -156,20 +150,21 @@ fn check_offered(region: &str, instance_type: &InstanceType, az_name: &str) -> R
     Err(AwsError::new("Unsupported", message))
 }
 
+fn vcpus_in_use(region: &Region, counts: fn(InstanceState) -> bool) -> u32 {
+    let instances = region.ec2().instances.iter().filter(|instance| counts(instance.state));
+    instances.filter_map(|instance| InstanceType::find(&instance.instance_type)).map(|found| found.vcpus).sum()
+}
+
 fn check_quota(region: &Region, instance_type: &InstanceType) -> Result<(), AwsError> {
-    let running = region.ec2().instances.iter().filter(|instance| instance.state != InstanceState::Terminated);
-    let in_use: u32 =
-        running.filter_map(|instance| InstanceType::find(&instance.instance_type)).map(InstanceType::vcpus).sum();
+    let in_use = vcpus_in_use(region, |state| state != InstanceState::Terminated);
     let quota = region.vcpu_quota;
-    if in_use + instance_type.vcpus() <= quota { Ok(()) } else { Err(vcpu_limit_exceeded(quota)) }
+    if in_use + instance_type.vcpus <= quota { Ok(()) } else { Err(vcpu_limit_exceeded(quota)) }
 }
 
 /// Capacity and the vCPU limit of a fault: without one, every zone has capacity.
 fn check_capacity(region: &Region, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
-    let vcpus = |name: &str| InstanceType::find(name).map_or(0, |found| found.vcpus);
-    let counts = |i: &&Instance| matches!(i.state, InstanceState::Pending | InstanceState::Running);
-    let in_use = region.ec2().instances.iter().filter(counts).map(|i| vcpus(&i.instance_type)).sum();
-    let launch = Launch { zone: az_name, vcpus: instance_type.vcpus, vcpus_in_use: in_use };
+    let vcpus_in_use = vcpus_in_use(region, |state| matches!(state, InstanceState::Pending | InstanceState::Running));
+    let launch = Launch { zone: az_name, vcpus: instance_type.vcpus, vcpus_in_use };
     match region.faults.lock().refuse_launch(&launch) {
         None => Ok(()),
         Some(Refusal::NoCapacity) => Err(no_capacity(instance_type.name, az_name)),

@@ -88,12 +88,6 @@ impl State {
     fn rules(&self) -> Vec<rules::Rule> {
         self.security_groups.iter().flat_map(|group| group.rules.clone()).collect()
     }
-
-    /// The identifier of a VPC's default security group.
-    fn default_group(&self, vpc_id: &str) -> Option<String> {
-        let group = self.security_groups.iter().find(|group| group.vpc_id == vpc_id && group.is_default());
-        group.map(|group| group.id.clone())
-    }
 }
 
 pub(crate) fn subnet<'r>(region: &'r Region, id: &str) -> Option<&'r Subnet> {
@@ -122,7 +116,8 @@ pub(crate) fn vpc_of_security_group<'r>(region: &'r Region, id: &str) -> Option<
 
 /// The group that belongs to a VPC itself.
 pub(crate) fn default_security_group(region: &Region, vpc_id: &str) -> Option<String> {
-    region.ec2().default_group(vpc_id)
+    let mut groups = region.ec2().security_groups.iter();
+    groups.find(|group| group.vpc_id == vpc_id && group.is_default()).map(|group| group.id.clone())
 }
 
 /// Checks that the resource is there; answers with its type.
@@ -133,15 +128,15 @@ fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
             .then(|| resources::find(resources, id).map(|_| R::KIND.resource_type))
     }
     let state = region.ec2();
-    check::<vpcs::Vpc>(&state.vpcs, id)
-        .or_else(|| check::<Subnet>(&state.subnets, id))
-        .or_else(|| check::<security_groups::SecurityGroup>(&state.security_groups, id))
-        .or_else(|| check::<rules::Rule>(&state.rules(), id))
-        .or_else(|| check::<gateways::InternetGateway>(&state.internet_gateways, id))
-        .or_else(|| check::<gateways::RouteTable>(&state.route_tables, id))
-        .or_else(|| check::<launch_templates::LaunchTemplate>(&state.launch_templates, id))
-        .or_else(|| check::<Instance>(&state.instances, id))
-        .or_else(|| check::<Interface>(&state.interfaces, id))
+    check(&state.vpcs, id)
+        .or_else(|| check(&state.subnets, id))
+        .or_else(|| check(&state.security_groups, id))
+        .or_else(|| check(&state.rules(), id))
+        .or_else(|| check(&state.internet_gateways, id))
+        .or_else(|| check(&state.route_tables, id))
+        .or_else(|| check(&state.launch_templates, id))
+        .or_else(|| check(&state.instances, id))
+        .or_else(|| check(&state.interfaces, id))
         .unwrap_or_else(|| Err(AwsError::new("InvalidID", format!("The ID '{id}' is not valid"))))
 }
 

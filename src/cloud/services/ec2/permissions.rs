@@ -63,7 +63,7 @@ pub(super) fn requested(state: &State, direction: Direction, params: Params<'_>)
     for entry in &listed {
         let (protocol, from_port, to_port) = protocol_and_ports(*entry)?;
         for (peer, description) in peers(state, *entry)? {
-            let (protocol, from_port, to_port) = (protocol.clone(), from_port, to_port);
+            let protocol = protocol.clone();
             requested.push((Permission { direction, protocol, from_port, to_port, peer }, description));
         }
     }

@@ -36,8 +36,12 @@ impl Kind {
     }
 }
 
-/// A filter's name, and where in a description its values are: members, from outer to inner, with dots between them.
+/// Names of filters, separated by spaces, and where in a description their values are: members, from outer to inner, with
+/// dots between them.
 pub(super) type Filter = (&'static str, &'static str);
+
+/// Where the values are of filters that are named like a member, with hyphens or without: `vpc-id` as `vpcId`.
+pub(super) const NAMESAKE: &str = "";
 
 pub(super) trait Resource: Sized + 'static {
     const KIND: Kind;
@@ -112,7 +116,7 @@ const MAX_FILTER_VALUE_LENGTH: usize = 256;
 struct Filters<'a>(Vec<(Looked<'a>, Vec<&'a str>)>);
 
 enum Looked<'a> {
-    At(&'static str),
+    At(String),
     /// The value of the tag with this key.
     AtTag(&'a str),
 }
@@ -125,8 +129,10 @@ impl<'a> Filters<'a> {
             let name = filter.str("Name")?;
             let looked = match name.strip_prefix("tag:") {
                 Some(key) if tagged => Some(Looked::AtTag(key)),
-                _ if tagged && name == "tag-key" => Some(Looked::At("tagSet.key")),
-                _ => known.iter().find(|(known, _)| *known == name).map(|(_, path)| Looked::At(path)),
+                _ if tagged && name == "tag-key" => Some(Looked::At("tagSet.key".to_owned())),
+                _ => known.iter().find(|(names, _)| names.split(' ').any(|known| known == name)).map(|(_, path)| {
+                    Looked::At(if *path == NAMESAKE { lower_camel_case(name) } else { (*path).to_owned() })
+                }),
             };
             let Some(looked) = looked else {
                 return Err(AwsError::invalid_parameter(format!("The filter '{name}' is invalid")));
@@ -158,6 +164,16 @@ impl<'a> Filters<'a> {
             values.into_iter().filter_map(text).any(|text| matches(&text))
         })
     }
+}
+
+fn lower_camel_case(name: &str) -> String {
+    let mut words = name.split('-').map(str::to_owned);
+    let mut spelled = words.next().unwrap_or_default();
+    for mut word in words {
+        word[..1].make_ascii_uppercase();
+        spelled += &word;
+    }
+    spelled
 }
 
 /// What is at this path, of lists each item.

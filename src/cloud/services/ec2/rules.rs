@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::permissions::{Direction, Peer, Permission, requested};
-use super::resources::{Filter, Kind, Resource, described, find, find_mut};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut};
 use super::security_groups::SecurityGroup;
 use super::{security_groups, tags};
 use crate::cloud::ACCOUNT_ID;
@@ -45,7 +45,7 @@ impl Resource for Rule {
         words: ("The security group rule ID '", "' does not exist"),
     };
 
-    const FILTERS: &'static [Filter] = &[("group-id", "groupId"), ("security-group-rule-id", "securityGroupRuleId")];
+    const FILTERS: &'static [Filter] = &[("group-id security-group-rule-id", NAMESAKE)];
 
     fn id(&self) -> &str {
         &self.id

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::permissions::{Direction, Peer, Permission};
-use super::resources::{Filter, Kind, Resource, described, find};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find};
 use super::rules::{self, Rule};
 use super::{State, tags};
 use crate::cloud::ACCOUNT_ID;
@@ -63,21 +63,18 @@ impl Resource for SecurityGroup {
     };
 
     const FILTERS: &'static [Filter] = &[
+        ("group-id group-name owner-id vpc-id", NAMESAKE),
         ("description", "groupDescription"),
         ("egress.ip-permission.cidr", "ipPermissionsEgress.ipRanges.cidrIp"),
         ("egress.ip-permission.from-port", "ipPermissionsEgress.fromPort"),
         ("egress.ip-permission.group-id", "ipPermissionsEgress.groups.groupId"),
         ("egress.ip-permission.protocol", "ipPermissionsEgress.ipProtocol"),
         ("egress.ip-permission.to-port", "ipPermissionsEgress.toPort"),
-        ("group-id", "groupId"),
-        ("group-name", "groupName"),
         ("ip-permission.cidr", "ipPermissions.ipRanges.cidrIp"),
         ("ip-permission.from-port", "ipPermissions.fromPort"),
         ("ip-permission.group-id", "ipPermissions.groups.groupId"),
         ("ip-permission.protocol", "ipPermissions.ipProtocol"),
         ("ip-permission.to-port", "ipPermissions.toPort"),
-        ("owner-id", "ownerId"),
-        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::cidr;
-use super::resources::{Filter, Kind, Resource, described, find, find_mut};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut};
 use super::tags;
 use super::vpcs::Vpc;
 use crate::cloud::ACCOUNT_ID;
@@ -63,20 +63,12 @@ impl Resource for Subnet {
     };
 
     const FILTERS: &'static [Filter] = &[
-        ("availability-zone", "availabilityZone"),
-        ("availabilityZone", "availabilityZone"),
-        ("availability-zone-id", "availabilityZoneId"),
-        ("availabilityZoneId", "availabilityZoneId"),
-        ("cidr-block", "cidrBlock"),
+        (
+            "availability-zone availabilityZone availability-zone-id availabilityZoneId cidr-block cidrBlock default-for-az",
+            NAMESAKE,
+        ),
+        ("defaultForAz map-public-ip-on-launch owner-id state subnet-id vpc-id", NAMESAKE),
         ("cidr", "cidrBlock"),
-        ("cidrBlock", "cidrBlock"),
-        ("default-for-az", "defaultForAz"),
-        ("defaultForAz", "defaultForAz"),
-        ("map-public-ip-on-launch", "mapPublicIpOnLaunch"),
-        ("owner-id", "ownerId"),
-        ("state", "state"),
-        ("subnet-id", "subnetId"),
-        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {
@@ -84,7 +76,7 @@ impl Resource for Subnet {
     }
 
     fn wire(&self, region: &Region) -> Value {
-        let taken = region.ec2().interfaces.iter().filter(|interface| interface.subnet_id == self.id).count();
+        let taken = region.ec2().interfaces.iter().filter(|interface| interface.subnet.id == self.id).count();
         json!({
             "subnetId": self.id,
             "subnetArn": region.arn("ec2", &format!("subnet/{}", self.id)),
@@ -150,20 +142,16 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
 
 /// The zone that a request names by name or ID; the first one if it names none.
 fn wanted_zone(region: &str, params: Params<'_>) -> Result<Zone, AwsError> {
-    let mut zones = partition::zones(region);
+    let zones = partition::zones(region);
     let wanted = params.opt_str("AvailabilityZone").or(params.opt_str("AvailabilityZoneId"));
-    let index = match wanted {
-        None => Some(0),
-        Some(wanted) => zones.iter().position(|zone| zone.name == wanted || zone.id == wanted),
-    };
-    match index {
-        Some(index) => Ok(zones.swap_remove(index)),
-        None => Err(AwsError::invalid_parameter(format!(
+    let is_wanted = |zone: &&Zone| wanted.is_none_or(|wanted| zone.name == wanted || zone.id == wanted);
+    zones.iter().find(is_wanted).cloned().ok_or_else(|| {
+        AwsError::invalid_parameter(format!(
             "Value ({}) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: {}.",
             wanted.unwrap_or_default(),
             zones.iter().map(|zone| zone.name.as_str()).collect::<Vec<_>>().join(", ")
-        ))),
-    }
+        ))
+    })
 }
 
 pub(super) fn modify_attribute(region: &mut Region, params: Params<'_>) -> Answer {
@@ -179,7 +167,7 @@ pub(super) fn modify_attribute(region: &mut Region, params: Params<'_>) -> Answe
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     let state: &mut State = region.ec2_mut();
     let id = find(&state.subnets, params.str("SubnetId")?)?.id.clone();
-    if state.interfaces.iter().any(|interface| interface.subnet_id == id) {
+    if state.interfaces.iter().any(|interface| interface.subnet.id == id) {
         let message = format!("The subnet '{id}' has dependencies and cannot be deleted.");
         return Err(AwsError::new("DependencyViolation", message));
     }

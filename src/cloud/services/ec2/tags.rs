@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::resource_type;
-use super::resources::{Filter, Kind, filtered};
+use super::resources::{Filter, Kind, NAMESAKE, filtered};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
@@ -70,8 +70,7 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     Ok(json!({}))
 }
 
-const FILTERS: &[Filter] =
-    &[("key", "key"), ("resource-id", "resourceId"), ("resource-type", "resourceType"), ("value", "value")];
+const FILTERS: &[Filter] = &[("key resource-id resource-type value", NAMESAKE)];
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let mut all = Vec::new();

@@ -3,7 +3,7 @@
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
-use super::resources::{Filter, Kind, Resource, described, find};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
@@ -43,15 +43,10 @@ impl Resource for Vpc {
     };
 
     const FILTERS: &'static [Filter] = &[
+        // The article spells it `isDefault`, which AWS takes as well.
+        ("dhcp-options-id is-default isDefault owner-id state vpc-id", NAMESAKE),
         ("cidr", "cidrBlock"),
         ("cidr-block-association.cidr-block", "cidrBlockAssociationSet.cidrBlock"),
-        ("dhcp-options-id", "dhcpOptionsId"),
-        ("is-default", "isDefault"),
-        // The article's spelling, which AWS takes as well.
-        ("isDefault", "isDefault"),
-        ("owner-id", "ownerId"),
-        ("state", "state"),
-        ("vpc-id", "vpcId"),
     ];
 
     fn id(&self) -> &str {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, filtered};
+use super::resources::{Filter, NAMESAKE, filtered};
 use crate::cloud::error::AwsError;
 use crate::cloud::partition::{self, Zone, ZoneType};
 use crate::cloud::region::Region;
@@ -10,16 +10,10 @@ use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 
 const FILTERS: &[Filter] = &[
-    ("group-name", "groupName"),
+    ("group-name opt-in-status parent-zone-id parent-zone-name", NAMESAKE),
+    ("region-name zone-id zone-name zone-type", NAMESAKE),
     ("message", "messageSet"),
-    ("opt-in-status", "optInStatus"),
-    ("parent-zone-id", "parentZoneId"),
-    ("parent-zone-name", "parentZoneName"),
-    ("region-name", "regionName"),
     ("state", "zoneState"),
-    ("zone-id", "zoneId"),
-    ("zone-name", "zoneName"),
-    ("zone-type", "zoneType"),
 ];
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
@@ -66,8 +60,7 @@ fn check_known(wanted: &[&str], is_known: impl Fn(&str) -> bool, words: &str) ->
     }
 }
 
-const REGION_FILTERS: &[Filter] =
-    &[("endpoint", "regionEndpoint"), ("opt-in-status", "optInStatus"), ("region-name", "regionName")];
+const REGION_FILTERS: &[Filter] = &[("opt-in-status region-name", NAMESAKE), ("endpoint", "regionEndpoint")];
 
 pub(super) fn describe_regions(params: Params<'_>) -> Answer {
     let names = params.strings("RegionName");

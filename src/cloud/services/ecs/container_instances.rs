@@ -124,12 +124,12 @@ pub(super) fn join(
         ec2_instance_id: instance_id.to_owned(),
         status: InstanceStatus::Active,
         is_connected: true,
-        az_name: instance.az_name.clone(),
-        az_id: instance.az_id.clone(),
+        az_name: instance.interface.subnet.az_name.clone(),
+        az_id: instance.interface.subnet.az_id.clone(),
         instance_type: instance.instance_type.clone(),
         registered: Resources { cpu, memory, interfaces: interfaces.saturating_sub(1) },
         tags: Tags::default(),
-        subnet_id: instance.subnet_id.clone(),
+        subnet_id: instance.interface.subnet.id.clone(),
         registered_at: jiff::Timestamp::now(),
     };
     region.ecs_mut().container_instances.push(instance);

@@ -103,7 +103,7 @@ fn describe_instances(region: &Region, params: Params<'_>) -> Result<Value, AwsE
                 "PlatformType": "Linux",
                 "PlatformName": "Amazon Linux",
                 "ResourceType": "EC2Instance",
-                "IPAddress": instance.private_ip.to_string(),
+                "IPAddress": instance.interface.private_ip.to_string(),
                 "SourceId": id,
                 "SourceType": "AWS::EC2::Instance",
             }));

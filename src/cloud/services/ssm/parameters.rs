@@ -55,8 +55,8 @@ fn find(region: &Region, name: &str) -> Option<Value> {
 
 fn description(image: &Image) -> Map<String, Value> {
     let members = [
-        ("ecs_agent_version", json!(image.ecs_agent_version)),
-        ("ecs_runtime_version", json!(image.ecs_runtime_version)),
+        ("ecs_agent_version", json!(ecs_optimized::AGENT_VERSION)),
+        ("ecs_runtime_version", json!(format!("Docker version {}", ecs_optimized::DOCKER_VERSION))),
         ("image_id", json!(image.id)),
         ("image_name", json!(image.name)),
         ("image_version", json!(image.version)),
