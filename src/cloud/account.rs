@@ -13,7 +13,7 @@ use super::ids::Ids;
 use super::options::Options;
 use super::partition;
 use super::region::Region;
-use super::schedule::Pace;
+use super::schedule::{Pace, Schedule};
 use super::service::Founding;
 use super::services::{self, iam};
 use super::settle::SharedRegion;
@@ -40,7 +40,7 @@ impl Account {
             pace: options.pace,
             vcpu_quota: options.vcpu_quota,
             proxies: options.proxies.clone(),
-            faults: SharedInjector::new(options.faults.clone()),
+            faults: Arc::new(Mutex::new(Injector::new(options.faults.clone()))),
             states,
             regions: Mutex::default(),
         })
@@ -84,8 +84,16 @@ impl Account {
                 states.insert(service.signing_name, state);
             }
         }
-        let mesh = Mesh::new(tokio::runtime::Handle::current(), self.proxies.clone());
-        Region::new(name, ids, states, self.pace, mesh, self.faults.clone(), self.vcpu_quota)
+        Region {
+            name: name.to_owned(),
+            ids,
+            schedule: Schedule::new(self.pace),
+            mesh: Mesh::new(tokio::runtime::Handle::current(), self.proxies.clone()),
+            published: None,
+            vcpu_quota: self.vcpu_quota,
+            faults: self.faults.clone(),
+            states,
+        }
     }
 
     /// From now on these faults happen. What was hidden comes into sight with the end of the earlier ones.

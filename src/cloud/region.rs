@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::faults::SharedInjector;
 use super::ids::Ids;
-use super::schedule::{Pace, Schedule, Transition};
+use super::schedule::{Schedule, Transition};
 use super::states::{State, States};
 use crate::mesh::Mesh;
 use crate::mesh::topology::Topology;
@@ -28,27 +28,6 @@ pub(crate) struct Region {
 }
 
 impl Region {
-    pub(crate) fn new(
-        name: &str,
-        ids: Ids,
-        states: States,
-        pace: Pace,
-        mesh: Mesh,
-        faults: SharedInjector,
-        vcpu_quota: u32,
-    ) -> Self {
-        Self {
-            name: name.to_owned(),
-            ids,
-            schedule: Schedule::new(pace),
-            mesh,
-            published: None,
-            vcpu_quota,
-            faults,
-            states,
-        }
-    }
-
     /// `arn:aws:<service>:<region>:<account>:<resource>`
     pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:aws:{service}:{}:{}:{resource}", self.name, super::ACCOUNT_ID)

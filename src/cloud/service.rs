@@ -94,9 +94,12 @@ pub(crate) struct Operation {
     pub(crate) role_refusal: Option<(&'static str, &'static str)>,
 }
 
+type Look = fn(&Region, Params<'_>) -> Answer;
+type Change = fn(&mut Region, Params<'_>) -> Answer;
+
 enum Run {
-    Read(fn(&Region, Params<'_>) -> Answer),
-    Change(fn(&mut Region, Params<'_>) -> Answer),
+    Read(Look),
+    Change(Change),
 }
 
 impl Operation {
@@ -105,20 +108,12 @@ impl Operation {
     }
 
     /// An operation that only looks.
-    pub(crate) const fn read(
-        name: &'static str,
-        parameters: &'static str,
-        run: fn(&Region, Params<'_>) -> Answer,
-    ) -> Self {
+    pub(crate) const fn read(name: &'static str, parameters: &'static str, run: Look) -> Self {
         Self::new(name, parameters, Run::Read(run))
     }
 
     /// An operation that may change something.
-    pub(crate) const fn change(
-        name: &'static str,
-        parameters: &'static str,
-        run: fn(&mut Region, Params<'_>) -> Answer,
-    ) -> Self {
+    pub(crate) const fn change(name: &'static str, parameters: &'static str, run: Change) -> Self {
         Self::new(name, parameters, Run::Change(run))
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use hyper::StatusCode;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -16,18 +16,7 @@ use crate::cloud::error::{AwsError, Words};
 use crate::cloud::states::Extent;
 
 /// One for the whole cloud; regions ask it when they launch instances.
-#[derive(Clone, Default)]
-pub(crate) struct SharedInjector(Arc<Mutex<Injector>>);
-
-impl SharedInjector {
-    pub(crate) fn new(faults: Faults) -> Self {
-        Self(Arc::new(Mutex::new(Injector::new(faults))))
-    }
-
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Injector> {
-        self.0.lock()
-    }
-}
+pub(crate) type SharedInjector = Arc<Mutex<Injector>>;
 
 #[derive(Default)]
 pub(crate) struct Injector {

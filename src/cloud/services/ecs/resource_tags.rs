@@ -29,16 +29,12 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 fn tags<'s>(ecs: &'s mut State, arn: &str) -> Result<&'s mut Tags, AwsError> {
     let kind = arn.split(':').nth(5).and_then(|resource| resource.split('/').next()).unwrap_or_default();
     let (found, message) = match kind {
-        "cluster" => {
-            let cluster = ecs.clusters.iter_mut().find(|cluster| cluster.arn == arn);
-            if cluster.as_ref().is_some_and(|cluster| cluster.status == ClusterStatus::Inactive) {
-                return Err(invalid("The specified cluster is inactive. Specify an active cluster and try again."));
-            }
-            (
-                cluster.map(|cluster| &mut cluster.tags),
-                "The specified cluster is inactive. Specify an active cluster and try again.",
-            )
-        }
+        "cluster" => (
+            (ecs.clusters.iter_mut())
+                .find(|cluster| cluster.arn == arn && cluster.status != ClusterStatus::Inactive)
+                .map(|cluster| &mut cluster.tags),
+            "The specified cluster is inactive. Specify an active cluster and try again.",
+        ),
         "container-instance" => (
             ecs.container_instances.iter_mut().find(|instance| instance.arn == arn).map(|instance| &mut instance.tags),
             "The specified container instance is inactive or has been deleted. Specify a valid container instance and try again.",

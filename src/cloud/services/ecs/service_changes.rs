@@ -1,5 +1,6 @@
 //! `CreateService` and `UpdateService`: everything AWS would refuse is refused before anything is changed.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,8 +9,7 @@ use serde_json::{Value, json};
 use super::clusters::ClusterStatus;
 use super::definition::{Definition, client_error};
 use super::services::{
-    self, Deployment, LoadBalancer, Network, NewService, Rollout, RolloutState, Service, ServiceStatus, Throttle,
-    not_found,
+    self, Deployment, LoadBalancer, Network, Rollout, RolloutState, Service, ServiceStatus, Throttle, not_found,
 };
 use super::{invalid, is_named, service_connect};
 use crate::cloud::error::AwsError;
@@ -51,25 +51,30 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let wanted = Wanted::read(region, &cluster, &arn, params, None)?;
     let desired_count = count(params)?.ok_or_else(|| invalid("desiredCount is required for REPLICA services."))?;
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
-    let rollout = wanted.rollout;
-    let load_balancers = wanted.load_balancers.clone();
-    let new =
-        NewService { arn: arn.clone(), name: name.to_owned(), cluster: cluster.clone(), request: params.map().clone() };
-    let deployment = wanted.into_deployment(region);
-    let mut service = Service::new(new, deployment);
-    service.desired_count = desired_count;
-    service.rollout = rollout;
-    service.grace_period =
-        params.opt_int("healthCheckGracePeriodSeconds")?.or((!load_balancers.is_empty()).then_some(0));
-    service.load_balancers = load_balancers;
-    // ENABLED unless said otherwise, or the service is none of those that can be rebalanced.
-    service.rebalances_zones = rebalances_zones(params, rollout)?.unwrap_or(rollout.maximum_percent > 100);
-    service.placement_strategy = params.get("placementStrategy").cloned().unwrap_or_else(|| json!([]));
-    service.enable_managed_tags = params.opt_bool("enableECSManagedTags") == Some(true);
-    if let Some(propagate) = params.opt_str("propagateTags") {
-        propagate.clone_into(&mut service.propagate_tags);
-    }
-    service.tags = tags;
+    let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
+    let service = Service {
+        arn: arn.clone(),
+        name: name.to_owned(),
+        deployments: vec![wanted.into_deployment(region)],
+        cluster,
+        status: ServiceStatus::Active,
+        desired_count,
+        rollout,
+        grace_period: params.opt_int("healthCheckGracePeriodSeconds")?.or((!load_balancers.is_empty()).then_some(0)),
+        load_balancers,
+        // ENABLED unless said otherwise, or the service is none of those that can be rebalanced.
+        rebalances_zones: rebalances_zones(params, rollout)?.unwrap_or(rollout.maximum_percent > 100),
+        placement_strategy: params.get("placementStrategy").cloned().unwrap_or_else(|| json!([])),
+        enable_managed_tags: params.opt_bool("enableECSManagedTags") == Some(true),
+        propagate_tags: params.opt_str("propagateTags").unwrap_or("NONE").to_owned(),
+        tags,
+        request: params.map().clone(),
+        created_at: Timestamp::now(),
+        is_steady: false,
+        is_emptied: false,
+        throttle: Throttle::default(),
+        events: VecDeque::new(),
+    };
     region.ecs_mut().services.retain(|service| service.arn != arn);
     region.ecs_mut().services.push(service);
     services::answer(region, &arn)
@@ -94,18 +99,12 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     service.load_balancers = load_balancers;
     service.is_steady = false;
     service.throttle = Throttle::default();
-    if let Some(desired_count) = desired_count {
-        service.desired_count = desired_count;
-    }
-    if let Some(rebalances_zones) = rebalances_zones {
-        service.rebalances_zones = rebalances_zones;
-    }
+    service.desired_count = desired_count.unwrap_or(service.desired_count);
+    service.rebalances_zones = rebalances_zones.unwrap_or(service.rebalances_zones);
     if let Some(strategy) = params.get("placementStrategy") {
         service.placement_strategy = strategy.clone();
     }
-    if let Some(enable) = params.opt_bool("enableECSManagedTags") {
-        service.enable_managed_tags = enable;
-    }
+    service.enable_managed_tags = params.opt_bool("enableECSManagedTags").unwrap_or(service.enable_managed_tags);
     if let Some(propagate) = params.opt_str("propagateTags") {
         propagate.clone_into(&mut service.propagate_tags);
     }

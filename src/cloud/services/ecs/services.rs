@@ -151,39 +151,7 @@ pub(super) struct Event {
 /// The most events that a service shows (API Reference, "Service").
 const MAX_EVENTS: usize = 100;
 
-pub(super) struct NewService {
-    pub(super) arn: String,
-    pub(super) name: String,
-    pub(super) cluster: String,
-    pub(super) request: Map<String, Value>,
-}
-
 impl Service {
-    pub(super) fn new(new: NewService, deployment: Deployment) -> Self {
-        Self {
-            arn: new.arn,
-            name: new.name,
-            cluster: new.cluster,
-            status: ServiceStatus::Active,
-            desired_count: 0,
-            load_balancers: Vec::new(),
-            rollout: Rollout::default(),
-            rebalances_zones: true,
-            deployments: vec![deployment],
-            placement_strategy: json!([]),
-            grace_period: None,
-            enable_managed_tags: false,
-            propagate_tags: "NONE".to_owned(),
-            tags: Tags::default(),
-            request: new.request,
-            created_at: Timestamp::now(),
-            is_steady: false,
-            is_emptied: false,
-            throttle: Throttle::default(),
-            events: VecDeque::new(),
-        }
-    }
-
     pub(super) fn primary(&self) -> &Deployment {
         self.deployments.first().expect("a service has a deployment from its creation on")
     }

@@ -1,13 +1,11 @@
 //! Service Quotas: the one quota that a walkthrough runs into.
 
-mod api;
-
 use hyper::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
-use crate::cloud::service::Service;
+use crate::cloud::service::{Answer, Operation, Service};
 use crate::cloud::wire::Params;
 
 /// Of running On-Demand Standard instances, in vCPU.
@@ -21,11 +19,11 @@ pub(crate) static SERVICE: Service = Service {
         failure: ("ServiceException", "ServiceException"),
         ..Words::JSON
     },
-    operations: api::OPERATIONS,
+    operations: &[Operation::read("GetServiceQuota", "ServiceCode QuotaCode", get)],
     ..Service::PLAIN
 };
 
-fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
+fn get(region: &Region, params: Params<'_>) -> Answer {
     if (params.str("ServiceCode")?, params.str("QuotaCode")?) != ("ec2", STANDARD_VCPUS) {
         return Err(AwsError::new("NoSuchResourceException", "The specified resource does not exist."));
     }

@@ -45,34 +45,13 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    fn status(&self) -> &'static str {
+    /// Status, its details, the exit code (-1 where there is none) and the output.
+    fn told(&self) -> (&'static str, &'static str, i32, &str) {
         match self {
-            Self::Pending => "Pending",
-            Self::Success { .. } => "Success",
-            Self::Undeliverable => "Failed",
-            Self::Cancelled => "Cancelled",
-        }
-    }
-
-    fn status_details(&self) -> &'static str {
-        match self {
-            Self::Undeliverable => "Undeliverable",
-            other => other.status(),
-        }
-    }
-
-    /// The exit code; -1 as long as there is none.
-    fn response_code(&self) -> i32 {
-        match self {
-            Self::Success { .. } => 0,
-            _ => -1,
-        }
-    }
-
-    fn output(&self) -> &str {
-        match self {
-            Self::Success { output } => output,
-            _ => "",
+            Self::Pending => ("Pending", "Pending", -1, ""),
+            Self::Success { output } => ("Success", "Success", 0, output),
+            Self::Undeliverable => ("Failed", "Undeliverable", -1, ""),
+            Self::Cancelled => ("Cancelled", "Cancelled", -1, ""),
         }
     }
 }
@@ -96,7 +75,8 @@ pub(super) fn get_invocation(region: &Region, params: Params<'_>) -> Result<Valu
     if params.opt_str("PluginName").is_some_and(|plugin| plugin != PLUGIN) {
         return Err(AwsError::new("InvalidPluginName", "The plugin name isn't valid."));
     }
-    let started = iso(command.requested_at);
+    let (status, status_details, response_code, output) = invocation.outcome.told();
+    let started = invocation.ended_at.map(|_| iso(command.requested_at));
     Ok(json!({
         "CommandId": command.id,
         "InstanceId": invocation.instance_id,
@@ -104,13 +84,13 @@ pub(super) fn get_invocation(region: &Region, params: Params<'_>) -> Result<Valu
         "DocumentName": "AWS-RunShellScript",
         "DocumentVersion": "$DEFAULT",
         "PluginName": PLUGIN,
-        "ResponseCode": invocation.outcome.response_code(),
-        "ExecutionStartDateTime": if invocation.ended_at.is_some() { started } else { String::new() },
-        "ExecutionElapsedTime": if invocation.ended_at.is_some() { "PT1S" } else { "" },
+        "ResponseCode": response_code,
+        "ExecutionStartDateTime": started.unwrap_or_default(),
+        "ExecutionElapsedTime": invocation.ended_at.map_or("", |_| "PT1S"),
         "ExecutionEndDateTime": invocation.ended_at.map(iso).unwrap_or_default(),
-        "Status": invocation.outcome.status(),
-        "StatusDetails": invocation.outcome.status_details(),
-        "StandardOutputContent": cut(invocation.outcome.output(), OUTPUT_LIMIT),
+        "Status": status,
+        "StatusDetails": status_details,
+        "StandardOutputContent": cut(output, OUTPUT_LIMIT),
         "StandardOutputUrl": "",
         "StandardErrorContent": "",
         "StandardErrorUrl": "",
@@ -139,15 +119,15 @@ pub(super) fn list_invocations(region: &Region, params: Params<'_>) -> Result<Va
 }
 
 fn wire_invocation(command: &Command, invocation: &Invocation, with_details: bool) -> Value {
-    let outcome = &invocation.outcome;
+    let (status, status_details, response_code, output) = invocation.outcome.told();
     let plugin = json!({
         "Name": PLUGIN,
-        "Status": outcome.status(),
-        "StatusDetails": outcome.status_details(),
-        "ResponseCode": outcome.response_code(),
+        "Status": status,
+        "StatusDetails": status_details,
+        "ResponseCode": response_code,
         "ResponseStartDateTime": timestamp(command.requested_at),
         "ResponseFinishDateTime": invocation.ended_at.map(timestamp),
-        "Output": cut(outcome.output(), LISTED_OUTPUT_LIMIT),
+        "Output": cut(output, LISTED_OUTPUT_LIMIT),
     });
     json!({
         "CommandId": command.id,
@@ -157,8 +137,8 @@ fn wire_invocation(command: &Command, invocation: &Invocation, with_details: boo
         "DocumentName": "AWS-RunShellScript",
         "DocumentVersion": "$DEFAULT",
         "RequestedDateTime": timestamp(command.requested_at),
-        "Status": outcome.status(),
-        "StatusDetails": outcome.status_details(),
+        "Status": status,
+        "StatusDetails": status_details,
         "CommandPlugins": if with_details { json!([plugin]) } else { json!([]) },
     })
 }
