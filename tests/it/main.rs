@@ -42,7 +42,6 @@ mod sidecar;
 mod situations;
 mod stages_faults;
 mod stages_kill;
-mod stages_lost_answers;
 mod stages_on_aws;
 mod stages_roles;
 mod stages_up_down;
