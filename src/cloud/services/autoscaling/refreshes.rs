@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::activities::moment;
 use super::members::LifecycleState;
@@ -73,21 +73,17 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Answer {
         let message = "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.";
         return Err(AwsError::new("InstanceRefreshInProgress", message));
     }
-    let preferences = params.object("Preferences");
-    if let Some(preferences) = preferences {
-        // Instances are warm as soon as they are in service.
-        preferences.only(&["InstanceWarmup", "MinHealthyPercentage", "SkipMatching"])?;
-    }
-    let min_healthy_percentage = match preferences {
-        Some(preferences) => preferences.opt_int("MinHealthyPercentage")?.unwrap_or(90),
-        None => 90,
-    };
+    let none = Map::new();
+    let preferences = params.object("Preferences").unwrap_or(Params::new(&none));
+    // Instances are warm as soon as they are in service.
+    preferences.only(&["InstanceWarmup", "MinHealthyPercentage", "SkipMatching"])?;
+    let min_healthy_percentage = preferences.opt_int("MinHealthyPercentage")?.unwrap_or(90);
     if !(0..=100).contains(&min_healthy_percentage) {
         return Err(validation_error(format!(
             "1 validation error detected: Value '{min_healthy_percentage}' at 'preferences.minHealthyPercentage' failed to satisfy constraint: Member must have value between 0 and 100"
         )));
     }
-    let skip_matching = preferences.and_then(|preferences| preferences.opt_bool("SkipMatching")) == Some(true);
+    let skip_matching = preferences.opt_bool("SkipMatching") == Some(true);
     let old: BTreeSet<String> = members
         .into_iter()
         .filter(|member| member.counts() && !(skip_matching && member.template_version == present))

@@ -9,7 +9,7 @@ use super::instances::{self, Instance, InstanceState};
 use super::interfaces::create_interface;
 use super::launch_data::{self, LaunchData};
 use super::launch_templates::Resolved;
-use super::resources::find;
+use super::resources::{find, invalid_value};
 use super::security_groups::{self, SecurityGroup};
 use super::tags;
 use crate::cloud::error::AwsError;
@@ -76,12 +76,10 @@ fn instance_profile(region: &Region, params: Params<'_>) -> Result<Option<String
     };
     let name = given.rsplit('/').next().unwrap_or(given);
     if region.iam().has_instance_profile(name) {
-        Ok(Some(name.to_owned()))
-    } else {
-        Err(AwsError::invalid_parameter(format!(
-            "Value ({given}) for parameter iamInstanceProfile.{member} is invalid. Invalid IAM Instance Profile {words}"
-        )))
+        return Ok(Some(name.to_owned()));
     }
+    let why = format!("Invalid IAM Instance Profile {words}");
+    Err(invalid_value(&format!("iamInstanceProfile.{member}"), given, &why))
 }
 
 /// Launches one instance into a subnet. `group_tags` come on top of the template's own, as Auto Scaling's do.
@@ -136,8 +134,7 @@ pub(crate) fn launch(
 
 fn check_offered(region: &str, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
     let zones = partition::zones(region);
-    let (offering, others): (Vec<Zone>, Vec<Zone>) =
-        zones.into_iter().partition(|zone| instance_type.is_offered_in(zone));
+    let (offering, others): (Vec<&Zone>, Vec<&Zone>) = zones.iter().partition(|zone| instance_type.is_offered_in(zone));
     if !others.iter().any(|zone| zone.name == az_name) {
         return Ok(());
     }

@@ -47,7 +47,7 @@ pub(crate) fn tags_of<'r>(region: &'r Region, id: &str) -> &'r Tags {
     region.ec2().tags.of(id)
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct State {
     vpcs: Vec<vpcs::Vpc>,
     subnets: Vec<Subnet>,
@@ -69,11 +69,8 @@ impl State {
             security_groups: vec![security_groups::SecurityGroup::default_of_vpc(ids, &vpc.id)],
             internet_gateways: vec![gateways::InternetGateway::of_vpc(ids, &vpc.id)],
             route_tables: vec![gateways::RouteTable::main_of_vpc(ids, &vpc.id)],
-            interfaces: Vec::new(),
-            launch_templates: Vec::new(),
-            instances: Vec::new(),
-            tags: TagStore::default(),
             vpcs: vec![vpc],
+            ..Self::default()
         }
     }
 

@@ -36,6 +36,10 @@ impl Kind {
     }
 }
 
+pub(super) fn invalid_value(parameter: &str, value: &str, why: &str) -> AwsError {
+    AwsError::invalid_parameter(format!("Value ({value}) for parameter {parameter} is invalid. {why}"))
+}
+
 /// Names of filters, separated by spaces, and where in a description their values are: members, from outer to inner, with
 /// dots between them.
 pub(super) type Filter = (&'static str, &'static str);

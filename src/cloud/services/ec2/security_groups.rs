@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::permissions::{Direction, Peer, Permission};
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, invalid_value};
 use super::rules::{self, Rule};
 use super::{State, tags};
 use crate::cloud::ACCOUNT_ID;
@@ -138,14 +138,14 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     check_text("GroupName", name)?;
     check_text("GroupDescription", description)?;
     if name.starts_with("sg-") {
-        return Err(invalid("GroupName", name, "Group names may not be in the format sg-*."));
+        return Err(invalid_value("GroupName", name, "Group names may not be in the format sg-*."));
     }
     let vpc_id = match params.opt_str("VpcId") {
         Some(id) => find(&region.ec2().vpcs, id)?.id.clone(),
         None => region.ec2().default_vpc()?.id.clone(),
     };
     if name == "default" {
-        return Err(invalid("GroupName", name, "Cannot use reserved security group name: default."));
+        return Err(invalid_value("GroupName", name, "Cannot use reserved security group name: default."));
     }
     if region.ec2().security_groups.iter().any(|group| group.vpc_id == vpc_id && group.name == name) {
         let message = format!("The security group '{name}' already exists for VPC '{vpc_id}'");
@@ -166,7 +166,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
 fn check_text(parameter: &str, text: &str) -> Result<(), AwsError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
     if !text.is_ascii() {
-        Err(invalid(parameter, text, "Character sets beyond ASCII are not supported."))
+        Err(invalid_value(parameter, text, "Character sets beyond ASCII are not supported."))
     } else if text.len() > 255 || !text.chars().all(allowed) {
         Err(AwsError::invalid_parameter(format!(
             "Invalid security group {parameter}. Valid values are strings less than 256 characters from the following set:  a-zA-Z0-9. _-:/()#,@[]+=&;{{}}!$*"
@@ -174,10 +174,6 @@ fn check_text(parameter: &str, text: &str) -> Result<(), AwsError> {
     } else {
         Ok(())
     }
-}
-
-fn invalid(parameter: &str, value: &str, why: &str) -> AwsError {
-    AwsError::invalid_parameter(format!("Value ({value}) for parameter {parameter} is invalid. {why}"))
 }
 
 /// A group stays while interfaces hold it, or rules of other groups name it.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::cidr;
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut, invalid_value};
 use super::tags;
 use super::vpcs::Vpc;
 use crate::cloud::ACCOUNT_ID;
@@ -112,11 +112,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::of_specifications(params, &Subnet::KIND)?;
     let vpc = find(&region.ec2().vpcs, params.str("VpcId")?)?.clone();
     let text = params.str("CidrBlock")?;
-    let block = cidr::parse(text).ok_or_else(|| {
-        AwsError::invalid_parameter(format!(
-            "Value ({text}) for parameter cidrBlock is invalid. This is not a valid CIDR block."
-        ))
-    })?;
+    let block = cidr::parse(text).ok_or_else(|| invalid_value("cidrBlock", text, "This is not a valid CIDR block."))?;
     if !vpc.cidr.contains(&block) || !(16..=28).contains(&block.prefix_len()) {
         return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
     }
@@ -146,11 +142,9 @@ fn wanted_zone(region: &str, params: Params<'_>) -> Result<Zone, AwsError> {
     let wanted = params.opt_str("AvailabilityZone").or(params.opt_str("AvailabilityZoneId"));
     let is_wanted = |zone: &&Zone| wanted.is_none_or(|wanted| zone.name == wanted || zone.id == wanted);
     zones.iter().find(is_wanted).cloned().ok_or_else(|| {
-        AwsError::invalid_parameter(format!(
-            "Value ({}) for parameter availabilityZone is invalid. Subnets can currently only be created in the following availability zones: {}.",
-            wanted.unwrap_or_default(),
-            zones.iter().map(|zone| zone.name.as_str()).collect::<Vec<_>>().join(", ")
-        ))
+        let known = zones.iter().map(|zone| zone.name.as_str()).collect::<Vec<_>>().join(", ");
+        let why = format!("Subnets can currently only be created in the following availability zones: {known}.");
+        invalid_value("availabilityZone", wanted.unwrap_or_default(), &why)
     })
 }
 

@@ -108,11 +108,9 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let load_balancer = load_balancers::find(region.elbv2(), params.str("LoadBalancerArn")?)?;
     let load_balancer_arn = load_balancer.arn.clone();
     let path = load_balancer.path().to_owned();
-    let protocol =
-        params.opt_str("Protocol").ok_or_else(|| validation_error("A listener protocol must be specified"))?;
-    check_protocol(protocol)?;
-    let port = params.opt_int("Port")?.ok_or_else(|| validation_error("A listener port must be specified"))?;
-    let port = checked_port("Listener", port)?;
+    let specified = |what: &str| validation_error(format!("A listener {what} must be specified"));
+    check_protocol(params.opt_str("Protocol").ok_or_else(|| specified("protocol"))?)?;
+    let port = checked_port("Listener", params.opt_int("Port")?.ok_or_else(|| specified("port"))?)?;
     let target_group_arn = requested_target_group(region.elbv2(), &load_balancer_arn, params)?;
     if let Some(there) = region.elbv2().listeners.iter().find(|other| other.load_balancer_arn == load_balancer_arn) {
         if there.port != port {

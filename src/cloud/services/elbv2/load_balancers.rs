@@ -124,16 +124,10 @@ fn requested_subnets(region: &Region, params: Params<'_>) -> Result<Vec<Subnet>,
 fn requested_groups(region: &Region, vpc_id: &str, params: Params<'_>) -> Result<BTreeSet<String>, AwsError> {
     let ids = params.strings("SecurityGroups");
     for id in &ids {
-        match ec2::vpc_of_security_group(region, id) {
-            None => {
-                let message = format!("Security group '{id}' does not exist");
-                return Err(AwsError::new("InvalidSecurityGroup", message));
-            }
-            Some(other) if other != vpc_id => {
-                let message = format!("Security group '{id}' does not belong to VPC '{vpc_id}'");
-                return Err(AwsError::new("InvalidConfigurationRequest", message));
-            }
-            Some(_) => {}
+        let missing = || AwsError::new("InvalidSecurityGroup", format!("Security group '{id}' does not exist"));
+        if ec2::vpc_of_security_group(region, id).ok_or_else(missing)? != vpc_id {
+            let message = format!("Security group '{id}' does not belong to VPC '{vpc_id}'");
+            return Err(AwsError::new("InvalidConfigurationRequest", message));
         }
     }
     Ok(if ids.is_empty() {
