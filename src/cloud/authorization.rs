@@ -11,20 +11,13 @@ use super::wire::tags::Tags;
 
 /// What Elastic Load Balancing asks of whoever makes its service-linked role by using it for the first time ("Elastic Load
 /// Balancing API permissions").
-const FIRST_USE: &[(&str, &[&str])] = &[
+const FIRST_USE: &[(&str, &str)] = &[
     (
         "CreateLoadBalancer",
-        &[
-            "ec2:DescribeAccountAttributes",
-            "ec2:DescribeAddresses",
-            "ec2:DescribeInternetGateways",
-            "ec2:DescribeSecurityGroups",
-            "ec2:DescribeSubnets",
-            "ec2:DescribeVpcs",
-            "iam:CreateServiceLinkedRole",
-        ],
+        "ec2:DescribeAccountAttributes ec2:DescribeAddresses ec2:DescribeInternetGateways ec2:DescribeSecurityGroups \
+         ec2:DescribeSubnets ec2:DescribeVpcs iam:CreateServiceLinkedRole",
     ),
-    ("CreateTargetGroup", &["ec2:DescribeInternetGateways", "ec2:DescribeVpcs", "iam:CreateServiceLinkedRole"]),
+    ("CreateTargetGroup", "ec2:DescribeInternetGateways ec2:DescribeVpcs iam:CreateServiceLinkedRole"),
 ];
 
 /// The service's refusal if the caller may not.
@@ -42,7 +35,7 @@ pub(super) fn check(region: &Region, request: &Request) -> Result<(), AwsError> 
     }
     if is(request, &elbv2::SERVICE) && !iam.load_balancing_was_used {
         let first_use = FIRST_USE.iter().find(|(operation, _)| *operation == request.operation.name);
-        for action in first_use.map_or(&[][..], |(_, actions)| actions) {
+        for action in first_use.map_or("", |(_, actions)| actions).split_ascii_whitespace() {
             if !iam.allows(action, &|key| fact(region, request, None, key)) {
                 return Err(request.service.words.denied(action));
             }

@@ -32,8 +32,6 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// A running local cloud. Ends with [`LocalCloud::shutdown`] or when it is asked to at `/_zonewalk/shutdown`.
 pub struct LocalCloud {
     address: SocketAddr,
-    stop: CancellationToken,
-    tracker: TaskTracker,
     shared: Arc<Shared>,
 }
 
@@ -50,21 +48,18 @@ impl LocalCloud {
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(options.listen)?;
         let address = listener.local_addr()?;
-        let stop = CancellationToken::new();
-        let tracker = TaskTracker::new();
         let account =
             Account::new(&options).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.message))?;
         let shared = Arc::new(Shared {
             account,
             observer: options.observer,
             requests: AtomicU64::new(0),
-            stop: stop.clone(),
-            tracker: tracker.clone(),
+            stop: CancellationToken::new(),
+            tracker: TaskTracker::new(),
         });
-        let endpoint = Arc::new(Endpoint(Arc::clone(&shared)));
-        let server = Server::spawn(listener, None, endpoint, &tokio::runtime::Handle::current())?;
-        tracker.spawn(server.until(stop.clone(), SHUTDOWN_TIMEOUT));
-        Ok(Self { address, stop, tracker, shared })
+        let server = Server::spawn(listener, None, Arc::clone(&shared), &tokio::runtime::Handle::current())?;
+        shared.tracker.spawn(server.until(shared.stop.clone(), SHUTDOWN_TIMEOUT));
+        Ok(Self { address, shared })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -88,97 +83,89 @@ impl LocalCloud {
 
     /// Completes when somebody has asked the cloud to stop.
     pub async fn stopped(&self) {
-        self.stop.cancelled().await;
+        self.shared.stop.cancelled().await;
     }
 
     /// Stops serving, and every task and load balancer with it.
     pub async fn shutdown(self) {
-        self.stop.cancel();
-        self.tracker.close();
-        self.tracker.wait().await;
+        self.shared.stop.cancel();
+        self.shared.tracker.close();
+        self.shared.tracker.wait().await;
         for mesh in self.shared.account.meshes() {
             mesh.shutdown().await;
         }
     }
 }
 
-/// What answers at the endpoint.
-struct Endpoint(Arc<Shared>);
-
-impl Handler for Endpoint {
+impl Handler for Shared {
     type Body = Full<Bytes>;
 
+    /// The error is a fault's: it closes the connection without an answer.
     async fn handle(&self, request: hyper::Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Full<Bytes>>> {
-        answer(Arc::clone(&self.0), request).await
-    }
-}
-
-/// The error is a fault's: it closes the connection without an answer.
-async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::Result<Response<Full<Bytes>>> {
-    let (head, body) = request.into_parts();
-    let refused = |error: &AwsError| {
-        let request_id = shared.next_request_id();
-        let (content_type, body) = encoding_of(&head.headers).error(error, &request_id);
-        response(Answer { status: error.status, content_type, body }, &request_id, is_cbor(&head.headers))
-    };
-    let body = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let message = format!("The request body is larger than {MAX_BODY} bytes");
-            let error =
-                AwsError::new("RequestEntityTooLargeException", message).with_status(StatusCode::PAYLOAD_TOO_LARGE);
-            return Ok(refused(&error));
-        }
-        Err(error) => {
-            return Ok(own_answer(StatusCode::BAD_REQUEST, &json!({ "message": error.to_string() })));
-        }
-    };
-    if let Some(path) = head.uri.path().strip_prefix("/_zonewalk/") {
-        return Ok(shared.own_path(&head.method, path, &body));
-    }
-    match Request::decode(&head.method, head.uri.path(), &head.headers, &body) {
-        Ok(request) => {
-            let request_id = shared.next_request_id();
-            let injected = shared.account.inject(&request);
-            let delay = injected.delay;
-            let answer = shared.aws_answer(&request, injected, &request_id, is_cbor(&head.headers));
-            if !delay.is_zero() {
-                tokio::time::sleep(delay).await;
+        let (head, body) = request.into_parts();
+        let refused = |error: &AwsError| {
+            let request_id = self.next_request_id();
+            let (content_type, body) = encoding_of(&head.headers).error(error, &request_id);
+            response(Answer { status: error.status, content_type, body }, &request_id, is_cbor(&head.headers))
+        };
+        let body = match Limited::new(body, MAX_BODY).collect().await {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let message = format!("The request body is larger than {MAX_BODY} bytes");
+                let error =
+                    AwsError::new("RequestEntityTooLargeException", message).with_status(StatusCode::PAYLOAD_TOO_LARGE);
+                return Ok(refused(&error));
             }
-            answer.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
+            Err(error) => {
+                return Ok(own_answer(StatusCode::BAD_REQUEST, &json!({ "message": error.to_string() })));
+            }
+        };
+        if let Some(path) = head.uri.path().strip_prefix("/_zonewalk/") {
+            return Ok(self.own_path(&head.method, path, &body));
         }
-        Err(error) => Ok(refused(&error)),
+        match Request::decode(&head.method, head.uri.path(), &head.headers, &body) {
+            Ok(request) => {
+                let request_id = self.next_request_id();
+                let injected = self.account.inject(&request);
+                let delay = injected.delay;
+                let answer = self.aws_answer(&request, injected, &request_id, is_cbor(&head.headers));
+                if !delay.is_zero() {
+                    tokio::time::sleep(delay).await;
+                }
+                answer.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
+            }
+            Err(error) => Ok(refused(&error)),
+        }
     }
 }
 
 impl Shared {
     fn own_path(&self, method: &Method, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
-        match (method, path) {
-            (&Method::GET, "health") => own_answer(
-                StatusCode::OK,
-                &json!({ "service": "zonewalk", "version": env!("CARGO_PKG_VERSION"), "process": std::process::id() }),
-            ),
+        let faults = match (method, path) {
+            (&Method::GET, "health") => {
+                let version = env!("CARGO_PKG_VERSION");
+                let health = json!({ "service": "zonewalk", "version": version, "process": std::process::id() });
+                return own_answer(StatusCode::OK, &health);
+            }
             (&Method::POST, "shutdown") => {
                 self.stop.cancel();
-                own_answer(StatusCode::OK, &json!({ "stopping": true }))
+                return own_answer(StatusCode::OK, &json!({ "stopping": true }));
             }
-            (&Method::GET, "faults") => own_answer(StatusCode::OK, &self.account.faults.lock().report()),
+            (&Method::GET, "faults") => None,
             (&Method::PUT, "faults") => match Faults::from_json(body) {
-                Ok(faults) => {
-                    self.account.set_faults(faults);
-                    own_answer(StatusCode::OK, &self.account.faults.lock().report())
-                }
-                Err(message) => own_answer(StatusCode::BAD_REQUEST, &json!({ "message": message })),
+                Ok(faults) => Some(faults),
+                Err(message) => return own_answer(StatusCode::BAD_REQUEST, &json!({ "message": message })),
             },
-            (&Method::DELETE, "faults") => {
-                self.account.set_faults(Faults::default());
-                own_answer(StatusCode::OK, &self.account.faults.lock().report())
+            (&Method::DELETE, "faults") => Some(Faults::default()),
+            _ => {
+                let message = "GET health, GET, PUT or DELETE faults, POST shutdown";
+                return own_answer(StatusCode::NOT_FOUND, &json!({ "message": message }));
             }
-            _ => own_answer(
-                StatusCode::NOT_FOUND,
-                &json!({ "message": "GET health, GET, PUT or DELETE faults, POST shutdown" }),
-            ),
+        };
+        if let Some(faults) = faults {
+            self.account.set_faults(faults);
         }
+        own_answer(StatusCode::OK, &self.account.faults.lock().report())
     }
 
     /// None: the connection is to be closed.

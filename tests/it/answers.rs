@@ -61,7 +61,7 @@ async fn boto3_reads_every_answer_with_no_unknown_or_missing_member() {
         restore: true,
         verify: verify::Options { requests: 60, concurrency: 4 },
     };
-    commands::walkthrough::run(&ctx, options, drop).await.unwrap();
+    commands::walkthrough::run(&ctx, options, |_| ()).await.unwrap();
     cloud.shutdown().await;
 
     let exchanges = std::mem::take(&mut *seen.lock().unwrap());

@@ -133,7 +133,7 @@ async fn a_walkthrough_passes_under_the_policy_alone() {
     let ctx = context(&cloud, settings()).await;
     let traffic = verify::Options { requests: 60, concurrency: 4 };
     let drill = failover::Options { mode: failover::Mode::Scale, to: 2, restore: true, verify: traffic };
-    let done = walkthrough::run(&ctx, drill, drop).await.unwrap();
+    let done = walkthrough::run(&ctx, drill, |_| ()).await.unwrap();
     assert!(done.down.leftovers.is_empty(), "{:#?}", done.down);
 
     // What changes call, too.

@@ -9,7 +9,6 @@ use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::commands::outcome::Outcome;
 use zonewalk::commands::{doctor, status};
 use zonewalk::events::{Event, Events};
-use zonewalk::report::text;
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
 use zonewalk::stages::finding::{Check, Level};

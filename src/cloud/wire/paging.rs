@@ -30,22 +30,29 @@ pub(crate) struct Pages {
 impl Pages {
     /// The page that the request asks for, of an answer with the whole list.
     pub(crate) fn cut(self, mut answer: Value, params: Params<'_>) -> Result<Value, AwsError> {
-        let size = params.opt_int(self.limit)?;
-        let is_within = |size: i64| usize::try_from(size).is_ok_and(|size| (self.min..=self.max).contains(&size));
-        if let Some(refused) = size.filter(|size| !is_within(*size)) {
-            return Err(AwsError::invalid_parameter((self.refusal)(self, refused)));
-        }
+        let size = match params.opt_int(self.limit)? {
+            Some(asked) => (usize::try_from(asked).ok())
+                .filter(|size| (self.min..=self.max).contains(size))
+                .ok_or_else(|| AwsError::invalid_parameter((self.refusal)(self, asked)))?,
+            None => self.default,
+        };
+        // A token is the index where the page begins.
+        let start: usize = match params.opt_str(self.token) {
+            Some(token) => token.parse().map_err(|_| AwsError::invalid_parameter("Invalid token."))?,
+            None => 0,
+        };
         let items = match answer.get_mut(self.list).map(Value::take) {
             Some(Value::Array(items)) => items,
             _ => Vec::new(),
         };
-        let (items, next) = page(items, params.opt_str(self.token), size, self.default)?;
+        let end = start.saturating_add(size);
+        let has_more = end < items.len();
+        answer[self.list] = items.into_iter().skip(start).take(size).collect();
         if let Some(more) = self.more {
-            answer[more] = json!(next.is_some());
+            answer[more] = json!(has_more);
         }
-        answer[self.list] = Value::Array(items);
-        if next.is_some() {
-            answer[self.next] = json!(next);
+        if has_more {
+            answer[self.next] = json!(end.to_string());
         }
         Ok(answer)
     }
@@ -65,38 +72,11 @@ impl Pages {
     }
 }
 
-/// One page of `items`, and the token of the next one: the index where it begins.
-pub(crate) fn page<T>(
-    items: Vec<T>,
-    token: Option<&str>,
-    page_size: Option<i64>,
-    default_page_size: usize,
-) -> Result<(Vec<T>, Option<String>), AwsError> {
-    let start: usize = match token {
-        Some(token) => token.parse().map_err(|_| AwsError::invalid_parameter("Invalid token."))?,
-        None => 0,
-    };
-    let size = page_size.map_or(default_page_size, |size| usize::try_from(size).unwrap_or(1).max(1));
-    let end = start.saturating_add(size);
-    let next = (end < items.len()).then(|| end.to_string());
-    Ok((items.into_iter().skip(start).take(size).collect(), next))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::Map;
 
-    #[test]
-    fn pages_follow_each_other_to_the_end() {
-        let first = page(vec![1, 2, 3, 4, 5], None, Some(2), 100).unwrap();
-        assert_eq!(first, (vec![1, 2], Some("2".to_owned())));
-        let last = page(vec![1, 2, 3, 4, 5], Some("4"), Some(2), 100).unwrap();
-        assert_eq!(last, (vec![5], None));
-        assert_eq!(page(vec![1, 2], None, None, 2).unwrap(), (vec![1, 2], None));
-        let beyond = usize::MAX.to_string();
-        assert_eq!(page(vec![1, 2], Some(&beyond), Some(i64::MAX), 2).unwrap(), (vec![], None));
-    }
     #[test]
     fn a_page_has_as_many_items_as_was_asked_for_or_is_refused() {
         let pages = Pages {
@@ -118,6 +98,8 @@ mod tests {
         assert_eq!(cut(json!({})).unwrap(), first);
         let last = json!({ "Names": ["c", "d"], "IsTruncated": false });
         assert_eq!(cut(json!({ "PageSize": "2", "Marker": "2" })).unwrap(), last);
+        let beyond = json!({ "Names": [], "IsTruncated": false });
+        assert_eq!(cut(json!({ "Marker": usize::MAX.to_string() })).unwrap(), beyond);
         for (size, bound) in [(1, "greater than or equal to 2"), (4, "less than or equal to 3"), (-1, "greater")] {
             let error = cut(json!({ "PageSize": size })).unwrap_err();
             assert_eq!(error.code, "InvalidParameterValue");

@@ -321,15 +321,12 @@ fn conclude(region: &mut Region, arn: &str) {
         return;
     }
     service.throttle.failures = 0;
-    let mut completed = None;
     let in_progress = |deployment: &&mut Deployment| deployment.state == RolloutState::InProgress;
     if let Some(deployment) = service.deployments.first_mut().filter(in_progress) {
         deployment.state = RolloutState::Completed;
         deployment.failed_tasks = 0;
         deployment.updated_at = Timestamp::now();
-        completed = Some(format!("(deployment {}) deployment completed.", deployment.id));
-    }
-    if let Some(message) = completed {
+        let message = format!("(deployment {}) deployment completed.", deployment.id);
         services::note(region, arn, &message);
     }
     services::note(region, arn, "has reached a steady state.");

@@ -109,13 +109,10 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
         propagate.clone_into(&mut service.propagate_tags);
     }
     service.grace_period = grace_period.or(service.grace_period);
-    match deployment {
-        Some(deployment) => service.deployments.insert(0, deployment),
-        None => {
-            if let Some(primary) = service.deployments.first_mut() {
-                primary.updated_at = Timestamp::now();
-            }
-        }
+    if let Some(deployment) = deployment {
+        service.deployments.insert(0, deployment);
+    } else if let Some(primary) = service.deployments.first_mut() {
+        primary.updated_at = Timestamp::now();
     }
     services::answer(region, &arn)
 }

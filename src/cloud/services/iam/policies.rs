@@ -12,37 +12,29 @@ use crate::cloud::wire::Params;
 
 /// The managed policies that roles for ECS are given, without `arn:aws:iam::aws:policy/`, and what of each a walkthrough
 /// needs (AWS Managed Policy Reference).
-const MANAGED: &[(&str, &[&str])] = &[
-    ("AdministratorAccess", &["*"]),
-    ("AmazonEC2ContainerRegistryReadOnly", &["ecr:Get*", "ecr:BatchGetImage"]),
-    ("AmazonECS_FullAccess", &["ecs:*"]),
-    (
-        "AmazonSSMManagedInstanceCore",
-        &["ssm:UpdateInstanceInformation", "ssm:GetDocument", "ssmmessages:*", "ec2messages:*"],
-    ),
-    ("CloudWatchAgentServerPolicy", &["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"]),
-    ("CloudWatchLogsFullAccess", &["logs:*"]),
-    ("ReadOnlyAccess", &["*:Describe*", "*:Get*", "*:List*"]),
+const MANAGED: &[(&str, &str)] = &[
+    ("AdministratorAccess", "*"),
+    ("AmazonEC2ContainerRegistryReadOnly", "ecr:Get* ecr:BatchGetImage"),
+    ("AmazonECS_FullAccess", "ecs:*"),
+    ("AmazonSSMManagedInstanceCore", "ssm:UpdateInstanceInformation ssm:GetDocument ssmmessages:* ec2messages:*"),
+    ("CloudWatchAgentServerPolicy", "logs:CreateLogGroup logs:CreateLogStream logs:PutLogEvents"),
+    ("CloudWatchLogsFullAccess", "logs:*"),
+    ("ReadOnlyAccess", "*:Describe* *:Get* *:List*"),
     (
         "service-role/AmazonEC2ContainerServiceforEC2Role",
-        &[
-            "ecs:DiscoverPollEndpoint",
-            "ecs:Poll",
-            "ecs:RegisterContainerInstance",
-            "ecs:Submit*",
-            "logs:CreateLogStream",
-            "logs:PutLogEvents",
-        ],
+        "ecs:DiscoverPollEndpoint ecs:Poll ecs:RegisterContainerInstance ecs:Submit* logs:CreateLogStream \
+         logs:PutLogEvents",
     ),
     (
         "service-role/AmazonECSTaskExecutionRolePolicy",
-        &["ecr:GetAuthorizationToken", "ecr:BatchGetImage", "logs:CreateLogStream", "logs:PutLogEvents"],
+        "ecr:GetAuthorizationToken ecr:BatchGetImage logs:CreateLogStream logs:PutLogEvents",
     ),
 ];
 
 /// The patterns of the actions that a managed policy allows, given by its ARN.
-pub(super) fn actions_of(policy: &str) -> &'static [&'static str] {
-    MANAGED.iter().find(|(managed, _)| arn(managed) == policy).map_or(&[], |(_, actions)| actions)
+pub(super) fn actions_of(policy: &str) -> impl Iterator<Item = &'static str> {
+    let managed = MANAGED.iter().find(|(managed, _)| arn(managed) == policy);
+    managed.map_or("", |(_, actions)| actions).split_ascii_whitespace()
 }
 
 pub(super) fn arn(managed: &str) -> String {

@@ -25,7 +25,6 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("DeleteNamespace", "Id", namespaces::delete),
     Operation::change("DeleteService", "Id", services::delete),
     Operation::change("DeregisterInstance", "ServiceId InstanceId", instances::deregister),
-    Operation::read("DiscoverInstances", "NamespaceName ServiceName MaxResults HealthStatus", instances::discover),
     Operation::read("GetNamespace", "Id", namespaces::get),
     Operation::read("GetOperation", "OperationId", operations::get),
     Operation::read("GetService", "Id", services::get),

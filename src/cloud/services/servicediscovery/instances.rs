@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{namespace, services};
+use super::services;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
@@ -35,31 +35,6 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let instances = (service.instances.iter())
         .map(|Instance { id, attributes }| json!({ "Id": id, "Attributes": attributes, "CreatedByAccount": account }));
     Ok(json!({ "Instances": instances.collect::<Value>(), "ResourceOwner": account }))
-}
-
-pub(super) fn discover(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let (namespace_name, name) = (params.str("NamespaceName")?, params.str("ServiceName")?);
-    let namespace = namespace(region, namespace_name)
-        .ok_or_else(|| AwsError::new("NamespaceNotFound", format!("Namespace {namespace_name} was not found.")))?;
-    let service = (region.cloud_map().services.iter())
-        .find(|service| service.namespace_id == namespace.id && service.name == name)
-        .ok_or_else(|| AwsError::new("ServiceNotFound", format!("Service {name} was not found.")))?;
-    let most = params.opt_int("MaxResults")?.and_then(|most| usize::try_from(most).ok()).unwrap_or(100);
-    let is_asked_for = params.opt_str("HealthStatus") != Some("UNHEALTHY");
-    let instances: Value = (service.instances.iter())
-        .filter(|_| is_asked_for)
-        .take(most)
-        .map(|Instance { id, attributes }| {
-            json!({
-                "InstanceId": id,
-                "NamespaceName": namespace.name,
-                "ServiceName": service.name,
-                "HealthStatus": "HEALTHY",
-                "Attributes": attributes,
-            })
-        })
-        .collect();
-    Ok(json!({ "Instances": instances }))
 }
 
 /// The instances here are ECS's: it takes them out when their tasks stop.

@@ -83,16 +83,13 @@ fn instances(region: &Region, params: Params<'_>) -> Result<Vec<String>, AwsErro
 /// The command has had its time: each instance has answered as the script would have.
 fn complete(region: &mut Region, command_id: &str, script: &Script) {
     let Some(command) = region.ssm().commands.iter().find(|command| command.id == command_id) else { return };
-    let pending = command.invocations.iter().filter(|invocation| invocation.outcome == Outcome::Pending);
-    let outcomes: Vec<_> = pending
-        .map(|invocation| (invocation.instance_id.clone(), run(region, &invocation.instance_id, script)))
-        .collect();
-    let Some(command) = region.ssm_mut().commands.iter_mut().find(|command| command.id == command_id) else { return };
-    for (instance_id, outcome) in outcomes {
-        if let Some(invocation) = command.invocations.iter_mut().find(|i| i.instance_id == instance_id) {
-            invocation.outcome = outcome;
-            invocation.ended_at = Some(Timestamp::now());
-        }
+    let mut invocations = command.invocations.clone();
+    for invocation in invocations.iter_mut().filter(|invocation| invocation.outcome == Outcome::Pending) {
+        invocation.outcome = run(region, &invocation.instance_id, script);
+        invocation.ended_at = Some(Timestamp::now());
+    }
+    if let Some(command) = region.ssm_mut().commands.iter_mut().find(|command| command.id == command_id) {
+        command.invocations = invocations;
     }
 }
 
