@@ -1,8 +1,8 @@
-//! The article as straight code: which stage needs which. `run` goes through the stages to do or to foresee them; `up` is what
-//! is made of that, `down` the way back.
+//! The article as straight code: which stage needs which. `order` goes through the stages, up and down; `up` and
+//! `down` are what is made of that.
 
 mod down;
-mod run;
+mod order;
 mod up;
 
 pub use down::{Down, Leftover, Removed, down};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::run::{Mode, Run};
+use super::order::{Mode, Run};
 use crate::plan::{Action, Kind, PlannedChange, ResourceReport};
 use crate::stages::finding::{Check, Finding, Level};
 use crate::stages::preflight::{self, Prerequisites};

@@ -1,13 +1,15 @@
-//! One run through all stages, as straight code: which stage needs which.
+//! What comes before what, as straight code: all stages on the way up, done or foreseen, and on the way down.
 //!
 //! Independent stages run concurrently: the instances boot while the load balancer is made. A failure lets the others
 //! finish the request they are at, so that nothing is made whose answer nobody reads.
 
+use futures_util::FutureExt;
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 
 use crate::plan::{Kind, PlannedChange, ResourceReport};
 use crate::stages::auto_scaling_group::AutoScalingGroup;
-use crate::stages::container_instances::{Capacity, wait_for_instances};
+use crate::stages::container_instances::{Capacity, Instance, Registration, wait_for_instances};
 use crate::stages::ecs_cluster::{Cluster, EcsCluster};
 use crate::stages::identity::Identity;
 use crate::stages::image::Image;
@@ -16,9 +18,10 @@ use crate::stages::launch_template::LaunchTemplate;
 use crate::stages::listener::{Listener, ListeningTargetGroup};
 use crate::stages::load_balancer::{LoadBalancer, LoadBalancerAddress};
 use crate::stages::log_groups::LogGroup;
-use crate::stages::namespace::Namespace;
+use crate::stages::namespace::{DiscoveryService, Namespace};
 use crate::stages::network::Network;
 use crate::stages::preflight::Prerequisites;
+use crate::stages::removal::{Outcome, Remaining, Removal};
 use crate::stages::role_choice::{RoleSource, RoleSources};
 use crate::stages::roles::{Role, Roles};
 use crate::stages::security_groups::{IngressRule, SecurityGroup, SecurityGroups, Source};
@@ -235,4 +238,66 @@ async fn all3<A, B, C>(
 /// The failure, rather than the interruptions of the others that it caused.
 fn first_cause<const N: usize>(errors: [Option<Error>; N]) -> Error {
     errors.into_iter().flatten().min_by_key(Error::is_interrupted).unwrap_or(Error::Interrupted)
+}
+
+/// Users before what they use. A load balancer stops sending before its interfaces detach; a cluster goes when no
+/// instance is registered, a namespace when no service is in it, a log group when nobody writes to it any more.
+pub(super) async fn remove_all(ctx: &Context) -> Outcome {
+    let mut outcome = Service::remove(ctx).await;
+    let load_balancer = async {
+        let mut outcome = Listener::remove(ctx).await;
+        outcome.merge(LoadBalancer::remove(ctx).await);
+        outcome.merge(TargetGroup::remove(ctx).await);
+        outcome
+    };
+    let instances = async {
+        let mut outcome = AutoScalingGroup::remove(ctx).await;
+        outcome.merge(Instance::remove(ctx).await);
+        outcome.merge(Registration::remove(ctx).await);
+        outcome.merge(Cluster::remove(ctx).await);
+        outcome.merge(LaunchTemplate::remove(ctx).await);
+        outcome
+    };
+    let names = async {
+        let mut outcome = DiscoveryService::remove(ctx).await;
+        outcome.merge(Namespace::remove(ctx).await);
+        outcome
+    };
+    let (load_balancer, instances, names, tasks) =
+        tokio::join!(load_balancer, instances, names, TaskDefinition::remove(ctx));
+    [load_balancer, instances, names, tasks].into_iter().for_each(|part| outcome.merge(part));
+    let (groups, logs) = tokio::join!(SecurityGroup::remove(ctx), LogGroup::remove(ctx));
+    outcome.merge(groups);
+    outcome.merge(logs);
+    // No instance and no task acts in them any more.
+    outcome.merge(InstanceProfile::remove(ctx).await);
+    outcome.merge(Role::remove(ctx).await);
+    outcome
+}
+
+/// What is there now of each kind, whose removal has been tried.
+pub(super) async fn look_at_all(ctx: &Context) -> Vec<(Kind, Result<Vec<Remaining>, Error>)> {
+    join_all([
+        look::<Service>(ctx).boxed_local(),
+        look::<Listener>(ctx).boxed_local(),
+        look::<LoadBalancer>(ctx).boxed_local(),
+        look::<TargetGroup>(ctx).boxed_local(),
+        look::<AutoScalingGroup>(ctx).boxed_local(),
+        look::<Instance>(ctx).boxed_local(),
+        look::<Registration>(ctx).boxed_local(),
+        look::<Cluster>(ctx).boxed_local(),
+        look::<LaunchTemplate>(ctx).boxed_local(),
+        look::<DiscoveryService>(ctx).boxed_local(),
+        look::<Namespace>(ctx).boxed_local(),
+        look::<TaskDefinition>(ctx).boxed_local(),
+        look::<SecurityGroup>(ctx).boxed_local(),
+        look::<LogGroup>(ctx).boxed_local(),
+        look::<InstanceProfile>(ctx).boxed_local(),
+        look::<Role>(ctx).boxed_local(),
+    ])
+    .await
+}
+
+async fn look<R: Removal>(ctx: &Context) -> (Kind, Result<Vec<Remaining>, Error>) {
+    (R::KIND, R::list(ctx).await)
 }
