@@ -79,6 +79,8 @@ async fn whatever_fails_at_any_call_up_and_down_end_as_ever() {
         Ok(other) => panic!("ZONEWALK_SWEEP is all or single, not {other}"),
     };
     let cases = cases::all(&calls, extent);
+    let every = whats(&cases::all(&calls, Extent::Everything));
+    assert_eq!(whats(&cases), every, "each operation meets in each phase all that can happen to it");
     let journeys = if alone { cases.iter().cloned().map(|case| vec![case]).collect() } else { cases::packed(&cases) };
     say(&format!(
         "{} calls of up, {} of an up that mends, {} of down; {} cases in {} journeys",
@@ -103,13 +105,13 @@ async fn whatever_fails_at_any_call_up_and_down_end_as_ever() {
     // What failed in company, and what was never met since the company changed the order of calls, goes alone.
     let mut again = vec![];
     let mut failures = vec![];
-    let mut met = BTreeMap::<&'static str, usize>::new();
+    let mut met = vec![];
     for (cases, outcome) in first {
         match outcome {
             Ok(done) => {
                 for (case, was_met) in cases.into_iter().zip(done.met) {
                     if was_met {
-                        *met.entry(case.kind()).or_default() += 1;
+                        met.push(case);
                     } else {
                         again.push(vec![case]);
                     }
@@ -126,23 +128,29 @@ async fn whatever_fails_at_any_call_up_and_down_end_as_ever() {
     {
         let case = &cases[0];
         match outcome {
-            Ok(done) if done.met[0] => *met.entry(case.kind()).or_default() += 1,
-            Ok(_) => unmet.push(case.clone()),
+            Ok(done) if done.met[0] => met.extend(cases),
+            Ok(_) => unmet.extend(cases),
             Err(reason) => failures.push(format!("{case}: {reason}")),
         }
     }
     worlds.end().await;
+    let mut kinds = BTreeMap::<&str, usize>::new();
+    for case in &met {
+        *kinds.entry(case.kind()).or_default() += 1;
+    }
     say(&format!(
-        "{} cases: {met:?}; {} runs repeated; {} that there was no call for this time",
-        met.values().sum::<usize>(),
+        "{} cases: {kinds:?}; {} runs repeated; {} that there was no call for this time",
+        met.len(),
         repeated.into_inner(),
         unmet.len()
     ));
     assert!(failures.is_empty(), "{} cases failed:\n{}", failures.len(), failures.join("\n"));
-    // How often is waited differs from run to run; what is changed does not.
-    let unmet: Vec<_> = unmet.iter().filter(|case| !case.may_be_unmet()).map(Case::to_string).collect();
-    assert!(unmet.is_empty(), "these changes were not made: {unmet:#?}");
-    let kinds: BTreeSet<_> = cases.iter().map(Case::kind).collect();
-    assert_eq!(met.keys().copied().collect::<BTreeSet<_>>(), kinds);
-    assert!(kinds.len() == 12 && met.values().sum::<usize>() > 1_000, "{met:?}");
+    let missed: Vec<_> = unmet.iter().filter(|case| !case.may_be_unmet()).map(Case::to_string).collect();
+    assert!(missed.is_empty(), "there was no call for these: {missed:#?}");
+    let kinds_of = |cases: &[Case]| cases.iter().map(Case::kind).collect::<BTreeSet<_>>();
+    assert_eq!(kinds_of(&met), kinds_of(&cases));
+}
+
+fn whats(cases: &[Case]) -> BTreeSet<String> {
+    cases.iter().map(Case::what).collect()
 }

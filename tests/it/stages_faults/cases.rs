@@ -1,6 +1,6 @@
 //! Which fault meets which call, and which cases go together.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use zonewalk::cloud::{Fault, FaultKind};
@@ -22,8 +22,19 @@ pub(super) struct Case {
     pub(super) waiting: bool,
 }
 
-/// The SDK gives up after five attempts.
-const TOO_OFTEN: u64 = 6;
+/// After which the SDK gives up.
+const ATTEMPTS: u64 = 5;
+const TOO_OFTEN: u64 = ATTEMPTS + 1;
+
+/// Cases that go together in a phase.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Company {
+    /// The run gets over them.
+    Passes,
+    EndsRuns,
+    LosesInstances,
+    Alone,
+}
 
 impl Case {
     /// The kind and, with it, whether the SDK's own attempts get over it.
@@ -55,24 +66,24 @@ impl Case {
         self.waiting || matches!(self.fault.kind, FaultKind::NoCapacity | FaultKind::VcpuLimit)
     }
 
-    /// How often is looked differs from run to run, and so does when instances come and go.
+    /// What happens to which operation in which phase, whichever of its calls it is.
+    pub(super) fn what(&self) -> String {
+        let fault = Fault { after: 0, ..self.fault.clone() };
+        Self { fault, ..*self }.to_string()
+    }
+
+    /// How often an operation looks again differs from run to run, and so does when instances come and go. Every change,
+    /// and every first look, is made.
     pub(super) fn may_be_unmet(&self) -> bool {
-        self.fault.kind == FaultKind::LoseInstance || is_look(self.operation())
+        self.fault.kind == FaultKind::LoseInstance || is_look(self.operation()) && self.fault.after > 0
     }
 
     fn operation(&self) -> &str {
         self.fault.operation.as_deref().unwrap_or_default()
     }
 
-    /// What two cases of one phase of a journey must not have in common.
-    fn realm(&self) -> String {
-        let operation = self.operation();
-        match self.fault.kind {
-            FaultKind::Hide => operation.split(':').next().unwrap_or_default().to_owned(),
-            // Calls of one operation that are under way together must not meet a fault more often than the SDK tries.
-            _ if self.repeats() == 1 => format!("{operation} {}", self.fault.after / 3),
-            _ => operation.to_owned(),
-        }
+    fn service(&self) -> &str {
+        self.operation().split(':').next().unwrap_or_default()
     }
 
     /// How many calls of the operation come on top, since the SDK repeats them.
@@ -84,15 +95,42 @@ impl Case {
         }
     }
 
-    /// How many go together in a phase.
-    fn company(&self) -> usize {
+    fn company(&self) -> Company {
         match self.fault.kind {
-            FaultKind::Hide => 6,
-            FaultKind::RefuseRole => 4,
-            FaultKind::LoseInstance => 3,
-            FaultKind::NoCapacity | FaultKind::VcpuLimit => 1,
-            _ if self.ends_a_run() => 5,
-            _ => 24,
+            FaultKind::LoseInstance => Company::LosesInstances,
+            FaultKind::NoCapacity | FaultKind::VcpuLimit => Company::Alone,
+            _ if self.ends_a_run() => Company::EndsRuns,
+            _ => Company::Passes,
+        }
+    }
+
+    /// What it has to itself, or nearly so: a service whose reads answer as before, or an operation.
+    fn realm(&self) -> String {
+        let hides = self.fault.kind == FaultKind::Hide;
+        if hides { self.service() } else { self.operation() }.to_owned()
+    }
+
+    /// Whether it goes together with these of its company, in one phase of a journey: one call meets one fault.
+    fn goes_with(&self, others: &[Self]) -> bool {
+        let number = |is_one: &dyn Fn(&Self) -> bool| others.iter().filter(|other| is_one(other)).count();
+        let same_kind = |other: &Self| other.fault.kind == self.fault.kind;
+        let same_service = |other: &Self| same_kind(other) && other.service() == self.service();
+        let mut here = others.iter().filter(|other| other.operation() == self.operation());
+        match (self.company(), self.fault.kind) {
+            (Company::Alone, _) => others.is_empty(),
+            (Company::LosesInstances, _) => others.len() < 3 && here.next().is_none(),
+            (Company::EndsRuns, _) => others.len() < 12 && here.next().is_none(),
+            (_, FaultKind::Hide) => number(&same_kind) < 6 && number(&same_service) == 0 && here.next().is_none(),
+            (_, FaultKind::RefuseRole) => number(&same_kind) < 4 && here.next().is_none(),
+            _ => {
+                let apart = |other: &Self| {
+                    !matches!(other.fault.kind, FaultKind::Hide | FaultKind::RefuseRole)
+                        && other.fault.after != self.fault.after
+                };
+                // Calls of one operation that are under way together must not meet faults more often than the SDK tries.
+                let repeats: u64 = here.clone().map(Self::repeats).sum();
+                others.len() < 40 && here.all(apart) && repeats + self.repeats() < ATTEMPTS
+            }
         }
     }
 }
@@ -107,7 +145,7 @@ impl fmt::Display for Case {
 }
 
 fn is_look(operation: &str) -> bool {
-    ["Describe", "Get", "List"]
+    ["Describe", "Get", "List", "Simulate"]
         .iter()
         .any(|look| operation.split(':').nth(1).is_some_and(|name| name.starts_with(look)))
 }
@@ -115,15 +153,30 @@ fn is_look(operation: &str) -> bool {
 /// How many of the cases are gone through.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// Each kind at every change, and at the first look by each operation in a phase. Later looks, which go through the same
-    /// code, meet a kind each, in turn.
+    /// All that can happen to the first call by each operation in a phase. Later calls go through the same code: changes
+    /// are hidden in one way and meet all else, looks meet one kind, in turn.
     Kinds,
     Everything,
 }
 
+impl Extent {
+    /// Which of these, that can happen to the n-th call by an operation.
+    fn of(self, mut faults: Vec<Fault>, operation: &str, n: u64) -> Vec<Fault> {
+        if self == Self::Everything || n == 1 {
+            return faults;
+        }
+        let mut others = vec![];
+        if !is_look(operation) {
+            (faults, others) = faults.into_iter().partition(|fault| fault.kind == FaultKind::Hide);
+        }
+        others.push(faults.swap_remove(usize::try_from(n).unwrap() % faults.len()));
+        others
+    }
+}
+
 /// What can happen to any call. Looks, of which most calls are, meet each kind, and after the first fail to the end in one
 /// way: who looks cannot tell a lost request from a lost answer.
-fn at_any_call(operation: &str, n: u64, extent: Extent) -> Vec<Fault> {
+fn at_any_call(operation: &str, n: u64) -> Vec<Fault> {
     let at = |kind, times| Fault::at(kind, operation, n, times);
     let throttled_to_the_end = at(FaultKind::Throttle, TOO_OFTEN);
     let failed_to_the_end = Fault { status: Some(503), ..at(FaultKind::ServerError, TOO_OFTEN) };
@@ -138,9 +191,6 @@ fn at_any_call(operation: &str, n: u64, extent: Extent) -> Vec<Fault> {
         match n {
             1 => faults.extend([throttled_to_the_end, failed_to_the_end]),
             _ => faults.push(if n.is_multiple_of(2) { throttled_to_the_end } else { failed_to_the_end }),
-        }
-        if extent == Extent::Kinds && n > 1 {
-            return vec![faults.swap_remove(usize::try_from(n).unwrap() % faults.len())];
         }
     } else {
         faults.extend([throttled_to_the_end, failed_to_the_end]);
@@ -159,7 +209,7 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
         for (place, operation) in calls.iter().enumerate() {
             let n = counts.entry(operation).or_default();
             *n += 1;
-            let mut faults = at_any_call(operation, *n, extent);
+            let mut faults = at_any_call(operation, *n);
             if !is_look(operation) {
                 let hidden = |calls| Fault { calls: Some(calls), ..Fault::at(FaultKind::Hide, operation, *n, 1) };
                 faults.extend([1, 3, 8].map(hidden));
@@ -173,6 +223,7 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
             if TAKES_ROLE.contains(&operation.as_str()) {
                 faults.extend([1, 3].map(|times| Fault::at(FaultKind::RefuseRole, operation, *n, times)));
             }
+            let faults = extent.of(faults, operation, *n);
             cases.extend(faults.into_iter().map(|fault| Case { phase, fault, waiting: false }));
         }
     }
@@ -191,11 +242,8 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
     let met = |operation: &&String| calls.phases.iter().any(|calls| calls.contains(operation));
     let looks: BTreeSet<&String> = calls.waiting.iter().filter(|operation| !met(operation)).collect();
     for (operation, n) in looks.into_iter().flat_map(|operation| [(operation, 1), (operation, 4)]) {
-        cases.extend(at_any_call(operation, n, extent).into_iter().map(|fault| Case {
-            phase: 0,
-            fault,
-            waiting: true,
-        }));
+        let faults = extent.of(at_any_call(operation, n), operation, n);
+        cases.extend(faults.into_iter().map(|fault| Case { phase: 0, fault, waiting: true }));
     }
     cases
 }
@@ -233,19 +281,39 @@ const TAKES_ROLE: [&str; 5] = [
     "ecs:RegisterTaskDefinition",
 ];
 
-/// The cases in journeys: in each phase a few of one kind, at different operations.
+/// The cases in journeys: in each phase a few of one company.
 pub(super) fn packed(cases: &[Case]) -> Vec<Vec<Case>> {
-    let mut by_kind = BTreeMap::<(&str, bool), [VecDeque<Case>; 3]>::new();
-    for case in cases {
-        by_kind.entry((case.kind(), case.waiting)).or_default()[case.phase].push_back(case.clone());
-    }
     let mut journeys = vec![];
-    for mut phases in by_kind.into_values() {
-        while phases.iter().any(|phase| !phase.is_empty()) {
-            journeys.push(phases.iter_mut().flat_map(take_company).collect());
+    for phase in 0..3 {
+        let mut companies = BTreeMap::<(Company, bool), Vec<Case>>::new();
+        for case in cases.iter().filter(|case| case.phase == phase) {
+            companies.entry((case.company(), case.waiting)).or_default().push(case.clone());
+        }
+        let packed = companies.into_values().flat_map(in_companies);
+        for (place, company) in packed.enumerate() {
+            if place == journeys.len() {
+                journeys.push(vec![]);
+            }
+            journeys[place].extend(company);
         }
     }
     journeys
+}
+
+/// Those that keep most others out come first, or they would be left over, a journey each.
+fn in_companies(mut left: Vec<Case>) -> Vec<Vec<Case>> {
+    let mut rivals = BTreeMap::<String, usize>::new();
+    left.iter().for_each(|case| *rivals.entry(case.realm()).or_default() += 1);
+    left.sort_by_key(|case| std::cmp::Reverse(rivals[&case.realm()]));
+    let mut companies = vec![];
+    while !left.is_empty() {
+        let mut company = vec![];
+        for case in std::mem::take(&mut left) {
+            if case.goes_with(&company) { &mut company } else { &mut left }.push(case);
+        }
+        companies.push(company);
+    }
+    companies
 }
 
 /// The faults of one phase's cases, theirs first. What the SDK repeats because of one fault moves the next one of that operation on.
@@ -261,16 +329,4 @@ pub(super) fn armed(cases: &[&Case], region: &str) -> Vec<Fault> {
         faults.extend(shortages(region));
     }
     faults
-}
-
-fn take_company(cases: &mut VecDeque<Case>) -> Vec<Case> {
-    let (mut taken, mut realms) = (vec![], BTreeSet::new());
-    for case in std::mem::take(cases) {
-        if taken.len() < case.company() && realms.insert(case.realm()) {
-            taken.push(case);
-        } else {
-            cases.push_back(case);
-        }
-    }
-    taken
 }
