@@ -1,5 +1,5 @@
-//! One file per command, from a context to an outcome, both typed values. Arguments and printing are in `cli`, calls to AWS
-//! in `stages`.
+//! One file per command, from a context to an outcome: what it does, what comes of it and how that reads. Arguments are parsed
+//! and outcomes printed in `cli`; calls to AWS are in `stages`.
 
 pub mod cost;
 pub mod doctor;
