@@ -222,3 +222,19 @@ fn predict_gives_a_line_for_a_line() {
         assert!((sum - 1.0).abs() < 1e-9, "{line}");
     }
 }
+
+#[test]
+fn the_operations_of_the_local_cloud_are_listed_with_their_parameters() {
+    let list = |args: &[&str]| {
+        let output = Command::cargo_bin("zonewalk").unwrap().args(args).output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let lines = list(&["local", "operations"]);
+    assert!(lines.lines().any(|line| line == "ecs:DeleteService  cluster service force"), "{lines}");
+    let document: serde_json::Value =
+        serde_json::from_str(&list(&["local", "operations", "--output", "json"])).unwrap();
+    assert_eq!(document.as_array().unwrap().len(), lines.lines().count());
+    let cluster = document.as_array().unwrap().iter().find(|listed| listed["operation"] == "DescribeClusters").unwrap();
+    assert_eq!((&cluster["service"], &cluster["read"]), (&"ecs".into(), &true.into()));
+}

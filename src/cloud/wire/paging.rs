@@ -41,6 +41,8 @@ impl Pages {
             Some(token) => token.parse().map_err(|_| AwsError::invalid_parameter("Invalid token."))?,
             None => 0,
         };
+        // A table that misspells its list would answer with an empty one.
+        debug_assert!(answer[self.list].is_array(), "the answer has no list {}: {answer}", self.list);
         let items = match answer.get_mut(self.list).map(Value::take) {
             Some(Value::Array(items)) => items,
             _ => Vec::new(),

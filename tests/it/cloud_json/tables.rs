@@ -20,6 +20,8 @@ async fn what_is_not_heeded_is_refused_by_its_name() {
     assert_refused(create.send().await, UNSUPPORTED, "the parameter capacityProviders");
     let create = clients.logs.create_log_group().log_group_name("g").kms_key_id("key");
     assert_refused(create.send().await, UNSUPPORTED, "the parameter kmsKeyId");
+    let operation = clients.servicediscovery.get_operation().operation_id("o").owner_account("111122223333");
+    assert_refused(operation.send().await, UNSUPPORTED, "the parameter OwnerAccount");
     let send = clients.ssm.send_command().document_name("AWS-RunShellScript").max_errors("1");
     assert_refused(send.send().await, UNSUPPORTED, "the parameter MaxErrors");
     let quota = clients.servicequotas.get_service_quota().service_code("ec2").quota_code("L-1216C47A");
