@@ -31,6 +31,7 @@ mod peers;
 mod permissions;
 mod preflight;
 mod preflight_fit;
+mod preflight_network;
 mod redeploy;
 mod routing_cases;
 mod routing_draws;
