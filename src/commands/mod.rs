@@ -2,12 +2,14 @@
 //! and outcomes printed in `cli`; calls to AWS are in `stages`.
 
 pub mod cost;
+mod counters;
 pub mod doctor;
 pub mod down;
 pub mod failover;
 pub mod outcome;
 pub mod predict;
 pub mod redeploy;
+mod settling;
 pub mod stats;
 pub mod status;
 mod text;

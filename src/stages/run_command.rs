@@ -1,9 +1,11 @@
 //! Step 11: a read-only script on the instances, over SSM; the article opens a session and types.
 
+use std::time::Duration;
+
 use aws_sdk_ssm::types::{CommandInvocationStatus, InstanceInformationStringFilter, PingStatus};
 use futures_util::future::try_join_all;
 
-use super::wait::{Poll, wait};
+use super::wait::{Poll, wait_at_most};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::plan::Step;
@@ -14,9 +16,14 @@ const INSTANCES_A_COMMAND: usize = 50;
 /// `GetCommandInvocation` gives no more of an output than this (SSM API reference); a longer one is cut there.
 const OUTPUT_LIMIT: usize = 24_000;
 
-/// Runs `script` on each instance and gives each one's output.
-pub async fn run_script(ctx: &Context, instances: &[String], script: &str) -> Result<Vec<String>, Error> {
-    wait_until_online(ctx, instances).await?;
+/// Runs `script` on each instance and gives each one's output. Agents, and then the script, may take as long as `patience`.
+pub async fn run_script(
+    ctx: &Context,
+    instances: &[String],
+    script: &str,
+    patience: Duration,
+) -> Result<Vec<String>, Error> {
+    wait_until_online(ctx, instances, patience).await?;
     let mut outputs = vec![];
     for batch in instances.chunks(INSTANCES_A_COMMAND) {
         let request = ctx
@@ -29,14 +36,14 @@ pub async fn run_script(ctx: &Context, instances: &[String], script: &str) -> Re
             .parameters("commands", script.lines().map(str::to_owned).collect());
         let answer = ctx.change_with_answer("ssm:SendCommand", request.send()).await?;
         let command = answer.command.and_then(|command| command.command_id).unwrap_or_default();
-        outputs.extend(try_join_all(batch.iter().map(|instance| output(ctx, &command, instance))).await?);
+        outputs.extend(try_join_all(batch.iter().map(|instance| output(ctx, &command, instance, patience))).await?);
     }
     Ok(outputs)
 }
 
 /// An instance whose agent has not called in yet cannot be sent a command.
-async fn wait_until_online(ctx: &Context, instances: &[String]) -> Result<(), Error> {
-    wait(ctx, Step::Services, "SSM agents", async || {
+async fn wait_until_online(ctx: &Context, instances: &[String], patience: Duration) -> Result<(), Error> {
+    wait_at_most(ctx, Step::Services, "SSM agents", patience, async || {
         let mut offline: Vec<&str> = instances.iter().map(String::as_str).collect();
         for batch in instances.chunks(INSTANCES_A_COMMAND) {
             let filter = InstanceInformationStringFilter::builder().key("InstanceIds").set_values(Some(batch.to_vec()));
@@ -61,8 +68,8 @@ async fn wait_until_online(ctx: &Context, instances: &[String]) -> Result<(), Er
     .await
 }
 
-async fn output(ctx: &Context, command: &str, instance: &str) -> Result<String, Error> {
-    wait(ctx, Step::Services, &format!("the script on {instance}"), async || {
+async fn output(ctx: &Context, command: &str, instance: &str, patience: Duration) -> Result<String, Error> {
+    wait_at_most(ctx, Step::Services, &format!("the script on {instance}"), patience, async || {
         let request = ctx.clients.ssm.get_command_invocation().command_id(command).instance_id(instance);
         // The invocation is not known for a moment after the command is sent.
         let Some(invocation) = optional(ctx.look("ssm:GetCommandInvocation", request.send()).await)? else {

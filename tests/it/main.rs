@@ -23,6 +23,7 @@ mod inventory;
 mod journey;
 mod local_traffic;
 mod machine;
+mod measuring;
 mod mesh;
 mod mesh_stage;
 mod moto;
