@@ -52,14 +52,15 @@ async fn trap_05_the_proxies_of_frontends_are_asked_not_those_of_any_instance() 
 
     // The article's step asks some instance, which may run a backend: nothing of what it shows moves.
     let hosts = inventory::find_container_hosts(&walk.ctx).await.unwrap();
-    let without_frontend = hosts.iter().map(|host| host.ec2_instance_id.clone());
+    let without_frontend = hosts.iter().map(|host| host.place.ec2_instance_id.clone());
     let host = without_frontend.into_iter().find(|host| frontends.iter().all(|task| task.ec2_instance_id != *host));
     let script = Script { family: walk.ctx.names.backend.service.clone() }.render();
-    let output = run_command::run_script(&walk.ctx, &[host.unwrap()], &script, Duration::from_secs(60)).await.unwrap();
-    let backends = script::parse(&output[0]).unwrap();
+    let host = async || Ok(vec![host.clone().unwrap()]);
+    let runs = run_command::run_script(&walk.ctx, host, &script, Duration::from_secs(60)).await.unwrap();
+    let backends = script::parse(&runs[0].output);
     assert_eq!(backends.len(), 1);
-    assert_eq!(backends[0].1.zone_requests, []);
-    assert_eq!(backends[0].1.counter("lb_zone_routing_all_directly"), 0);
+    let stats = backends[0].1.as_ref().unwrap();
+    assert_eq!((stats.zone_requests.as_slice(), stats.counter("lb_zone_routing_all_directly")), (&[][..], 0));
     walk.end().await;
 }
 
