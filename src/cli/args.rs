@@ -185,6 +185,8 @@ Faults (--faults FILE), one [[fault]] each:
   kind = \"no-capacity\"                an instance cannot be launched: zone = \"us-east-1a\"
   kind = \"vcpu-limit\"                 instances together may not exceed: vcpus = 16
   kind = \"lose-instance\"              an instance dies just before the call: zone = \"us-east-1a\"
+  kind = \"disconnect-agent\"           an ECS agent is disconnected just before the call, and comes back:
+                                      milliseconds = 500, zone = \"us-east-1a\"
 Which calls (for no-capacity, launches) meet it, all of them unless it is said:
   operation = \"ec2:Create*\"           service:Operation, * for any text
   after = 3                           not the first three
