@@ -30,10 +30,10 @@ pub(super) fn get_all(region: &Region, params: Params<'_>) -> Result<Value, AwsE
 
 /// `<image>/recommended`, or `<image>/recommended/<member>`.
 fn find(region: &Region, name: &str) -> Option<Value> {
-    let (parameter, rest) = name.strip_prefix(ROOT)?.split_once('/')?;
+    let (parameter, member) = name.strip_prefix(ROOT)?.split_once("/recommended")?;
     let image = ecs_optimized::images(&region.name).into_iter().find(|image| image.parameter == parameter)?;
     let description = description(&image);
-    let value = match rest.strip_prefix("recommended")? {
+    let value = match member {
         "" => Value::Object(description).to_string(),
         member => match description.get(member.strip_prefix('/')?)? {
             Value::String(text) => text.clone(),
