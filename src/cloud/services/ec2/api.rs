@@ -89,7 +89,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .paged(pages("internetGatewaySet", 1_000)),
     Operation::read(
         "DescribeLaunchTemplateVersions",
-        "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion MinVersion MaxVersion Filter",
+        "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion MinVersion MaxVersion Filter ResolveAlias",
         launch_templates::describe_versions,
     )
     .paged(template_pages("launchTemplateVersionSet")),

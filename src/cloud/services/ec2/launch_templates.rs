@@ -274,7 +274,12 @@ pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Answer {
             found.push((template, template.version(wanted)?));
         }
     }
-    let found = found.into_iter().map(|(template, version)| version_wire(template, version));
+    let mut found: Vec<_> = found.into_iter().map(|(template, version)| version_wire(template, version)).collect();
+    if params.opt_bool("ResolveAlias") == Some(true) {
+        for image in found.iter_mut().filter_map(|version| version.pointer_mut("/launchTemplateData/imageId")) {
+            *image = json!(launch_data::image_id(region, image.as_str().unwrap_or_default())?);
+        }
+    }
     Ok(json!({ "launchTemplateVersionSet": filtered(found, VERSION_FILTERS, params)? }))
 }
 

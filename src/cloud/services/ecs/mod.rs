@@ -22,6 +22,7 @@ mod service_connect;
 mod services;
 mod task_definitions;
 mod tasks;
+mod user_data;
 
 use std::collections::BTreeMap;
 
