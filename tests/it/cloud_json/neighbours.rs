@@ -266,6 +266,24 @@ async fn log_groups_are_kept_with_their_tags() {
     cloud.shutdown().await;
 }
 
+/// As clients of before 2022 do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_groups_are_tagged_by_their_names_too() {
+    let cloud = support::start_cloud(Pace::Instant).await;
+    let logs = support::clients(&cloud).await.logs;
+    logs.create_log_group().log_group_name("/ecs/a").tags("owner", "me").send().await.unwrap();
+    #[expect(deprecated, reason = "AWS answers them, and clients still call them")]
+    {
+        logs.tag_log_group().log_group_name("/ecs/a").tags("more", "tags").send().await.unwrap();
+        logs.untag_log_group().log_group_name("/ecs/a").tags("owner").send().await.unwrap();
+        let tags = logs.list_tags_log_group().log_group_name("/ecs/a").send().await.unwrap().tags.unwrap();
+        assert_eq!(tags.into_iter().collect::<Vec<_>>(), [("more".to_owned(), "tags".to_owned())]);
+        let missing = logs.list_tags_log_group().log_group_name("/ecs/b").send().await;
+        assert_refused(missing, "ResourceNotFoundException", "The specified log group does not exist.");
+    }
+    cloud.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_asked_for_many_at_a_time() {
     let cloud = support::start_cloud(Pace::Instant).await;
