@@ -41,7 +41,9 @@ pub(crate) async fn wait_for_instances(
     let (started, patience) = (Instant::now(), PATIENCE.min(ctx.settings.timeout / 4));
     let mut uneven_since = None;
     wait(ctx, step, &what, async || {
-        let active = find_active(ctx, &cluster.name).await?;
+        let mut active = find_active(ctx, &cluster.name).await?;
+        // ECS places no task where it hears of no agent.
+        active.retain(ContainerInstance::agent_connected);
         let mut by_zone: BTreeMap<AzName, u32> =
             network.subnets.iter().map(|subnet| (subnet.zone.clone(), 0)).collect();
         for zone in active.iter().filter_map(zone) {
@@ -118,11 +120,11 @@ fn is_enough(by_zone: &BTreeMap<AzName, u32>, wanted: u32) -> bool {
     by_zone.values().sum::<u32>() >= wanted && least.zip(most).is_some_and(|(least, most)| most - least <= 1)
 }
 
-/// Finds the registered instances that take tasks.
+/// Finds the registered instances that take tasks, whether their agents are connected now or not.
 pub(super) async fn find_active(ctx: &Context, cluster: &str) -> Result<Vec<ContainerInstance>, Error> {
     let arns = list(ctx, cluster, Some(ContainerInstanceStatus::Active)).await?;
     let mut instances = describe(ctx, cluster, &arns).await?;
-    instances.retain(|instance| instance.agent_connected() && instance.status() == Some("ACTIVE"));
+    instances.retain(|instance| instance.status() == Some("ACTIVE"));
     Ok(instances)
 }
 

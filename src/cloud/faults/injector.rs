@@ -69,6 +69,8 @@ pub(crate) struct Injected {
     pub(crate) hide: Option<(Extent, Confirmation)>,
     /// An instance is lost before the call is carried out: in this zone, or anywhere.
     pub(crate) lose_instance: Option<(Option<String>, Confirmation)>,
+    /// The same of an agent's connection, and for how long.
+    pub(crate) disconnect_agent: Option<(Option<String>, Duration, Confirmation)>,
 }
 
 #[derive(Default)]
@@ -169,6 +171,11 @@ impl Injector {
                 }
                 FaultKind::LoseInstance => {
                     injected.lose_instance = Some((fault.zone.clone(), rule.confirmation()));
+                    continue;
+                }
+                FaultKind::DisconnectAgent => {
+                    let time = Duration::from_millis(fault.milliseconds.unwrap_or_default());
+                    injected.disconnect_agent = Some((fault.zone.clone(), time, rule.confirmation()));
                     continue;
                 }
                 FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan => continue,

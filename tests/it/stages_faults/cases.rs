@@ -53,6 +53,7 @@ impl Case {
             (FaultKind::VcpuLimit, _) => "over the quota",
             (FaultKind::FreePlan, _) => "on the Free plan",
             (FaultKind::LoseInstance, _) => "instance lost",
+            (FaultKind::DisconnectAgent, _) => "agent disconnected",
         }
     }
 
@@ -76,7 +77,8 @@ impl Case {
     /// How often an operation looks again differs from run to run, and so does when instances come and go. Every change,
     /// and every first look, is made.
     pub(super) fn may_be_unmet(&self) -> bool {
-        self.fault.kind == FaultKind::LoseInstance || is_look(self.operation()) && self.fault.after > 0
+        matches!(self.fault.kind, FaultKind::LoseInstance | FaultKind::DisconnectAgent)
+            || is_look(self.operation()) && self.fault.after > 0
     }
 
     fn operation(&self) -> &str {
@@ -219,6 +221,8 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
                 if instances_run(phase, calls, place) {
                     let zone = Some(OUR_ZONE.to_owned());
                     faults.push(Fault { zone, ..Fault::at(FaultKind::LoseInstance, operation, *n, 1) });
+                    let disconnected = Fault::at(FaultKind::DisconnectAgent, operation, *n, 1);
+                    faults.push(Fault { milliseconds: Some(120), ..disconnected });
                 }
             }
             if TAKES_ROLE.contains(&operation.as_str()) {

@@ -1,4 +1,8 @@
-//! The ECS-optimized AMIs of a region: what SSM's public parameters name and EC2's `DescribeImages` knows.
+//! The ECS-optimized AMIs of a region: what EC2's `DescribeImages` knows, and SSM's public parameters that name them.
+
+use serde_json::{Map, Value, json};
+
+use crate::cloud::error::AwsError;
 
 /// A public AMI of Amazon's, as its `…/recommended` parameter describes it.
 #[derive(Clone, Debug)]
@@ -84,6 +88,83 @@ fn image_id(region: &str, image: u64) -> String {
         .chain(image.to_be_bytes())
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     format!("ami-0{hash:016x}")
+}
+
+/// A public parameter of SSM's.
+pub(crate) struct PublicParameter {
+    pub(crate) name: String,
+    /// With its colon, as it was asked for.
+    pub(crate) selector: Option<String>,
+    pub(crate) value: String,
+    /// ISO 8601
+    pub(crate) last_modified: &'static str,
+}
+
+/// What public parameters are named like.
+const PUBLIC: &str = "/aws/service/";
+const ROOT: &str = "/aws/service/ecs/optimized-ami/";
+
+/// The newest ECS-optimized AMI of each Amazon Linux, whole as JSON (`<image>/recommended`) or each member by itself; asked
+/// for by name or ARN, with a version or without (API Reference, "GetParameter"). Errors are SSM's.
+pub(crate) fn public_parameter(region: &str, reference: &str) -> Result<PublicParameter, AwsError> {
+    let name = match reference.strip_prefix("arn:") {
+        Some(arn) => {
+            arn.split_once(":parameter").filter(|(of, _)| of.split(':').nth(2) == Some(region)).map(|(_, n)| n)
+        }
+        None => Some(reference),
+    };
+    let (name, selector) = name.map_or(("", None), |name| match name.split_once(':') {
+        Some((name, selector)) => (name, Some(selector)),
+        None => (name, None),
+    });
+    let image = images(region).into_iter().find_map(|image| {
+        let rest = name.strip_prefix(ROOT)?.strip_prefix(image.parameter)?.strip_prefix("/recommended")?;
+        Some((image, rest))
+    });
+    // AWS says no more than that it is not there.
+    let not_found = || AwsError::new("ParameterNotFound", "");
+    let Some((image, rest)) = image else {
+        return Err(if name.starts_with(PUBLIC) {
+            AwsError::lacking(format_args!(
+                "public parameter {name}, only those of the ECS-optimized Amazon Linux AMIs"
+            ))
+        } else {
+            not_found()
+        });
+    };
+    let description = description(&image);
+    let value = match (rest, rest.strip_prefix('/').and_then(|member| description.get(member))) {
+        ("", _) => Value::Object(description).to_string(),
+        (_, Some(Value::String(text))) => text.clone(),
+        (_, Some(other)) => other.to_string(),
+        (_, None) => return Err(not_found()),
+    };
+    match selector {
+        None | Some("1") => {}
+        Some(version) if version.parse::<u64>().is_ok() => {
+            let message = format!(
+                "Systems Manager could not find version {version} of {name}. Verify the version and try again."
+            );
+            return Err(AwsError::new("ParameterVersionNotFound", message));
+        }
+        Some(label) => return Err(AwsError::lacking(format_args!("labels of parameters, such as {label}"))),
+    }
+    let selector = selector.map(|selector| format!(":{selector}"));
+    Ok(PublicParameter { name: name.to_owned(), selector, value, last_modified: image.creation_date })
+}
+
+fn description(image: &Image) -> Map<String, Value> {
+    let members = [
+        ("ecs_agent_version", json!(AGENT_VERSION)),
+        ("ecs_runtime_version", json!(format!("Docker version {DOCKER_VERSION}"))),
+        ("image_id", json!(image.id)),
+        ("image_name", json!(image.name)),
+        ("image_version", json!(image.version)),
+        ("os", json!(image.os)),
+        ("schema_version", json!(1)),
+        ("source_image_name", json!(image.source_image_name)),
+    ];
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 #[cfg(test)]

@@ -30,15 +30,28 @@ struct Checked {
     public_address: Option<bool>,
 }
 
-/// Whether instances could be launched from this template at all; EC2's error if not.
-pub(crate) fn check(region: &Region, template: &Resolved) -> Result<(), AwsError> {
-    checked(region, &template.data).map(|_| ())
+/// How a launch says where the instance is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// By a zone, whose default subnet it is.
+    Zone,
+    Subnet,
 }
 
-fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
+/// Whether instances could be launched from this template at all; EC2's error if not.
+pub(crate) fn check(region: &Region, template: &Resolved, location: Location) -> Result<(), AwsError> {
+    checked(region, &template.data, location).map(|_| ())
+}
+
+fn checked(region: &Region, data: &LaunchData, location: Location) -> Result<Checked, AwsError> {
     let params = Params::new(data);
-    let image_id = params.str("ImageId")?;
-    let architecture = find::<Image>(&ecs_optimized::images(&region.name), image_id)?.architecture;
+    check_combinations(params, location)?;
+    let image_id = launch_data::image_id(region, params.str("ImageId")?)?;
+    let architecture = find::<Image>(&ecs_optimized::images(&region.name), &image_id)?.architecture;
+    if let Some(name) = params.opt_str("KeyName") {
+        // Nobody can make one here.
+        return Err(AwsError::new("InvalidKeyPair.NotFound", format!("The key pair '{name}' does not exist")));
+    }
     let name = params.opt_str("InstanceType").unwrap_or("m1.small");
     let instance_type = InstanceType::find(name)
         .ok_or_else(|| AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType.")))?;
@@ -58,12 +71,32 @@ fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
         security_groups.push(security_groups::by_name(region.ec2(), name)?.id.clone());
     }
     Ok(Checked {
-        image_id: image_id.to_owned(),
+        image_id,
         instance_type,
         instance_profile: instance_profile(region, params)?,
         security_groups,
         public_address: interface.and_then(|interface| interface.opt_bool("AssociatePublicIpAddress")),
     })
+}
+
+/// What a template may say and no launch can do: with an interface of its own, groups are the interface's
+/// (ansible-collections/amazon.aws#157); groups go by name in no subnet that is named (alphagov/gsp#596).
+fn check_combinations(params: Params<'_>, location: Location) -> Result<(), AwsError> {
+    let by_name = !params.strings("SecurityGroup").is_empty();
+    let interfaces = params.objects("NetworkInterface");
+    let profile = params.object("IamInstanceProfile");
+    let message = if !interfaces.is_empty() && (by_name || !params.strings("SecurityGroupId").is_empty()) {
+        "Network interfaces and an instance-level security groups may not be specified on the same request"
+    } else if by_name && location == Location::Subnet {
+        "The parameter groupName cannot be used with the parameter subnet"
+    } else if profile.is_some_and(|profile| profile.get("Arn").is_some() && profile.get("Name").is_some()) {
+        "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'"
+    } else if interfaces.iter().any(|interface| interface.get("DeviceIndex").is_none()) {
+        return Err(AwsError::invalid_parameter("Each network interface requires a device index."));
+    } else {
+        return Ok(());
+    };
+    Err(AwsError::new("InvalidParameterCombination", message))
 }
 
 /// The name of the profile, given by name or by ARN.
@@ -86,10 +119,10 @@ fn instance_profile(region: &Region, params: Params<'_>) -> Result<Option<String
 pub(crate) fn launch(
     region: &mut Region,
     template: &Resolved,
-    subnet_id: &str,
+    (subnet_id, location): (&str, Location),
     group_tags: Tags,
 ) -> Result<String, AwsError> {
-    let checked = checked(region, &template.data)?;
+    let checked = checked(region, &template.data, location)?;
     let subnet = find(&region.ec2().subnets, subnet_id)?.clone();
     check_offered(&region.name, checked.instance_type, &subnet.az_name)?;
     check_quota(region, checked.instance_type)?;

@@ -140,7 +140,7 @@ pub(super) fn join(
 }
 
 /// The hardware under an EC2 instance has failed: its containers are gone, and its agent is not heard of any more.
-pub(super) fn disconnect(region: &mut Region, instance_id: &str) {
+pub(super) fn lose(region: &mut Region, instance_id: &str) {
     let of_it = |instance: &&mut ContainerInstance| instance.ec2_instance_id == instance_id;
     for instance in region.ecs_mut().container_instances.iter_mut().filter(of_it) {
         instance.is_connected = false;
