@@ -128,6 +128,18 @@ impl Context {
         }
     }
 
+    /// Makes none of what the caller may not look at, or an emulator does not have, where that is no obstacle.
+    pub(super) fn unless_refused<T>(&self, result: Result<T, Error>) -> Result<Option<T>, Error> {
+        match result {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::Refused | ErrorClass::Unsupported) => {
+                self.events.note(format!("not looked at, and taken to be in order: {error}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// A new token by which AWS knows a repetition of one request from a second request.
     pub(super) fn client_token(&self) -> String {
         format!("zonewalk-{:016x}", rand::random::<u64>())

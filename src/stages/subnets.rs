@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-use super::ways_out::{WaysOut, unless_refused};
+use super::ways_out::WaysOut;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::{AzName, ec2_filter};
@@ -138,7 +138,7 @@ async fn find_in_use(ctx: &Context) -> Result<BTreeSet<String>, Error> {
     let balancers = ctx.clients.elbv2.describe_load_balancers().names(balancer);
     let balancers = ctx.look("elasticloadbalancing:DescribeLoadBalancers", balancers.send());
     let (groups, balancers) = tokio::join!(groups, balancers);
-    let (groups, balancers) = (unless_refused(ctx, groups)?, unless_refused(ctx, optional(balancers))?.flatten());
+    let (groups, balancers) = (ctx.unless_refused(groups)?, ctx.unless_refused(optional(balancers))?.flatten());
     let groups = groups.iter().flat_map(|answer| answer.auto_scaling_groups());
     let of_groups = groups.filter_map(|group| group.vpc_zone_identifier());
     let of_groups = of_groups.flat_map(|subnets| subnets.split(',')).map(str::to_owned);

@@ -4,7 +4,7 @@ use aws_sdk_ec2::types::{Route, RouteState, RouteTable};
 
 use super::subnets::Shortcoming;
 use super::{Context, Error};
-use crate::aws::{ErrorClass, ec2_filter};
+use crate::aws::ec2_filter;
 
 /// The routes of a VPC.
 pub(super) struct WaysOut {
@@ -23,10 +23,10 @@ impl WaysOut {
         }
         let client = &ctx.clients.ec2;
         let attached = client.describe_internet_gateways().filters(ec2_filter("attachment.vpc-id", [vpc_id]));
-        let gateways = unless_refused(ctx, ctx.look("ec2:DescribeInternetGateways", attached.send()).await)?;
+        let gateways = ctx.unless_refused(ctx.look("ec2:DescribeInternetGateways", attached.send()).await)?;
         let request = client.describe_route_tables().filters(ec2_filter("vpc-id", [vpc_id]));
         let mut pages = request.into_paginator().send();
-        let tables = unless_refused(ctx, ctx.pages("ec2:DescribeRouteTables", async || pages.next().await).await)?;
+        let tables = ctx.unless_refused(ctx.pages("ec2:DescribeRouteTables", async || pages.next().await).await)?;
         Ok(gateways.zip(tables).map(|(gateways, tables)| Self {
             region: ctx.clients.region.clone(),
             vpc_id: vpc_id.to_owned(),
@@ -93,16 +93,4 @@ fn target(route: &Route) -> Option<&str> {
         route.vpc_peering_connection_id(),
     ];
     targets.into_iter().flatten().next()
-}
-
-/// What the caller may not look at, or an emulator does not have, is none.
-pub(super) fn unless_refused<T>(ctx: &Context, result: Result<T, Error>) -> Result<Option<T>, Error> {
-    match result {
-        Ok(found) => Ok(Some(found)),
-        Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::Refused | ErrorClass::Unsupported) => {
-            ctx.events.note(format!("not looked at, and taken to be in order: {error}"));
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
 }

@@ -119,7 +119,9 @@ impl Rule {
 
     fn is_about(&self, call: &Call<'_>) -> bool {
         match (&self.fault.operation, self.fault.kind) {
-            (_, FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan) => false,
+            // These are asked for where they matter.
+            (_, FaultKind::NoCapacity | FaultKind::VcpuLimit) => false,
+            (_, FaultKind::FreePlan | FaultKind::SharedNamespace) => false,
             (_, FaultKind::RefuseRole) if call.role_refusal.is_none() => false,
             (Some(pattern), _) => matches(pattern, call.action),
             (None, _) => true,
@@ -178,7 +180,8 @@ impl Injector {
                     injected.disconnect_agent = Some((fault.zone.clone(), time, rule.confirmation()));
                     continue;
                 }
-                FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan => continue,
+                FaultKind::NoCapacity | FaultKind::VcpuLimit => continue,
+                FaultKind::FreePlan | FaultKind::SharedNamespace => continue,
             };
             if matches!(injected.answering, Answering::AsEver) {
                 injected.answering = answering;
@@ -213,6 +216,12 @@ impl Injector {
     pub(crate) fn has_free_plan(&mut self) -> bool {
         let mut rules = self.rules.iter_mut().filter(|rule| rule.fault.kind == FaultKind::FreePlan);
         rules.any(Rule::strikes)
+    }
+
+    /// The names of the namespaces that another account shares, for one who lists them.
+    pub(crate) fn shared_namespaces(&mut self) -> Vec<String> {
+        let rules = self.rules.iter_mut().filter(|rule| rule.fault.kind == FaultKind::SharedNamespace);
+        rules.filter_map(|rule| rule.fault.name.clone().filter(|_| rule.strikes())).collect()
     }
 
     /// The faults as they were asked for, and how often each has been met.

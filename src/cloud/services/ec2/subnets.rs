@@ -119,7 +119,9 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::of_specifications(params, &Subnet::KIND)?;
     let vpc = find(&region.ec2().vpcs, params.str("VpcId")?)?.clone();
-    let text = params.str("CidrBlock")?;
+    let text = params.opt_str("CidrBlock").ok_or_else(|| {
+        AwsError::new("MissingParameter", "Either 'ipv6CidrBlock' or 'cidrBlock' should be provided.")
+    })?;
     let block = cidr::parse(text).ok_or_else(|| invalid_value("cidrBlock", text, "This is not a valid CIDR block."))?;
     if !vpc.cidr.contains(&block) || !(16..=28).contains(&block.prefix_len()) {
         return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));

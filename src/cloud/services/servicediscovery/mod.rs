@@ -90,6 +90,9 @@ fn list_tags(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
 
 fn tags_of<'s>(state: &'s mut State, params: Params<'_>) -> Result<&'s mut Tags, AwsError> {
     let arn = params.str("ResourceARN")?;
+    if arn.contains(namespaces::OTHER_ACCOUNT) {
+        return Err(SERVICE.words.denied("servicediscovery:ListTagsForResource on a resource of another account"));
+    }
     let namespaces = state.namespaces.iter_mut().map(|namespace| (&namespace.arn, &mut namespace.tags));
     let services = state.services.iter_mut().map(|service| (&service.arn, &mut service.tags));
     let found = namespaces.chain(services).find(|(known, _)| *known == arn);
