@@ -30,6 +30,7 @@ mod operations;
 mod peers;
 mod permissions;
 mod preflight;
+mod processes;
 mod redeploy;
 mod routing_cases;
 mod routing_draws;
