@@ -33,6 +33,7 @@ mod peers;
 mod permissions;
 mod preflight;
 mod preflight_fit;
+mod processes;
 mod redeploy;
 mod routing_cases;
 mod routing_draws;
