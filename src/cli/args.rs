@@ -37,8 +37,9 @@ pub(super) struct Global {
     #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
     pub(super) local: bool,
     /// How fast a new local cloud is: AWS's times, a hundredth of them, or none
-    #[arg(long, global = true, default_value = "fast", value_parser = PossibleValuesParser::new(Pace::VARIANTS).try_map(|pace| pace.parse::<Pace>()))]
-    pub(super) pace: Pace,
+    /// [default: fast]
+    #[arg(long, global = true, value_parser = PossibleValuesParser::new(Pace::VARIANTS).try_map(|pace| pace.parse::<Pace>()))]
+    pub(super) pace: Option<Pace>,
     /// The Service Connect proxies of a new local cloud's tasks: zonewalk's own, or a real Envoy each (ENVOY_BIN, or `envoy` on
     /// the PATH) [default: zonewalk]
     #[arg(long, global = true, value_enum, env = "ZONEWALK_PROXY", value_name = "PROXY")]
@@ -228,7 +229,7 @@ impl ServeArgs {
     pub(super) fn options(&self, global: &Global) -> Result<local_cloud::ServeOptions, local_cloud::Error> {
         Ok(local_cloud::ServeOptions {
             listen: self.listen,
-            cloud: global.new_cloud(),
+            cloud: global.asked().new_cloud(),
             faults: global.faults.as_deref().map(local_cloud::read_faults).transpose()?.unwrap_or_default(),
             background: self.background,
         })
@@ -236,12 +237,8 @@ impl ServeArgs {
 }
 
 impl Global {
-    /// What a new local cloud is started with.
-    pub(super) fn new_cloud(&self) -> local_cloud::NewCloud {
-        local_cloud::NewCloud {
-            pace: self.pace,
-            bare_account: self.bare_account,
-            proxy: self.proxy.unwrap_or_default(),
-        }
+    /// What is asked of a local cloud.
+    pub(super) fn asked(&self) -> local_cloud::Asked {
+        local_cloud::Asked { pace: self.pace, bare_account: self.bare_account, proxy: self.proxy }
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Service {
     pub(crate) reconcile: fn(&mut Region),
     /// Adds what the mesh is to run for it.
     pub(crate) add_to_mesh: fn(&Region, &mut Topology),
+    /// The values that a tag has on what stands of it.
+    pub(crate) tagged: fn(&Region, &str) -> Vec<String>,
 }
 
 /// What a state may be made of, in a new region.
@@ -53,6 +55,7 @@ impl Service {
         new_state: |_| None,
         reconcile: |_| {},
         add_to_mesh: |_, _| {},
+        tagged: |_, _| vec![],
     };
 
     pub(crate) fn operation(&self, name: &str) -> Result<&'static Operation, AwsError> {

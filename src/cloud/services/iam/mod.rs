@@ -215,5 +215,14 @@ pub(crate) static SERVICE: Service = Service {
     },
     operations: api::OPERATIONS,
     new_state: |founding| Some(Box::new(founding.account.get::<Account>().handle())),
+    tagged: |region, key| {
+        let state = region.iam();
+        let (roles, profiles) = (state.roles.values(), state.instance_profiles.values());
+        roles
+            .map(|role| &role.tags)
+            .chain(profiles.map(|profile| &profile.tags))
+            .filter_map(|tags| tags.get(key))
+            .collect()
+    },
     ..Service::PLAIN
 };
