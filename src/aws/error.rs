@@ -57,6 +57,7 @@ const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
         "InvalidPermission.Duplicate"]),
     ("ec2", InUse, "", &["DependencyViolation", "InvalidGroup.InUse"]),
     ("ec2", NotReady, "Invalid IAM Instance Profile", &["InvalidParameterValue"]),
+    ("ec2", NotReady, "has no associated IAM Roles", &["InvalidParameterValue"]),
 
     ("ecs", Absent, "", &["ClusterNotFoundException", "ServiceNotActiveException", "ServiceNotFoundException"]),
     ("ecs", Absent, "", &["TaskDefinitionNotFoundException"]), // emulators
@@ -80,6 +81,7 @@ const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
 
     ("autoscaling", Absent, "not found", &["ValidationError"]),
     ("autoscaling", NotReady, "Invalid IAM Instance Profile", &["ValidationError"]),
+    ("autoscaling", NotReady, "has no associated IAM Roles", &["ValidationError"]),
     ("autoscaling", NotReady, "does not exist", &["ValidationError"]), // a launch template, or what it names
     ("autoscaling", AlreadyExists, "", &["AlreadyExists"]),
     ("autoscaling", InUse, "", &["InstanceRefreshInProgress", "ResourceContention", "ResourceInUse",

@@ -15,6 +15,7 @@ pub(crate) mod identity;
 pub(crate) mod image;
 pub(crate) mod instance_profile;
 pub mod inventory;
+mod launch_failures;
 pub(crate) mod launch_template;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
