@@ -59,7 +59,10 @@ impl LaunchFailures {
     pub(super) async fn look(&mut self, ctx: &Context, group: &str) -> Result<Option<Failure>, Error> {
         let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
         let request = request.max_records(ATTEMPTS_LOOKED_AT);
-        let answer = ctx.look("autoscaling:DescribeScalingActivities", request.send()).await?;
+        let answer = ctx.look("autoscaling:DescribeScalingActivities", request.send()).await;
+        let Some(answer) = ctx.unless_refused(answer, "why launches fail, if they do, is not known")? else {
+            return Ok(None);
+        };
         // One that failed before this run may be fixed by now, and the group has not tried again yet.
         let failed = |(_, activity): &(usize, &Activity)| {
             activity.status_code() == Some(&ScalingActivityStatusCode::Failed)

@@ -21,6 +21,7 @@ pub(crate) mod listener;
 pub(crate) mod load_balancer;
 pub(crate) mod log_groups;
 pub(crate) mod namespace;
+mod needed_permissions;
 pub(crate) mod network;
 pub mod permissions;
 pub mod preflight;
