@@ -186,6 +186,8 @@ Faults (--faults FILE), one [[fault]] each:
   kind = \"drop-request\"               the connection closed, and nothing carried out
   kind = \"hide\"                       carried out, and not seen by reads: calls = 3, or milliseconds = 500
   kind = \"refuse-role\"                refused since a new role or instance profile has not spread yet
+  kind = \"empty-profile\"              refused since a new instance profile is known, and the role in it is not yet
+  kind = \"service-linked-role\"        refused since a service cannot act yet in its own role, which is new
   kind = \"no-capacity\"                an instance cannot be launched: zone = \"us-east-1a\"
   kind = \"vcpu-limit\"                 instances together may not exceed: vcpus = 16
   kind = \"free-plan\"                  the account is on AWS's Free plan: types not eligible for it cannot be launched
@@ -194,7 +196,8 @@ Faults (--faults FILE), one [[fault]] each:
   kind = \"disconnect-agent\"           an ECS agent is disconnected just before the call, and comes back:
                                       milliseconds = 500, zone = \"us-east-1a\"
 Which calls (for no-capacity and free-plan, launches; for shared-namespace, lists) meet it, all of them unless it is said:
-  operation = \"ec2:Create*\"           service:Operation, * for any text
+  operation = \"ec2:Create*\"           service:Operation, * for any text; a group's launches meet the faults of roles
+                                      as \"ec2:RunInstances\"
   after = 3                           not the first three
   first = 2                           the first two (after those)
   rate = 0.1                          a tenth of them, by the file's seed = 1

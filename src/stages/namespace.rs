@@ -54,7 +54,8 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<Found<String>>, Error>
 
 /// Finds the account that shares a namespace of our name with this one.
 pub(super) async fn find_sharing_account(ctx: &Context, account: &str) -> Result<Option<String>, Error> {
-    let all = ctx.unless_refused(list(ctx, &ctx.names.namespace, "OTHER_ACCOUNTS").await)?.unwrap_or_default();
+    let instead = "whether others share a namespace of this name is not known";
+    let all = ctx.unless_refused(list(ctx, &ctx.names.namespace, "OTHER_ACCOUNTS").await, instead)?.unwrap_or_default();
     let owners = all.into_iter().filter_map(|namespace| namespace.resource_owner);
     Ok(owners.into_iter().find(|owner| owner != account))
 }
@@ -156,7 +157,8 @@ impl Removal for DiscoveryService {
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let client = &ctx.clients.servicediscovery;
         let mut pages = client.list_instances().service_id(id).into_paginator().send();
-        let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await?;
+        let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await;
+        let pages = ctx.unless_refused(pages, "ECS is taken to have deregistered its tasks")?.unwrap_or_default();
         for instance in pages.iter().flat_map(|page| page.instances()) {
             let instance = instance.id().unwrap_or_default();
             let request = client.deregister_instance().service_id(id).instance_id(instance);

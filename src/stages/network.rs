@@ -57,7 +57,8 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
             listed(&zones)
         )));
     }
-    let zones: Vec<AzName> = zones.into_iter().filter(|zone| offering.contains(zone)).collect();
+    let zones: Vec<AzName> =
+        zones.into_iter().filter(|zone| offering.as_ref().is_none_or(|offering| offering.contains(zone))).collect();
     if zones.len() < ZONES {
         return Err(Error::Prerequisite(format!(
             "{} Availability Zones of {region} offer {instance_type} ({}), and {ZONES} are needed: choose another \
@@ -120,7 +121,8 @@ pub(crate) async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, 
         .collect())
 }
 
-async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>, Error> {
+/// None: the caller may not know.
+async fn find_zones_offering_instances(ctx: &Context) -> Result<Option<BTreeSet<AzName>>, Error> {
     let mut pages = ctx
         .clients
         .ec2
@@ -129,7 +131,10 @@ async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>
         .filters(ec2_filter("instance-type", [&ctx.settings.instance_type]))
         .into_paginator()
         .send();
-    let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await?;
-    let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
-    Ok(offerings.filter_map(|offering| offering.location().map(AzName::new)).collect())
+    let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await;
+    let instead = format!("all zones are taken to offer {}", ctx.settings.instance_type);
+    Ok(ctx.unless_refused(pages, &instead)?.map(|pages| {
+        let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
+        offerings.filter_map(|offering| offering.location().map(AzName::new)).collect()
+    }))
 }

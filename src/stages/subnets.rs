@@ -138,7 +138,9 @@ async fn find_in_use(ctx: &Context) -> Result<BTreeSet<String>, Error> {
     let balancers = ctx.clients.elbv2.describe_load_balancers().names(balancer);
     let balancers = ctx.look("elasticloadbalancing:DescribeLoadBalancers", balancers.send());
     let (groups, balancers) = tokio::join!(groups, balancers);
-    let (groups, balancers) = (ctx.unless_refused(groups)?, ctx.unless_refused(optional(balancers))?.flatten());
+    let instead = "no subnet is taken to be in use";
+    let (groups, balancers) =
+        (ctx.unless_refused(groups, instead)?, ctx.unless_refused(optional(balancers), instead)?.flatten());
     let groups = groups.iter().flat_map(|answer| answer.auto_scaling_groups());
     let of_groups = groups.filter_map(|group| group.vpc_zone_identifier());
     let of_groups = of_groups.flat_map(|subnets| subnets.split(',')).map(str::to_owned);

@@ -21,12 +21,13 @@ impl WaysOut {
         if !ctx.data_plane.runs_agents() {
             return Ok(None);
         }
-        let client = &ctx.clients.ec2;
+        let (client, instead) = (&ctx.clients.ec2, "subnets are taken to lead to the internet");
         let attached = client.describe_internet_gateways().filters(ec2_filter("attachment.vpc-id", [vpc_id]));
-        let gateways = ctx.unless_refused(ctx.look("ec2:DescribeInternetGateways", attached.send()).await)?;
+        let gateways = ctx.unless_refused(ctx.look("ec2:DescribeInternetGateways", attached.send()).await, instead)?;
         let request = client.describe_route_tables().filters(ec2_filter("vpc-id", [vpc_id]));
         let mut pages = request.into_paginator().send();
-        let tables = ctx.unless_refused(ctx.pages("ec2:DescribeRouteTables", async || pages.next().await).await)?;
+        let tables =
+            ctx.unless_refused(ctx.pages("ec2:DescribeRouteTables", async || pages.next().await).await, instead)?;
         Ok(gateways.zip(tables).map(|(gateways, tables)| Self {
             region: ctx.clients.region.clone(),
             vpc_id: vpc_id.to_owned(),

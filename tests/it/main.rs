@@ -11,6 +11,7 @@ mod cloud_faults;
 mod cloud_input;
 mod cloud_json;
 mod cloud_query;
+mod denied;
 mod emulator;
 mod envoy_answers;
 mod envoy_changes;
