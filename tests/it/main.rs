@@ -34,6 +34,7 @@ mod peers;
 mod permissions;
 mod preflight;
 mod preflight_fit;
+mod preflight_network;
 mod processes;
 mod redeploy;
 mod routing_cases;
