@@ -33,6 +33,7 @@ mod peers;
 mod permissions;
 mod preflight;
 mod redeploy;
+mod removal;
 mod routing_cases;
 mod routing_draws;
 mod routing_laws;

@@ -61,6 +61,9 @@ pub(crate) struct Call<'c> {
     pub(crate) role_refusal: Option<(&'static str, &'static str)>,
 }
 
+/// ECS's words, which Terraform's provider waits out (hashicorp/terraform-provider-aws, `internal/service/ecs/service.go`).
+pub(crate) const DEPLOYMENT_IS_ACTIVE: &str = "The service cannot be stopped while deployments are active.";
+
 /// What is done to a call.
 #[derive(Default)]
 pub(crate) struct Injected {
@@ -119,6 +122,7 @@ impl Rule {
         match (&self.fault.operation, self.fault.kind) {
             (_, FaultKind::NoCapacity | FaultKind::VcpuLimit) => false,
             (_, FaultKind::RefuseRole) if call.role_refusal.is_none() => false,
+            (_, FaultKind::HoldDeployment) if call.action != "ecs:DeleteService" => false,
             (Some(pattern), _) => matches(pattern, call.action),
             (None, _) => true,
         }
@@ -155,6 +159,13 @@ impl Injector {
                 FaultKind::RefuseRole => {
                     let Some((code, message)) = call.role_refusal else { continue };
                     Answering::Refuse(AwsError::new(code, message))
+                }
+                FaultKind::HoldDeployment => {
+                    Answering::Refuse(AwsError::new("InvalidParameterException", DEPLOYMENT_IS_ACTIVE))
+                }
+                FaultKind::Refuse => {
+                    let message = fault.message.as_deref().unwrap_or_default();
+                    Answering::Refuse(AwsError::new(fault.code.as_deref().unwrap_or_default(), message))
                 }
                 FaultKind::DropRequest => Answering::DropRequest,
                 FaultKind::DropAnswer => Answering::DropAnswer,

@@ -53,6 +53,8 @@ impl Case {
             (FaultKind::VcpuLimit, _) => "over the quota",
             (FaultKind::LoseInstance, _) => "instance lost",
             (FaultKind::DisconnectAgent, _) => "agent disconnected",
+            (FaultKind::HoldDeployment, _) => "deployment held",
+            (FaultKind::Refuse, _) => "refused",
         }
     }
 
@@ -123,10 +125,11 @@ impl Case {
             (Company::LosesInstances, _) => others.len() < 3 && here.next().is_none(),
             (Company::EndsRuns, _) => others.len() < 12 && here.next().is_none(),
             (_, FaultKind::Hide) => number(&same_kind) < 6 && number(&same_service) == 0 && here.next().is_none(),
-            (_, FaultKind::RefuseRole) => number(&same_kind) < 4 && here.next().is_none(),
+            (_, FaultKind::RefuseRole | FaultKind::HoldDeployment) => number(&same_kind) < 4 && here.next().is_none(),
             _ => {
                 let apart = |other: &Self| {
-                    !matches!(other.fault.kind, FaultKind::Hide | FaultKind::RefuseRole)
+                    use FaultKind::{Hide, HoldDeployment, RefuseRole};
+                    !matches!(other.fault.kind, Hide | RefuseRole | HoldDeployment)
                         && other.fault.after != self.fault.after
                 };
                 // Calls of one operation that are under way together must not meet faults more often than the SDK tries.
@@ -223,6 +226,9 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
                     let disconnected = Fault::at(FaultKind::DisconnectAgent, operation, *n, 1);
                     faults.push(Fault { milliseconds: Some(120), ..disconnected });
                 }
+            }
+            if operation == "ecs:DeleteService" {
+                faults.extend([1, 3].map(|times| Fault::at(FaultKind::HoldDeployment, operation, *n, times)));
             }
             if TAKES_ROLE.contains(&operation.as_str()) {
                 faults.extend([1, 3].map(|times| Fault::at(FaultKind::RefuseRole, operation, *n, times)));

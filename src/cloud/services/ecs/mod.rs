@@ -71,7 +71,7 @@ pub(crate) fn has_joined(region: &Region, instance_id: &str) -> bool {
     joined_instances(region).iter().any(|id| id == instance_id)
 }
 
-pub(crate) use agents::disconnect as disconnect_agent;
+pub(crate) use agents::{disconnect as disconnect_agent, reconnect_all as reconnect_agents};
 
 impl Region {
     fn ecs(&self) -> &State {

@@ -13,6 +13,7 @@ use super::service_answers::wire;
 use super::service_connect::{self, ServiceConnect};
 use super::{State, describe_each, includes_tags, invalid, refers_to};
 use crate::cloud::error::AwsError;
+use crate::cloud::faults::DEPLOYMENT_IS_ACTIVE;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::Tags;
@@ -238,8 +239,14 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let found = region.ecs().service(&cluster, params.str("service")?);
     let service = found.filter(|service| service.status != ServiceStatus::Inactive).ok_or_else(not_found)?;
     let arn = service.arn.clone();
-    if service.desired_count > 0 && params.opt_bool("force") != Some(true) {
+    let is_forced = params.opt_bool("force") == Some(true);
+    if service.desired_count > 0 && !is_forced {
         return Err(invalid("The service cannot be stopped while it is scaled above 0."));
+    }
+    // "If you have no running tasks in it and the desired task count is zero" (API Reference, "DeleteService").
+    let mut tasks = region.ecs().tasks.iter().filter(|task| task.is_of(&arn));
+    if tasks.any(|task| !task.is_stopped()) && !is_forced {
+        return Err(invalid(DEPLOYMENT_IS_ACTIVE));
     }
     if let Some(service) = region.ecs_mut().service_mut(&arn) {
         service.status = ServiceStatus::Draining;
