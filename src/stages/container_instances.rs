@@ -53,6 +53,7 @@ pub(crate) async fn wait_for_instances(
         let mut state = by_zone.iter().map(|(zone, n)| format!("{n} in {zone}")).collect::<Vec<_>>().join(", ");
         match find_failed_launch(ctx, &fleet.group).await? {
             Some(Attempt { reason, is_newest: true }) if !is_passing(&reason) => {
+                let reason = format!("{reason}{}", advice(&reason));
                 return Ok(Poll::Failed { state, reason });
             }
             Some(Attempt { reason, .. }) => state.push_str(&format!("; {reason}")),
@@ -136,6 +137,15 @@ fn is_passing(reason: &str) -> bool {
     ["do not have sufficient", "InsufficientInstanceCapacity", "RequestLimitExceeded", "Invalid IAM Instance Profile"]
         .iter()
         .any(|passing| reason.contains(passing))
+}
+
+/// What to do about a failed launch, where AWS's words do not say it.
+fn advice(reason: &str) -> &'static str {
+    if reason.contains("not eligible for Free Tier") {
+        " The account is on AWS's Free plan: upgrade it to the paid plan, or use --instance-type c7i-flex.large"
+    } else {
+        ""
+    }
 }
 
 /// The records that terminated instances leave if their agents did not sign off.

@@ -32,6 +32,7 @@ mod operations;
 mod peers;
 mod permissions;
 mod preflight;
+mod preflight_fit;
 mod redeploy;
 mod removal;
 mod routing_cases;

@@ -1,9 +1,12 @@
 //! `redeploy`: any services, in the order that is given, each waited for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use zonewalk::cloud::{Fault, FaultKind, Faults, Pace};
 use zonewalk::commands::redeploy::{self, Options};
+use zonewalk::events::{Event, Events};
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
@@ -80,8 +83,19 @@ async fn a_redeploy_that_timed_out_is_waited_for_and_not_started_again() {
         deployments.map(|deployment| deployment.id().unwrap().to_owned()).collect::<Vec<_>>()
     };
     let under_way = deployments().await;
-    cloud.set_faults(Faults::default()); // and the agents reconnect
-    let done = redeploy::run(&ctx, options).await.unwrap();
+    let told = Arc::new(Notify::new());
+    let tell = Arc::clone(&told);
+    let listening = ctx.with_events(Events::new(move |event| {
+        if matches!(&event, Event::Note { message } if message.contains("is under way")) {
+            tell.notify_one();
+        }
+    }));
+    let reconnect = async {
+        told.notified().await;
+        cloud.set_faults(Faults::default());
+    };
+    let (done, ()) = tokio::join!(redeploy::run(&listening, options), reconnect);
+    let done = done.unwrap();
     assert_eq!((&done.deployments[0].id, deployments().await), (&under_way[0], under_way[..1].to_vec()));
     cloud.shutdown().await;
 }

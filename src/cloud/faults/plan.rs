@@ -78,6 +78,8 @@ pub enum FaultKind {
     NoCapacity,
     /// Instances cannot be launched beyond the account's quota.
     VcpuLimit,
+    /// The account is on AWS's Free plan: types that are not eligible for it cannot be launched.
+    FreePlan,
     /// Just before the call is carried out, an instance's hardware fails.
     LoseInstance,
     /// Just before the call is carried out, an instance's ECS agent loses its connection, for a while; what runs goes on.
@@ -121,7 +123,7 @@ impl Fault {
         use FaultKind as K;
         let kind = self.kind;
         let said = [
-            ("operation", self.operation.is_some(), !matches!(kind, K::NoCapacity | K::VcpuLimit)),
+            ("operation", self.operation.is_some(), !matches!(kind, K::NoCapacity | K::VcpuLimit | K::FreePlan)),
             ("after", self.after != 0, kind != K::VcpuLimit),
             ("first", self.first.is_some(), kind != K::VcpuLimit),
             ("rate", self.rate.is_some(), kind != K::VcpuLimit),

@@ -51,6 +51,7 @@ impl Case {
             (FaultKind::RefuseRole, _) => "role refused",
             (FaultKind::NoCapacity, _) => "no capacity",
             (FaultKind::VcpuLimit, _) => "over the quota",
+            (FaultKind::FreePlan, _) => "on the Free plan",
             (FaultKind::LoseInstance, _) => "instance lost",
             (FaultKind::DisconnectAgent, _) => "agent disconnected",
             (FaultKind::HoldDeployment, _) => "deployment held",
@@ -58,15 +59,15 @@ impl Case {
         }
     }
 
-    /// Whether a run may fail of it: the SDK gives up, or the quota is not waited for. It gets over everything else, or the
+    /// Whether a run may fail of it: the SDK gives up, or neither quota nor plan is waited for. It gets over everything else, or the
     /// run waits it out.
     pub(super) fn ends_a_run(&self) -> bool {
-        self.fault.first == Some(TOO_OFTEN) || self.fault.kind == FaultKind::VcpuLimit
+        self.fault.first == Some(TOO_OFTEN) || matches!(self.fault.kind, FaultKind::VcpuLimit | FaultKind::FreePlan)
     }
 
     /// Whether instances may come to be elsewhere because of it.
     pub(super) fn moves_instances(&self) -> bool {
-        self.waiting || matches!(self.fault.kind, FaultKind::NoCapacity | FaultKind::VcpuLimit)
+        self.waiting || self.company() == Company::Alone
     }
 
     /// What happens to which operation in which phase, whichever of its calls it is.
@@ -102,7 +103,7 @@ impl Case {
     fn company(&self) -> Company {
         match self.fault.kind {
             FaultKind::LoseInstance => Company::LosesInstances,
-            FaultKind::NoCapacity | FaultKind::VcpuLimit => Company::Alone,
+            FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan => Company::Alone,
             _ if self.ends_a_run() => Company::EndsRuns,
             _ => Company::Passes,
         }
@@ -246,6 +247,13 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
     for (phase, launches) in [(0, 2), (1, 4)] {
         cases.extend((0..launches).map(|after| {
             let fault = Fault { after, first: Some(1), vcpus: Some(0), ..Fault::new(FaultKind::VcpuLimit) };
+            Case { phase, fault, waiting: false }
+        }));
+    }
+    // The plan is asked for, and then met by each launch.
+    for (phase, occasions) in [(0, 3), (1, 2)] {
+        cases.extend((0..occasions).map(|after| {
+            let fault = Fault { after, first: Some(1), ..Fault::new(FaultKind::FreePlan) };
             Case { phase, fault, waiting: false }
         }));
     }

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::tasks::{StopCode, Task};
-use super::{State, describe_each, includes_tags, instance_filter, invalid, lifecycle, missing, refers_to};
+use super::{
+    State, check_count, describe_each, includes_tags, instance_filter, invalid, lifecycle, missing, refers_to,
+};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
@@ -42,6 +44,8 @@ pub(super) struct ContainerInstance {
     pub(super) az_name: String,
     pub(super) az_id: String,
     pub(super) instance_type: String,
+    /// `x86_64` or `arm64`.
+    architecture: &'static str,
     pub(super) registered: Resources,
     pub(super) tags: Tags,
     subnet_id: String,
@@ -70,7 +74,7 @@ impl ContainerInstance {
             ("ecs.subnet-id", Some(&self.subnet_id)),
             ("ecs.os-type", Some("linux")),
             ("ecs.os-family", Some("LINUX")),
-            ("ecs.cpu-architecture", Some("x86_64")),
+            ("ecs.cpu-architecture", Some(self.architecture)),
             ("ecs.capability.task-eni", None),
             ("ecs.capability.execution-role-awslogs", None),
             ("ecs.capability.service-connect-v1", None),
@@ -127,6 +131,7 @@ pub(super) fn join(
         az_name: instance.interface.subnet.az_name.clone(),
         az_id: instance.interface.subnet.az_id.clone(),
         instance_type: instance.instance_type.clone(),
+        architecture: ec2::architecture(&instance.instance_type),
         registered: Resources { cpu, memory, interfaces: interfaces.saturating_sub(1) },
         tags: Tags::default(),
         subnet_id: instance.interface.subnet.id.clone(),
@@ -220,9 +225,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("containerInstances");
-    if references.is_empty() {
-        return Err(invalid("Container instances cannot be empty."));
-    }
+    check_count("Container instances", &references, 100)?;
     let with_tags = includes_tags(params)?;
     Ok(describe_each(region, ("containerInstances", &parent(cluster)), &references, |reference| {
         Some(wire(region, region.ecs().instance(cluster, reference)?, with_tags))
@@ -238,8 +241,10 @@ pub(super) fn update_state(region: &mut Region, params: Params<'_>) -> Result<Va
             return Err(invalid("Container instance status should be one of [DRAINING,ACTIVE]"));
         }
     };
+    let references = params.strings("containerInstances");
+    check_count("Container instances", &references, 10)?;
     let (mut updated, mut failures) = (Vec::new(), Vec::new());
-    for reference in params.strings("containerInstances") {
+    for reference in references {
         match region.ecs_mut().instance_mut(&cluster, reference) {
             Some(instance) => {
                 instance.status = status;

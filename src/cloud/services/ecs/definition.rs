@@ -76,13 +76,19 @@ impl Definition {
             return Err(client_error("Container list cannot be empty."));
         }
         if let Some(platform) = self.params().object("runtimePlatform") {
-            for (member, only) in [("cpuArchitecture", "X86_64"), ("operatingSystemFamily", "LINUX")] {
-                if let Some(other) = platform.opt_str(member).filter(|given| *given != only) {
-                    return Err(AwsError::unsupported(format_args!("{member} {other}, only {only}")));
+            let heeded = [("cpuArchitecture", &["X86_64", "ARM64"][..]), ("operatingSystemFamily", &["LINUX"])];
+            for (member, only) in heeded {
+                if let Some(other) = platform.opt_str(member).filter(|given| !only.contains(given)) {
+                    return Err(AwsError::unsupported(format_args!("{member} {other}, only {}", only.join(" and "))));
                 }
             }
         }
         let compatibilities = self.compatibilities();
+        // "For tasks hosted on Fargate … the only supported value is task", and an IPC mode "is not supported" there (API
+        // Reference, "RegisterTaskDefinition").
+        if self.params().strings("requiresCompatibilities").contains(&"FARGATE") && !self.namespaces_fit_fargate() {
+            return Err(client_error("Fargate supports no 'ipcMode', and no other 'pidMode' than 'task'."));
+        }
         if let Some(other) = (self.params().strings("requiresCompatibilities").into_iter())
             .find(|required| !compatibilities.contains(required))
         {
@@ -206,6 +212,12 @@ impl Definition {
         mapping.opt_int("containerPort").ok().flatten().and_then(|port| u16::try_from(port).ok())
     }
 
+    /// The architecture that it asks of an instance, as `ecs.cpu-architecture` has it.
+    pub(super) fn architecture(&self) -> Option<String> {
+        let platform = self.params().object("runtimePlatform")?;
+        platform.opt_str("cpuArchitecture").map(str::to_ascii_lowercase)
+    }
+
     /// The log groups that its containers need, in their order.
     pub(super) fn log_groups(&self) -> Vec<LogGroup> {
         self.containers().iter().filter_map(|container| LogGroup::of(container.object("logConfiguration"))).collect()
@@ -218,9 +230,13 @@ impl Definition {
 
     /// EC2 always; Fargate needs the task's network mode and sizes.
     pub(super) fn compatibilities(&self) -> Vec<&'static str> {
-        let fits_fargate =
-            self.network_mode() == "awsvpc" && self.task_size("cpu").is_some() && self.task_size("memory").is_some();
+        let sizes = self.task_size("cpu").is_some() && self.task_size("memory").is_some();
+        let fits_fargate = self.network_mode() == "awsvpc" && sizes && self.namespaces_fit_fargate();
         if fits_fargate { vec!["EC2", "FARGATE"] } else { vec!["EXTERNAL", "EC2"] }
+    }
+
+    fn namespaces_fit_fargate(&self) -> bool {
+        self.params().opt_str("ipcMode").is_none() && self.params().opt_str("pidMode").is_none_or(|mode| mode == "task")
     }
 
     /// What an instance's agent must be able to do.

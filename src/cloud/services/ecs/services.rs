@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::definition::Definition;
 use super::service_answers::wire;
 use super::service_connect::{self, ServiceConnect};
-use super::{State, describe_each, includes_tags, invalid, refers_to};
+use super::{State, check_count, describe_each, includes_tags, invalid, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::faults::DEPLOYMENT_IS_ACTIVE;
 use crate::cloud::region::Region;
@@ -201,12 +201,7 @@ pub(super) fn note_once(region: &mut Region, service_arn: &str, message: &str) {
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("services");
-    if references.is_empty() {
-        return Err(invalid("Services cannot be empty."));
-    }
-    if references.len() > 10 {
-        return Err(invalid("Services cannot have more than 10 elements."));
-    }
+    check_count("Services", &references, 10)?;
     let with_tags = includes_tags(params)?;
     Ok(describe_each(region, ("services", &format!("service/{cluster}")), &references, |reference| {
         Some(wire(region, region.ecs().service(cluster, reference)?, with_tags))
