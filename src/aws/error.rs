@@ -22,6 +22,8 @@ pub enum ErrorClass {
     AlreadyExists,
     /// Something still uses the resource, or another change to it is under way: try again later.
     InUse,
+    /// It is protected against deletion: somebody has to lift that.
+    Protected,
     /// Something it needs is made but has not spread yet: try again soon.
     NotReady,
     /// Too many requests: try again later. The SDK has done so a few times already.
@@ -56,6 +58,7 @@ const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
     ("ec2", AlreadyExists, "", &["InvalidGroup.Duplicate", "InvalidLaunchTemplateName.AlreadyExistsException",
         "InvalidPermission.Duplicate"]),
     ("ec2", InUse, "", &["DependencyViolation", "InvalidGroup.InUse"]),
+    ("ec2", Protected, "disableApiTermination", &["OperationNotPermitted"]),
     ("ec2", NotReady, "Invalid IAM Instance Profile", &["InvalidParameterValue"]),
     ("ec2", NotReady, "has no associated IAM Roles", &["InvalidParameterValue"]),
 
@@ -68,6 +71,8 @@ const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
     ("ecs", NotReady, "unable to assume the role", &["ClientException"]),
     ("ecs", AlreadyExists, "Creation of service was not idempotent", &["InvalidParameterException"]),
     ("ecs", InUse, "still Draining", &["InvalidParameterException"]),
+    ("ecs", InUse, "cannot be stopped while deployments are active", &["InvalidParameterException"]),
+    ("ecs", InUse, "SC service is already used by", &["InvalidParameterException"]), // aws/copilot-cli#4337
     ("ecs", NotReady, "Unable to assume", &["InvalidParameterException"]), // the service linked role; a new one
     ("ecs", NotReady, "does not have an associated load balancer", &["InvalidParameterException"]),
     ("ecs", NotReady, "", &["NamespaceNotFoundException"]),
@@ -77,9 +82,11 @@ const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
     ("elasticloadbalancing", Absent, "", &["ListenerNotFound", "LoadBalancerNotFound", "TargetGroupNotFound"]),
     ("elasticloadbalancing", AlreadyExists, "", &["DuplicateListener", "DuplicateLoadBalancerName",
         "DuplicateTargetGroupName"]),
+    ("elasticloadbalancing", Protected, "eletion protection", &["OperationNotPermitted"]),
     ("elasticloadbalancing", InUse, "", &["OperationNotPermitted", "ResourceInUse"]),
     ("elasticloadbalancing", NotReady, "", &["InvalidSecurityGroup"]),
 
+    ("autoscaling", Protected, "eletion protection", &["ResourceInUse", "ValidationError"]),
     ("autoscaling", Absent, "not found", &["ValidationError"]),
     ("autoscaling", NotReady, "Invalid IAM Instance Profile", &["ValidationError"]),
     ("autoscaling", NotReady, "has no associated IAM Roles", &["ValidationError"]),
@@ -102,6 +109,8 @@ const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
     ("servicediscovery", AlreadyExists, "", &["NamespaceAlreadyExists"]),
     ("servicediscovery", InUse, "", &["DuplicateRequest", "ResourceInUse"]),
 
+    ("logs", Protected, "eletion protection", &["InvalidParameterException", "OperationAbortedException",
+        "ValidationException"]),
     ("logs", Absent, "", &["ResourceNotFoundException"]),
     ("logs", AlreadyExists, "", &["ResourceAlreadyExistsException"]),
     ("logs", InUse, "", &["OperationAbortedException"]),
@@ -215,9 +224,23 @@ impl CloudError {
             }
             (Refused, Some(_), _) => "the keys are not valid here: check with `aws sts get-caller-identity`".to_owned(),
             (Throttled | ServerFault, ..) => "repeat the command in a minute: it resumes where it stopped".to_owned(),
+            (Protected, ..) => self.how_to_lift_protection(),
             (Unsupported, _, Some(url)) => format!("the cloud at {url} does not offer {action}"),
             _ => return None,
         })
+    }
+}
+
+impl CloudError {
+    fn how_to_lift_protection(&self) -> String {
+        let arn = self.message.split('\'').find(|part| part.starts_with("arn:")).unwrap_or("ARN");
+        match self.action {
+            "elasticloadbalancing:DeleteLoadBalancer" => format!(
+                "switch that off and repeat the command: `aws elbv2 modify-load-balancer-attributes --load-balancer-arn \
+                 {arn} --attributes Key=deletion_protection.enabled,Value=false`"
+            ),
+            _ => "switch its protection against deletion off, and repeat the command".to_owned(),
+        }
     }
 }
 
@@ -299,6 +322,10 @@ mod tests {
         let ecs = |message| classify("ecs", "InvalidParameterException", message);
         assert_eq!(ecs("Creation of service was not idempotent."), AlreadyExists);
         assert_eq!(ecs("Unable to Start a service that is still Draining."), InUse);
+        assert_eq!(ecs("The service cannot be stopped while deployments are active."), InUse);
+        let elb = |message| classify("elasticloadbalancing", "OperationNotPermitted", message);
+        assert_eq!(elb("Load balancer 'arn' cannot be deleted because deletion protection is enabled"), Protected);
+        assert_eq!(elb("Load balancer 'arn' is currently in use"), InUse);
         assert_eq!(ecs("Container.image should not be null or empty."), Other);
         assert_eq!(classify("autoscaling", "ValidationError", "AutoScalingGroup name not found - null"), Absent);
         assert_eq!(classify("autoscaling", "ValidationError", "Max bound, 1, must be greater"), Other);

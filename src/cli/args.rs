@@ -195,6 +195,8 @@ Faults (--faults FILE), one [[fault]] each:
   kind = \"lose-instance\"              an instance dies just before the call: zone = \"us-east-1a\"
   kind = \"disconnect-agent\"           an ECS agent is disconnected just before the call, and comes back:
                                       milliseconds = 500, zone = \"us-east-1a\"
+  kind = \"hold-deployment\"            a service cannot be deleted: a deployment is active that cannot be stopped
+  kind = \"refuse\"                     refused in your words: code = \"AccessDenied\", message = \"…\"
 Which calls (for no-capacity and free-plan, launches; for shared-namespace, lists) meet it, all of them unless it is said:
   operation = \"ec2:Create*\"           service:Operation, * for any text; a group's launches meet the faults of roles
                                       as \"ec2:RunInstances\"

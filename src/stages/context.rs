@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::primitives::DateTime;
 use futures_util::TryFutureExt;
@@ -32,6 +32,8 @@ pub struct Context {
     started: SystemTime,
     /// What has been noted of looks that were refused.
     noted: Arc<Mutex<BTreeSet<String>>>,
+    /// What was found to be others' and stays so: it is not asked for again.
+    pub(super) foreign: Arc<Mutex<BTreeSet<String>>>,
     /// Whether something of the stage that works with this context exists in the cloud, finished or not.
     begun: Arc<AtomicBool>,
 }
@@ -39,10 +41,21 @@ pub struct Context {
 impl Context {
     pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
         let names = Arc::new(settings.name.resources());
-        let (started, begun) = (SystemTime::now(), Arc::default());
+        let (started, foreign, begun) = (SystemTime::now(), Arc::default(), Arc::default());
         let data_plane = DataPlane::default();
         let noted = Arc::default();
-        Self { clients, settings: Arc::new(settings), names, events, cancel, data_plane, started, noted, begun }
+        Self {
+            clients,
+            settings: Arc::new(settings),
+            names,
+            events,
+            cancel,
+            data_plane,
+            started,
+            noted,
+            foreign,
+            begun,
+        }
     }
 
     /// The same context where somebody else than the cloud carries the traffic.
@@ -53,6 +66,12 @@ impl Context {
     /// The same context with another token, for work that others do not interrupt, such as putting back what was changed.
     pub fn with_cancel(&self, cancel: CancellationToken) -> Self {
         Self { cancel, ..self.clone() }
+    }
+
+    /// The same context with another limit for what is waited for.
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        let settings = Settings { timeout, ..(*self.settings).clone() };
+        Self { settings: Arc::new(settings), ..self.clone() }
     }
 
     /// The same context with another receiver of events.

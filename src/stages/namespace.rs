@@ -130,6 +130,16 @@ impl Removal for Namespace<'_> {
     }
 }
 
+/// Takes a name that no service has any more out of our namespace.
+pub(super) async fn forget(ctx: &Context, discovery_name: &str) -> Result<(), Error> {
+    for (name, left) in find_discovery_services(ctx).await? {
+        if name == discovery_name && left.ours {
+            optional(DiscoveryService::delete(ctx, &left.id).await)?;
+        }
+    }
+    Ok(())
+}
+
 /// What ECS registered in the namespace for our two services. ECS takes its instances out as tasks stop, but leaves
 /// the services, and the namespace cannot go before them.
 pub(crate) struct DiscoveryService;
@@ -138,20 +148,7 @@ impl Removal for DiscoveryService {
     const KIND: Kind = Kind::DiscoveryService;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        let Some(namespace) = find(ctx, &ctx.names.namespace).await? else { return Ok(vec![]) };
-        let in_namespace = ServiceFilter::builder()
-            .name(ServiceFilterName::NamespaceId)
-            .condition(FilterCondition::Eq)
-            .values(&namespace.id)
-            .build()
-            .expect("its required members, name and values, are set");
-        let request = ctx.clients.servicediscovery.list_services().filters(in_namespace);
-        let mut pages = request.into_paginator().send();
-        let ours = [&ctx.names.backend.discovery_name, &ctx.names.frontend.discovery_name];
-        let pages = ctx.pages("servicediscovery:ListServices", async || pages.next().await).await?;
-        let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
-        let services = pages.iter().flat_map(|page| page.services()).filter(named);
-        Ok(services.map(|it| Remaining::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone())).collect())
+        Ok(find_discovery_services(ctx).await?.into_iter().map(|(_, service)| service).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
@@ -166,4 +163,26 @@ impl Removal for DiscoveryService {
         }
         ctx.change("servicediscovery:DeleteService", client.delete_service().id(id).send()).await
     }
+}
+
+/// Finds what our namespace has for our two services, by name.
+async fn find_discovery_services(ctx: &Context) -> Result<Vec<(String, Remaining)>, Error> {
+    let Some(namespace) = find(ctx, &ctx.names.namespace).await? else { return Ok(vec![]) };
+    let in_namespace = ServiceFilter::builder()
+        .name(ServiceFilterName::NamespaceId)
+        .condition(FilterCondition::Eq)
+        .values(&namespace.id)
+        .build()
+        .expect("its required members, name and values, are set");
+    let request = ctx.clients.servicediscovery.list_services().filters(in_namespace);
+    let mut pages = request.into_paginator().send();
+    let ours = [&ctx.names.backend.discovery_name, &ctx.names.frontend.discovery_name];
+    let pages = ctx.pages("servicediscovery:ListServices", async || pages.next().await).await?;
+    let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
+    let services = pages.iter().flat_map(|page| page.services()).filter(named);
+    let remaining = |it: &ServiceSummary| {
+        let remaining = Remaining::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone());
+        (it.name().unwrap_or_default().to_owned(), remaining)
+    };
+    Ok(services.map(remaining).collect())
 }

@@ -37,6 +37,7 @@ mod preflight_fit;
 mod preflight_network;
 mod processes;
 mod redeploy;
+mod removal;
 mod routing_cases;
 mod routing_draws;
 mod routing_laws;

@@ -61,6 +61,9 @@ pub(crate) struct Call<'c> {
     pub(crate) role_refusals: &'static [RoleRefusal],
 }
 
+/// ECS's words, which Terraform's provider waits out (hashicorp/terraform-provider-aws, `internal/service/ecs/service.go`).
+pub(crate) const DEPLOYMENT_IS_ACTIVE: &str = "The service cannot be stopped while deployments are active.";
+
 /// What is done to a call.
 #[derive(Default)]
 pub(crate) struct Injected {
@@ -139,6 +142,7 @@ impl Rule {
             // These are asked for where they matter.
             FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan | FaultKind::SharedNamespace => false,
             kind if kind.is_of_roles() && call.role_refusal(kind).is_none() => false,
+            FaultKind::HoldDeployment if call.action != "ecs:DeleteService" => false,
             _ => self.is_of(call.action),
         }
     }
@@ -194,6 +198,13 @@ impl Injector {
                 FaultKind::RefuseRole | FaultKind::EmptyProfile | FaultKind::ServiceLinkedRole => {
                     let Some(refusal) = call.role_refusal(fault.kind) else { continue };
                     Answering::Refuse(AwsError::new(refusal.code, refusal.message))
+                }
+                FaultKind::HoldDeployment => {
+                    Answering::Refuse(AwsError::new("InvalidParameterException", DEPLOYMENT_IS_ACTIVE))
+                }
+                FaultKind::Refuse => {
+                    let message = fault.message.as_deref().unwrap_or_default();
+                    Answering::Refuse(AwsError::new(fault.code.as_deref().unwrap_or_default(), message))
                 }
                 FaultKind::DropRequest => Answering::DropRequest,
                 FaultKind::DropAnswer => Answering::DropAnswer,

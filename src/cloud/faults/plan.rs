@@ -43,9 +43,12 @@ pub struct Fault {
     /// Of a server error: 500 or 503.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Of a throttled call or a server error, instead of the service's own.
+    /// Of a throttled call or a server error, instead of the service's own; of a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// Of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// `us-east-1a`: where there is no capacity, or an instance or its agent is lost. Without one: anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
@@ -90,6 +93,10 @@ pub enum FaultKind {
     LoseInstance,
     /// Just before the call is carried out, an instance's ECS agent loses its connection, for a while; what runs goes on.
     DisconnectAgent,
+    /// A service cannot be deleted, since a deployment of it is under way that cannot be stopped.
+    HoldDeployment,
+    /// Refused with the code and the message that are given.
+    Refuse,
 }
 
 impl FaultKind {
@@ -119,6 +126,7 @@ impl Fault {
             calls: None,
             status: None,
             code: None,
+            message: None,
             zone: None,
             name: None,
             vcpus: None,
@@ -151,7 +159,8 @@ impl Fault {
             ("milliseconds", self.milliseconds.is_some(), matches!(kind, K::Delay | K::Hide | K::DisconnectAgent)),
             ("calls", self.calls.is_some(), kind == K::Hide),
             ("status", self.status.is_some(), kind == K::ServerError),
-            ("code", self.code.is_some(), matches!(kind, K::Throttle | K::ServerError)),
+            ("code", self.code.is_some(), matches!(kind, K::Throttle | K::ServerError | K::Refuse)),
+            ("message", self.message.is_some(), kind == K::Refuse),
             ("zone", self.zone.is_some(), matches!(kind, K::NoCapacity | K::LoseInstance | K::DisconnectAgent)),
             ("name", self.name.is_some(), kind == K::SharedNamespace),
             ("vcpus", self.vcpus.is_some(), kind == K::VcpuLimit),
@@ -167,6 +176,9 @@ impl Fault {
                 return Err("either calls or milliseconds is needed".to_owned());
             }
             K::SharedNamespace if self.name.is_none() => return Err("name is missing".to_owned()),
+            K::Refuse if self.code.is_none() || self.operation.is_none() => {
+                return Err("operation and code are needed".to_owned());
+            }
             K::VcpuLimit if self.vcpus.is_none() => return Err("vcpus is missing".to_owned()),
             _ => {}
         }

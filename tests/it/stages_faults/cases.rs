@@ -63,6 +63,8 @@ impl Case {
             (FaultKind::SharedNamespace, _) => "namespace of others",
             (FaultKind::LoseInstance, _) => "instance lost",
             (FaultKind::DisconnectAgent, _) => "agent disconnected",
+            (FaultKind::HoldDeployment, _) => "deployment held",
+            (FaultKind::Refuse, _) => "refused",
         }
     }
 
@@ -136,9 +138,11 @@ impl Case {
             (Company::EndsRuns, _) => others.len() < 12 && here.next().is_none(),
             (_, FaultKind::Hide) => number(&same_kind) < 6 && number(&same_service) == 0 && here.next().is_none(),
             (_, kind) if kind.is_of_roles() => number(&of_roles) < 4 && here.next().is_none(),
+            (_, FaultKind::HoldDeployment) => number(&same_kind) < 4 && here.next().is_none(),
             _ => {
                 let apart = |other: &Self| {
-                    let alone = other.fault.kind == FaultKind::Hide || of_roles(other);
+                    let alone =
+                        matches!(other.fault.kind, FaultKind::Hide | FaultKind::HoldDeployment) || of_roles(other);
                     !alone && other.fault.after != self.fault.after
                 };
                 // Calls of one operation that are under way together must not meet faults more often than the SDK tries.
@@ -235,6 +239,9 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
                     let disconnected = Fault::at(FaultKind::DisconnectAgent, operation, *n, 1);
                     faults.push(Fault { milliseconds: Some(120), ..disconnected });
                 }
+            }
+            if operation == "ecs:DeleteService" {
+                faults.extend([1, 3].map(|times| Fault::at(FaultKind::HoldDeployment, operation, *n, times)));
             }
             for (kind, _) in ROLES.iter().filter(|(_, operations)| operations.contains(&operation.as_str())) {
                 faults.extend([1, 3].map(|times| Fault::at(*kind, operation, *n, times)));

@@ -64,6 +64,14 @@ pub(crate) fn disconnect(region: &mut Region, zone: Option<&str>, time: Duration
     true
 }
 
+/// All agents that can.
+pub(crate) fn reconnect_all(region: &mut Region) {
+    let cut_off = region.ecs().container_instances.iter().filter(|instance| !instance.is_connected);
+    for id in cut_off.map(|instance| instance.ec2_instance_id.clone()).collect::<Vec<_>>() {
+        reconnect(region, &id);
+    }
+}
+
 /// The agent gets to hear what it is to start.
 fn reconnect(region: &mut Region, id: &str) {
     if region.ecs().agents.get(id) == Some(&Agent::Lost) {
