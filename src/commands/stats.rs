@@ -82,7 +82,7 @@ async fn collect(ctx: &Context) -> Result<Vec<Proxy>, Error> {
     instances.dedup();
     let script = Script { family: ctx.names.frontend.service.clone() };
     let mut answers = BTreeMap::new();
-    let outputs = match ctx.data_plane.stats().await? {
+    let outputs = match ctx.events.patiently("the hosts to be ready", ctx.data_plane.stats()).await? {
         Some(output) => vec![output],
         None => run_command::run_script(ctx, &instances, &script.render()).await?,
     };
