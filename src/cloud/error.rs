@@ -44,6 +44,11 @@ impl AwsError {
         Self::new("UnsupportedFeatureException", format!("zonewalk's local cloud does not support {what}"))
     }
 
+    /// One of what AWS has and the local cloud has not: refused, so that nobody takes AWS for having none.
+    pub(crate) fn lacking(what: impl std::fmt::Display) -> Self {
+        Self::new("UnsupportedFeatureException", format!("zonewalk's local cloud has no {what}"))
+    }
+
     /// With the code that a service has of its own for parameters it cannot take.
     pub(crate) fn with_parameter_code(mut self, code: &str) -> Self {
         if matches!(self.code.as_str(), "MissingParameter" | "InvalidParameterValue") {

@@ -1,5 +1,6 @@
 //! The local cloud's ECS, Cloud Map, Logs and Systems Manager, through the SDK: lifecycles, placement, what is refused.
 
+mod agents;
 mod neighbours;
 mod passing;
 mod refusals;
@@ -15,6 +16,8 @@ use aws_sdk_ecs::types::{
     DeploymentRolloutState, LogConfiguration, LogDriver, NetworkConfiguration, NetworkMode, PortMapping, Service,
     ServiceConnectClientAlias, ServiceConnectConfiguration, ServiceConnectService, Task,
 };
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use zonewalk::aws::Clients;
 use zonewalk::cloud::{LocalCloud, Pace};
 
@@ -68,20 +71,25 @@ impl Stand {
 
     /// An Auto Scaling group of t3.medium, whose instances join the cluster.
     async fn add_instances(&self, name: &str, count: i32, subnets: &[String]) {
+        let before = self.instances(CLUSTER).await.len();
+        self.launch(name, count, subnets, "#!/bin/sh\necho ECS_CLUSTER=cluster >> /etc/ecs/ecs.config\n").await;
+        let wanted = before + usize::try_from(count).unwrap();
+        self.until("the instances have joined", async || self.instances(CLUSTER).await.len() == wanted).await;
+    }
+
+    /// An Auto Scaling group of t3.medium.
+    async fn launch(&self, name: &str, count: i32, subnets: &[String], user_data: &str) {
         use aws_sdk_ec2::types::{
             InstanceType, LaunchTemplateIamInstanceProfileSpecificationRequest, RequestLaunchTemplateData,
         };
-        let before = self.instances().await.len();
         let image = self.parameter("/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id").await;
-        // `echo ECS_CLUSTER=cluster >> /etc/ecs/ecs.config`
-        let user_data = "ZWNobyBFQ1NfQ0xVU1RFUj1jbHVzdGVyID4+IC9ldGMvZWNzL2Vjcy5jb25maWc=";
         let profile = LaunchTemplateIamInstanceProfileSpecificationRequest::builder().name("ecsInstanceRole").build();
         let data = RequestLaunchTemplateData::builder()
             .image_id(image)
             .instance_type(InstanceType::T3Medium)
             .iam_instance_profile(profile)
             .security_group_ids(&self.group)
-            .user_data(user_data)
+            .user_data(BASE64_STANDARD.encode(user_data))
             .build();
         let template = self.clients.ec2.create_launch_template().launch_template_name(name).launch_template_data(data);
         template.send().await.unwrap();
@@ -97,12 +105,10 @@ impl Stand {
             .desired_capacity(count)
             .vpc_zone_identifier(subnets.join(","));
         create.send().await.unwrap();
-        let wanted = before + usize::try_from(count).unwrap();
-        self.until("the instances have joined", async || self.instances().await.len() == wanted).await;
     }
 
-    async fn instances(&self) -> Vec<String> {
-        let list = self.clients.ecs.list_container_instances().cluster(CLUSTER).send().await.unwrap();
+    async fn instances(&self, cluster: &str) -> Vec<String> {
+        let list = self.clients.ecs.list_container_instances().cluster(cluster).send().await.unwrap();
         list.container_instance_arns.unwrap()
     }
 

@@ -1,5 +1,6 @@
 //! Clusters and task definitions, and the services beside ECS: Cloud Map, Systems Manager, Logs.
 
+use aws_sdk_ecs::error::ProvideErrorMetadata;
 use aws_sdk_ecs::types::{
     ClusterField, ClusterSetting, ClusterSettingName, TaskDefinitionFamilyStatus, TaskDefinitionStatus,
 };
@@ -142,7 +143,35 @@ async fn both_amis_are_told_as_json_and_known_to_ec2() {
         let known = stand.clients.ec2.describe_images().image_ids(id).send().await.unwrap();
         assert_eq!(known.images()[0].name(), told["image_name"].as_str());
     }
-    assert_refused(stand.clients.ssm.get_parameter().name("/mine").send().await, "ParameterNotFound", "/mine");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_is_got_by_name_version_and_arn() {
+    let stand = Stand::without_cluster(Pace::Instant).await;
+    const NAME: &str = "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended/image_id";
+    let (ssm, id) = (&stand.clients.ssm, stand.parameter(NAME).await);
+    let first = ssm.get_parameter().name(format!("{NAME}:1")).send().await.unwrap().parameter.unwrap();
+    assert_eq!((first.name(), first.selector(), first.value()), (Some(NAME), Some(":1"), Some(id.as_str())));
+    assert_eq!(stand.parameter(first.arn().unwrap()).await, id);
+    assert_eq!(stand.parameter(&format!("{}:1", first.arn().unwrap())).await, id);
+    let get = async |name: &str| ssm.get_parameter().name(name).send().await;
+    assert_refused(get(&format!("{NAME}:2")).await, "ParameterVersionNotFound", "could not find version 2 of /aws/");
+    assert_refused(get(&format!("{NAME}:live")).await, "UnsupportedFeatureException", "has no labels of parameters");
+    for missing in
+        ["/mine", &NAME.replace("image_id", "nonsense"), &first.arn().unwrap().replace("us-east-1", "eu-west-1")]
+    {
+        let error = get(missing).await.unwrap_err();
+        assert_eq!((error.code(), error.message()), (Some("ParameterNotFound"), Some("")));
+    }
+    let elsewhere = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64";
+    assert_refused(get(elsewhere).await, "UnsupportedFeatureException", "local cloud has no public parameter");
+
+    let all = ssm.get_parameters().names(NAME).names("/mine").names(format!("{NAME}:2")).send().await.unwrap();
+    assert_eq!((all.parameters().len(), all.invalid_parameters()), (1, &["/mine".to_owned(), format!("{NAME}:2")][..]));
+    let none = ssm.get_parameters().names(NAME).send().await.unwrap();
+    assert_eq!(none.invalid_parameters, Some(vec![]));
+    assert_refused(ssm.get_parameters().names(elsewhere).send().await, "UnsupportedFeatureException", elsewhere);
     stand.end().await;
 }
 
@@ -234,6 +263,24 @@ async fn log_groups_are_kept_with_their_tags() {
         "ResourceNotFoundException",
         "The specified log group does not exist.",
     );
+    cloud.shutdown().await;
+}
+
+/// As clients of before 2022 do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_groups_are_tagged_by_their_names_too() {
+    let cloud = support::start_cloud(Pace::Instant).await;
+    let logs = support::clients(&cloud).await.logs;
+    logs.create_log_group().log_group_name("/ecs/a").tags("owner", "me").send().await.unwrap();
+    #[expect(deprecated, reason = "AWS answers them, and clients still call them")]
+    {
+        logs.tag_log_group().log_group_name("/ecs/a").tags("more", "tags").send().await.unwrap();
+        logs.untag_log_group().log_group_name("/ecs/a").tags("owner").send().await.unwrap();
+        let tags = logs.list_tags_log_group().log_group_name("/ecs/a").send().await.unwrap().tags.unwrap();
+        assert_eq!(tags.into_iter().collect::<Vec<_>>(), [("more".to_owned(), "tags".to_owned())]);
+        let missing = logs.list_tags_log_group().log_group_name("/ecs/b").send().await;
+        assert_refused(missing, "ResourceNotFoundException", "The specified log group does not exist.");
+    }
     cloud.shutdown().await;
 }
 

@@ -12,7 +12,7 @@ use crate::support::skip;
 async fn seen(stand: &Stand, task: &str) -> (Option<bool>, String, String) {
     let ecs = &stand.clients.ecs;
     let mut connected = None;
-    if let Some(instance) = stand.instances().await.pop() {
+    if let Some(instance) = stand.instances(super::CLUSTER).await.pop() {
         let described = ecs.describe_container_instances().cluster(CLUSTER).container_instances(instance);
         connected = Some(described.send().await.unwrap().container_instances()[0].agent_connected());
     }

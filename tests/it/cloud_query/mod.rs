@@ -9,6 +9,7 @@ mod ec2;
 mod elbv2;
 mod iam;
 mod launch_templates;
+mod launching;
 mod parameters;
 
 use std::collections::BTreeMap;
@@ -64,8 +65,8 @@ impl Stand {
             .image_id(images[0].image_id().unwrap())
             .instance_type(InstanceType::T3Medium)
             .iam_instance_profile(profile("ecsInstanceRole"))
-            // echo ECS_CLUSTER=cluster >> /etc/ecs/ecs.config
-            .user_data("ZWNobyBFQ1NfQ0xVU1RFUj1jbHVzdGVyID4+IC9ldGMvZWNzL2Vjcy5jb25maWc=")
+            // #!/bin/sh, echo ECS_CLUSTER=cluster >> /etc/ecs/ecs.config
+            .user_data("IyEvYmluL3NoCmVjaG8gRUNTX0NMVVNURVI9Y2x1c3RlciA+PiAvZXRjL2Vjcy9lY3MuY29uZmln")
             .build()
     }
 

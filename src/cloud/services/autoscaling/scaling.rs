@@ -187,7 +187,7 @@ fn emptiest_subnet(region: &Region, group: &Group, passed_over: &[String]) -> Op
 
 fn launch_into(region: &mut Region, group: &Group, subnet: &Subnet) -> Result<(), AwsError> {
     let template = group.settings.template.resolve(region)?;
-    let instance_id = ec2::launch(region, &template, &subnet.id, tags::at_launch(group))?;
+    let instance_id = ec2::launch(region, &template, (&subnet.id, group.settings.location), tags::at_launch(group))?;
     let before = group.capacity();
     let cause = format!(
         "{}  At {} an instance was started in response to a difference between desired and actual capacity, increasing the capacity from {before} to {}.",

@@ -16,6 +16,8 @@ pub(super) struct Settings {
     pub(super) template: Template,
     /// At least one.
     pub(super) subnets: Vec<String>,
+    /// Whether they were named, or are those of zones.
+    pub(super) location: ec2::Location,
     pub(super) default_cooldown: i64,
     pub(super) health_check_type: String,
     pub(super) health_check_grace_period: i64,
@@ -54,6 +56,7 @@ impl Settings {
             template,
             subnets: requested_subnets(region, params)?
                 .ok_or_else(|| validation_error("At least one Availability Zone or VPC Subnet is required."))?,
+            location: ec2::Location::Zone,
             default_cooldown: 300,
             health_check_type: "EC2".to_owned(),
             health_check_grace_period: 0,
@@ -65,11 +68,20 @@ impl Settings {
 
     /// These with what a request changes.
     pub(super) fn changed(mut self, region: &Region, params: Params<'_>) -> Result<Self, AwsError> {
-        if let Some(template) = requested_template(region, params)? {
+        let (template, subnets) = (requested_template(region, params)?, requested_subnets(region, params)?);
+        let is_to_be_tried = template.is_some() || subnets.is_some();
+        if let Some(template) = template {
             self.template = template;
         }
-        if let Some(subnets) = requested_subnets(region, params)? {
+        if let Some(subnets) = subnets {
             self.subnets = subnets;
+            let is_named = params.get("VPCZoneIdentifier").is_some();
+            self.location = if is_named { ec2::Location::Subnet } else { ec2::Location::Zone };
+        }
+        if is_to_be_tried {
+            // As AWS finds out by a dry run (hashicorp/terraform-provider-aws#4570, eksctl-io/eksctl#1989).
+            let resolved = self.template.resolve(region).map_err(invalid_template)?;
+            ec2::check_launch(region, &resolved, self.location).map_err(invalid_template)?;
         }
         self.min_size = params.opt_int("MinSize")?.unwrap_or(self.min_size);
         self.max_size = params.opt_int("MaxSize")?.unwrap_or(self.max_size);
@@ -124,7 +136,11 @@ fn checked_health_check_type(name: &str) -> Result<String, AwsError> {
     }
 }
 
-/// The template must be there and good for launching, as AWS finds out by a dry run.
+fn invalid_template(error: AwsError) -> AwsError {
+    validation_error(format!("You must use a valid fully-formed launch template. {}", error.message))
+}
+
+/// The template must be there.
 fn requested_template(region: &Region, params: Params<'_>) -> Result<Option<Template>, AwsError> {
     let Some(given) = params.object("LaunchTemplate") else { return Ok(None) };
     given.only(&["LaunchTemplateId", "LaunchTemplateName", "Version"])?;
@@ -135,11 +151,7 @@ fn requested_template(region: &Region, params: Params<'_>) -> Result<Option<Temp
         return Err(validation_error(message));
     }
     let version = given.opt_str("Version").unwrap_or("$Default");
-    let invalid = |error: AwsError| {
-        validation_error(format!("You must use a valid fully-formed launch template. {}", error.message))
-    };
-    let resolved = ec2::resolve(region, id, name, version).map_err(invalid)?;
-    ec2::check_launch(region, &resolved).map_err(invalid)?;
+    let resolved = ec2::resolve(region, id, name, version).map_err(invalid_template)?;
     Ok(Some(Template { id: resolved.id, name: resolved.name, version: version.to_owned() }))
 }
 

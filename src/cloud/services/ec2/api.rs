@@ -67,6 +67,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("CreateTags", "ResourceId Tag", tags::create),
     Operation::change("DeleteInternetGateway", "InternetGatewayId", gateways::delete),
     Operation::change("DeleteLaunchTemplate", "LaunchTemplateId LaunchTemplateName", launch_templates::delete),
+    Operation::change(
+        "DeleteLaunchTemplateVersions",
+        "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion",
+        launch_templates::delete_versions,
+    ),
     Operation::change("DeleteSecurityGroup", "GroupId GroupName", security_groups::delete),
     Operation::change("DeleteSubnet", "SubnetId", subnets::delete),
     Operation::change("DeleteTags", "ResourceId Tag", tags::delete),
@@ -89,7 +94,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .paged(pages("internetGatewaySet", 1_000)),
     Operation::read(
         "DescribeLaunchTemplateVersions",
-        "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion MinVersion MaxVersion Filter",
+        "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion MinVersion MaxVersion Filter ResolveAlias",
         launch_templates::describe_versions,
     )
     .paged(template_pages("launchTemplateVersionSet")),
@@ -132,4 +137,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         |region, params| rules::revoke(region, Direction::Ingress, params),
     ),
     Operation::change("TerminateInstances", "InstanceId", instances::terminate_requested),
+    Operation::change(
+        "UpdateSecurityGroupRuleDescriptionsEgress",
+        "GroupId GroupName IpPermissions SecurityGroupRuleDescription",
+        |region, params| rules::describe_anew(region, Direction::Egress, params),
+    ),
+    Operation::change(
+        "UpdateSecurityGroupRuleDescriptionsIngress",
+        "GroupId GroupName IpPermissions SecurityGroupRuleDescription",
+        |region, params| rules::describe_anew(region, Direction::Ingress, params),
+    ),
 ];

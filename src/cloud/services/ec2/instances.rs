@@ -52,7 +52,7 @@ pub(crate) struct Instance {
     pub(crate) interface: Interface,
     pub(crate) state: InstanceState,
     /// Decoded.
-    pub(crate) user_data: Option<String>,
+    pub(crate) user_data: Option<Vec<u8>>,
     /// Name of the instance profile that its agents act as.
     pub(crate) instance_profile: Option<String>,
     pub(super) public_ip: Option<Ipv4Addr>,
@@ -143,7 +143,7 @@ impl Resource for Instance {
             },
             "monitoring": { "state": "disabled" },
             "reason": self.transition_reason,
-            "architecture": "x86_64",
+            "architecture": InstanceType::find(&self.instance_type).map(|found| found.architecture),
             "blockDeviceMapping": [],
             "ebsOptimized": false,
             "enaSupport": true,

@@ -4,7 +4,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Map, Value};
 
+use super::ecs_optimized;
 use crate::cloud::error::AwsError;
+use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
 
 /// `LaunchTemplateData` of a request.
@@ -64,10 +66,22 @@ fn check_heeded(given: Params<'_>) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// The image that is named by its ID, or by a parameter of SSM's that holds its ID at the time of the launch (EC2 User
+/// Guide, "Use a Systems Manager parameter instead of an AMI ID").
+pub(super) fn image_id(region: &Region, reference: &str) -> Result<String, AwsError> {
+    let Some(parameter) = reference.strip_prefix("resolve:ssm:") else { return Ok(reference.to_owned()) };
+    ecs_optimized::public_parameter(&region.name, parameter).map(|parameter| parameter.value).map_err(|error| {
+        if error.code.starts_with("Parameter") {
+            AwsError::invalid_parameter(format!("The parameter {parameter} of the image was not found."))
+        } else {
+            error
+        }
+    })
+}
+
 /// The user data as the instance sees it.
-pub(super) fn user_data(data: &LaunchData) -> Option<String> {
-    let decoded = BASE64_STANDARD.decode(Params::new(data).opt_str("UserData")?).ok()?;
-    Some(String::from_utf8_lossy(&decoded).into_owned())
+pub(super) fn user_data(data: &LaunchData) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(Params::new(data).opt_str("UserData")?).ok()
 }
 
 /// Answers spell members `lowerCamelCase`, and lists with `Set` after the singular that requests have.

@@ -16,7 +16,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::faults::{Launch, Refusal};
 use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
-use crate::cloud::services::ec2::ecs_optimized::{self, ARCHITECTURE, Image};
+use crate::cloud::services::ec2::ecs_optimized::{self, Image};
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::Tags;
 
@@ -30,21 +30,34 @@ struct Checked {
     public_address: Option<bool>,
 }
 
-/// Whether instances could be launched from this template at all; EC2's error if not.
-pub(crate) fn check(region: &Region, template: &Resolved) -> Result<(), AwsError> {
-    checked(region, &template.data).map(|_| ())
+/// How a launch says where the instance is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Location {
+    /// By a zone, whose default subnet it is.
+    Zone,
+    Subnet,
 }
 
-fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
+/// Whether instances could be launched from this template at all; EC2's error if not.
+pub(crate) fn check(region: &Region, template: &Resolved, location: Location) -> Result<(), AwsError> {
+    checked(region, &template.data, location).map(|_| ())
+}
+
+fn checked(region: &Region, data: &LaunchData, location: Location) -> Result<Checked, AwsError> {
     let params = Params::new(data);
-    let image_id = params.str("ImageId")?;
-    find::<Image>(&ecs_optimized::images(&region.name), image_id)?;
+    check_combinations(params, location)?;
+    let image_id = launch_data::image_id(region, params.str("ImageId")?)?;
+    let architecture = find::<Image>(&ecs_optimized::images(&region.name), &image_id)?.architecture;
+    if let Some(name) = params.opt_str("KeyName") {
+        // Nobody can make one here.
+        return Err(AwsError::new("InvalidKeyPair.NotFound", format!("The key pair '{name}' does not exist")));
+    }
     let name = params.opt_str("InstanceType").unwrap_or("m1.small");
     let instance_type = InstanceType::find(name)
         .ok_or_else(|| AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType.")))?;
-    if instance_type.architecture != ARCHITECTURE {
+    if instance_type.architecture != architecture {
         return Err(AwsError::invalid_parameter(format!(
-            "The architecture '{}' of the specified instance type does not match the architecture '{ARCHITECTURE}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
+            "The architecture '{}' of the specified instance type does not match the architecture '{architecture}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
             instance_type.architecture
         )));
     }
@@ -58,12 +71,32 @@ fn checked(region: &Region, data: &LaunchData) -> Result<Checked, AwsError> {
         security_groups.push(security_groups::by_name(region.ec2(), name)?.id.clone());
     }
     Ok(Checked {
-        image_id: image_id.to_owned(),
+        image_id,
         instance_type,
         instance_profile: instance_profile(region, params)?,
         security_groups,
         public_address: interface.and_then(|interface| interface.opt_bool("AssociatePublicIpAddress")),
     })
+}
+
+/// What a template may say and no launch can do: with an interface of its own, groups are the interface's
+/// (ansible-collections/amazon.aws#157); groups go by name in no subnet that is named (alphagov/gsp#596).
+fn check_combinations(params: Params<'_>, location: Location) -> Result<(), AwsError> {
+    let by_name = !params.strings("SecurityGroup").is_empty();
+    let interfaces = params.objects("NetworkInterface");
+    let profile = params.object("IamInstanceProfile");
+    let message = if !interfaces.is_empty() && (by_name || !params.strings("SecurityGroupId").is_empty()) {
+        "Network interfaces and an instance-level security groups may not be specified on the same request"
+    } else if by_name && location == Location::Subnet {
+        "The parameter groupName cannot be used with the parameter subnet"
+    } else if profile.is_some_and(|profile| profile.get("Arn").is_some() && profile.get("Name").is_some()) {
+        "The parameter 'iamInstanceProfile.name' may not be used in combination with 'iamInstanceProfile.arn'"
+    } else if interfaces.iter().any(|interface| interface.get("DeviceIndex").is_none()) {
+        return Err(AwsError::invalid_parameter("Each network interface requires a device index."));
+    } else {
+        return Ok(());
+    };
+    Err(AwsError::new("InvalidParameterCombination", message))
 }
 
 /// The name of the profile, given by name or by ARN.
@@ -86,10 +119,10 @@ fn instance_profile(region: &Region, params: Params<'_>) -> Result<Option<String
 pub(crate) fn launch(
     region: &mut Region,
     template: &Resolved,
-    subnet_id: &str,
+    (subnet_id, location): (&str, Location),
     group_tags: Tags,
 ) -> Result<String, AwsError> {
-    let checked = checked(region, &template.data)?;
+    let checked = checked(region, &template.data, location)?;
     let subnet = find(&region.ec2().subnets, subnet_id)?.clone();
     check_offered(&region.name, checked.instance_type, &subnet.az_name)?;
     check_quota(region, checked.instance_type)?;
@@ -149,23 +182,31 @@ fn check_offered(region: &str, instance_type: &InstanceType, az_name: &str) -> R
 
 fn vcpus_in_use(region: &Region, counts: fn(InstanceState) -> bool) -> u32 {
     let instances = region.ec2().instances.iter().filter(|instance| counts(instance.state));
-    instances.filter_map(|instance| InstanceType::find(&instance.instance_type)).map(|found| found.vcpus).sum()
+    let types = instances.filter_map(|instance| InstanceType::find(&instance.instance_type));
+    types.filter(|found| found.is_standard()).map(|found| found.vcpus).sum()
 }
 
 fn check_quota(region: &Region, instance_type: &InstanceType) -> Result<(), AwsError> {
     let in_use = vcpus_in_use(region, |state| state != InstanceState::Terminated);
     let quota = region.vcpu_quota;
-    if in_use + instance_type.vcpus <= quota { Ok(()) } else { Err(vcpu_limit_exceeded(quota)) }
+    if !instance_type.is_standard() || in_use + instance_type.vcpus <= quota {
+        Ok(())
+    } else {
+        Err(vcpu_limit_exceeded(quota))
+    }
 }
 
-/// Capacity and the vCPU limit of a fault: without one, every zone has capacity.
+/// Capacity, the vCPU limit and the plan of a fault: without one, every zone has capacity.
 fn check_capacity(region: &Region, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
     let vcpus_in_use = vcpus_in_use(region, |state| matches!(state, InstanceState::Pending | InstanceState::Running));
-    let launch = Launch { zone: az_name, vcpus: instance_type.vcpus, vcpus_in_use };
+    let vcpus = if instance_type.is_standard() { instance_type.vcpus } else { 0 };
+    let is_free_tier_eligible = instance_type.is_free_tier_eligible();
+    let launch = Launch { zone: az_name, vcpus, vcpus_in_use, is_free_tier_eligible };
     match region.faults.lock().refuse_launch(&launch) {
         None => Ok(()),
         Some(Refusal::NoCapacity) => Err(no_capacity(instance_type.name, az_name)),
         Some(Refusal::VcpuLimit(limit)) => Err(vcpu_limit_exceeded(limit)),
+        Some(Refusal::FreePlan) => Err(not_eligible()),
     }
 }
 
@@ -174,6 +215,12 @@ fn vcpu_limit_exceeded(limit: u32) -> AwsError {
         "You have requested more vCPU capacity than your current vCPU limit of {limit} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
     );
     AwsError::new("VcpuLimitExceeded", message)
+}
+
+/// As accounts on the Free plan are told (aws-samples/eks-workshop-v2#1644, splunk/attack_range#1302).
+fn not_eligible() -> AwsError {
+    let message = "The specified instance type is not eligible for Free Tier. For a list of Free Tier instance types, run 'describe-instance-types' with the filter 'free-tier-eligible=true'.";
+    AwsError::new("InvalidParameterCombination", message)
 }
 
 fn no_capacity(instance_type: &str, az_name: &str) -> AwsError {

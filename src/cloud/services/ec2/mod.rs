@@ -35,11 +35,11 @@ use crate::cloud::service::Service;
 use crate::cloud::wire::tags::{TagStore, Tags};
 use crate::cloud::wire::{Encoding, Params};
 
-pub(crate) use self::instance_types::instance_capacity;
+pub(crate) use self::instance_types::{architecture, instance_capacity};
 pub(crate) use self::instances::{Instance, InstanceState, instance, instances, lose as lose_instance, terminate};
 pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
 pub(crate) use self::launch_templates::{Resolved, resolve};
-pub(crate) use self::launching::{check as check_launch, launch};
+pub(crate) use self::launching::{Location, check as check_launch, launch};
 pub(crate) use self::subnets::Subnet;
 
 /// Of any resource, by its identifier.

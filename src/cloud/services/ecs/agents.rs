@@ -1,10 +1,16 @@
 //! The ECS agents on EC2's instances: each starts with its instance, joins the cluster that the user data names, and goes
 //! with its instance.
 
-use super::container_instances::{deregister_terminated, disconnect, join};
+use std::time::Duration;
+
+use serde_json::Map;
+
+use super::container_instances::{InstanceStatus, deregister_terminated, join, lose};
+use super::{clusters, lifecycle, user_data};
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
 use crate::cloud::services::ec2::{self, Instance, InstanceState};
+use crate::cloud::wire::Params;
 
 /// How far an agent is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,7 +36,7 @@ pub(super) fn follow_instances(region: &mut Region) {
         match (state, agent) {
             (InstanceState::Running, None) => start(region, id),
             (InstanceState::ShuttingDown, agent) if has_failed && agent != Some(Agent::Lost) => {
-                disconnect(region, &id);
+                lose(region, &id);
                 region.ecs_mut().agents.insert(id, Agent::Lost);
             }
             (InstanceState::Terminated, agent) if joined || agent.is_some() => {
@@ -43,6 +49,31 @@ pub(super) fn follow_instances(region: &mut Region) {
     join_clusters(region);
 }
 
+/// An agent loses its connection to ECS for a while, and what runs goes on: agents do so several times an hour (ECS Developer
+/// Guide, "Amazon ECS container instance state change events"). Of several in the zone, the one that joined first. Whether
+/// there was one.
+pub(crate) fn disconnect(region: &mut Region, zone: Option<&str>, time: Duration) -> bool {
+    let mut instances = region.ecs_mut().container_instances.iter_mut();
+    let here = |i: &&mut super::container_instances::ContainerInstance| {
+        i.is_connected && i.status == InstanceStatus::Active && zone.is_none_or(|zone| zone == i.az_name)
+    };
+    let Some(instance) = instances.find(here) else { return false };
+    instance.is_connected = false;
+    let id = instance.ec2_instance_id.clone();
+    region.after_real_time(time, move |region| reconnect(region, &id));
+    true
+}
+
+/// The agent gets to hear what it is to start.
+fn reconnect(region: &mut Region, id: &str) {
+    if region.ecs().agents.get(id) == Some(&Agent::Lost) {
+        return;
+    }
+    let instances = region.ecs_mut().container_instances.iter_mut();
+    instances.filter(|instance| instance.ec2_instance_id == id).for_each(|instance| instance.is_connected = true);
+    lifecycle::start_waiting(region, id);
+}
+
 fn start(region: &mut Region, id: String) {
     region.ecs_mut().agents.insert(id.clone(), Agent::Starting);
     region.after(Transition::AgentRegistration, move |region| {
@@ -50,23 +81,34 @@ fn start(region: &mut Region, id: String) {
             return;
         }
         let cluster = ec2::instance(region, &id).and_then(|instance| cluster_to_join(region, instance));
-        let agent = cluster.map_or(Agent::Settled, Agent::WaitingFor);
+        let agent = match cluster {
+            None => Agent::Settled,
+            Some(Some(cluster)) => Agent::WaitingFor(cluster),
+            Some(None) => {
+                make_default_cluster(region);
+                Agent::WaitingFor(DEFAULT_CLUSTER.to_owned())
+            }
+        };
         region.ecs_mut().agents.insert(id, agent);
     });
 }
 
-/// An agent whose instance has no profile with a role has no credentials to register with.
-fn cluster_to_join(region: &Region, instance: &Instance) -> Option<String> {
-    let cluster = cluster_of_user_data(instance.user_data.as_deref()?)?;
+/// The cluster, if one is named, of an agent that can join any: one whose instance has no profile with a role has no
+/// credentials to register with.
+fn cluster_to_join(region: &Region, instance: &Instance) -> Option<Option<String>> {
     let may_register = region.iam().role_of_instance_profile(instance.instance_profile.as_ref()?).is_some();
-    (may_register && instance.state == InstanceState::Running).then(|| cluster.to_owned())
+    (may_register && instance.state == InstanceState::Running)
+        .then(|| user_data::cluster(instance.user_data.as_deref().unwrap_or_default()))
 }
 
-/// The cluster that user data writes to `/etc/ecs/ecs.config`.
-fn cluster_of_user_data(user_data: &str) -> Option<&str> {
-    let (_, rest) = user_data.split_once("ECS_CLUSTER=")?;
-    let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c))).unwrap_or(rest.len());
-    Some(&rest[..end]).filter(|name| !name.is_empty())
+const DEFAULT_CLUSTER: &str = "default";
+
+/// An agent that is told of no cluster makes the default one if there is none (aws/amazon-ecs-agent,
+/// `RegisterContainerInstance` of its ECS client).
+fn make_default_cluster(region: &mut Region) {
+    if let Err(error) = clusters::create(region, Params::new(&Map::new())) {
+        tracing::warn!(error = %error.message, "an agent could not make the default cluster");
+    }
 }
 
 fn join_clusters(region: &mut Region) {
@@ -82,20 +124,5 @@ fn join_clusters(region: &mut Region) {
         if let Err(error) = join(region, &cluster, &id, None) {
             tracing::warn!(instance = id, cluster, error = %error.message, "an instance could not join its cluster");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cluster_is_read_from_the_articles_user_data_and_like_scripts() {
-        let article = "#!/bin/bash\nset -e\necho ECS_CLUSTER=az-aware-cluster-ec2 >> /etc/ecs/ecs.config\n";
-        assert_eq!(cluster_of_user_data(article), Some("az-aware-cluster-ec2"));
-        assert_eq!(cluster_of_user_data("cat <<EOF >> f\nECS_CLUSTER=a_b\nEOF"), Some("a_b"));
-        assert_eq!(cluster_of_user_data("echo \"ECS_CLUSTER=x\""), Some("x"));
-        assert_eq!(cluster_of_user_data("ECS_CLUSTER=\n"), None);
-        assert_eq!(cluster_of_user_data("#!/bin/sh\n"), None);
     }
 }

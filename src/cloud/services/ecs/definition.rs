@@ -76,9 +76,10 @@ impl Definition {
             return Err(client_error("Container list cannot be empty."));
         }
         if let Some(platform) = self.params().object("runtimePlatform") {
-            for (member, only) in [("cpuArchitecture", "X86_64"), ("operatingSystemFamily", "LINUX")] {
-                if let Some(other) = platform.opt_str(member).filter(|given| *given != only) {
-                    return Err(AwsError::unsupported(format_args!("{member} {other}, only {only}")));
+            let heeded = [("cpuArchitecture", &["X86_64", "ARM64"][..]), ("operatingSystemFamily", &["LINUX"])];
+            for (member, only) in heeded {
+                if let Some(other) = platform.opt_str(member).filter(|given| !only.contains(given)) {
+                    return Err(AwsError::unsupported(format_args!("{member} {other}, only {}", only.join(" and "))));
                 }
             }
         }
@@ -204,6 +205,12 @@ impl Definition {
         let mappings = self.containers().into_iter().flat_map(|container| container.objects("portMappings"));
         let mapping = mappings.into_iter().find(|mapping| mapping.opt_str("name") == Some(name))?;
         mapping.opt_int("containerPort").ok().flatten().and_then(|port| u16::try_from(port).ok())
+    }
+
+    /// The architecture that it asks of an instance, as `ecs.cpu-architecture` has it.
+    pub(super) fn architecture(&self) -> Option<String> {
+        let platform = self.params().object("runtimePlatform")?;
+        platform.opt_str("cpuArchitecture").map(str::to_ascii_lowercase)
     }
 
     /// The log groups that its containers need, in their order.
