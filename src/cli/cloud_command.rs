@@ -63,6 +63,23 @@ impl CloudCommand {
         }
     }
 
+    /// What a user may have to pay for when the command has ended like this. None: nothing more than before, or it has said so.
+    pub(super) fn leaves(&self, ctx: &Context, result: Result<&dyn Outcome, &Error>) -> Option<&'static str> {
+        let is_aws = ctx.clients.is_aws();
+        match (self, result) {
+            _ if !ctx.stands() => None,
+            (Self::Walkthrough(_), Ok(outcome)) | (Self::Down, Ok(outcome)) if !outcome.left_nothing() => {
+                is_aws.then_some("what `down` has not removed")
+            }
+            (Self::Walkthrough(_), Err(_)) => Some("all that was made"),
+            (Self::Down, Err(_)) => is_aws.then_some("what `down` has not removed"),
+            // Somebody else's cluster.
+            (Self::Redeploy(redeploy::Options { cluster: Some(_), .. }), _) => None,
+            (_, Err(_)) => is_aws.then_some("what was made"),
+            _ => None,
+        }
+    }
+
     /// Runs the command. `on_part` is given each part of the walkthrough as it ends.
     pub(super) async fn run(&self, ctx: &Context, on_part: impl Fn(&dyn Outcome)) -> Result<Box<dyn Outcome>, Error> {
         Ok(match self {
