@@ -1,12 +1,14 @@
 //! What every stage works with: clients, settings, names, where events go. Requests are sent here, and none after an
 //! interruption.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use aws_sdk_sts::primitives::DateTime;
 use futures_util::TryFutureExt;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
@@ -28,6 +30,8 @@ pub struct Context {
     pub data_plane: DataPlane,
     /// The start of this run: what AWS dates before it is history.
     started: SystemTime,
+    /// What has been noted of looks that were refused.
+    noted: Arc<Mutex<BTreeSet<String>>>,
     /// Whether something of the stage that works with this context exists in the cloud, finished or not.
     begun: Arc<AtomicBool>,
 }
@@ -37,7 +41,8 @@ impl Context {
         let names = Arc::new(settings.name.resources());
         let (started, begun) = (SystemTime::now(), Arc::default());
         let data_plane = DataPlane::default();
-        Self { clients, settings: Arc::new(settings), names, events, cancel, data_plane, started, begun }
+        let noted = Arc::default();
+        Self { clients, settings: Arc::new(settings), names, events, cancel, data_plane, started, noted, begun }
     }
 
     /// The same context where somebody else than the cloud carries the traffic.
@@ -125,6 +130,22 @@ impl Context {
             self.checkpoint()?;
             let Some(page) = next().await else { return Ok(pages) };
             pages.push(self.clients.call(action, async { page }).await?);
+        }
+    }
+
+    /// What a look has found, where the walkthrough can go on without. None: the caller may not look, which is noted once,
+    /// with what is done instead.
+    pub(super) fn unless_refused<T>(&self, found: Result<T, Error>, instead: &str) -> Result<Option<T>, Error> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::Cloud(CloudError { class: ErrorClass::Refused, action, code: Some(_), .. })) => {
+                let note = format!("{action} is not allowed: {instead}");
+                if self.noted.lock().insert(note.clone()) {
+                    self.events.note(note);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -8,5 +8,5 @@ mod injector;
 mod plan;
 
 pub(crate) use injector::{Answering, Call, Confirmation, Injected, Injector, Launch, Refusal, SharedInjector};
-pub(crate) use plan::matches;
 pub use plan::{Fault, FaultKind, Faults};
+pub(crate) use plan::{RoleRefusal, matches};
