@@ -1,11 +1,15 @@
 #!/bin/sh
-# The one test command. Makes the Python environments of the peers under target/ (or $CARGO_TARGET_DIR), then runs every
+# The one test command. Makes the environments of the peers, in Python and Node, under target/ (or $CARGO_TARGET_DIR), then runs every
 # test, those that need a peer included. Arguments go to the test binaries: tests/run.sh article
 set -eu
 cd "$(dirname "$0")/.."
 
 ZONEWALK_PEERS="${CARGO_TARGET_DIR:-$PWD/target}/peers"
 export ZONEWALK_PEERS
+
+for tool in curl jq node npm; do
+  command -v "$tool" >/dev/null || { echo "tests/run.sh: $tool is missing (Debian: apt-get install curl jq nodejs npm)" >&2; exit 3; }
+done
 
 # One environment a peer, remade when its requirements change.
 for requirements in tests/peers/*.txt; do
@@ -19,12 +23,17 @@ for requirements in tests/peers/*.txt; do
     cp "$requirements" "$environment/requirements.txt"
   fi
 done
+# What tests/peers/js asks for, of the versions that it locks.
+environment="$ZONEWALK_PEERS/js"
+if ! cmp -s tests/peers/js/package-lock.json "$environment/package-lock.json" || [ ! -d "$environment/node_modules" ]; then
+  echo "installing the peer js" >&2
+  rm -rf "$environment"
+  mkdir -p "$environment"
+  cp tests/peers/js/package.json tests/peers/js/package-lock.json "$environment"
+  npm ci --prefix "$environment" --silent --no-audit --no-fund
+fi
 ENVOY_BIN="$ZONEWALK_PEERS/envoy/bin/envoy"
 export ENVOY_BIN
-
-for tool in jq curl; do
-  command -v "$tool" >/dev/null || { echo "tests/run.sh: $tool is missing; install it (Debian: apt-get install $tool)" >&2; exit 3; }
-done
 
 # Generous, beside the build: a test that hangs is to fail, not to keep a machine.
 cargo test --locked --no-run

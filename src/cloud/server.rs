@@ -105,8 +105,14 @@ impl Handler for Shared {
         let (head, body) = request.into_parts();
         let refused = |error: &AwsError| {
             let request_id = self.next_request_id();
-            let (content_type, body) = encoding_of(&head.headers).error(error, &request_id);
-            response(Answer { status: error.status, content_type, body }, &request_id, is_cbor(&head.headers))
+            let (content_type, body) = encoding_of(&head.uri, &head.headers).error(error, &request_id);
+            let mut response =
+                response(Answer { status: error.status, content_type, body }, &request_id, is_cbor(&head.headers));
+            // Where the clients of services with REST and JSON look for the code.
+            if let Ok(code) = header::HeaderValue::from_str(&error.code) {
+                response.headers_mut().insert("x-amzn-errortype", code);
+            }
+            response
         };
         let body = match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => body.to_bytes(),
@@ -123,7 +129,7 @@ impl Handler for Shared {
         if let Some(path) = head.uri.path().strip_prefix("/_zonewalk/") {
             return Ok(self.own_path(&head.method, path, &body));
         }
-        match Request::decode(&head.method, head.uri.path(), &head.headers, &body) {
+        match Request::decode(&head.method, &head.uri, &head.headers, &body) {
             Ok(request) => {
                 let request_id = self.next_request_id();
                 let injected = self.account.inject(&request);

@@ -55,10 +55,28 @@ async fn keys_that_no_parameter_has_are_refused_in_the_services_protocol() {
     cloud.shutdown().await;
 }
 
+/// Another version is another API: of 2012-06-01 are the classic load balancers.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_version_of_an_api_is_refused_by_its_name() {
+    let (cloud, _) = stand().await;
+    let describe =
+        |version: &str| send(&cloud, "elasticloadbalancing", None, format!("Action=DescribeLoadBalancers{version}"));
+    assert_eq!(describe("&Version=2015-12-01").await.0, 200);
+    let (status, body) = describe("&Version=2012-06-01").await;
+    assert!(
+        status == 400 && body.contains("elasticloadbalancing:DescribeLoadBalancers of version 2012-06-01"),
+        "{body}"
+    );
+    let (status, body) = describe("").await;
+    assert!(status == 400 && body.contains("<Code>InvalidAction</Code>"), "{body}");
+    cloud.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_larger_than_any_that_is_needed_is_refused() {
     let (cloud, clients) = stand().await;
-    let form = |size: usize| format!("Action=DescribeVpcs&Version={}", "1".repeat(size));
+    const FILLER: &str = "&DryRun=false";
+    let form = |size: usize| format!("Action=DescribeVpcs&Version=2016-11-15{}", FILLER.repeat(size / FILLER.len()));
     assert_eq!(send(&cloud, "ec2", None, form(1023 * KIB)).await.0, 200);
     let (status, body) = send(&cloud, "ec2", None, form(1024 * KIB)).await;
     assert!(status == 413 && body.contains("<Code>RequestEntityTooLargeException</Code>"), "{status} {body}");

@@ -7,6 +7,7 @@ mod agreement;
 mod answers;
 mod article;
 mod cli;
+mod clients;
 mod cloud_faults;
 mod cloud_input;
 mod cloud_json;

@@ -30,15 +30,16 @@ pub(crate) const ALL: [&Service; 11] = [
     &sts::SERVICE,
 ];
 
-pub(crate) fn by_signing_name(name: &str) -> Result<&'static Service, AwsError> {
-    ALL.into_iter().find(|service| service.signing_name == name).ok_or_else(|| unknown(name))
+pub(crate) fn by_signing_name(name: &str) -> Option<&'static Service> {
+    ALL.into_iter().find(|service| service.signing_name == name)
 }
 
-pub(crate) fn by_target_prefix(prefix: &str) -> Result<&'static Service, AwsError> {
-    ALL.into_iter().find(|service| service.target_prefix == Some(prefix)).ok_or_else(|| unknown(prefix))
+pub(crate) fn by_target_prefix(prefix: &str) -> Option<&'static Service> {
+    ALL.into_iter().find(|service| service.target_prefix == Some(prefix))
 }
 
-fn unknown(name: &str) -> AwsError {
+/// A service that AWS may have and the local cloud has not.
+pub(crate) fn unknown(name: &str) -> AwsError {
     let known: Vec<_> = ALL.iter().map(|service| service.signing_name).collect();
     AwsError::new(
         "UnknownOperationException",

@@ -15,10 +15,8 @@ const EPOCH_TIME: u64 = 1;
 const MAX_DEPTH: usize = 128;
 
 /// Service and operation of a request path.
-pub(super) fn operation(path: &str) -> Result<(&str, &str), AwsError> {
-    path.strip_prefix("/service/")
-        .and_then(|rest| rest.split_once("/operation/"))
-        .ok_or_else(|| AwsError::new("UnknownOperationException", format!("{path} names no operation")))
+pub(super) fn operation(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix("/service/")?.split_once("/operation/")
 }
 
 pub(super) fn decode(body: &[u8]) -> Result<Map<String, Value>, AwsError> {

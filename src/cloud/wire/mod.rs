@@ -12,7 +12,7 @@ mod query;
 pub(crate) mod tags;
 mod xml;
 
-use hyper::{HeaderMap, Method, StatusCode};
+use hyper::{HeaderMap, Uri};
 use serde_json::{Map, Value, json};
 
 use crate::cloud::error::AwsError;
@@ -30,13 +30,23 @@ pub(crate) enum Encoding {
     Query(&'static str),
     /// EC2's own kind of Query, with XML answers in this namespace.
     Ec2Query(&'static str),
+    /// Amazon S3's XML, which the local cloud speaks only to say that it has no S3.
+    S3,
 }
 
 impl Encoding {
+    /// The version of a service with a Query protocol, which every request names: the end of the namespace.
+    pub(crate) fn version(self) -> Option<&'static str> {
+        match self {
+            Self::Query(namespace) | Self::Ec2Query(namespace) => namespace.trim_end_matches('/').rsplit('/').next(),
+            Self::Json | Self::Cbor | Self::S3 => None,
+        }
+    }
+
     /// Content type and body of an operation's answer.
     pub(crate) fn answer(self, operation: &str, answer: &Value, request_id: &str) -> (&'static str, Vec<u8>) {
         match self {
-            Self::Json => (json::CONTENT_TYPE, json::encode(answer)),
+            Self::Json | Self::S3 => (json::CONTENT_TYPE, json::encode(answer)),
             Self::Cbor => (cbor::CONTENT_TYPE, cbor::encode(answer)),
             Self::Query(namespace) => (xml::CONTENT_TYPE, xml::query_answer(namespace, operation, answer, request_id)),
             Self::Ec2Query(namespace) => (xml::CONTENT_TYPE, xml::ec2_answer(namespace, operation, answer, request_id)),
@@ -51,6 +61,7 @@ impl Encoding {
             Self::Cbor => (cbor::CONTENT_TYPE, cbor::encode(&tree())),
             Self::Query(namespace) => (xml::CONTENT_TYPE, xml::query_error(namespace, error, request_id)),
             Self::Ec2Query(_) => (xml::CONTENT_TYPE, xml::ec2_error(error, request_id)),
+            Self::S3 => (xml::CONTENT_TYPE, xml::s3_error(error, request_id)),
         }
     }
 }
@@ -58,8 +69,8 @@ impl Encoding {
 /// Whom a request is for, as its head says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Addressee<'h> {
-    /// The service's name in the SigV4 credential scope; the operation is in the body.
-    SigningName(&'h str),
+    /// The service in the SigV4 credential scope; the operation is in the body.
+    SigningName,
     /// What names the service in `X-Amz-Target`, and the operation there.
     Target { prefix: &'h str, operation: &'h str },
     /// The same in the path of a CBOR request.
@@ -71,43 +82,63 @@ pub(crate) enum Addressee<'h> {
 pub(crate) struct Head<'h> {
     /// From the credential scope, `us-east-1`.
     pub(crate) region: &'h str,
+    /// The service's name there, too.
+    pub(crate) signing_name: &'h str,
     pub(crate) addressee: Addressee<'h>,
 }
 
+/// What a request asks for.
+pub(crate) struct Asked {
+    pub(crate) operation: String,
+    /// Which requests in a Query protocol say.
+    pub(crate) version: Option<String>,
+    pub(crate) params: Map<String, Value>,
+}
+
 impl<'h> Head<'h> {
-    pub(crate) fn read(method: &Method, path: &'h str, headers: &'h HeaderMap) -> Result<Self, AwsError> {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-        let (region, service) = header("authorization").and_then(credential_scope).ok_or_else(|| {
-            AwsError::new("MissingAuthenticationToken", "Request is missing Authentication Token")
-                .with_status(StatusCode::FORBIDDEN)
-        })?;
-        if method != Method::POST {
-            return Err(AwsError::new(
-                "UnknownOperationException",
-                format!("{method} {path} is no AWS operation here"),
-            )
-            .with_status(StatusCode::NOT_FOUND));
-        }
+    /// None: nobody signed the request.
+    pub(crate) fn read(path: &'h str, headers: &'h HeaderMap) -> Option<Self> {
+        let (region, signing_name) = header(headers, "authorization").and_then(credential_scope)?;
         let addressee = if is_cbor(headers) {
-            let (prefix, operation) = cbor::operation(path)?;
-            Addressee::Cbor { prefix, operation }
-        } else if let Some(target) = header("x-amz-target") {
-            let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
-            Addressee::Target { prefix, operation }
+            cbor::operation(path).map(|(prefix, operation)| Addressee::Cbor { prefix, operation })
         } else {
-            Addressee::SigningName(service)
+            target(headers).map(|(prefix, operation)| Addressee::Target { prefix, operation })
         };
-        Ok(Self { region, addressee })
+        Some(Self { region, signing_name, addressee: addressee.unwrap_or(Addressee::SigningName) })
     }
 
     /// The operation and its parameters.
-    pub(crate) fn decode(self, body: &[u8]) -> Result<(String, Map<String, Value>), AwsError> {
-        match self.addressee {
-            Addressee::SigningName(_) => query::decode(body),
-            Addressee::Target { operation, .. } => Ok((operation.to_owned(), json::decode(body)?)),
-            Addressee::Cbor { operation, .. } => Ok((operation.to_owned(), cbor::decode(body)?)),
-        }
+    pub(crate) fn decode(self, body: &[u8]) -> Result<Asked, AwsError> {
+        let (operation, params) = match self.addressee {
+            Addressee::SigningName => return query::decode(body),
+            Addressee::Target { operation, .. } => (operation, json::decode(body)?),
+            Addressee::Cbor { operation, .. } => (operation, cbor::decode(body)?),
+        };
+        Ok(Asked { operation: operation.to_owned(), version: None, params })
     }
+}
+
+fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// What names the service in `X-Amz-Target`, which may have dots in it, and the operation after the last one.
+pub(crate) fn target(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let target = header(headers, "x-amz-target")?;
+    Some(target.rsplit_once('.').unwrap_or((target, "")))
+}
+
+/// Whether it has the form of the Query protocols: a form, or, as old clients and presigned URLs have it, in the URL.
+pub(crate) fn is_query(uri: &Uri, headers: &HeaderMap) -> bool {
+    let is_form = |kind: &str| kind.starts_with("application/x-www-form-urlencoded");
+    header(headers, "content-type").is_some_and(is_form)
+        || uri.query().is_some_and(|query| form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == "Action"))
+}
+
+/// The operation and version that a form names, if it is one.
+pub(crate) fn asked_of_form(body: &[u8]) -> Option<(String, String)> {
+    let asked = query::decode(body).ok()?;
+    Some((asked.operation, asked.version?))
 }
 
 pub(crate) fn is_cbor(headers: &HeaderMap) -> bool {

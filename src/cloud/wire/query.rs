@@ -5,15 +5,16 @@
 use std::collections::BTreeMap;
 
 use hyper::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use super::Asked;
 use crate::cloud::error::AwsError;
 
 /// How deep a key may go. AWS's deepest, of launch templates, have nine parts; each level is one of the stack.
 const MAX_DEPTH: usize = 32;
 
-/// The operation (`Action`) and its parameters.
-pub(super) fn decode(body: &[u8]) -> Result<(String, Map<String, Value>), AwsError> {
+/// The operation (`Action`), the API's version, and the parameters.
+pub(super) fn decode(body: &[u8]) -> Result<Asked, AwsError> {
     let mut root = Node::default();
     for (key, value) in form_urlencoded::parse(body) {
         check_key(&key)?;
@@ -22,9 +23,9 @@ pub(super) fn decode(body: &[u8]) -> Result<(String, Map<String, Value>), AwsErr
     let Value::Object(mut params) = root.into_value() else {
         return Err(AwsError::missing_parameter("Action"));
     };
-    params.remove("Version");
+    let version = params.remove("Version").and_then(|version| version.as_str().map(str::to_owned));
     match params.remove("Action") {
-        Some(Value::String(action)) => Ok((action, params)),
+        Some(Value::String(operation)) => Ok(Asked { operation, version, params }),
         _ => Err(AwsError::new("MissingAction", "The request is missing an Action")),
     }
 }
@@ -83,7 +84,7 @@ mod tests {
     use serde_json::json;
 
     fn params(form: &str) -> Value {
-        Value::Object(decode(form.as_bytes()).unwrap().1)
+        Value::Object(decode(form.as_bytes()).unwrap().params)
     }
 
     #[test]
@@ -114,14 +115,14 @@ mod tests {
             "Action=A&a.1b=1".to_owned(),
             "Action=A&a.%3Cb%3E=1".to_owned(),
         ] {
-            let error = decode(form.as_bytes()).unwrap_err();
+            let error = decode(form.as_bytes()).err().unwrap();
             assert_eq!((error.code.as_str(), error.status), ("MalformedQueryString", StatusCode::NOT_FOUND));
         }
     }
 
     #[test]
     fn a_form_without_an_action_is_refused() {
-        assert_eq!(decode(b"Version=1").unwrap_err().code, "MissingAction");
-        assert_eq!(decode(b"").unwrap_err().code, "MissingParameter");
+        assert_eq!(decode(b"Version=1").err().unwrap().code, "MissingAction");
+        assert_eq!(decode(b"").err().unwrap().code, "MissingParameter");
     }
 }

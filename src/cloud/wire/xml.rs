@@ -41,6 +41,11 @@ pub(super) fn ec2_error(error: &AwsError, request_id: &str) -> Vec<u8> {
     document("Response", "", &tree, "item")
 }
 
+pub(super) fn s3_error(error: &AwsError, request_id: &str) -> Vec<u8> {
+    let tree = json!({ "Code": error.code, "Message": error.message, "RequestId": request_id });
+    document("Error", "", &tree, "member")
+}
+
 fn document(root: &str, namespace: &str, tree: &Value, item: &str) -> Vec<u8> {
     let mut writer = Writer::new(Vec::new());
     let mut start = BytesStart::new(root);

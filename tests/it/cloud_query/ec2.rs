@@ -419,3 +419,50 @@ async fn what_is_asked_for_in_vain_is_refused_in_awss_words() {
     assert_refused(modify, "InvalidConfigurationRequest", "not supported for target groups with the HTTP protocol");
     stand.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_tells_of_its_interface_what_the_interface_tells_of_itself() {
+    let stand = Stand::new(Pace::Instant).await;
+    stand.group_of(1, "a").await;
+    let ec2 = &stand.clients.ec2;
+    let instance = async || {
+        let described = ec2.describe_instances().send().await.unwrap().reservations.unwrap().remove(0);
+        described.instances.unwrap().remove(0)
+    };
+    let running = instance().await;
+    let [own] = running.network_interfaces() else { panic!("{running:?}") };
+    let described = ec2.describe_network_interfaces().send().await.unwrap().network_interfaces.unwrap().remove(0);
+    assert_eq!(own.network_interface_id(), described.network_interface_id());
+    assert_eq!(own.groups(), described.groups());
+    assert_eq!(own.groups(), running.security_groups());
+    assert_eq!(own.subnet_id(), running.subnet_id());
+    assert_eq!(own.private_ip_address(), running.private_ip_address());
+    assert_eq!(own.association().unwrap().public_ip(), running.public_ip_address());
+    assert_eq!(described.association().unwrap().public_ip(), running.public_ip_address());
+    assert_eq!(own.attachment().unwrap().attachment_id(), described.attachment().unwrap().attachment_id());
+    assert_eq!(own.attachment().unwrap().device_index(), Some(0));
+    let [device] = running.block_device_mappings() else { panic!("{running:?}") };
+    assert_eq!(device.device_name(), running.root_device_name());
+    assert_eq!(device.ebs().unwrap().delete_on_termination(), Some(true));
+
+    ec2.terminate_instances().instance_ids(running.instance_id().unwrap()).send().await.unwrap();
+    let mut ended = ec2.describe_instances().filters(filter("instance-state-name", &["terminated"]));
+    ended = ended.instance_ids(running.instance_id().unwrap());
+    let ended = ended.send().await.unwrap().reservations.unwrap().remove(0).instances.unwrap().remove(0);
+    assert_eq!((ended.network_interfaces(), ended.block_device_mappings()), (&[][..], &[][..]));
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_has_no_key_pairs_no_launch_configurations_and_no_alias() {
+    let stand = Stand::new(Pace::Instant).await;
+    let key_pairs = || stand.clients.ec2.describe_key_pairs();
+    assert_eq!(key_pairs().send().await.unwrap().key_pairs(), []);
+    assert_refused(key_pairs().key_names("mine").send().await, "InvalidKeyPair.NotFound", "'mine' does not exist");
+    assert_refused(key_pairs().key_pair_ids("key-0").send().await, "InvalidKeyPair.Format", "key-0");
+    let configurations = stand.clients.autoscaling.describe_launch_configurations().send().await.unwrap();
+    assert_eq!(configurations.launch_configurations(), []);
+    let aliases = stand.clients.iam.list_account_aliases().send().await.unwrap();
+    assert!(aliases.account_aliases().is_empty());
+    stand.end().await;
+}

@@ -113,7 +113,7 @@ async fn the_caller_is_the_accounts_root() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operation_that_is_not_there_is_named() {
     let stand = Stand::new(Pace::Instant).await;
-    let result = stand.clients.ec2.describe_key_pairs().send().await;
-    assert_refused(result, "UnknownOperationException", "ec2:DescribeKeyPairs");
+    let result = stand.clients.ec2.describe_volumes().send().await;
+    assert_refused(result, "UnknownOperationException", "ec2:DescribeVolumes");
     stand.end().await;
 }

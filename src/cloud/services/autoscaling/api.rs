@@ -1,5 +1,7 @@
 //! The operations of Amazon EC2 Auto Scaling.
 
+use serde_json::json;
+
 use super::{activities, groups, members, metrics, refreshes, tags};
 use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
@@ -60,6 +62,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )),
     Operation::read("DescribeInstanceRefreshes", "AutoScalingGroupName InstanceRefreshIds", refreshes::describe)
         .paged(pages("InstanceRefreshes", 100, 50)),
+    // No operation here makes one, nor can new accounts on AWS (User Guide, "Launch configurations").
+    Operation::read("DescribeLaunchConfigurations", "LaunchConfigurationNames", |_, _| {
+        Ok(json!({ "LaunchConfigurations": [] }))
+    })
+    .paged(pages("LaunchConfigurations", 100, 50)),
     Operation::read("DescribeLifecycleHooks", "AutoScalingGroupName LifecycleHookNames", groups::describe_hooks),
     Operation::read(
         "DescribeScalingActivities",

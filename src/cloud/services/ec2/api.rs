@@ -2,8 +2,8 @@
 
 use super::permissions::Direction;
 use super::{
-    gateways, images, instance_types, instances, interfaces, launch_templates, route_tables, rules, security_groups,
-    subnets, tags, vpcs, zones,
+    gateways, images, instance_types, instances, interfaces, key_pairs, launch_templates, route_tables, rules,
+    security_groups, subnets, tags, vpcs, zones,
 };
 use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
@@ -102,6 +102,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .paged(pages("reservationSet", 1_000)),
     Operation::read("DescribeInternetGateways", "InternetGatewayId Filter", gateways::describe)
         .paged(pages("internetGatewaySet", 1_000)),
+    Operation::read("DescribeKeyPairs", "KeyName KeyPairId Filter", key_pairs::describe),
     Operation::read(
         "DescribeLaunchTemplateVersions",
         "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion MinVersion MaxVersion Filter ResolveAlias",

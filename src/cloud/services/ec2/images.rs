@@ -8,7 +8,7 @@ use crate::cloud::service::Answer;
 use crate::cloud::services::ec2::ecs_optimized::{self, Image, OWNER_ID};
 use crate::cloud::wire::Params;
 
-const ROOT_DEVICE: &str = "/dev/xvda";
+pub(super) const ROOT_DEVICE: &str = "/dev/xvda";
 
 impl Resource for Image {
     const KIND: Kind = Kind {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::images::ROOT_DEVICE;
 use super::instance_types::InstanceType;
 use super::interfaces::{Interface, delete_interface, group_set};
 use super::launch_data::LaunchData;
@@ -57,6 +58,8 @@ pub(crate) struct Instance {
     pub(crate) instance_profile: Option<String>,
     pub(super) public_ip: Option<Ipv4Addr>,
     pub(super) reservation_id: String,
+    /// Its root volume.
+    pub(super) volume_id: String,
     pub(super) launched: jiff::Timestamp,
     /// Why it is going, in AWS's words; empty before.
     pub(super) transition_reason: String,
@@ -75,10 +78,56 @@ impl Instance {
         self.transition_reason.starts_with(HARDWARE_FAILURE)
     }
 
-    fn private_dns_name(&self, region: &str) -> String {
-        let host = self.interface.private_ip.to_string().replace('.', "-");
-        let domain = if region == "us-east-1" { "ec2".to_owned() } else { format!("{region}.compute") };
-        format!("ip-{host}.{domain}.internal")
+    /// Its own interface, as far as an instance's description tells of it; none when it has ended.
+    fn interfaces(&self, region: &Region) -> Vec<Value> {
+        const TOLD: &[&str] = &[
+            "association",
+            "attachment",
+            "description",
+            "groupSet",
+            "interfaceType",
+            "ipv6AddressesSet",
+            "macAddress",
+            "networkInterfaceId",
+            "ownerId",
+            "privateDnsName",
+            "privateIpAddress",
+            "privateIpAddressesSet",
+            "sourceDestCheck",
+            "status",
+            "subnetId",
+            "vpcId",
+        ];
+        let there = region.ec2().interfaces.iter().filter(|interface| interface.id == self.interface.id);
+        there
+            .map(|interface| {
+                let mut wire = interface.wire(region);
+                if let Some(members) = wire.as_object_mut() {
+                    members.retain(|name, _| TOLD.contains(&name.as_str()));
+                }
+                // Whose the instance is, an instance's description does not repeat.
+                for ours in ["instanceId", "instanceOwnerId"] {
+                    wire["attachment"][ours] = Value::Null;
+                }
+                wire
+            })
+            .collect()
+    }
+
+    /// The root volume, which comes and goes with the instance.
+    fn devices(&self) -> Value {
+        if self.state == InstanceState::Terminated {
+            return json!([]);
+        }
+        json!([{
+            "deviceName": ROOT_DEVICE,
+            "ebs": {
+                "volumeId": self.volume_id,
+                "status": "attached",
+                "attachTime": timestamp(self.launched),
+                "deleteOnTermination": true,
+            },
+        }])
     }
 
     fn profile_arn(&self) -> Option<String> {
@@ -144,12 +193,13 @@ impl Resource for Instance {
             "monitoring": { "state": "disabled" },
             "reason": self.transition_reason,
             "architecture": InstanceType::find(&self.instance_type).map(|found| found.architecture),
-            "blockDeviceMapping": [],
+            "blockDeviceMapping": self.devices(),
+            "networkInterfaceSet": self.interfaces(region),
             "ebsOptimized": false,
             "enaSupport": true,
             "hypervisor": "xen",
             "iamInstanceProfile": self.profile_arn().map(|arn| json!({ "arn": arn })),
-            "rootDeviceName": "/dev/xvda",
+            "rootDeviceName": ROOT_DEVICE,
             "rootDeviceType": "ebs",
             "virtualizationType": "hvm",
             "metadataOptions": {
@@ -157,6 +207,8 @@ impl Resource for Instance {
                 "httpTokens": metadata("HttpTokens", "optional"),
                 "httpPutResponseHopLimit": metadata("HttpPutResponseHopLimit", "1"),
                 "httpEndpoint": metadata("HttpEndpoint", "enabled"),
+                "httpProtocolIpv6": metadata("HttpProtocolIpv6", "disabled"),
+                "instanceMetadataTags": metadata("InstanceMetadataTags", "disabled"),
             },
             "tagSet": state.tags.of(&self.id).to_list(LOWER),
         });
@@ -171,7 +223,7 @@ impl Resource for Instance {
             wire["subnetId"] = json!(self.interface.subnet.id);
             wire["vpcId"] = json!(self.interface.subnet.vpc_id);
             wire["privateIpAddress"] = json!(self.interface.private_ip.to_string());
-            wire["privateDnsName"] = json!(self.private_dns_name(&region.name));
+            wire["privateDnsName"] = json!(self.interface.private_dns_name(&region.name));
             wire["ipAddress"] = json!(self.public_ip.map(|ip| ip.to_string()));
             wire["sourceDestCheck"] = json!(true);
             wire["groupSet"] = group_set(state, &self.interface.security_groups);

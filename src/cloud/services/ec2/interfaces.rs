@@ -32,6 +32,22 @@ pub(crate) struct Interface {
     pub(super) instance_id: Option<String>,
 }
 
+impl Interface {
+    /// Of the kind that default VPCs give (VPC User Guide, "DNS attributes").
+    pub(super) fn private_dns_name(&self, region: &str) -> String {
+        let host = self.private_ip.to_string().replace('.', "-");
+        let domain = if region == "us-east-1" { "ec2".to_owned() } else { format!("{region}.compute") };
+        format!("ip-{host}.{domain}.internal")
+    }
+
+    /// The public address of the instance whose interface it is.
+    fn association(&self, state: &State) -> Value {
+        let instance = state.instances.iter().find(|instance| Some(&instance.id) == self.instance_id.as_ref());
+        let public_ip = instance.and_then(|instance| instance.public_ip);
+        public_ip.map_or(Value::Null, |ip| json!({ "publicIp": ip.to_string(), "ipOwnerId": "amazon" }))
+    }
+}
+
 impl Resource for Interface {
     const KIND: Kind = Kind {
         prefix: "eni",
@@ -57,6 +73,7 @@ impl Resource for Interface {
         let state = region.ec2();
         let instance_id = self.instance_id.as_deref();
         let service_managed = instance_id.is_none();
+        let (association, dns_name) = (self.association(state), self.private_dns_name(&region.name));
         json!({
             "networkInterfaceId": self.id,
             "subnetId": self.subnet.id,
@@ -69,8 +86,16 @@ impl Resource for Interface {
             "requesterManaged": service_managed,
             "status": "in-use",
             "macAddress": self.mac,
+            "association": association,
+            "privateDnsName": dns_name,
             "privateIpAddress": self.private_ip.to_string(),
-            "privateIpAddressesSet": [{ "primary": true, "privateIpAddress": self.private_ip.to_string() }],
+            "privateIpAddressesSet": [{
+                "association": association,
+                "primary": true,
+                "privateDnsName": dns_name,
+                "privateIpAddress": self.private_ip.to_string(),
+            }],
+            "ipv6AddressesSet": [],
             "sourceDestCheck": true,
             "interfaceType": "interface",
             "groupSet": group_set(state, &self.security_groups),

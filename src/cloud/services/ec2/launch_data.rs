@@ -50,7 +50,14 @@ fn check_heeded(given: Params<'_>) -> Result<(), AwsError> {
         options.only(&["MarketType"])?;
     }
     if let Some(options) = given.object("MetadataOptions") {
-        options.only(&["HttpEndpoint", "HttpPutResponseHopLimit", "HttpTokens"])?;
+        // Nothing on an instance here asks its metadata service, so that all that they say is answered and no more.
+        options.only(&[
+            "HttpEndpoint",
+            "HttpProtocolIpv6",
+            "HttpPutResponseHopLimit",
+            "HttpTokens",
+            "InstanceMetadataTags",
+        ])?;
     }
     let interfaces = given.objects("NetworkInterface");
     for interface in &interfaces {

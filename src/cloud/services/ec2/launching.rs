@@ -7,6 +7,7 @@ use hyper::StatusCode;
 use super::instance_types::InstanceType;
 use super::instances::{self, Instance, InstanceState};
 use super::interfaces::create_interface;
+use super::key_pairs;
 use super::launch_data::{self, LaunchData};
 use super::launch_templates::Resolved;
 use super::resources::{find, invalid_value};
@@ -51,7 +52,7 @@ fn checked(region: &Region, data: &LaunchData, location: Location) -> Result<Che
     let architecture = find::<Image>(&ecs_optimized::images(&region.name), &image_id)?.architecture;
     if let Some(name) = params.opt_str("KeyName") {
         // Nobody can make one here.
-        return Err(AwsError::new("InvalidKeyPair.NotFound", format!("The key pair '{name}' does not exist")));
+        return Err(key_pairs::not_found(name));
     }
     let name = params.opt_str("InstanceType").unwrap_or("m1.small");
     let instance_type = InstanceType::find(name)
@@ -167,6 +168,7 @@ pub(crate) fn launch(
         instance_profile: checked.instance_profile,
         public_ip,
         reservation_id: region.ids.ec2("r"),
+        volume_id: region.ids.ec2("vol"),
         launched: jiff::Timestamp::now(),
         transition_reason: String::new(),
         data: template.data.clone(),

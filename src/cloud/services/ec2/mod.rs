@@ -11,6 +11,7 @@ mod images;
 mod instance_types;
 mod instances;
 mod interfaces;
+mod key_pairs;
 mod launch_data;
 mod launch_templates;
 mod launching;

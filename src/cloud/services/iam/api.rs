@@ -1,5 +1,7 @@
 //! The operations of AWS IAM.
 
+use serde_json::json;
+
 use super::{instance_profiles, policies, roles, simulation};
 use crate::cloud::service::Operation;
 use crate::cloud::wire::Pages;
@@ -35,6 +37,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::read("GetInstanceProfile", "InstanceProfileName", instance_profiles::get),
     Operation::read("GetRole", "RoleName", roles::get),
     Operation::read("GetRolePolicy", "RoleName PolicyName", policies::get_inline),
+    // The account has no alias.
+    Operation::read("ListAccountAliases", "", |_, _| Ok(json!({ "AccountAliases": [] })))
+        .paged(pages("AccountAliases")),
     Operation::read("ListAttachedRolePolicies", "RoleName PathPrefix", policies::list_attached)
         .paged(pages("AttachedPolicies")),
     Operation::read("ListInstanceProfileTags", "InstanceProfileName", instance_profiles::list_tags)
