@@ -12,6 +12,8 @@ use serde::Deserialize;
 
 /// The tag every resource of a walkthrough carries; its value is the walkthrough's [`Name`].
 pub const OWNER_TAG: &str = "zonewalk:walkthrough";
+/// The key of the cluster's tag that says who made the walkthrough.
+pub const CREATOR_TAG: &str = "zonewalk:creator";
 
 /// What a walkthrough is to be. [`Default`] gives the article's values.
 #[derive(Clone, Debug)]

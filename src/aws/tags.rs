@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::settings::OWNER_TAG;
+use crate::settings::{CREATOR_TAG, OWNER_TAG};
 
 /// An answer of AWS's that holds the tags of one resource.
 pub(crate) trait Tagged {
@@ -65,6 +65,16 @@ pub(crate) fn ec2_on_creation(
 
 pub(crate) fn ecs(owner: &str) -> aws_sdk_ecs::types::Tag {
     aws_sdk_ecs::types::Tag::builder().key(OWNER_TAG).value(owner).build()
+}
+
+/// Says who made the walkthrough.
+pub(crate) fn creator(creator: &str) -> aws_sdk_ecs::types::Tag {
+    aws_sdk_ecs::types::Tag::builder().key(CREATOR_TAG).value(creator).build()
+}
+
+/// Who made the walkthrough, if its tags tell.
+pub(crate) fn creator_of(tags: &[aws_sdk_ecs::types::Tag]) -> Option<&str> {
+    tags.iter().find(|tag| tag.key() == Some(CREATOR_TAG))?.value()
 }
 
 pub(crate) fn elbv2(owner: &str) -> aws_sdk_elasticloadbalancingv2::types::Tag {

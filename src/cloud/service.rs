@@ -23,7 +23,7 @@ pub(crate) struct Service {
     pub(crate) operations: &'static [Operation],
     /// What every operation takes beside its own parameters, unless it says otherwise.
     pub(crate) common_parameters: &'static [&'static str],
-    /// Looked at before any operation.
+    /// Looked at before any operation, once its parameters are ones that it takes.
     pub(crate) before: fn(Params<'_>) -> Result<(), AwsError>,
     /// Its state in a new region. None: it remembers nothing.
     pub(crate) new_state: fn(Founding<'_>) -> Option<Box<dyn State>>,
@@ -66,8 +66,9 @@ impl Service {
 
     /// Carries out one of its operations.
     pub(crate) fn carry_out(&self, operation: &Operation, region: &mut Region, params: Params<'_>) -> Answer {
-        let result = (self.before)(params)
-            .and_then(|()| params.only_those(|name| operation.taken(self).any(|taken| taken == name)))
+        let result = params
+            .only_those(|name| operation.taken(self).any(|taken| taken == name))
+            .and_then(|()| (self.before)(params))
             .and_then(|()| operation.run(region, params));
         result.map_err(|error| match self.words.invalid_parameter {
             Some(code) => error.with_parameter_code(code),

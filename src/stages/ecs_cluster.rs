@@ -2,6 +2,7 @@
 
 use aws_sdk_ecs::types::{ClusterField, ClusterServiceConnectDefaultsRequest, ClusterSetting, ClusterSettingName};
 
+use super::identity::Identity;
 use super::namespace::NamespaceArn;
 use super::removal::{Remaining, Removal};
 use super::stage::{Found, Stage};
@@ -19,6 +20,7 @@ pub(crate) struct EcsCluster {
 pub(crate) struct Cluster<'a> {
     pub(crate) name: &'a str,
     pub(crate) namespace: &'a NamespaceArn,
+    pub(crate) identity: &'a Identity,
 }
 
 /// Finds a cluster, unless it is INACTIVE: AWS goes on showing these for a while.
@@ -37,6 +39,14 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<Found<aws_sdk_ecs::typ
 pub(super) async fn find_remaining(ctx: &Context) -> Result<Option<Remaining>, Error> {
     let found = find(ctx, &ctx.names.cluster).await?;
     Ok(Remaining::of(ctx, found.map(|found| Found { id: ctx.names.cluster.clone(), ..found })).pop())
+}
+
+/// Finds who made the walkthrough, if that was somebody else: two people may have taken one name.
+pub(crate) async fn find_other_creator(ctx: &Context, identity: &Identity) -> Result<Option<String>, Error> {
+    let found = ctx.unless_refused(find(ctx, &ctx.names.cluster).await, "who made the walkthrough is not known")?;
+    let Some(found) = found.flatten().filter(|found| found.is_ours(ctx)) else { return Ok(None) };
+    let creator = tags::creator_of(found.facts.tags()).filter(|creator| *creator != identity.creator());
+    Ok(creator.map(str::to_owned))
 }
 
 impl Cluster<'_> {
@@ -85,7 +95,8 @@ impl Stage for Cluster<'_> {
             .service_connect_defaults(self.defaults())
             // Where the account switches it on by default, it would leave a log group behind.
             .settings(ClusterSetting::builder().name(ClusterSettingName::ContainerInsights).value("disabled").build())
-            .tags(tags::ecs(ctx.owner()));
+            .tags(tags::ecs(ctx.owner()))
+            .tags(tags::creator(&self.identity.creator()));
         ctx.change("ecs:CreateCluster", request.send()).await
     }
 
@@ -96,6 +107,7 @@ impl Stage for Cluster<'_> {
 
     async fn adopt(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error> {
         let request = ctx.clients.ecs.tag_resource().resource_arn(&found.id).tags(tags::ecs(ctx.owner()));
+        let request = request.tags(tags::creator(&self.identity.creator()));
         ctx.change("ecs:TagResource", request.send()).await
     }
 }

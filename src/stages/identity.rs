@@ -34,6 +34,19 @@ impl Identity {
         }
     }
 
+    /// Who it is, as a tag can hold it. Sessions are people's, where they sign in, or have names that their SDKs make up.
+    pub(crate) fn creator(&self) -> String {
+        let made_up = |session: &str| {
+            let by_an_sdk = ["botocore-session-", "aws-go-sdk-", "aws-sdk-", "i-"];
+            by_an_sdk.iter().any(|prefix| session.starts_with(prefix)) || session.chars().all(|c| c.is_ascii_digit())
+        };
+        let who = match self.arn.rsplit_once('/') {
+            Some((role, session)) if role.contains(":assumed-role/") && made_up(session) => role,
+            _ => &self.arn,
+        };
+        who.replace(',', ".")
+    }
+
     /// IAM is global: its ARNs have no region.
     pub(super) fn iam_arn(&self, resource: &str) -> String {
         format!("arn:{}:iam::{}:{resource}", self.partition, self.account)
@@ -78,6 +91,16 @@ mod tests {
         let role = caller("arn:aws-cn:sts::123456789012:assumed-role/deployer/ann@example.com");
         assert!(matches!(role, Caller::Role(name) if name == "deployer"));
         assert!(matches!(caller("arn:aws:sts::123456789012:federated-user/ann"), Caller::Other));
+    }
+
+    #[test]
+    fn who_made_it_is_the_same_in_another_session_of_an_sdks() {
+        let creator = |arn: &str| identity(arn).creator();
+        assert_eq!(creator("arn:aws:iam::123456789012:user/ann"), "arn:aws:iam::123456789012:user/ann");
+        let role = "arn:aws:sts::123456789012:assumed-role/deployer";
+        assert_eq!(creator(&format!("{role}/ann@example.com")), format!("{role}/ann@example.com"));
+        assert_eq!(creator(&format!("{role}/botocore-session-1700000000")), role);
+        assert_eq!(creator(&format!("{role}/1700000000000")), role);
     }
 
     #[test]

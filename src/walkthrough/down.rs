@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::order::{look_at_all, remove_all};
 use crate::plan::{Kind, Step};
+use crate::stages::ecs_cluster::find_other_creator;
 use crate::stages::identity::find_identity;
 use crate::stages::removal::{Outcome, UNKNOWN_ID};
 use crate::stages::{Context, Error};
@@ -43,6 +44,11 @@ pub struct Leftover {
 /// Removes everything that carries the owner tag, whatever an earlier run has left of it, and then looks again.
 pub async fn down(ctx: &Context) -> Result<Down, Error> {
     let identity = find_identity(ctx).await?; // is anyone there, and are we let in
+    match find_other_creator(ctx, &identity).await {
+        Ok(None) => {}
+        Ok(Some(creator)) => ctx.events.note(format!("walkthrough {} was made by {creator}", ctx.settings.name)),
+        Err(error) => ctx.events.note(format!("who made walkthrough {} is not known: {error}", ctx.settings.name)),
+    }
     let outcome = Box::pin(remove_all(ctx)).await;
     if ctx.cancel.is_cancelled() {
         return Err(Error::Interrupted);

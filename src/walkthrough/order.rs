@@ -98,7 +98,8 @@ impl Run {
         // The backend does not wait for the load balancer, which is what takes longest.
         let backend = async {
             let ((cluster, capacity), (backend_task, frontend_task)) =
-                all2(self.instances(&roles, &network, &groups, &image), self.task_definitions(&roles)).await?;
+                all2(self.instances(&identity, &roles, &network, &groups, &image), self.task_definitions(&roles))
+                    .await?;
             let backend = Service::backend(ctx, &cluster, &capacity, &backend_task, &network, &groups.server);
             let backend = self.stage(backend).await?;
             Ok((cluster, capacity, frontend_task, backend))
@@ -156,6 +157,7 @@ impl Run {
     /// Steps 3 and 4.
     async fn instances(
         &self,
+        identity: &Identity,
         roles: &Roles,
         network: &Network,
         groups: &SecurityGroups,
@@ -163,7 +165,7 @@ impl Run {
     ) -> Result<(EcsCluster, Capacity), Error> {
         let (ctx, names) = (&self.ctx, &self.ctx.names);
         let namespace = self.stage(Namespace { name: &names.namespace }).await?;
-        let cluster = self.stage(Cluster { name: &names.cluster, namespace: &namespace }).await?;
+        let cluster = self.stage(Cluster { name: &names.cluster, namespace: &namespace, identity }).await?;
         let launch_template = self.stage(LaunchTemplate::new(ctx, roles, groups, &cluster, image)?).await?;
         let fleet = self
             .stage(AutoScalingGroup {

@@ -8,6 +8,7 @@ use super::order::{Mode, Run};
 use crate::aws::ErrorClass;
 use crate::aws::error::Classified;
 use crate::plan::{Action, Kind, PlannedChange, ResourceReport};
+use crate::stages::ecs_cluster::find_other_creator;
 use crate::stages::finding::{Check, Finding, Level};
 use crate::stages::preflight::{self, Prerequisites};
 use crate::stages::{Context, Error};
@@ -95,6 +96,14 @@ pub async fn examine(ctx: &Context) -> Result<Examination, Error> {
                 plans = run.plans.into_inner();
                 plans.sort_by(|a, b| (a.stage, a.kind, &a.name).cmp(&(b.stage, b.kind, &b.name)));
                 findings.push(names_finding(&plans));
+                let name = &ctx.settings.name;
+                let creator = find_other_creator(ctx, &prerequisites.identity).await?;
+                findings.extend(creator.map(|creator| {
+                    let what = format!(
+                        "walkthrough {name} was made by {creator}: what `zonewalk up` changes is theirs; --name makes one of your own"
+                    );
+                    Finding::new(Check::Names, Level::Note, what)
+                }));
             }
             // Whose it is has to be seen before it is changed.
             Err(error) if error.class() == Some(ErrorClass::Refused) => {

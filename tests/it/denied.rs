@@ -191,3 +191,25 @@ async fn an_instance_role_that_may_poll_for_one_cluster_only_does_not_serve() {
     up(&context(&cloud, patient).await).await.unwrap();
     cloud.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_walkthrough_that_somebody_else_made_is_told() {
+    let cloud = LocalCloud::start(Options { pace: Pace::Instant, ..Options::default() }).await.unwrap();
+    let (ctx, notes) = noting(&cloud).await;
+    up(&ctx).await.unwrap();
+    up(&ctx).await.unwrap();
+    assert!(notes.lock().unwrap().iter().all(|note| !note.contains("was made by")), "{notes:?}");
+
+    let ecs = &ctx.clients.ecs;
+    let cluster =
+        ecs.describe_clusters().clusters(&ctx.names.cluster).send().await.unwrap().clusters.unwrap().remove(0);
+    let other = "arn:aws:iam::000000000000:user/ann";
+    let tag = aws_sdk_ecs::types::Tag::builder().key("zonewalk:creator").value(other).build();
+    ecs.tag_resource().resource_arn(cluster.cluster_arn().unwrap()).tags(tag).send().await.unwrap();
+    let findings = doctor::run(&ctx).await.unwrap().findings;
+    let told = findings.iter().find(|finding| finding.check == Check::Names && finding.level == Level::Note).unwrap();
+    assert!(told.what.contains(&format!("made by {other}")) && told.what.contains("--name"), "{told:?}");
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    assert!(notes.lock().unwrap().iter().any(|note| note.contains(&format!("made by {other}"))), "{notes:?}");
+    cloud.shutdown().await;
+}
