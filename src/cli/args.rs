@@ -37,8 +37,9 @@ pub(super) struct Global {
     #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
     pub(super) local: bool,
     /// How fast a new local cloud is: AWS's times, a hundredth of them, or none
-    #[arg(long, global = true, default_value = "fast", value_parser = PossibleValuesParser::new(Pace::VARIANTS).try_map(|pace| pace.parse::<Pace>()))]
-    pub(super) pace: Pace,
+    /// [default: fast]
+    #[arg(long, global = true, value_parser = PossibleValuesParser::new(Pace::VARIANTS).try_map(|pace| pace.parse::<Pace>()))]
+    pub(super) pace: Option<Pace>,
     /// The Service Connect proxies of a new local cloud's tasks: zonewalk's own, or a real Envoy each (ENVOY_BIN, or `envoy` on
     /// the PATH) [default: zonewalk]
     #[arg(long, global = true, value_enum, env = "ZONEWALK_PROXY", value_name = "PROXY")]
@@ -182,6 +183,8 @@ Faults (--faults FILE), one [[fault]] each:
   kind = \"drop-request\"               the connection closed, and nothing carried out
   kind = \"hide\"                       carried out, and not seen by reads: calls = 3, or milliseconds = 500
   kind = \"refuse-role\"                refused since a new role or instance profile has not spread yet
+  kind = \"empty-profile\"              refused since a new instance profile is known, and the role in it is not yet
+  kind = \"service-linked-role\"        refused since a service cannot act yet in its own role, which is new
   kind = \"no-capacity\"                an instance cannot be launched: zone = \"us-east-1a\"
   kind = \"vcpu-limit\"                 instances together may not exceed: vcpus = 16
   kind = \"free-plan\"                  the account is on AWS's Free plan: types not eligible for it cannot be launched
@@ -191,7 +194,8 @@ Faults (--faults FILE), one [[fault]] each:
   kind = \"hold-deployment\"            a service cannot be deleted: a deployment is active that cannot be stopped
   kind = \"refuse\"                     refused in your words: code = \"AccessDenied\", message = \"…\"
 Which calls (for no-capacity and free-plan, launches) meet it, all of them unless it is said:
-  operation = \"ec2:Create*\"           service:Operation, * for any text
+  operation = \"ec2:Create*\"           service:Operation, * for any text; a group's launches meet the faults of roles
+                                      as \"ec2:RunInstances\"
   after = 3                           not the first three
   first = 2                           the first two (after those)
   rate = 0.1                          a tenth of them, by the file's seed = 1
@@ -226,7 +230,7 @@ impl ServeArgs {
     pub(super) fn options(&self, global: &Global) -> Result<local_cloud::ServeOptions, local_cloud::Error> {
         Ok(local_cloud::ServeOptions {
             listen: self.listen,
-            cloud: global.new_cloud(),
+            cloud: global.asked().new_cloud(),
             faults: global.faults.as_deref().map(local_cloud::read_faults).transpose()?.unwrap_or_default(),
             background: self.background,
         })
@@ -234,12 +238,8 @@ impl ServeArgs {
 }
 
 impl Global {
-    /// What a new local cloud is started with.
-    pub(super) fn new_cloud(&self) -> local_cloud::NewCloud {
-        local_cloud::NewCloud {
-            pace: self.pace,
-            bare_account: self.bare_account,
-            proxy: self.proxy.unwrap_or_default(),
-        }
+    /// What is asked of a local cloud.
+    pub(super) fn asked(&self) -> local_cloud::Asked {
+        local_cloud::Asked { pace: self.pace, bare_account: self.bare_account, proxy: self.proxy }
     }
 }

@@ -10,7 +10,7 @@ use super::args::{Global, ProvisionArgs};
 use crate::aws::{CredentialSource, Target};
 use crate::cloud::{self, Faults};
 use crate::commands::Error;
-use crate::processes::local_cloud::{self, NewCloud, Proxy};
+use crate::processes::local_cloud::{self, Asked, Proxy};
 use crate::settings::{Name, ServiceConnectMode, Settings, TaskCount};
 
 pub(super) struct Resolved {
@@ -25,9 +25,8 @@ pub(super) enum Destination {
     Cloud(Target),
     Local {
         region: String,
-        /// The proxies that were asked for, if any.
-        proxy: Option<Proxy>,
-        new: NewCloud,
+        /// What kind of cloud it is to be.
+        asked: Asked,
         faults: Option<Faults>,
     },
 }
@@ -70,7 +69,7 @@ const DEFAULT_FILE: &str = "zonewalk.toml";
 const DEFAULT_LOCAL_REGION: &str = "us-east-1";
 
 pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Result<Resolved, Error> {
-    let (proxy, new) = (global.proxy, global.new_cloud());
+    let asked = global.asked();
     let file = read_file(global.config.as_deref())?;
     let none = ProvisionArgs::default();
     let given = provision.unwrap_or(&none);
@@ -123,12 +122,17 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
             )));
         }
         let faults = global.faults.as_deref().map(local_cloud::read_faults).transpose()?;
-        Destination::Local { region, proxy, new, faults }
+        Destination::Local { region, asked, faults }
     } else {
-        if global.faults.is_some() {
-            return Err(Error::Usage("--faults is for a local cloud: add --local".to_owned()));
+        let only_local = [
+            ("--faults", global.faults.is_some()),
+            ("--pace", global.pace.is_some()),
+            ("--bare-account", global.bare_account),
+        ];
+        if let Some((flag, _)) = only_local.into_iter().find(|(_, given)| *given) {
+            return Err(Error::Usage(format!("{flag} is for a local cloud: add --local")));
         }
-        if proxy == Some(Proxy::Envoy) {
+        if asked.proxy == Some(Proxy::Envoy) {
             return Err(Error::Usage(
                 "--proxy envoy (or ZONEWALK_PROXY) is for the local cloud: it goes with --local and with `local serve`"
                     .to_owned(),

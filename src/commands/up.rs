@@ -13,7 +13,11 @@ use crate::stages::finding::Finding;
 use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
-    let mut up = walkthrough::up(ctx).await?;
+    ctx.data_plane.resume().await?;
+    let mut up = tokio::select! {
+        up = walkthrough::up(ctx) => up?,
+        trouble = ctx.data_plane.trouble() => return Err(trouble.into()),
+    };
     up.alb_url = ctx.data_plane.ingress(up.alb_url).await?;
     for note in ctx.data_plane.notes().await? {
         ctx.events.note(format!("the emulator: {note}"));

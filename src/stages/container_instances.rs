@@ -3,13 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_autoscaling::types::{Activity, ScalingActivityStatusCode};
 use aws_sdk_ec2::types::InstanceStateName;
 use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
 use tokio::time::Instant;
 
 use super::auto_scaling_group::Fleet;
 use super::ecs_cluster::{EcsCluster, find_remaining};
+use super::launch_failures::{Failure, LaunchFailures};
 use super::network::Network;
 use super::removal::{Remaining, Removal};
 use super::wait::{Poll, wait};
@@ -37,7 +37,7 @@ pub(crate) async fn wait_for_instances(
 ) -> Result<Capacity, Error> {
     let step = Kind::ContainerInstance.step();
     let what = format!("{} instances in cluster {}", fleet.instances, cluster.name);
-    let started = Instant::now();
+    let (started, mut failures) = (Instant::now(), LaunchFailures::default());
     wait(ctx, step, &what, async || {
         let mut active = find_active(ctx, &cluster.name).await?;
         // ECS places no task where it hears of no agent.
@@ -51,12 +51,9 @@ pub(crate) async fn wait_for_instances(
             return Ok(Poll::Done(()));
         }
         let mut state = by_zone.iter().map(|(zone, n)| format!("{n} in {zone}")).collect::<Vec<_>>().join(", ");
-        match find_failed_launch(ctx, &fleet.group).await? {
-            Some(Attempt { reason, is_newest: true }) if !is_passing(&reason) => {
-                let reason = format!("{reason}{}", advice(&reason));
-                return Ok(Poll::Failed { state, reason });
-            }
-            Some(Attempt { reason, .. }) => state.push_str(&format!("; {reason}")),
+        match failures.look(ctx, &fleet.group).await? {
+            Some(Failure::Final(reason)) => return Ok(Poll::Failed { state, reason }),
+            Some(Failure::MayPass(reason)) => state.push_str(&format!("; {reason}")),
             None => {}
         }
         Ok(Poll::pending(state))
@@ -103,49 +100,6 @@ async fn list(ctx: &Context, cluster: &str, status: Option<ContainerInstanceStat
 pub(super) fn zone(instance: &ContainerInstance) -> Option<AzName> {
     let attribute = instance.attributes().iter().find(|attribute| attribute.name() == "ecs.availability-zone");
     attribute.and_then(|attribute| attribute.value()).map(AzName::new)
-}
-
-/// A failed attempt of the group to change its instances.
-struct Attempt {
-    /// The reason, in AWS's words.
-    reason: String,
-    /// Whether nothing has been tried since.
-    is_newest: bool,
-}
-
-/// How many attempts are looked at: each zone's instances are one of their own, so the newest may hide another's failure.
-const ATTEMPTS_LOOKED_AT: i32 = 10;
-
-/// Finds the newest attempt in this run that failed.
-async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<Attempt>, Error> {
-    let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
-    let request = request.max_records(ATTEMPTS_LOOKED_AT);
-    let answer = ctx.look("autoscaling:DescribeScalingActivities", request.send()).await?;
-    // One that failed before this run may be fixed by now, and the group has not tried again yet.
-    let failed = |(_, activity): &(usize, &Activity)| {
-        activity.status_code() == Some(&ScalingActivityStatusCode::Failed)
-            && activity.start_time().is_some_and(|time| ctx.is_of_this_run(time))
-    };
-    Ok(answer.activities().iter().enumerate().find(failed).map(|(place, activity)| Attempt {
-        reason: activity.status_message().unwrap_or("AWS gives no reason").to_owned(),
-        is_newest: place == 0,
-    }))
-}
-
-/// Whether the reason may pass: the group tries again, elsewhere or later.
-fn is_passing(reason: &str) -> bool {
-    ["do not have sufficient", "InsufficientInstanceCapacity", "RequestLimitExceeded", "Invalid IAM Instance Profile"]
-        .iter()
-        .any(|passing| reason.contains(passing))
-}
-
-/// What to do about a failed launch, where AWS's words do not say it.
-fn advice(reason: &str) -> &'static str {
-    if reason.contains("not eligible for Free Tier") {
-        " The account is on AWS's Free plan: upgrade it to the paid plan, or use --instance-type c7i-flex.large"
-    } else {
-        ""
-    }
 }
 
 /// The records that terminated instances leave if their agents did not sign off.

@@ -32,6 +32,8 @@ pub struct Context {
     started: SystemTime,
     /// What was found to be others' and stays so: it is not asked for again.
     pub(super) foreign: Arc<Mutex<BTreeSet<String>>>,
+    /// What has been noted of looks that were refused.
+    noted: Arc<Mutex<BTreeSet<String>>>,
     /// Whether something of the stage that works with this context exists in the cloud, finished or not.
     begun: Arc<AtomicBool>,
 }
@@ -41,7 +43,8 @@ impl Context {
         let names = Arc::new(settings.name.resources());
         let (started, foreign, begun) = (SystemTime::now(), Arc::default(), Arc::default());
         let data_plane = DataPlane::default();
-        Self { clients, settings: Arc::new(settings), names, events, cancel, data_plane, started, foreign, begun }
+        let (settings, noted) = (Arc::new(settings), Arc::default());
+        Self { clients, settings, names, events, cancel, data_plane, started, foreign, noted, begun }
     }
 
     /// The same context where somebody else than the cloud carries the traffic.
@@ -135,6 +138,22 @@ impl Context {
             self.checkpoint()?;
             let Some(page) = next().await else { return Ok(pages) };
             pages.push(self.clients.call(action, async { page }).await?);
+        }
+    }
+
+    /// What a look has found, where the walkthrough can go on without. None: the caller may not look, which is noted once,
+    /// with what is done instead.
+    pub(super) fn unless_refused<T>(&self, found: Result<T, Error>, instead: &str) -> Result<Option<T>, Error> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::Cloud(CloudError { class: ErrorClass::Refused, action, code: Some(_), .. })) => {
+                let note = format!("{action} is not allowed: {instead}");
+                if self.noted.lock().insert(note.clone()) {
+                    self.events.note(note);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 

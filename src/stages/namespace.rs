@@ -140,7 +140,8 @@ impl Removal for DiscoveryService {
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let client = &ctx.clients.servicediscovery;
         let mut pages = client.list_instances().service_id(id).into_paginator().send();
-        let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await?;
+        let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await;
+        let pages = ctx.unless_refused(pages, "ECS is taken to have deregistered its tasks")?.unwrap_or_default();
         for instance in pages.iter().flat_map(|page| page.instances()) {
             let instance = instance.id().unwrap_or_default();
             let request = client.deregister_instance().service_id(id).instance_id(instance);

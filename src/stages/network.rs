@@ -48,7 +48,8 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
         tokio::try_join!(find_zones(ctx), find_zones_offering_instances(ctx), find_public_subnets(ctx, &vpc_id))?;
     let subnets: Vec<Subnet> = public
         .into_iter()
-        .filter(|(zone, _)| zones.contains_key(zone) && offering.contains(zone))
+        .filter(|(zone, _)| zones.contains_key(zone))
+        .filter(|(zone, _)| offering.as_ref().is_none_or(|offering| offering.contains(zone)))
         .map(|(zone, id)| Subnet { id, zone })
         .take(ZONES)
         .collect();
@@ -90,7 +91,8 @@ pub(crate) async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, 
         .collect())
 }
 
-async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>, Error> {
+/// None: the caller may not know.
+async fn find_zones_offering_instances(ctx: &Context) -> Result<Option<BTreeSet<AzName>>, Error> {
     let mut pages = ctx
         .clients
         .ec2
@@ -99,9 +101,12 @@ async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>
         .filters(ec2_filter("instance-type", [&ctx.settings.instance_type]))
         .into_paginator()
         .send();
-    let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await?;
-    let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
-    Ok(offerings.filter_map(|offering| offering.location().map(AzName::new)).collect())
+    let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await;
+    let instead = format!("all zones are taken to offer {}", ctx.settings.instance_type);
+    Ok(ctx.unless_refused(pages, &instead)?.map(|pages| {
+        let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
+        offerings.filter_map(|offering| offering.location().map(AzName::new)).collect()
+    }))
 }
 
 /// Finds the first public subnet of each zone.

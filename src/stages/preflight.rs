@@ -2,15 +2,16 @@
 //! on after a problem, so that one run tells all that has to be fixed.
 
 use super::finding::{Check, Finding, Level};
-use super::identity::{Caller, Identity, find_identity};
+use super::identity::{Identity, find_identity};
 use super::image::{Image, find_image};
 use super::instance_type::{self, find_instance_type, is_on_free_plan};
+use super::needed_permissions::{NeededPermissions, find_missing};
 use super::network::{Network, find_network};
 use super::permissions::MissingPermissions;
 use super::quota::{VcpuQuota, find_vcpu_quota};
 use super::role_choice::{RoleSources, choose_roles};
 use super::task_definitions::task_needs;
-use super::{Context, Error, permissions};
+use super::{Context, Error};
 
 /// What `up` builds on: all that stages take and nobody makes.
 #[derive(Clone)]
@@ -31,14 +32,19 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     else {
         return Ok((findings, None));
     };
-    let (network, image, role_sources, instance_type, free_plan, quota, missing) = tokio::join!(
+    // Which permissions the caller needs depends on the roles that are used.
+    let roles = async {
+        let role_sources = choose_roles(ctx, &identity).await;
+        let missing = find_missing(ctx, &identity, role_sources.as_ref().ok()).await;
+        (role_sources, missing)
+    };
+    let (network, image, (role_sources, missing), instance_type, free_plan, quota) = tokio::join!(
         find_network(ctx),
         find_image(ctx),
-        choose_roles(ctx, &identity),
+        roles,
         find_instance_type(ctx),
         is_on_free_plan(ctx, &identity),
         find_vcpu_quota(ctx),
-        find_missing_permissions(ctx, &identity),
     );
     if let Some(missing) = note_unless_unknown(Check::Permissions, missing, &mut findings)? {
         findings.extend(permissions_findings(missing, ctx.settings.check_permissions));
@@ -108,28 +114,21 @@ fn is_finding(error: &Error) -> bool {
     }
 }
 
-/// The permissions that the caller lacks; none if AWS cannot be asked about this kind of caller.
-async fn find_missing_permissions(ctx: &Context, identity: &Identity) -> Result<Option<MissingPermissions>, Error> {
-    match identity.caller() {
-        Caller::Root => Ok(Some(MissingPermissions::default())),
-        Caller::Other => Ok(None),
-        Caller::User(arn) => permissions::find_missing_of_policy(ctx, identity, &arn).await.map(Some),
-        Caller::Role(name) => {
-            let request = ctx.clients.iam.get_role().role_name(name);
-            let arn = ctx.look("iam:GetRole", request.send()).await?.role.map(|role| role.arn).unwrap_or_default();
-            permissions::find_missing_of_policy(ctx, identity, &arn).await.map(Some)
-        }
-    }
-}
-
-fn permissions_findings(missing: Option<MissingPermissions>, believed: bool) -> Vec<Finding> {
+fn permissions_findings(missing: Option<NeededPermissions>, believed: bool) -> Vec<Finding> {
     let finding = |level, what: String| Finding::new(Check::Permissions, level, what);
-    let Some(MissingPermissions { denied, undetermined, missing_context_keys }) = missing else {
+    let Some(NeededPermissions { now: MissingPermissions { denied, undetermined, missing_context_keys }, later }) =
+        missing
+    else {
         return vec![finding(Level::Unknown, "cannot be known of a federated user".to_owned())];
     };
     let mut findings = vec![];
+    let purposes = later.iter().map(|(purpose, actions)| format!("{purpose}: {}", actions.join(", ")));
+    let purposes = purposes.collect::<Vec<_>>().join("; ");
     if !denied.is_empty() {
-        let denied = denied.join(", ");
+        let mut denied = denied.join(", ");
+        if !purposes.is_empty() {
+            denied.push_str(&format!(" (and later, {purposes})"));
+        }
         findings.push(if believed {
             let what = format!(
                 "not allowed: {denied}; `zonewalk up` would stop half-way; attach the policy that `zonewalk policy` prints, or \
@@ -140,6 +139,9 @@ fn permissions_findings(missing: Option<MissingPermissions>, believed: bool) -> 
         } else {
             finding(Level::Unknown, format!("not allowed if IAM's simulation is right, which is not heeded: {denied}"))
         });
+    }
+    if findings.is_empty() && !purposes.is_empty() {
+        findings.push(finding(Level::Note, format!("not allowed, and not needed to begin with: {purposes}")));
     }
     if !undetermined.is_empty() {
         let missing_context_keys = Vec::from_iter(missing_context_keys).join(", ");

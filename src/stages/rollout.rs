@@ -216,8 +216,9 @@ pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(
             return Ok(Poll::pending(format!("{stopping} stopping")));
         }
         for arn in found.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn()) {
-            let targets = target_group::find_targets(ctx, arn).await?;
-            if targets.healthy < tasks {
+            if let Some(targets) = target_group::find_targets(ctx, arn).await?
+                && targets.healthy < tasks
+            {
                 return Ok(Poll::pending(targets.state(tasks)));
             }
         }

@@ -172,7 +172,7 @@ impl Stage for Service<'_> {
         }
         self.deployment_before.get_or_init(|| newest_deployment(&service)?.id().map(str::to_owned));
         let targets = match self.listening.and_then(|listening| listening.target_group.0.known()) {
-            Some(arn) => Some(find_targets(ctx, arn).await?),
+            Some(arn) => find_targets(ctx, arn).await?,
             None => None,
         };
         let failure = find_failure_of(ctx, &self.cluster.name, &service).await?;

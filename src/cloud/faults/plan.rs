@@ -22,7 +22,7 @@ pub struct Faults {
 pub struct Fault {
     pub kind: FaultKind,
     /// `service:Operation` as IAM spells it, `*` standing for any text. Without one: every call. A role is refused only
-    /// where one is handed over.
+    /// where one is handed over or acted in; the launch of an instance by a group is `ec2:RunInstances` there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
     /// Lets so many calls pass first.
@@ -74,6 +74,10 @@ pub enum FaultKind {
     Hide,
     /// Refused since a new role or instance profile has not spread yet.
     RefuseRole,
+    /// Refused since a new instance profile has spread, and the role in it has not.
+    EmptyProfile,
+    /// Refused since a service cannot act yet in its service-linked role, which it has made just now.
+    ServiceLinkedRole,
     /// An instance cannot be launched: its zone has no machine left.
     NoCapacity,
     /// Instances cannot be launched beyond the account's quota.
@@ -88,6 +92,21 @@ pub enum FaultKind {
     HoldDeployment,
     /// Refused with the code and the message that are given.
     Refuse,
+}
+
+impl FaultKind {
+    /// Whether it is about roles: it strikes only where one is handed over or acted in.
+    pub fn is_of_roles(self) -> bool {
+        matches!(self, Self::RefuseRole | Self::EmptyProfile | Self::ServiceLinkedRole)
+    }
+}
+
+/// How an operation refuses a role that has not spread yet, by the fault that it meets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoleRefusal {
+    pub(crate) kind: FaultKind,
+    pub(crate) code: &'static str,
+    pub(crate) message: &'static str,
 }
 
 impl Fault {

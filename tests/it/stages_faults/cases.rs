@@ -49,6 +49,8 @@ impl Case {
             (FaultKind::DropRequest, _) => "request lost",
             (FaultKind::Hide, _) => "hidden",
             (FaultKind::RefuseRole, _) => "role refused",
+            (FaultKind::EmptyProfile, _) => "role not in its profile",
+            (FaultKind::ServiceLinkedRole, _) => "service-linked role refused",
             (FaultKind::NoCapacity, _) => "no capacity",
             (FaultKind::VcpuLimit, _) => "over the quota",
             (FaultKind::FreePlan, _) => "on the Free plan",
@@ -119,6 +121,7 @@ impl Case {
     fn goes_with(&self, others: &[Self]) -> bool {
         let number = |is_one: &dyn Fn(&Self) -> bool| others.iter().filter(|other| is_one(other)).count();
         let same_kind = |other: &Self| other.fault.kind == self.fault.kind;
+        let of_roles = |other: &Self| other.fault.kind.is_of_roles();
         let same_service = |other: &Self| same_kind(other) && other.service() == self.service();
         let mut here = others.iter().filter(|other| other.operation() == self.operation());
         match (self.company(), self.fault.kind) {
@@ -126,12 +129,13 @@ impl Case {
             (Company::LosesInstances, _) => others.len() < 3 && here.next().is_none(),
             (Company::EndsRuns, _) => others.len() < 12 && here.next().is_none(),
             (_, FaultKind::Hide) => number(&same_kind) < 6 && number(&same_service) == 0 && here.next().is_none(),
-            (_, FaultKind::RefuseRole | FaultKind::HoldDeployment) => number(&same_kind) < 4 && here.next().is_none(),
+            (_, kind) if kind.is_of_roles() => number(&of_roles) < 4 && here.next().is_none(),
+            (_, FaultKind::HoldDeployment) => here.next().is_none(),
             _ => {
                 let apart = |other: &Self| {
-                    use FaultKind::{Hide, HoldDeployment, RefuseRole};
-                    !matches!(other.fault.kind, Hide | RefuseRole | HoldDeployment)
-                        && other.fault.after != self.fault.after
+                    let waits = matches!(other.fault.kind, FaultKind::Hide | FaultKind::HoldDeployment);
+                    let alone = waits || of_roles(other);
+                    !alone && other.fault.after != self.fault.after
                 };
                 // Calls of one operation that are under way together must not meet faults more often than the SDK tries.
                 let repeats: u64 = here.clone().map(Self::repeats).sum();
@@ -231,8 +235,8 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
             if operation == "ecs:DeleteService" {
                 faults.extend([1, 3].map(|times| Fault::at(FaultKind::HoldDeployment, operation, *n, times)));
             }
-            if TAKES_ROLE.contains(&operation.as_str()) {
-                faults.extend([1, 3].map(|times| Fault::at(FaultKind::RefuseRole, operation, *n, times)));
+            for (kind, _) in ROLES.iter().filter(|(_, operations)| operations.contains(&operation.as_str())) {
+                faults.extend([1, 3].map(|times| Fault::at(*kind, operation, *n, times)));
             }
             let faults = extent.of(faults, operation, *n);
             cases.extend(faults.into_iter().map(|fault| Case { phase, fault, waiting: false }));
@@ -242,6 +246,10 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
         let zone = Some(zone.to_owned());
         let fault = Fault { zone, first: Some(1), ..Fault::new(FaultKind::NoCapacity) };
         cases.push(Case { phase, fault, waiting: false });
+    }
+    for phase in [0, 1] {
+        let at_launch = |kind| Fault::at(kind, "ec2:RunInstances", 1, 2);
+        cases.extend(ROLES.map(|(kind, _)| Case { phase, fault: at_launch(kind), waiting: false }));
     }
     // Two instances are launched, then two more, and one in place of each of the first two.
     for (phase, launches) in [(0, 2), (1, 4)] {
@@ -291,12 +299,20 @@ fn instances_run(phase: usize, calls: &[String], place: usize) -> bool {
     }
 }
 
-const TAKES_ROLE: [&str; 5] = [
-    "autoscaling:CreateAutoScalingGroup",
-    "autoscaling:UpdateAutoScalingGroup",
-    "ec2:CreateLaunchTemplate",
-    "ecs:CreateService",
-    "ecs:RegisterTaskDefinition",
+/// Where roles are handed over or acted in, by the fault that strikes there; and each strikes launches.
+const ROLES: [(FaultKind, &[&str]); 3] = [
+    (
+        FaultKind::RefuseRole,
+        &[
+            "autoscaling:CreateAutoScalingGroup",
+            "autoscaling:UpdateAutoScalingGroup",
+            "ec2:CreateLaunchTemplate",
+            "ecs:CreateService",
+            "ecs:RegisterTaskDefinition",
+        ],
+    ),
+    (FaultKind::EmptyProfile, &["autoscaling:CreateAutoScalingGroup", "autoscaling:UpdateAutoScalingGroup"]),
+    (FaultKind::ServiceLinkedRole, &["ecs:CreateCluster", "ecs:CreateService"]),
 ];
 
 /// The cases in journeys: in each phase a few of one company.

@@ -5,6 +5,7 @@ use super::{
     gateways, images, instance_types, instances, interfaces, launch_templates, rules, security_groups, subnets, tags,
     vpcs, zones,
 };
+use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
 use crate::cloud::wire::Pages;
 
@@ -45,10 +46,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "ClientToken LaunchTemplateName VersionDescription LaunchTemplateData TagSpecification",
         launch_templates::create,
     )
-    .refusing_role(
-        "InvalidParameterValue",
-        "Value for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN",
-    ),
+    .refusing_roles(&[RoleRefusal {
+        kind: FaultKind::RefuseRole,
+        code: "InvalidParameterValue",
+        message: "Value for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN",
+    }]),
     Operation::change(
         "CreateLaunchTemplateVersion",
         "ClientToken LaunchTemplateId LaunchTemplateName SourceVersion VersionDescription LaunchTemplateData",

@@ -37,6 +37,10 @@ impl InstanceState {
     fn wire(self) -> Value {
         json!({ "code": self as u8, "name": <&str>::from(self) })
     }
+
+    pub(super) fn is_ending(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -221,7 +225,7 @@ fn advance(region: &mut Region, id: &str, from: InstanceState, to: InstanceState
 /// Begins an instance's end. One that is ending or has ended is left alone.
 pub(crate) fn terminate(region: &mut Region, id: &str, reason: &str) {
     let Some(instance) = region.ec2_mut().instances.iter_mut().find(|instance| instance.id == id) else { return };
-    if matches!(instance.state, InstanceState::ShuttingDown | InstanceState::Terminated) {
+    if instance.state.is_ending() {
         return;
     }
     instance.state = InstanceState::ShuttingDown;

@@ -121,6 +121,20 @@ pub(crate) struct Resolved {
     pub(super) data: LaunchData,
 }
 
+impl Resolved {
+    /// Whether its instances, or what comes with them, get tags at once.
+    pub(crate) fn tags_on_launch(&self) -> bool {
+        !Params::new(&self.data).objects("TagSpecification").is_empty()
+    }
+
+    /// The name of its instances' profile.
+    pub(crate) fn instance_profile(&self) -> Option<String> {
+        let profile = Params::new(&self.data).object("IamInstanceProfile")?;
+        let given = profile.opt_str("Arn").or(profile.opt_str("Name"))?;
+        Some(given.rsplit('/').next().unwrap_or(given).to_owned())
+    }
+}
+
 /// The version of a template, named by ID or by name, that an Auto Scaling group launches from.
 pub(crate) fn resolve(
     region: &Region,

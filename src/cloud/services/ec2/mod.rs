@@ -167,6 +167,11 @@ pub(crate) static SERVICE: Service = Service {
     },
     operations: api::OPERATIONS,
     new_state: |founding| Some(Box::new(State::of_new_account(founding.region, founding.ids))),
+    tagged: |region, key| {
+        let is_ending = |id: &str| instance(region, id).is_some_and(|instance| instance.state.is_ending());
+        let tags = region.ec2().tags.iter().filter(|(id, _)| !is_ending(id));
+        tags.filter_map(|(_, tags)| tags.get(key)).collect()
+    },
     common_parameters: &["DryRun"],
     before: refuse_dry_run,
     ..Service::PLAIN

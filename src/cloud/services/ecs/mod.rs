@@ -95,6 +95,7 @@ pub(crate) static SERVICE: Service = Service {
     operations: api::OPERATIONS,
     new_state: |_| Some(Box::new(State::default())),
     reconcile,
+    tagged: resource_tags::of_standing,
     add_to_mesh: |region, topology| topology.tasks = mesh_tasks::mesh_tasks(region),
     ..Service::PLAIN
 };

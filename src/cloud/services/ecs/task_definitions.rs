@@ -44,6 +44,12 @@ pub(super) struct TaskDefinitions {
 /// How long a deleted revision is DELETE_IN_PROGRESS at least.
 const DELETION: Duration = Duration::from_secs(60);
 
+impl Revision {
+    pub(super) fn is_being_deleted(&self) -> bool {
+        self.status == Status::DeleteInProgress
+    }
+}
+
 impl TaskDefinitions {
     /// `family` (its latest ACTIVE revision), `family:revision` or an ARN.
     fn find(&self, reference: &str) -> Option<&Revision> {

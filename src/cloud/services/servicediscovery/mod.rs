@@ -42,6 +42,9 @@ pub(crate) static SERVICE: Service = Service {
     words: Words { invalid_parameter: Some("InvalidInput"), ..Words::JSON },
     operations: api::OPERATIONS,
     new_state: |_| Some(Box::new(State::default())),
+    tagged: |region, key| {
+        region.cloud_map().namespaces.iter().filter_map(|namespace| namespace.tags.get(key)).collect()
+    },
     ..Service::PLAIN
 };
 
