@@ -22,7 +22,7 @@ use self::resolve::Destination;
 use self::session::Session;
 use crate::cloud::Faults;
 use crate::commands::outcome::Outcome;
-use crate::commands::{Error, predict};
+use crate::commands::{Error, cost, predict};
 use crate::processes::{local_cloud, local_traffic};
 use crate::stages::permissions;
 use crate::walkthrough::Down;
@@ -79,11 +79,15 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
 
 async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<bool, Error> {
     let resolved = resolve::resolve(global, command.provision())?;
+    command.check(&resolved.settings)?;
     let started = Instant::now();
     let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
         (Ok(session), _) => {
             let on_part = |part: &dyn Outcome| session.progress.interrupt(|| console.print_part(part));
             let result = command.run(&session.ctx, on_part).await;
+            if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
+                session.ctx.events.note(cost::still_stands(&session.ctx, what));
+            }
             let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
             let outcome = result?;
             closed?;

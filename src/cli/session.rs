@@ -31,21 +31,25 @@ impl Session {
     /// Finds or starts the processes that the command needs, connects, and asks before money is spent.
     pub(super) async fn open(command: &CloudCommand, resolved: Resolved, console: &Console) -> Result<Self, Error> {
         let Resolved { settings, destination, yes, local_traffic } = resolved;
-        let (target, local_cloud) = open_destination(command, destination).await?;
+        let lines = console.clone();
+        let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
+        let progress = Arc::new(progress);
+        let events = progress.events();
+        let opening = open_destination(command, destination);
+        let (target, local_cloud) =
+            events.patiently("the local cloud, which another command may be starting or ending", opening).await?;
         let clients = target.connect().await?;
         if command.makes() && !command.is_dry_run() && clients.is_aws() && !yes {
             console.confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
         }
         let local_traffic = if local_traffic && !command.is_dry_run() {
-            Some(local_traffic::InUse::of(&clients, &settings.name, target.profile.as_deref()).await?)
+            let hosts = local_traffic::InUse::of(&clients, &settings.name, target.profile.as_deref());
+            Some(events.patiently("the process that plays the hosts", hosts).await?)
         } else {
             None
         };
         let played = local_traffic.as_ref().map(|hosts| DataPlane::Played(hosts.client()));
-        let lines = console.clone();
-        let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
-        let progress = Arc::new(progress);
-        let ctx = Context::new(clients, settings, progress.events(), interrupt::token(console))
+        let ctx = Context::new(clients, settings, events, interrupt::token(console))
             .with_data_plane(played.unwrap_or_default());
         Ok(Self { ctx, progress, local_cloud, local_traffic, removes: command.removes() })
     }
@@ -53,12 +57,13 @@ impl Session {
     /// Ends the use of the processes, however the command has ended, and those of them that nothing is left for. `removed`: the
     /// command has left nothing behind.
     pub(super) async fn close(self, removed: bool, console: &Console) -> Result<(), Error> {
-        let Self { local_cloud, local_traffic, removes, .. } = self;
+        let Self { ctx, local_cloud, local_traffic, removes, .. } = self;
+        let events = &ctx.events;
         if let Some(hosts) = local_traffic {
-            hosts.leave(removes).await?;
+            events.patiently("the end of the process that plays the hosts", hosts.leave(removes)).await?;
         }
         if let Some(cloud) = local_cloud
-            && let Some(whom) = cloud.leave(removes && removed).await?
+            && let Some(whom) = events.patiently("the end of the local cloud", cloud.leave(removes && removed)).await?
         {
             console.say("", &format!("the local cloud runs on for {whom}"));
         }

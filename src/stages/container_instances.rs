@@ -2,6 +2,7 @@
 //! Scaling group counts as in service with its minimum of one, and an instance runs a while before its agent registers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_sdk_ec2::types::InstanceStateName;
 use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
@@ -14,9 +15,9 @@ use super::network::Network;
 use super::removal::{Remaining, Removal};
 use super::wait::{Poll, wait};
 use super::{Context, Error};
-use crate::aws::AzName;
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
+use crate::aws::{AzName, ec2_filter};
 use crate::events::Event;
 use crate::plan::Kind;
 
@@ -38,6 +39,7 @@ pub(crate) async fn wait_for_instances(
     let step = Kind::ContainerInstance.step();
     let what = format!("{} instances in cluster {}", fleet.instances, cluster.name);
     let (started, mut failures) = (Instant::now(), LaunchFailures::default());
+    let (patience, mut uneven_since) = (PATIENCE.min(ctx.settings.timeout / 4), None);
     wait(ctx, step, &what, async || {
         let mut active = find_active(ctx, &cluster.name).await?;
         // ECS places no task where it hears of no agent.
@@ -56,11 +58,62 @@ pub(crate) async fn wait_for_instances(
             Some(Failure::MayPass(reason)) => state.push_str(&format!("; {reason}")),
             None => {}
         }
+        let joined = by_zone.values().sum::<u32>();
+        if joined < fleet.instances {
+            uneven_since = None;
+            let running = count_running(ctx, &fleet.group).await?;
+            if let Some(running) = running {
+                state.push_str(&format!("; {running} of {} run", fleet.instances));
+            }
+            if running.is_some_and(|running| running > joined) && started.elapsed() >= patience {
+                state.push_str(NOT_JOINING);
+            }
+        } else if lacks_capacity(&state) && uneven_since.get_or_insert_with(Instant::now).elapsed() >= patience {
+            return Ok(Poll::Failed { state, reason: uneven(&by_zone, ctx) });
+        }
         Ok(Poll::pending(state))
     })
     .await?;
     ctx.events.send(Event::Found { step, what: format!("{what}, after {} s", started.elapsed().as_secs()) });
     Ok(Capacity(()))
+}
+
+/// How long instances may run before they have joined, and a group be uneven for lack of capacity, before more is said than that.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+const NOT_JOINING: &str = "; those that run and have not joined do not reach ECS, or may not: look at their subnets' route to an \
+                           internet gateway and public addresses, at their security groups' rules for HTTPS out, and at \
+                           their role, which needs AmazonEC2ContainerServiceforEC2Role";
+
+/// The instances of the group that run, joined or not; none if the caller may not look.
+async fn count_running(ctx: &Context, group: &str) -> Result<Option<u32>, Error> {
+    let request = ctx.clients.ec2.describe_instances();
+    let request = request.filters(ec2_filter("tag:aws:autoscaling:groupName", [group]));
+    let request = request.filters(ec2_filter("instance-state-name", [InstanceStateName::Running.as_str()]));
+    let mut pages = request.into_paginator().send();
+    let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await;
+    let pages = ctx.unless_refused(pages, "how many instances run is not known")?;
+    Ok(pages.map(|pages| {
+        let instances = pages.iter().flat_map(|page| page.reservations()).map(|it| it.instances().len());
+        u32::try_from(instances.sum::<usize>()).unwrap_or(u32::MAX)
+    }))
+}
+
+/// What to do where a zone has no machines left, and the group has put all its instances elsewhere: AWS balances as well as
+/// it can (EC2 Auto Scaling User Guide, "Availability Zone distribution").
+fn uneven(by_zone: &BTreeMap<AzName, u32>, ctx: &Context) -> String {
+    let least = by_zone.values().min();
+    let zones = by_zone.iter().filter(|(_, n)| Some(*n) == least).map(|(zone, _)| zone.as_str());
+    format!(
+        "EC2 has no capacity for {} in {}, and the instances are all elsewhere, where services cannot be even; they cost until \
+         `zonewalk down`: choose another --instance-type or --region, or repeat the command later",
+        ctx.settings.instance_type,
+        zones.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn lacks_capacity(reason: &str) -> bool {
+    ["do not have sufficient", "InsufficientInstanceCapacity"].iter().any(|words| reason.contains(words))
 }
 
 /// Whether there are as many as wanted, and no zone has two more than another: an uneven cluster cannot hold an even service.

@@ -30,21 +30,32 @@ pub struct Context {
     pub data_plane: DataPlane,
     /// The start of this run: what AWS dates before it is history.
     started: SystemTime,
-    /// What was found to be others' and stays so: it is not asked for again.
-    pub(super) foreign: Arc<Mutex<BTreeSet<String>>>,
     /// What has been noted of looks that were refused.
     noted: Arc<Mutex<BTreeSet<String>>>,
+    /// What was found to be others' and stays so: it is not asked for again.
+    pub(super) foreign: Arc<Mutex<BTreeSet<String>>>,
     /// Whether something of the stage that works with this context exists in the cloud, finished or not.
     begun: Arc<AtomicBool>,
+    /// The same of anything of the walkthrough, found or made in this run.
+    stands: Arc<AtomicBool>,
 }
 
 impl Context {
     pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
         let names = Arc::new(settings.name.resources());
-        let (started, foreign, begun) = (SystemTime::now(), Arc::default(), Arc::default());
-        let data_plane = DataPlane::default();
-        let (settings, noted) = (Arc::new(settings), Arc::default());
-        Self { clients, settings, names, events, cancel, data_plane, started, foreign, noted, begun }
+        Self {
+            clients,
+            settings: Arc::new(settings),
+            names,
+            events,
+            cancel,
+            data_plane: DataPlane::default(),
+            started: SystemTime::now(),
+            noted: Arc::default(),
+            foreign: Arc::default(),
+            begun: Arc::default(),
+            stands: Arc::default(),
+        }
     }
 
     /// The same context where somebody else than the cloud carries the traffic.
@@ -80,6 +91,16 @@ impl Context {
 
     pub(super) fn set_begun(&self) {
         self.begun.store(true, Ordering::Relaxed);
+        self.set_stands();
+    }
+
+    /// Whether something of the walkthrough has been found or made in this run: should the run fail, it may stand all the same.
+    pub(crate) fn stands(&self) -> bool {
+        self.stands.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stands(&self) {
+        self.stands.store(true, Ordering::Relaxed);
     }
 
     /// The value of the owner tag.
@@ -94,9 +115,9 @@ impl Context {
         request: impl Future<Output = SdkResult<T, E>>,
     ) -> impl Future<Output = Result<T, Error>> {
         let call = self.clients.call(action, request);
-        async {
+        async move {
             self.checkpoint()?;
-            Ok(call.await?)
+            Ok(self.answer(action, call).await?)
         }
     }
 
@@ -116,9 +137,9 @@ impl Context {
         request: impl Future<Output = SdkResult<T, E>>,
     ) -> impl Future<Output = Result<T, Error>> {
         let call = self.clients.call(action, request);
-        async {
+        async move {
             self.checkpoint()?;
-            let answer = call.await;
+            let answer = self.answer(action, call).await;
             if may_be_done(&answer) {
                 self.set_begun();
             }
@@ -136,7 +157,7 @@ impl Context {
         let mut pages = vec![];
         loop {
             self.checkpoint()?;
-            let Some(page) = next().await else { return Ok(pages) };
+            let Some(page) = self.answer(action, next()).await else { return Ok(pages) };
             pages.push(self.clients.call(action, async { page }).await?);
         }
     }
@@ -162,9 +183,15 @@ impl Context {
         format!("zonewalk-{:016x}", rand::random::<u64>())
     }
 
-    /// Whether something that AWS dates so has happened in this run.
+    /// Whether something that AWS dates so has happened in this run, whatever this machine's clock says.
     pub(super) fn is_of_this_run(&self, time: &DateTime) -> bool {
-        *time >= DateTime::from(self.started)
+        let started = DateTime::from(self.started).as_secs_f64() + self.clients.clock.ahead();
+        time.as_secs_f64() >= started
+    }
+
+    /// The answer to a call, which the SDK may have to send several times.
+    async fn answer<T>(&self, action: &str, call: impl Future<Output = T>) -> T {
+        self.events.patiently(&format!("an answer to {action}"), call).await
     }
 
     fn checkpoint(&self) -> Result<(), Error> {
@@ -203,6 +230,38 @@ mod tests {
                 assert!(connection.read_buf(&mut request).await.unwrap() > 0, "half a request");
             }
             connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    /// What AWS dates is compared with AWS's clock: one of this machine that is ahead would hide the run's failures, one that
+    /// is behind would show those of earlier runs.
+    #[tokio::test]
+    async fn the_clouds_clock_decides_what_is_of_this_run() {
+        for ahead in [-3600, 0, 3600] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let target = Target::local(&format!("http://{}", listener.local_addr().unwrap()), "us-east-1");
+            let ctx = Context::new(
+                target.connect().await.unwrap(),
+                Settings::default(),
+                Events::silent(),
+                CancellationToken::new(),
+            );
+            let now = DateTime::from(SystemTime::now()).secs() + ahead;
+            let date = DateTime::from_secs(now).fmt(aws_sdk_sts::primitives::DateTimeFormat::HttpDate).unwrap();
+            let serve = async {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut request = vec![];
+                while !request.ends_with(b"}") {
+                    assert!(connection.read_buf(&mut request).await.unwrap() > 0, "half a request");
+                }
+                let head = format!("HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: 2\r\n\r\n{{}}");
+                connection.write_all(head.as_bytes()).await.unwrap();
+            };
+            let look = ctx.look("ecs:ListClusters", ctx.clients.ecs.list_clusters().send());
+            let (looked, ()) = tokio::join!(look, serve);
+            looked.unwrap();
+            assert!(ctx.is_of_this_run(&DateTime::from_secs(now + 5)), "{ahead}");
+            assert!(!ctx.is_of_this_run(&DateTime::from_secs(now - 60)), "{ahead}");
         }
     }
 

@@ -41,6 +41,9 @@ pub async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> 
 /// Finds the load balancer's URL; none without a load balancer.
 pub async fn find_load_balancer_url(ctx: &Context) -> Result<Option<String>, Error> {
     let found = load_balancer::find(ctx, &ctx.names.load_balancer).await?;
+    if found.is_some() {
+        ctx.set_stands();
+    }
     Ok(found.map(|found| format!("http://{}/", found.facts.dns_name().unwrap_or_default())))
 }
 

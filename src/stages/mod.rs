@@ -35,12 +35,14 @@ pub mod run_command;
 pub(crate) mod security_groups;
 pub(crate) mod services;
 pub(crate) mod stage;
+mod subnets;
 pub(crate) mod target_group;
 pub(crate) mod task_definitions;
 mod task_spec;
 mod tasks;
 mod templates;
 mod wait;
+mod ways_out;
 
 pub use context::Context;
 pub use error::Error;

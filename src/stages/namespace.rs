@@ -21,29 +21,43 @@ pub(crate) struct Namespace<'a> {
     pub(crate) name: &'a str,
 }
 
-/// Finds a namespace and its ARN.
-async fn find(ctx: &Context, name: &str) -> Result<Option<Found<String>>, Error> {
-    let client = &ctx.clients.servicediscovery;
-    let by_name = NamespaceFilter::builder()
-        .name(NamespaceFilterName::Name)
-        .condition(FilterCondition::Eq)
-        .values(name)
-        .build()
-        .expect("its required members, name and values, are set");
-    // AWS looks through a page and gives what the filter leaves of it, so the first one may well be empty.
-    let mut pages = client.list_namespaces().filters(by_name).into_paginator().send();
+/// The namespaces of a name that are this account's own, or those that others share with it.
+async fn list(ctx: &Context, name: &str, owner: &str) -> Result<Vec<NamespaceSummary>, Error> {
+    let filter = |member, value: &str| {
+        let filter = NamespaceFilter::builder().name(member).condition(FilterCondition::Eq).values(value);
+        filter.build().expect("its required members, name and values, are set")
+    };
+    let request = ctx.clients.servicediscovery.list_namespaces().filters(filter(NamespaceFilterName::Name, name));
+    let request = request.filters(filter(NamespaceFilterName::ResourceOwner, owner));
+    // AWS looks through a page and gives what the filters leave of it, so the first one may well be empty.
+    let mut pages = request.into_paginator().send();
     let pages = ctx.pages("servicediscovery:ListNamespaces", async || pages.next().await).await?;
-    let mut all: Vec<_> = pages.into_iter().flat_map(|page| page.namespaces.unwrap_or_default()).collect();
+    let all = pages.into_iter().flat_map(|page| page.namespaces.unwrap_or_default());
+    // Emulators pass over filters.
+    Ok(all.filter(|namespace| namespace.name() == Some(name)).collect())
+}
+
+/// Finds the account's own namespace of a name, and its ARN. One that another account shares is none of ours, whatever its name:
+/// names are an account's own, and whoever uses a namespace here says which by its ARN.
+async fn find(ctx: &Context, name: &str) -> Result<Option<Found<String>>, Error> {
+    let mut all = list(ctx, name, "SELF").await?;
     // Private DNS namespaces of several VPCs may have one name; Service Connect prefers none, HTTP ones are unique.
-    all.retain(|namespace| namespace.name() == Some(name));
     all.sort_by_key(|namespace| namespace.r#type() != Some(&NamespaceType::Http));
     let Some(NamespaceSummary { id: Some(id), arn: Some(arn), .. }) = all.into_iter().next() else {
         return Ok(None);
     };
-    let request = client.list_tags_for_resource().resource_arn(&arn);
+    let request = ctx.clients.servicediscovery.list_tags_for_resource().resource_arn(&arn);
     // There are none if it was deleted in between.
     let tags = optional(ctx.look("servicediscovery:ListTagsForResource", request.send()).await)?;
     Ok(tags.map(|tags| Found::new(id, tags.owner(), arn)))
+}
+
+/// Finds the account that shares a namespace of our name with this one.
+pub(super) async fn find_sharing_account(ctx: &Context, account: &str) -> Result<Option<String>, Error> {
+    let instead = "whether others share a namespace of this name is not known";
+    let all = ctx.unless_refused(list(ctx, &ctx.names.namespace, "OTHER_ACCOUNTS").await, instead)?.unwrap_or_default();
+    let owners = all.into_iter().filter_map(|namespace| namespace.resource_owner);
+    Ok(owners.into_iter().find(|owner| owner != account))
 }
 
 impl Stage for Namespace<'_> {

@@ -26,13 +26,19 @@ pub(crate) struct Remaining {
 
 impl Remaining {
     pub(super) fn new(ctx: &Context, id: impl Into<String>, owner: Option<String>) -> Self {
-        Self { id: id.into(), ours: owner.as_deref() == Some(ctx.owner()), leaving: false }
+        let ours = owner.as_deref() == Some(ctx.owner());
+        if ours {
+            ctx.set_stands();
+        }
+        Self { id: id.into(), ours, leaving: false }
     }
 
     /// What is left of a kind of which there is one at most, by the ID that reports call it.
     pub(super) fn of<T>(ctx: &Context, found: Option<Found<T>>) -> Vec<Self> {
-        let remaining =
-            |found: Found<T>| Self { ours: found.is_ours(ctx), leaving: found.leaving.is_some(), id: found.id };
+        let remaining = |found: Found<T>| {
+            let (leaving, owner) = (found.leaving.is_some(), found.is_ours(ctx).then(|| ctx.owner().to_owned()));
+            Self { leaving, ..Self::new(ctx, found.id, owner) }
+        };
         found.map(remaining).into_iter().collect()
     }
 

@@ -143,7 +143,7 @@ impl Run {
         )
         .await?;
         let rule = |group, port, sources| self.stage(IngressRule { group, port, sources });
-        let callers = self.ctx.settings.allow_cidrs.iter().map(Source::range).collect();
+        let callers = self.ctx.settings.distinct_cidrs().iter().map(Source::range).collect();
         all3(
             rule(&lb, 80, callers),
             rule(&client, names.frontend.port, Source::members(&lb)),

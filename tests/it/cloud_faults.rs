@@ -192,6 +192,53 @@ async fn a_zone_without_machines_for_a_while_gets_its_instances_later() {
 }
 
 #[tokio::test]
+async fn a_zone_without_machines_for_good_is_told_apart_from_one_that_fills_up() {
+    let none = Fault { zone: Some("us-east-1b".to_owned()), ..Fault::new(FaultKind::NoCapacity) };
+    let cloud = cloud_with(vec![none]).await;
+    let hurried = Settings { timeout: Duration::from_secs(8), ..settings() };
+    let error = up(&context(&cloud, hurried).await).await.unwrap_err().to_string();
+    for words in ["6 in us-east-1a", "no capacity for t3.medium in us-east-1b", "--instance-type", "zonewalk down"] {
+        assert!(error.contains(words), "{error}");
+    }
+    ask(&cloud, "DELETE", None).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn instances_that_cannot_reach_ecs_are_told_from_those_that_do_not_run() {
+    let cloud = cloud_with(vec![Fault::new(FaultKind::NoCapacity)]).await;
+    let with =
+        |seconds| Settings { task_count: "1".parse().unwrap(), timeout: Duration::from_secs(seconds), ..settings() };
+    let error = up(&context(&cloud, with(2)).await).await.unwrap_err().to_string();
+    assert!(error.contains("0 of 2 run") && !error.contains("do not reach ECS"), "{error}");
+
+    // Their security groups let nothing out.
+    let ec2 = once(&cloud).await.ec2;
+    let named = aws_sdk_ec2::types::Filter::builder().name("group-name").values("az-aware-*").build();
+    let groups = ec2.describe_security_groups().filters(named).send().await.unwrap();
+    for group in groups.security_groups() {
+        let revoke = ec2.revoke_security_group_egress().group_id(group.group_id().unwrap());
+        revoke.set_ip_permissions(group.ip_permissions_egress.clone()).send().await.unwrap();
+    }
+    ask(&cloud, "DELETE", None).await;
+    let error = up(&context(&cloud, with(6)).await).await.unwrap_err().to_string();
+    for words in ["2 of 2 run", "do not reach ECS", "internet gateway", "HTTPS out", "role"] {
+        assert!(error.contains(words), "{error}");
+    }
+    for group in groups.security_groups() {
+        let authorize = ec2.authorize_security_group_egress().group_id(group.group_id().unwrap());
+        authorize.set_ip_permissions(group.ip_permissions_egress.clone()).send().await.unwrap();
+    }
+    let ctx = context(&cloud, with(60)).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_quota_that_is_too_small_is_named_and_can_be_raised() {
     let error = walk(Fault { vcpus: Some(16), ..Fault::new(FaultKind::VcpuLimit) }).await.unwrap();
     assert!(error.contains("vCPU limit of 16"), "{error}");

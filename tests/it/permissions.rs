@@ -18,11 +18,10 @@ use crate::support::{context, settings};
 
 /// AWS asks for these on behalf of others: EC2 for Auto Scaling when it is given a launch template, Cloud Map for ECS when it
 /// is given a namespace, IAM when a role is handed on, or when a service is used for the first time; Elastic Load Balancing then
-/// asks for three of EC2's, too.
-pub(crate) const NOT_CALLED: [&str; 9] = [
+/// asks for two more of EC2's.
+pub(crate) const NOT_CALLED: [&str; 8] = [
     "ec2:DescribeAccountAttributes",
     "ec2:DescribeAddresses",
-    "ec2:DescribeInternetGateways",
     "ec2:RunInstances",
     "iam:CreateServiceLinkedRole",
     "iam:PassRole",

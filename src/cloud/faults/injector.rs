@@ -139,9 +139,10 @@ impl Rule {
 
     fn is_about(&self, call: &Call<'_>) -> bool {
         match self.fault.kind {
-            FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan => false,
-            FaultKind::HoldDeployment if call.action != "ecs:DeleteService" => false,
+            // These are asked for where they matter.
+            FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan | FaultKind::SharedNamespace => false,
             kind if kind.is_of_roles() && call.role_refusal(kind).is_none() => false,
+            FaultKind::HoldDeployment if call.action != "ecs:DeleteService" => false,
             _ => self.is_of(call.action),
         }
     }
@@ -225,7 +226,8 @@ impl Injector {
                     injected.disconnect_agent = Some((fault.zone.clone(), time, rule.confirmation()));
                     continue;
                 }
-                FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan => continue,
+                FaultKind::NoCapacity | FaultKind::VcpuLimit => continue,
+                FaultKind::FreePlan | FaultKind::SharedNamespace => continue,
             };
             if matches!(injected.answering, Answering::AsEver) {
                 injected.answering = answering;
@@ -250,6 +252,12 @@ impl Injector {
     pub(crate) fn has_free_plan(&mut self) -> bool {
         let mut rules = self.rules.iter_mut().filter(|rule| rule.fault.kind == FaultKind::FreePlan);
         rules.any(Rule::strikes)
+    }
+
+    /// The names of the namespaces that another account shares, for one who lists them.
+    pub(crate) fn shared_namespaces(&mut self) -> Vec<String> {
+        let rules = self.rules.iter_mut().filter(|rule| rule.fault.kind == FaultKind::SharedNamespace);
+        rules.filter_map(|rule| rule.fault.name.clone().filter(|_| rule.strikes())).collect()
     }
 
     /// The faults as they were asked for, and how often each has been met.

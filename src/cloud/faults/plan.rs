@@ -52,6 +52,9 @@ pub struct Fault {
     /// `us-east-1a`: where there is no capacity, or an instance or its agent is lost. Without one: anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
+    /// Of the namespace that another account shares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The limit that instances together may not exceed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcpus: Option<u32>,
@@ -84,6 +87,8 @@ pub enum FaultKind {
     VcpuLimit,
     /// The account is on AWS's Free plan: types that are not eligible for it cannot be launched.
     FreePlan,
+    /// Another account shares a Cloud Map namespace of this name with this one.
+    SharedNamespace,
     /// Just before the call is carried out, an instance's hardware fails.
     LoseInstance,
     /// Just before the call is carried out, an instance's ECS agent loses its connection, for a while; what runs goes on.
@@ -123,6 +128,7 @@ impl Fault {
             code: None,
             message: None,
             zone: None,
+            name: None,
             vcpus: None,
         }
     }
@@ -142,7 +148,11 @@ impl Fault {
         use FaultKind as K;
         let kind = self.kind;
         let said = [
-            ("operation", self.operation.is_some(), !matches!(kind, K::NoCapacity | K::VcpuLimit | K::FreePlan)),
+            (
+                "operation",
+                self.operation.is_some(),
+                !matches!(kind, K::NoCapacity | K::VcpuLimit | K::FreePlan | K::SharedNamespace),
+            ),
             ("after", self.after != 0, kind != K::VcpuLimit),
             ("first", self.first.is_some(), kind != K::VcpuLimit),
             ("rate", self.rate.is_some(), kind != K::VcpuLimit),
@@ -152,6 +162,7 @@ impl Fault {
             ("code", self.code.is_some(), matches!(kind, K::Throttle | K::ServerError | K::Refuse)),
             ("message", self.message.is_some(), kind == K::Refuse),
             ("zone", self.zone.is_some(), matches!(kind, K::NoCapacity | K::LoseInstance | K::DisconnectAgent)),
+            ("name", self.name.is_some(), kind == K::SharedNamespace),
             ("vcpus", self.vcpus.is_some(), kind == K::VcpuLimit),
         ];
         if let Some((name, ..)) = said.iter().find(|(_, said, allowed)| *said && !allowed) {
@@ -164,6 +175,7 @@ impl Fault {
             K::Hide if self.milliseconds.is_some() == self.calls.is_some() => {
                 return Err("either calls or milliseconds is needed".to_owned());
             }
+            K::SharedNamespace if self.name.is_none() => return Err("name is missing".to_owned()),
             K::Refuse if self.code.is_none() || self.operation.is_none() => {
                 return Err("operation and code are needed".to_owned());
             }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use zonewalk::cloud::{Fault, FaultKind};
 
+use crate::support;
+
 /// The operations that are called, `service:Operation`, in their order.
 pub(super) struct Calls {
     /// By each phase of an undisturbed journey.
@@ -25,6 +27,9 @@ pub(super) struct Case {
 /// After which the SDK gives up.
 const ATTEMPTS: u64 = 5;
 const TOO_OFTEN: u64 = ATTEMPTS + 1;
+
+/// Launches, one in half a second, for longer than a run waits for them.
+const FOR_GOOD: u64 = 40;
 
 /// Cases that go together in a phase.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -49,11 +54,13 @@ impl Case {
             (FaultKind::DropRequest, _) => "request lost",
             (FaultKind::Hide, _) => "hidden",
             (FaultKind::RefuseRole, _) => "role refused",
+            (FaultKind::NoCapacity, Some(FOR_GOOD)) => "no capacity for good",
             (FaultKind::EmptyProfile, _) => "role not in its profile",
             (FaultKind::ServiceLinkedRole, _) => "service-linked role refused",
             (FaultKind::NoCapacity, _) => "no capacity",
             (FaultKind::VcpuLimit, _) => "over the quota",
             (FaultKind::FreePlan, _) => "on the Free plan",
+            (FaultKind::SharedNamespace, _) => "namespace of others",
             (FaultKind::LoseInstance, _) => "instance lost",
             (FaultKind::DisconnectAgent, _) => "agent disconnected",
             (FaultKind::HoldDeployment, _) => "deployment held",
@@ -64,7 +71,8 @@ impl Case {
     /// Whether a run may fail of it: the SDK gives up, or neither quota nor plan is waited for. It gets over everything else, or the
     /// run waits it out.
     pub(super) fn ends_a_run(&self) -> bool {
-        self.fault.first == Some(TOO_OFTEN) || matches!(self.fault.kind, FaultKind::VcpuLimit | FaultKind::FreePlan)
+        [Some(TOO_OFTEN), Some(FOR_GOOD)].contains(&self.fault.first)
+            || matches!(self.fault.kind, FaultKind::VcpuLimit | FaultKind::FreePlan)
     }
 
     /// Whether instances may come to be elsewhere because of it.
@@ -130,11 +138,11 @@ impl Case {
             (Company::EndsRuns, _) => others.len() < 12 && here.next().is_none(),
             (_, FaultKind::Hide) => number(&same_kind) < 6 && number(&same_service) == 0 && here.next().is_none(),
             (_, kind) if kind.is_of_roles() => number(&of_roles) < 4 && here.next().is_none(),
-            (_, FaultKind::HoldDeployment) => here.next().is_none(),
+            (_, FaultKind::HoldDeployment) => number(&same_kind) < 4 && here.next().is_none(),
             _ => {
                 let apart = |other: &Self| {
-                    let waits = matches!(other.fault.kind, FaultKind::Hide | FaultKind::HoldDeployment);
-                    let alone = waits || of_roles(other);
+                    let alone =
+                        matches!(other.fault.kind, FaultKind::Hide | FaultKind::HoldDeployment) || of_roles(other);
                     !alone && other.fault.after != self.fault.after
                 };
                 // Calls of one operation that are under way together must not meet faults more often than the SDK tries.
@@ -264,6 +272,14 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
             let fault = Fault { after, first: Some(1), ..Fault::new(FaultKind::FreePlan) };
             Case { phase, fault, waiting: false }
         }));
+    }
+    // With four instances a zone that has no machines for good leaves the others uneven, which ends a run.
+    let fault = Fault { zone: Some("c".to_owned()), first: Some(FOR_GOOD), ..Fault::new(FaultKind::NoCapacity) };
+    cases.push(Case { phase: 1, fault, waiting: false });
+    for phase in 0..3 {
+        let name = Some(support::settings().name.resources().namespace);
+        let fault = Fault { name, ..Fault::new(FaultKind::SharedNamespace) };
+        cases.push(Case { phase, fault, waiting: false });
     }
     let met = |operation: &&String| calls.phases.iter().any(|calls| calls.contains(operation));
     let looks: BTreeSet<&String> = calls.waiting.iter().filter(|operation| !met(operation)).collect();

@@ -16,7 +16,7 @@ use crate::cloud::wire::Params;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Agent {
     Starting,
-    /// It waits for its cluster, which may not be there yet: agents keep trying.
+    /// It waits for its cluster, which may not be there yet, or out of reach: agents keep trying.
     WaitingFor(String),
     /// It has joined its cluster, or never will.
     Settled,
@@ -122,6 +122,8 @@ fn make_default_cluster(region: &mut Region) {
 fn join_clusters(region: &mut Region) {
     let ecs = region.ecs();
     let waiting = ecs.agents.iter().filter_map(|(id, agent)| match agent {
+        // Out of reach: without a way to ECS's endpoint it goes on trying.
+        Agent::WaitingFor(_) if !ec2::instance(region, id).is_some_and(|it| ec2::reaches_internet(region, it)) => None,
         Agent::WaitingFor(cluster) => {
             ecs.cluster_by_reference(cluster).map(|cluster| (id.clone(), cluster.name.clone()))
         }
