@@ -35,6 +35,7 @@ pub(crate) mod services;
 pub(crate) mod stage;
 pub(crate) mod target_group;
 pub(crate) mod task_definitions;
+mod task_document;
 mod task_spec;
 mod tasks;
 mod templates;

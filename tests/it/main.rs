@@ -29,6 +29,7 @@ mod mesh;
 mod mesh_stage;
 mod moto;
 mod operations;
+mod own_templates;
 mod peers;
 mod permissions;
 mod preflight;
