@@ -80,6 +80,7 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
 
 async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<bool, Error> {
     let resolved = resolve::resolve(global, command.provision())?;
+    command.check(&resolved.settings)?;
     let started = Instant::now();
     let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
         (Ok(session), _) => {

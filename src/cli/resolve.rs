@@ -53,6 +53,7 @@ struct File {
     execution_role: Option<String>,
     create_roles: Option<bool>,
     check_permissions: Option<bool>,
+    check_quota: Option<bool>,
     allow_cidr: Option<OneOrMany>,
 }
 
@@ -106,6 +107,7 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
         execution_role: file.execution_role,
         create_roles: !given.no_create_roles && file.create_roles.unwrap_or(defaults.create_roles),
         check_permissions: !given.no_check_permissions && file.check_permissions.unwrap_or(defaults.check_permissions),
+        check_quota: !given.no_check_quota && file.check_quota.unwrap_or(defaults.check_quota),
         allow_cidrs,
         adopt: global.adopt,
         timeout: global.timeout.or(file.timeout).map_or(defaults.timeout, Duration::from_secs),

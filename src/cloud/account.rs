@@ -97,11 +97,14 @@ impl Account {
         }
     }
 
-    /// From now on these faults happen. What was hidden comes into sight with the end of the earlier ones.
+    /// From now on these faults happen. What was hidden comes into sight with the end of the earlier ones, and agents reconnect.
     pub(super) fn set_faults(&self, faults: Faults) {
         *self.faults.lock() = Injector::new(faults);
         for region in self.regions.lock().values() {
-            region.with(|region| region.states.reveal());
+            region.with(|region| {
+                region.states.reveal();
+                services::ecs::reconnect_agents(region);
+            });
         }
     }
 

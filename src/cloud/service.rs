@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::error::{AwsError, Words};
+use super::faults::RoleRefusal;
 use super::ids::Ids;
 use super::region::Region;
 use super::states::{State, States};
@@ -93,8 +94,8 @@ pub(crate) struct Operation {
     takes_common_parameters: bool,
     /// How its list is answered page by page, unless it is not, or the operation sees to that itself.
     pub(crate) pages: Option<Pages>,
-    /// Code and message with which a role, or instance profile, is refused that has not spread yet; None: it takes none.
-    pub(crate) role_refusal: Option<(&'static str, &'static str)>,
+    /// How roles and instance profiles are refused that have not spread yet. Empty: it takes none and acts in none.
+    pub(crate) role_refusals: &'static [RoleRefusal],
 }
 
 type Look = fn(&Region, Params<'_>) -> Answer;
@@ -107,7 +108,7 @@ enum Run {
 
 impl Operation {
     const fn new(name: &'static str, parameters: &'static str, run: Run) -> Self {
-        Self { name, parameters, run, takes_common_parameters: true, pages: None, role_refusal: None }
+        Self { name, parameters, run, takes_common_parameters: true, pages: None, role_refusals: &[] }
     }
 
     /// An operation that only looks.
@@ -130,9 +131,10 @@ impl Operation {
         Self { takes_common_parameters: false, ..self }
     }
 
-    /// It takes a role, or an instance profile, which it refuses like this if it has not spread yet.
-    pub(crate) const fn refusing_role(self, code: &'static str, message: &'static str) -> Self {
-        Self { role_refusal: Some((code, message)), ..self }
+    /// It takes a role or an instance profile, or its service acts in one, which it refuses like this if that has not
+    /// spread yet.
+    pub(crate) const fn refusing_roles(self, refusals: &'static [RoleRefusal]) -> Self {
+        Self { role_refusals: refusals, ..self }
     }
 
     pub(crate) fn is_read(&self) -> bool {

@@ -39,7 +39,7 @@ pub struct DryRun {
 /// Tells what `up` would do, and changes nothing.
 pub async fn dry_run(ctx: &Context) -> Result<DryRun, Error> {
     let Examination { findings, plans, .. } = walkthrough::examine(ctx).await?;
-    let reachable_from = ctx.settings.allow_cidrs.iter().map(ToString::to_string).collect();
+    let reachable_from = ctx.settings.distinct_cidrs().iter().map(ToString::to_string).collect();
     Ok(DryRun { resources: plans, findings, cost: cost::hourly(&ctx.settings), reachable_from })
 }
 

@@ -1,12 +1,14 @@
 //! What every stage works with: clients, settings, names, where events go. Requests are sent here, and none after an
 //! interruption.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::primitives::DateTime;
 use futures_util::TryFutureExt;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
@@ -28,6 +30,10 @@ pub struct Context {
     pub data_plane: DataPlane,
     /// The start of this run: what AWS dates before it is history.
     started: SystemTime,
+    /// What has been noted of looks that were refused.
+    noted: Arc<Mutex<BTreeSet<String>>>,
+    /// What was found to be others' and stays so: it is not asked for again.
+    pub(super) foreign: Arc<Mutex<BTreeSet<String>>>,
     /// Whether something of the stage that works with this context exists in the cloud, finished or not.
     begun: Arc<AtomicBool>,
     /// The same of anything of the walkthrough, found or made in this run.
@@ -37,9 +43,19 @@ pub struct Context {
 impl Context {
     pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
         let names = Arc::new(settings.name.resources());
-        let (started, begun, stands) = (SystemTime::now(), Arc::default(), Arc::default());
-        let data_plane = DataPlane::default();
-        Self { clients, settings: Arc::new(settings), names, events, cancel, data_plane, started, begun, stands }
+        Self {
+            clients,
+            settings: Arc::new(settings),
+            names,
+            events,
+            cancel,
+            data_plane: DataPlane::default(),
+            started: SystemTime::now(),
+            noted: Arc::default(),
+            foreign: Arc::default(),
+            begun: Arc::default(),
+            stands: Arc::default(),
+        }
     }
 
     /// The same context where somebody else than the cloud carries the traffic.
@@ -50,6 +66,12 @@ impl Context {
     /// The same context with another token, for work that others do not interrupt, such as putting back what was changed.
     pub fn with_cancel(&self, cancel: CancellationToken) -> Self {
         Self { cancel, ..self.clone() }
+    }
+
+    /// The same context with another limit for what is waited for.
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        let settings = Settings { timeout, ..(*self.settings).clone() };
+        Self { settings: Arc::new(settings), ..self.clone() }
     }
 
     /// The same context with another receiver of events.
@@ -137,6 +159,22 @@ impl Context {
             self.checkpoint()?;
             let Some(page) = self.answer(action, next()).await else { return Ok(pages) };
             pages.push(self.clients.call(action, async { page }).await?);
+        }
+    }
+
+    /// What a look has found, where the walkthrough can go on without. None: the caller may not look, which is noted once,
+    /// with what is done instead.
+    pub(super) fn unless_refused<T>(&self, found: Result<T, Error>, instead: &str) -> Result<Option<T>, Error> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::Cloud(CloudError { class: ErrorClass::Refused, action, code: Some(_), .. })) => {
+                let note = format!("{action} is not allowed: {instead}");
+                if self.noted.lock().insert(note.clone()) {
+                    self.events.note(note);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 

@@ -50,7 +50,7 @@ pub async fn find_load_balancer_url(ctx: &Context) -> Result<Option<String>, Err
 /// Counts the targets that the load balancer sends requests to; none without a target group.
 pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
     match target_group::find(ctx, &ctx.names.target_group).await?.and_then(|group| group.target_group_arn) {
-        Some(arn) => Ok(target_group::find_targets(ctx, &arn).await?.healthy),
+        Some(arn) => Ok(target_group::find_targets(ctx, &arn).await?.map_or(0, |targets| targets.healthy)),
         None => Ok(0),
     }
 }

@@ -1,6 +1,8 @@
 //! The pattern of removal. A kind's file lists what there is of it and deletes one; whose it is, how to go on after a
 //! failure, and when it is gone is decided here. Nothing is taken from `up`: the cloud alone is asked.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::stage::Found;
@@ -118,15 +120,21 @@ pub(crate) trait Removal {
     }
 }
 
+/// How long a deletion that an answer only reports as failed is tried again.
+const UNEXPLAINED: Duration = Duration::from_secs(60);
+
 /// Stands in a failure for resources that could not be listed.
 pub(crate) const UNKNOWN_ID: &str = "(could not be listed)";
 
 /// Tries again while something still uses it: network interfaces detach minutes after what they belonged to is gone.
 async fn delete_patiently<R: Removal + ?Sized>(ctx: &Context, id: &str) -> Result<(), Error> {
+    let started = Instant::now();
     wait(ctx, R::KIND.step(), &format!("removal of {} {id}", R::KIND), async || match R::delete(ctx, id).await {
         Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::InUse | ErrorClass::NotReady) => {
             Ok(Poll::pending(error.message))
         }
+        // AWS's answer says so and not why: it may not have heard of a change right before.
+        Err(Error::NotDeleted { reason, .. }) if started.elapsed() < UNEXPLAINED => Ok(Poll::pending(reason)),
         deleted => optional(deleted).map(|_| Poll::Done(())),
     })
     .await

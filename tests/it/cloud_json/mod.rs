@@ -1,6 +1,7 @@
 //! The local cloud's ECS, Cloud Map, Logs and Systems Manager, through the SDK: lifecycles, placement, what is refused.
 
 mod agents;
+mod limits;
 mod neighbours;
 mod passing;
 mod refusals;

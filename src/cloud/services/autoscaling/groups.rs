@@ -155,7 +155,10 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
 }
 
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Answer {
-    let group = find(region.autoscaling(), params)?;
+    let name = params.str("AutoScalingGroupName")?;
+    let found = region.autoscaling().groups.iter().find(|group| group.name == name);
+    // In words of its own.
+    let group = found.ok_or_else(|| validation_error("AutoScalingGroup name not found - null"))?;
     group.check_modifiable()?;
     let before = group.settings.desired_capacity;
     let settings = group.settings.clone().changed(region, params)?;

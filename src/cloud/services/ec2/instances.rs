@@ -286,6 +286,10 @@ pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> An
 
 /// Each instance in a reservation of its own.
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    if params.get("MaxResults").is_some() && !params.strings("InstanceId").is_empty() {
+        let message = "The parameter instancesSet cannot be used with the parameter maxResults";
+        return Err(AwsError::new("InvalidParameterCombination", message));
+    }
     let reservations: Value = select(region, &region.ec2().instances, &params.strings("InstanceId"), params)?
         .into_iter()
         .map(|instance| {

@@ -34,6 +34,14 @@ impl Kind {
         let (before, after) = self.words;
         AwsError::new(self.not_found, format!("{before}{id}{after}"))
     }
+
+    /// AWS names all that are not there: "The image ids '[a, b]' do not exist".
+    fn none_found(&self, ids: &[&str]) -> AwsError {
+        let singular = self.not_found(&ids.join(", "));
+        let plural = [(" ID '", " IDs '"), (" id '", " ids '"), ("group '", "groups '"), ("does not", "do not")];
+        let message = plural.iter().fold(singular.message, |words, (one, many)| words.replacen(one, many, 1));
+        AwsError::new(self.not_found, message)
+    }
 }
 
 pub(super) fn invalid_value(parameter: &str, value: &str, why: &str) -> AwsError {
@@ -79,7 +87,13 @@ pub(super) fn select<'r, R: Resource>(
     params: Params<'_>,
 ) -> Result<Vec<&'r R>, AwsError> {
     for id in ids {
-        find(resources, id)?;
+        R::KIND.check(id)?;
+    }
+    let missing: Vec<_> = ids.iter().copied().filter(|id| !resources.iter().any(|it| it.id() == *id)).collect();
+    match missing.as_slice() {
+        [] => {}
+        [one] => return Err(R::KIND.not_found(one)),
+        many => return Err(R::KIND.none_found(many)),
     }
     let filters = Filters::of(params, R::FILTERS, true)?;
     let wanted = resources.iter().filter(|resource| ids.is_empty() || ids.contains(&resource.id()));

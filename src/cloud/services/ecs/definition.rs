@@ -84,6 +84,11 @@ impl Definition {
             }
         }
         let compatibilities = self.compatibilities();
+        // "For tasks hosted on Fargate … the only supported value is task", and an IPC mode "is not supported" there (API
+        // Reference, "RegisterTaskDefinition").
+        if self.params().strings("requiresCompatibilities").contains(&"FARGATE") && !self.namespaces_fit_fargate() {
+            return Err(client_error("Fargate supports no 'ipcMode', and no other 'pidMode' than 'task'."));
+        }
         if let Some(other) = (self.params().strings("requiresCompatibilities").into_iter())
             .find(|required| !compatibilities.contains(required))
         {
@@ -225,9 +230,13 @@ impl Definition {
 
     /// EC2 always; Fargate needs the task's network mode and sizes.
     pub(super) fn compatibilities(&self) -> Vec<&'static str> {
-        let fits_fargate =
-            self.network_mode() == "awsvpc" && self.task_size("cpu").is_some() && self.task_size("memory").is_some();
+        let sizes = self.task_size("cpu").is_some() && self.task_size("memory").is_some();
+        let fits_fargate = self.network_mode() == "awsvpc" && sizes && self.namespaces_fit_fargate();
         if fits_fargate { vec!["EC2", "FARGATE"] } else { vec!["EXTERNAL", "EC2"] }
+    }
+
+    fn namespaces_fit_fargate(&self) -> bool {
+        self.params().opt_str("ipcMode").is_none() && self.params().opt_str("pidMode").is_none_or(|mode| mode == "task")
     }
 
     /// What an instance's agent must be able to do.

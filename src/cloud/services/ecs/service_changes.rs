@@ -11,7 +11,7 @@ use super::definition::{Definition, client_error};
 use super::services::{
     self, Deployment, LoadBalancer, Network, Rollout, RolloutState, Service, ServiceStatus, Throttle, not_found,
 };
-use super::{invalid, is_named, service_connect};
+use super::{check_client_token, invalid, is_named, service_connect};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::{ec2, elbv2};
@@ -23,6 +23,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if name.len() > 255 || !is_named(name) {
         return Err(invalid("Service name contains invalid characters."));
     }
+    check_client_token(params, 36)?;
     let cluster = region.ecs().cluster(params)?;
     if cluster.status == ClusterStatus::Provisioning {
         return Err(client_error("Cluster was not ACTIVE."));
@@ -52,6 +53,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let desired_count = count(params)?.ok_or_else(|| invalid("desiredCount is required for REPLICA services."))?;
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
     let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
+    let grace_period = grace_period(params, &load_balancers)?;
     let service = Service {
         arn: arn.clone(),
         name: name.to_owned(),
@@ -60,7 +62,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         status: ServiceStatus::Active,
         desired_count,
         rollout,
-        grace_period: params.opt_int("healthCheckGracePeriodSeconds")?.or((!load_balancers.is_empty()).then_some(0)),
+        grace_period: grace_period.or((!load_balancers.is_empty()).then_some(0)),
         load_balancers,
         // ENABLED unless said otherwise, or the service is none of those that can be rebalanced.
         rebalances_zones: rebalances_zones(params, rollout)?.unwrap_or(rollout.maximum_percent > 100),
@@ -89,7 +91,7 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let arn = service.arn.clone();
     let wanted = Wanted::read(region, &cluster, &arn, params, Some(service))?;
     let desired_count = count(params)?;
-    let grace_period = params.opt_int("healthCheckGracePeriodSeconds")?;
+    let grace_period = grace_period(params, &wanted.load_balancers)?;
     let rebalances_zones = rebalances_zones(params, wanted.rollout)?;
     let is_redeployed = params.opt_bool("forceNewDeployment") == Some(true) || wanted.differs_from(service);
     let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
@@ -195,6 +197,21 @@ fn count(params: Params<'_>) -> Result<Option<u32>, AwsError> {
     count.map(|n| u32::try_from(n).map_err(|_| invalid("desiredCount must not be negative."))).transpose()
 }
 
+/// Only a service behind a load balancer can have one (hashicorp/terraform-provider-aws#31104); 0 is none
+/// (kayac/ecspresso#805).
+fn grace_period(params: Params<'_>, load_balancers: &[LoadBalancer]) -> Result<Option<i64>, AwsError> {
+    let given = params.opt_int("healthCheckGracePeriodSeconds")?;
+    match given {
+        Some(seconds) if !(0..=i64::from(i32::MAX)).contains(&seconds) => {
+            Err(invalid("healthCheckGracePeriodSeconds must be from 0 to 2147483647."))
+        }
+        Some(seconds) if seconds > 0 && load_balancers.is_empty() => {
+            Err(invalid("Health check grace period is only valid for services configured to use load balancers"))
+        }
+        given => Ok(given),
+    }
+}
+
 /// Zones first, then instances: what ECS does by itself. Nothing else is done here, so nothing else may be asked for.
 fn check_placement(params: Params<'_>) -> Result<(), AwsError> {
     for (index, strategy) in params.objects("placementStrategy").into_iter().enumerate() {
@@ -235,6 +252,20 @@ pub(super) fn network(
     let network = Network { subnets: owned("subnets"), security_groups: owned("securityGroups") };
     if network.subnets.is_empty() {
         return Err(invalid("subnets can not be empty."));
+    }
+    // API Reference, "AwsVpcConfiguration".
+    for (what, given, most) in [("subnets", &network.subnets, 16), ("securityGroups", &network.security_groups, 5)] {
+        if given.len() > most {
+            return Err(invalid(format!("{what} can have at most {most} items.")));
+        }
+    }
+    for group in &network.security_groups {
+        if ec2::vpc_of_security_group(region, group).is_none() {
+            return Err(invalid(format!(
+                "Error retrieving security group information for [{}]: The security group '{group}' does not exist (ErrorCode: InvalidGroup.NotFound)",
+                network.security_groups.join(", ")
+            )));
+        }
     }
     for subnet in &network.subnets {
         if ec2::subnet(region, subnet).is_none() {

@@ -145,7 +145,8 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 
 pub(super) fn list_families(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let prefix = params.opt_str("familyPrefix").unwrap_or_default();
-    let status = params.opt_str("status").unwrap_or("ACTIVE");
+    // "By default, both ACTIVE and INACTIVE task definition families are listed" (API Reference).
+    let status = params.opt_str("status").unwrap_or("ALL");
     let state = &region.ecs().task_definitions;
     let is_active =
         |family: &str| state.revisions.iter().any(|r| r.definition.family == family && r.status == Status::Active);
