@@ -23,5 +23,6 @@ pub mod report;
 pub mod routing;
 pub mod settings;
 pub mod stages;
+mod text_file;
 pub mod traffic;
 pub mod walkthrough;

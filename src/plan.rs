@@ -135,6 +135,8 @@ pub enum Field {
     Subnets,
     TargetGroup,
     TaskDefinition,
+    #[strum(serialize = "digest of the template")]
+    Template,
     UserData,
 }
 

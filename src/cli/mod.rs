@@ -9,7 +9,7 @@ mod interrupt;
 mod resolve;
 mod session;
 
-use std::io::BufReader;
+use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -25,6 +25,7 @@ use crate::commands::outcome::Outcome;
 use crate::commands::{Error, cost, predict};
 use crate::processes::{local_cloud, local_traffic};
 use crate::stages::permissions;
+use crate::text_file;
 use crate::walkthrough::Down;
 
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
@@ -113,9 +114,9 @@ fn run_predict(args: &PredictArgs) -> Result<(), Error> {
     let lines: Box<dyn Iterator<Item = _>> = if args.file.as_os_str() == "-" {
         Box::new(predict::run(std::io::stdin().lock(), simulation))
     } else {
-        let file = std::fs::File::open(&args.file)
-            .map_err(|reason| predict::Error::Open { path: args.file.clone(), reason })?;
-        Box::new(predict::run(BufReader::new(file), simulation))
+        let text =
+            text_file::read(&args.file).map_err(|reason| predict::Error::Open { path: args.file.clone(), reason })?;
+        Box::new(predict::run(io::Cursor::new(text), simulation))
     };
     for line in lines {
         write_stdout(&console::json_line(&line?));

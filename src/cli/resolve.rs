@@ -12,6 +12,7 @@ use crate::cloud::{self, Faults};
 use crate::commands::Error;
 use crate::processes::local_cloud::{self, Asked, Proxy};
 use crate::settings::{Name, ServiceConnectMode, Settings, TaskCount};
+use crate::text_file;
 
 pub(super) struct Resolved {
     pub(super) settings: Settings,
@@ -162,7 +163,7 @@ fn endpoint_of_environment() -> Option<String> {
 
 fn read_file(named: Option<&Path>) -> Result<File, Error> {
     let path = named.map_or_else(|| PathBuf::from(DEFAULT_FILE), Path::to_path_buf);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match text_file::read(&path) {
         Ok(text) => text,
         Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
         Err(error) => return Err(Error::Usage(format!("settings file {}: {error}", path.display()))),

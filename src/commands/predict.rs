@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::routing::{Prediction, Simulation, Topology, predict, simulate};
+use crate::text_file::without_mark;
 
 /// One line of input. A record of a measurement is one, too: its numbers of requests and observations are ignored. Any other
 /// field is an error: most likely it belongs to the topology.
@@ -57,11 +58,11 @@ pub fn run(input: impl BufRead, simulation: Option<Simulate>) -> impl Iterator<I
     input.lines().enumerate().filter_map(move |(index, text)| {
         let line = index + 1;
         let text = match text {
-            Ok(text) if text.trim().is_empty() => return None,
+            Ok(text) if without_mark(&text).trim().is_empty() => return None,
             Ok(text) => text,
             Err(reason) => return Some(Err(Error::Read { line, reason })),
         };
-        Some(parse(&text).map_err(|reason| Error::Line { line, reason }).map(|line| Predicted {
+        Some(parse(without_mark(&text)).map_err(|reason| Error::Line { line, reason }).map(|line| Predicted {
             id: line.id,
             simulated: simulation.map(|simulation| simulate(&line.topology, simulation.requests, simulation.seed)),
             prediction: predict(&line.topology),

@@ -16,6 +16,7 @@ use strum::IntoStaticStr;
 use super::background::{self, Background, Found, Left, Use};
 use crate::cloud::{Faults, LocalCloud, Options, Pace};
 use crate::mesh::{Binary, BinaryError, Proxies};
+use crate::text_file;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -307,7 +308,7 @@ async fn walkthroughs(record: &Record) -> Result<Vec<String>, Error> {
 /// Reads the faults that a file asks for: JSON if its name ends in `.json`, else TOML.
 pub fn read_faults(path: &Path) -> Result<Faults, Error> {
     let error = |reason| Error::Faults { path: path.to_owned(), reason };
-    let text = std::fs::read_to_string(path).map_err(|reason| error(reason.to_string()))?;
+    let text = text_file::read(path).map_err(|reason| error(reason.to_string()))?;
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let faults = if is_json { Faults::from_json(text.as_bytes()) } else { Faults::from_toml(&text) };
     faults.map_err(error)

@@ -54,6 +54,12 @@ impl LaunchTemplate {
     ) -> Result<Self, Error> {
         let values = context! { cluster => cluster.name.as_str(), region => ctx.clients.region.as_str() };
         let user_data = templates::render(ctx.settings.templates.as_deref(), templates::USER_DATA, values)?;
+        // EC2 User Guide, "Run commands when you launch an EC2 instance with user data input": before they are encoded.
+        const MOST_USER_DATA: usize = 16_384;
+        if user_data.len() > MOST_USER_DATA {
+            let reason = format!("it renders to {} bytes; EC2 takes {MOST_USER_DATA} at most", user_data.len());
+            return Err(Error::Template { name: templates::USER_DATA, reason });
+        }
         Ok(Self {
             name: ctx.names.launch_template.clone(),
             instance_name: ctx.names.instance.clone(),

@@ -38,6 +38,7 @@ pub(crate) mod stage;
 mod subnets;
 pub(crate) mod target_group;
 pub(crate) mod task_definitions;
+mod task_document;
 mod task_spec;
 mod tasks;
 mod templates;

@@ -19,7 +19,7 @@ use super::rollout::{describe, find_failure_of, last_events, newest_deployment, 
 use super::security_groups::GroupId;
 use super::stage::{Found, Stage};
 use super::target_group::{Targets, find_targets};
-use super::task_definitions::TaskDefinitionArn;
+use super::task_definitions::{TaskDefinitionArn, are_equal};
 use super::wait::Poll;
 use super::{Context, Error};
 use crate::aws::tags::{self, Tagged};
@@ -148,6 +148,8 @@ pub(crate) struct ServiceFacts {
     targets: Option<Targets>,
     /// The reason why a task failed, while not all run.
     failure: Option<String>,
+    /// Whether it runs another revision than ours that is equal to it: a run at the same time has made that one.
+    runs_equal: bool,
 }
 
 impl Stage for Service<'_> {
@@ -167,7 +169,7 @@ impl Stage for Service<'_> {
         };
         let (arn, owner) = (service.service_arn().unwrap_or_default().to_owned(), service.owner());
         if service.status() == Some("DRAINING") {
-            let facts = ServiceFacts { service, targets: None, failure: None };
+            let facts = ServiceFacts { service, targets: None, failure: None, runs_equal: false };
             return Ok(Some(Found { leaving: Some("DRAINING".to_owned()), ..Found::new(arn, owner, facts) }));
         }
         self.deployment_before.get_or_init(|| newest_deployment(&service)?.id().map(str::to_owned));
@@ -176,7 +178,11 @@ impl Stage for Service<'_> {
             None => None,
         };
         let failure = find_failure_of(ctx, &self.cluster.name, &service).await?;
-        Ok(Some(Found::new(arn, owner, ServiceFacts { service, targets, failure })))
+        let runs_equal = match (service.task_definition(), self.task_definition.0.known()) {
+            (Some(is), Some(wanted)) if is != wanted => are_equal(ctx, is, wanted).await?,
+            _ => false,
+        };
+        Ok(Some(Found::new(arn, owner, ServiceFacts { service, targets, failure, runs_equal })))
     }
 
     fn output(&self, _found: Option<Found<ServiceFacts>>) -> RunningService {
@@ -194,10 +200,11 @@ impl Stage for Service<'_> {
 
     fn compare(&self, facts: &ServiceFacts) -> Vec<Option<Difference>> {
         let service = &facts.service;
-        let mut differences = vec![
-            Difference::of(Field::DesiredCount, service.desired_count(), self.desired()),
-            Difference::of(Field::TaskDefinition, service.task_definition().unwrap_or("none"), &self.task_definition.0),
-        ];
+        let mut differences = vec![Difference::of(Field::DesiredCount, service.desired_count(), self.desired())];
+        if !facts.runs_equal {
+            let is = service.task_definition().unwrap_or("none");
+            differences.push(Difference::of(Field::TaskDefinition, is, &self.task_definition.0));
+        }
         // Emulators do not tell what they were given here.
         if let Some(deployment) = service.deployment_configuration() {
             let (minimum, maximum) = (deployment.minimum_healthy_percent(), deployment.maximum_percent());

@@ -10,6 +10,7 @@ use super::log_groups::LogGroupName;
 use super::removal::{Remaining, Removal};
 use super::roles::Roles;
 use super::stage::{Found, Stage};
+use super::task_document::{DIGEST_TAG, Document};
 use super::task_spec::TaskSpec;
 use super::wait::{Poll, wait};
 use super::{Context, Error, templates};
@@ -45,6 +46,13 @@ pub(super) fn task_needs(ctx: &Context) -> Result<[Needs; 2], Error> {
 
 pub(crate) struct TaskDefinition {
     wanted: TaskSpec,
+    document: Document,
+}
+
+/// What is compared of a task definition that is there.
+pub(crate) struct Registered {
+    spec: TaskSpec,
+    digest: Option<String>,
 }
 
 impl TaskDefinition {
@@ -79,13 +87,13 @@ impl TaskDefinition {
             backend => context! { dns_name => backend.dns_name.as_str(), port => backend.port },
         };
         let text = templates::render(ctx.settings.templates.as_deref(), template, values)?;
-        let wanted = serde_json::from_str(&text)
+        let document = Document::parse(&text)
             .map_err(|error| Error::Template { name: template, reason: format!("{error}; it renders to:\n{text}") })?;
-        Ok(Self { wanted })
+        Ok(Self { wanted: document.spec.clone(), document })
     }
 
     fn needs(&self) -> Needs {
-        let wanted = serde_json::to_value(&self.wanted).unwrap_or_default();
+        let wanted = self.document.value();
         let containers = wanted["containerDefinitions"].as_array().map_or(&[][..], Vec::as_slice);
         // The task's, or its containers' together.
         let size = |name: &str, units| {
@@ -107,8 +115,14 @@ impl TaskDefinition {
     async fn register(&self, ctx: &Context) -> Result<(), Error> {
         // No retries by the SDK: each one whose answer was lost would leave a revision more.
         let once = aws_sdk_ecs::Config::builder().retry_config(RetryConfig::disabled());
-        let request = self.wanted.registration(&ctx.clients.ecs).tags(tags::ecs(ctx.owner()));
-        ctx.change("ecs:RegisterTaskDefinition", request.customize().config_override(once).send()).await
+        let request = ctx.clients.ecs.register_task_definition().family(&self.wanted.family);
+        // The whole document, whose members a typed request might not know yet.
+        let body = self.document.request(ctx.owner());
+        let request = request.customize().config_override(once).mutate_request(move |request| {
+            request.headers_mut().insert("content-length", body.len().to_string());
+            *request.body_mut() = body.as_str().into();
+        });
+        ctx.change("ecs:RegisterTaskDefinition", request.send()).await
     }
 
     /// Registers, and before each repetition looks whether the one before has been carried out after all: revisions
@@ -140,48 +154,75 @@ fn parse_size(text: &str, units: &[(&str, f64)]) -> Option<u64> {
     Some((number.parse::<f64>().ok()? * factor).round() as u64)
 }
 
+/// A task definition, and the digest that it is tagged with.
+struct Described {
+    definition: aws_sdk_ecs::types::TaskDefinition,
+    digest: Option<String>,
+}
+
+/// Whether two revisions are the same but for their numbers: both were made by runs at the same time, of which neither saw the
+/// other's in time.
+pub(super) async fn are_equal(ctx: &Context, one: &str, other: &str) -> Result<bool, Error> {
+    let (one, other) = tokio::try_join!(describe(ctx, one), describe(ctx, other))?;
+    let (Some(one), Some(other)) = (one, other) else { return Ok(false) };
+    let is_equal = one.facts.digest == other.facts.digest
+        && TaskSpec::from(&one.facts.definition) == TaskSpec::from(&other.facts.definition);
+    Ok(is_equal && is_active(&one.facts) && is_active(&other.facts))
+}
+
 /// Finds a task definition by family (its newest ACTIVE revision) or ARN, also an INACTIVE one.
-async fn describe(ctx: &Context, name: &str) -> Result<Option<Found<aws_sdk_ecs::types::TaskDefinition>>, Error> {
+async fn describe(ctx: &Context, name: &str) -> Result<Option<Found<Described>>, Error> {
     let request = ctx.clients.ecs.describe_task_definition().task_definition(name).include(TaskDefinitionField::Tags);
     let answer = optional(ctx.look("ecs:DescribeTaskDefinition", request.send()).await)?;
     Ok(answer.and_then(|answer| {
         let owner = answer.owner();
+        let digest = answer.tags().iter().find(|tag| tag.key() == Some(DIGEST_TAG)).and_then(|tag| tag.value());
+        let digest = digest.map(str::to_owned);
         let definition = answer.task_definition?;
         let arn = definition.task_definition_arn().unwrap_or_default().to_owned();
-        Some(Found::new(arn, owner, definition))
+        Some(Found::new(arn, owner, Described { definition, digest }))
     }))
 }
 
-fn is_active(definition: &aws_sdk_ecs::types::TaskDefinition) -> bool {
-    definition.status() == Some(&TaskDefinitionStatus::Active)
+fn is_active(described: &Described) -> bool {
+    described.definition.status() == Some(&TaskDefinitionStatus::Active)
 }
 
 impl Stage for TaskDefinition {
     const KIND: Kind = Kind::TaskDefinition;
-    type Facts = TaskSpec;
+    type Facts = Registered;
     type Output = TaskDefinitionArn;
 
     fn name(&self) -> String {
         self.wanted.family.clone()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Option<Found<TaskSpec>>, Error> {
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<Registered>>, Error> {
         let found = describe(ctx, &self.wanted.family).await?.filter(|found| is_active(&found.facts));
-        Ok(found.map(|found| Found::new(found.id, found.owner, TaskSpec::from(&found.facts))))
+        Ok(found.map(|found| {
+            let Described { definition, digest } = found.facts;
+            Found::new(found.id, found.owner, Registered { spec: TaskSpec::from(&definition), digest })
+        }))
     }
 
-    fn output(&self, found: Option<Found<TaskSpec>>) -> TaskDefinitionArn {
+    fn output(&self, found: Option<Found<Registered>>) -> TaskDefinitionArn {
         TaskDefinitionArn(found.map(|found| found.id).into())
     }
 
-    fn compare(&self, spec: &TaskSpec) -> Vec<Option<Difference>> {
-        let (is, wanted) = (spec.fields(), self.wanted.fields());
+    fn compare(&self, registered: &Registered) -> Vec<Option<Difference>> {
+        let digest = |digest: &Option<String>| digest.clone().unwrap_or("none".to_owned());
+        let of_template = Difference::of(Field::Template, digest(&registered.digest), digest(&self.document.digest));
+        if self.document.digest.is_some() {
+            return vec![of_template];
+        }
+        let (is, wanted) = (registered.spec.fields(), self.wanted.fields());
         let fields: BTreeMap<_, _> = is.iter().chain(&wanted).collect();
         let value =
             |fields: &BTreeMap<String, String>, field: &str| fields.get(field).cloned().unwrap_or("none".into());
         fields
             .keys()
             .map(|&field| Difference::of(Field::Member(field.clone()), value(&is, field), value(&wanted, field)))
+            .chain([of_template])
             .collect()
     }
 
@@ -189,11 +230,11 @@ impl Stage for TaskDefinition {
         self.register_once(ctx).await
     }
 
-    async fn change(&self, ctx: &Context, _found: &Found<TaskSpec>) -> Result<(), Error> {
+    async fn change(&self, ctx: &Context, _found: &Found<Registered>) -> Result<(), Error> {
         self.register_once(ctx).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &Found<TaskSpec>) -> Result<(), Error> {
+    async fn adopt(&self, ctx: &Context, found: &Found<Registered>) -> Result<(), Error> {
         let request = ctx.clients.ecs.tag_resource().resource_arn(&found.id).tags(tags::ecs(ctx.owner()));
         ctx.change("ecs:TagResource", request.send()).await
     }

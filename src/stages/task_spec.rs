@@ -1,15 +1,15 @@
 //! A task definition as a template gives it and as AWS gives it back, in one type, so that the two can be compared. It
-//! has the members that the walkthrough sets, spelled as AWS spells them; what AWS adds (host ports, revisions) is left out.
+//! has the members that the walkthrough sets, spelled as AWS spells them; what AWS adds (host ports, revisions) is left out,
+//! and so is what a user's own template has besides, for which its digest stands.
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ecs::operation::register_task_definition::builders::RegisterTaskDefinitionFluentBuilder;
 use aws_sdk_ecs::types;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct TaskSpec {
     pub(super) family: String,
     requires_compatibilities: Vec<String>,
@@ -22,14 +22,14 @@ pub(crate) struct TaskSpec {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 struct RuntimePlatform {
     cpu_architecture: String,
     operating_system_family: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 struct Container {
     name: String,
     image: String,
@@ -41,8 +41,14 @@ struct Container {
     log_configuration: LogConfiguration,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+impl Default for Container {
+    fn default() -> Self {
+        Self::from(&types::ContainerDefinition::builder().build())
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default)]
 struct PortMapping {
     name: String,
     container_port: i32,
@@ -51,37 +57,24 @@ struct PortMapping {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", default)]
 struct LogConfiguration {
     log_driver: String,
     options: BTreeMap<String, String>,
 }
 
 impl TaskSpec {
-    pub(super) fn registration(&self, client: &aws_sdk_ecs::Client) -> RegisterTaskDefinitionFluentBuilder {
-        let platform = types::RuntimePlatform::builder()
-            .cpu_architecture(self.runtime_platform.cpu_architecture.as_str().into())
-            .operating_system_family(self.runtime_platform.operating_system_family.as_str().into());
-        client
-            .register_task_definition()
-            .family(&self.family)
-            .set_requires_compatibilities(Some(
-                self.requires_compatibilities.iter().map(|c| c.as_str().into()).collect(),
-            ))
-            .network_mode(self.network_mode.as_str().into())
-            .cpu(&self.cpu)
-            .memory(&self.memory)
-            .execution_role_arn(&self.execution_role_arn)
-            .runtime_platform(platform.build())
-            .set_container_definitions(Some(self.container_definitions.iter().map(Container::definition).collect()))
-    }
-
     /// The values by their paths, for naming what differs: `containerDefinitions.0.image`.
     pub(super) fn fields(&self) -> BTreeMap<String, String> {
-        let mut fields = BTreeMap::new();
-        flatten("", &serde_json::to_value(self).unwrap_or_default(), &mut fields);
-        fields
+        fields(&serde_json::to_value(self).unwrap_or_default())
     }
+}
+
+/// The values of a document by their paths.
+pub(super) fn fields(document: &Value) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    flatten("", document, &mut fields);
+    fields
 }
 
 fn flatten(path: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
@@ -93,34 +86,6 @@ fn flatten(path: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
         }
         Value::String(text) => drop(fields.insert(path.to_owned(), text.clone())),
         value => drop(fields.insert(path.to_owned(), value.to_string())),
-    }
-}
-
-impl Container {
-    fn definition(&self) -> types::ContainerDefinition {
-        let ports = self.port_mappings.iter().map(|port| {
-            types::PortMapping::builder()
-                .name(&port.name)
-                .container_port(port.container_port)
-                .protocol(port.protocol.as_str().into())
-                .app_protocol(port.app_protocol.as_str().into())
-                .build()
-        });
-        let log = types::LogConfiguration::builder()
-            .log_driver(self.log_configuration.log_driver.as_str().into())
-            .set_options(Some(self.log_configuration.options.clone().into_iter().collect()))
-            .build()
-            .expect("its only required member, the driver, is set");
-        types::ContainerDefinition::builder()
-            .name(&self.name)
-            .image(&self.image)
-            .cpu(self.cpu)
-            .memory(self.memory)
-            .essential(self.essential)
-            .set_port_mappings(Some(ports.collect()))
-            .set_command(Some(self.command.clone()))
-            .log_configuration(log)
-            .build()
     }
 }
 
@@ -217,6 +182,26 @@ mod tests {
     #[test]
     fn what_aws_gives_back_equals_what_it_was_given() {
         let spec = spec(templates::BACKEND_TASK);
+        let wanted = &spec.container_definitions[0];
+        let (port, log) = (&wanted.port_mappings[0], &wanted.log_configuration);
+        let port = types::PortMapping::builder()
+            .name(&port.name)
+            .container_port(port.container_port)
+            .host_port(port.container_port)
+            .protocol("tcp".into())
+            .app_protocol("http".into());
+        let log = types::LogConfiguration::builder()
+            .log_driver("awslogs".into())
+            .set_options(Some(log.options.clone().into_iter().collect()));
+        let container = types::ContainerDefinition::builder()
+            .name(&wanted.name)
+            .image(&wanted.image)
+            .cpu(512)
+            .memory(1024)
+            .port_mappings(port.build())
+            .set_command(Some(wanted.command.clone()))
+            .log_configuration(log.build().unwrap())
+            .build();
         let definition = types::TaskDefinition::builder()
             .family(&spec.family)
             .requires_compatibilities("EC2".into())
@@ -230,7 +215,7 @@ mod tests {
                     .operating_system_family("LINUX".into())
                     .build(),
             )
-            .container_definitions(spec.container_definitions[0].definition())
+            .container_definitions(container)
             .revision(7)
             .build();
         assert_eq!(TaskSpec::from(&definition), spec);

@@ -8,6 +8,7 @@ use std::path::Path;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::Error;
+use crate::text_file;
 
 pub(super) const USER_DATA: &str = "user_data.sh";
 pub(super) const BACKEND_TASK: &str = "task_definition.backend.json";
@@ -35,8 +36,9 @@ pub(super) fn render(directory: Option<&Path>, name: &'static str, values: Value
 /// The user's file of that name, if there is one in a directory that there has to be.
 fn replacement(name: &'static str, directory: &Path) -> Result<Option<String>, Error> {
     let path = directory.join(name);
-    match std::fs::read_to_string(&path) {
-        Ok(text) => Ok(Some(text)),
+    match text_file::read(&path) {
+        // A shell takes no carriage return for an end of line, and then finds no `/bin/bash\r`.
+        Ok(text) => Ok(Some(text.replace("\r\n", "\n"))),
         Err(error) if error.kind() == ErrorKind::NotFound && directory.is_dir() => Ok(None),
         Err(error) => Err(Error::Template { name, reason: format!("{}: {error}", path.display()) }),
     }

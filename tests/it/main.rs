@@ -31,6 +31,7 @@ mod mesh;
 mod mesh_stage;
 mod moto;
 mod operations;
+mod own_templates;
 mod peers;
 mod permissions;
 mod preflight;

@@ -35,8 +35,14 @@ const HEEDED: &[&str] = &[
 pub(super) fn checked(params: Params<'_>, source: &LaunchData) -> Result<LaunchData, AwsError> {
     let given = params.object("LaunchTemplateData").ok_or_else(|| AwsError::missing_parameter("LaunchTemplateData"))?;
     check_heeded(given)?;
-    if given.opt_str("UserData").is_some_and(|text| BASE64_STANDARD.decode(text).is_err()) {
-        return Err(AwsError::new("InvalidUserData.Malformed", "Invalid BASE64 encoding of user data."));
+    if let Some(text) = given.opt_str("UserData") {
+        let malformed = |message| AwsError::new("InvalidUserData.Malformed", message);
+        let decoded = BASE64_STANDARD.decode(text);
+        let decoded = decoded.map_err(|_| malformed("Invalid BASE64 encoding of user data."))?;
+        // Code and words as in github-aws-runners/terraform-aws-github-runner#3700.
+        if decoded.len() > 16_384 {
+            return Err(malformed("User data is limited to 16384 bytes."));
+        }
     }
     let mut data = source.clone();
     data.extend(given.map().clone());
