@@ -29,7 +29,7 @@ const ATTEMPTS: u64 = 5;
 const TOO_OFTEN: u64 = ATTEMPTS + 1;
 
 /// Launches, one in half a second, for longer than a run waits for them.
-const FOR_GOOD: u64 = 40;
+const FOR_GOOD: u64 = 30;
 
 /// Cases that go together in a phase.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
