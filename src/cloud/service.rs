@@ -65,10 +65,7 @@ impl Service {
         let result = (self.before)(params)
             .and_then(|()| params.only_those(|name| operation.taken(self).any(|taken| taken == name)))
             .and_then(|()| operation.run(region, params));
-        result.map_err(|error| match self.words.invalid_parameter {
-            Some(code) => error.with_parameter_code(code),
-            None => error,
-        })
+        result.map_err(|error| error.in_words_of(&self.words))
     }
 }
 

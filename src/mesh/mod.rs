@@ -36,6 +36,7 @@ use tokio::task::JoinSet;
 
 use alb::{LoadBalancer, Place};
 pub use alb::{TargetHealth, UnhealthyReason};
+pub(crate) use app::applications;
 use discovery::Discovery;
 use envoy_proxy::Event;
 pub use envoy_proxy::{BINARY_VARIABLE, Binary, BinaryError};

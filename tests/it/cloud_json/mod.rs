@@ -1,6 +1,7 @@
 //! The local cloud's ECS, Cloud Map, Logs and Systems Manager, through the SDK: lifecycles, placement, what is refused.
 
 mod agents;
+mod definitions;
 mod neighbours;
 mod passing;
 mod refusals;
@@ -242,6 +243,7 @@ impl Stand {
 
 fn log_to(group: &str, create: bool) -> LogConfiguration {
     let log = LogConfiguration::builder().log_driver(LogDriver::Awslogs).options("awslogs-group", group);
+    let log = log.options("awslogs-region", "us-east-1");
     let log = if create { log.options("awslogs-create-group", "true") } else { log };
     log.build().unwrap()
 }

@@ -133,7 +133,7 @@ async fn a_container_that_exits_takes_its_task_along() {
     stand.define("backend", LOG_GROUP, false).await;
     let described = stand.clients.ecs.describe_task_definition().task_definition("backend").send().await.unwrap();
     let mut container = described.task_definition.unwrap().container_definitions.unwrap().remove(0);
-    container.command = Some(vec!["nonsense".to_owned()]);
+    container.command = Some(["server", "-port=8080", "-unknown"].map(str::to_owned).to_vec());
     let register = stand.clients.ecs.register_task_definition().family("backend").network_mode(NetworkMode::Awsvpc);
     register.cpu("1024").memory("2048").container_definitions(container).send().await.unwrap();
     stand.create_service("backend", 1).send().await.unwrap();
@@ -171,11 +171,18 @@ async fn a_service_says_why_it_cannot_place_tasks() {
 async fn a_service_that_wants_more_tasks_than_there_can_be_stops_at_the_first_that_cannot_start() {
     let stand = Stand::with_instances(Pace::Instant, 1).await;
     stand.define("backend", LOG_GROUP, false).await;
-    let vpc = AwsVpcConfiguration::builder().set_subnets(Some(stand.subnets.clone())).security_groups("sg-01234567");
+    // A group that goes before the tasks come.
+    let ec2 = &stand.clients.ec2;
+    let group = ec2.create_security_group().group_name("short-lived").description("of a test").send().await.unwrap();
+    let group = group.group_id.unwrap();
+    let vpc = AwsVpcConfiguration::builder().set_subnets(Some(stand.subnets.clone())).security_groups(&group);
     let network = NetworkConfiguration::builder().awsvpc_configuration(vpc.build().unwrap()).build();
     let rollout = DeploymentConfiguration::builder().maximum_percent(i32::MAX).minimum_healthy_percent(0).build();
-    let create = stand.create_service("backend", i32::MAX).network_configuration(network);
+    let create = stand.create_service("backend", 0).network_configuration(network);
     create.deployment_configuration(rollout).send().await.unwrap();
+    ec2.delete_security_group().group_id(&group).send().await.unwrap();
+    let update = stand.clients.ecs.update_service().cluster(CLUSTER).service("backend").desired_count(i32::MAX);
+    update.send().await.unwrap();
     let events = stand.service("backend").await.events.unwrap();
     assert!(events[0].message().unwrap().contains("failed to launch a task"), "{events:?}");
     stand.end().await;

@@ -55,7 +55,7 @@ async fn what_a_task_definition_says_in_vain_is_refused() {
     let on_arm = register(container().build()).runtime_platform(arm);
     assert_refused(on_arm.send().await, UNSUPPORTED, "cpuArchitecture ARM64, only X86_64");
     let on_fargate = register(container().build()).requires_compatibilities(Compatibility::Fargate);
-    assert_refused(on_fargate.send().await, "ClientException", "that FARGATE requires");
+    assert_refused(on_fargate.send().await, "ClientException", "Fargate only supports network mode");
     register(container().build()).send().await.unwrap();
     stand.end().await;
 }

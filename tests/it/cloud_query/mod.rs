@@ -11,6 +11,7 @@ mod iam;
 mod launch_templates;
 mod launching;
 mod parameters;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -163,6 +163,7 @@ pub(crate) static SERVICE: Service = Service {
         throttled: ("RequestLimitExceeded", "Request limit exceeded.", StatusCode::SERVICE_UNAVAILABLE),
         failure: ("InternalError", "Unavailable"),
         denied: ("UnauthorizedOperation", StatusCode::FORBIDDEN),
+        too_many_tags: Some("TagLimitExceeded"),
         ..Words::QUERY
     },
     operations: api::OPERATIONS,

@@ -8,7 +8,9 @@ mod agents;
 mod api;
 mod clusters;
 mod container_instances;
+mod container_rules;
 mod definition;
+mod definition_rules;
 mod instance_filter;
 mod lifecycle;
 mod mesh_tasks;
@@ -87,6 +89,7 @@ pub(crate) static SERVICE: Service = Service {
     words: Words {
         failure: ("ServerException", "ServerException"),
         invalid_parameter: Some("InvalidParameterException"),
+        too_many_tags: Some("InvalidParameterException"),
         ..Words::JSON
     },
     operations: api::OPERATIONS,
@@ -145,6 +148,10 @@ fn includes_tags(params: Params<'_>) -> Result<bool, AwsError> {
 
 fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new("InvalidParameterException", message)
+}
+
+fn client_error(message: impl Into<String>) -> AwsError {
+    AwsError::new("ClientException", message)
 }
 
 /// Whether a name has letters, digits, hyphens and underscores only, and at least one.

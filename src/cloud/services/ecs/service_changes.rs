@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::clusters::ClusterStatus;
-use super::definition::{Definition, client_error};
+use super::definition::Definition;
 use super::services::{
     self, Deployment, LoadBalancer, Network, Rollout, RolloutState, Service, ServiceStatus, Throttle, not_found,
 };
-use super::{invalid, is_named, service_connect};
+use super::{client_error, invalid, is_named, service_connect};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::{ec2, elbv2};
@@ -28,6 +28,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         return Err(client_error("Cluster was not ACTIVE."));
     }
     let cluster = cluster.name.clone();
+    check_token(params)?;
     if let Some(existing) = region.ecs().service(&cluster, name) {
         let is_same_request = params.opt_str("clientToken").is_some() && existing.request == *params.map();
         match existing.status {
@@ -78,6 +79,17 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     region.ecs_mut().services.retain(|service| service.arn != arn);
     region.ecs_mut().services.push(service);
     services::answer(region, &arn)
+}
+
+/// API Reference, "CreateService", "clientToken".
+fn check_token(params: Params<'_>) -> Result<(), AwsError> {
+    let is_token = |token: &str| token.len() <= 36 && token.bytes().all(|b| b.is_ascii_graphic());
+    match params.opt_str("clientToken") {
+        Some(token) if !is_token(token) => {
+            Err(invalid("clientToken must have at most 36 ASCII characters in the range of 33-126."))
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
@@ -195,8 +207,19 @@ fn count(params: Params<'_>) -> Result<Option<u32>, AwsError> {
     count.map(|n| u32::try_from(n).map_err(|_| invalid("desiredCount must not be negative."))).transpose()
 }
 
+/// API Reference, "AwsVpcConfiguration".
+const MAX_SUBNETS: usize = 16;
+const MAX_SECURITY_GROUPS: usize = 5;
+/// ECS Developer Guide, "Registering multiple target groups with an Amazon ECS service".
+const MAX_TARGET_GROUPS: usize = 5;
+/// API Reference, "CreateService", "placementStrategy".
+const MAX_STRATEGIES: usize = 5;
+
 /// Zones first, then instances: what ECS does by itself. Nothing else is done here, so nothing else may be asked for.
 fn check_placement(params: Params<'_>) -> Result<(), AwsError> {
+    if params.objects("placementStrategy").len() > MAX_STRATEGIES {
+        return Err(invalid(format!("placementStrategy can have at most {MAX_STRATEGIES} items.")));
+    }
     for (index, strategy) in params.objects("placementStrategy").into_iter().enumerate() {
         let (kind, field) = (strategy.opt_str("type"), strategy.opt_str("field").unwrap_or_default());
         let is_default_order = match index {
@@ -233,23 +256,58 @@ pub(super) fn network(
     }
     let owned = |name: &str| given.strings(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let network = Network { subnets: owned("subnets"), security_groups: owned("securityGroups") };
-    if network.subnets.is_empty() {
-        return Err(invalid("subnets can not be empty."));
-    }
-    for subnet in &network.subnets {
-        if ec2::subnet(region, subnet).is_none() {
-            return Err(invalid(format!(
-                "Error retrieving subnet information for [{}]: The subnet ID '{subnet}' does not exist (ErrorCode: InvalidSubnetID.NotFound)",
-                network.subnets.join(", ")
-            )));
-        }
-    }
+    check_network(region, &network)?;
     Ok(network)
 }
 
+/// ECS asks EC2, and gives its answer (API Reference, "AwsVpcConfiguration").
+fn check_network(region: &Region, network: &Network) -> Result<(), AwsError> {
+    let Network { subnets, security_groups } = network;
+    if subnets.is_empty() {
+        return Err(invalid("subnets can not be empty."));
+    }
+    for (list, name, most) in
+        [(subnets, "subnets", MAX_SUBNETS), (security_groups, "securityGroups", MAX_SECURITY_GROUPS)]
+    {
+        if list.len() > most {
+            return Err(invalid(format!("{name} can have at most {most} items.")));
+        }
+        if let Some(twice) = (1..list.len()).find(|index| list[..*index].contains(&list[*index])) {
+            return Err(invalid(format!("{name} can not have duplicates: {}.", list[twice])));
+        }
+    }
+    let mut vpcs = Vec::new();
+    for id in subnets {
+        let subnet = ec2::subnet(region, id).ok_or_else(|| {
+            invalid(format!(
+                "Error retrieving subnet information for [{}]: The subnet ID '{id}' does not exist (ErrorCode: InvalidSubnetID.NotFound)",
+                subnets.join(", ")
+            ))
+        })?;
+        vpcs.push(subnet.vpc_id.as_str());
+    }
+    for id in security_groups {
+        let vpc = ec2::vpc_of_security_group(region, id).ok_or_else(|| {
+            invalid(format!(
+                "Error retrieving security group information for [{}]: The security group '{id}' does not exist (ErrorCode: InvalidGroup.NotFound)",
+                security_groups.join(", ")
+            ))
+        })?;
+        vpcs.push(vpc);
+    }
+    if vpcs.iter().any(|vpc| *vpc != vpcs[0]) {
+        return Err(invalid("All subnets and security groups must be in the same VPC."));
+    }
+    Ok(())
+}
+
 fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) -> Result<Vec<LoadBalancer>, AwsError> {
+    let all = params.objects("loadBalancers");
+    if all.len() > MAX_TARGET_GROUPS {
+        return Err(invalid(format!("loadBalancers can have at most {MAX_TARGET_GROUPS} items.")));
+    }
     let mut balancers = Vec::new();
-    for given in params.objects("loadBalancers") {
+    for given in all {
         given.only(&["targetGroupArn", "containerName", "containerPort"])?;
         let target_group_arn = given.str("targetGroupArn")?;
         let (name, port) = (given.str("containerName")?, given.int("containerPort")?);
@@ -262,14 +320,19 @@ fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) 
             .ok()
             .filter(|_| has_port)
             .ok_or_else(|| invalid(format!("The container {name} did not have a container port {port} defined.")))?;
-        match elbv2::target_group_has_load_balancer(region, target_group_arn) {
-            Some(true) => {}
-            Some(false) => {
-                return Err(invalid(format!(
-                    "The target group with targetGroupArn {target_group_arn} does not have an associated load balancer."
-                )));
-            }
-            None => return Err(invalid(format!("The specified target group does not exist: {target_group_arn}"))),
+        let group = elbv2::target_group(region, target_group_arn)
+            .ok_or_else(|| invalid(format!("The specified target group does not exist: {target_group_arn}")))?;
+        // All tasks have interfaces of their own (hashicorp/terraform-provider-aws#11723).
+        if group.target_type != "ip" {
+            return Err(invalid(format!(
+                "The provided target group {target_group_arn} has target type {}, which is incompatible with the awsvpc network mode specified in the task definition.",
+                group.target_type
+            )));
+        }
+        if !group.has_load_balancer {
+            return Err(invalid(format!(
+                "The target group with targetGroupArn {target_group_arn} does not have an associated load balancer."
+            )));
         }
         balancers.push(LoadBalancer {
             target_group_arn: target_group_arn.to_owned(),

@@ -164,7 +164,7 @@ fn tags_answer(tags: &Tags) -> Value {
 }
 
 fn tag(tags: &mut Tags, params: Params<'_>) -> Answer {
-    tags.extend(Tags::from_list(&params.objects("Tags"), UPPER)?);
+    tags.add(Tags::from_list(&params.objects("Tags"), UPPER)?)?;
     Ok(Value::Null)
 }
 
@@ -211,6 +211,7 @@ pub(crate) static SERVICE: Service = Service {
     words: Words {
         failure: ("ServiceFailure", "ServiceUnavailable"),
         invalid_parameter: Some("ValidationError"),
+        too_many_tags: Some("LimitExceeded"),
         ..Words::QUERY
     },
     operations: api::OPERATIONS,

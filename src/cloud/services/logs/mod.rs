@@ -63,6 +63,7 @@ pub(crate) static SERVICE: Service = Service {
     words: Words {
         failure: ("ServiceUnavailableException", "ServiceUnavailableException"),
         invalid_parameter: Some("InvalidParameterException"),
+        too_many_tags: Some("TooManyTagsException"),
         ..Words::JSON
     },
     operations: api::OPERATIONS,
@@ -90,7 +91,7 @@ fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
         return Err(AwsError::new("ResourceAlreadyExistsException", "The specified log group already exists"));
     }
     let group =
-        LogGroup::new(params.opt_str("logGroupClass").unwrap_or(STANDARD), Tags::from_map(params.object("tags")));
+        LogGroup::new(params.opt_str("logGroupClass").unwrap_or(STANDARD), Tags::from_map(params.object("tags"))?);
     region.logs_mut().groups.insert(name.to_owned(), group);
     Ok(json!({}))
 }
@@ -149,8 +150,8 @@ fn arn(region: &Region, name: &str) -> String {
 }
 
 fn tag(region: &mut Region, params: Params<'_>) -> Answer {
-    let (name, tags) = (tagged_group(region, params)?, Tags::from_map(params.object("tags")));
-    region.logs_mut().groups.get_mut(&name).ok_or_else(not_found)?.tags.extend(tags);
+    let (name, tags) = (tagged_group(region, params)?, Tags::from_map(params.object("tags"))?);
+    region.logs_mut().groups.get_mut(&name).ok_or_else(not_found)?.tags.add(tags)?;
     Ok(json!({}))
 }
 

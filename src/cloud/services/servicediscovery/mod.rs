@@ -39,7 +39,11 @@ impl Region {
 pub(crate) static SERVICE: Service = Service {
     signing_name: "servicediscovery",
     target_prefix: Some("Route53AutoNaming_v20170314"),
-    words: Words { invalid_parameter: Some("InvalidInput"), ..Words::JSON },
+    words: Words {
+        invalid_parameter: Some("InvalidInput"),
+        too_many_tags: Some("TooManyTagsException"),
+        ..Words::JSON
+    },
     operations: api::OPERATIONS,
     new_state: |_| Some(Box::new(State::default())),
     ..Service::PLAIN
@@ -74,7 +78,7 @@ fn answer_page(params: Params<'_>, name: &'static str, items: Vec<Option<Value>>
 
 fn tag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
-    tags_of(region.cloud_map_mut(), params)?.extend(tags);
+    tags_of(region.cloud_map_mut(), params)?.add(tags)?;
     Ok(json!({}))
 }
 
