@@ -27,7 +27,7 @@ mod states;
 mod wildcard;
 mod wire;
 
-pub use catalog::{OperationSummary, operations};
+pub use catalog::{OperationSummary, StructureSummary, operations, structures};
 pub use faults::{Fault, FaultKind, Faults};
 pub use ids::ACCOUNT_ID;
 pub use options::{Exchange, Observer, Options};

@@ -84,7 +84,7 @@ impl Group {
             "AutoScalingGroupName": self.name,
             "AutoScalingGroupARN": self.arn,
             "LaunchTemplate":
-                template_wire(&settings.template.id, &settings.template.name, &settings.template.version),
+                template_wire(&settings.template.id, &settings.template.name, settings.template.version.as_deref()),
             "MinSize": settings.min_size,
             "MaxSize": settings.max_size,
             "DesiredCapacity": settings.desired_capacity,
@@ -152,7 +152,12 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
 }
 
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Answer {
-    let group = find(region.autoscaling(), params)?;
+    let name = params.str("AutoScalingGroupName")?;
+    let mut groups = region.autoscaling().groups.iter();
+    // getmoto/moto's tests/test_autoscaling, verified on AWS.
+    let group = groups
+        .find(|group| group.name == name)
+        .ok_or_else(|| validation_error("AutoScalingGroup name not found - null"))?;
     group.check_modifiable()?;
     let before = group.settings.desired_capacity;
     let settings = group.settings.clone().changed(region, params)?;

@@ -67,6 +67,7 @@ pub(crate) static SERVICE: Service = Service {
     encoding: Encoding::Query("http://autoscaling.amazonaws.com/doc/2011-01-01/"),
     words: Words { invalid_parameter: Some("ValidationError"), too_many_tags: Some("LimitExceeded"), ..Words::QUERY },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     reconcile: scaling::reconcile,
     ..Service::PLAIN

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut};
+use super::lacking_filters;
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, find, find_mut};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
@@ -30,6 +31,7 @@ impl Resource for InternetGateway {
         malformed: "InvalidInternetGatewayId.Malformed",
         not_found: "InvalidInternetGatewayID.NotFound",
         words: ("The internetGateway ID '", "' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[
@@ -102,9 +104,11 @@ impl Resource for RouteTable {
         malformed: "InvalidRouteTableId.Malformed",
         not_found: "InvalidRouteTableID.NotFound",
         words: ("The routeTable ID '", "' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[
+        (lacking_filters::ROUTE_TABLES, LACKING),
         ("owner-id route-table-id vpc-id", NAMESAKE),
         ("association.main", "associationSet.main"),
         ("association.route-table-association-id", "associationSet.routeTableAssociationId"),

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, NAMESAKE, filtered};
+use super::lacking_filters;
+use super::resources::{Filter, LACKING, NAMESAKE, filtered};
 use crate::cloud::error::AwsError;
 use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
@@ -86,6 +87,7 @@ pub(crate) fn instance_capacity(instance_type: &str) -> (u32, u32, u32) {
 }
 
 const TYPE_FILTERS: &[Filter] = &[
+    (lacking_filters::INSTANCE_TYPES, LACKING),
     ("burstable-performance-supported current-generation instance-type", NAMESAKE),
     ("memory-info.size-in-mib", "memoryInfo.sizeInMiB"),
     ("network-info.maximum-network-interfaces", "networkInfo.maximumNetworkInterfaces"),

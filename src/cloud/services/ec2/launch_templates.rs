@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::lacking_filters;
 use super::launch_data::{self, LaunchData};
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, filtered, find, find_mut};
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, filtered, find, find_mut};
 use super::{State, tags};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
@@ -58,6 +59,7 @@ impl Resource for LaunchTemplate {
         malformed: "InvalidLaunchTemplateId.Malformed",
         not_found: "InvalidLaunchTemplateId.NotFound",
         words: ("The specified launch template, with template ID ", ", does not exist."),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[("create-time launch-template-name", NAMESAKE)];
@@ -93,9 +95,10 @@ fn named<'s>(state: &'s State, params: Params<'_>) -> Result<&'s LaunchTemplate,
 
 fn chosen<'s>(state: &'s State, id: Option<&str>, name: Option<&str>) -> Result<&'s LaunchTemplate, AwsError> {
     match (id, name) {
+        // getmoto/moto's tests/test_ec2/test_launch_templates.py, verified on AWS.
         (Some(_), Some(_)) => Err(AwsError::new(
             "InvalidParameterCombination",
-            "The parameters LaunchTemplateId and LaunchTemplateName cannot be used together.",
+            "Either provide launch template ID or launch template name to modify the template.",
         )),
         (Some(id), None) => find(&state.launch_templates, id),
         (None, Some(name)) => by_name(state, name),
@@ -243,12 +246,18 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let state = region.ec2();
     let mut ids = params.strings("LaunchTemplateId");
     for name in params.strings("LaunchTemplateName") {
-        ids.push(&by_name(state, name)?.id);
+        let template = by_name(state, name).map_err(|error| {
+            // As above: AWS names none of them here.
+            let message = "At least one of the launch templates specified in the request does not exist.";
+            AwsError::new(&error.code, message)
+        })?;
+        ids.push(&template.id);
     }
     Ok(json!({ "launchTemplates": described(region, &state.launch_templates, &ids, params)? }))
 }
 
 const VERSION_FILTERS: &[Filter] = &[
+    (lacking_filters::LAUNCH_TEMPLATE_VERSIONS, LACKING),
     ("create-time", "createTime"),
     ("image-id", "launchTemplateData.imageId"),
     ("instance-type", "launchTemplateData.instanceType"),
@@ -259,6 +268,19 @@ pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Answer {
     let state = region.ec2();
     let one_template = params.get("LaunchTemplateId").is_some() || params.get("LaunchTemplateName").is_some();
     let wanted = params.strings("LaunchTemplateVersion");
+    if !one_template {
+        // Of all templates only these can be described (API Reference, "DescribeLaunchTemplateVersions"); the codes are from
+        // the same tests.
+        if wanted.is_empty() {
+            let message = "The request must contain a launch template ID or name, or the versions $Default or $Latest";
+            return Err(AwsError::new("MissingParameter", message));
+        }
+        if let Some(other) = wanted.iter().find(|version| !["$Default", "$Latest"].contains(version)) {
+            let message =
+                format!("The version {other} is not valid without a launch template: only $Default and $Latest are");
+            return Err(AwsError::invalid_parameter(message));
+        }
+    }
     let templates: Vec<_> =
         if one_template { vec![named(state, params)?] } else { state.launch_templates.iter().collect() };
     let mut found = Vec::new();

@@ -11,6 +11,7 @@ mod images;
 mod instance_types;
 mod instances;
 mod interfaces;
+mod lacking_filters;
 mod launch_data;
 mod launch_templates;
 mod launching;
@@ -31,9 +32,9 @@ use self::resources::Resource;
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
-use crate::cloud::service::Service;
+use crate::cloud::service::{DRY_RUN, Service};
+use crate::cloud::wire::Encoding;
 use crate::cloud::wire::tags::{TagStore, Tags};
-use crate::cloud::wire::{Encoding, Params};
 
 pub(crate) use self::instance_types::instance_capacity;
 pub(crate) use self::instances::{Instance, InstanceState, instance, instances, lose as lose_instance, terminate};
@@ -137,15 +138,6 @@ fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
         .unwrap_or_else(|| Err(AwsError::new("InvalidID", format!("The ID '{id}' is not valid"))))
 }
 
-/// Every operation can be tried with `DryRun`, and then says only whether it would be allowed.
-fn refuse_dry_run(params: Params<'_>) -> Result<(), AwsError> {
-    if params.opt_bool("DryRun") == Some(true) {
-        return Err(AwsError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-            .with_status(StatusCode::PRECONDITION_FAILED));
-    }
-    Ok(())
-}
-
 impl Region {
     fn ec2(&self) -> &State {
         self.states.get()
@@ -168,7 +160,7 @@ pub(crate) static SERVICE: Service = Service {
     },
     operations: api::OPERATIONS,
     new_state: |founding| Some(Box::new(State::of_new_account(founding.region, founding.ids))),
-    common_parameters: &["DryRun"],
-    before: refuse_dry_run,
+    common_parameters: &[DRY_RUN],
+    structures: api::STRUCTURES,
     ..Service::PLAIN
 };

@@ -135,7 +135,6 @@ fn peers(state: &State, entry: Params<'_>) -> Result<Vec<(Peer, Option<String>)>
         peers.push((Peer::PrefixList(list.str("PrefixListId")?.to_owned()), description(list)));
     }
     for pair in entry.objects("Groups") {
-        pair.only(&["GroupId", "GroupName", "UserId", "Description"])?;
         if pair.opt_str("UserId").is_some_and(|owner| owner != ACCOUNT_ID) {
             return Err(AwsError::unsupported("security groups of other accounts"));
         }

@@ -6,41 +6,6 @@ use super::{client_error, is_named};
 use crate::cloud::error::AwsError;
 use crate::cloud::wire::Params;
 
-/// What a container's definition may say. No process is run, so what only it would see is kept and given back. What ECS's
-/// agent would do (check its health, restart it, fetch secrets for it) is not done, and refused.
-const MEMBERS: &[&str] = &[
-    "command",
-    "cpu",
-    "dependsOn",
-    "disableNetworking",
-    "dnsSearchDomains",
-    "dnsServers",
-    "dockerLabels",
-    "dockerSecurityOptions",
-    "entryPoint",
-    "environment",
-    "essential",
-    "extraHosts",
-    "hostname",
-    "image",
-    "interactive",
-    "linuxParameters",
-    "logConfiguration",
-    "memory",
-    "memoryReservation",
-    "mountPoints",
-    "name",
-    "portMappings",
-    "privileged",
-    "pseudoTerminal",
-    "readonlyRootFilesystem",
-    "systemControls",
-    "ulimits",
-    "user",
-    "volumesFrom",
-    "workingDirectory",
-];
-
 /// As ECS has them on Linux instances.
 const LOG_DRIVERS: &[&str] =
     &["awsfirelens", "awslogs", "fluentd", "gelf", "journald", "json-file", "splunk", "syslog"];
@@ -48,7 +13,6 @@ const FARGATE_LOG_DRIVERS: &[&str] = &["awsfirelens", "awslogs", "splunk"];
 
 /// One of a task definition; `others` come before it there.
 pub(super) fn check(document: Params<'_>, container: Params<'_>, others: &[Params<'_>]) -> Result<(), AwsError> {
-    container.only(MEMBERS)?;
     let name = container.opt_str("name").ok_or_else(|| client_error("Container.name should not be null or empty."))?;
     check_name("container", name)?;
     if container.opt_str("image").is_none() {
@@ -111,7 +75,6 @@ fn check_sizes(document: Params<'_>, container: Params<'_>, name: &str) -> Resul
 }
 
 fn check_port(document: Params<'_>, mapping: Params<'_>) -> Result<(), AwsError> {
-    mapping.only(&["appProtocol", "containerPort", "hostPort", "name", "protocol"])?;
     let mode = document.opt_str("networkMode").unwrap_or_default();
     if mode == "none" {
         return Err(client_error("When networkMode=none, port mappings are not supported."));
@@ -223,7 +186,6 @@ fn check_limits(container: Params<'_>) -> Result<(), AwsError> {
 /// A container's or a proxy's; `error` says in whose words it is refused.
 pub(super) fn check_log(log: Option<Params<'_>>, error: fn(String) -> AwsError) -> Result<(), AwsError> {
     let Some(log) = log else { return Ok(()) };
-    log.only(&["logDriver", "options"])?;
     let driver = log.opt_str("logDriver").unwrap_or_default();
     if !LOG_DRIVERS.contains(&driver) {
         return Err(error(format!("Log driver '{driver}' is not one of {}.", LOG_DRIVERS.join(", "))));
@@ -244,7 +206,6 @@ pub(super) fn check_dependencies(list: &[Params<'_>]) -> Result<(), AwsError> {
         let name = container.opt_str("name").unwrap_or_default();
         let mut others = Vec::new();
         for dependency in container.objects("dependsOn") {
-            dependency.only(&["condition", "containerName"])?;
             let other = dependency.opt_str("containerName").unwrap_or_default();
             if !list.iter().any(|container| container.opt_str("name") == Some(other)) {
                 return Err(client_error(format!("The container {name} depends on the unknown container '{other}'.")));

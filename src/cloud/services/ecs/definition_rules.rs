@@ -35,7 +35,6 @@ pub(super) fn check(document: Params<'_>) -> Result<(), AwsError> {
         }
     }
     if let Some(platform) = document.object("runtimePlatform") {
-        platform.only(&["cpuArchitecture", "operatingSystemFamily"])?;
         for (member, only) in [("cpuArchitecture", "X86_64"), ("operatingSystemFamily", "LINUX")] {
             if let Some(other) = platform.opt_str(member).filter(|given| *given != only) {
                 return Err(AwsError::unsupported(format_args!("{member} {other}, only {only}")));
@@ -60,7 +59,6 @@ pub(super) fn check(document: Params<'_>) -> Result<(), AwsError> {
 fn check_volumes(document: Params<'_>) -> Result<(), AwsError> {
     let volumes = document.objects("volumes");
     for (index, volume) in volumes.iter().enumerate() {
-        volume.only(&["name", "host", "dockerVolumeConfiguration", "efsVolumeConfiguration"])?;
         let name = volume.opt_str("name").ok_or_else(|| client_error("Volume.name should not be null or empty."))?;
         containers::check_name("volume", name)?;
         if volumes[..index].iter().any(|other| other.opt_str("name") == Some(name)) {

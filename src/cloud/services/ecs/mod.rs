@@ -93,6 +93,7 @@ pub(crate) static SERVICE: Service = Service {
         ..Words::JSON
     },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     reconcile,
     add_to_mesh: |region, topology| topology.tasks = mesh_tasks::mesh_tasks(region),

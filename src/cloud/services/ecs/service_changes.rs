@@ -250,7 +250,6 @@ pub(super) fn network(
     let given = given
         .and_then(|network| network.object("awsvpcConfiguration"))
         .ok_or_else(|| invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified."))?;
-    given.only(&["subnets", "securityGroups", "assignPublicIp"])?;
     if given.opt_str("assignPublicIp") == Some("ENABLED") {
         return Err(invalid("Assign public IP is not supported for this launch type."));
     }
@@ -308,7 +307,6 @@ fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) 
     }
     let mut balancers = Vec::new();
     for given in all {
-        given.only(&["targetGroupArn", "containerName", "containerPort"])?;
         let target_group_arn = given.str("targetGroupArn")?;
         let (name, port) = (given.str("containerName")?, given.int("containerPort")?);
         let container = definition
@@ -345,20 +343,11 @@ fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) 
 
 fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsError> {
     let Some(given) = given else { return Ok(before) };
-    given.only(&[
-        "deploymentCircuitBreaker",
-        "maximumPercent",
-        "minimumHealthyPercent",
-        "alarms",
-        "strategy",
-        "bakeTimeInMinutes",
-    ])?;
     if given.object("alarms").is_some_and(|alarms| alarms.opt_bool("enable") == Some(true)) {
         return Err(AwsError::unsupported("a deployment's alarms"));
     }
     let breaker = given.object("deploymentCircuitBreaker");
     if let Some(breaker) = breaker {
-        breaker.only(&["enable", "rollback"])?;
         if breaker.opt_bool("enable") == Some(true) && breaker.opt_bool("rollback") == Some(true) {
             return Err(AwsError::unsupported("a circuit breaker that rolls back"));
         }

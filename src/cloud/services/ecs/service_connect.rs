@@ -47,7 +47,6 @@ pub(super) fn resolve(
     definition: &Definition,
     configuration: Params<'_>,
 ) -> Result<Option<ServiceConnect>, AwsError> {
-    configuration.only(&["enabled", "namespace", "services", "logConfiguration"])?;
     if configuration.opt_bool("enabled") != Some(true) {
         return Ok(None);
     }
@@ -62,7 +61,6 @@ pub(super) fn resolve(
     container_rules::check_log(configuration.object("logConfiguration"), invalid)?;
     let mut offered: Vec<Offered> = Vec::new();
     for service in configuration.objects("services") {
-        service.only(&["portName", "discoveryName", "clientAliases"])?;
         let endpoint = endpoint(service, definition, &namespace.name)?;
         let others = others(region, service_arn, &namespace.arn);
         let taken = others.into_iter().chain(offered.iter().map(|offered| &offered.endpoint));
@@ -97,7 +95,6 @@ fn endpoint(service: Params<'_>, definition: &Definition, namespace: &str) -> Re
     }
     let mut aliases = Vec::new();
     for alias in given {
-        alias.only(&["port", "dnsName"])?;
         let dns_name = alias.opt_str("dnsName").map_or_else(|| format!("{discovery_name}.{namespace}"), str::to_owned);
         let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
         let is_name = dns_name.chars().all(is_allowed) && !dns_name.starts_with('-');

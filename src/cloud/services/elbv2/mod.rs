@@ -113,6 +113,7 @@ pub(crate) static SERVICE: Service = Service {
     encoding: Encoding::Query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
     words: Words { invalid_parameter: Some("ValidationError"), ..Words::QUERY },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     add_to_mesh: |region, topology| topology.load_balancers = mesh_load_balancers(region),
     ..Service::PLAIN

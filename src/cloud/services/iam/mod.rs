@@ -215,6 +215,7 @@ pub(crate) static SERVICE: Service = Service {
         ..Words::QUERY
     },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     new_state: |founding| Some(Box::new(founding.account.get::<Account>().handle())),
     ..Service::PLAIN
 };

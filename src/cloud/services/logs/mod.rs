@@ -77,8 +77,13 @@ fn not_found() -> AwsError {
 
 fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let name = params.str("logGroupName")?;
+    if name.len() > 512 {
+        // As LocalStack's tests have recorded it of AWS.
+        let message = "Invalid LogGroup or LogStream, both must have length less than or equal to 512.";
+        return Err(AwsError::new("InvalidParameterException", message));
+    }
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);
-    if name.len() > 512 || !name.chars().all(is_allowed) {
+    if !name.chars().all(is_allowed) {
         return Err(AwsError::new(
             "InvalidParameterException",
             format!(
@@ -99,6 +104,11 @@ fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
 fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let prefix = params.opt_str("logGroupNamePrefix").unwrap_or_default();
     let pattern = params.opt_str("logGroupNamePattern").unwrap_or_default().to_lowercase();
+    if !prefix.is_empty() && !pattern.is_empty() {
+        // As LocalStack's tests have recorded it of AWS.
+        let message = "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.";
+        return Err(AwsError::new("InvalidParameterException", message));
+    }
     let class = params.opt_str("logGroupClass");
     let groups = (region.logs().groups.iter())
         .filter(|(name, _)| name.starts_with(prefix) && name.to_lowercase().contains(&pattern))
@@ -112,6 +122,7 @@ fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
                 "metricFilterCount": 0,
                 "arn": format!("{arn}:*"),
                 "storedBytes": 0,
+                "deletionProtectionEnabled": false,
                 "logGroupClass": group.class,
                 "logGroupArn": arn,
             })
