@@ -72,7 +72,7 @@ pub enum Event {
 #[strum(serialize_all = "snake_case")]
 pub enum PhaseName {
     Before,
-    /// The phase in which tasks stop. It is only asked that no request fails, since the placement changes under it.
+    /// The phase in which tasks stop. It is only asked how many requests fail, since the placement changes under it.
     During,
     FailedOver,
     Restored,

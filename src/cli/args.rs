@@ -184,8 +184,11 @@ Faults (--faults FILE), one [[fault]] each:
   kind = \"refuse-role\"                refused since a new role or instance profile has not spread yet
   kind = \"no-capacity\"                an instance cannot be launched: zone = \"us-east-1a\"
   kind = \"vcpu-limit\"                 instances together may not exceed: vcpus = 16
+  kind = \"free-plan\"                 the account is on AWS's Free plan: types not eligible for it cannot be launched
   kind = \"lose-instance\"              an instance dies just before the call: zone = \"us-east-1a\"
-Which calls (for no-capacity, launches) meet it, all of them unless it is said:
+  kind = \"disconnect-agent\"           an ECS agent is disconnected just before the call, and comes back:
+                                      milliseconds = 500, zone = \"us-east-1a\"
+Which calls (for no-capacity and free-plan, launches) meet it, all of them unless it is said:
   operation = \"ec2:Create*\"           service:Operation, * for any text
   after = 3                           not the first three
   first = 2                           the first two (after those)

@@ -17,12 +17,12 @@ pub(super) enum CloudCommand {
     Up(UpArgs),
     /// What exists, what is healthy, where the tasks are, what `up` would mend
     Status(ProvisionArgs),
-    /// Send traffic and judge the zones of the answers by what Envoy's algorithm predicts
+    /// Send traffic and judge the zones of the answers: by AWS's promise, and by what Envoy's algorithm predicts
     Verify(verify::Options),
     /// Take backends away under traffic, look, and give them back
     Failover(FailoverArgs),
     /// Envoy's own zone counters, from every frontend's proxy
-    Stats(verify::Options),
+    Stats(verify::Traffic),
     /// Remove everything this tool made
     Down,
     /// What would stop `up`, and how to mend it
@@ -63,7 +63,7 @@ impl CloudCommand {
             Self::Up(up) if up.dry_run => Box::new(commands::up::dry_run(ctx).await?),
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(_) => Box::new(commands::status::run(ctx).await?),
-            Self::Verify(traffic) => Box::new(verify::run(ctx, *traffic).await?),
+            Self::Verify(options) => Box::new(verify::run(ctx, *options).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
             Self::Stats(traffic) => Box::new(commands::stats::run(ctx, *traffic).await?),
             Self::Down => Box::new(commands::down::run(ctx).await?),
@@ -102,11 +102,11 @@ pub(super) struct FailoverArgs {
     #[arg(long)]
     no_restore: bool,
     #[command(flatten)]
-    traffic: verify::Options,
+    verify: verify::Options,
 }
 
 impl FailoverArgs {
     pub(super) fn options(&self) -> failover::Options {
-        failover::Options { mode: self.mode, to: self.to, restore: !self.no_restore, verify: self.traffic }
+        failover::Options { mode: self.mode, to: self.to, restore: !self.no_restore, verify: self.verify }
     }
 }

@@ -1,5 +1,7 @@
 //! What becomes of an AWS call: met by a fault or not, authorized, carried out by its service, encoded.
 
+use std::time::Duration;
+
 use hyper::StatusCode;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -11,7 +13,7 @@ use super::error::AwsError;
 use super::faults::{Answering, Call, Confirmation, Injected};
 use super::region::Region;
 use super::request::Request;
-use super::services::ec2;
+use super::services::{ec2, ecs};
 use super::states::Extent;
 
 /// An answer, ready to be sent.
@@ -37,11 +39,13 @@ impl Account {
         tracker: &TaskTracker,
         stop: &CancellationToken,
     ) -> Option<Answer> {
-        let Injected { answering, hide, lose_instance, .. } = injected;
+        let Injected { answering, hide, lose_instance, disconnect_agent, .. } = injected;
         let result = match answering {
-            Answering::AsEver | Answering::DropAnswer => self
-                .region(&request.region, tracker, stop)
-                .and_then(|region| region.with(|region| handle(region, request, hide, lose_instance))),
+            Answering::AsEver | Answering::DropAnswer => {
+                self.region(&request.region, tracker, stop).and_then(|region| {
+                    region.with(|region| handle(region, request, hide, lose_instance, disconnect_agent))
+                })
+            }
             Answering::Refuse(error) => Err(error),
             Answering::DropRequest => return None,
         };
@@ -59,10 +63,17 @@ fn handle(
     request: &Request,
     hide: Option<(Extent, Confirmation)>,
     lose_instance: Option<(Option<String>, Confirmation)>,
+    disconnect_agent: Option<(Option<String>, Duration, Confirmation)>,
 ) -> Result<Value, AwsError> {
     authorization::check(region, request)?;
     if let Some((zone, confirmation)) = lose_instance
         && ec2::lose_instance(region, zone.as_deref())
+    {
+        confirmation.confirm();
+        region.settle();
+    }
+    if let Some((zone, time, confirmation)) = disconnect_agent
+        && ecs::disconnect_agent(region, zone.as_deref(), time)
     {
         confirmation.confirm();
         region.settle();

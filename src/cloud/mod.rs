@@ -24,6 +24,7 @@ mod service;
 mod services;
 mod settle;
 mod states;
+mod user_data;
 mod wildcard;
 mod wire;
 

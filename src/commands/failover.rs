@@ -1,15 +1,13 @@
 //! `failover`: takes backends away under traffic, shows what that does to the zones, and always gives them back.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::Outcome;
-use super::text::{matrix, state_name, verdict};
+use super::text::{matrix, state_name, statements, verdict};
 use super::verify::{self, Options as VerifyOptions};
 use super::{Error, verify::expectation};
 use crate::events::{Event, PhaseName};
@@ -45,13 +43,14 @@ pub struct Phase {
 }
 
 impl Phase {
-    /// Whether the phase is as it should be. For the failed-over one that means as predicted, also if the prediction is that
-    /// zone-aware routing is off.
+    /// Whether the phase is as it should be. In the failed-over one zone-aware routing may be off, if that is predicted.
     pub fn holds(&self) -> bool {
+        let (errors, requests) = (self.result.errors, self.result.requests);
         match self.phase {
             PhaseName::Before | PhaseName::Restored => self.result.verdict.passed(),
-            PhaseName::During => self.result.errors == 0,
-            PhaseName::FailedOver => self.result.as_predicted,
+            PhaseName::During if self.result.exact => errors == 0,
+            PhaseName::During => errors * FAILS_FROM_ONE_IN < requests.max(1),
+            PhaseName::FailedOver => self.result.holds_whatever_the_design(),
         }
     }
 }
@@ -70,6 +69,12 @@ pub struct Failover {
     pub verdict: Verdict,
     pub reasons: Vec<String>,
 }
+
+/// On AWS a few requests may fail while tasks stop. Service Connect takes two more tries for each, and a task that stops is
+/// listed for a while (aws/containers-roadmap#1963); the agent means to have its proxy drained before, and sends GET for what
+/// the proxy takes as POST (aws/amazon-ecs-agent `appnet/client_linux.go`, aws/amazon-ecs-service-connect-agent
+/// `listener_draining.go`). So all are counted and told, and the drill fails from this share on: one percent.
+const FAILS_FROM_ONE_IN: u64 = 100;
 
 /// The rate of the traffic while tasks stop: steady and light, so that minutes of it cost next to nothing on AWS.
 const DURING_PER_SECOND: u32 = 100;
@@ -96,7 +101,6 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Failover, Error> {
     drilled?;
     let restored = restored?;
     if restored {
-        settle(ctx, options.verify).await?;
         phases.push(phase(ctx, PhaseName::Restored, verify::run(ctx, options.verify).await?));
     }
 
@@ -124,7 +128,7 @@ async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phas
     let load = Load {
         url: url.to_owned(),
         requests: None,
-        concurrency: options.verify.concurrency,
+        concurrency: options.verify.traffic.concurrency,
         per_second: Some(DURING_PER_SECOND),
     };
     let events = ctx.events.clone();
@@ -137,25 +141,11 @@ async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phas
     let (observed, result) = tokio::join!(traffic, scaling);
     result?;
     let failed_over = expectation(ctx).await?;
-    phases.push(phase(ctx, PhaseName::During, traffic::verify(&observed?, &failed_over)));
+    let counted = Err("they stand for many placements".to_owned());
+    let during = traffic::verify(&observed?, &failed_over, counted, options.verify.demands(ctx));
+    phases.push(phase(ctx, PhaseName::During, during));
 
-    settle(ctx, options.verify).await?;
     phases.push(phase(ctx, PhaseName::FailedOver, verify::run(ctx, options.verify).await?));
-    Ok(())
-}
-
-/// Proxies learn of started and stopped tasks some seconds after ECS reports them; Service Connect does not publish how many.
-/// A few requests tell whether they have, before the measurement begins.
-const SETTLING_LIMIT: Duration = Duration::from_secs(60);
-const PROBES: u64 = 40;
-const BETWEEN_PROBES: Duration = Duration::from_secs(2);
-
-async fn settle(ctx: &Context, options: VerifyOptions) -> Result<(), Error> {
-    let (started, few) = (Instant::now(), VerifyOptions { requests: PROBES, ..options });
-    while !verify::run(ctx, few).await?.as_predicted && started.elapsed() < SETTLING_LIMIT {
-        let pause = tokio::time::sleep(BETWEEN_PROBES);
-        ctx.cancel.run_until_cancelled(pause).await.ok_or(StageError::Interrupted)?;
-    }
     Ok(())
 }
 
@@ -197,6 +187,7 @@ impl Outcome for Failover {
                 phase.result.expected.state.map_or("differs by zone", state_name),
                 matrix(&phase.result)
             );
+            text.push_str(&statements(&phase.result));
             // Where all requests stay in their zone, the table says everything.
             if phase.result.expected.state != Some(PredictedState::LocalityDirect) || !phase.holds() {
                 for reason in &phase.result.reasons {

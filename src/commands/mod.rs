@@ -2,12 +2,14 @@
 //! and outcomes printed in `cli`; calls to AWS are in `stages`.
 
 pub mod cost;
+mod counters;
 pub mod doctor;
 pub mod down;
 pub mod failover;
 pub mod outcome;
 pub mod predict;
 pub mod redeploy;
+mod settling;
 pub mod stats;
 pub mod status;
 mod text;
@@ -17,7 +19,7 @@ pub mod walkthrough;
 
 use crate::processes::{local_cloud, local_traffic};
 use crate::stages;
-use crate::{aws, data_plane, envoy, traffic};
+use crate::{aws, data_plane, traffic};
 
 /// Why a command could not do its work. A check that did not hold is an outcome, not an error.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +30,6 @@ pub enum Error {
     Target(#[from] aws::TargetError),
     #[error(transparent)]
     Drive(#[from] traffic::DriveError),
-    #[error(transparent)]
-    Proxy(#[from] envoy::script::ScriptError),
     #[error(transparent)]
     LocalCloud(#[from] local_cloud::Error),
     #[error(transparent)]

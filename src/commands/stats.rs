@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::outcome::Outcome;
 use super::text::verdict;
-use super::{Error, verify};
-use crate::envoy::script::{self, Script};
-use crate::envoy::stats::{ZoneRequests, ZoneStats};
+use super::{Error, counters, verify};
+use crate::envoy::stats::ZoneRequests;
 use crate::report::table::{align_numbers, table};
-use crate::stages::{Context, inventory, run_command};
-use crate::traffic::Verdict;
+use crate::stages::Context;
+use crate::traffic::{Counted, Verdict};
+
+pub use super::counters::Proxy;
 
 #[derive(Clone, Debug, Serialize)]
 pub struct Stats {
@@ -20,17 +21,6 @@ pub struct Stats {
     pub totals: Totals,
     pub verdict: Verdict,
     pub reasons: Vec<String>,
-}
-
-/// The proxy of one frontend task, with its counters since it started.
-#[derive(Clone, Debug, Serialize)]
-pub struct Proxy {
-    pub task: String,
-    pub az_id: String,
-    /// The ID of the EC2 instance.
-    pub instance: String,
-    #[serde(flatten)]
-    pub stats: ZoneStats,
 }
 
 /// The sums over all proxies.
@@ -43,18 +33,12 @@ pub struct Totals {
     pub requests_sent: u64,
 }
 
-pub async fn run(ctx: &Context, traffic: verify::Options) -> Result<Stats, Error> {
-    let before = collect(ctx).await?;
+pub async fn run(ctx: &Context, traffic: verify::Traffic) -> Result<Stats, Error> {
+    let before = counters::read(ctx, ctx.settings.timeout).await?;
     let url = verify::load_balancer_url(ctx).await?;
     let sent = verify::send(ctx, &url, traffic).await?;
-    let proxies = collect(ctx).await?;
-
-    let (total_before, total) = (sum(&before), sum(&proxies));
-    let growth: BTreeMap<String, u64> = total
-        .counters
-        .iter()
-        .map(|(name, value)| (name.clone(), value.saturating_sub(total_before.counter(name))))
-        .collect();
+    let proxies = counters::read(ctx, ctx.settings.timeout).await?;
+    let (growth, total) = (counters::growth(&before, &proxies), counters::sum(&proxies));
     let (holds, reasons) = judge(&growth, sent.requests(), sent.failed());
     Ok(Stats {
         proxies,
@@ -69,52 +53,9 @@ pub async fn run(ctx: &Context, traffic: verify::Options) -> Result<Stats, Error
     })
 }
 
-async fn collect(ctx: &Context) -> Result<Vec<Proxy>, Error> {
-    let frontends = inventory::find_frontend_tasks(ctx).await?;
-    if frontends.is_empty() {
-        return Err(Error::Missing(format!(
-            "no task of {} runs, so there is no proxy to ask: run `zonewalk up`",
-            ctx.names.frontend.service
-        )));
-    }
-    let mut instances: Vec<String> = frontends.iter().map(|task| task.ec2_instance_id.clone()).collect();
-    instances.sort();
-    instances.dedup();
-    let script = Script { family: ctx.names.frontend.service.clone() };
-    let mut answers = BTreeMap::new();
-    let outputs = match ctx.data_plane.stats().await? {
-        Some(output) => vec![output],
-        None => run_command::run_script(ctx, &instances, &script.render()).await?,
-    };
-    for output in outputs {
-        answers.extend(script::parse(&output)?);
-    }
-    frontends
-        .into_iter()
-        .map(|task| {
-            let stats = answers.remove(&task.arn).ok_or_else(|| {
-                Error::Missing(format!(
-                    "instance {} did not answer for the proxy of task {}: is its Service Connect agent running?",
-                    task.ec2_instance_id, task.arn
-                ))
-            })?;
-            Ok(Proxy { task: task.arn, az_id: task.az_id.as_str().to_owned(), instance: task.ec2_instance_id, stats })
-        })
-        .collect()
-}
-
-fn sum(proxies: &[Proxy]) -> ZoneStats {
-    proxies.iter().fold(ZoneStats::default(), |mut total, proxy| {
-        total.add(&proxy.stats);
-        total
-    })
-}
-
 /// Whether the growth of the counters shows that requests were routed by zone.
 fn judge(growth: &BTreeMap<String, u64>, sent: u64, failed: u64) -> (bool, Vec<String>) {
-    let grown = |name: &str| growth.get(name).copied().unwrap_or(0);
-    let (direct, sampled) = (grown("lb_zone_routing_all_directly"), grown("lb_zone_routing_sampled"));
-    let cross = grown("lb_zone_routing_cross_zone");
+    let Counted { all_directly: direct, sampled, cross_zone: cross } = counters::counted(growth);
     let routed = direct + sampled + cross;
     let mut reasons = vec![format!(
         "{sent} requests: {direct} sent directly in the own zone, {sampled} kept in it by sampling, {cross} sent to another"

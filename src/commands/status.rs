@@ -25,6 +25,8 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// The number of instances that take tasks.
     pub container_instances: u32,
+    /// The number of those whose agent is not connected now: most will be again soon.
+    pub disconnected_agents: u32,
     /// The number of container instances by AZ ID.
     pub zones: BTreeMap<AzId, u32>,
     pub healthy_targets: u32,
@@ -51,9 +53,10 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
         Some(url) => Some(ctx.data_plane.ingress(url).await?),
         None => None,
     };
-    let mut zones = BTreeMap::new();
+    let (mut zones, mut disconnected_agents) = (BTreeMap::new(), 0);
     for host in hosts {
-        *zones.entry(host.az_id).or_default() += 1;
+        *zones.entry(host.place.az_id).or_default() += 1;
+        disconnected_agents += u32::from(!host.is_connected);
     }
     Ok(Status {
         account,
@@ -61,6 +64,7 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
         alb_url,
         services,
         container_instances: zones.values().sum(),
+        disconnected_agents,
         zones,
         healthy_targets,
         drift: stands.then_some(drift),
@@ -93,6 +97,9 @@ impl Outcome for Status {
             "account {} in {}\n{table}\nhealthy targets: {}\n{url}",
             self.account, self.region, self.healthy_targets
         );
+        if self.disconnected_agents > 0 {
+            let _ = write!(text, "\nagents that are not connected now: {}", self.disconnected_agents);
+        }
         match self.drift.as_deref() {
             Some([]) => text.push_str("\nall as `zonewalk up` would have it"),
             Some(drift) => {

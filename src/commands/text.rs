@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::plan::PlannedChange;
-use crate::report::table::{align_numbers, table};
+use crate::report::table::{align_numbers, percent, table};
 use crate::routing::PredictedState;
 use crate::stages::finding::{Finding, Level};
-use crate::traffic::{Percentiles, Verdict, Verification};
+use crate::traffic::{Percentiles, RoutingState, Verdict, Verification};
 
 pub(super) fn findings(findings: &[Finding]) -> String {
     let lines = findings.iter().map(|finding| {
@@ -72,6 +72,32 @@ pub(super) fn state_name(state: PredictedState) -> &'static str {
         PredictedState::LocalityResidual => "own zone first, the rest by residual capacity",
         PredictedState::Panic => "panic: health and zones are disregarded",
     }
+}
+
+/// The two statements, each in a line.
+pub(super) fn statements(result: &Verification) -> String {
+    let routing = &result.zone_aware_routing;
+    let needed = routing.required_same_zone_share.map_or_else(
+        || "no share is demanded".to_owned(),
+        |share| format!("{} in the same zone, {} demanded", percent(result.same_zone_share), percent(Some(share))),
+    );
+    let counted = match (&routing.counters, &routing.counters_not_read) {
+        (Some(counted), _) => {
+            format!("the proxies counted {} kept in it, {} sent to another", counted.kept(), counted.cross_zone)
+        }
+        (None, Some(reason)) => format!("the proxies' counters were not read: {reason}"),
+        (None, None) => "no counters".to_owned(),
+    };
+    let state = match routing.state {
+        RoutingState::On => "on",
+        RoutingState::Off => "not shown to be on",
+        RoutingState::OffAsPredicted => "off, as Envoy's algorithm has it for these endpoints",
+    };
+    let exactly = if result.as_predicted { "yes" } else { "no" };
+    let decides = if result.exact { "" } else { " (which does not decide here: --strict)" };
+    format!(
+        "\nzone-aware routing: {state} ({needed}; {counted})\nexactly what Envoy's algorithm does: {exactly}{decides}"
+    )
 }
 
 pub(super) fn verdict(verdict: Verdict, reasons: &[String]) -> String {

@@ -46,7 +46,7 @@ async fn prove(
     let status = part(on_part, status::run(ctx).await?);
     let verify = part(on_part, verify::run(ctx, options.verify).await?);
     let failover = part(on_part, failover::run(ctx, options).await?);
-    let stats = part(on_part, stats::run(ctx, options.verify).await?);
+    let stats = part(on_part, stats::run(ctx, options.verify.traffic).await?);
     Ok((status, verify, failover, stats))
 }
 

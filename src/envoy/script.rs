@@ -44,22 +44,15 @@ pub fn answer(proxies: &[(String, String)]) -> String {
     proxies.iter().map(section).collect()
 }
 
-/// The proxies in the script's output, each with its task's ARN.
-pub fn parse(output: &str) -> Result<Vec<(String, stats::ZoneStats)>, ScriptError> {
-    let mut proxies = Vec::new();
-    for section in output.split("proxy ").skip(1) {
+/// The proxies in the script's output, each with its task's ARN: its stats, or why it did not give them.
+pub fn parse(output: &str) -> Vec<(String, Result<stats::ZoneStats, String>)> {
+    let proxy = |section: &str| {
         let (task, text) = section.split_once('\n').unwrap_or((section, ""));
-        if let Some(complaint) = text.lines().find_map(|line| line.strip_prefix("failed: ")) {
-            return Err(ScriptError { task: task.to_owned(), complaint: complaint.to_owned() });
-        }
-        proxies.push((task.trim().to_owned(), stats::parse(text)));
-    }
-    Ok(proxies)
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the proxy of task {task} did not give its stats: {complaint}")]
-pub struct ScriptError {
-    pub task: String,
-    pub complaint: String,
+        let complaint = text.lines().find_map(|line| line.strip_prefix("failed: "));
+        (
+            task.trim().to_owned(),
+            complaint.map_or_else(|| Ok(stats::parse(text)), |complaint| Err(complaint.to_owned())),
+        )
+    };
+    output.split("proxy ").skip(1).map(proxy).collect()
 }

@@ -39,7 +39,9 @@ pub(crate) async fn wait_for_instances(
     let what = format!("{} instances in cluster {}", fleet.instances, cluster.name);
     let started = Instant::now();
     wait(ctx, step, &what, async || {
-        let active = find_active(ctx, &cluster.name).await?;
+        let mut active = find_active(ctx, &cluster.name).await?;
+        // ECS places no task where it hears of no agent.
+        active.retain(ContainerInstance::agent_connected);
         let mut by_zone: BTreeMap<AzName, u32> =
             network.subnets.iter().map(|subnet| (subnet.zone.clone(), 0)).collect();
         for zone in active.iter().filter_map(zone) {
@@ -51,6 +53,7 @@ pub(crate) async fn wait_for_instances(
         let mut state = by_zone.iter().map(|(zone, n)| format!("{n} in {zone}")).collect::<Vec<_>>().join(", ");
         match find_failed_launch(ctx, &fleet.group).await? {
             Some(Attempt { reason, is_newest: true }) if !is_passing(&reason) => {
+                let reason = format!("{reason}{}", advice(&reason));
                 return Ok(Poll::Failed { state, reason });
             }
             Some(Attempt { reason, .. }) => state.push_str(&format!("; {reason}")),
@@ -69,11 +72,11 @@ fn is_enough(by_zone: &BTreeMap<AzName, u32>, wanted: u32) -> bool {
     by_zone.values().sum::<u32>() >= wanted && least.zip(most).is_some_and(|(least, most)| most - least <= 1)
 }
 
-/// Finds the registered instances that take tasks.
+/// Finds the registered instances that take tasks, whether their agents are connected now or not.
 pub(super) async fn find_active(ctx: &Context, cluster: &str) -> Result<Vec<ContainerInstance>, Error> {
     let arns = list(ctx, cluster, Some(ContainerInstanceStatus::Active)).await?;
     let mut instances = describe(ctx, cluster, &arns).await?;
-    instances.retain(|instance| instance.agent_connected() && instance.status() == Some("ACTIVE"));
+    instances.retain(|instance| instance.status() == Some("ACTIVE"));
     Ok(instances)
 }
 
@@ -134,6 +137,15 @@ fn is_passing(reason: &str) -> bool {
     ["do not have sufficient", "InsufficientInstanceCapacity", "RequestLimitExceeded", "Invalid IAM Instance Profile"]
         .iter()
         .any(|passing| reason.contains(passing))
+}
+
+/// What to do about a failed launch, where AWS's words do not say it.
+fn advice(reason: &str) -> &'static str {
+    if reason.contains("not eligible for Free Tier") {
+        " The account is on AWS's Free plan: upgrade it to the paid plan, or use --instance-type c7i-flex.large"
+    } else {
+        ""
+    }
 }
 
 /// The records that terminated instances leave if their agents did not sign off.

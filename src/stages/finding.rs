@@ -16,6 +16,7 @@ pub enum Check {
     Image,
     Roles,
     Quota,
+    InstanceType,
     Names,
 }
 

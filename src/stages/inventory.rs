@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_ecs::types::Task;
+use aws_sdk_ecs::types::{ContainerInstance, Task};
 use serde::Serialize;
 
 use super::{Context, Error, container_instances, identity, load_balancer, network, rollout, target_group, tasks};
@@ -81,44 +81,60 @@ pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId
     Ok(counts)
 }
 
+/// An instance that has joined the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Host {
+    pub place: Placed,
+    /// Whether its agent is connected now. Agents disconnect and reconnect several times an hour as a part of their normal
+    /// operation, which says nothing about the instance or its tasks (ECS Developer Guide, "Amazon ECS container instance
+    /// state change events").
+    pub is_connected: bool,
+}
+
 /// Finds the instances that take tasks, sorted by zone.
-pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<Placed>, Error> {
+pub async fn find_container_hosts(ctx: &Context) -> Result<Vec<Host>, Error> {
     let (zones, instances) =
         tokio::try_join!(find_zones(ctx), container_instances::find_active(ctx, &ctx.names.cluster))?;
-    let mut hosts: Vec<_> = instances
-        .iter()
-        .map(|instance| Placed {
-            az_id: zone_id(container_instances::zone(instance), &zones),
-            ec2_instance_id: instance.ec2_instance_id().unwrap_or_default().to_owned(),
-            arn: instance.container_instance_arn().unwrap_or_default().to_owned(),
+    let host = |instance: &ContainerInstance| {
+        Some(Host {
+            place: Placed {
+                az_id: zone_id(container_instances::zone(instance), &zones),
+                ec2_instance_id: ec2_instance_id(instance)?,
+                arn: instance.container_instance_arn()?.to_owned(),
+            },
+            is_connected: instance.agent_connected(),
         })
-        .collect();
+    };
+    let mut hosts: Vec<_> = instances.iter().filter_map(host).collect();
     hosts.sort();
     Ok(hosts)
 }
 
-/// Finds the frontend's running tasks, sorted by zone: where zone-aware routing is done, and to be seen.
+/// Finds the frontend's running tasks whose hosts are still registered, in whatever state, sorted by zone: where zone-aware
+/// routing is done, and to be seen.
 pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<Placed>, Error> {
-    let service = &ctx.names.frontend.service;
-    let (zones, tasks, hosts) = tokio::try_join!(
-        find_zones(ctx),
-        tasks::find_running(ctx, &ctx.names.cluster, service),
-        find_container_hosts(ctx)
-    )?;
-    let host_of = |task: &Task| {
-        let host = hosts.iter().find(|host| Some(host.arn.as_str()) == task.container_instance_arn());
-        host.map(|host| host.ec2_instance_id.clone()).unwrap_or_default()
-    };
-    let mut placed: Vec<_> = tasks
-        .iter()
-        .map(|task| Placed {
+    let (cluster, service) = (&ctx.names.cluster, &ctx.names.frontend.service);
+    let (zones, tasks) = tokio::try_join!(find_zones(ctx), tasks::find_running(ctx, cluster, service))?;
+    let mut arns: Vec<_> = tasks.iter().filter_map(|task| task.container_instance_arn().map(str::to_owned)).collect();
+    arns.sort();
+    arns.dedup();
+    let hosts = container_instances::describe(ctx, cluster, &arns).await?;
+    let placed = |task: &Task| {
+        let host = hosts.iter().find(|host| host.container_instance_arn() == task.container_instance_arn())?;
+        Some(Placed {
             az_id: zone_of(task, &zones),
-            ec2_instance_id: host_of(task),
-            arn: task.task_arn().unwrap_or_default().to_owned(),
+            ec2_instance_id: ec2_instance_id(host)?,
+            arn: task.task_arn()?.to_owned(),
         })
-        .collect();
+    };
+    let mut placed: Vec<_> = tasks.iter().filter_map(placed).collect();
     placed.sort();
     Ok(placed)
+}
+
+/// The ID by which other services know the instance.
+fn ec2_instance_id(instance: &ContainerInstance) -> Option<String> {
+    instance.ec2_instance_id().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
 fn zone_of(task: &Task, zones: &BTreeMap<AzName, AzId>) -> AzId {

@@ -14,6 +14,7 @@ pub mod finding;
 pub(crate) mod identity;
 pub(crate) mod image;
 pub(crate) mod instance_profile;
+mod instance_type;
 pub mod inventory;
 pub(crate) mod launch_template;
 pub(crate) mod listener;

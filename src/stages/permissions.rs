@@ -56,6 +56,8 @@ impl OneOrMany {
 
 /// Statements needed only in an account that never used these services: AWS makes their roles once.
 const FIRST_USE: [&str; 2] = ["FirstUseOfAService", "FirstUseOfLoadBalancing"];
+/// The statement that nothing stops without: only what it would have warned of.
+const OPTIONAL: &str = "AccountPlan";
 /// Statements needed only where the account's own roles do not serve.
 const OWN_ROLES: [&str; 2] = ["OwnRoles", "PoliciesOfOwnRoles"];
 /// The statement that only `down` needs. It asks for a tag of the resource, and IAM's simulation has been seen to deny such
@@ -97,7 +99,7 @@ pub(super) async fn find_missing_of_policy(
     let mut missing = MissingPermissions::default();
     for Statement { sid, action, resource, .. } in &policy.statement {
         let sid = sid.as_str();
-        if FIRST_USE.contains(&sid) || OWN_ROLES.contains(&sid) && !ctx.settings.create_roles {
+        if sid == OPTIONAL || FIRST_USE.contains(&sid) || OWN_ROLES.contains(&sid) && !ctx.settings.create_roles {
             continue;
         }
         let resource = Some(one_of(resource, identity)).filter(|resource| resource != "*");

@@ -4,10 +4,12 @@
 use super::finding::{Check, Finding, Level};
 use super::identity::{Caller, Identity, find_identity};
 use super::image::{Image, find_image};
+use super::instance_type::{self, find_instance_type, is_on_free_plan};
 use super::network::{Network, find_network};
 use super::permissions::MissingPermissions;
-use super::quota::{InstanceTypeInfo, VcpuQuota, find_instance_type, find_vcpu_quota};
+use super::quota::{VcpuQuota, find_vcpu_quota};
 use super::role_choice::{RoleSources, choose_roles};
+use super::task_definitions::task_needs;
 use super::{Context, Error, permissions};
 
 /// What `up` builds on: all that stages take and nobody makes.
@@ -29,11 +31,12 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     else {
         return Ok((findings, None));
     };
-    let (network, image, role_sources, instance_type, quota, missing) = tokio::join!(
+    let (network, image, role_sources, instance_type, free_plan, quota, missing) = tokio::join!(
         find_network(ctx),
         find_image(ctx),
         choose_roles(ctx, &identity),
         find_instance_type(ctx),
+        is_on_free_plan(ctx, &identity),
         find_vcpu_quota(ctx),
         find_missing_permissions(ctx, &identity),
     );
@@ -42,9 +45,8 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     }
     let network = note(Check::Network, network, &mut findings, ToString::to_string)?;
     let image = note(Check::Image, image, &mut findings, ToString::to_string)?;
-    if let (Some(image), Ok(instance_type)) = (&image, &instance_type) {
-        findings.extend(architecture_problem(ctx, image, instance_type));
-    }
+    let needs = task_needs(ctx)?;
+    findings.extend(instance_type::problems(&needs, image.as_ref(), instance_type.as_ref().ok(), free_plan?));
     let role_sources = note(Check::Roles, role_sources, &mut findings, ToString::to_string)?;
     let quota = instance_type.and_then(|instance_type| Ok((instance_type, quota?)));
     if let Some((instance_type, quota)) = note_unless_unknown(Check::Quota, quota, &mut findings)? {
@@ -151,24 +153,6 @@ fn permissions_findings(missing: Option<MissingPermissions>, believed: bool) -> 
         findings.push(finding(Level::Fine, "every action this tool takes is allowed".to_owned()));
     }
     findings
-}
-
-/// The problem of an image that is for another architecture than the instance type, which EC2 would tell only when the group
-/// launches.
-fn architecture_problem(ctx: &Context, image: &Image, instance_type: &InstanceTypeInfo) -> Option<Finding> {
-    let wanted = image.architecture()?;
-    let has = &instance_type.architectures;
-    if has.is_empty() || has.iter().any(|has| has == wanted) {
-        return None;
-    }
-    let example = if wanted == "arm64" { "t4g.medium" } else { "t3.medium" };
-    let what = format!(
-        "the image is for {wanted}, and {} is {}: no instance would launch; ask for a type that is {wanted}, for example \
-         with --instance-type {example}",
-        ctx.settings.instance_type,
-        has.join(", ")
-    );
-    Some(Finding::new(Check::Image, Level::Problem, what))
 }
 
 fn quota_finding(quota: &VcpuQuota, needed: u64) -> Finding {

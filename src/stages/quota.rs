@@ -1,8 +1,9 @@
-//! What an instance type is, and whether the account may run that many instances of it: EC2 has a quota of vCPU, and says
-//! that it is used up only when an instance fails to launch.
+//! Whether the account may run that many instances: EC2 has a quota of vCPU, and says that it is used up only when an
+//! instance fails to launch.
 
 use aws_sdk_ec2::types::InstanceStateName;
 
+use super::instance_type::InstanceTypeInfo;
 use super::{Context, Error};
 use crate::aws::ec2_filter;
 use crate::aws::tags::Tagged;
@@ -28,13 +29,6 @@ impl VcpuQuota {
     }
 }
 
-/// The facts of an instance type that matter here.
-pub(crate) struct InstanceTypeInfo {
-    vcpus: u64,
-    /// The architectures it has, as EC2 names them: `x86_64`.
-    pub(crate) architectures: Vec<String>,
-}
-
 pub(super) async fn find_vcpu_quota(ctx: &Context) -> Result<VcpuQuota, Error> {
     let (limit, (in_use, ours)) = tokio::try_join!(find_quota(ctx), find_in_use(ctx))?;
     Ok(VcpuQuota { limit, in_use, ours })
@@ -45,20 +39,6 @@ async fn find_quota(ctx: &Context) -> Result<u64, Error> {
     let answer = ctx.look("servicequotas:GetServiceQuota", request.send()).await?;
     // A quota is a number with a fraction in the API, and a whole one in EC2.
     Ok(answer.quota.and_then(|quota| quota.value).unwrap_or_default() as u64)
-}
-
-pub(super) async fn find_instance_type(ctx: &Context) -> Result<InstanceTypeInfo, Error> {
-    let instance_type = ctx.settings.instance_type.as_str();
-    let request = ctx.clients.ec2.describe_instance_types().instance_types(instance_type.into());
-    let answer = ctx.look("ec2:DescribeInstanceTypes", request.send()).await?;
-    let found = answer.instance_types().first();
-    let vcpus = found.and_then(|found| found.v_cpu_info()?.default_v_cpus()).unwrap_or_default();
-    let processor = found.and_then(|found| found.processor_info());
-    let architectures = processor.map_or(&[][..], |processor| processor.supported_architectures());
-    Ok(InstanceTypeInfo {
-        vcpus: u64::try_from(vcpus).unwrap_or_default(),
-        architectures: architectures.iter().map(ToString::to_string).collect(),
-    })
 }
 
 /// The vCPU of all standard instances that run, and those of this walkthrough among them.

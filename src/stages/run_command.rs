@@ -1,10 +1,13 @@
 //! Step 11: a read-only script on the instances, over SSM; the article opens a session and types.
 
+use std::time::Duration;
+
 use aws_sdk_ssm::types::{CommandInvocationStatus, InstanceInformationStringFilter, PingStatus};
 use futures_util::future::try_join_all;
 
-use super::wait::{Poll, wait};
+use super::wait::{Poll, wait_at_most};
 use super::{Context, Error};
+use crate::aws::ErrorClass;
 use crate::aws::error::optional;
 use crate::plan::Step;
 
@@ -14,10 +17,41 @@ const INSTANCES_A_COMMAND: usize = 50;
 /// `GetCommandInvocation` gives no more of an output than this (SSM API reference); a longer one is cut there.
 const OUTPUT_LIMIT: usize = 24_000;
 
-/// Runs `script` on each instance and gives each one's output.
-pub async fn run_script(ctx: &Context, instances: &[String], script: &str) -> Result<Vec<String>, Error> {
-    wait_until_online(ctx, instances).await?;
-    let mut outputs = vec![];
+/// What the script did on one instance.
+#[derive(Clone, Debug)]
+pub struct ScriptRun {
+    pub instance: String,
+    pub output: String,
+    /// What it wrote to standard error, or why it did not run to its end; mostly empty.
+    pub complaint: String,
+}
+
+/// Runs `script` on the instances that `find` gives, which is asked again while their agents are waited for: one that goes
+/// meanwhile is not waited for. Agents, and then the script, may take as long as `patience`.
+pub async fn run_script(
+    ctx: &Context,
+    find: impl AsyncFn() -> Result<Vec<String>, Error>,
+    script: &str,
+    patience: Duration,
+) -> Result<Vec<ScriptRun>, Error> {
+    let commands = wait_at_most(ctx, Step::Services, "SSM agents", patience, async || {
+        let instances = find().await?;
+        if let Some(pending) = find_offline(ctx, &instances).await? {
+            return Ok(pending);
+        }
+        match send(ctx, &instances, script).await {
+            // An agent that has just signed off; those that have been sent the script only read.
+            Err(Error::Cloud(error)) if error.class == ErrorClass::NotReady => Ok(Poll::pending(error.message)),
+            sent => sent.map(Poll::Done),
+        }
+    })
+    .await?;
+    try_join_all(commands.iter().map(|(command, instance)| output(ctx, command, instance, patience))).await
+}
+
+/// Sends the script, and gives each instance's command.
+async fn send(ctx: &Context, instances: &[String], script: &str) -> Result<Vec<(String, String)>, Error> {
+    let mut commands = vec![];
     for batch in instances.chunks(INSTANCES_A_COMMAND) {
         let request = ctx
             .clients
@@ -29,51 +63,52 @@ pub async fn run_script(ctx: &Context, instances: &[String], script: &str) -> Re
             .parameters("commands", script.lines().map(str::to_owned).collect());
         let answer = ctx.change_with_answer("ssm:SendCommand", request.send()).await?;
         let command = answer.command.and_then(|command| command.command_id).unwrap_or_default();
-        outputs.extend(try_join_all(batch.iter().map(|instance| output(ctx, &command, instance))).await?);
+        commands.extend(batch.iter().map(|instance| (command.clone(), instance.clone())));
     }
-    Ok(outputs)
+    Ok(commands)
 }
 
-/// An instance whose agent has not called in yet cannot be sent a command.
-async fn wait_until_online(ctx: &Context, instances: &[String]) -> Result<(), Error> {
-    wait(ctx, Step::Services, "SSM agents", async || {
-        let mut offline: Vec<&str> = instances.iter().map(String::as_str).collect();
-        for batch in instances.chunks(INSTANCES_A_COMMAND) {
-            let filter = InstanceInformationStringFilter::builder().key("InstanceIds").set_values(Some(batch.to_vec()));
-            let filter = filter.build().map_err(|error| Error::Prerequisite(error.to_string()))?;
-            let request = ctx.clients.ssm.describe_instance_information().filters(filter).max_results(50);
-            let answer = ctx.look("ssm:DescribeInstanceInformation", request.send()).await?;
-            for online in
-                answer.instance_information_list().iter().filter(|i| i.ping_status() == Some(&PingStatus::Online))
-            {
-                offline.retain(|instance| Some(*instance) != online.instance_id());
-            }
+/// An instance whose agent has not called in yet, or does not any more, cannot be sent a command.
+async fn find_offline<T>(ctx: &Context, instances: &[String]) -> Result<Option<Poll<T>>, Error> {
+    let mut online = 0;
+    let mut silent = 0;
+    for batch in instances.chunks(INSTANCES_A_COMMAND) {
+        let filter = InstanceInformationStringFilter::builder().key("InstanceIds").set_values(Some(batch.to_vec()));
+        let filter = filter.build().map_err(|error| Error::Prerequisite(error.to_string()))?;
+        let request = ctx.clients.ssm.describe_instance_information().filters(filter).max_results(50);
+        let answer = ctx.look("ssm:DescribeInstanceInformation", request.send()).await?;
+        for agent in answer.instance_information_list() {
+            *(if agent.ping_status() == Some(&PingStatus::Online) { &mut online } else { &mut silent }) += 1;
         }
-        Ok(if offline.is_empty() {
-            Poll::Done(())
-        } else {
-            Poll::Pending {
-                state: format!("{} of {} are not online", offline.len(), instances.len()),
-                detail: "; the instances' role needs AmazonSSMManagedInstanceCore".to_owned(),
-            }
-        })
-    })
-    .await
+    }
+    if online >= instances.len() {
+        return Ok(None);
+    }
+    let detail = match silent {
+        0 => "; they have not called in: their role needs AmazonSSMManagedInstanceCore".to_owned(),
+        _ => format!("; the agents of {silent} have called in before and do not now"),
+    };
+    let state = format!("{} of {} are not online", instances.len() - online, instances.len());
+    Ok(Some(Poll::Pending { state, detail }))
 }
 
-async fn output(ctx: &Context, command: &str, instance: &str) -> Result<String, Error> {
-    wait(ctx, Step::Services, &format!("the script on {instance}"), async || {
+async fn output(ctx: &Context, command: &str, instance: &str, patience: Duration) -> Result<ScriptRun, Error> {
+    wait_at_most(ctx, Step::Services, &format!("the script on {instance}"), patience, async || {
         let request = ctx.clients.ssm.get_command_invocation().command_id(command).instance_id(instance);
         // The invocation is not known for a moment after the command is sent.
         let Some(invocation) = optional(ctx.look("ssm:GetCommandInvocation", request.send()).await)? else {
             return Ok(Poll::pending("not known yet"));
         };
         let status = invocation.status().cloned().unwrap_or(CommandInvocationStatus::Pending);
+        let errors = invocation.standard_error_content().unwrap_or_default().trim();
+        let ran = |output: &str, complaint: String| {
+            Poll::Done(ScriptRun { instance: instance.to_owned(), output: output.to_owned(), complaint })
+        };
         Ok(match status {
             CommandInvocationStatus::Success => {
                 let output = invocation.standard_output_content().unwrap_or_default();
                 if output.len() < OUTPUT_LIMIT {
-                    Poll::Done(output.to_owned())
+                    ran(output, errors.to_owned())
                 } else {
                     Poll::failed("cut off", format!("it printed over {OUTPUT_LIMIT} characters"))
                 }
@@ -81,7 +116,8 @@ async fn output(ctx: &Context, command: &str, instance: &str) -> Result<String, 
             CommandInvocationStatus::Pending
             | CommandInvocationStatus::InProgress
             | CommandInvocationStatus::Delayed => Poll::pending(status.as_str()),
-            failed => Poll::failed(failed, invocation.standard_error_content().unwrap_or_default().trim()),
+            // One host of many; whether its answer is needed is for whoever asked.
+            failed => ran("", format!("the script ended as {failed} {errors}").trim_end().to_owned()),
         })
     })
     .await

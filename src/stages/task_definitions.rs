@@ -22,6 +22,27 @@ use crate::settings::ServiceNames;
 #[derive(Clone, Debug)]
 pub(crate) struct TaskDefinitionArn(pub(crate) Planned<String>);
 
+/// What a task takes of the instance that it runs on.
+pub(super) struct Needs {
+    pub(super) family: String,
+    /// In CPU units, 1024 of which are a vCPU.
+    pub(super) cpu: u64,
+    /// In MiB.
+    pub(super) memory: u64,
+    /// The architecture as EC2 names it; none if the task definition names none.
+    pub(super) architecture: Option<&'static str>,
+}
+
+/// What the tasks of both services take, by their templates.
+pub(super) fn task_needs(ctx: &Context) -> Result<[Needs; 2], Error> {
+    // Neither depends on the roles, which may not be there yet.
+    let roles = Roles { instance_profile_arn: String::new(), execution_role_arn: String::new() };
+    let log_group = |service: &ServiceNames| LogGroupName(service.log_group.clone());
+    let backend = TaskDefinition::backend(ctx, &roles, &log_group(&ctx.names.backend))?;
+    let frontend = TaskDefinition::frontend(ctx, &roles, &log_group(&ctx.names.frontend))?;
+    Ok([backend.needs(), frontend.needs()])
+}
+
 pub(crate) struct TaskDefinition {
     wanted: TaskSpec,
 }
@@ -63,6 +84,26 @@ impl TaskDefinition {
         Ok(Self { wanted })
     }
 
+    fn needs(&self) -> Needs {
+        let wanted = serde_json::to_value(&self.wanted).unwrap_or_default();
+        let containers = wanted["containerDefinitions"].as_array().map_or(&[][..], Vec::as_slice);
+        // The task's, or its containers' together.
+        let size = |name: &str, units| {
+            let of_containers = || containers.iter().filter_map(|container| container[name].as_u64()).sum();
+            wanted[name].as_str().and_then(|text| parse_size(text, units)).unwrap_or_else(of_containers)
+        };
+        Needs {
+            family: self.wanted.family.clone(),
+            cpu: size("cpu", &[("vcpu", 1024.0), ("", 1.0)]),
+            memory: size("memory", &[("gb", 1024.0), ("", 1.0)]),
+            architecture: match wanted["runtimePlatform"]["cpuArchitecture"].as_str() {
+                Some("X86_64") => Some("x86_64"),
+                Some("ARM64") => Some("arm64"),
+                _ => None,
+            },
+        }
+    }
+
     async fn register(&self, ctx: &Context) -> Result<(), Error> {
         // No retries by the SDK: each one whose answer was lost would leave a revision more.
         let once = aws_sdk_ecs::Config::builder().retry_config(RetryConfig::disabled());
@@ -90,6 +131,13 @@ impl TaskDefinition {
         })
         .await
     }
+}
+
+/// A size as task definitions give it (ECS Developer Guide, "Task size"): `1024`, `1 vCPU`, `2 GB`.
+fn parse_size(text: &str, units: &[(&str, f64)]) -> Option<u64> {
+    let text = text.to_ascii_lowercase();
+    let (number, factor) = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim(), factor)))?;
+    Some((number.parse::<f64>().ok()? * factor).round() as u64)
 }
 
 /// Finds a task definition by family (its newest ACTIVE revision) or ARN, also an INACTIVE one.

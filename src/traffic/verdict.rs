@@ -1,4 +1,5 @@
-//! Whether what was observed is what was predicted, and zone-aware routing is on.
+//! Two statements on what was observed: whether zone-aware routing is on ([`super::zone_aware_routing`]), and whether the
+//! traffic is what was predicted.
 //!
 //! Zero and one are exact: where the prediction says that no request goes, a single one contradicts it. Any other share
 //! is a chance, drawn for each request or, for proxies that take their hosts in turn, spread more evenly than by chance;
@@ -12,6 +13,7 @@ use statrs::distribution::{Binomial, DiscreteCDF};
 
 use super::expectation::{Expectation, routes_by_zone};
 use super::observation::{Latencies, Observation};
+use super::zone_aware_routing::{Counted, Demands, Evidence, RoutingState, ZoneAwareRouting};
 use crate::routing::PredictedState;
 
 /// The probability that a run which is as predicted is called a contradiction.
@@ -60,11 +62,25 @@ pub struct Verification {
     pub same_zone_share: Option<f64>,
     pub expected: Expected,
     pub latency_ms: LatencyMs,
-    /// Whether the observed matrix is the predicted one, whatever that is.
+    /// The first statement: whether zone-aware routing is on.
+    pub zone_aware_routing: ZoneAwareRouting,
+    /// The second: whether the observed matrix is the predicted one, whatever that is.
     pub as_predicted: bool,
-    /// Whether, moreover, zone-aware routing is on and nothing failed.
+    /// Whether the second decides, too.
+    pub exact: bool,
+    /// Whether zone-aware routing is on, nothing failed and, if it decides, all is as predicted.
     pub verdict: Verdict,
     pub reasons: Vec<String>,
+}
+
+impl Verification {
+    /// Whether it is as it should be where zone-aware routing may be off: it is off by design, or on.
+    pub fn holds_whatever_the_design(&self) -> bool {
+        self.errors == 0
+            && self.requests > 0
+            && self.zone_aware_routing.state != RoutingState::Off
+            && (!self.exact || self.as_predicted)
+    }
 }
 
 /// The prediction for the requests that each frontend zone had.
@@ -94,8 +110,14 @@ impl From<&Latencies> for Percentiles {
     }
 }
 
-/// Judges an observation by an expectation.
-pub fn verify(observed: &Observation, expectation: &Expectation) -> Verification {
+/// Judges an observation by an expectation, by the proxies' counters (or by the reason why they were not read), and by what
+/// is asked of it.
+pub fn verify(
+    observed: &Observation,
+    expectation: &Expectation,
+    counted: Result<Counted, String>,
+    demands: Demands,
+) -> Verification {
     let expected = expected(observed, expectation);
     let mut contradictions = contradictions(observed, expectation);
     if observed.requests() == 0 {
@@ -105,7 +127,15 @@ pub fn verify(observed: &Observation, expectation: &Expectation) -> Verification
         contradictions.push(format!("{count} of {} requests failed: {error}", observed.requests()));
     }
     let as_predicted = contradictions.is_empty();
+    let evidence = Evidence {
+        answered: observed.answered(),
+        same_zone_share: observed.same_zone_share().unwrap_or_default(),
+        predicted_share: expected.same_zone_share.filter(|_| expectation.is_active()),
+        counted,
+    };
+    let zone_aware_routing = ZoneAwareRouting::of(evidence, demands.min_same_zone);
     let mut reasons = contradictions;
+    reasons.extend(zone_aware_routing.complaint());
     if as_predicted {
         reasons.push(format!(
             "{:.0} % of the requests stayed in their zone, {:.0} % were predicted",
@@ -115,6 +145,8 @@ pub fn verify(observed: &Observation, expectation: &Expectation) -> Verification
     }
     reasons.extend(expectation.reasons());
     let cells = observed.matrix.iter().map(|((frontend, backend), &n)| Cell::new(frontend, backend, n));
+    let is_on = zone_aware_routing.state == RoutingState::On;
+    let nothing_failed = observed.requests() > 0 && observed.failed() == 0;
     Verification {
         requests: observed.requests(),
         errors: observed.failed(),
@@ -123,8 +155,10 @@ pub fn verify(observed: &Observation, expectation: &Expectation) -> Verification
         same_zone_share: observed.same_zone_share(),
         expected,
         latency_ms: LatencyMs { same_zone: (&observed.same_zone).into(), cross_zone: (&observed.cross_zone).into() },
+        zone_aware_routing,
         as_predicted,
-        verdict: Verdict::of(as_predicted && expectation.is_active()),
+        exact: demands.exact,
+        verdict: Verdict::of(nothing_failed && is_on && (as_predicted || !demands.exact)),
         reasons,
     }
 }

@@ -59,7 +59,10 @@ async fn boto3_reads_every_answer_with_no_unknown_or_missing_member() {
         mode: failover::Mode::Scale,
         to: 2,
         restore: true,
-        verify: verify::Options { requests: 60, concurrency: 4 },
+        verify: verify::Options {
+            traffic: verify::Traffic { requests: 60, concurrency: 4 },
+            ..verify::Options::default()
+        },
     };
     commands::walkthrough::run(&ctx, options, |_| ()).await.unwrap();
     cloud.shutdown().await;

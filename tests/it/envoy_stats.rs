@@ -53,7 +53,9 @@ fn the_script_has_no_braces_left() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_asked_is_an_error() {
-    let output = "proxy arn:task/1\nfailed: curl: (7) Couldn't connect to server\n";
-    assert!(script::parse(output).unwrap_err().to_string().contains("Couldn't connect"));
+fn a_proxy_that_cannot_be_asked_says_why_and_hides_no_other() {
+    let output = format!("proxy arn:task/1\nfailed: curl: (7) Couldn't connect to server\nproxy arn:task/2\n{TEXT}");
+    let proxies = script::parse(&output);
+    assert!(proxies[0].1.as_ref().unwrap_err().contains("Couldn't connect"), "{proxies:?}");
+    assert_eq!(proxies[1], ("arn:task/2".to_owned(), Ok(parse(TEXT))));
 }

@@ -90,7 +90,8 @@ async fn traffic_goes_through_the_environments_proxy_but_to_loopback() {
     let (_, renamed) = Relay::start(endpoint.trim_start_matches("http://"), (load_balancer, NAME)).await;
     std::fs::write(&record, local.replace(&endpoint, &format!("http://{renamed}"))).unwrap();
     assert_eq!(verify().await["requests"], 200);
-    assert_eq!(proxy.targets(), vec![format!("http://{NAME}/"); 200]);
+    let targets = proxy.targets();
+    assert!(targets.len() >= 200 && targets.iter().all(|target| *target == format!("http://{NAME}/")), "{targets:?}");
 
     std::fs::write(&record, local).unwrap();
     machine.json(&["down", "--local", "--output", "json"]);

@@ -27,6 +27,8 @@ fn the_whole_walkthrough_on_one_machine() {
     assert_eq!(all["verify"]["verdict"], "pass");
     assert_eq!(all["verify"]["expected"]["state"], "locality_direct");
     assert_eq!(total(&all["verify"]["matrix"]), 200);
+    let routing = &all["verify"]["zone_aware_routing"];
+    assert_eq!((&routing["state"], &routing["counters"]["all_directly"]), (&"on".into(), &200.into()), "{routing}");
 
     let phases = all["failover"]["phases"].as_array().unwrap();
     let names: Vec<&str> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
@@ -34,6 +36,7 @@ fn the_whole_walkthrough_on_one_machine() {
     let failed_over = &phases[2];
     assert_eq!(failed_over["expected"]["state"], "no_locality_routing", "{failed_over}");
     assert_eq!(failed_over["as_predicted"], true, "{failed_over}");
+    assert_eq!(failed_over["zone_aware_routing"]["state"], "off_as_predicted", "{failed_over}");
     assert!(failed_over["same_zone_share"].as_f64().unwrap() < 1.0);
     assert_eq!(phases[3]["same_zone_share"], 1.0);
     assert_eq!((&all["failover"]["errors"], &all["failover"]["restored"]), (&Value::from(0), &Value::from(true)));

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in helpers too")]
 
+mod agents;
 mod agreement;
 mod answers;
 mod article;
@@ -23,6 +24,7 @@ mod inventory;
 mod journey;
 mod local_traffic;
 mod machine;
+mod measuring;
 mod mesh;
 mod mesh_stage;
 mod moto;
@@ -30,6 +32,7 @@ mod operations;
 mod peers;
 mod permissions;
 mod preflight;
+mod preflight_fit;
 mod redeploy;
 mod routing_cases;
 mod routing_draws;

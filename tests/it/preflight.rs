@@ -20,7 +20,7 @@ use crate::machine::Machine;
 use crate::support::{clients, context, settings, start_cloud};
 
 /// The only problem there is, which `up` refuses for, before it makes anything.
-async fn problem(ctx: &Context) -> (Check, String) {
+pub(crate) async fn problem(ctx: &Context) -> (Check, String) {
     let before = inventory(&ctx.clients).await;
     let doctor = doctor::run(ctx).await.unwrap();
     let problems: Vec<_> = doctor.findings.iter().filter(|finding| finding.level == Level::Problem).collect();

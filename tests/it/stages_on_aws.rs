@@ -18,7 +18,7 @@ async fn a_command_whose_invocation_is_not_known_yet_is_waited_for() {
     up(&ctx).await.unwrap();
     let hidden = Fault { calls: Some(8), ..Fault::at(FaultKind::Hide, "ssm:SendCommand", 1, 2) };
     cloud.set_faults(Faults { seed: 1, faults: vec![hidden] });
-    let stats = stats::run(&ctx, verify::Options::default()).await.unwrap();
+    let stats = stats::run(&ctx, verify::Traffic::default()).await.unwrap();
     assert_eq!(stats.proxies.len(), 6);
     assert!(cloud.faults()["fault"][0]["struck"].as_u64() > Some(0), "{}", cloud.faults());
     cloud.shutdown().await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use zonewalk::routing::PredictedState;
-use zonewalk::traffic::{Expectation, Observation, TasksByZone, Verdict, verify};
+use zonewalk::traffic::{Counted, Demands, Expectation, Observation, RoutingState, TasksByZone, Verdict, Verification};
 
 fn tasks(zones: &[(&str, u32)]) -> TasksByZone {
     zones.iter().map(|(zone, tasks)| ((*zone).to_owned(), *tasks)).collect()
@@ -11,6 +11,17 @@ fn tasks(zones: &[(&str, u32)]) -> TasksByZone {
 
 fn two_zones() -> TasksByZone {
     tasks(&[("a", 3), ("b", 3)])
+}
+
+/// As under `--local`, where both statements decide, and without counters.
+fn verify(observed: &Observation, expectation: &Expectation) -> Verification {
+    judge(observed, expectation, None, true)
+}
+
+fn judge(observed: &Observation, expectation: &Expectation, kept: Option<u64>, exact: bool) -> Verification {
+    let counted = kept.map(|all_directly| Counted { all_directly, ..Counted::default() });
+    let counted = counted.ok_or_else(|| "ssm:SendCommand is denied".to_owned());
+    zonewalk::traffic::verify(observed, expectation, counted, Demands { min_same_zone: 0.8, exact })
 }
 
 fn observed(cells: &[(&str, &str, u64)]) -> Observation {
@@ -80,4 +91,58 @@ fn plausibility_is_exact_at_the_ends_and_binomial_between() {
         let cells = [("a", "a", local), ("a", "b", rest), ("a", "c", 200 - local - rest)];
         assert_eq!(verify(&observed(&cells), &in_turn).as_predicted, plausible, "{cells:?}");
     }
+}
+
+/// AWS's guide promises "more than 80 %" for balanced endpoints (ECS Developer Guide, "Zone-aware routing").
+#[test]
+fn on_aws_a_share_as_promised_passes_though_envoy_would_keep_all() {
+    let expectation = Expectation::of(&two_zones(), &two_zones());
+    let mostly = observed(&[("a", "a", 45), ("a", "b", 5), ("b", "b", 50)]);
+    let on_aws = judge(&mostly, &expectation, None, false);
+    assert_eq!((on_aws.verdict, on_aws.as_predicted), (Verdict::Pass, false), "{:?}", on_aws.reasons);
+    assert_eq!(on_aws.zone_aware_routing.state, RoutingState::On);
+    assert_eq!(judge(&mostly, &expectation, None, true).verdict, Verdict::Fail, "--strict asks for both");
+    let half = observed(&[("a", "a", 25), ("a", "b", 25), ("b", "a", 25), ("b", "b", 25)]);
+    let off = judge(&half, &expectation, None, false);
+    assert_eq!((off.verdict, off.zone_aware_routing.state), (Verdict::Fail, RoutingState::Off));
+}
+
+#[test]
+fn on_aws_counters_that_stand_still_fail_whatever_the_share() {
+    let expectation = Expectation::of(&two_zones(), &two_zones());
+    let clean = observed(&[("a", "a", 50), ("b", "b", 50)]);
+    assert_eq!(judge(&clean, &expectation, Some(100), false).verdict, Verdict::Pass);
+    let by_chance = judge(&clean, &expectation, Some(0), false);
+    assert_eq!((by_chance.verdict, by_chance.as_predicted), (Verdict::Fail, true));
+}
+
+#[test]
+fn on_aws_a_failed_request_after_settling_fails() {
+    let expectation = Expectation::of(&two_zones(), &two_zones());
+    let errors = BTreeMap::from([("status 503".to_owned(), 1)]);
+    let failing = Observation { errors, ..observed(&[("a", "a", 50), ("b", "b", 50)]) };
+    assert_eq!(judge(&failing, &expectation, None, false).verdict, Verdict::Fail);
+}
+
+/// Where frontends and backends are not spread alike, less can be kept: the demand is a share of that.
+#[test]
+fn what_cannot_be_kept_in_its_zone_is_not_demanded() {
+    let expectation = Expectation::of(&tasks(&[("a", 5), ("b", 1)]), &two_zones());
+    let residual = observed(&[("a", "a", 60), ("a", "b", 40), ("b", "b", 20)]);
+    let result = judge(&residual, &expectation, None, false);
+    assert_eq!(result.zone_aware_routing.state, RoutingState::On, "{result:?}");
+    assert!(result.zone_aware_routing.required_same_zone_share < Some(0.6), "{result:?}");
+}
+
+/// In a drill's failed-over phase that is as it should be; `verify` alone demands that it is on.
+#[test]
+fn below_the_threshold_it_is_off_by_design_unless_the_counters_say_otherwise() {
+    let expectation = Expectation::of(&two_zones(), &tasks(&[("a", 1), ("b", 1)]));
+    let spread = observed(&[("a", "a", 25), ("a", "b", 25), ("b", "a", 25), ("b", "b", 25)]);
+    let off = judge(&spread, &expectation, Some(0), false);
+    assert_eq!((off.verdict, off.zone_aware_routing.state), (Verdict::Fail, RoutingState::OffAsPredicted));
+    assert!(off.holds_whatever_the_design());
+    let local = observed(&[("a", "a", 50), ("b", "b", 50)]);
+    assert_eq!(judge(&local, &expectation, Some(100), false).verdict, Verdict::Pass, "AWS's threshold is lower");
+    assert!(!judge(&local, &expectation, Some(100), true).holds_whatever_the_design());
 }

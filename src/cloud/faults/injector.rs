@@ -69,6 +69,8 @@ pub(crate) struct Injected {
     pub(crate) hide: Option<(Extent, Confirmation)>,
     /// An instance is lost before the call is carried out: in this zone, or anywhere.
     pub(crate) lose_instance: Option<(Option<String>, Confirmation)>,
+    /// The same of an agent's connection, and for how long.
+    pub(crate) disconnect_agent: Option<(Option<String>, Duration, Confirmation)>,
 }
 
 #[derive(Default)]
@@ -89,6 +91,7 @@ pub(crate) struct Launch<'a> {
     /// What it takes of the quota, and what is taken already.
     pub(crate) vcpus: u32,
     pub(crate) vcpus_in_use: u32,
+    pub(crate) is_free_tier_eligible: bool,
 }
 
 /// Why an instance cannot be launched.
@@ -96,6 +99,7 @@ pub(crate) struct Launch<'a> {
 pub(crate) enum Refusal {
     NoCapacity,
     VcpuLimit(u32),
+    FreePlan,
 }
 
 impl Rule {
@@ -115,7 +119,7 @@ impl Rule {
 
     fn is_about(&self, call: &Call<'_>) -> bool {
         match (&self.fault.operation, self.fault.kind) {
-            (_, FaultKind::NoCapacity | FaultKind::VcpuLimit) => false,
+            (_, FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan) => false,
             (_, FaultKind::RefuseRole) if call.role_refusal.is_none() => false,
             (Some(pattern), _) => matches(pattern, call.action),
             (None, _) => true,
@@ -169,7 +173,12 @@ impl Injector {
                     injected.lose_instance = Some((fault.zone.clone(), rule.confirmation()));
                     continue;
                 }
-                FaultKind::NoCapacity | FaultKind::VcpuLimit => continue,
+                FaultKind::DisconnectAgent => {
+                    let time = Duration::from_millis(fault.milliseconds.unwrap_or_default());
+                    injected.disconnect_agent = Some((fault.zone.clone(), time, rule.confirmation()));
+                    continue;
+                }
+                FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan => continue,
             };
             if matches!(injected.answering, Answering::AsEver) {
                 injected.answering = answering;
@@ -192,11 +201,18 @@ impl Injector {
                     let exceeded = launch.vcpus_in_use + launch.vcpus > limit;
                     (exceeded && rule.strikes()).then_some(Refusal::VcpuLimit(limit))
                 }
+                FaultKind::FreePlan if !launch.is_free_tier_eligible => rule.strikes().then_some(Refusal::FreePlan),
                 _ => None,
             };
             refusal = refusal.or(refused);
         }
         refusal
+    }
+
+    /// Whether the account is on the Free plan, for one who asks: that counts as a launch does.
+    pub(crate) fn has_free_plan(&mut self) -> bool {
+        let mut rules = self.rules.iter_mut().filter(|rule| rule.fault.kind == FaultKind::FreePlan);
+        rules.any(Rule::strikes)
     }
 
     /// The faults as they were asked for, and how often each has been met.
@@ -285,7 +301,9 @@ mod tests {
     fn the_quota_counts_what_is_in_use() {
         let faults = vec![Fault { vcpus: Some(4), ..Fault::new(FaultKind::VcpuLimit) }];
         let mut injector = Injector::new(Faults { seed: 0, faults });
-        let mut launch = |vcpus_in_use| injector.refuse_launch(&Launch { zone: "us-east-1a", vcpus: 2, vcpus_in_use });
+        let mut launch = |vcpus_in_use| {
+            injector.refuse_launch(&Launch { zone: "us-east-1a", vcpus: 2, vcpus_in_use, is_free_tier_eligible: false })
+        };
         assert_eq!([launch(0), launch(2), launch(4)], [None, None, Some(Refusal::VcpuLimit(4))]);
     }
 }

@@ -34,7 +34,7 @@ pub struct Fault {
     /// Strikes that share of the calls, 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// How long an answer is delayed, or a resource hidden.
+    /// How long an answer is delayed, a resource hidden, or an agent disconnected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub milliseconds: Option<u64>,
     /// How many reads of its service a resource is hidden from.
@@ -46,7 +46,7 @@ pub struct Fault {
     /// Of a throttled call or a server error, instead of the service's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// `us-east-1a`: where there is no capacity, or an instance is lost. Without one: anywhere.
+    /// `us-east-1a`: where there is no capacity, or an instance or its agent is lost. Without one: anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
     /// The limit that instances together may not exceed.
@@ -75,8 +75,12 @@ pub enum FaultKind {
     NoCapacity,
     /// Instances cannot be launched beyond the account's quota.
     VcpuLimit,
+    /// The account is on AWS's Free plan: types that are not eligible for it cannot be launched.
+    FreePlan,
     /// Just before the call is carried out, an instance's hardware fails.
     LoseInstance,
+    /// Just before the call is carried out, an instance's ECS agent loses its connection, for a while; what runs goes on.
+    DisconnectAgent,
 }
 
 impl Fault {
@@ -111,22 +115,24 @@ impl Fault {
         use FaultKind as K;
         let kind = self.kind;
         let said = [
-            ("operation", self.operation.is_some(), !matches!(kind, K::NoCapacity | K::VcpuLimit)),
+            ("operation", self.operation.is_some(), !matches!(kind, K::NoCapacity | K::VcpuLimit | K::FreePlan)),
             ("after", self.after != 0, kind != K::VcpuLimit),
             ("first", self.first.is_some(), kind != K::VcpuLimit),
             ("rate", self.rate.is_some(), kind != K::VcpuLimit),
-            ("milliseconds", self.milliseconds.is_some(), matches!(kind, K::Delay | K::Hide)),
+            ("milliseconds", self.milliseconds.is_some(), matches!(kind, K::Delay | K::Hide | K::DisconnectAgent)),
             ("calls", self.calls.is_some(), kind == K::Hide),
             ("status", self.status.is_some(), kind == K::ServerError),
             ("code", self.code.is_some(), matches!(kind, K::Throttle | K::ServerError)),
-            ("zone", self.zone.is_some(), matches!(kind, K::NoCapacity | K::LoseInstance)),
+            ("zone", self.zone.is_some(), matches!(kind, K::NoCapacity | K::LoseInstance | K::DisconnectAgent)),
             ("vcpus", self.vcpus.is_some(), kind == K::VcpuLimit),
         ];
         if let Some((name, ..)) = said.iter().find(|(_, said, allowed)| *said && !allowed) {
             return Err(format!("{name} means nothing for this kind"));
         }
         match kind {
-            K::Delay if self.milliseconds.is_none() => return Err("milliseconds is missing".to_owned()),
+            K::Delay | K::DisconnectAgent if self.milliseconds.is_none() => {
+                return Err("milliseconds is missing".to_owned());
+            }
             K::Hide if self.milliseconds.is_some() == self.calls.is_some() => {
                 return Err("either calls or milliseconds is needed".to_owned());
             }

@@ -4,6 +4,7 @@ pub(crate) mod autoscaling;
 pub(crate) mod ec2;
 pub(crate) mod ecs;
 pub(crate) mod elbv2;
+pub(crate) mod freetier;
 pub(crate) mod iam;
 pub(crate) mod logs;
 pub(crate) mod servicediscovery;
@@ -15,11 +16,12 @@ use super::error::AwsError;
 use super::service::Service;
 
 /// In the order in which they reconcile: a group has its instances before a cluster looks for them.
-pub(crate) const ALL: [&Service; 10] = [
+pub(crate) const ALL: [&Service; 11] = [
     &autoscaling::SERVICE,
     &ec2::SERVICE,
     &ecs::SERVICE,
     &elbv2::SERVICE,
+    &freetier::SERVICE,
     &iam::SERVICE,
     &logs::SERVICE,
     &servicediscovery::SERVICE,

@@ -5,6 +5,7 @@ mod definitions;
 mod neighbours;
 mod passing;
 mod refusals;
+mod service_rules;
 mod services;
 mod tables;
 

@@ -266,6 +266,24 @@ async fn log_groups_are_kept_with_their_tags() {
     cloud.shutdown().await;
 }
 
+/// As clients of before 2022 do it.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_groups_are_tagged_by_their_names_too() {
+    let cloud = support::start_cloud(Pace::Instant).await;
+    let logs = support::clients(&cloud).await.logs;
+    logs.create_log_group().log_group_name("/ecs/a").tags("owner", "me").send().await.unwrap();
+    #[expect(deprecated, reason = "AWS answers them, and clients still call them")]
+    {
+        logs.tag_log_group().log_group_name("/ecs/a").tags("more", "tags").send().await.unwrap();
+        logs.untag_log_group().log_group_name("/ecs/a").tags("owner").send().await.unwrap();
+        let tags = logs.list_tags_log_group().log_group_name("/ecs/a").send().await.unwrap().tags.unwrap();
+        assert_eq!(tags.into_iter().collect::<Vec<_>>(), [("more".to_owned(), "tags".to_owned())]);
+        let missing = logs.list_tags_log_group().log_group_name("/ecs/b").send().await;
+        assert_refused(missing, "ResourceNotFoundException", "The specified log group does not exist.");
+    }
+    cloud.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_asked_for_many_at_a_time() {
     let cloud = support::start_cloud(Pace::Instant).await;
@@ -300,5 +318,20 @@ async fn families_are_listed_by_what_is_active_in_them_and_settings_change_by_th
     let cluster = update.cluster.unwrap();
     assert_eq!(cluster.settings()[0].value(), Some("enabled"));
     assert!(cluster.service_connect_defaults().is_some(), "the rest stays as it was");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_groups_are_refused_and_described_as_aws_does() {
+    let stand = Stand::without_cluster(Pace::Instant).await;
+    let logs = &stand.clients.logs;
+    let long = logs.create_log_group().log_group_name("l".repeat(513)).send().await;
+    let code = "InvalidParameterException";
+    assert_refused(long, code, "Invalid LogGroup or LogStream, both must have length less than or equal to 512.");
+    logs.create_log_group().log_group_name("group").send().await.unwrap();
+    let described = logs.describe_log_groups().log_group_name_pattern("rou").send().await.unwrap();
+    assert_eq!(described.log_groups()[0].deletion_protection_enabled(), Some(false));
+    let both = logs.describe_log_groups().log_group_name_pattern("rou").log_group_name_prefix("g").send().await;
+    assert_refused(both, code, "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.");
     stand.end().await;
 }

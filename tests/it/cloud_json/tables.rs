@@ -2,8 +2,7 @@
 //! page. Of ECS and the services beside it, and of IAM.
 
 use aws_sdk_ecs::types::{
-    Compatibility, ContainerDefinition, CpuArchitecture, HealthCheck, RuntimePlatform,
-    TaskDefinitionPlacementConstraint,
+    Compatibility, ContainerDefinition, HealthCheck, OsFamily, RuntimePlatform, TaskDefinitionPlacementConstraint,
 };
 use aws_sdk_iam::types::Tag;
 use zonewalk::cloud::Pace;
@@ -51,9 +50,10 @@ async fn what_a_task_definition_says_in_vain_is_refused() {
     let constraint = TaskDefinitionPlacementConstraint::builder().expression("a == b").build();
     let constrained = register(container().build()).placement_constraints(constraint);
     assert_refused(constrained.send().await, UNSUPPORTED, "the parameter placementConstraints");
-    let arm = RuntimePlatform::builder().cpu_architecture(CpuArchitecture::Arm64).build();
-    let on_arm = register(container().build()).runtime_platform(arm);
-    assert_refused(on_arm.send().await, UNSUPPORTED, "cpuArchitecture ARM64, only X86_64");
+    let windows = RuntimePlatform::builder().operating_system_family(OsFamily::WindowsServer2022Core).build();
+    let on_windows = register(container().build()).runtime_platform(windows);
+    let words = "operatingSystemFamily WINDOWS_SERVER_2022_CORE, only LINUX";
+    assert_refused(on_windows.send().await, UNSUPPORTED, words);
     let on_fargate = register(container().build()).requires_compatibilities(Compatibility::Fargate);
     assert_refused(on_fargate.send().await, "ClientException", "Fargate only supports network mode");
     register(container().build()).send().await.unwrap();

@@ -11,6 +11,7 @@ use aws_sdk_ec2::types::{InstanceStateName, RequestLaunchTemplateData};
 use zonewalk::cloud::Pace;
 
 use super::{Stand, assert_refused, filter, profile, until};
+use crate::support;
 
 const GROUP: &str = "group";
 
@@ -364,5 +365,61 @@ async fn an_instance_is_described_by_itself_and_terminated_with_or_without_a_suc
     assert_eq!(stand.group().await.unwrap().desired_capacity(), Some(1));
     let last = stand.instances().await.pop_first().unwrap();
     assert_refused(terminate(&last, true).await, "ValidationError", "desiredSize equals minSize (1)");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_protected_instance_stays_when_its_group_shrinks() {
+    let stand = Stand::new(Pace::Instant).await;
+    stand.group_of(3, "abc").await;
+    let autoscaling = &stand.clients.autoscaling;
+    let protect = |id: &str| {
+        let set = autoscaling.set_instance_protection().auto_scaling_group_name(GROUP).instance_ids(id);
+        set.protected_from_scale_in(true).send()
+    };
+    let stays = stand.instances().await.into_iter().next_back().unwrap();
+    protect(&stays).await.unwrap();
+    assert_refused(protect("i-0123456789abcdef0").await, "ValidationError", "is not part of Auto Scaling group group.");
+    stand.scale(1).await;
+    assert_eq!(stand.instances().await, BTreeSet::from([stays]));
+    stand.end().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_is_starting_cannot_be_protected_yet() {
+    let stand = Stand::new(Pace::Aws).await;
+    let template = stand.launch_template("template", stand.article_data().await).await;
+    stand.create_group(&template, 1, "a").send().await.unwrap();
+    // The group notices after 5 s, and the instance takes 20 s more.
+    support::skip(8).await;
+    let starting = stand.instances().await.pop_first().unwrap();
+    let set = stand.clients.autoscaling.set_instance_protection().auto_scaling_group_name(GROUP);
+    let refused = set.instance_ids(starting).protected_from_scale_in(true).send().await;
+    assert_refused(refused, "ValidationError", "is not in InService or EnteringStandby or Standby.");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_tells_which_metrics_are_collected_and_that_it_has_no_hooks() {
+    let stand = Stand::new(Pace::Instant).await;
+    stand.group_of(1, "a").await;
+    let autoscaling = &stand.clients.autoscaling;
+    let enable = || autoscaling.enable_metrics_collection().auto_scaling_group_name(GROUP);
+    let disable = || autoscaling.disable_metrics_collection().auto_scaling_group_name(GROUP);
+    let metrics = async || stand.group().await.unwrap().enabled_metrics().len();
+    assert_refused(enable().granularity("5Minutes").send().await, "ValidationError", "1Minute");
+    assert_refused(disable().metrics("GroupMood").send().await, "ValidationError", "GroupMood");
+    enable().granularity("1Minute").metrics("GroupMinSize").metrics("GroupMaxSize").send().await.unwrap();
+    assert_eq!(metrics().await, 2);
+    disable().metrics("GroupMinSize").send().await.unwrap();
+    assert_eq!(stand.group().await.unwrap().enabled_metrics()[0].metric(), Some("GroupMaxSize"));
+    enable().granularity("1Minute").send().await.unwrap();
+    assert_eq!(metrics().await, 20);
+    disable().send().await.unwrap();
+    assert_eq!(metrics().await, 0);
+
+    let hooks = |group: &str| autoscaling.describe_lifecycle_hooks().auto_scaling_group_name(group).send();
+    assert_eq!(hooks(GROUP).await.unwrap().lifecycle_hooks(), []);
+    assert_refused(hooks("other").await, "ValidationError", "AutoScalingGroup name not found");
     stand.end().await;
 }

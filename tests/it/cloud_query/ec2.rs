@@ -2,7 +2,8 @@
 
 use aws_sdk_ec2::types::{
     AttributeBooleanValue, InstanceStateName, IpPermission, IpRange, LocationType, ResourceType, SecurityGroupRule,
-    StatusName, StatusType, SummaryStatus, Tag, TagSpecification, UserIdGroupPair, VpcAttributeName,
+    SecurityGroupRuleDescription, StatusName, StatusType, SummaryStatus, Tag, TagSpecification, UserIdGroupPair,
+    VpcAttributeName,
 };
 use zonewalk::cloud::Pace;
 
@@ -281,5 +282,43 @@ async fn regions_have_their_endpoints_and_the_vpc_its_attributes() {
     assert_eq!(metrics.enable_network_address_usage_metrics().unwrap().value(), Some(false));
     let unknown = attribute("vpc-0123456789abcdef0", VpcAttributeName::EnableDnsSupport).await;
     assert_refused(unknown, "InvalidVpcID.NotFound", "vpc-0123456789abcdef0");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rule_is_described_anew_by_what_it_allows_or_by_its_id() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let group = stand.security_group("described").await;
+    let permission = |port: i32, description: &str| {
+        let range = IpRange::builder().cidr_ip("10.0.0.0/8").description(description).build();
+        IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port).ip_ranges(range).build()
+    };
+    let authorize = |description: &str| {
+        ec2.authorize_security_group_ingress().group_id(&group).ip_permissions(permission(80, description)).send()
+    };
+    assert_refused(authorize("naïve").await, "InvalidParameterValue", "Invalid rule description");
+    authorize("first").await.unwrap();
+    let ingress = || ec2.update_security_group_rule_descriptions_ingress().group_id(&group);
+    let description = async || {
+        let rule = stand.rules(&group).await.into_iter().find(|rule| rule.is_egress() == Some(false)).unwrap();
+        (rule.security_group_rule_id.unwrap(), rule.description.unwrap_or_default())
+    };
+    ingress().ip_permissions(permission(80, "second")).send().await.unwrap();
+    let (id, second) = description().await;
+    assert_eq!(second, "second");
+    let by_id =
+        |text: &str| SecurityGroupRuleDescription::builder().security_group_rule_id(&id).description(text).build();
+    ingress().security_group_rule_descriptions(by_id("third")).send().await.unwrap();
+    assert_eq!(description().await.1, "third");
+    ingress().security_group_rule_descriptions(by_id("")).send().await.unwrap();
+    assert_eq!(description().await.1, "");
+
+    assert_refused(ingress().send().await, "MissingParameter", "ipPermissions");
+    let missing = ingress().ip_permissions(permission(81, "x")).send().await;
+    assert_refused(missing, "InvalidPermission.NotFound", "does not exist in this security group");
+    let egress = ec2.update_security_group_rule_descriptions_egress().group_id(&group);
+    let other_way = egress.security_group_rule_descriptions(by_id("x")).send().await;
+    assert_refused(other_way, "InvalidPermission.NotFound", "does not exist in this security group");
     stand.end().await;
 }

@@ -154,3 +154,27 @@ async fn a_role_tells_its_policy_its_tags_and_the_profiles_it_is_in() {
     );
     stand.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_updated_role_keeps_its_description_and_takes_the_default_duration_again() {
+    let stand = Stand::new(Pace::Instant).await;
+    let iam = &stand.clients.iam;
+    let create = iam.create_role().role_name("own").assume_role_policy_document(TRUST).description("of a test");
+    create.max_session_duration(7200).send().await.unwrap();
+    let update = || iam.update_role().role_name("own");
+    assert_refused(update().max_session_duration(60).send().await, "ValidationError", "greater than or equal to 3600");
+    assert_refused(
+        update().max_session_duration(50_000).send().await,
+        "ValidationError",
+        "less than or equal to 43200",
+    );
+    update().send().await.unwrap();
+    let role = async || iam.get_role().role_name("own").send().await.unwrap().role.unwrap();
+    assert_eq!(role().await.description(), Some("of a test"));
+    assert_eq!(role().await.max_session_duration(), Some(3600));
+    update().description("another").max_session_duration(43_200).send().await.unwrap();
+    assert_eq!(role().await.description(), Some("another"));
+    assert_eq!(role().await.max_session_duration(), Some(43_200));
+    assert_refused(iam.update_role().role_name("other").send().await, "NoSuchEntity", "other cannot be found");
+    stand.end().await;
+}

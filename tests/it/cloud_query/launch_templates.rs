@@ -66,3 +66,31 @@ async fn user_data_must_be_base64_and_names_within_bounds() {
     assert_refused(create("t", "").await, "InvalidLaunchTemplateName.MalformedException", "between 3 and 128");
     stand.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_goes_by_itself_unless_it_is_the_default_and_its_number_is_not_given_again() {
+    let stand = Stand::new(Pace::Instant).await;
+    let template = stand.launch_template("template", stand.article_data().await).await;
+    let ec2 = &stand.clients.ec2;
+    let add = async || {
+        let create = ec2.create_launch_template_version().launch_template_id(&template).source_version("1");
+        let data = RequestLaunchTemplateData::builder().instance_type(InstanceType::T3Medium).build();
+        let create = create.launch_template_data(data).send().await.unwrap();
+        create.launch_template_version.unwrap().version_number.unwrap()
+    };
+    assert_eq!((add().await, add().await), (2, 3));
+    let delete = ec2.delete_launch_template_versions().launch_template_id(&template);
+    let deleted = delete.versions("1").versions("3").versions("7").send().await.unwrap();
+    let gone = deleted.successfully_deleted_launch_template_versions();
+    assert_eq!(gone.iter().map(|version| version.version_number()).collect::<Vec<_>>(), [Some(3)]);
+    let left = deleted.unsuccessfully_deleted_launch_template_versions();
+    let why = |at: usize| left[at].response_error().unwrap().code().unwrap().as_str();
+    assert_eq!((left[0].version_number(), why(0)), (Some(1), "unexpectedError"));
+    assert_eq!((left[1].version_number(), why(1)), (Some(7), "launchTemplateVersionDoesNotExist"));
+    let described = ec2.describe_launch_templates().launch_template_ids(&template).send().await.unwrap();
+    assert_eq!(described.launch_templates()[0].latest_version_number(), Some(2));
+    assert_eq!(add().await, 4);
+    let refused = ec2.delete_launch_template_versions().launch_template_id(&template).versions("$Latest").send().await;
+    assert_refused(refused, "InvalidParameterValue", "$Latest");
+    stand.end().await;
+}

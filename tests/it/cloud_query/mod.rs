@@ -12,6 +12,7 @@ mod launch_templates;
 mod launching;
 mod parameters;
 mod tags;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

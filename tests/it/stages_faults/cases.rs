@@ -51,19 +51,21 @@ impl Case {
             (FaultKind::RefuseRole, _) => "role refused",
             (FaultKind::NoCapacity, _) => "no capacity",
             (FaultKind::VcpuLimit, _) => "over the quota",
+            (FaultKind::FreePlan, _) => "on the Free plan",
             (FaultKind::LoseInstance, _) => "instance lost",
+            (FaultKind::DisconnectAgent, _) => "agent disconnected",
         }
     }
 
-    /// Whether a run may fail of it: the SDK gives up, or the quota is not waited for. It gets over everything else, or the
+    /// Whether a run may fail of it: the SDK gives up, or neither quota nor plan is waited for. It gets over everything else, or the
     /// run waits it out.
     pub(super) fn ends_a_run(&self) -> bool {
-        self.fault.first == Some(TOO_OFTEN) || self.fault.kind == FaultKind::VcpuLimit
+        self.fault.first == Some(TOO_OFTEN) || matches!(self.fault.kind, FaultKind::VcpuLimit | FaultKind::FreePlan)
     }
 
     /// Whether instances may come to be elsewhere because of it.
     pub(super) fn moves_instances(&self) -> bool {
-        self.waiting || matches!(self.fault.kind, FaultKind::NoCapacity | FaultKind::VcpuLimit)
+        self.waiting || self.company() == Company::Alone
     }
 
     /// What happens to which operation in which phase, whichever of its calls it is.
@@ -75,7 +77,8 @@ impl Case {
     /// How often an operation looks again differs from run to run, and so does when instances come and go. Every change,
     /// and every first look, is made.
     pub(super) fn may_be_unmet(&self) -> bool {
-        self.fault.kind == FaultKind::LoseInstance || is_look(self.operation()) && self.fault.after > 0
+        matches!(self.fault.kind, FaultKind::LoseInstance | FaultKind::DisconnectAgent)
+            || is_look(self.operation()) && self.fault.after > 0
     }
 
     fn operation(&self) -> &str {
@@ -98,7 +101,7 @@ impl Case {
     fn company(&self) -> Company {
         match self.fault.kind {
             FaultKind::LoseInstance => Company::LosesInstances,
-            FaultKind::NoCapacity | FaultKind::VcpuLimit => Company::Alone,
+            FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan => Company::Alone,
             _ if self.ends_a_run() => Company::EndsRuns,
             _ => Company::Passes,
         }
@@ -218,6 +221,8 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
                 if instances_run(phase, calls, place) {
                     let zone = Some(OUR_ZONE.to_owned());
                     faults.push(Fault { zone, ..Fault::at(FaultKind::LoseInstance, operation, *n, 1) });
+                    let disconnected = Fault::at(FaultKind::DisconnectAgent, operation, *n, 1);
+                    faults.push(Fault { milliseconds: Some(120), ..disconnected });
                 }
             }
             if TAKES_ROLE.contains(&operation.as_str()) {
@@ -236,6 +241,13 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
     for (phase, launches) in [(0, 2), (1, 4)] {
         cases.extend((0..launches).map(|after| {
             let fault = Fault { after, first: Some(1), vcpus: Some(0), ..Fault::new(FaultKind::VcpuLimit) };
+            Case { phase, fault, waiting: false }
+        }));
+    }
+    // The plan is asked for, and then met by each launch.
+    for (phase, occasions) in [(0, 3), (1, 2)] {
+        cases.extend((0..occasions).map(|after| {
+            let fault = Fault { after, first: Some(1), ..Fault::new(FaultKind::FreePlan) };
             Case { phase, fault, waiting: false }
         }));
     }

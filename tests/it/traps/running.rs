@@ -1,6 +1,7 @@
 //! Traps of what runs: counters that prove nothing, thresholds, deployments, logs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use aws_sdk_ecs::types::DeploymentConfiguration;
 use zonewalk::commands::{failover, stats, verify};
@@ -15,7 +16,7 @@ use zonewalk::walkthrough::up;
 use super::{Walk, article};
 
 /// Few requests: what is asked of them is all or nothing.
-const TRAFFIC: verify::Options = verify::Options { requests: 60, concurrency: 4 };
+const TRAFFIC: verify::Traffic = verify::Traffic { requests: 60, concurrency: 4 };
 
 #[test]
 fn trap_03_both_families_of_zone_counters_are_read() {
@@ -51,14 +52,15 @@ async fn trap_05_the_proxies_of_frontends_are_asked_not_those_of_any_instance() 
 
     // The article's step asks some instance, which may run a backend: nothing of what it shows moves.
     let hosts = inventory::find_container_hosts(&walk.ctx).await.unwrap();
-    let without_frontend = hosts.iter().map(|host| host.ec2_instance_id.clone());
+    let without_frontend = hosts.iter().map(|host| host.place.ec2_instance_id.clone());
     let host = without_frontend.into_iter().find(|host| frontends.iter().all(|task| task.ec2_instance_id != *host));
     let script = Script { family: walk.ctx.names.backend.service.clone() }.render();
-    let output = run_command::run_script(&walk.ctx, &[host.unwrap()], &script).await.unwrap();
-    let backends = script::parse(&output[0]).unwrap();
+    let host = async || Ok(vec![host.clone().unwrap()]);
+    let runs = run_command::run_script(&walk.ctx, host, &script, Duration::from_secs(60)).await.unwrap();
+    let backends = script::parse(&runs[0].output);
     assert_eq!(backends.len(), 1);
-    assert_eq!(backends[0].1.zone_requests, []);
-    assert_eq!(backends[0].1.counter("lb_zone_routing_all_directly"), 0);
+    let stats = backends[0].1.as_ref().unwrap();
+    assert_eq!((stats.zone_requests.as_slice(), stats.counter("lb_zone_routing_all_directly")), (&[][..], 0));
     walk.end().await;
 }
 
@@ -69,7 +71,8 @@ fn zones(counts: &[(&str, u32)]) -> BTreeMap<String, u32> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn trap_06_two_backends_switch_zone_routing_off_from_every_zone() {
     let walk = Walk::up(6).await;
-    let options = failover::Options { mode: failover::Mode::Scale, to: 2, restore: false, verify: TRAFFIC };
+    let verify = verify::Options { traffic: TRAFFIC, ..verify::Options::default() };
+    let options = failover::Options { mode: failover::Mode::Scale, to: 2, restore: false, verify };
     let failover = failover::run(&walk.ctx, options).await.unwrap();
     let failed_over = failover.phases.iter().find(|phase| phase.phase == PhaseName::FailedOver).unwrap();
     assert_eq!(failed_over.result.expected.state, Some(PredictedState::NoLocalityRouting));

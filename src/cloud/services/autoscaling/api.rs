@@ -1,6 +1,6 @@
 //! The operations of Amazon EC2 Auto Scaling.
 
-use super::{activities, groups, members, refreshes, tags};
+use super::{activities, groups, members, metrics, refreshes, tags};
 use crate::cloud::service::Operation;
 use crate::cloud::wire::Pages;
 
@@ -53,6 +53,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )),
     Operation::read("DescribeInstanceRefreshes", "AutoScalingGroupName InstanceRefreshIds", refreshes::describe)
         .paged(pages("InstanceRefreshes", 100, 50)),
+    Operation::read("DescribeLifecycleHooks", "AutoScalingGroupName LifecycleHookNames", groups::describe_hooks),
     Operation::read(
         "DescribeScalingActivities",
         "ActivityIds AutoScalingGroupName IncludeDeletedGroups Filters",
@@ -60,8 +61,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )
     .paged(pages("Activities", 100, 100)),
     Operation::read("DescribeTags", "Filters", tags::describe).paged(pages("Tags", 100, 50)),
+    Operation::change("DisableMetricsCollection", "AutoScalingGroupName Metrics", metrics::disable),
+    Operation::change("EnableMetricsCollection", "AutoScalingGroupName Metrics Granularity", metrics::enable),
     Operation::change("ResumeProcesses", "AutoScalingGroupName ScalingProcesses", groups::resume_processes),
     Operation::change("SetDesiredCapacity", "AutoScalingGroupName DesiredCapacity", groups::set_desired_capacity),
+    Operation::change(
+        "SetInstanceProtection",
+        "AutoScalingGroupName InstanceIds ProtectedFromScaleIn",
+        members::set_protection,
+    ),
     Operation::change("StartInstanceRefresh", "AutoScalingGroupName Strategy Preferences", refreshes::start),
     Operation::change("SuspendProcesses", "AutoScalingGroupName ScalingProcesses", groups::suspend_processes),
     Operation::change(

@@ -25,6 +25,8 @@ pub(super) struct Group {
     pub(super) tags: BTreeMap<String, Tag>,
     pub(super) members: Vec<Member>,
     suspended: BTreeSet<String>,
+    /// The metrics that are collected of it, of those in [`super::metrics`].
+    pub(super) metrics: BTreeSet<&'static str>,
     /// Force-deleted: it goes when its last instance has.
     pub(super) deleting: bool,
     /// A scaling activity will look at the group soon.
@@ -98,7 +100,7 @@ impl Group {
             "CreatedTime": timestamp(self.created),
             "SuspendedProcesses": suspended.collect::<Value>(),
             "VPCZoneIdentifier": settings.subnets.join(","),
-            "EnabledMetrics": [],
+            "EnabledMetrics": super::metrics::wire(self),
             "Status": self.deleting.then_some("Delete in progress"),
             "Tags": tags::wire(self),
             "TerminationPolicies": ["Default"],
@@ -139,6 +141,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
         tags: tags::listed(params)?,
         members: Vec::new(),
         suspended: BTreeSet::new(),
+        metrics: BTreeSet::new(),
         deleting: false,
         awaits_activity: false,
         awaits_rebalancing: false,
@@ -214,6 +217,12 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
         .map(|group| group.wire(region, with_instances))
         .collect();
     Ok(json!({ "AutoScalingGroups": groups }))
+}
+
+/// No group has one: the local cloud has no operation that makes them.
+pub(super) fn describe_hooks(region: &Region, params: Params<'_>) -> Answer {
+    find(region.autoscaling(), params)?;
+    Ok(json!({ "LifecycleHooks": [] }))
 }
 
 /// Without `ForceDelete` only an empty group can go.

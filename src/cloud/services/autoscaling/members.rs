@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::activities::moment;
 use super::scaling;
 use super::settings::template_wire;
-use super::validation_error;
+use super::{find_mut, validation_error};
+use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
 use crate::cloud::services::ec2;
@@ -73,6 +74,39 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
         .map(|(group, member)| member.wire(region, Some(&group.name)))
         .collect();
     Ok(json!({ "AutoScalingInstances": described }))
+}
+
+/// "You can specify up to 50 instances" (API Reference, "SetInstanceProtection").
+const MOST_PROTECTED_AT_ONCE: usize = 50;
+
+/// All of the instances that a request names, or none. An instance that is starting or going cannot be protected yet, or any
+/// more (guardian/riff-raff#510, infrahouse/infrahouse-toolkit#223).
+pub(super) fn set_protection(region: &mut Region, params: Params<'_>) -> Answer {
+    let ids = params.strings("InstanceIds");
+    let protected =
+        params.opt_bool("ProtectedFromScaleIn").ok_or_else(|| AwsError::missing_parameter("ProtectedFromScaleIn"))?;
+    if ids.is_empty() || ids.len() > MOST_PROTECTED_AT_ONCE {
+        let message = format!("InstanceIds must have 1 to {MOST_PROTECTED_AT_ONCE} members");
+        return Err(validation_error(message));
+    }
+    let group = find_mut(region.autoscaling_mut(), params.str("AutoScalingGroupName")?)?;
+    for id in &ids {
+        let member = group.members.iter().find(|member| member.instance_id == *id);
+        let Some(member) = member else {
+            return Err(validation_error(format!(
+                "The instance {id} is not part of Auto Scaling group {}.",
+                group.name
+            )));
+        };
+        if member.state != LifecycleState::InService {
+            let message = format!("The instance {id} is not in InService or EnteringStandby or Standby.");
+            return Err(validation_error(message));
+        }
+    }
+    for member in group.members.iter_mut().filter(|member| ids.contains(&member.instance_id.as_str())) {
+        member.protected = protected;
+    }
+    Ok(json!({}))
 }
 
 pub(super) fn terminate(region: &mut Region, params: Params<'_>) -> Answer {

@@ -6,6 +6,7 @@ mod activities;
 mod api;
 mod groups;
 mod members;
+mod metrics;
 mod refreshes;
 mod scaling;
 mod settings;

@@ -52,6 +52,7 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
     ("MetadataOptions", "HttpEndpoint HttpPutResponseHopLimit HttpTokens"),
     ("NetworkInterface", "AssociatePublicIpAddress DeleteOnTermination DeviceIndex SecurityGroupId"),
     ("PrefixListIds", "PrefixListId Description"),
+    ("SecurityGroupRuleDescription", "SecurityGroupRuleId Description"),
     ("Tag", "Key Value"),
     ("TagSpecification", "ResourceType Tag"),
 ];
@@ -92,6 +93,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("CreateTags", "ResourceId Tag", tags::create),
     Operation::change("DeleteInternetGateway", "InternetGatewayId", gateways::delete),
     Operation::change("DeleteLaunchTemplate", "LaunchTemplateId LaunchTemplateName", launch_templates::delete),
+    Operation::change(
+        "DeleteLaunchTemplateVersions",
+        "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion",
+        launch_templates::delete_versions,
+    ),
     Operation::change("DeleteSecurityGroup", "GroupId GroupName", security_groups::delete),
     Operation::change("DeleteSubnet", "SubnetId", subnets::delete),
     Operation::change("DeleteTags", "ResourceId Tag", tags::delete),
@@ -157,4 +163,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         |region, params| rules::revoke(region, Direction::Ingress, params),
     ),
     Operation::change("TerminateInstances", "InstanceId", instances::terminate_requested),
+    Operation::change(
+        "UpdateSecurityGroupRuleDescriptionsEgress",
+        "GroupId GroupName IpPermissions SecurityGroupRuleDescription",
+        |region, params| rules::describe_anew(region, Direction::Egress, params),
+    ),
+    Operation::change(
+        "UpdateSecurityGroupRuleDescriptionsIngress",
+        "GroupId GroupName IpPermissions SecurityGroupRuleDescription",
+        |region, params| rules::describe_anew(region, Direction::Ingress, params),
+    ),
 ];

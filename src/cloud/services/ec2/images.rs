@@ -6,7 +6,7 @@ use super::lacking_filters;
 use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described};
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
-use crate::cloud::services::ec2::ecs_optimized::{self, ARCHITECTURE, Image, OWNER_ID};
+use crate::cloud::services::ec2::ecs_optimized::{self, Image, OWNER_ID};
 use crate::cloud::wire::Params;
 
 const ROOT_DEVICE: &str = "/dev/xvda";
@@ -43,7 +43,7 @@ impl Resource for Image {
             "imageOwnerAlias": "amazon",
             "creationDate": self.creation_date,
             "isPublic": true,
-            "architecture": ARCHITECTURE,
+            "architecture": self.architecture,
             "imageType": "machine",
             "platformDetails": "Linux/UNIX",
             "usageOperation": "RunInstances",

@@ -42,8 +42,21 @@ const TYPES: &[InstanceType] = &[
     of("c5.xlarge", 4, 8, 4, 15, "Up to 10 Gigabit"),
     of("c6i.large", 2, 4, 3, 10, "Up to 12.5 Gigabit"),
     of("c6i.xlarge", 4, 8, 4, 15, "Up to 12.5 Gigabit"),
-    InstanceType { architecture: "arm64", ..of("t4g.medium", 2, 4, 3, 6, "Up to 5 Gigabit") },
+    of("c7i-flex.large", 2, 4, 3, 10, "Up to 12.5 Gigabit"),
+    of("m7i-flex.large", 2, 8, 3, 10, "Up to 12.5 Gigabit"),
+    of("inf1.xlarge", 4, 8, 4, 10, "Up to 25 Gigabit"),
+    arm("t4g.micro", 2, 1, 2, 2),
+    arm("t4g.small", 2, 2, 3, 4),
+    arm("t4g.medium", 2, 4, 3, 6),
 ];
+
+/// What accounts made since 2025-07-15 may launch on the Free plan, as DescribeInstanceTypes tells them
+/// (aws-samples/eks-workshop-v2#1644, RhinoSecurityLabs/cloudgoat#375).
+const FREE_TIER: [&str; 6] = ["t3.micro", "t3.small", "t4g.micro", "t4g.small", "c7i-flex.large", "m7i-flex.large"];
+
+/// The families that the quota of On-Demand Standard instances counts (EC2 User Guide, "EC2 instance type quotas"); a family is
+/// the letters before the first digit, so that Inf is none of I.
+const STANDARD: [&str; 11] = ["a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"];
 
 const fn of(
     name: &'static str,
@@ -57,9 +70,30 @@ const fn of(
     InstanceType { name, vcpus, memory_mib, interfaces, addresses_per_interface, network, architecture: "x86_64" }
 }
 
+const fn arm(
+    name: &'static str,
+    vcpus: u32,
+    memory_gib: u32,
+    interfaces: u32,
+    addresses_per_interface: u32,
+) -> InstanceType {
+    let x86 = of(name, vcpus, memory_gib, interfaces, addresses_per_interface, "Up to 5 Gigabit");
+    InstanceType { architecture: "arm64", ..x86 }
+}
+
 impl InstanceType {
     pub(super) fn find(name: &str) -> Option<&'static Self> {
         TYPES.iter().find(|instance_type| instance_type.name == name)
+    }
+
+    pub(super) fn is_free_tier_eligible(&self) -> bool {
+        FREE_TIER.contains(&self.name)
+    }
+
+    /// Whether the quota of On-Demand Standard instances counts it.
+    pub(super) fn is_standard(&self) -> bool {
+        let family = self.name.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
+        STANDARD.contains(&family)
     }
 
     /// AWS's own processors, which are the ones for arm64, have no second thread.
@@ -86,18 +120,51 @@ pub(crate) fn instance_capacity(instance_type: &str) -> (u32, u32, u32) {
         .unwrap_or_default()
 }
 
+/// `x86_64` or `arm64`.
+pub(crate) fn architecture(instance_type: &str) -> &'static str {
+    InstanceType::find(instance_type).map_or("x86_64", |found| found.architecture)
+}
+
 const TYPE_FILTERS: &[Filter] = &[
     (lacking_filters::INSTANCE_TYPES, LACKING),
-    ("burstable-performance-supported current-generation instance-type", NAMESAKE),
+    ("burstable-performance-supported current-generation free-tier-eligible instance-type", NAMESAKE),
     ("memory-info.size-in-mib", "memoryInfo.sizeInMiB"),
     ("network-info.maximum-network-interfaces", "networkInfo.maximumNetworkInterfaces"),
     ("processor-info.supported-architecture", "processorInfo.supportedArchitectures"),
     ("vcpu-info.default-vcpus", "vCpuInfo.defaultVCpus"),
 ];
 
+/// A type that is none of EC2's, or one of those that are not here.
+pub(super) fn unknown(name: &str) -> AwsError {
+    if is_named_like_a_type(name) {
+        lacking(name)
+    } else {
+        AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType."))
+    }
+}
+
+fn lacking(name: &str) -> AwsError {
+    AwsError::lacking(format_args!("instance type {name}; `aws ec2 describe-instance-types` lists what it has"))
+}
+
+/// A family with its generation, and a size (EC2 Instance Types guide, "Naming conventions"): `t2.micro`, `m7g.metal-24xl`.
+fn is_named_like_a_type(name: &str) -> bool {
+    let Some((family, size)) = name.split_once('.') else { return false };
+    let is_family = family.starts_with(|c: char| c.is_ascii_lowercase())
+        && family.contains(|c: char| c.is_ascii_digit())
+        && family.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let times = size.strip_suffix("xlarge").or(size.strip_prefix("metal-").and_then(|size| size.strip_suffix("xl")));
+    let is_size = ["nano", "micro", "small", "medium", "large", "metal"].contains(&size)
+        || times.is_some_and(|times| times.is_empty() || times.parse::<u8>().is_ok());
+    is_family && is_size
+}
+
 pub(super) fn describe(params: Params<'_>) -> Answer {
     let names = params.strings("InstanceType");
     let unknown: Vec<_> = names.iter().copied().filter(|name| InstanceType::find(name).is_none()).collect();
+    if let Some(known) = unknown.iter().find(|name| is_named_like_a_type(name)) {
+        return Err(lacking(known));
+    }
     if !unknown.is_empty() {
         let message = format!("The following supplied instance types do not exist: [{}]", unknown.join(", "));
         return Err(AwsError::new("InvalidInstanceType", message));
@@ -110,7 +177,7 @@ fn wire(t: &InstanceType) -> Value {
     json!({
         "instanceType": t.name,
         "currentGeneration": true,
-        "freeTierEligible": t.name == "t3.micro",
+        "freeTierEligible": t.is_free_tier_eligible(),
         "supportedUsageClasses": ["on-demand", "spot"],
         "supportedRootDeviceTypes": ["ebs"],
         "supportedVirtualizationTypes": ["hvm"],

@@ -143,7 +143,7 @@ impl Resource for Instance {
             },
             "monitoring": { "state": "disabled" },
             "reason": self.transition_reason,
-            "architecture": "x86_64",
+            "architecture": InstanceType::find(&self.instance_type).map(|found| found.architecture),
             "blockDeviceMapping": [],
             "ebsOptimized": false,
             "enaSupport": true,

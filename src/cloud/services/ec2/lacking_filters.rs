@@ -73,7 +73,7 @@ pub(super) const INSTANCE_TYPES: &str = "\
     ebs-info.ebs-optimized-info.baseline-throughput-in-mbps \
     ebs-info.ebs-optimized-info.maximum-bandwidth-in-mbps ebs-info.ebs-optimized-info.maximum-iops \
     ebs-info.ebs-optimized-info.maximum-throughput-in-mbps ebs-info.ebs-optimized-support \
-    ebs-info.encryption-support ebs-info.maximum-ebs-attachments ebs-info.nvme-support free-tier-eligible \
+    ebs-info.encryption-support ebs-info.maximum-ebs-attachments ebs-info.nvme-support \
     hibernation-supported hypervisor instance-storage-info.disk.count instance-storage-info.disk.size-in-gb \
     instance-storage-info.disk.type instance-storage-info.encryption-support \
     instance-storage-info.nvme-support instance-storage-info.total-size-in-gb instance-storage-supported \

@@ -18,7 +18,9 @@ pub(super) struct LaunchTemplate {
     name: String,
     created: jiff::Timestamp,
     default_version: u64,
-    /// Version 1 first.
+    /// A number is never given twice, also if its version is deleted.
+    last_number: u64,
+    /// The first one first.
     versions: Vec<Version>,
 }
 
@@ -34,7 +36,7 @@ struct Version {
 
 impl LaunchTemplate {
     fn latest_version(&self) -> u64 {
-        self.versions.len() as u64
+        self.versions.last().map_or(self.default_version, |version| version.number)
     }
 
     /// `$Default`, `$Latest` or a number.
@@ -188,6 +190,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
         name: name.to_owned(),
         created: jiff::Timestamp::now(),
         default_version: 1,
+        last_number: 1,
         versions: vec![requested_version(1, data, params)],
     };
     region.ec2_mut().tags.add(&template.id, tags);
@@ -224,7 +227,8 @@ pub(super) fn create_version(region: &mut Region, params: Params<'_>) -> Answer 
         Some(version) if version.data != data => return Err(token_reused()),
         Some(version) => version.clone(),
         None => {
-            let version = requested_version(template.latest_version() + 1, data, params);
+            template.last_number += 1;
+            let version = requested_version(template.last_number, data, params);
             template.versions.push(version.clone());
             version
         }
@@ -312,4 +316,48 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     state.launch_templates.retain(|other| other.id != template.id);
     state.tags.forget(&template.id);
     Ok(json!({ "launchTemplate": answer }))
+}
+
+/// "You can delete up to 200 launch template versions in a single request" (API Reference).
+const MOST_DELETED_AT_ONCE: usize = 200;
+
+/// Each by itself: what cannot go is told in the answer. The default version cannot.
+pub(super) fn delete_versions(region: &mut Region, params: Params<'_>) -> Answer {
+    let template = named_mut(region.ec2_mut(), params)?;
+    let wanted = params.strings("LaunchTemplateVersion");
+    if wanted.is_empty() {
+        return Err(AwsError::missing_parameter("LaunchTemplateVersion"));
+    }
+    if wanted.len() > MOST_DELETED_AT_ONCE {
+        let message = format!("At most {MOST_DELETED_AT_ONCE} launch template versions can be deleted at once");
+        return Err(AwsError::invalid_parameter(message));
+    }
+    let numbers = wanted.into_iter().map(|number| {
+        number
+            .parse::<u64>()
+            .map_err(|_| AwsError::invalid_parameter(format!("{number} is no launch template version number")))
+    });
+    let (mut gone, mut left) = (Vec::new(), Vec::new());
+    for number in numbers.collect::<Result<Vec<_>, _>>()? {
+        let mut entry =
+            json!({ "launchTemplateId": template.id, "launchTemplateName": template.name, "versionNumber": number });
+        let refusal = if number == template.default_version {
+            (
+                "unexpectedError",
+                format!("Version {number} is the default version of the launch template, which cannot be deleted"),
+            )
+        } else if template.versions.iter().all(|version| version.number != number) {
+            ("launchTemplateVersionDoesNotExist", format!("Could not find the specified version {number}"))
+        } else {
+            template.versions.retain(|version| version.number != number);
+            gone.push(entry);
+            continue;
+        };
+        entry["responseError"] = json!({ "code": refusal.0, "message": refusal.1 });
+        left.push(entry);
+    }
+    Ok(json!({
+        "successfullyDeletedLaunchTemplateVersionSet": gone,
+        "unsuccessfullyDeletedLaunchTemplateVersionSet": left,
+    }))
 }

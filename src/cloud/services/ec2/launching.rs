@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use hyper::StatusCode;
 
-use super::instance_types::InstanceType;
+use super::instance_types::{self, InstanceType};
 use super::instances::{self, Instance, InstanceState};
 use super::interfaces::create_interface;
 use super::launch_data::{self, LaunchData};
@@ -16,7 +16,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::faults::{Launch, Refusal};
 use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
-use crate::cloud::services::ec2::ecs_optimized::{self, ARCHITECTURE, Image};
+use crate::cloud::services::ec2::ecs_optimized::{self, Image};
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::Tags;
 
@@ -47,17 +47,16 @@ fn checked(region: &Region, data: &LaunchData, location: Location) -> Result<Che
     let params = Params::new(data);
     check_combinations(params, location)?;
     let image_id = launch_data::image_id(region, params.str("ImageId")?)?;
-    find::<Image>(&ecs_optimized::images(&region.name), &image_id)?;
+    let architecture = find::<Image>(&ecs_optimized::images(&region.name), &image_id)?.architecture;
     if let Some(name) = params.opt_str("KeyName") {
         // Nobody can make one here.
         return Err(AwsError::new("InvalidKeyPair.NotFound", format!("The key pair '{name}' does not exist")));
     }
     let name = params.opt_str("InstanceType").unwrap_or("m1.small");
-    let instance_type = InstanceType::find(name)
-        .ok_or_else(|| AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType.")))?;
-    if instance_type.architecture != ARCHITECTURE {
+    let instance_type = InstanceType::find(name).ok_or_else(|| instance_types::unknown(name))?;
+    if instance_type.architecture != architecture {
         return Err(AwsError::invalid_parameter(format!(
-            "The architecture '{}' of the specified instance type does not match the architecture '{ARCHITECTURE}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
+            "The architecture '{}' of the specified instance type does not match the architecture '{architecture}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",
             instance_type.architecture
         )));
     }
@@ -182,23 +181,31 @@ fn check_offered(region: &str, instance_type: &InstanceType, az_name: &str) -> R
 
 fn vcpus_in_use(region: &Region, counts: fn(InstanceState) -> bool) -> u32 {
     let instances = region.ec2().instances.iter().filter(|instance| counts(instance.state));
-    instances.filter_map(|instance| InstanceType::find(&instance.instance_type)).map(|found| found.vcpus).sum()
+    let types = instances.filter_map(|instance| InstanceType::find(&instance.instance_type));
+    types.filter(|found| found.is_standard()).map(|found| found.vcpus).sum()
 }
 
 fn check_quota(region: &Region, instance_type: &InstanceType) -> Result<(), AwsError> {
     let in_use = vcpus_in_use(region, |state| state != InstanceState::Terminated);
     let quota = region.vcpu_quota;
-    if in_use + instance_type.vcpus <= quota { Ok(()) } else { Err(vcpu_limit_exceeded(quota)) }
+    if !instance_type.is_standard() || in_use + instance_type.vcpus <= quota {
+        Ok(())
+    } else {
+        Err(vcpu_limit_exceeded(quota))
+    }
 }
 
-/// Capacity and the vCPU limit of a fault: without one, every zone has capacity.
+/// Capacity, the vCPU limit and the plan of a fault: without one, every zone has capacity.
 fn check_capacity(region: &Region, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
     let vcpus_in_use = vcpus_in_use(region, |state| matches!(state, InstanceState::Pending | InstanceState::Running));
-    let launch = Launch { zone: az_name, vcpus: instance_type.vcpus, vcpus_in_use };
+    let vcpus = if instance_type.is_standard() { instance_type.vcpus } else { 0 };
+    let is_free_tier_eligible = instance_type.is_free_tier_eligible();
+    let launch = Launch { zone: az_name, vcpus, vcpus_in_use, is_free_tier_eligible };
     match region.faults.lock().refuse_launch(&launch) {
         None => Ok(()),
         Some(Refusal::NoCapacity) => Err(no_capacity(instance_type.name, az_name)),
         Some(Refusal::VcpuLimit(limit)) => Err(vcpu_limit_exceeded(limit)),
+        Some(Refusal::FreePlan) => Err(not_eligible()),
     }
 }
 
@@ -207,6 +214,12 @@ fn vcpu_limit_exceeded(limit: u32) -> AwsError {
         "You have requested more vCPU capacity than your current vCPU limit of {limit} allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit."
     );
     AwsError::new("VcpuLimitExceeded", message)
+}
+
+/// As accounts on the Free plan are told (aws-samples/eks-workshop-v2#1644, splunk/attack_range#1302).
+fn not_eligible() -> AwsError {
+    let message = "The specified instance type is not eligible for Free Tier. For a list of Free Tier instance types, run 'describe-instance-types' with the filter 'free-tier-eligible=true'.";
+    AwsError::new("InvalidParameterCombination", message)
 }
 
 fn no_capacity(instance_type: &str, az_name: &str) -> AwsError {

@@ -36,7 +36,7 @@ use crate::cloud::service::{DRY_RUN, Service};
 use crate::cloud::wire::Encoding;
 use crate::cloud::wire::tags::{TagStore, Tags};
 
-pub(crate) use self::instance_types::instance_capacity;
+pub(crate) use self::instance_types::{architecture, instance_capacity};
 pub(crate) use self::instances::{Instance, InstanceState, instance, instances, lose as lose_instance, terminate};
 pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
 pub(crate) use self::launch_templates::{Resolved, resolve};

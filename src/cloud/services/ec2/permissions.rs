@@ -123,16 +123,16 @@ fn protocol_and_ports(params: Params<'_>) -> Result<ProtocolAndPorts, AwsError> 
 }
 
 fn peers(state: &State, entry: Params<'_>) -> Result<Vec<(Peer, Option<String>)>, AwsError> {
-    let description = |peer: Params<'_>| peer.opt_str("Description").map(str::to_owned);
+    let description = checked_description;
     let mut peers = Vec::new();
     for range in entry.objects("IpRanges") {
-        peers.push((Peer::Ipv4(checked_ipv4(range.str("CidrIp")?)?), description(range)));
+        peers.push((Peer::Ipv4(checked_ipv4(range.str("CidrIp")?)?), description(range)?));
     }
     for range in entry.objects("Ipv6Ranges") {
-        peers.push((Peer::Ipv6(range.str("CidrIpv6")?.to_owned()), description(range)));
+        peers.push((Peer::Ipv6(range.str("CidrIpv6")?.to_owned()), description(range)?));
     }
     for list in entry.objects("PrefixListIds") {
-        peers.push((Peer::PrefixList(list.str("PrefixListId")?.to_owned()), description(list)));
+        peers.push((Peer::PrefixList(list.str("PrefixListId")?.to_owned()), description(list)?));
     }
     for pair in entry.objects("Groups") {
         if pair.opt_str("UserId").is_some_and(|owner| owner != ACCOUNT_ID) {
@@ -142,9 +142,21 @@ fn peers(state: &State, entry: Params<'_>) -> Result<Vec<(Peer, Option<String>)>
             Some(id) => find(&state.security_groups, id)?,
             None => security_groups::by_name(state, pair.str("GroupName")?)?,
         };
-        peers.push((Peer::Group(group.id.clone()), description(pair)));
+        peers.push((Peer::Group(group.id.clone()), description(pair)?));
     }
     Ok(peers)
+}
+
+/// "Up to 255 characters in length", of which kinds the message says (API Reference, "IpRange").
+pub(super) fn checked_description(peer: Params<'_>) -> Result<Option<String>, AwsError> {
+    let Some(description) = peer.opt_str("Description") else { return Ok(None) };
+    let allowed = |c: char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c);
+    if description.len() > 255 || !description.chars().all(allowed) {
+        return Err(AwsError::invalid_parameter(
+            "Invalid rule description. Valid descriptions are strings less than 256 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*",
+        ));
+    }
+    Ok(Some(description.to_owned()))
 }
 
 fn checked_ipv4(cidr: &str) -> Result<String, AwsError> {

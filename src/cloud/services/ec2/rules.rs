@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::permissions::{Direction, Peer, Permission, requested};
+use super::permissions::{Direction, Peer, Permission, checked_description, requested};
 use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut};
 use super::security_groups::SecurityGroup;
 use super::{security_groups, tags};
@@ -125,9 +125,7 @@ pub(super) fn revoke(region: &mut Region, direction: Direction, params: Params<'
     let doomed: Vec<Rule> = if ids.is_empty() {
         let wanted = requested(region.ec2(), direction, params)?;
         let found = |permission| group.rules.iter().find(|rule| rule.permission == permission).cloned();
-        wanted.into_iter().map(|(permission, _)| found(permission)).collect::<Option<_>>().ok_or_else(|| {
-            AwsError::new("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
-        })?
+        wanted.into_iter().map(|(permission, _)| found(permission)).collect::<Option<_>>().ok_or_else(no_such_rule)?
     } else {
         ids.into_iter().map(|id| find(&group.rules, id).cloned()).collect::<Result<_, _>>()?
     };
@@ -138,6 +136,40 @@ pub(super) fn revoke(region: &mut Region, direction: Direction, params: Params<'
     }
     find_mut(&mut state.security_groups, &group_id)?.rules.retain(|rule| !doomed.iter().any(|gone| gone.id == rule.id));
     Ok(json!({ "return": true, "revokedSecurityGroupRuleSet": doomed.iter().map(revoked_wire).collect::<Value>() }))
+}
+
+fn no_such_rule() -> AwsError {
+    AwsError::new("InvalidPermission.NotFound", "The specified rule does not exist in this security group.")
+}
+
+/// Gives rules another description, or none; all that a request names, or none of them.
+pub(super) fn describe_anew(region: &mut Region, direction: Direction, params: Params<'_>) -> Answer {
+    let group = security_groups::named(region.ec2(), params)?;
+    let by_id = params.objects("SecurityGroupRuleDescription");
+    if by_id.is_empty() == params.objects("IpPermissions").is_empty() {
+        let message = "The request must contain either the parameter ipPermissions or securityGroupRuleDescriptions";
+        return Err(AwsError::new("MissingParameter", message));
+    }
+    let mut described = Vec::new();
+    for entry in by_id {
+        let rule = find(&group.rules, entry.str("SecurityGroupRuleId")?)?;
+        if rule.permission.direction != direction {
+            return Err(no_such_rule());
+        }
+        described.push((rule.id.clone(), checked_description(entry)?));
+    }
+    if described.is_empty() {
+        for (permission, description) in requested(region.ec2(), direction, params)? {
+            let rule = group.rules.iter().find(|rule| rule.permission == permission).ok_or_else(no_such_rule)?;
+            described.push((rule.id.clone(), description));
+        }
+    }
+    let group_id = group.id.clone();
+    let rules = &mut find_mut(&mut region.ec2_mut().security_groups, &group_id)?.rules;
+    for (id, description) in described {
+        find_mut(rules, &id)?.description = description;
+    }
+    Ok(json!({ "return": true }))
 }
 
 /// The rules of one direction as DescribeSecurityGroups lists them: peers gathered under protocol and ports.

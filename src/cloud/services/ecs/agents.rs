@@ -1,13 +1,16 @@
 //! The ECS agents on EC2's instances: each starts with its instance, joins the cluster that the user data names, and goes
 //! with its instance.
 
+use std::time::Duration;
+
 use serde_json::Map;
 
-use super::container_instances::{deregister_terminated, disconnect, join};
-use super::{clusters, user_data};
+use super::container_instances::{InstanceStatus, deregister_terminated, join, lose};
+use super::{clusters, lifecycle};
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
 use crate::cloud::services::ec2::{self, Instance, InstanceState};
+use crate::cloud::user_data;
 use crate::cloud::wire::Params;
 
 /// How far an agent is.
@@ -34,7 +37,7 @@ pub(super) fn follow_instances(region: &mut Region) {
         match (state, agent) {
             (InstanceState::Running, None) => start(region, id),
             (InstanceState::ShuttingDown, agent) if has_failed && agent != Some(Agent::Lost) => {
-                disconnect(region, &id);
+                lose(region, &id);
                 region.ecs_mut().agents.insert(id, Agent::Lost);
             }
             (InstanceState::Terminated, agent) if joined || agent.is_some() => {
@@ -45,6 +48,31 @@ pub(super) fn follow_instances(region: &mut Region) {
         }
     }
     join_clusters(region);
+}
+
+/// An agent loses its connection to ECS for a while, and what runs goes on: agents do so several times an hour (ECS Developer
+/// Guide, "Amazon ECS container instance state change events"). Of several in the zone, the one that joined first. Whether
+/// there was one.
+pub(crate) fn disconnect(region: &mut Region, zone: Option<&str>, time: Duration) -> bool {
+    let mut instances = region.ecs_mut().container_instances.iter_mut();
+    let here = |i: &&mut super::container_instances::ContainerInstance| {
+        i.is_connected && i.status == InstanceStatus::Active && zone.is_none_or(|zone| zone == i.az_name)
+    };
+    let Some(instance) = instances.find(here) else { return false };
+    instance.is_connected = false;
+    let id = instance.ec2_instance_id.clone();
+    region.after_real_time(time, move |region| reconnect(region, &id));
+    true
+}
+
+/// The agent gets to hear what it is to start.
+fn reconnect(region: &mut Region, id: &str) {
+    if region.ecs().agents.get(id) == Some(&Agent::Lost) {
+        return;
+    }
+    let instances = region.ecs_mut().container_instances.iter_mut();
+    instances.filter(|instance| instance.ec2_instance_id == id).for_each(|instance| instance.is_connected = true);
+    lifecycle::start_waiting(region, id);
 }
 
 fn start(region: &mut Region, id: String) {

@@ -42,6 +42,8 @@ pub(super) struct ContainerInstance {
     pub(super) az_name: String,
     pub(super) az_id: String,
     pub(super) instance_type: String,
+    /// `x86_64` or `arm64`.
+    architecture: &'static str,
     pub(super) registered: Resources,
     pub(super) tags: Tags,
     subnet_id: String,
@@ -70,7 +72,7 @@ impl ContainerInstance {
             ("ecs.subnet-id", Some(&self.subnet_id)),
             ("ecs.os-type", Some("linux")),
             ("ecs.os-family", Some("LINUX")),
-            ("ecs.cpu-architecture", Some("x86_64")),
+            ("ecs.cpu-architecture", Some(self.architecture)),
             ("ecs.capability.task-eni", None),
             ("ecs.capability.execution-role-awslogs", None),
             ("ecs.capability.service-connect-v1", None),
@@ -127,6 +129,7 @@ pub(super) fn join(
         az_name: instance.interface.subnet.az_name.clone(),
         az_id: instance.interface.subnet.az_id.clone(),
         instance_type: instance.instance_type.clone(),
+        architecture: ec2::architecture(&instance.instance_type),
         registered: Resources { cpu, memory, interfaces: interfaces.saturating_sub(1) },
         tags: Tags::default(),
         subnet_id: instance.interface.subnet.id.clone(),
@@ -137,7 +140,7 @@ pub(super) fn join(
 }
 
 /// The hardware under an EC2 instance has failed: its containers are gone, and its agent is not heard of any more.
-pub(super) fn disconnect(region: &mut Region, instance_id: &str) {
+pub(super) fn lose(region: &mut Region, instance_id: &str) {
     let of_it = |instance: &&mut ContainerInstance| instance.ec2_instance_id == instance_id;
     for instance in region.ecs_mut().container_instances.iter_mut().filter(of_it) {
         instance.is_connected = false;

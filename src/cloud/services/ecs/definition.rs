@@ -121,6 +121,12 @@ impl Definition {
         mapping.opt_int("containerPort").ok().flatten().and_then(|port| u16::try_from(port).ok())
     }
 
+    /// The architecture that it asks of an instance, as `ecs.cpu-architecture` has it.
+    pub(super) fn architecture(&self) -> Option<String> {
+        let platform = self.params().object("runtimePlatform")?;
+        platform.opt_str("cpuArchitecture").map(str::to_ascii_lowercase)
+    }
+
     /// The log groups that its containers need, in their order.
     pub(super) fn log_groups(&self) -> Vec<LogGroup> {
         self.containers().iter().filter_map(|container| LogGroup::of(container.object("logConfiguration"))).collect()

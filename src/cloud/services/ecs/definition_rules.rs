@@ -35,9 +35,10 @@ pub(super) fn check(document: Params<'_>) -> Result<(), AwsError> {
         }
     }
     if let Some(platform) = document.object("runtimePlatform") {
-        for (member, only) in [("cpuArchitecture", "X86_64"), ("operatingSystemFamily", "LINUX")] {
-            if let Some(other) = platform.opt_str(member).filter(|given| *given != only) {
-                return Err(AwsError::unsupported(format_args!("{member} {other}, only {only}")));
+        let heeded = [("cpuArchitecture", &["X86_64", "ARM64"][..]), ("operatingSystemFamily", &["LINUX"])];
+        for (member, only) in heeded {
+            if let Some(other) = platform.opt_str(member).filter(|given| !only.contains(given)) {
+                return Err(AwsError::unsupported(format_args!("{member} {other}, only {}", only.join(" and "))));
             }
         }
     }

@@ -130,6 +130,17 @@ fn advance(region: &mut Region, arn: &str, from: LastStatus, to: LastStatus) -> 
     }
 }
 
+/// Starts what an agent has not heard of while it was disconnected.
+pub(super) fn start_waiting(region: &mut Region, instance_id: &str) {
+    let is_waiting = |task: &&Task| {
+        task.ec2_instance_id == instance_id && task.last_status == LastStatus::Pending && !task.is_starting
+    };
+    let waiting: Vec<_> = region.ecs().tasks.iter().filter(is_waiting).map(|task| task.arn.clone()).collect();
+    for arn in waiting {
+        start_containers(region, &arn);
+    }
+}
+
 /// Its log groups are there, and its proxy knows whom it can call.
 fn start_containers(region: &mut Region, arn: &str) {
     let is_pending = |task: &&Task| task.arn == arn && task.last_status == LastStatus::Pending;
@@ -152,7 +163,8 @@ fn start_containers(region: &mut Region, arn: &str) {
 
 /// Lets the tasks run whose applications and proxies have come to take requests, as far as all proxies have heard of that.
 pub(super) fn run_started(region: &mut Region) {
-    let is_waiting = |task: &&Task| task.last_status == LastStatus::Pending && task.is_starting;
+    let is_waiting =
+        |task: &&Task| task.last_status == LastStatus::Pending && task.is_starting && !tasks::is_cut_off(region, task);
     let waiting = region.ecs().tasks.iter().filter(is_waiting);
     let started: Vec<_> = waiting.filter(|task| region.mesh.is_running(&task.arn)).map(|t| t.arn.clone()).collect();
     if started.is_empty() || !region.mesh.is_up_to_date() {
@@ -242,7 +254,9 @@ pub(super) fn end_drained(region: &mut Region) {
         let drained = |t: &TargetPort| {
             elbv2::target_state(region, &t.target_group_arn, task.interface.private_ip, t.port).is_none()
         };
-        task.last_status == LastStatus::Deactivating && task.is_undiscovered && task.targets.iter().all(drained)
+        let can_go = task.is_undiscovered && task.targets.iter().all(drained);
+        // An agent that is not connected stops nothing; nor does ECS hear of it.
+        task.last_status == LastStatus::Deactivating && can_go && !tasks::is_cut_off(region, task)
     };
     let drained: Vec<_> = region.ecs().tasks.iter().filter(|task| is_drained(task)).map(|t| t.arn.clone()).collect();
     if drained.is_empty() || !region.mesh.is_up_to_date() {

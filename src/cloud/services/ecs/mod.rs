@@ -24,7 +24,6 @@ mod service_connect;
 mod services;
 mod task_definitions;
 mod tasks;
-mod user_data;
 
 use std::collections::BTreeMap;
 
@@ -63,15 +62,18 @@ pub(crate) fn running_tasks_on(region: &Region, instance_id: &str) -> Vec<(Strin
     tasks.map(|task| (task.arn.clone(), task.definition.family.clone())).collect()
 }
 
-/// The EC2 instances that have joined a cluster and whose agents are heard of.
+/// The EC2 instances that have joined a cluster and whose hardware has not failed.
 pub(crate) fn joined_instances(region: &Region) -> Vec<String> {
-    let connected = region.ecs().container_instances.iter().filter(|instance| instance.is_connected);
-    connected.map(|instance| instance.ec2_instance_id.clone()).collect()
+    let ecs = region.ecs();
+    let joined = ecs.container_instances.iter().map(|instance| &instance.ec2_instance_id);
+    joined.filter(|id| ecs.agents.get(*id) != Some(&agents::Agent::Lost)).cloned().collect()
 }
 
 pub(crate) fn has_joined(region: &Region, instance_id: &str) -> bool {
-    region.ecs().container_instances.iter().any(|i| i.ec2_instance_id == instance_id && i.is_connected)
+    joined_instances(region).iter().any(|id| id == instance_id)
 }
+
+pub(crate) use agents::disconnect as disconnect_agent;
 
 impl Region {
     fn ecs(&self) -> &State {

@@ -28,6 +28,8 @@ pub(super) enum NoPlace {
 pub(super) enum Lack {
     /// None of the subnets is in its zone.
     Location,
+    /// Its processor is not the one that the task definition's `runtimePlatform` names.
+    Attribute,
     Cpu,
     Memory,
     Interface,
@@ -38,6 +40,7 @@ impl Lack {
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Location => "LOCATION",
+            Self::Attribute => "ATTRIBUTE",
             Self::Cpu => "RESOURCE:CPU",
             Self::Memory => "RESOURCE:MEMORY",
             Self::Interface => "RESOURCE:ENI",
@@ -53,6 +56,7 @@ impl NoPlace {
             Self::Lacking { instance_arn, lack } => {
                 let closest = format!("The closest matching (container-instance {})", super::id_of(instance_arn));
                 match lack {
+                    Lack::Attribute => format!("{closest} is missing an attribute required by your task."),
                     Lack::Cpu => format!("{closest} has insufficient CPU units available."),
                     Lack::Memory => format!("{closest} has insufficient memory available."),
                     Lack::Location | Lack::Interface => format!("{closest} encountered error \"{}\".", lack.reason()),
@@ -89,6 +93,7 @@ pub(super) fn place(region: &Region, request: &Request<'_>) -> Result<Place, NoP
         let subnet = zones.iter().find(|(zone, _)| *zone == instance.az_name);
         let lack = match subnet {
             None => Some(Lack::Location),
+            Some(_) if !suits(instance, request.definition) => Some(Lack::Attribute),
             Some(_) => lack(instance.remaining(live.iter().copied()), request.definition),
         };
         match (lack, subnet) {
@@ -109,6 +114,10 @@ pub(super) fn place(region: &Region, request: &Request<'_>) -> Result<Place, NoP
                 .map_or(NoPlace::NoInstances, |(lack, arn)| NoPlace::Lacking { instance_arn: arn.to_owned(), lack }))
         }
     }
+}
+
+fn suits(instance: &ContainerInstance, definition: &Definition) -> bool {
+    definition.architecture().is_none_or(|wanted| instance.attribute("ecs.cpu-architecture") == Some(wanted.as_str()))
 }
 
 fn lack(left: Resources, definition: &Definition) -> Option<Lack> {

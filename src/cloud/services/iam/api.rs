@@ -62,4 +62,5 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("TagRole", "RoleName Tags", roles::tag),
     Operation::change("UntagInstanceProfile", "InstanceProfileName TagKeys", instance_profiles::untag),
     Operation::change("UntagRole", "RoleName TagKeys", roles::untag),
+    Operation::change("UpdateRole", "RoleName Description MaxSessionDuration", roles::update),
 ];

@@ -41,7 +41,7 @@ impl Role {
             created: jiff::Timestamp::now(),
             trust_policy,
             description: None,
-            max_session_duration: 3600,
+            max_session_duration: SESSION_DURATIONS.0,
             attached: BTreeSet::new(),
             inline: BTreeMap::new(),
             tags: Tags::default(),
@@ -73,6 +73,22 @@ impl Role {
     }
 }
 
+/// The shortest and the longest that a role may allow, in seconds; the first is what it allows by itself (API Reference, "CreateRole").
+const SESSION_DURATIONS: (i64, i64) = (3_600, 43_200);
+
+fn session_duration(params: Params<'_>) -> Result<i64, AwsError> {
+    let (min, max) = SESSION_DURATIONS;
+    let Some(seconds) = params.opt_int("MaxSessionDuration")? else { return Ok(min) };
+    let bound = match seconds {
+        short if short < min => format!("greater than or equal to {min}"),
+        long if long > max => format!("less than or equal to {max}"),
+        _ => return Ok(seconds),
+    };
+    Err(AwsError::invalid_parameter(format!(
+        "1 validation error detected: Value '{seconds}' at 'maxSessionDuration' failed to satisfy constraint: Member must have value {bound}"
+    )))
+}
+
 /// A trust policy for one of AWS's services.
 pub(super) fn trusting(service: &str) -> String {
     json!({
@@ -98,7 +114,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let mut role = Role::new(ids, name, trust_policy.to_owned());
     role.path = params.opt_str("Path").unwrap_or("/").to_owned();
     role.description = params.opt_str("Description").map(str::to_owned);
-    role.max_session_duration = params.opt_int("MaxSessionDuration")?.unwrap_or(role.max_session_duration);
+    role.max_session_duration = session_duration(params)?;
     role.tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
     let answer = role.wire(true);
     iam.roles.insert(name.to_owned(), role);
@@ -113,6 +129,18 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Answer {
     let iam = region.iam();
     let roles = iam.roles.values().filter(|role| in_path(&role.path, params));
     Ok(json!({ "Roles": roles.map(|role| role.wire(false)).collect::<Value>() }))
+}
+
+/// A duration that is not given becomes the default again (API Reference, "UpdateRole"); a description stays.
+pub(super) fn update(region: &mut Region, params: Params<'_>) -> Answer {
+    let duration = session_duration(params)?;
+    let mut iam = region.iam();
+    let role = iam.role_mut(params)?;
+    role.max_session_duration = duration;
+    if let Some(description) = params.map().get("Description").and_then(Value::as_str) {
+        role.description = Some(description.to_owned()).filter(|text| !text.is_empty());
+    }
+    Ok(json!({}))
 }
 
 pub(super) fn tag(region: &mut Region, params: Params<'_>) -> Answer {

@@ -22,7 +22,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::read("DescribeLogGroups", "logGroupNamePrefix logGroupNamePattern logGroupClass", super::describe)
         .paged(GROUPS),
     Operation::read("ListTagsForResource", "resourceArn", super::list_tags),
+    // The three that name a group and not an ARN are what clients of before 2022 call.
+    Operation::read("ListTagsLogGroup", "logGroupName", super::list_tags_of_group),
     Operation::change("PutRetentionPolicy", "logGroupName retentionInDays", super::retain),
+    Operation::change("TagLogGroup", "logGroupName tags", super::tag_group),
     Operation::change("TagResource", "resourceArn tags", super::tag),
+    Operation::change("UntagLogGroup", "logGroupName tags", super::untag_group),
     Operation::change("UntagResource", "resourceArn tagKeys", super::untag),
 ];

@@ -178,6 +178,22 @@ fn list_tags(region: &Region, params: Params<'_>) -> Answer {
     Ok(json!({ "tags": group.tags.to_map() }))
 }
 
+fn tag_group(region: &mut Region, params: Params<'_>) -> Answer {
+    let tags = Tags::from_map(params.object("tags"));
+    group(region, params)?.tags.add(tags?)?;
+    Ok(json!({}))
+}
+
+fn untag_group(region: &mut Region, params: Params<'_>) -> Answer {
+    group(region, params)?.tags.remove(&params.strings("tags"));
+    Ok(json!({}))
+}
+
+fn list_tags_of_group(region: &Region, params: Params<'_>) -> Answer {
+    let group = region.logs().groups.get(params.str("logGroupName")?).ok_or_else(not_found)?;
+    Ok(json!({ "tags": group.tags.to_map() }))
+}
+
 /// The group that an ARN names, with or without the `:*` that AWS writes after it in one of its two forms.
 fn tagged_group(region: &Region, params: Params<'_>) -> Result<String, AwsError> {
     let name = params.str("resourceArn")?.strip_prefix(&arn(region, "")).ok_or_else(not_found)?;

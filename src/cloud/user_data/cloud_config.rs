@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 
 use super::shell::{self, Files};
-use super::{MOST_UNPACKED, base64, yaml};
+use super::{MOST_UNPACKED, base64};
 use crate::cloud::wire::Params;
 
 /// All parts in one; of equal members the later counts (cloud-init's documentation, "Merging user data sections").
@@ -16,7 +16,8 @@ pub(super) struct CloudConfig(Map<String, Value>);
 pub(super) fn merged<'t>(parts: impl Iterator<Item = &'t String>) -> CloudConfig {
     let mut members = Map::new();
     for part in parts {
-        if let Value::Object(part) = yaml::read(part) {
+        // cloud-init passes over one that it cannot read, too, with a warning in its log.
+        if let Ok(Value::Object(part)) = serde_saphyr::from_str(part) {
             members.extend(part);
         }
     }
@@ -43,7 +44,10 @@ impl CloudConfig {
         let lines = commands.filter_map(|command| match command {
             Value::String(line) => Some(line.clone()),
             Value::Array(words) => {
-                let quoted = |word: &Value| format!("'{}'", word.as_str().unwrap_or_default().replace('\'', r"'\''"));
+                let quoted = |word: &Value| {
+                    let word = word.as_str().map_or_else(|| word.to_string(), str::to_owned);
+                    format!("'{}'", word.replace('\'', r"'\''"))
+                };
                 Some(words.iter().map(quoted).collect::<Vec<_>>().join(" "))
             }
             _ => None,

@@ -7,13 +7,13 @@
 
 mod cloud_config;
 mod shell;
-mod yaml;
 
 use std::io::Read;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::MultiGzDecoder;
+use mailparse::ParsedMail;
 
 use shell::Files;
 
@@ -26,7 +26,7 @@ const MOST_UNPACKED: u64 = 1024 * 1024;
 const MAX_DEPTH: usize = 4;
 
 /// The cluster that the agent is told to join. None: it is told of none, and joins `default`.
-pub(super) fn cluster(user_data: &[u8]) -> Option<String> {
+pub(crate) fn cluster(user_data: &[u8]) -> Option<String> {
     let mut parts = Vec::new();
     unpack(user_data, None, MAX_DEPTH, &mut parts);
     let mut files = Files::default();
@@ -87,7 +87,9 @@ fn unpack(data: &[u8], mime_type: Option<&str>, depth: usize, parts: &mut Vec<(K
         })
     };
     if mime_type.is_none_or(|mime_type| mime_type.starts_with("multipart/")) && is_mime(&text) {
-        unpack_mime(text.trim_start(), depth - 1, parts);
+        if let Ok(message) = mailparse::parse_mail(text.trim_start().as_bytes()) {
+            unpack_message(&message, depth - 1, parts);
+        }
     } else if let Some(kind) = Kind::of(mime_type, &text) {
         parts.push((kind, text));
     } else if mime_type.is_none()
@@ -97,42 +99,15 @@ fn unpack(data: &[u8], mime_type: Option<&str>, depth: usize, parts: &mut Vec<(K
     }
 }
 
-fn unpack_mime(message: &str, depth: usize, parts: &mut Vec<(Kind, String)>) {
-    let (head, body) = match message.strip_prefix('\n') {
-        Some(body) => ("", body),
-        None => message.split_once("\n\n").unwrap_or((message, "")),
-    };
-    // A header goes on in lines that begin with a blank.
-    let head = head.replace("\n ", " ").replace("\n\t", " ");
-    let header = |name: &str| {
-        let mut headers = head.lines().filter_map(|line| line.split_once(':'));
-        headers.find(|(given, _)| given.trim().eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
-    };
-    let content_type = header("content-type").unwrap_or("text/plain");
-    let mime_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if mime_type.starts_with("multipart/") {
-        let mut settings = content_type.split(';').filter_map(|setting| setting.split_once('='));
-        let boundary = settings.find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"));
-        let Some((_, boundary)) = boundary else { return };
-        let delimiter = format!("--{}", boundary.trim().trim_matches('"'));
-        let mut part: Option<Vec<&str>> = None;
-        for line in body.lines().chain([delimiter.as_str()]) {
-            if let Some(rest) = line.strip_prefix(&delimiter).filter(|rest| matches!(rest.trim_end(), "" | "--")) {
-                if let Some(lines) = part.take() {
-                    unpack_mime(&format!("{}\n", lines.join("\n")), depth, parts);
-                }
-                part = rest.is_empty().then(Vec::new);
-            } else if let Some(lines) = &mut part {
-                lines.push(line);
-            }
+fn unpack_message(message: &ParsedMail<'_>, depth: usize, parts: &mut Vec<(Kind, String)>) {
+    if message.subparts.is_empty() {
+        if let Ok(body) = message.get_body_raw() {
+            unpack(&body, Some(&message.ctype.mimetype), depth, parts);
         }
-        return;
     }
-    let body = match header("content-transfer-encoding") {
-        Some(encoding) if encoding.eq_ignore_ascii_case("base64") => base64(body).unwrap_or_default(),
-        _ => body.as_bytes().to_vec(),
-    };
-    unpack(&body, Some(&mime_type), depth, parts);
+    for part in message.subparts.iter().filter(|_| depth > 0) {
+        unpack_message(part, depth - 1, parts);
+    }
 }
 
 fn base64(text: &str) -> Option<Vec<u8>> {

@@ -1,0 +1,142 @@
+//! The zone counters of every frontend's proxy, and by how much they grow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::Error;
+use crate::envoy::script::{self, Script};
+use crate::envoy::stats::ZoneStats;
+use crate::stages::inventory::Placed;
+use crate::stages::{Context, Error as StageError, inventory, run_command};
+use crate::traffic::Counted;
+
+/// The proxy of one frontend task, with its counters since it started.
+#[derive(Clone, Debug, Serialize)]
+pub struct Proxy {
+    pub task: String,
+    pub az_id: String,
+    /// The ID of the EC2 instance.
+    pub instance: String,
+    #[serde(flatten)]
+    pub stats: ZoneStats,
+}
+
+/// Asks the proxies of all frontend tasks that run, and waits for their hosts' agents at most for `patience`. A task that
+/// comes or goes meanwhile is left out.
+pub(super) async fn read(ctx: &Context, patience: Duration) -> Result<Vec<Proxy>, Error> {
+    let before = inventory::find_frontend_tasks(ctx).await?;
+    if before.is_empty() {
+        return Err(Error::Missing(format!(
+            "no task of {} runs, so there is no proxy to ask: run `zonewalk up`",
+            ctx.names.frontend.service
+        )));
+    }
+    let script = Script { family: ctx.names.frontend.service.clone() };
+    let hosts = async || {
+        let tasks = inventory::find_frontend_tasks(ctx).await?;
+        let hosts: BTreeSet<String> = tasks.into_iter().map(|task| task.ec2_instance_id).collect();
+        Ok(hosts.into_iter().collect())
+    };
+    let (mut answers, mut complaints) = (BTreeMap::new(), BTreeMap::new());
+    match ctx.data_plane.stats().await? {
+        Some(output) => answers.extend(script::parse(&output)),
+        None => {
+            for run in run_command::run_script(ctx, hosts, &script.render(), patience).await? {
+                answers.extend(script::parse(&run.output));
+                complaints.insert(run.instance, run.complaint);
+            }
+        }
+    }
+    let mut asked = inventory::find_frontend_tasks(ctx).await?;
+    asked.retain(|task| before.contains(task));
+    let proxy = |task: Placed| {
+        let complaint = complaints.get(&task.ec2_instance_id).map(String::as_str).unwrap_or_default();
+        match answers.remove(&task.arn) {
+            Some(Ok(stats)) => Ok(Proxy {
+                task: task.arn,
+                az_id: task.az_id.as_str().to_owned(),
+                instance: task.ec2_instance_id,
+                stats,
+            }),
+            Some(Err(complaint)) => Err(no_answer(&task, &complaint)),
+            None => Err(no_answer(&task, complaint)),
+        }
+    };
+    asked.into_iter().map(proxy).collect()
+}
+
+fn no_answer(task: &Placed, complaint: &str) -> Error {
+    let why = if complaint.is_empty() { "is its Service Connect agent running?" } else { complaint };
+    Error::Missing(format!(
+        "instance {} did not answer for the proxy of task {}: {why}",
+        task.ec2_instance_id, task.arn
+    ))
+}
+
+pub(super) fn sum(proxies: &[Proxy]) -> ZoneStats {
+    proxies.iter().fold(ZoneStats::default(), |mut total, proxy| {
+        total.add(&proxy.stats);
+        total
+    })
+}
+
+/// By how much each counter grew, proxy by proxy: one that has started in between began at 0.
+pub(super) fn growth(before: &[Proxy], after: &[Proxy]) -> BTreeMap<String, u64> {
+    let mut growth = BTreeMap::new();
+    for proxy in after {
+        let earlier = before.iter().find(|earlier| earlier.task == proxy.task);
+        for (name, value) in &proxy.stats.counters {
+            let from = earlier.map_or(0, |earlier| earlier.stats.counter(name));
+            *growth.entry(name.clone()).or_default() += value.saturating_sub(from);
+        }
+    }
+    growth
+}
+
+pub(super) fn counted(growth: &BTreeMap<String, u64>) -> Counted {
+    let grown = |name: &str| growth.get(name).copied().unwrap_or(0);
+    Counted {
+        all_directly: grown("lb_zone_routing_all_directly"),
+        sampled: grown("lb_zone_routing_sampled"),
+        cross_zone: grown("lb_zone_routing_cross_zone"),
+    }
+}
+
+/// The result, or the reason why there is none; an interruption stays one.
+pub(super) fn or_reason<T>(result: Result<T, Error>) -> Result<Result<T, String>, Error> {
+    match result {
+        Ok(value) => Ok(Ok(value)),
+        Err(Error::Stage(StageError::Interrupted)) => Err(StageError::Interrupted.into()),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::AzId;
+
+    fn proxy(task: &str, requests: u64) -> Proxy {
+        let counters = BTreeMap::from([("lb_zone_routing_all_directly".to_owned(), requests)]);
+        let stats = ZoneStats { counters, zone_requests: vec![] };
+        Proxy { task: task.to_owned(), az_id: "use1-az1".to_owned(), instance: "i-1".to_owned(), stats }
+    }
+
+    #[test]
+    fn a_proxy_that_has_come_or_gone_does_not_hide_the_growth_of_others() {
+        let before = [proxy("stays", 100), proxy("goes", 5_000)];
+        let after = [proxy("stays", 160), proxy("comes", 40)];
+        assert_eq!(counted(&growth(&before, &after)).kept(), 100);
+    }
+
+    #[test]
+    fn what_a_host_complains_of_is_told() {
+        let (arn, ec2_instance_id) = ("arn:task/1".to_owned(), "i-1".to_owned());
+        let task = Placed { az_id: AzId::new("use1-az1"), ec2_instance_id, arn };
+        let told = no_answer(&task, "sh: docker: command not found").to_string();
+        assert!(told.contains("i-1") && told.ends_with("sh: docker: command not found"), "{told}");
+        assert!(no_answer(&task, "").to_string().contains("Service Connect agent"));
+    }
+}

@@ -1,0 +1,61 @@
+//! Before traffic is measured: proxies learn of started and stopped tasks some seconds after ECS reports them; Service Connect
+//! does not publish how many. A few requests tell whether they have.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Error;
+use super::verify::{self, Options, Traffic};
+use crate::events::Event;
+use crate::plan::Step;
+use crate::report::table::percent;
+use crate::stages::{Context, Error as StageError};
+use crate::traffic::{Demands, RoutingState, Verdict};
+
+/// How long is waited at most. Outlier detection ejects an endpoint for 30 s at first and for 300 s at most (Envoy,
+/// `base_ejection_time` and `max_ejection_time`).
+const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT_ON_AWS: Duration = Duration::from_secs(300);
+
+const PROBES: u64 = 40;
+const BETWEEN_PROBES: Duration = Duration::from_secs(2);
+
+/// How often in a row zone-aware routing must be seen to be on where that alone decides.
+const IN_A_ROW: u32 = 5;
+
+/// What the waiting is for, as it is shown.
+const WHAT: &str = "traffic to follow the tasks";
+
+/// Sends few requests now and then until they go where they are predicted to, or the limit is reached.
+pub(super) async fn settle(ctx: &Context, url: &str, options: Options, demands: Demands) -> Result<(), Error> {
+    let limit = if ctx.clients.is_aws() { LIMIT_ON_AWS } else { LIMIT }.min(ctx.settings.timeout);
+    let few = Traffic { requests: PROBES, ..options.traffic };
+    let (started, mut in_a_row) = (Instant::now(), 0);
+    let result = loop {
+        let seen = verify::measure(ctx, url, few, demands, None).await?;
+        let is_on = seen.zone_aware_routing.state == RoutingState::On && seen.verdict == Verdict::Pass;
+        in_a_row = if is_on { in_a_row + 1 } else { 0 };
+        if seen.as_predicted || in_a_row >= IN_A_ROW {
+            break Ok(());
+        }
+        let elapsed = started.elapsed();
+        let state = format!(
+            "{} in the same zone, {} predicted, {} errors",
+            percent(seen.same_zone_share),
+            percent(seen.expected.same_zone_share),
+            seen.errors
+        );
+        if elapsed >= limit {
+            ctx.events.note(format!("traffic has not settled after {} s: {state}", elapsed.as_secs()));
+            break Ok(());
+        }
+        ctx.events.send(Event::Waiting { step: Step::Services, what: WHAT.to_owned(), state, elapsed });
+        let pause = tokio::time::sleep(BETWEEN_PROBES);
+        if ctx.cancel.run_until_cancelled(pause).await.is_none() {
+            break Err(StageError::Interrupted.into());
+        }
+    };
+    ctx.events.send(Event::Waited { what: WHAT.to_owned() });
+    result
+}

@@ -1,0 +1,144 @@
+//! What does not fit is told by `doctor` with what to type, and `up` makes nothing of it: instance types, images, the account's
+//! plan.
+
+use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Options, Pace};
+use zonewalk::commands::doctor;
+use zonewalk::settings::Settings;
+use zonewalk::stages::finding::{Check, Level};
+use zonewalk::walkthrough::{down, up};
+
+use crate::preflight::problem;
+use crate::support::{context, settings, start_cloud};
+
+fn of_type(instance_type: &str) -> Settings {
+    Settings { instance_type: instance_type.to_owned(), ..settings() }
+}
+
+const ARM_IMAGE: &str = "/aws/service/ecs/optimized-ami/amazon-linux-2023/arm64/recommended";
+
+#[tokio::test]
+async fn a_type_too_small_for_a_task_is_told() {
+    let cloud = start_cloud(Pace::Instant).await;
+    for name in ["t3.micro", "t3.small"] {
+        let (check, what) = problem(&context(&cloud, of_type(name)).await).await;
+        assert_eq!(check, Check::InstanceType);
+        assert!(what.contains("takes 2048 MiB") && what.contains(&format!("a {name} has about")), "{what}");
+        assert!(what.ends_with("--instance-type t3.medium"), "{what}");
+    }
+    cloud.shutdown().await;
+}
+
+/// The same templates as the built-in ones, with another text in the place of one.
+fn templates(from: &str, to: &str) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for name in ["task_definition.backend.json", "task_definition.frontend.json"] {
+        let built_in = std::fs::read_to_string(format!("{}/templates/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+        assert!(built_in.contains(from), "{built_in}");
+        std::fs::write(directory.path().join(name), built_in.replace(from, to)).unwrap();
+    }
+    directory
+}
+
+#[tokio::test]
+async fn tasks_that_take_more_than_an_instance_has_are_told() {
+    let cloud = start_cloud(Pace::Instant).await;
+    for (from, to, says) in [
+        ("\"cpu\": \"1024\"", "\"cpu\": \"4 vCPU\"", "takes 4096 CPU units, and a t3.medium has 2048"),
+        ("\"memory\": \"2048\"", "\"memory\": \"8 GB\"", "takes 8192 MiB of memory, and a t3.medium has about 3840"),
+    ] {
+        let directory = templates(from, to);
+        let large = Settings { templates: Some(directory.path().to_owned()), ..settings() };
+        let (check, what) = problem(&context(&cloud, large).await).await;
+        assert_eq!(check, Check::InstanceType);
+        assert!(what.contains(says) && what.ends_with("--instance-type m7i.xlarge"), "{what}");
+    }
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_image_for_another_architecture_than_the_tasks_is_told() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let image = Settings { ami_parameter: ARM_IMAGE.to_owned(), ..settings() };
+    let (check, what) = problem(&context(&cloud, image.clone()).await).await;
+    assert_eq!(check, Check::Image);
+    assert!(what.contains("the image is for arm64") && what.contains("for x86_64"), "{what}");
+    assert!(
+        what.ends_with("ami-parameter = \"/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended\""),
+        "{what}"
+    );
+
+    // That image and type agree is no help.
+    let both = Settings { instance_type: "t4g.medium".to_owned(), ..image };
+    let (_, what) = problem(&context(&cloud, both).await).await;
+    assert!(what.contains("amazon-linux-2023/recommended") && what.ends_with("--instance-type t3.medium"), "{what}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn tasks_for_arm_run_on_arm() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let directory = templates("X86_64", "ARM64");
+    let tasks = Settings { templates: Some(directory.path().to_owned()), ..settings() };
+    let (check, what) = problem(&context(&cloud, tasks.clone()).await).await;
+    assert_eq!(check, Check::Image);
+    assert!(
+        what.contains("amazon-linux-2023/arm64/recommended") && what.ends_with("--instance-type t4g.medium"),
+        "{what}"
+    );
+
+    let instance_type = "t4g.medium".to_owned();
+    let ctx = context(&cloud, Settings { instance_type, ami_parameter: ARM_IMAGE.to_owned(), ..tasks }).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+async fn on_the_free_plan(fault: Fault, policy: Option<String>) -> LocalCloud {
+    let faults = Faults { seed: 1, faults: vec![fault] };
+    LocalCloud::start(Options { pace: Pace::Instant, faults, policy, ..Options::default() }).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_free_plan_account_is_told_which_type_it_may_launch() {
+    let cloud = on_the_free_plan(Fault::new(FaultKind::FreePlan), None).await;
+    let (check, what) = problem(&context(&cloud, settings()).await).await;
+    assert_eq!(check, Check::InstanceType);
+    assert!(what.contains("Free plan") && what.contains("--instance-type c7i-flex.large, or upgrade"), "{what}");
+
+    // It would be launched, and holds no task.
+    let (_, what) = problem(&context(&cloud, of_type("t3.small")).await).await;
+    assert!(what.ends_with("--instance-type c7i-flex.large"), "{what}");
+
+    let ctx = context(&cloud, of_type("c7i-flex.large")).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn who_may_not_ask_for_the_plan_is_told_by_the_failed_launch() {
+    let policy = zonewalk::stages::permissions::policy(&settings().name);
+    let without = policy.replace("freetier:GetAccountPlanState", "freetier:GetFreeTierUsage");
+    let cloud = on_the_free_plan(Fault { first: Some(100), ..Fault::new(FaultKind::FreePlan) }, Some(without)).await;
+    let ctx = context(&cloud, settings()).await;
+    let findings = doctor::run(&ctx).await.unwrap().findings;
+    assert!(findings.iter().all(|finding| finding.level == Level::Fine), "{findings:#?}");
+    let error = up(&ctx).await.unwrap_err().to_string();
+    assert!(
+        error.contains("not eligible for Free Tier") && error.contains("--instance-type c7i-flex.large"),
+        "{error}"
+    );
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_plan_is_one_for_all_regions() {
+    let cloud = on_the_free_plan(Fault::new(FaultKind::FreePlan), None).await;
+    for region in ["us-east-1", "eu-west-1"] {
+        let clients = zonewalk::aws::Target::local(&cloud.endpoint_url(), region).connect().await.unwrap();
+        let plan = clients.freetier.get_account_plan_state().send().await.unwrap();
+        assert_eq!(plan.account_plan_type().as_str(), "FREE");
+    }
+    cloud.shutdown().await;
+}
