@@ -100,10 +100,10 @@ fn unpack(data: &[u8], mime_type: Option<&str>, depth: usize, parts: &mut Vec<(K
 }
 
 fn unpack_message(message: &ParsedMail<'_>, depth: usize, parts: &mut Vec<(Kind, String)>) {
-    if message.subparts.is_empty() {
-        if let Ok(body) = message.get_body_raw() {
-            unpack(&body, Some(&message.ctype.mimetype), depth, parts);
-        }
+    if message.subparts.is_empty()
+        && let Ok(body) = message.get_body_raw()
+    {
+        unpack(&body, Some(&message.ctype.mimetype), depth, parts);
     }
     for part in message.subparts.iter().filter(|_| depth > 0) {
         unpack_message(part, depth - 1, parts);
@@ -124,8 +124,8 @@ fn is_shell(script: &str) -> bool {
 
 /// The last `ECS_CLUSTER` of the agent's file; quotes are not part of it, and lines that begin with `#` are comments.
 fn cluster_of_config(config: &str) -> Option<String> {
-    let assignments = config.lines().filter_map(|line| line.trim().split_once('='));
-    let (_, value) = assignments.filter(|(name, _)| name.trim_end() == "ECS_CLUSTER").last()?;
+    let mut assignments = config.lines().filter_map(|line| line.trim().split_once('='));
+    let (_, value) = assignments.rfind(|(name, _)| name.trim_end() == "ECS_CLUSTER")?;
     let value = value.trim();
     let bare = ['"', '\''].into_iter().find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote));
     Some(bare.unwrap_or(value).to_owned()).filter(|name| !name.is_empty())

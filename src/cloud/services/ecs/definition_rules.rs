@@ -111,10 +111,11 @@ fn check_compatibilities(document: Params<'_>) -> Result<(), AwsError> {
     for required in document.strings("requiresCompatibilities") {
         match required {
             "EC2" => {}
-            "FARGATE" => match fargate_problem(document) {
-                Some(problem) => return Err(client_error(problem)),
-                None => {}
-            },
+            "FARGATE" => {
+                if let Some(problem) = fargate_problem(document) {
+                    return Err(client_error(problem));
+                }
+            }
             "EXTERNAL" if is_external(document) => {}
             "EXTERNAL" => return Err(client_error("EXTERNAL does not support network mode 'awsvpc'.")),
             "MANAGED_INSTANCES" => return Err(AwsError::unsupported("the compatibility MANAGED_INSTANCES")),

@@ -347,10 +347,9 @@ fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsErr
         return Err(AwsError::unsupported("a deployment's alarms"));
     }
     let breaker = given.object("deploymentCircuitBreaker");
-    if let Some(breaker) = breaker {
-        if breaker.opt_bool("enable") == Some(true) && breaker.opt_bool("rollback") == Some(true) {
-            return Err(AwsError::unsupported("a circuit breaker that rolls back"));
-        }
+    let is_on = |member: &str| breaker.is_some_and(|breaker| breaker.opt_bool(member) == Some(true));
+    if is_on("enable") && is_on("rollback") {
+        return Err(AwsError::unsupported("a circuit breaker that rolls back"));
     }
     if given.opt_str("strategy").is_some_and(|strategy| strategy != "ROLLING") {
         return Err(AwsError::unsupported("a deployment strategy other than ROLLING"));
