@@ -1,9 +1,14 @@
 //! Who carries a walkthrough's traffic: the cloud itself, or a process on this machine in the place of an emulator's hosts.
 //! Whatever differs between the two is asked here, and nowhere else.
 
+use std::time::Duration;
+
 use crate::local_traffic::client::Client;
 
 pub use crate::local_traffic::client::Error;
+
+/// The pause between two looks for trouble.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
 
 /// The data plane of the cloud that a command speaks to.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +44,27 @@ impl DataPlane {
     pub async fn drain(&self) -> Result<(), Error> {
         let Self::Played(client) = self else { return Ok(()) };
         client.drain().await
+    }
+
+    /// Lets tasks run, also after a [`DataPlane::drain`].
+    pub async fn resume(&self) -> Result<(), Error> {
+        let Self::Played(client) = self else { return Ok(()) };
+        client.resume().await
+    }
+
+    /// Completes when no task can stay: then no wait for tasks comes to its end.
+    pub async fn trouble(&self) -> Error {
+        loop {
+            match self {
+                Self::Cloud => std::future::pending().await,
+                Self::Played(client) => {
+                    if let Ok(Some(trouble)) = client.trouble().await {
+                        return Error::NotReady(trouble);
+                    }
+                }
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
     }
 
     /// Whether calls are checked against IAM's policies: an emulator refuses nobody.

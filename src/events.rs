@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 use strum::IntoStaticStr;
+use tokio::time::Instant;
 
 use crate::plan::{Action, Kind, Step, display_in_words};
+
+/// How long something is waited for in silence; what takes longer is told again and again.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Something that happened while a command worked.
 #[derive(Clone, Debug)]
@@ -101,10 +105,44 @@ impl Events {
     pub fn note(&self, message: impl Into<String>) {
         self.send(Event::Note { message: message.into() });
     }
+
+    /// Does `work`, and says at intervals that `what` is waited for, and for how long, if it takes long.
+    pub async fn patiently<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
+        let (began, mut work) = (Instant::now(), std::pin::pin!(work));
+        loop {
+            match tokio::time::timeout(PATIENCE, &mut work).await {
+                Ok(done) => return done,
+                Err(_) => self.note(format!("waiting for {what} ({:.0} s)", began.elapsed().as_secs_f64())),
+            }
+        }
+    }
 }
 
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Events")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_long_is_told_at_intervals() {
+        let notes: Arc<Mutex<Vec<String>>> = Arc::default();
+        let noted = Arc::clone(&notes);
+        let events = Events::new(move |event| {
+            if let Event::Note { message } = event {
+                noted.lock().unwrap().push(message);
+            }
+        });
+        let takes = |seconds| events.patiently("the answer", tokio::time::sleep(Duration::from_secs(seconds)));
+        takes(29).await;
+        assert_eq!(*notes.lock().unwrap(), [""; 0]);
+        takes(100).await;
+        assert_eq!(*notes.lock().unwrap(), [30, 60, 90].map(|s| format!("waiting for the answer ({s} s)")));
     }
 }

@@ -39,6 +39,8 @@ pub struct Settings {
     pub create_roles: bool,
     /// Whether what IAM's simulation denies the caller stops `up`.
     pub check_permissions: bool,
+    /// Whether what AWS's quotas do not allow stops `up`.
+    pub check_quota: bool,
     /// The addresses that may reach the load balancer: at least one range.
     pub allow_cidrs: Vec<Cidr>,
     /// Whether to take over resources that have our names and not our tag.
@@ -63,10 +65,24 @@ impl Default for Settings {
             execution_role: None,
             create_roles: true,
             check_permissions: true,
+            check_quota: true,
             allow_cidrs: vec![Cidr::everyone()],
             adopt: false,
             timeout: Duration::from_secs(15 * 60),
         }
+    }
+}
+
+impl Settings {
+    /// The ranges that may reach the load balancer, each once: AWS takes none twice.
+    pub fn distinct_cidrs(&self) -> Vec<Cidr> {
+        let mut ranges: Vec<Cidr> = vec![];
+        for range in &self.allow_cidrs {
+            if !ranges.contains(range) {
+                ranges.push(*range);
+            }
+        }
+        ranges
     }
 }
 
@@ -173,7 +189,14 @@ impl Name {
             && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
             && !name.ends_with('-')
             && !name.contains("--");
-        if fits {
+        // What resources of this name would begin with (ELB API Reference, `CreateLoadBalancer`; EC2's, `CreateSecurityGroup`).
+        let reserved = [("internal-", "load balancer"), ("sg-", "security group")];
+        let kept = reserved.iter().find(|(prefix, _)| format!("{name}-").starts_with(prefix));
+        if let Some((prefix, kind)) = kept.filter(|_| fits) {
+            Err(InvalidSetting(format!(
+                "name {name:?} does not fit: AWS takes no {kind} name that begins with {prefix}; choose another first word"
+            )))
+        } else if fits {
             Ok(Self(name.to_owned()))
         } else {
             Err(InvalidSetting(format!(
@@ -302,6 +325,17 @@ mod tests {
         assert!(Name::new(&"a".repeat(Name::MAX_LEN + 1)).is_err());
         for bad in ["", "-a", "a-", "a--b", "A", "1a", "a_b"] {
             assert!(Name::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn names_that_aws_keeps_to_itself_are_refused() {
+        for (name, says) in [("internal", "internal-"), ("internal-x", "internal-"), ("sg", "sg-"), ("sg-a", "sg-")] {
+            let refusal = Name::new(name).unwrap_err().to_string();
+            assert!(refusal.contains(&format!("begins with {says}")), "{refusal}");
+        }
+        for name in ["internals", "sga", "an-sg", "x-internal"] {
+            assert!(Name::new(name).is_ok(), "{name}");
         }
     }
 

@@ -22,6 +22,8 @@ pub enum ErrorClass {
     AlreadyExists,
     /// Something still uses the resource, or another change to it is under way: try again later.
     InUse,
+    /// It is protected against deletion: somebody has to lift that.
+    Protected,
     /// Something it needs is made but has not spread yet: try again soon.
     NotReady,
     /// Too many requests: try again later. The SDK has done so a few times already.
@@ -56,16 +58,21 @@ const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
     ("ec2", AlreadyExists, "", &["InvalidGroup.Duplicate", "InvalidLaunchTemplateName.AlreadyExistsException",
         "InvalidPermission.Duplicate"]),
     ("ec2", InUse, "", &["DependencyViolation", "InvalidGroup.InUse"]),
+    ("ec2", Protected, "disableApiTermination", &["OperationNotPermitted"]),
     ("ec2", NotReady, "Invalid IAM Instance Profile", &["InvalidParameterValue"]),
+    ("ec2", NotReady, "has no associated IAM Roles", &["InvalidParameterValue"]),
 
     ("ecs", Absent, "", &["ClusterNotFoundException", "ServiceNotActiveException", "ServiceNotFoundException"]),
     ("ecs", Absent, "", &["TaskDefinitionNotFoundException"]), // emulators
     ("ecs", Absent, "Unable to describe task definition", &["ClientException"]),
     ("ecs", Absent, "task definition does not exist", &["ClientException"]),
+    ("ecs", Refused, "is not authorized to perform", &["ClientException"]), // what ECS does in the caller's name
     ("ecs", NotReady, "Role is not valid", &["ClientException"]),
     ("ecs", NotReady, "unable to assume the role", &["ClientException"]),
     ("ecs", AlreadyExists, "Creation of service was not idempotent", &["InvalidParameterException"]),
     ("ecs", InUse, "still Draining", &["InvalidParameterException"]),
+    ("ecs", InUse, "cannot be stopped while deployments are active", &["InvalidParameterException"]),
+    ("ecs", InUse, "SC service is already used by", &["InvalidParameterException"]), // aws/copilot-cli#4337
     ("ecs", NotReady, "Unable to assume", &["InvalidParameterException"]), // the service linked role; a new one
     ("ecs", NotReady, "does not have an associated load balancer", &["InvalidParameterException"]),
     ("ecs", NotReady, "", &["NamespaceNotFoundException"]),
@@ -75,11 +82,14 @@ const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
     ("elasticloadbalancing", Absent, "", &["ListenerNotFound", "LoadBalancerNotFound", "TargetGroupNotFound"]),
     ("elasticloadbalancing", AlreadyExists, "", &["DuplicateListener", "DuplicateLoadBalancerName",
         "DuplicateTargetGroupName"]),
+    ("elasticloadbalancing", Protected, "eletion protection", &["OperationNotPermitted"]),
     ("elasticloadbalancing", InUse, "", &["OperationNotPermitted", "ResourceInUse"]),
     ("elasticloadbalancing", NotReady, "", &["InvalidSecurityGroup"]),
 
+    ("autoscaling", Protected, "eletion protection", &["ResourceInUse", "ValidationError"]),
     ("autoscaling", Absent, "not found", &["ValidationError"]),
     ("autoscaling", NotReady, "Invalid IAM Instance Profile", &["ValidationError"]),
+    ("autoscaling", NotReady, "has no associated IAM Roles", &["ValidationError"]),
     ("autoscaling", NotReady, "does not exist", &["ValidationError"]), // a launch template, or what it names
     ("autoscaling", AlreadyExists, "", &["AlreadyExists"]),
     ("autoscaling", InUse, "", &["InstanceRefreshInProgress", "ResourceContention", "ResourceInUse",
@@ -99,6 +109,8 @@ const CLASSES: &[(&str, ErrorClass, &str, &[&str])] = &[
     ("servicediscovery", AlreadyExists, "", &["NamespaceAlreadyExists"]),
     ("servicediscovery", InUse, "", &["DuplicateRequest", "ResourceInUse"]),
 
+    ("logs", Protected, "eletion protection", &["InvalidParameterException", "OperationAbortedException",
+        "ValidationException"]),
     ("logs", Absent, "", &["ResourceNotFoundException"]),
     ("logs", AlreadyExists, "", &["ResourceAlreadyExistsException"]),
     ("logs", InUse, "", &["OperationAbortedException"]),
@@ -199,17 +211,36 @@ impl CloudError {
             (Refused, Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired"), _) => {
                 "the session has expired: sign in again (`aws sso login`) and repeat the command".to_owned()
             }
-            (Refused, Some("AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation"), _) => {
-                format!("allow the action {action} to whom `aws sts get-caller-identity` names")
+            (Refused, Some("AccessDenied" | "AccessDeniedException" | "ClientException" | "UnauthorizedOperation"), _) => {
+                format!("allow the action {} to whom `aws sts get-caller-identity` names", refused_action(action, &self.message))
             }
             (Refused, Some("OptInRequired"), _) => {
                 "enable the region for the account, or choose another with --region".to_owned()
             }
+            (Refused, Some("InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure"), _) => {
+                "either the keys are not valid, as `aws sts get-caller-identity --region us-east-1` tells, or the account has not \
+                 enabled the region, as `aws account list-regions` tells: then enable it, or choose another with --region"
+                    .to_owned()
+            }
             (Refused, Some(_), _) => "the keys are not valid here: check with `aws sts get-caller-identity`".to_owned(),
             (Throttled | ServerFault, ..) => "repeat the command in a minute: it resumes where it stopped".to_owned(),
+            (Protected, ..) => self.how_to_lift_protection(),
             (Unsupported, _, Some(url)) => format!("the cloud at {url} does not offer {action}"),
             _ => return None,
         })
+    }
+}
+
+impl CloudError {
+    fn how_to_lift_protection(&self) -> String {
+        let arn = self.message.split('\'').find(|part| part.starts_with("arn:")).unwrap_or("ARN");
+        match self.action {
+            "elasticloadbalancing:DeleteLoadBalancer" => format!(
+                "switch that off and repeat the command: `aws elbv2 modify-load-balancer-attributes --load-balancer-arn \
+                 {arn} --attributes Key=deletion_protection.enabled,Value=false`"
+            ),
+            _ => "switch its protection against deletion off, and repeat the command".to_owned(),
+        }
     }
 }
 
@@ -249,6 +280,17 @@ pub(crate) fn optional<T, E: Classified>(result: Result<T, E>) -> Result<Option<
     }
 }
 
+/// The action that was refused: a service may act in the caller's name, and then names what it was refused itself.
+fn refused_action<'m>(called: &'m str, message: &'m str) -> &'m str {
+    if message.contains("not authorized to use launch template") {
+        // It is tried by a dry run, of which nothing is told.
+        return "ec2:RunInstances, ec2:CreateTags and iam:PassRole of the instances' role";
+    }
+    let named = message.split_once("not authorized to perform: ").map_or("", |(_, rest)| rest);
+    let named = named.split_ascii_whitespace().next().unwrap_or_default().trim_end_matches(['.', ',']);
+    if named.contains(':') { named } else { called }
+}
+
 /// An error and what caused it, in one line, without saying anything twice.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = String::new();
@@ -280,6 +322,10 @@ mod tests {
         let ecs = |message| classify("ecs", "InvalidParameterException", message);
         assert_eq!(ecs("Creation of service was not idempotent."), AlreadyExists);
         assert_eq!(ecs("Unable to Start a service that is still Draining."), InUse);
+        assert_eq!(ecs("The service cannot be stopped while deployments are active."), InUse);
+        let elb = |message| classify("elasticloadbalancing", "OperationNotPermitted", message);
+        assert_eq!(elb("Load balancer 'arn' cannot be deleted because deletion protection is enabled"), Protected);
+        assert_eq!(elb("Load balancer 'arn' is currently in use"), InUse);
         assert_eq!(ecs("Container.image should not be null or empty."), Other);
         assert_eq!(classify("autoscaling", "ValidationError", "AutoScalingGroup name not found - null"), Absent);
         assert_eq!(classify("autoscaling", "ValidationError", "Max bound, 1, must be greater"), Other);
@@ -307,6 +353,44 @@ mod tests {
                 "ecs:CreateCluster: User is not authorized (AccessDeniedException); allow the action ecs:CreateCluster"
             ),
             "{text}"
+        );
+    }
+
+    fn refused(action: &'static str, code: &str, message: &str) -> String {
+        let class = classify(action.split(':').next().unwrap(), code, message);
+        let (code, message) = (Some(code.to_owned()), message.to_owned());
+        CloudError { action, code, message, class, endpoint_url: None }.hint().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_a_service_was_refused_in_the_callers_name_is_named() {
+        let denied =
+            "User: arn:aws:iam::1:user/u is not authorized to perform: servicediscovery:GetNamespace on resource: r";
+        assert!(
+            refused("ecs:CreateCluster", "ClientException", denied)
+                .contains("allow the action servicediscovery:GetNamespace")
+        );
+        let template = "You are not authorized to use launch template: lt-1";
+        let hint = refused("autoscaling:CreateAutoScalingGroup", "AccessDenied", template);
+        assert!(hint.contains("ec2:RunInstances, ec2:CreateTags and iam:PassRole"), "{hint}");
+        let plain = "User: u is not authorized to perform: iam:CreateServiceLinkedRole.";
+        assert!(
+            refused("elasticloadbalancing:CreateLoadBalancer", "AccessDenied", plain)
+                .contains("iam:CreateServiceLinkedRole to")
+        );
+        assert_eq!(classify("ecs", "ClientException", "Role is not valid"), NotReady);
+    }
+
+    #[test]
+    fn a_region_that_is_not_enabled_is_named_as_a_cause_beside_the_keys() {
+        let hint = refused(
+            "sts:GetCallerIdentity",
+            "InvalidClientTokenId",
+            "The security token included in the request is invalid.",
+        );
+        assert!(
+            hint.contains("keys") && hint.contains("has not enabled the region") && hint.contains("--region"),
+            "{hint}"
         );
     }
 }

@@ -2,6 +2,7 @@
 //! local cloud) is the endpoint alone and nothing above knows. Here too: what AWS's error codes mean ([`error`]) and
 //! the names of zones.
 
+mod clock;
 mod endpoint;
 pub mod error;
 pub(crate) mod tags;
@@ -13,6 +14,7 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use clock::Clock;
 use error::{SdkResult, ServiceError};
 
 pub use error::{CloudError, ErrorClass};
@@ -71,6 +73,7 @@ pub struct Clients {
     pub region: String,
     /// The endpoint; none if it is AWS itself.
     pub endpoint_url: Option<String>,
+    pub(crate) clock: Clock,
     pub autoscaling: aws_sdk_autoscaling::Client,
     pub ec2: aws_sdk_ec2::Client,
     pub ecs: aws_sdk_ecs::Client,
@@ -171,12 +174,17 @@ fn timeouts() -> TimeoutConfig {
 
 impl Clients {
     fn new(config: &SdkConfig) -> Result<Self, TargetError> {
+        let clock = Clock::default();
+        // The two whose dates are looked at.
+        let autoscaling = aws_sdk_autoscaling::config::Builder::from(config).interceptor(clock.clone()).build();
+        let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(clock.clone()).build();
         Ok(Self {
+            clock,
             region: config.region().ok_or(TargetError::NoRegion)?.to_string(),
             endpoint_url: config.endpoint_url().map(str::to_owned),
-            autoscaling: aws_sdk_autoscaling::Client::new(config),
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling),
             ec2: aws_sdk_ec2::Client::new(config),
-            ecs: aws_sdk_ecs::Client::new(config),
+            ecs: aws_sdk_ecs::Client::from_conf(ecs),
             elbv2: aws_sdk_elasticloadbalancingv2::Client::new(config),
             freetier: aws_sdk_freetier::Client::new(config),
             iam: aws_sdk_iam::Client::new(config),

@@ -37,8 +37,9 @@ pub(super) struct Global {
     #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
     pub(super) local: bool,
     /// How fast a new local cloud is: AWS's times, a hundredth of them, or none
-    #[arg(long, global = true, default_value = "fast", value_parser = PossibleValuesParser::new(Pace::VARIANTS).try_map(|pace| pace.parse::<Pace>()))]
-    pub(super) pace: Pace,
+    /// [default: fast]
+    #[arg(long, global = true, value_parser = PossibleValuesParser::new(Pace::VARIANTS).try_map(|pace| pace.parse::<Pace>()))]
+    pub(super) pace: Option<Pace>,
     /// The Service Connect proxies of a new local cloud's tasks: zonewalk's own, or a real Envoy each (ENVOY_BIN, or `envoy` on
     /// the PATH) [default: zonewalk]
     #[arg(long, global = true, value_enum, env = "ZONEWALK_PROXY", value_name = "PROXY")]
@@ -121,7 +122,7 @@ pub(super) struct ProvisionArgs {
     /// Image of the demo application [default: the article's]
     #[arg(long, env = "ZONEWALK_IMAGE")]
     pub(super) image: Option<String>,
-    /// Who may reach the load balancer, for example 192.0.2.7/32; can be given several times [default: 0.0.0.0/0]
+    /// Who may reach the load balancer, by IPv4, for example 192.0.2.7/32; can be given several times [default: 0.0.0.0/0]
     #[arg(long = "allow-cidr", env = "ZONEWALK_ALLOW_CIDR", value_name = "CIDR", value_delimiter = ',')]
     pub(super) allow_cidrs: Vec<Cidr>,
     /// Use the account's roles, and fail if they do not serve, rather than make some
@@ -130,6 +131,9 @@ pub(super) struct ProvisionArgs {
     /// Only tell what IAM's simulation denies the caller, and go on: it also denies what is allowed on single resources only
     #[arg(long, env = "ZONEWALK_NO_CHECK_PERMISSIONS", value_parser = FalseyValueParser::new())]
     pub(super) no_check_permissions: bool,
+    /// Only tell what AWS's quotas do not allow, and go on
+    #[arg(long, env = "ZONEWALK_NO_CHECK_QUOTA", value_parser = FalseyValueParser::new())]
+    pub(super) no_check_quota: bool,
     /// Whether the frontend also offers a name in the namespace, or only calls others [default: client-server]
     #[arg(long, env = "ZONEWALK_FRONTEND", value_enum)]
     pub(super) frontend: Option<ServiceConnectMode>,
@@ -182,14 +186,20 @@ Faults (--faults FILE), one [[fault]] each:
   kind = \"drop-request\"               the connection closed, and nothing carried out
   kind = \"hide\"                       carried out, and not seen by reads: calls = 3, or milliseconds = 500
   kind = \"refuse-role\"                refused since a new role or instance profile has not spread yet
+  kind = \"empty-profile\"              refused since a new instance profile is known, and the role in it is not yet
+  kind = \"service-linked-role\"        refused since a service cannot act yet in its own role, which is new
   kind = \"no-capacity\"                an instance cannot be launched: zone = \"us-east-1a\"
   kind = \"vcpu-limit\"                 instances together may not exceed: vcpus = 16
-  kind = \"free-plan\"                 the account is on AWS's Free plan: types not eligible for it cannot be launched
+  kind = \"free-plan\"                  the account is on AWS's Free plan: types not eligible for it cannot be launched
+  kind = \"shared-namespace\"           another account shares a Cloud Map namespace: name = \"az-aware-routing-ec2-ns\"
   kind = \"lose-instance\"              an instance dies just before the call: zone = \"us-east-1a\"
   kind = \"disconnect-agent\"           an ECS agent is disconnected just before the call, and comes back:
                                       milliseconds = 500, zone = \"us-east-1a\"
-Which calls (for no-capacity and free-plan, launches) meet it, all of them unless it is said:
-  operation = \"ec2:Create*\"           service:Operation, * for any text
+  kind = \"hold-deployment\"            a service cannot be deleted: a deployment is active that cannot be stopped
+  kind = \"refuse\"                     refused in your words: code = \"AccessDenied\", message = \"…\"
+Which calls (for no-capacity and free-plan, launches; for shared-namespace, lists) meet it, all of them unless it is said:
+  operation = \"ec2:Create*\"           service:Operation, * for any text; a group's launches meet the faults of roles
+                                      as \"ec2:RunInstances\"
   after = 3                           not the first three
   first = 2                           the first two (after those)
   rate = 0.1                          a tenth of them, by the file's seed = 1
@@ -224,7 +234,7 @@ impl ServeArgs {
     pub(super) fn options(&self, global: &Global) -> Result<local_cloud::ServeOptions, local_cloud::Error> {
         Ok(local_cloud::ServeOptions {
             listen: self.listen,
-            cloud: global.new_cloud(),
+            cloud: global.asked().new_cloud(),
             faults: global.faults.as_deref().map(local_cloud::read_faults).transpose()?.unwrap_or_default(),
             background: self.background,
         })
@@ -232,12 +242,8 @@ impl ServeArgs {
 }
 
 impl Global {
-    /// What a new local cloud is started with.
-    pub(super) fn new_cloud(&self) -> local_cloud::NewCloud {
-        local_cloud::NewCloud {
-            pace: self.pace,
-            bare_account: self.bare_account,
-            proxy: self.proxy.unwrap_or_default(),
-        }
+    /// What is asked of a local cloud.
+    pub(super) fn asked(&self) -> local_cloud::Asked {
+        local_cloud::Asked { pace: self.pace, bare_account: self.bare_account, proxy: self.proxy }
     }
 }

@@ -6,6 +6,7 @@ use super::args::ProvisionArgs;
 use crate::commands::failover::{self, Mode};
 use crate::commands::outcome::Outcome;
 use crate::commands::{self, Error, redeploy, verify};
+use crate::settings::Settings;
 use crate::stages::Context;
 
 /// The commands that speak to a cloud.
@@ -52,6 +53,31 @@ impl CloudCommand {
 
     pub(super) fn is_dry_run(&self) -> bool {
         matches!(self, Self::Up(up) if up.dry_run)
+    }
+
+    /// What of the arguments cannot be together with these settings, before anything is started or made.
+    pub(super) fn check(&self, settings: &Settings) -> Result<(), Error> {
+        match self {
+            Self::Walkthrough(args) => failover::check(args.failover.options(), settings),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a user may have to pay for when the command has ended like this. None: nothing more than before, or it has said so.
+    pub(super) fn leaves(&self, ctx: &Context, result: Result<&dyn Outcome, &Error>) -> Option<&'static str> {
+        let is_aws = ctx.clients.is_aws();
+        match (self, result) {
+            _ if !ctx.stands() => None,
+            (Self::Walkthrough(_), Ok(outcome)) | (Self::Down, Ok(outcome)) if !outcome.left_nothing() => {
+                is_aws.then_some("what `down` has not removed")
+            }
+            (Self::Walkthrough(_), Err(_)) => Some("all that was made"),
+            (Self::Down, Err(_)) => is_aws.then_some("what `down` has not removed"),
+            // Somebody else's cluster.
+            (Self::Redeploy(redeploy::Options { cluster: Some(_), .. }), _) => None,
+            (_, Err(_)) => is_aws.then_some("what was made"),
+            _ => None,
+        }
     }
 
     /// Runs the command. `on_part` is given each part of the walkthrough as it ends.

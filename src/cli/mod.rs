@@ -22,7 +22,7 @@ use self::resolve::Destination;
 use self::session::Session;
 use crate::cloud::Faults;
 use crate::commands::outcome::Outcome;
-use crate::commands::{Error, predict};
+use crate::commands::{Error, cost, predict};
 use crate::processes::{local_cloud, local_traffic};
 use crate::stages::permissions;
 use crate::walkthrough::Down;
@@ -79,18 +79,26 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
 
 async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<bool, Error> {
     let resolved = resolve::resolve(global, command.provision())?;
+    command.check(&resolved.settings)?;
     let started = Instant::now();
-    let outcome: Box<dyn Outcome> = match Session::open(command, resolved, console).await? {
-        Some(session) => {
+    let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
+        (Ok(session), _) => {
             let on_part = |part: &dyn Outcome| session.progress.interrupt(|| console.print_part(part));
-            let outcome = command.run(&session.ctx, on_part).await?;
-            session.close(&*outcome).await?;
+            let result = command.run(&session.ctx, on_part).await;
+            if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
+                session.ctx.events.note(cost::still_stands(&session.ctx, what));
+            }
+            let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
+            let outcome = result?;
+            closed?;
             outcome
         }
-        None => {
-            console.say("", "no local cloud is running");
+        // Then there is nothing to remove.
+        (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
+            console.say("", &format!("no local cloud is running{}", local_cloud::gone(&process)));
             Box::new(Down::default())
         }
+        (Err(error), _) => return Err(error),
     };
     console.print(&*outcome);
     console.say("done", &format!("in {:.1} s", started.elapsed().as_secs_f64()));
@@ -127,7 +135,17 @@ async fn run_hosts(global: Global, console: &Console) -> Result<(), Error> {
 
 async fn run_serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(), Error> {
     let stop = interrupt::token(console);
-    local_cloud::serve(args.options(global)?, |record| console.print_serving(record), stop.cancelled()).await?;
+    let ready = |record: &local_cloud::Record, found_by_commands: bool| {
+        if !found_by_commands {
+            let url = &record.endpoint_url;
+            let text = format!(
+                "commands with --local go on using the one that runs already: use --endpoint-url {url} for this one"
+            );
+            console.say("", &text);
+        }
+        console.print_serving(record);
+    };
+    local_cloud::serve(args.options(global)?, ready, stop.cancelled()).await?;
     Ok(())
 }
 
@@ -137,7 +155,7 @@ async fn run_faults(args: &FaultsArgs, console: &Console) -> Result<(), Error> {
         None if args.clear => Some(Faults::default()),
         None => None,
     };
-    let record = local_cloud::find().await?.ok_or(local_cloud::Error::NotRunning)?;
+    let record = local_cloud::find().await?;
     let report = match wanted {
         Some(faults) => local_cloud::set_faults(&record, &faults).await?,
         None => local_cloud::faults(&record).await?,

@@ -10,7 +10,7 @@ use super::args::{Global, ProvisionArgs};
 use crate::aws::{CredentialSource, Target};
 use crate::cloud::{self, Faults};
 use crate::commands::Error;
-use crate::processes::local_cloud::{self, NewCloud, Proxy};
+use crate::processes::local_cloud::{self, Asked, Proxy};
 use crate::settings::{Name, ServiceConnectMode, Settings, TaskCount};
 
 pub(super) struct Resolved {
@@ -25,9 +25,8 @@ pub(super) enum Destination {
     Cloud(Target),
     Local {
         region: String,
-        /// The proxies that were asked for, if any.
-        proxy: Option<Proxy>,
-        new: NewCloud,
+        /// What kind of cloud it is to be.
+        asked: Asked,
         faults: Option<Faults>,
     },
 }
@@ -53,6 +52,7 @@ struct File {
     execution_role: Option<String>,
     create_roles: Option<bool>,
     check_permissions: Option<bool>,
+    check_quota: Option<bool>,
     allow_cidr: Option<OneOrMany>,
 }
 
@@ -70,7 +70,7 @@ const DEFAULT_FILE: &str = "zonewalk.toml";
 const DEFAULT_LOCAL_REGION: &str = "us-east-1";
 
 pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Result<Resolved, Error> {
-    let (proxy, new) = (global.proxy, global.new_cloud());
+    let asked = global.asked();
     let file = read_file(global.config.as_deref())?;
     let none = ProvisionArgs::default();
     let given = provision.unwrap_or(&none);
@@ -106,6 +106,7 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
         execution_role: file.execution_role,
         create_roles: !given.no_create_roles && file.create_roles.unwrap_or(defaults.create_roles),
         check_permissions: !given.no_check_permissions && file.check_permissions.unwrap_or(defaults.check_permissions),
+        check_quota: !given.no_check_quota && file.check_quota.unwrap_or(defaults.check_quota),
         allow_cidrs,
         adopt: global.adopt,
         timeout: global.timeout.or(file.timeout).map_or(defaults.timeout, Duration::from_secs),
@@ -123,12 +124,17 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
             )));
         }
         let faults = global.faults.as_deref().map(local_cloud::read_faults).transpose()?;
-        Destination::Local { region, proxy, new, faults }
+        Destination::Local { region, asked, faults }
     } else {
-        if global.faults.is_some() {
-            return Err(Error::Usage("--faults is for a local cloud: add --local".to_owned()));
+        let only_local = [
+            ("--faults", global.faults.is_some()),
+            ("--pace", global.pace.is_some()),
+            ("--bare-account", global.bare_account),
+        ];
+        if let Some((flag, _)) = only_local.into_iter().find(|(_, given)| *given) {
+            return Err(Error::Usage(format!("{flag} is for a local cloud: add --local")));
         }
-        if proxy == Some(Proxy::Envoy) {
+        if asked.proxy == Some(Proxy::Envoy) {
             return Err(Error::Usage(
                 "--proxy envoy (or ZONEWALK_PROXY) is for the local cloud: it goes with --local and with `local serve`"
                     .to_owned(),

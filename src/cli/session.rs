@@ -9,10 +9,9 @@ use super::interrupt;
 use super::resolve::{Destination, Resolved};
 use crate::aws::Target;
 use crate::commands::Error;
-use crate::commands::outcome::Outcome;
 use crate::data_plane::DataPlane;
-use crate::local_traffic::client::Client;
-use crate::processes::{local_cloud, local_traffic};
+use crate::processes::local_cloud::{self, Purpose};
+use crate::processes::local_traffic;
 use crate::report::progress::Progress;
 use crate::stages::Context;
 
@@ -21,55 +20,52 @@ pub(super) struct Session {
     /// What shows the context's events.
     pub(super) progress: Arc<Progress>,
     /// The local cloud that the command speaks to.
-    local_cloud: Option<local_cloud::Record>,
+    local_cloud: Option<local_cloud::InUse>,
     /// The process that plays an emulator's hosts.
-    local_traffic: Option<local_traffic::Record>,
+    local_traffic: Option<local_traffic::InUse>,
     /// Whether the command removes what the processes were started for.
     removes: bool,
 }
 
 impl Session {
-    /// Finds or starts the processes that the command needs, connects, and asks before money is spent. None: no local cloud
-    /// runs, so there is nothing to remove.
-    pub(super) async fn open(
-        command: &CloudCommand,
-        resolved: Resolved,
-        console: &Console,
-    ) -> Result<Option<Self>, Error> {
+    /// Finds or starts the processes that the command needs, connects, and asks before money is spent.
+    pub(super) async fn open(command: &CloudCommand, resolved: Resolved, console: &Console) -> Result<Self, Error> {
         let Resolved { settings, destination, yes, local_traffic } = resolved;
-        let Some((target, local_cloud)) = open_destination(command, destination).await? else { return Ok(None) };
+        let lines = console.clone();
+        let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
+        let progress = Arc::new(progress);
+        let events = progress.events();
+        let opening = open_destination(command, destination);
+        let (target, local_cloud) =
+            events.patiently("the local cloud, which another command may be starting or ending", opening).await?;
         let clients = target.connect().await?;
         if command.makes() && !command.is_dry_run() && clients.is_aws() && !yes {
             console.confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
         }
         let local_traffic = if local_traffic && !command.is_dry_run() {
-            Some(local_traffic::find_or_start(&clients, &settings.name, target.profile.as_deref()).await?)
+            let hosts = local_traffic::InUse::of(&clients, &settings.name, target.profile.as_deref());
+            Some(events.patiently("the process that plays the hosts", hosts).await?)
         } else {
             None
         };
-        let played = local_traffic.as_ref().map(|record| DataPlane::Played(Client::new(&record.endpoint_url)));
-        let lines = console.clone();
-        let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
-        let progress = Arc::new(progress);
-        let ctx = Context::new(clients, settings, progress.events(), interrupt::token(console))
+        let played = local_traffic.as_ref().map(|hosts| DataPlane::Played(hosts.client()));
+        let ctx = Context::new(clients, settings, events, interrupt::token(console))
             .with_data_plane(played.unwrap_or_default());
-        Ok(Some(Self { ctx, progress, local_cloud, local_traffic, removes: command.removes() }))
+        Ok(Self { ctx, progress, local_cloud, local_traffic, removes: command.removes() })
     }
 
-    /// Stops the processes that nothing is left for.
-    pub(super) async fn close(self, outcome: &dyn Outcome) -> Result<(), Error> {
+    /// Ends the use of the processes, however the command has ended, and those of them that nothing is left for. `removed`: the
+    /// command has left nothing behind.
+    pub(super) async fn close(self, removed: bool, console: &Console) -> Result<(), Error> {
         let Self { ctx, local_cloud, local_traffic, removes, .. } = self;
-        if let Some(record) = local_traffic
-            && removes
-        {
-            local_traffic::stop(&ctx.clients, &ctx.settings.name, &record).await?;
+        let events = &ctx.events;
+        if let Some(hosts) = local_traffic {
+            events.patiently("the end of the process that plays the hosts", hosts.leave(removes)).await?;
         }
-        if let Some(record) = local_cloud
-            && removes
-            && record.own.background
-            && outcome.left_nothing()
+        if let Some(cloud) = local_cloud
+            && let Some(whom) = events.patiently("the end of the local cloud", cloud.leave(removes && removed)).await?
         {
-            local_cloud::stop(&record).await?;
+            console.say("", &format!("the local cloud runs on for {whom}"));
         }
         Ok(())
     }
@@ -79,21 +75,22 @@ impl Session {
 async fn open_destination(
     command: &CloudCommand,
     destination: Destination,
-) -> Result<Option<(Target, Option<local_cloud::Record>)>, Error> {
-    let (region, proxy, new, faults) = match destination {
-        Destination::Cloud(target) => return Ok(Some((target, None))),
-        Destination::Local { region, proxy, new, faults } => (region, proxy, new, faults),
+) -> Result<(Target, Option<local_cloud::InUse>), Error> {
+    let (region, asked, faults) = match destination {
+        Destination::Cloud(target) => return Ok((target, None)),
+        Destination::Local { region, asked, faults } => (region, asked, faults),
     };
-    let found =
-        if command.makes() { Some(local_cloud::find_or_start(new).await?) } else { local_cloud::find().await? };
-    let record = match (found, command) {
-        (Some(record), _) => record,
-        (None, CloudCommand::Down) => return Ok(None),
-        (None, _) => return Err(local_cloud::Error::NotRunning.into()),
+    let purpose = match command {
+        CloudCommand::Down => Purpose::Remove,
+        _ if command.makes() => Purpose::Make,
+        _ => Purpose::Look,
     };
-    record.check_proxy(proxy)?;
-    if let Some(faults) = faults {
-        local_cloud::set_faults(&record, &faults).await?;
+    let used = local_cloud::InUse::of(purpose, asked).await?;
+    if let Some(faults) = faults
+        && let Err(error) = local_cloud::set_faults(used.record(), &faults).await
+    {
+        used.leave(false).await?;
+        return Err(error.into());
     }
-    Ok(Some((Target::local(&record.endpoint_url, &region), Some(record))))
+    Ok((Target::local(&used.record().endpoint_url, &region), Some(used)))
 }

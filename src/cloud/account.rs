@@ -1,6 +1,6 @@
 //! The account: the regions, which come into being with their first request, and what they share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -19,6 +19,7 @@ use super::services::{self, iam};
 use super::settle::SharedRegion;
 use super::states::States;
 use crate::mesh::{Mesh, Proxies};
+use crate::settings::OWNER_TAG;
 
 pub(super) struct Account {
     pace: Pace,
@@ -96,12 +97,38 @@ impl Account {
         }
     }
 
-    /// From now on these faults happen. What was hidden comes into sight with the end of the earlier ones.
+    /// From now on these faults happen. What was hidden comes into sight with the end of the earlier ones, and agents reconnect.
     pub(super) fn set_faults(&self, faults: Faults) {
         *self.faults.lock() = Injector::new(faults);
         for region in self.regions.lock().values() {
-            region.with(|region| region.states.reveal());
+            region.with(|region| {
+                region.states.reveal();
+                services::ecs::reconnect_agents(region);
+            });
         }
+    }
+
+    /// The walkthroughs of which something stands, by the owner tag that each resource carries: name and region, which is none
+    /// where only roles are left, since they are the account's.
+    pub(super) fn walkthroughs(&self) -> BTreeSet<(String, Option<String>)> {
+        let mut found = BTreeSet::new();
+        let mut of_account = BTreeSet::new();
+        for (name, region) in self.regions.lock().iter() {
+            region.with(|region| {
+                for service in services::ALL {
+                    for walkthrough in (service.tagged)(region, OWNER_TAG) {
+                        if service.signing_name == iam::SERVICE.signing_name {
+                            of_account.insert(walkthrough);
+                        } else {
+                            found.insert((walkthrough, Some(name.clone())));
+                        }
+                    }
+                }
+            });
+        }
+        of_account.retain(|walkthrough| !found.iter().any(|(found, _)| found == walkthrough));
+        found.extend(of_account.into_iter().map(|walkthrough| (walkthrough, None)));
+        found
     }
 
     pub(super) fn meshes(&self) -> Vec<Mesh> {

@@ -1,52 +1,39 @@
-//! Whether the caller may do what a request asks for, where a policy is rehearsed.
+//! Whether the caller may do what a request asks for, where a policy is rehearsed. What a service does in the caller's name
+//! besides is in [`super::dependent_actions`].
 
+use super::dependent_actions::{self, Dependent};
 use super::error::AwsError;
 use super::region::Region;
 use super::request::Request;
-use super::service::Service;
 use super::services::ec2;
 use super::services::iam::{self, Fact};
-use super::services::{elbv2, sts};
+use super::services::sts;
 use super::wire::tags::Tags;
-
-/// What Elastic Load Balancing asks of whoever makes its service-linked role by using it for the first time ("Elastic Load
-/// Balancing API permissions").
-const FIRST_USE: &[(&str, &str)] = &[
-    (
-        "CreateLoadBalancer",
-        "ec2:DescribeAccountAttributes ec2:DescribeAddresses ec2:DescribeInternetGateways ec2:DescribeSecurityGroups \
-         ec2:DescribeSubnets ec2:DescribeVpcs iam:CreateServiceLinkedRole",
-    ),
-    ("CreateTargetGroup", "ec2:DescribeInternetGateways ec2:DescribeVpcs iam:CreateServiceLinkedRole"),
-];
 
 /// The service's refusal if the caller may not.
 pub(super) fn check(region: &Region, request: &Request) -> Result<(), AwsError> {
-    // Who the caller is may always be asked.
-    if is(request, &sts::SERVICE) {
+    // Who the caller is may always be asked (STS API Reference, `GetCallerIdentity`).
+    if request.is_for(&sts::SERVICE) {
         return Ok(());
     }
     let action = request.action();
-    let mut iam = region.iam();
+    let caller = region.iam().caller_arn();
     for tags in tags_of_resources(region, &action, request) {
-        if !iam.allows(&action, &|key| fact(region, request, tags, key)) {
-            return Err(request.service.words.denied(&action));
+        if !region.iam().allows(&action, None, &|key| fact(region, request, tags, key)) {
+            return Err(request.service.words.denied(&caller, &action, None));
         }
     }
-    if is(request, &elbv2::SERVICE) && !iam.load_balancing_was_used {
-        let first_use = FIRST_USE.iter().find(|(operation, _)| *operation == request.operation.name);
-        for action in first_use.map_or("", |(_, actions)| actions).split_ascii_whitespace() {
-            if !iam.allows(action, &|key| fact(region, request, None, key)) {
-                return Err(request.service.words.denied(action));
-            }
+    for dependent in dependent_actions::of(region, request) {
+        let Dependent { action, resource, passed_to, refusal } = &dependent;
+        let facts = |key: &str| match passed_to {
+            Some(service) if key.eq_ignore_ascii_case("iam:PassedToService") => Fact::Is(vec![*service]),
+            _ => fact(region, request, None, key),
+        };
+        if !region.iam().allows(action, resource.as_deref(), &facts) {
+            return Err(refusal(request, &caller, &dependent));
         }
-        iam.load_balancing_was_used = first_use.is_some();
     }
-    Ok(())
-}
-
-fn is(request: &Request, service: &Service) -> bool {
-    request.service.signing_name == service.signing_name
+    dependent_actions::make_service_linked_role(region, request, &|key| fact(region, request, None, key))
 }
 
 /// The tags of each resource that is to be decided about by itself. None: they are not looked at.
@@ -64,7 +51,7 @@ fn fact<'a>(region: &'a Region, request: &'a Request, tags: Option<&'a Tags>, ke
     let key = key.to_ascii_lowercase();
     match (key.as_str(), key.strip_prefix("aws:resourcetag/"), tags) {
         // IAM is one for all regions, and is taken to be in the first.
-        ("aws:requestedregion", ..) if is(request, &iam::SERVICE) => Fact::Is(vec!["us-east-1"]),
+        ("aws:requestedregion", ..) if request.is_for(&iam::SERVICE) => Fact::Is(vec!["us-east-1"]),
         ("aws:requestedregion", ..) => Fact::Is(vec![&region.name]),
         ("iam:policyarn", ..) => {
             request.params().opt_str("PolicyArn").map_or(Fact::Absent, |policy| Fact::Is(vec![policy]))

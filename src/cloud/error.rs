@@ -110,8 +110,14 @@ impl Words {
             .with_status(status)
     }
 
-    pub(crate) fn denied(&self, action: &str) -> AwsError {
+    /// The caller may not take the action, on a resource that is told if it is known (IAM User Guide, "Troubleshoot access
+    /// denied error messages").
+    pub(crate) fn denied(&self, caller: &str, action: &str, resource: Option<&str>) -> AwsError {
         let (code, status) = self.denied;
-        AwsError::new(code, format!("User is not authorized to perform: {action}")).with_status(status)
+        let resource = resource.map(|resource| format!(" on resource: {resource}")).unwrap_or_default();
+        let message = format!(
+            "User: {caller} is not authorized to perform: {action}{resource} because no identity-based policy allows the {action} action"
+        );
+        AwsError::new(code, message).with_status(status)
     }
 }

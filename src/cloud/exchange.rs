@@ -26,8 +26,8 @@ pub(super) struct Answer {
 impl Account {
     /// What a fault does to a call that has come in.
     pub(super) fn inject(&self, request: &Request) -> Injected {
-        let role_refusal = request.operation.role_refusal;
-        self.faults.lock().inject(Call { action: &request.action(), words: &request.service.words, role_refusal })
+        let role_refusals = request.operation.role_refusals;
+        self.faults.lock().inject(Call { action: &request.action(), words: &request.service.words, role_refusals })
     }
 
     /// Carries out what a fault lets be carried out. None: the request is dropped.

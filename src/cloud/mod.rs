@@ -9,6 +9,7 @@
 mod account;
 mod authorization;
 mod catalog;
+mod dependent_actions;
 mod error;
 mod exchange;
 mod fault_file;

@@ -42,26 +42,43 @@ pub(crate) struct Zone {
     pub(crate) offers_t3_medium: bool,
 }
 
-/// The zones of a region: six and a Local Zone in us-east-1, of which `us-east-1e` offers no t3.medium; three elsewhere.
+/// The letters of a region's Availability Zones, and the numbers of their IDs. Names and IDs do not go in step, as in real
+/// accounts: a tool that mixes the two up is found out.
+///
+/// Which there are is AWS's list ("AWS Availability Zones"), as most accounts see it: new ones get no zone that has no room
+/// left. So us-west-1 shows two of its three (run-x/opta#644), ap-northeast-1 no `b`, ca-central-1 no `c`.
+fn letters(region: &str) -> &'static [(char, u32)] {
+    match region {
+        "us-east-1" => &[('a', 4), ('b', 6), ('c', 1), ('d', 2), ('e', 3), ('f', 5)],
+        "us-west-1" => &[('a', 3), ('c', 1)],
+        "us-west-2" => &[('a', 2), ('b', 1), ('c', 3), ('d', 4)],
+        "ap-northeast-1" => &[('a', 4), ('c', 1), ('d', 2)],
+        "ap-northeast-2" => &[('a', 1), ('b', 2), ('c', 3), ('d', 4)],
+        "ap-south-1" => &[('a', 1), ('b', 3), ('c', 2)],
+        "ca-central-1" => &[('a', 1), ('b', 2), ('d', 4)],
+        "eu-central-1" => &[('a', 2), ('b', 3), ('c', 1)],
+        _ => &[('a', 1), ('b', 2), ('c', 3)],
+    }
+}
+
+/// The zones of a region: in us-east-1 a Local Zone, too, and `us-east-1e`, which offers no t3.medium.
 pub(crate) fn zones(region: &str) -> Vec<Zone> {
     let short = short_name(region);
-    let zone = |letter: char, number: u32| Zone {
+    let zone = |(letter, number): &(char, u32)| Zone {
         name: format!("{region}{letter}"),
         id: format!("{short}-az{number}"),
         zone_type: ZoneType::AvailabilityZone,
-        offers_t3_medium: !(region == "us-east-1" && letter == 'e'),
+        offers_t3_medium: !(region == "us-east-1" && *letter == 'e'),
     };
-    if region != "us-east-1" {
-        return ('a'..='c').zip(1..).map(|(letter, number)| zone(letter, number)).collect();
+    let mut zones: Vec<_> = letters(region).iter().map(zone).collect();
+    if region == "us-east-1" {
+        zones.push(Zone {
+            name: "us-east-1-bos-1a".to_owned(),
+            id: "use1-bos1-az1".to_owned(),
+            zone_type: ZoneType::LocalZone,
+            offers_t3_medium: true,
+        });
     }
-    // Names and IDs do not go in step, as in real accounts: a tool that mixes the two up is found out.
-    let mut zones: Vec<_> = ('a'..='f').zip([4, 6, 1, 2, 3, 5]).map(|(letter, number)| zone(letter, number)).collect();
-    zones.push(Zone {
-        name: "us-east-1-bos-1a".to_owned(),
-        id: "use1-bos1-az1".to_owned(),
-        zone_type: ZoneType::LocalZone,
-        offers_t3_medium: true,
-    });
     zones
 }
 
@@ -83,8 +100,16 @@ mod tests {
 
     #[test]
     fn zone_ids_follow_aws_abbreviations() {
-        assert_eq!(zones("ap-northeast-1")[0].id, "apne1-az1");
+        assert_eq!(zones("ap-northeast-1")[1].id, "apne1-az1");
         assert_eq!(zones("eu-west-1")[2].id, "euw1-az3");
         assert_eq!(zones("us-east-1").len(), 7);
+    }
+
+    #[test]
+    fn regions_have_the_zones_that_most_accounts_see() {
+        let names = |region| zones(region).into_iter().map(|zone| zone.name).collect::<Vec<_>>();
+        assert_eq!(names("us-west-1"), ["us-west-1a", "us-west-1c"]);
+        assert_eq!(names("us-west-2").len(), 4);
+        assert_eq!(names("ap-northeast-1"), ["ap-northeast-1a", "ap-northeast-1c", "ap-northeast-1d"]);
     }
 }

@@ -34,6 +34,10 @@ impl Request {
         Params::new(&self.params)
     }
 
+    pub(super) fn is_for(&self, service: &Service) -> bool {
+        self.service.signing_name == service.signing_name
+    }
+
     /// The operation as IAM spells it, e.g. `ecs:CreateService`.
     pub(super) fn action(&self) -> String {
         format!("{}:{}", self.service.signing_name, self.operation.name)

@@ -151,6 +151,12 @@ impl Shared {
                 self.stop.cancel();
                 return own_answer(StatusCode::OK, &json!({ "stopping": true }));
             }
+            (&Method::GET, "walkthroughs") => {
+                let standing = self.account.walkthroughs().into_iter();
+                let standing: Value =
+                    standing.map(|(name, region)| json!({ "name": name, "region": region })).collect();
+                return own_answer(StatusCode::OK, &standing);
+            }
             (&Method::GET, "faults") => None,
             (&Method::PUT, "faults") => match Faults::from_json(body) {
                 Ok(faults) => Some(faults),
@@ -158,7 +164,7 @@ impl Shared {
             },
             (&Method::DELETE, "faults") => Some(Faults::default()),
             _ => {
-                let message = "GET health, GET, PUT or DELETE faults, POST shutdown";
+                let message = "GET health, GET walkthroughs, GET, PUT or DELETE faults, POST shutdown";
                 return own_answer(StatusCode::NOT_FOUND, &json!({ "message": message }));
             }
         };

@@ -5,6 +5,7 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use super::error::{AwsError, Words};
+use super::faults::RoleRefusal;
 use super::ids::Ids;
 use super::region::Region;
 use super::states::{State, States};
@@ -23,6 +24,8 @@ pub(crate) struct Service {
     pub(crate) operations: &'static [Operation],
     /// What every operation takes beside its own parameters, unless it says otherwise.
     pub(crate) common_parameters: &'static [&'static str],
+    /// Looked at before any operation.
+    pub(crate) before: fn(Params<'_>) -> Result<(), AwsError>,
     /// The structures that requests have, by the names under which they come, each with the members that are heeded, separated
     /// by spaces; any other is refused by its name.
     pub(crate) structures: &'static [(&'static str, &'static str)],
@@ -32,6 +35,8 @@ pub(crate) struct Service {
     pub(crate) reconcile: fn(&mut Region),
     /// Adds what the mesh is to run for it.
     pub(crate) add_to_mesh: fn(&Region, &mut Topology),
+    /// The values that a tag has on what stands of it.
+    pub(crate) tagged: fn(&Region, &str) -> Vec<String>,
 }
 
 /// What a state may be made of, in a new region.
@@ -51,10 +56,12 @@ impl Service {
         words: Words::JSON,
         operations: &[],
         common_parameters: &[],
+        before: |_| Ok(()),
         structures: &[],
         new_state: |_| None,
         reconcile: |_| {},
         add_to_mesh: |_, _| {},
+        tagged: |_, _| vec![],
     };
 
     pub(crate) fn operation(&self, name: &str) -> Result<&'static Operation, AwsError> {
@@ -67,6 +74,7 @@ impl Service {
         let result = params
             .only_those(|name| operation.taken(self).any(|taken| taken == name))
             .and_then(|()| params.only_in(self.structures))
+            .and_then(|()| (self.before)(params))
             .and_then(|()| self.run(operation, region, params));
         result.map_err(|error| error.in_words_of(&self.words))
     }
@@ -110,8 +118,8 @@ pub(crate) struct Operation {
     takes_common_parameters: bool,
     /// How its list is answered page by page, unless it is not, or the operation sees to that itself.
     pub(crate) pages: Option<Pages>,
-    /// Code and message with which a role, or instance profile, is refused that has not spread yet; None: it takes none.
-    pub(crate) role_refusal: Option<(&'static str, &'static str)>,
+    /// How roles and instance profiles are refused that have not spread yet. Empty: it takes none and acts in none.
+    pub(crate) role_refusals: &'static [RoleRefusal],
 }
 
 type Look = fn(&Region, Params<'_>) -> Answer;
@@ -124,7 +132,7 @@ enum Run {
 
 impl Operation {
     const fn new(name: &'static str, parameters: &'static str, run: Run) -> Self {
-        Self { name, parameters, run, takes_common_parameters: true, pages: None, role_refusal: None }
+        Self { name, parameters, run, takes_common_parameters: true, pages: None, role_refusals: &[] }
     }
 
     /// An operation that only looks.
@@ -147,9 +155,10 @@ impl Operation {
         Self { takes_common_parameters: false, ..self }
     }
 
-    /// It takes a role, or an instance profile, which it refuses like this if it has not spread yet.
-    pub(crate) const fn refusing_role(self, code: &'static str, message: &'static str) -> Self {
-        Self { role_refusal: Some((code, message)), ..self }
+    /// It takes a role or an instance profile, or its service acts in one, which it refuses like this if that has not
+    /// spread yet.
+    pub(crate) const fn refusing_roles(self, refusals: &'static [RoleRefusal]) -> Self {
+        Self { role_refusals: refusals, ..self }
     }
 
     pub(crate) fn is_read(&self) -> bool {

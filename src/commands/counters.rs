@@ -40,7 +40,7 @@ pub(super) async fn read(ctx: &Context, patience: Duration) -> Result<Vec<Proxy>
         Ok(hosts.into_iter().collect())
     };
     let (mut answers, mut complaints) = (BTreeMap::new(), BTreeMap::new());
-    match ctx.data_plane.stats().await? {
+    match ctx.events.patiently("the hosts to be ready", ctx.data_plane.stats()).await? {
         Some(output) => answers.extend(script::parse(&output)),
         None => {
             for run in run_command::run_script(ctx, hosts, &script.render(), patience).await? {

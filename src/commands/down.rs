@@ -8,7 +8,7 @@ use crate::stages::Context;
 use crate::walkthrough::{self, Down};
 
 pub async fn run(ctx: &Context) -> Result<Down, Error> {
-    ctx.data_plane.drain().await?;
+    ctx.events.patiently("the hosts to be ready", ctx.data_plane.drain()).await?;
     Ok(walkthrough::down(ctx).await?)
 }
 

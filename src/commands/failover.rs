@@ -13,6 +13,7 @@ use super::{Error, verify::expectation};
 use crate::events::{Event, PhaseName};
 use crate::report::table::percent;
 use crate::routing::PredictedState;
+use crate::settings::Settings;
 use crate::stages::rollout::scale_service;
 use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Load, Verdict, Verification};
@@ -78,6 +79,17 @@ const FAILS_FROM_ONE_IN: u64 = 100;
 
 /// The rate of the traffic while tasks stop: steady and light, so that minutes of it cost next to nothing on AWS.
 const DURING_PER_SECOND: u32 = 100;
+
+/// What cannot be drilled on a walkthrough with these settings: told before it is made.
+pub fn check(options: Options, settings: &Settings) -> Result<(), Error> {
+    let (to, tasks) = (options.to, settings.task_count.get());
+    if to < tasks {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "--to {to} takes nothing away where a service has {tasks} tasks: ask for more with --task-count, or leave fewer with --to"
+    )))
+}
 
 pub async fn run(ctx: &Context, options: Options) -> Result<Failover, Error> {
     let service = &ctx.names.backend.service;

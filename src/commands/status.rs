@@ -50,7 +50,7 @@ pub async fn run(ctx: &Context) -> Result<Status, Error> {
     let stands = drift.iter().any(|plan| matches!(plan.action, Action::Kept | Action::Changed));
     drift.retain(|plan| plan.action != Action::Kept);
     let alb_url = match alb_url {
-        Some(url) => Some(ctx.data_plane.ingress(url).await?),
+        Some(url) => Some(ctx.events.patiently("the hosts to be ready", ctx.data_plane.ingress(url)).await?),
         None => None,
     };
     let (mut zones, mut disconnected_agents) = (BTreeMap::new(), 0);

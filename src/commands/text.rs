@@ -13,6 +13,7 @@ pub(super) fn findings(findings: &[Finding]) -> String {
     let lines = findings.iter().map(|finding| {
         let level = match finding.level {
             Level::Fine => "ok",
+            Level::Note => "note",
             Level::Unknown => "?",
             Level::Problem => "PROBLEM",
         };

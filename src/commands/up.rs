@@ -13,8 +13,12 @@ use crate::stages::finding::Finding;
 use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
-    let mut up = walkthrough::up(ctx).await?;
-    up.alb_url = ctx.data_plane.ingress(up.alb_url).await?;
+    ctx.events.patiently("the hosts to be ready", ctx.data_plane.resume()).await?;
+    let mut up = tokio::select! {
+        up = walkthrough::up(ctx) => up?,
+        trouble = ctx.data_plane.trouble() => return Err(trouble.into()),
+    };
+    up.alb_url = ctx.events.patiently("the hosts to be ready", ctx.data_plane.ingress(up.alb_url)).await?;
     for note in ctx.data_plane.notes().await? {
         ctx.events.note(format!("the emulator: {note}"));
     }
@@ -35,7 +39,7 @@ pub struct DryRun {
 /// Tells what `up` would do, and changes nothing.
 pub async fn dry_run(ctx: &Context) -> Result<DryRun, Error> {
     let Examination { findings, plans, .. } = walkthrough::examine(ctx).await?;
-    let reachable_from = ctx.settings.allow_cidrs.iter().map(ToString::to_string).collect();
+    let reachable_from = ctx.settings.distinct_cidrs().iter().map(ToString::to_string).collect();
     Ok(DryRun { resources: plans, findings, cost: cost::hourly(&ctx.settings), reachable_from })
 }
 

@@ -114,7 +114,7 @@ pub(super) async fn load_balancer_url(ctx: &Context) -> Result<String, Error> {
     let url = inventory::find_load_balancer_url(ctx).await?.ok_or_else(|| {
         Error::Missing(format!("there is no load balancer {}: run `zonewalk up` first", ctx.names.load_balancer))
     })?;
-    Ok(ctx.data_plane.ingress(url).await?)
+    Ok(ctx.events.patiently("the hosts to be ready", ctx.data_plane.ingress(url)).await?)
 }
 
 pub(super) async fn send(ctx: &Context, url: &str, traffic: Traffic) -> Result<Observation, Error> {

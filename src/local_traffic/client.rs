@@ -54,6 +54,22 @@ impl Client {
         self.ask(Method::POST, "/_zonewalk/drain").await.map(drop)
     }
 
+    /// Lets tasks start again after a [`Client::drain`] whose removal was not finished.
+    pub async fn resume(&self) -> Result<(), Error> {
+        self.ask(Method::POST, "/_zonewalk/resume").await.map(drop)
+    }
+
+    /// Whether anything stands that the hosts play for.
+    pub async fn is_needed(&self) -> Result<bool, Error> {
+        Ok(self.ask(Method::GET, "/_zonewalk/needed").await? != "no")
+    }
+
+    /// Why no task stays, if that is so.
+    pub async fn trouble(&self) -> Result<Option<String>, Error> {
+        let trouble = self.ask(Method::GET, "/_zonewalk/trouble").await?;
+        Ok(Some(trouble).filter(|trouble| !trouble.is_empty()))
+    }
+
     async fn ask(&self, method: Method, path: &str) -> Result<String, Error> {
         let answer = http::ask(method, &format!("{}{path}", self.control_url), Bytes::new(), LIMIT).await;
         let (status, body) = answer.map_err(|error| Error::Unreachable {

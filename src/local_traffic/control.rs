@@ -30,6 +30,9 @@ impl Handler for Control {
                 Ok(String::new())
             }
             (&Method::POST, "/_zonewalk/drain") => self.ask(Ask::Drain).await,
+            (&Method::POST, "/_zonewalk/resume") => self.ask(Ask::Resume).await,
+            (&Method::GET, "/_zonewalk/needed") => self.ask(Ask::Needed).await,
+            (&Method::GET, "/_zonewalk/trouble") => self.ask(Ask::Trouble).await,
             (&Method::GET, "/_zonewalk/stats") => self.ask(Ask::Stats).await,
             (&Method::GET, "/_zonewalk/notes") => self.ask(Ask::Notes).await,
             (&Method::GET, path) if path.starts_with(INGRESS) => {

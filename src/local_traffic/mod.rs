@@ -9,6 +9,7 @@
 pub mod client;
 mod control;
 mod instances;
+mod left_alone;
 mod tasks;
 mod traffic;
 mod view;
@@ -64,6 +65,12 @@ enum Ask {
     Notes,
     /// Stop all tasks and start no more.
     Drain,
+    /// Start tasks again.
+    Resume,
+    /// Whether anything stands that the hosts play for: `yes` or `no`.
+    Needed,
+    /// Why no task stays, if that is so.
+    Trouble,
 }
 
 /// The text that a command gets, or why there is none.
@@ -86,6 +93,8 @@ impl LocalTraffic {
             stopping: HashMap::new(),
             notes: vec![],
             draining: false,
+            vanished: 0,
+            is_told: false,
             round: Round::default(),
             is_new: true,
             stop: stop.clone(),
@@ -130,6 +139,10 @@ struct Worker {
     notes: Vec<String>,
     /// Whether all tasks are to end, and none to start.
     draining: bool,
+    /// How many tasks have stopped though nobody stopped them.
+    vanished: u32,
+    /// Whether the emulator has been told to leave tasks as they are.
+    is_told: bool,
     round: Round,
     /// Whether this process has not looked at the tasks yet.
     is_new: bool,
@@ -201,6 +214,15 @@ impl Worker {
                 self.draining = true;
                 self.settle().await.map(|()| String::new())
             }
+            Ask::Resume => {
+                (self.draining, self.vanished) = (false, 0);
+                Ok(String::new())
+            }
+            Ask::Trouble => Ok(self.trouble().unwrap_or_default()),
+            Ask::Needed => {
+                let view = self.view().await.map_err(|error| error.to_string())?;
+                Ok(if view.is_empty() { "no" } else { "yes" }.to_owned())
+            }
         }
     }
 
@@ -208,6 +230,9 @@ impl Worker {
     async fn settle(&mut self) -> Result<(), String> {
         let started = Instant::now();
         loop {
+            if let Some(trouble) = self.trouble() {
+                return Err(trouble);
+            }
             let unsettled = match self.round().await {
                 Ok(()) if self.round.is_idle() => return Ok(()),
                 Ok(()) => self.round.pending.join("; "),
@@ -250,6 +275,7 @@ impl Worker {
     async fn round(&mut self) -> Result<(), RoundError> {
         self.round = Round::default();
         let view = self.view().await?;
+        self.have_tasks_left_alone().await;
         if self.zones.is_empty() {
             self.zones = view::zones(&self.clients).await?;
         }

@@ -78,6 +78,11 @@ impl Worker {
         for task in dead {
             let arn = task.task_arn().unwrap_or_default();
             let failure = self.mesh.task_failure(arn);
+            if failure.is_none() && cluster.member(task).is_some() {
+                self.vanished += 1;
+                // It may have been reset.
+                self.is_told = false;
+            }
             let reason = failure.as_ref().map_or("it ended without being told to", TaskFailure::reason);
             self.note(format!("task {arn} is stopped and another one started: {reason}"));
             self.stop(task, reason).await?;

@@ -47,6 +47,14 @@ impl View {
         )?;
         Ok(Self { group, cluster, ingress })
     }
+
+    /// Whether nothing is there that hosts would matter to.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_used = |cluster: &Cluster| {
+            !(cluster.members.is_empty() && cluster.services.is_empty() && cluster.tasks.is_empty())
+        };
+        self.group.is_none() && self.ingress.is_none() && !self.cluster.as_ref().is_some_and(is_used)
+    }
 }
 
 async fn read_group(clients: &Clients, name: &str) -> Result<Option<AutoScalingGroup>, CloudError> {

@@ -1,11 +1,13 @@
 //! Local traffic as a process: the hosts' part on an emulator is played in the background for `--local-traffic`, by one
-//! process for each walkthrough. The first command starts it, `down` stops it.
+//! process for each walkthrough. The first command starts it; it ends with the last one that uses it once the walkthrough is
+//! removed.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::background::{self, Background};
+use super::background::{self, Background, Use};
 use crate::aws::Clients;
 use crate::local_traffic::LocalTraffic;
+use crate::local_traffic::client::Client;
 use crate::settings::Name;
 
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +29,7 @@ impl Error {
 }
 
 /// The record that the process leaves for the commands that look for it.
-pub type Record = background::Record<()>;
+type Record = background::Record<()>;
 
 /// The process, of which there is one for each emulator, region and walkthrough.
 fn process(clients: &Clients, name: &Name) -> Result<Background, Error> {
@@ -42,6 +44,7 @@ pub async fn serve(clients: Clients, name: &Name, stop: impl Future<Output = ()>
     let process = process(&clients, name)?;
     let traffic = LocalTraffic::start(clients, name).await.map_err(Error::Listen)?;
     let record = Record::new(traffic.control_url(), ());
+    // The command that started it has the turn.
     process.write_record(&record)?;
     tokio::select! {
         () = traffic.stopped() => {}
@@ -52,19 +55,39 @@ pub async fn serve(clients: Clients, name: &Name, stop: impl Future<Output = ()>
     Ok(())
 }
 
-/// The process that plays for this walkthrough, or a new one in the background.
-pub async fn find_or_start(clients: &Clients, name: &Name, profile: Option<&str>) -> Result<Record, Error> {
-    let process = process(clients, name)?;
-    if let Some(record) = process.find().await? {
-        return Ok(record);
-    }
-    let url = clients.endpoint_url.as_deref().unwrap_or_default();
-    let mut args = vec!["local", "hosts", "--endpoint-url", url, "--region", &clients.region, "--name", name.as_str()];
-    args.extend(profile.map(|profile| ["--profile", profile]).into_iter().flatten());
-    Ok(process.start(args).await?)
+/// A command's use of the process that plays for its walkthrough.
+#[derive(Debug)]
+pub struct InUse {
+    process: Background,
+    used: Use<()>,
 }
 
-/// Stops the process and waits until it is gone.
-pub async fn stop(clients: &Clients, name: &Name, record: &Record) -> Result<(), Error> {
-    Ok(process(clients, name)?.stop(record).await?)
+impl InUse {
+    /// Uses the process, or a new one in the background.
+    pub async fn of(clients: &Clients, name: &Name, profile: Option<&str>) -> Result<Self, Error> {
+        let process = process(clients, name)?;
+        let url = clients.endpoint_url.as_deref().unwrap_or_default();
+        let mut args =
+            vec!["local", "hosts", "--endpoint-url", url, "--region", &clients.region, "--name", name.as_str()];
+        args.extend(profile.map(|profile| ["--profile", profile]).into_iter().flatten());
+        let used: Use<()> = process.join_or_start(args).await?;
+        if !used.record.is_of_this_version() {
+            let error = background::Error::OtherVersion { what: process.what, first: "", process: used.record.process };
+            return Err(error.into());
+        }
+        Ok(Self { process, used })
+    }
+
+    pub fn client(&self) -> Client {
+        Client::new(&self.used.record.endpoint_url)
+    }
+
+    /// Ends the use, and the process if that is wanted, no other command uses it and nothing is left that it could play for.
+    pub async fn leave(self, ends: bool) -> Result<(), Error> {
+        let client = self.client();
+        // An emulator that does not answer ends the process by itself.
+        let needs = async |_: &Record| client.is_needed().await.unwrap_or(true);
+        self.process.leave(self.used, ends, needs).await?;
+        Ok(())
+    }
 }

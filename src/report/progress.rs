@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::table::percent;
-use crate::events::{Event, Events};
+use crate::events::{Event, Events, PATIENCE};
 use crate::plan::Step;
 
 /// A consumer of events that shows each as it comes.
@@ -21,6 +22,8 @@ pub struct Progress {
     current: Mutex<HashMap<String, ProgressBar>>,
     /// What was last told of each wait, by its name, where no terminal shows bars.
     told: Mutex<HashMap<String, Told>>,
+    /// When the traffic began, and when it was last told how far it is.
+    traffic_told: Mutex<Option<(Instant, Instant)>>,
     /// Writes a line where no terminal shows bars.
     print_line: Box<dyn Fn(&str) + Send + Sync>,
 }
@@ -40,6 +43,7 @@ impl Progress {
             terminal,
             current: Mutex::default(),
             told: Mutex::default(),
+            traffic_told: Mutex::default(),
             print_line: Box::new(print_line),
         }
     }
@@ -79,9 +83,10 @@ impl Progress {
                 self.line(kind.step(), &format!("{kind} {} not removed: {reason}", short(&id)));
             }
             Event::Traffic { done, total } if self.terminal => self.traffic(done, total),
-            Event::Traffic { .. } => {}
+            Event::Traffic { done, total } => self.tell_traffic(done, total),
             Event::Phase { phase, holds, same_zone_share } => {
                 self.finish_waits(|_| true);
+                *self.traffic_told.lock() = None;
                 let outcome = if holds { "as it should be" } else { "not as it should be" };
                 self.text(&format!(
                     "{:>16}  {phase}: {} in the same zone, {outcome}",
@@ -100,21 +105,38 @@ impl Progress {
     }
 
     /// Tells a state if it differs from the one told before, and a tenth of the time waited has passed since: a state that
-    /// changes at every look, on AWS sometimes for minutes, then gives dozens of lines and not hundreds.
+    /// changes at every look, on AWS sometimes for minutes, then gives dozens of lines and not hundreds. One that stays is
+    /// told again after a while.
     fn tell_wait(&self, what: String, step: Step, state: String, elapsed: Duration) {
         let mut told = self.told.lock();
-        let is_news = |last: &Told| last.state != state && elapsed >= last.elapsed + last.elapsed / 10;
-        if told.get(&what).is_none_or(is_news) {
-            self.line(step, &format!("{what}: {state} ({})", seconds(elapsed)));
+        let (news, still) = match told.get(&what) {
+            None => (true, ""),
+            Some(last) if last.state == state => (elapsed >= last.elapsed + PATIENCE.max(last.elapsed / 10), "still "),
+            Some(last) => (elapsed >= last.elapsed + last.elapsed / 10, ""),
+        };
+        if news {
+            self.line(step, &format!("{what}: {still}{state} ({})", seconds(elapsed)));
             told.insert(what, Told { state, elapsed });
+        }
+    }
+
+    /// Tells where no terminal shows bars how far the traffic is, now and then.
+    fn tell_traffic(&self, done: u64, total: Option<u64>) {
+        let (mut told, now) = (self.traffic_told.lock(), Instant::now());
+        let (began, last) = told.get_or_insert((now, now));
+        if now - *last >= PATIENCE {
+            *last = now;
+            self.text(&format!("{:>16}  {} ({})", "traffic", answered(done, total), seconds(now - *began)));
+        }
+        if total == Some(done) {
+            *told = None;
         }
     }
 
     fn traffic(&self, done: u64, total: Option<u64>) {
         let mut current = self.current.lock();
         let bar = current.entry(TRAFFIC.to_owned()).or_insert_with(|| self.bars.add(spinner()));
-        let of = total.map_or(String::new(), |total| format!(" of {total}"));
-        bar.set_message(format!("{:>16}  {done}{of} requests answered", "traffic"));
+        bar.set_message(format!("{:>16}  {}", "traffic", answered(done, total)));
         if total == Some(done)
             && let Some(bar) = current.remove(TRAFFIC)
         {
@@ -148,6 +170,11 @@ fn short(id: &str) -> &str {
     let Some(arn) = id.strip_prefix("arn:") else { return id };
     let resource = arn.splitn(5, ':').last().unwrap_or(arn);
     resource.split_once('/').map_or(resource, |(_kind, name)| name)
+}
+
+fn answered(done: u64, total: Option<u64>) -> String {
+    let of = total.map_or(String::new(), |total| format!(" of {total}"));
+    format!("{done}{of} requests answered")
 }
 
 fn spinner() -> ProgressBar {
@@ -194,6 +221,26 @@ mod tests {
             lines(looks.map(|(second, state)| (second, state.to_owned()))),
             ["services  service x: 2 of 6 running (0.0 s)", "services  service x: 3 of 6 running (6.0 s)"]
         );
+    }
+
+    #[test]
+    fn a_state_that_stays_is_told_again_and_again_with_the_time_waited() {
+        let lines = lines((0..=120).map(|look| (look, "2 of 6 running".to_owned())));
+        let still = [30, 60, 90, 120].map(|s| format!("services  service x: still 2 of 6 running ({s}.0 s)"));
+        assert_eq!(lines[1..], still);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_traffic_is_told_how_far_it_is() {
+        let printed: Arc<Mutex<Vec<String>>> = Arc::default();
+        let lines = Arc::clone(&printed);
+        let events = Arc::new(Progress::new(false, move |line| lines.lock().push(line.trim().to_owned()))).events();
+        for done in 1..=70 {
+            tokio::time::advance(Duration::from_secs(1)).await;
+            events.send(Event::Traffic { done, total: Some(70) });
+        }
+        let told = ["31 of 70 requests answered (30.0 s)", "61 of 70 requests answered (60.0 s)"];
+        assert_eq!(*printed.lock(), told.map(|told| format!("traffic  {told}")));
     }
 
     #[test]

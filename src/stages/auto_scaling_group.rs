@@ -67,8 +67,10 @@ impl AutoScalingGroup<'_> {
     /// Fails, in AWS's words, if a replacement in this run was given up, by AWS or by somebody.
     async fn check_refresh(&self, ctx: &Context) -> Result<(), Error> {
         let request = ctx.clients.autoscaling.describe_instance_refreshes().auto_scaling_group_name(self.name);
-        let answer = ctx.look("autoscaling:DescribeInstanceRefreshes", request.max_records(1).send()).await?;
-        let Some(refresh) = answer.instance_refreshes().first() else { return Ok(()) };
+        let answer = ctx.look("autoscaling:DescribeInstanceRefreshes", request.max_records(1).send()).await;
+        let answer = ctx.unless_refused(answer, "whether a replacement of instances was given up is not known")?;
+        let refreshes = answer.and_then(|answer| answer.instance_refreshes).unwrap_or_default();
+        let Some(refresh) = refreshes.first() else { return Ok(()) };
         match refresh.status() {
             Some(
                 status @ (InstanceRefreshStatus::Failed

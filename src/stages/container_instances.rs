@@ -2,21 +2,22 @@
 //! Scaling group counts as in service with its minimum of one, and an instance runs a while before its agent registers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use aws_sdk_autoscaling::types::{Activity, ScalingActivityStatusCode};
 use aws_sdk_ec2::types::InstanceStateName;
 use aws_sdk_ecs::types::{ContainerInstance, ContainerInstanceStatus};
 use tokio::time::Instant;
 
 use super::auto_scaling_group::Fleet;
 use super::ecs_cluster::{EcsCluster, find_remaining};
+use super::launch_failures::{Failure, LaunchFailures};
 use super::network::Network;
 use super::removal::{Remaining, Removal};
 use super::wait::{Poll, wait};
 use super::{Context, Error};
-use crate::aws::AzName;
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
+use crate::aws::{AzName, ec2_filter};
 use crate::events::Event;
 use crate::plan::Kind;
 
@@ -37,7 +38,8 @@ pub(crate) async fn wait_for_instances(
 ) -> Result<Capacity, Error> {
     let step = Kind::ContainerInstance.step();
     let what = format!("{} instances in cluster {}", fleet.instances, cluster.name);
-    let started = Instant::now();
+    let (started, mut failures) = (Instant::now(), LaunchFailures::default());
+    let (patience, mut uneven_since) = (PATIENCE.min(ctx.settings.timeout / 4), None);
     wait(ctx, step, &what, async || {
         let mut active = find_active(ctx, &cluster.name).await?;
         // ECS places no task where it hears of no agent.
@@ -51,19 +53,67 @@ pub(crate) async fn wait_for_instances(
             return Ok(Poll::Done(()));
         }
         let mut state = by_zone.iter().map(|(zone, n)| format!("{n} in {zone}")).collect::<Vec<_>>().join(", ");
-        match find_failed_launch(ctx, &fleet.group).await? {
-            Some(Attempt { reason, is_newest: true }) if !is_passing(&reason) => {
-                let reason = format!("{reason}{}", advice(&reason));
-                return Ok(Poll::Failed { state, reason });
-            }
-            Some(Attempt { reason, .. }) => state.push_str(&format!("; {reason}")),
+        match failures.look(ctx, &fleet.group).await? {
+            Some(Failure::Final(reason)) => return Ok(Poll::Failed { state, reason }),
+            Some(Failure::MayPass(reason)) => state.push_str(&format!("; {reason}")),
             None => {}
+        }
+        let joined = by_zone.values().sum::<u32>();
+        if joined < fleet.instances {
+            uneven_since = None;
+            let running = count_running(ctx, &fleet.group).await?;
+            if let Some(running) = running {
+                state.push_str(&format!("; {running} of {} run", fleet.instances));
+            }
+            if running.is_some_and(|running| running > joined) && started.elapsed() >= patience {
+                state.push_str(NOT_JOINING);
+            }
+        } else if lacks_capacity(&state) && uneven_since.get_or_insert_with(Instant::now).elapsed() >= patience {
+            return Ok(Poll::Failed { state, reason: uneven(&by_zone, ctx) });
         }
         Ok(Poll::pending(state))
     })
     .await?;
     ctx.events.send(Event::Found { step, what: format!("{what}, after {} s", started.elapsed().as_secs()) });
     Ok(Capacity(()))
+}
+
+/// How long instances may run before they have joined, and a group be uneven for lack of capacity, before more is said than that.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+const NOT_JOINING: &str = "; those that run and have not joined do not reach ECS, or may not: look at their subnets' route to an \
+                           internet gateway and public addresses, at their security groups' rules for HTTPS out, and at \
+                           their role, which needs AmazonEC2ContainerServiceforEC2Role";
+
+/// The instances of the group that run, joined or not; none if the caller may not look.
+async fn count_running(ctx: &Context, group: &str) -> Result<Option<u32>, Error> {
+    let request = ctx.clients.ec2.describe_instances();
+    let request = request.filters(ec2_filter("tag:aws:autoscaling:groupName", [group]));
+    let request = request.filters(ec2_filter("instance-state-name", [InstanceStateName::Running.as_str()]));
+    let mut pages = request.into_paginator().send();
+    let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await;
+    let pages = ctx.unless_refused(pages, "how many instances run is not known")?;
+    Ok(pages.map(|pages| {
+        let instances = pages.iter().flat_map(|page| page.reservations()).map(|it| it.instances().len());
+        u32::try_from(instances.sum::<usize>()).unwrap_or(u32::MAX)
+    }))
+}
+
+/// What to do where a zone has no machines left, and the group has put all its instances elsewhere: AWS balances as well as
+/// it can (EC2 Auto Scaling User Guide, "Availability Zone distribution").
+fn uneven(by_zone: &BTreeMap<AzName, u32>, ctx: &Context) -> String {
+    let least = by_zone.values().min();
+    let zones = by_zone.iter().filter(|(_, n)| Some(*n) == least).map(|(zone, _)| zone.as_str());
+    format!(
+        "EC2 has no capacity for {} in {}, and the instances are all elsewhere, where services cannot be even; they cost until \
+         `zonewalk down`: choose another --instance-type or --region, or repeat the command later",
+        ctx.settings.instance_type,
+        zones.collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn lacks_capacity(reason: &str) -> bool {
+    ["do not have sufficient", "InsufficientInstanceCapacity"].iter().any(|words| reason.contains(words))
 }
 
 /// Whether there are as many as wanted, and no zone has two more than another: an uneven cluster cannot hold an even service.
@@ -103,49 +153,6 @@ async fn list(ctx: &Context, cluster: &str, status: Option<ContainerInstanceStat
 pub(super) fn zone(instance: &ContainerInstance) -> Option<AzName> {
     let attribute = instance.attributes().iter().find(|attribute| attribute.name() == "ecs.availability-zone");
     attribute.and_then(|attribute| attribute.value()).map(AzName::new)
-}
-
-/// A failed attempt of the group to change its instances.
-struct Attempt {
-    /// The reason, in AWS's words.
-    reason: String,
-    /// Whether nothing has been tried since.
-    is_newest: bool,
-}
-
-/// How many attempts are looked at: each zone's instances are one of their own, so the newest may hide another's failure.
-const ATTEMPTS_LOOKED_AT: i32 = 10;
-
-/// Finds the newest attempt in this run that failed.
-async fn find_failed_launch(ctx: &Context, group: &str) -> Result<Option<Attempt>, Error> {
-    let request = ctx.clients.autoscaling.describe_scaling_activities().auto_scaling_group_name(group);
-    let request = request.max_records(ATTEMPTS_LOOKED_AT);
-    let answer = ctx.look("autoscaling:DescribeScalingActivities", request.send()).await?;
-    // One that failed before this run may be fixed by now, and the group has not tried again yet.
-    let failed = |(_, activity): &(usize, &Activity)| {
-        activity.status_code() == Some(&ScalingActivityStatusCode::Failed)
-            && activity.start_time().is_some_and(|time| ctx.is_of_this_run(time))
-    };
-    Ok(answer.activities().iter().enumerate().find(failed).map(|(place, activity)| Attempt {
-        reason: activity.status_message().unwrap_or("AWS gives no reason").to_owned(),
-        is_newest: place == 0,
-    }))
-}
-
-/// Whether the reason may pass: the group tries again, elsewhere or later.
-fn is_passing(reason: &str) -> bool {
-    ["do not have sufficient", "InsufficientInstanceCapacity", "RequestLimitExceeded", "Invalid IAM Instance Profile"]
-        .iter()
-        .any(|passing| reason.contains(passing))
-}
-
-/// What to do about a failed launch, where AWS's words do not say it.
-fn advice(reason: &str) -> &'static str {
-    if reason.contains("not eligible for Free Tier") {
-        " The account is on AWS's Free plan: upgrade it to the paid plan, or use --instance-type c7i-flex.large"
-    } else {
-        ""
-    }
 }
 
 /// The records that terminated instances leave if their agents did not sign off.

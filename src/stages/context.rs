@@ -1,12 +1,14 @@
 //! What every stage works with: clients, settings, names, where events go. Requests are sent here, and none after an
 //! interruption.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_sts::primitives::DateTime;
 use futures_util::TryFutureExt;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
@@ -28,16 +30,32 @@ pub struct Context {
     pub data_plane: DataPlane,
     /// The start of this run: what AWS dates before it is history.
     started: SystemTime,
+    /// What has been noted of looks that were refused.
+    noted: Arc<Mutex<BTreeSet<String>>>,
+    /// What was found to be others' and stays so: it is not asked for again.
+    pub(super) foreign: Arc<Mutex<BTreeSet<String>>>,
     /// Whether something of the stage that works with this context exists in the cloud, finished or not.
     begun: Arc<AtomicBool>,
+    /// The same of anything of the walkthrough, found or made in this run.
+    stands: Arc<AtomicBool>,
 }
 
 impl Context {
     pub fn new(clients: Clients, settings: Settings, events: Events, cancel: CancellationToken) -> Self {
         let names = Arc::new(settings.name.resources());
-        let (started, begun) = (SystemTime::now(), Arc::default());
-        let data_plane = DataPlane::default();
-        Self { clients, settings: Arc::new(settings), names, events, cancel, data_plane, started, begun }
+        Self {
+            clients,
+            settings: Arc::new(settings),
+            names,
+            events,
+            cancel,
+            data_plane: DataPlane::default(),
+            started: SystemTime::now(),
+            noted: Arc::default(),
+            foreign: Arc::default(),
+            begun: Arc::default(),
+            stands: Arc::default(),
+        }
     }
 
     /// The same context where somebody else than the cloud carries the traffic.
@@ -48,6 +66,12 @@ impl Context {
     /// The same context with another token, for work that others do not interrupt, such as putting back what was changed.
     pub fn with_cancel(&self, cancel: CancellationToken) -> Self {
         Self { cancel, ..self.clone() }
+    }
+
+    /// The same context with another limit for what is waited for.
+    pub(crate) fn with_timeout(&self, timeout: Duration) -> Self {
+        let settings = Settings { timeout, ..(*self.settings).clone() };
+        Self { settings: Arc::new(settings), ..self.clone() }
     }
 
     /// The same context with another receiver of events.
@@ -67,6 +91,16 @@ impl Context {
 
     pub(super) fn set_begun(&self) {
         self.begun.store(true, Ordering::Relaxed);
+        self.set_stands();
+    }
+
+    /// Whether something of the walkthrough has been found or made in this run: should the run fail, it may stand all the same.
+    pub(crate) fn stands(&self) -> bool {
+        self.stands.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stands(&self) {
+        self.stands.store(true, Ordering::Relaxed);
     }
 
     /// The value of the owner tag.
@@ -81,9 +115,9 @@ impl Context {
         request: impl Future<Output = SdkResult<T, E>>,
     ) -> impl Future<Output = Result<T, Error>> {
         let call = self.clients.call(action, request);
-        async {
+        async move {
             self.checkpoint()?;
-            Ok(call.await?)
+            Ok(self.answer(action, call).await?)
         }
     }
 
@@ -103,9 +137,9 @@ impl Context {
         request: impl Future<Output = SdkResult<T, E>>,
     ) -> impl Future<Output = Result<T, Error>> {
         let call = self.clients.call(action, request);
-        async {
+        async move {
             self.checkpoint()?;
-            let answer = call.await;
+            let answer = self.answer(action, call).await;
             if may_be_done(&answer) {
                 self.set_begun();
             }
@@ -123,8 +157,24 @@ impl Context {
         let mut pages = vec![];
         loop {
             self.checkpoint()?;
-            let Some(page) = next().await else { return Ok(pages) };
+            let Some(page) = self.answer(action, next()).await else { return Ok(pages) };
             pages.push(self.clients.call(action, async { page }).await?);
+        }
+    }
+
+    /// What a look has found, where the walkthrough can go on without. None: the caller may not look, which is noted once,
+    /// with what is done instead.
+    pub(super) fn unless_refused<T>(&self, found: Result<T, Error>, instead: &str) -> Result<Option<T>, Error> {
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(Error::Cloud(CloudError { class: ErrorClass::Refused, action, code: Some(_), .. })) => {
+                let note = format!("{action} is not allowed: {instead}");
+                if self.noted.lock().insert(note.clone()) {
+                    self.events.note(note);
+                }
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -133,9 +183,15 @@ impl Context {
         format!("zonewalk-{:016x}", rand::random::<u64>())
     }
 
-    /// Whether something that AWS dates so has happened in this run.
+    /// Whether something that AWS dates so has happened in this run, whatever this machine's clock says.
     pub(super) fn is_of_this_run(&self, time: &DateTime) -> bool {
-        *time >= DateTime::from(self.started)
+        let started = DateTime::from(self.started).as_secs_f64() + self.clients.clock.ahead();
+        time.as_secs_f64() >= started
+    }
+
+    /// The answer to a call, which the SDK may have to send several times.
+    async fn answer<T>(&self, action: &str, call: impl Future<Output = T>) -> T {
+        self.events.patiently(&format!("an answer to {action}"), call).await
     }
 
     fn checkpoint(&self) -> Result<(), Error> {
@@ -174,6 +230,38 @@ mod tests {
                 assert!(connection.read_buf(&mut request).await.unwrap() > 0, "half a request");
             }
             connection.write_all(answer.as_bytes()).await.unwrap();
+        }
+    }
+
+    /// What AWS dates is compared with AWS's clock: one of this machine that is ahead would hide the run's failures, one that
+    /// is behind would show those of earlier runs.
+    #[tokio::test]
+    async fn the_clouds_clock_decides_what_is_of_this_run() {
+        for ahead in [-3600, 0, 3600] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let target = Target::local(&format!("http://{}", listener.local_addr().unwrap()), "us-east-1");
+            let ctx = Context::new(
+                target.connect().await.unwrap(),
+                Settings::default(),
+                Events::silent(),
+                CancellationToken::new(),
+            );
+            let now = DateTime::from(SystemTime::now()).secs() + ahead;
+            let date = DateTime::from_secs(now).fmt(aws_sdk_sts::primitives::DateTimeFormat::HttpDate).unwrap();
+            let serve = async {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                let mut request = vec![];
+                while !request.ends_with(b"}") {
+                    assert!(connection.read_buf(&mut request).await.unwrap() > 0, "half a request");
+                }
+                let head = format!("HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: 2\r\n\r\n{{}}");
+                connection.write_all(head.as_bytes()).await.unwrap();
+            };
+            let look = ctx.look("ecs:ListClusters", ctx.clients.ecs.list_clusters().send());
+            let (looked, ()) = tokio::join!(look, serve);
+            looked.unwrap();
+            assert!(ctx.is_of_this_run(&DateTime::from_secs(now + 5)), "{ahead}");
+            assert!(!ctx.is_of_this_run(&DateTime::from_secs(now - 60)), "{ahead}");
         }
     }
 

@@ -34,6 +34,10 @@ pub enum Error {
     #[error("timed out after {} s waiting for {what}; last seen: {state}{detail}; repeat the command to go on waiting, longer with --timeout", .limit.as_secs())]
     TimedOut { what: String, limit: Duration, state: String, detail: String },
 
+    /// ECS goes on with it, whoever waits.
+    #[error("timed out after {} s waiting for the deployment of {service}, which goes on; last seen: {state}{detail}; `aws ecs wait services-stable --cluster {cluster} --services {service}` waits for it. The same command with a --timeout that is longer than the deployment has taken does, too; otherwise it starts another one", .limit.as_secs())]
+    DeploymentGoesOn { cluster: String, service: String, limit: Duration, state: String, detail: String },
+
     #[error("{kind} {id} was not deleted: {reason}; repeat `zonewalk down`")]
     NotDeleted { kind: Kind, id: String, reason: String },
 

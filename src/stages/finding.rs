@@ -27,6 +27,8 @@ display_in_words!(Check);
 #[serde(rename_all = "snake_case")]
 pub enum Level {
     Fine,
+    /// `up` works, and something else does not.
+    Note,
     /// The subject could not be looked at.
     Unknown,
     /// `up` refuses to start.

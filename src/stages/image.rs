@@ -53,6 +53,8 @@ pub(crate) async fn find_image(ctx: &Context) -> Result<Image, Error> {
     let value = match get_parameter(ctx, name).await {
         // An answer that cannot be read: an emulator's, with the JSON as an object. If there was none, the next call says so.
         Err(error) if error.class() == Some(ErrorClass::Unreachable) => Some(String::new()),
+        // The local cloud says so of a public parameter that it does not have.
+        Err(error) if error.class() == Some(ErrorClass::Unsupported) => None,
         answer => answer?,
     };
     let Some(value) = value else {

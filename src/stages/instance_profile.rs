@@ -2,7 +2,7 @@
 
 use super::identity::Identity;
 use super::removal::{Remaining, Removal};
-use super::roles::{NOT_LOOKED_FOR, RoleName, note_refusal, own_instance_role};
+use super::roles::{NOT_LOOKED_FOR, RoleName, own_instance_role};
 use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -88,10 +88,8 @@ impl Removal for InstanceProfile<'_> {
     const KIND: Kind = Kind::InstanceProfile;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        match find(ctx, &own_instance_role(ctx)).await {
-            Ok(found) => Ok(Remaining::of(ctx, found)),
-            Err(error) => note_refusal(ctx, error, NOT_LOOKED_FOR).map(|()| vec![]),
-        }
+        let found = ctx.unless_refused(find(ctx, &own_instance_role(ctx)).await, NOT_LOOKED_FOR)?;
+        Ok(Remaining::of(ctx, found.flatten()))
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

@@ -41,13 +41,16 @@ pub async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> 
 /// Finds the load balancer's URL; none without a load balancer.
 pub async fn find_load_balancer_url(ctx: &Context) -> Result<Option<String>, Error> {
     let found = load_balancer::find(ctx, &ctx.names.load_balancer).await?;
+    if found.is_some() {
+        ctx.set_stands();
+    }
     Ok(found.map(|found| format!("http://{}/", found.facts.dns_name().unwrap_or_default())))
 }
 
 /// Counts the targets that the load balancer sends requests to; none without a target group.
 pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
     match target_group::find(ctx, &ctx.names.target_group).await?.and_then(|group| group.target_group_arn) {
-        Some(arn) => Ok(target_group::find_targets(ctx, &arn).await?.healthy),
+        Some(arn) => Ok(target_group::find_targets(ctx, &arn).await?.map_or(0, |targets| targets.healthy)),
         None => Ok(0),
     }
 }

@@ -18,7 +18,7 @@ use super::stage::{Found, Stage};
 use super::{Context, Error, templates};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
-use crate::plan::{Difference, Field, Kind, Planned};
+use crate::plan::{Difference, Field, Kind, Planned, in_order};
 
 /// A template that instances can be launched from.
 #[derive(Clone, Debug)]
@@ -134,13 +134,14 @@ impl Stage for LaunchTemplate {
         let instance_type = is.instance_type().map_or("none", |instance_type| instance_type.as_str());
         // AWS recommends another image every few weeks, and that alone is no reason to replace instances: nobody asked for it.
         let is_as_recommended = newest.description.as_ref() == Some(&self.description);
-        let security_group_ids: Vec<_> = self.security_group_ids.iter().map(ToString::to_string).collect();
+        // EC2 promises no order.
+        let groups = (in_order(is.security_group_ids()), in_order(&self.security_group_ids));
         let image = if is_as_recommended { None } else { Some(is.image_id().unwrap_or("none")) };
         vec![
             image.and_then(|image| Difference::of(Field::Image, image, &self.image_id)),
             Difference::of(Field::InstanceType, instance_type, &self.instance_type),
             Difference::of(Field::InstanceProfile, profile, &self.instance_profile_arn),
-            Difference::of(Field::SecurityGroups, is.security_group_ids().join(", "), security_group_ids.join(", ")),
+            Difference::of(Field::SecurityGroups, groups.0, groups.1),
             Difference::of(Field::MetadataTokens, tokens, LaunchTemplateHttpTokensState::Required),
             Difference::of(Field::MetadataHopLimit, hops, HOP_LIMIT),
             Difference::of(Field::UserData, readable(is.user_data().unwrap_or_default()), readable(&self.user_data)),

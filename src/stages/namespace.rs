@@ -21,29 +21,43 @@ pub(crate) struct Namespace<'a> {
     pub(crate) name: &'a str,
 }
 
-/// Finds a namespace and its ARN.
-async fn find(ctx: &Context, name: &str) -> Result<Option<Found<String>>, Error> {
-    let client = &ctx.clients.servicediscovery;
-    let by_name = NamespaceFilter::builder()
-        .name(NamespaceFilterName::Name)
-        .condition(FilterCondition::Eq)
-        .values(name)
-        .build()
-        .expect("its required members, name and values, are set");
-    // AWS looks through a page and gives what the filter leaves of it, so the first one may well be empty.
-    let mut pages = client.list_namespaces().filters(by_name).into_paginator().send();
+/// The namespaces of a name that are this account's own, or those that others share with it.
+async fn list(ctx: &Context, name: &str, owner: &str) -> Result<Vec<NamespaceSummary>, Error> {
+    let filter = |member, value: &str| {
+        let filter = NamespaceFilter::builder().name(member).condition(FilterCondition::Eq).values(value);
+        filter.build().expect("its required members, name and values, are set")
+    };
+    let request = ctx.clients.servicediscovery.list_namespaces().filters(filter(NamespaceFilterName::Name, name));
+    let request = request.filters(filter(NamespaceFilterName::ResourceOwner, owner));
+    // AWS looks through a page and gives what the filters leave of it, so the first one may well be empty.
+    let mut pages = request.into_paginator().send();
     let pages = ctx.pages("servicediscovery:ListNamespaces", async || pages.next().await).await?;
-    let mut all: Vec<_> = pages.into_iter().flat_map(|page| page.namespaces.unwrap_or_default()).collect();
+    let all = pages.into_iter().flat_map(|page| page.namespaces.unwrap_or_default());
+    // Emulators pass over filters.
+    Ok(all.filter(|namespace| namespace.name() == Some(name)).collect())
+}
+
+/// Finds the account's own namespace of a name, and its ARN. One that another account shares is none of ours, whatever its name:
+/// names are an account's own, and whoever uses a namespace here says which by its ARN.
+async fn find(ctx: &Context, name: &str) -> Result<Option<Found<String>>, Error> {
+    let mut all = list(ctx, name, "SELF").await?;
     // Private DNS namespaces of several VPCs may have one name; Service Connect prefers none, HTTP ones are unique.
-    all.retain(|namespace| namespace.name() == Some(name));
     all.sort_by_key(|namespace| namespace.r#type() != Some(&NamespaceType::Http));
     let Some(NamespaceSummary { id: Some(id), arn: Some(arn), .. }) = all.into_iter().next() else {
         return Ok(None);
     };
-    let request = client.list_tags_for_resource().resource_arn(&arn);
+    let request = ctx.clients.servicediscovery.list_tags_for_resource().resource_arn(&arn);
     // There are none if it was deleted in between.
     let tags = optional(ctx.look("servicediscovery:ListTagsForResource", request.send()).await)?;
     Ok(tags.map(|tags| Found::new(id, tags.owner(), arn)))
+}
+
+/// Finds the account that shares a namespace of our name with this one.
+pub(super) async fn find_sharing_account(ctx: &Context, account: &str) -> Result<Option<String>, Error> {
+    let instead = "whether others share a namespace of this name is not known";
+    let all = ctx.unless_refused(list(ctx, &ctx.names.namespace, "OTHER_ACCOUNTS").await, instead)?.unwrap_or_default();
+    let owners = all.into_iter().filter_map(|namespace| namespace.resource_owner);
+    Ok(owners.into_iter().find(|owner| owner != account))
 }
 
 impl Stage for Namespace<'_> {
@@ -116,6 +130,16 @@ impl Removal for Namespace<'_> {
     }
 }
 
+/// Takes a name that no service has any more out of our namespace.
+pub(super) async fn forget(ctx: &Context, discovery_name: &str) -> Result<(), Error> {
+    for (name, left) in find_discovery_services(ctx).await? {
+        if name == discovery_name && left.ours {
+            optional(DiscoveryService::delete(ctx, &left.id).await)?;
+        }
+    }
+    Ok(())
+}
+
 /// What ECS registered in the namespace for our two services. ECS takes its instances out as tasks stop, but leaves
 /// the services, and the namespace cannot go before them.
 pub(crate) struct DiscoveryService;
@@ -124,26 +148,14 @@ impl Removal for DiscoveryService {
     const KIND: Kind = Kind::DiscoveryService;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        let Some(namespace) = find(ctx, &ctx.names.namespace).await? else { return Ok(vec![]) };
-        let in_namespace = ServiceFilter::builder()
-            .name(ServiceFilterName::NamespaceId)
-            .condition(FilterCondition::Eq)
-            .values(&namespace.id)
-            .build()
-            .expect("its required members, name and values, are set");
-        let request = ctx.clients.servicediscovery.list_services().filters(in_namespace);
-        let mut pages = request.into_paginator().send();
-        let ours = [&ctx.names.backend.discovery_name, &ctx.names.frontend.discovery_name];
-        let pages = ctx.pages("servicediscovery:ListServices", async || pages.next().await).await?;
-        let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
-        let services = pages.iter().flat_map(|page| page.services()).filter(named);
-        Ok(services.map(|it| Remaining::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone())).collect())
+        Ok(find_discovery_services(ctx).await?.into_iter().map(|(_, service)| service).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
         let client = &ctx.clients.servicediscovery;
         let mut pages = client.list_instances().service_id(id).into_paginator().send();
-        let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await?;
+        let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await;
+        let pages = ctx.unless_refused(pages, "ECS is taken to have deregistered its tasks")?.unwrap_or_default();
         for instance in pages.iter().flat_map(|page| page.instances()) {
             let instance = instance.id().unwrap_or_default();
             let request = client.deregister_instance().service_id(id).instance_id(instance);
@@ -151,4 +163,26 @@ impl Removal for DiscoveryService {
         }
         ctx.change("servicediscovery:DeleteService", client.delete_service().id(id).send()).await
     }
+}
+
+/// Finds what our namespace has for our two services, by name.
+async fn find_discovery_services(ctx: &Context) -> Result<Vec<(String, Remaining)>, Error> {
+    let Some(namespace) = find(ctx, &ctx.names.namespace).await? else { return Ok(vec![]) };
+    let in_namespace = ServiceFilter::builder()
+        .name(ServiceFilterName::NamespaceId)
+        .condition(FilterCondition::Eq)
+        .values(&namespace.id)
+        .build()
+        .expect("its required members, name and values, are set");
+    let request = ctx.clients.servicediscovery.list_services().filters(in_namespace);
+    let mut pages = request.into_paginator().send();
+    let ours = [&ctx.names.backend.discovery_name, &ctx.names.frontend.discovery_name];
+    let pages = ctx.pages("servicediscovery:ListServices", async || pages.next().await).await?;
+    let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
+    let services = pages.iter().flat_map(|page| page.services()).filter(named);
+    let remaining = |it: &ServiceSummary| {
+        let remaining = Remaining::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone());
+        (it.name().unwrap_or_default().to_owned(), remaining)
+    };
+    Ok(services.map(remaining).collect())
 }

@@ -8,6 +8,7 @@ use std::fmt;
 
 use aws_sdk_ec2::types::LocationType;
 
+use super::subnets::{self, Subnets};
 use super::{Context, Error};
 use crate::aws::{AzId, AzName, ec2_filter};
 use crate::events::Event;
@@ -44,26 +45,56 @@ impl fmt::Display for Network {
 
 pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
     let vpc_id = find_default_vpc(ctx).await?;
-    let (zones, offering, public) =
-        tokio::try_join!(find_zones(ctx), find_zones_offering_instances(ctx), find_public_subnets(ctx, &vpc_id))?;
-    let subnets: Vec<Subnet> = public
-        .into_iter()
-        .filter(|(zone, _)| zones.contains_key(zone) && offering.contains(zone))
-        .map(|(zone, id)| Subnet { id, zone })
-        .take(ZONES)
-        .collect();
-    if subnets.len() < ZONES {
-        let names = subnets.iter().map(|subnet| subnet.zone.as_str()).collect::<Vec<_>>().join(", ");
+    let instances = ctx.settings.task_count.instances().div_ceil(ZONES as u32);
+    let (zones, offering, subnets) =
+        tokio::try_join!(find_zones(ctx), find_zones_offering_instances(ctx), Subnets::find(ctx, &vpc_id, instances))?;
+    let (region, instance_type) = (&ctx.clients.region, &ctx.settings.instance_type);
+    let zones: Vec<AzName> = zones.into_keys().collect();
+    if zones.len() < ZONES {
         return Err(Error::Prerequisite(format!(
-            "{vpc_id} has a public subnet in {} Availability Zones that offer {} ({names}), and {ZONES} are needed; \
-             add one with `aws ec2 create-default-subnet --availability-zone …`, or choose another --region",
-            subnets.len(),
-            ctx.settings.instance_type,
+            "{region} has {} Availability Zones for this account ({}), and {ZONES} are needed: choose another --region",
+            zones.len(),
+            listed(&zones)
         )));
     }
+    let zones: Vec<AzName> =
+        zones.into_iter().filter(|zone| offering.as_ref().is_none_or(|offering| offering.contains(zone))).collect();
+    if zones.len() < ZONES {
+        return Err(Error::Prerequisite(format!(
+            "{} Availability Zones of {region} offer {instance_type} ({}), and {ZONES} are needed: choose another \
+             --instance-type or --region",
+            zones.len(),
+            listed(&zones)
+        )));
+    }
+    let (mut found, mut shortcomings) = (vec![], vec![]);
+    for zone in zones {
+        match subnets.choose(&zone) {
+            Ok(choice) => found.push((!choice.is_in_use, Subnet { id: choice.id, zone })),
+            Err(lacking) => shortcomings.extend(lacking),
+        }
+    }
+    if found.len() < ZONES {
+        return Err(Error::Prerequisite(format!(
+            "{vpc_id} has a subnet that serves in {} Availability Zones that offer {instance_type} ({}), and {ZONES} are \
+             needed; {}; or choose another --region",
+            found.len(),
+            listed(&found.into_iter().map(|(_, subnet)| subnet.zone).collect::<Vec<_>>()),
+            subnets::list(&shortcomings)
+        )));
+    }
+    // Zones in use stay in use, too.
+    found.sort_by_key(|(is_new, _)| *is_new);
+    found.truncate(ZONES);
+    let mut subnets: Vec<Subnet> = found.into_iter().map(|(_, subnet)| subnet).collect();
+    subnets.sort_by(|a, b| a.zone.cmp(&b.zone));
     let network = Network { vpc_id, subnets };
     ctx.events.send(Event::Found { step: Step::Network, what: network.to_string() });
     Ok(network)
+}
+
+fn listed(zones: &[AzName]) -> String {
+    zones.iter().map(AzName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
@@ -90,7 +121,8 @@ pub(crate) async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, 
         .collect())
 }
 
-async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>, Error> {
+/// None: the caller may not know.
+async fn find_zones_offering_instances(ctx: &Context) -> Result<Option<BTreeSet<AzName>>, Error> {
     let mut pages = ctx
         .clients
         .ec2
@@ -99,26 +131,10 @@ async fn find_zones_offering_instances(ctx: &Context) -> Result<BTreeSet<AzName>
         .filters(ec2_filter("instance-type", [&ctx.settings.instance_type]))
         .into_paginator()
         .send();
-    let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await?;
-    let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
-    Ok(offerings.filter_map(|offering| offering.location().map(AzName::new)).collect())
-}
-
-/// Finds the first public subnet of each zone.
-async fn find_public_subnets(ctx: &Context, vpc_id: &str) -> Result<BTreeMap<AzName, String>, Error> {
-    let request = ctx
-        .clients
-        .ec2
-        .describe_subnets()
-        .filters(ec2_filter("vpc-id", [vpc_id]))
-        .filters(ec2_filter("map-public-ip-on-launch", ["true"]));
-    let answer = ctx.look("ec2:DescribeSubnets", request.send()).await?;
-    let mut ids: Vec<_> = answer
-        .subnets()
-        .iter()
-        .filter_map(|subnet| Some((AzName::new(subnet.availability_zone()?), subnet.subnet_id()?.to_owned())))
-        .collect();
-    ids.sort();
-    ids.reverse(); // of equal keys a map keeps the last
-    Ok(ids.into_iter().collect())
+    let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await;
+    let instead = format!("all zones are taken to offer {}", ctx.settings.instance_type);
+    Ok(ctx.unless_refused(pages, &instead)?.map(|pages| {
+        let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
+        offerings.filter_map(|offering| offering.location().map(AzName::new)).collect()
+    }))
 }

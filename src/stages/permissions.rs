@@ -4,11 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, PolicyEvaluationDecisionType};
-use serde::Deserialize;
 
-use super::identity::Identity;
 use super::{Context, Error};
-use crate::settings::{Name, OWNER_TAG, Settings};
+use crate::settings::{Name, Settings};
 
 const POLICY: &str = include_str!("../../templates/iam_policy.json");
 
@@ -20,49 +18,6 @@ pub fn policy(name: &Name) -> String {
         .replace(&format!("/{default}-"), &format!("/{name}-"))
         .replace(&format!("\"{default}\""), &format!("\"{name}\""))
 }
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Policy {
-    statement: Vec<Statement>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Statement {
-    sid: String,
-    action: OneOrMany,
-    resource: OneOrMany,
-    /// The values of each key, by operator.
-    #[serde(default)]
-    condition: BTreeMap<String, BTreeMap<String, OneOrMany>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn many(&self) -> &[String] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(many) => many,
-        }
-    }
-}
-
-/// Statements needed only in an account that never used these services: AWS makes their roles once.
-const FIRST_USE: [&str; 2] = ["FirstUseOfAService", "FirstUseOfLoadBalancing"];
-/// The statement that nothing stops without: only what it would have warned of.
-const OPTIONAL: &str = "AccountPlan";
-/// Statements needed only where the account's own roles do not serve.
-const OWN_ROLES: [&str; 2] = ["OwnRoles", "PoliciesOfOwnRoles"];
-/// The statement that only `down` needs. It asks for a tag of the resource, and IAM's simulation has been seen to deny such
-/// an action though it was given the tag (aws/aws-sdk-java-v2#1751).
-const OF_TAGGED: &str = "TerminateOwnInstances";
 
 /// The actions that a role or user has to take and is not allowed, as far as IAM's simulation knows.
 #[derive(Default)]
@@ -76,48 +31,13 @@ pub(super) struct MissingPermissions {
 }
 
 impl MissingPermissions {
-    fn merge(&mut self, other: Self) {
-        self.denied.extend(other.denied);
-        self.undetermined.extend(other.undetermined);
+    pub(super) fn merge(&mut self, other: Self) {
+        let new = |known: &[String], actions: Vec<String>| {
+            actions.into_iter().filter(|action| !known.contains(action)).collect::<Vec<_>>()
+        };
+        self.denied.extend(new(&self.denied, other.denied));
+        self.undetermined.extend(new(&self.undetermined, other.undetermined));
         self.missing_context_keys.extend(other.missing_context_keys);
-    }
-}
-
-/// Finds which actions of the policy the caller of this ARN is not allowed.
-pub(super) async fn find_missing_of_policy(
-    ctx: &Context,
-    identity: &Identity,
-    arn: &str,
-) -> Result<MissingPermissions, Error> {
-    let policy: Policy = serde_json::from_str(&policy(&ctx.settings.name))
-        .map_err(|error| Error::Template { name: "iam_policy.json", reason: error.to_string() })?;
-    // Our requests have what its conditions ask for. Each question is given all of it, since IAM reports a key as missing
-    // that any policy of the caller's asks for.
-    let conditions = policy.statement.iter().flat_map(|statement| statement.condition.values()).flatten();
-    let context: BTreeMap<&str, String> =
-        conditions.map(|(key, values)| (key.as_str(), one_of(values, identity))).collect();
-    let mut missing = MissingPermissions::default();
-    for Statement { sid, action, resource, .. } in &policy.statement {
-        let sid = sid.as_str();
-        if sid == OPTIONAL || FIRST_USE.contains(&sid) || OWN_ROLES.contains(&sid) && !ctx.settings.create_roles {
-            continue;
-        }
-        let resource = Some(one_of(resource, identity)).filter(|resource| resource != "*");
-        let mut found = simulate(ctx, arn, action.many(), resource, &context).await?;
-        if sid == OF_TAGGED && !found.denied.is_empty() {
-            found.undetermined.append(&mut found.denied);
-            found.missing_context_keys.insert(format!("aws:ResourceTag/{OWNER_TAG}"));
-        }
-        missing.merge(found);
-    }
-    Ok(missing)
-}
-
-/// The first of the resources or values that a policy names, as it is in this account.
-fn one_of(patterns: &OneOrMany, identity: &Identity) -> String {
-    match patterns.many().first().map_or("*", String::as_str) {
-        "*" => "*".to_owned(),
-        first => first.replacen('*', &identity.partition, 1).replacen('*', &identity.account, 1).replace('*', "x"),
     }
 }
 

@@ -2,15 +2,18 @@
 //! on after a problem, so that one run tells all that has to be fixed.
 
 use super::finding::{Check, Finding, Level};
-use super::identity::{Caller, Identity, find_identity};
+use super::identity::{Identity, find_identity};
 use super::image::{Image, find_image};
 use super::instance_type::{self, find_instance_type, is_on_free_plan};
+use super::namespace::find_sharing_account;
+use super::needed_permissions::{NeededPermissions, find_missing};
 use super::network::{Network, find_network};
 use super::permissions::MissingPermissions;
-use super::quota::{VcpuQuota, find_vcpu_quota};
+use super::quota::{find_rules_problem, find_vcpu_quota};
 use super::role_choice::{RoleSources, choose_roles};
 use super::task_definitions::task_needs;
-use super::{Context, Error, permissions};
+use super::{Context, Error};
+use crate::settings::Cidr;
 
 /// What `up` builds on: all that stages take and nobody makes.
 #[derive(Clone)]
@@ -31,14 +34,21 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     else {
         return Ok((findings, None));
     };
-    let (network, image, role_sources, instance_type, free_plan, quota, missing) = tokio::join!(
+    // Which permissions the caller needs depends on the roles that are used.
+    let roles = async {
+        let role_sources = choose_roles(ctx, &identity).await;
+        let missing = find_missing(ctx, &identity, role_sources.as_ref().ok()).await;
+        (role_sources, missing)
+    };
+    let (network, image, (role_sources, missing), instance_type, free_plan, quota, too_many_ranges, sharing) = tokio::join!(
         find_network(ctx),
         find_image(ctx),
-        choose_roles(ctx, &identity),
+        roles,
         find_instance_type(ctx),
         is_on_free_plan(ctx, &identity),
         find_vcpu_quota(ctx),
-        find_missing_permissions(ctx, &identity),
+        find_rules_problem(ctx),
+        find_sharing_account(ctx, &identity.account),
     );
     if let Some(missing) = note_unless_unknown(Check::Permissions, missing, &mut findings)? {
         findings.extend(permissions_findings(missing, ctx.settings.check_permissions));
@@ -50,7 +60,17 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     let role_sources = note(Check::Roles, role_sources, &mut findings, ToString::to_string)?;
     let quota = instance_type.and_then(|instance_type| Ok((instance_type, quota?)));
     if let Some((instance_type, quota)) = note_unless_unknown(Check::Quota, quota, &mut findings)? {
-        findings.push(quota_finding(&quota, quota.needed(ctx, &instance_type)));
+        findings.push(quota.finding(ctx, &instance_type));
+    }
+    findings.extend(too_many_ranges?);
+    findings.extend(unreachable_ranges(ctx));
+    if let Some(owner) = sharing? {
+        let what = format!(
+            "account {owner} shares a namespace named {} with this one, which stays as it is: `zonewalk up` makes one of its \
+             own; to tell the two apart by their names, choose others with --name",
+            ctx.names.namespace
+        );
+        findings.push(Finding::new(Check::Names, Level::Fine, what));
     }
     let prerequisites = match (role_sources, image, network) {
         (Some(role_sources), Some(image), Some(network)) => {
@@ -59,6 +79,26 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
         _ => None,
     };
     Ok((findings, prerequisites))
+}
+
+/// The load balancer has IPv4 addresses alone, as in the article: no one comes to it from an IPv6 one.
+fn unreachable_ranges(ctx: &Context) -> Option<Finding> {
+    let (of_ipv6, others): (Vec<Cidr>, _) = ctx.settings.distinct_cidrs().into_iter().partition(Cidr::is_ipv6);
+    let of_ipv6 = of_ipv6.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let why = "the load balancer has IPv4 addresses only";
+    match (of_ipv6.is_empty(), others.is_empty()) {
+        (true, _) => None,
+        (false, false) => {
+            Some(Finding::new(Check::Network, Level::Unknown, format!("nobody comes from {of_ipv6}: {why}")))
+        }
+        (false, true) => {
+            let what = format!(
+                "nobody can come from {of_ipv6}: {why}; give the IPv4 addresses that AWS sees, for example what `curl \
+                 https://checkip.amazonaws.com` prints, as --allow-cidr 192.0.2.7/32"
+            );
+            Some(Finding::new(Check::Network, Level::Problem, what))
+        }
+    }
 }
 
 /// Notes what was found, or why it was not.
@@ -108,28 +148,21 @@ fn is_finding(error: &Error) -> bool {
     }
 }
 
-/// The permissions that the caller lacks; none if AWS cannot be asked about this kind of caller.
-async fn find_missing_permissions(ctx: &Context, identity: &Identity) -> Result<Option<MissingPermissions>, Error> {
-    match identity.caller() {
-        Caller::Root => Ok(Some(MissingPermissions::default())),
-        Caller::Other => Ok(None),
-        Caller::User(arn) => permissions::find_missing_of_policy(ctx, identity, &arn).await.map(Some),
-        Caller::Role(name) => {
-            let request = ctx.clients.iam.get_role().role_name(name);
-            let arn = ctx.look("iam:GetRole", request.send()).await?.role.map(|role| role.arn).unwrap_or_default();
-            permissions::find_missing_of_policy(ctx, identity, &arn).await.map(Some)
-        }
-    }
-}
-
-fn permissions_findings(missing: Option<MissingPermissions>, believed: bool) -> Vec<Finding> {
+fn permissions_findings(missing: Option<NeededPermissions>, believed: bool) -> Vec<Finding> {
     let finding = |level, what: String| Finding::new(Check::Permissions, level, what);
-    let Some(MissingPermissions { denied, undetermined, missing_context_keys }) = missing else {
+    let Some(NeededPermissions { now: MissingPermissions { denied, undetermined, missing_context_keys }, later }) =
+        missing
+    else {
         return vec![finding(Level::Unknown, "cannot be known of a federated user".to_owned())];
     };
     let mut findings = vec![];
+    let purposes = later.iter().map(|(purpose, actions)| format!("{purpose}: {}", actions.join(", ")));
+    let purposes = purposes.collect::<Vec<_>>().join("; ");
     if !denied.is_empty() {
-        let denied = denied.join(", ");
+        let mut denied = denied.join(", ");
+        if !purposes.is_empty() {
+            denied.push_str(&format!(" (and later, {purposes})"));
+        }
         findings.push(if believed {
             let what = format!(
                 "not allowed: {denied}; `zonewalk up` would stop half-way; attach the policy that `zonewalk policy` prints, or \
@@ -140,6 +173,9 @@ fn permissions_findings(missing: Option<MissingPermissions>, believed: bool) -> 
         } else {
             finding(Level::Unknown, format!("not allowed if IAM's simulation is right, which is not heeded: {denied}"))
         });
+    }
+    if findings.is_empty() && !purposes.is_empty() {
+        findings.push(finding(Level::Note, format!("not allowed, and not needed to begin with: {purposes}")));
     }
     if !undetermined.is_empty() {
         let missing_context_keys = Vec::from_iter(missing_context_keys).join(", ");
@@ -153,24 +189,4 @@ fn permissions_findings(missing: Option<MissingPermissions>, believed: bool) -> 
         findings.push(finding(Level::Fine, "every action this tool takes is allowed".to_owned()));
     }
     findings
-}
-
-fn quota_finding(quota: &VcpuQuota, needed: u64) -> Finding {
-    let VcpuQuota { limit, in_use, .. } = quota;
-    let numbers = format!("{needed} vCPU more, {in_use} of {limit} on-demand standard vCPU in use");
-    if in_use + needed <= *limit {
-        Finding::new(Check::Quota, Level::Fine, numbers)
-    } else {
-        Finding::new(
-            Check::Quota,
-            Level::Problem,
-            format!(
-                "{numbers}: the instances would not launch (VcpuLimitExceeded); ask for more with `aws service-quotas \
-                 request-service-quota-increase --service-code ec2 --quota-code {} --desired-value {}`, or ask for fewer \
-                 with --task-count",
-                super::quota::QUOTA_CODE,
-                in_use + needed
-            ),
-        )
-    }
 }

@@ -1,6 +1,8 @@
 //! The pattern of removal. A kind's file lists what there is of it and deletes one; whose it is, how to go on after a
 //! failure, and when it is gone is decided here. Nothing is taken from `up`: the cloud alone is asked.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::stage::Found;
@@ -24,13 +26,19 @@ pub(crate) struct Remaining {
 
 impl Remaining {
     pub(super) fn new(ctx: &Context, id: impl Into<String>, owner: Option<String>) -> Self {
-        Self { id: id.into(), ours: owner.as_deref() == Some(ctx.owner()), leaving: false }
+        let ours = owner.as_deref() == Some(ctx.owner());
+        if ours {
+            ctx.set_stands();
+        }
+        Self { id: id.into(), ours, leaving: false }
     }
 
     /// What is left of a kind of which there is one at most, by the ID that reports call it.
     pub(super) fn of<T>(ctx: &Context, found: Option<Found<T>>) -> Vec<Self> {
-        let remaining =
-            |found: Found<T>| Self { ours: found.is_ours(ctx), leaving: found.leaving.is_some(), id: found.id };
+        let remaining = |found: Found<T>| {
+            let (leaving, owner) = (found.leaving.is_some(), found.is_ours(ctx).then(|| ctx.owner().to_owned()));
+            Self { leaving, ..Self::new(ctx, found.id, owner) }
+        };
         found.map(remaining).into_iter().collect()
     }
 
@@ -112,15 +120,21 @@ pub(crate) trait Removal {
     }
 }
 
+/// How long a deletion that an answer only reports as failed is tried again.
+const UNEXPLAINED: Duration = Duration::from_secs(60);
+
 /// Stands in a failure for resources that could not be listed.
 pub(crate) const UNKNOWN_ID: &str = "(could not be listed)";
 
 /// Tries again while something still uses it: network interfaces detach minutes after what they belonged to is gone.
 async fn delete_patiently<R: Removal + ?Sized>(ctx: &Context, id: &str) -> Result<(), Error> {
+    let started = Instant::now();
     wait(ctx, R::KIND.step(), &format!("removal of {} {id}", R::KIND), async || match R::delete(ctx, id).await {
         Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::InUse | ErrorClass::NotReady) => {
             Ok(Poll::pending(error.message))
         }
+        // AWS's answer says so and not why: it may not have heard of a change right before.
+        Err(Error::NotDeleted { reason, .. }) if started.elapsed() < UNEXPLAINED => Ok(Poll::pending(reason)),
         deleted => optional(deleted).map(|_| Poll::Done(())),
     })
     .await

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::identity::Identity;
 use super::permissions::{self, MissingPermissions};
-use super::roles::{find_role, note_refusal, own_execution_role, own_instance_role};
+use super::roles::{NOT_LOOKED_FOR, find_role, own_execution_role, own_instance_role};
 use super::{Context, Error};
 use crate::aws::ErrorClass;
 use crate::aws::error::optional;
@@ -23,6 +23,10 @@ const USUAL_EXECUTION_ROLES: [&str; 1] = ["ecsTaskExecutionRole"];
 /// What an instance's agent calls to join the cluster and to run tasks; part of AmazonEC2ContainerServiceforEC2Role.
 const TO_JOIN: [&str; 4] =
     ["ecs:DiscoverPollEndpoint", "ecs:Poll", "ecs:RegisterContainerInstance", "ecs:SubmitTaskStateChange"];
+/// What an instance's proxies call in its role, each for the task set that it is of. The call is of no cluster, so that a condition
+/// on `ecs:cluster`, as the agent's may have, denies it (aws/aws-cdk#28594, aws/amazon-ecs-service-connect-agent#142).
+const TO_POLL_TASK_SETS: &str =
+    "ecs:Poll of task sets, which Service Connect's proxies need and no condition on ecs:cluster allows";
 /// What lets SSM run `stats` on the instance; part of AmazonSSMManagedInstanceCore, which the former lacks.
 const TO_BE_ASKED: [&str; 2] = ["ssm:UpdateInstanceInformation", "ssmmessages:CreateControlChannel"];
 /// What ECS calls in the execution role for a task that logs.
@@ -33,6 +37,30 @@ const TO_LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 pub(crate) struct RoleSources {
     pub(crate) instance_profile: RoleSource,
     pub(crate) execution_role: RoleSource,
+    /// The ARN of the role in the account's own instance profile; None: it cannot be known, or the profile is the tool's.
+    instance_role: Option<String>,
+}
+
+impl RoleSources {
+    /// Whether any is the tool's own.
+    pub(super) fn makes_any(&self) -> bool {
+        [&self.instance_profile, &self.execution_role].iter().any(|source| matches!(source, RoleSource::Own))
+    }
+
+    /// The ARNs of the roles that are handed on, as far as they are known, and the services to which they are.
+    pub(super) fn passed(&self, ctx: &Context, identity: &Identity) -> Vec<(String, String)> {
+        let own = |name: &str| identity.iam_arn(&format!("role/{name}"));
+        let of_instances = match self.instance_profile {
+            RoleSource::Own => Some(own(&own_instance_role(ctx))),
+            RoleSource::Existing(_) => self.instance_role.clone(),
+        };
+        let of_tasks = match &self.execution_role {
+            RoleSource::Own => own(&own_execution_role(ctx)),
+            RoleSource::Existing(arn) => arn.clone(),
+        };
+        let of_instances = of_instances.map(|role| (role, identity.ec2_principal()));
+        of_instances.into_iter().chain([(of_tasks, "ecs-tasks.amazonaws.com".to_owned())]).collect()
+    }
 }
 
 /// Where a role comes from.
@@ -50,7 +78,8 @@ pub(crate) async fn choose_roles(ctx: &Context, identity: &Identity) -> Result<R
             Err(Error::Prerequisite(format!("{one}; {other}")))
         }
         (instance_profile, execution_role) => {
-            Ok(RoleSources { instance_profile: instance_profile?, execution_role: execution_role? })
+            let (instance_profile, instance_role) = instance_profile?;
+            Ok(RoleSources { instance_profile, execution_role: execution_role?, instance_role })
         }
     }
 }
@@ -59,14 +88,24 @@ pub(crate) async fn choose_roles(ctx: &Context, identity: &Identity) -> Result<R
 struct Candidate {
     /// The ARN of what stages take: the instance profile, or the role.
     arn: String,
+    /// The ARN of the role in an instance profile, if it can be known.
+    role: Option<String>,
     lacks: Vec<String>,
 }
 
-async fn choose_instance_profile(ctx: &Context, identity: &Identity) -> Result<RoleSource, Error> {
+impl Candidate {
+    /// Who may use a role may not always look at it: then it is taken to be there and to serve.
+    fn unseen(arn: String) -> Self {
+        Self { arn, role: None, lacks: vec![] }
+    }
+}
+
+/// Gives the role's ARN, too, if it is the account's and can be known.
+async fn choose_instance_profile(ctx: &Context, identity: &Identity) -> Result<(RoleSource, Option<String>), Error> {
     let settings = &ctx.settings;
     let names = settings.instance_profile.as_deref().map_or(USUAL_INSTANCE_PROFILES.to_vec(), |name| vec![name]);
-    if settings.instance_profile.is_none() && instance_role_is_made(ctx).await? {
-        return Ok(RoleSource::Own);
+    if settings.instance_profile.is_none() && is_made(ctx, &own_instance_role(ctx)).await? {
+        return Ok((RoleSource::Own, None));
     }
     let mut shortcomings = vec![];
     for name in names {
@@ -75,7 +114,7 @@ async fn choose_instance_profile(ctx: &Context, identity: &Identity) -> Result<R
         // What only `stats` needs is no reason to refuse a role that was asked for, or is the only one there may be.
         let may_make = settings.create_roles && settings.instance_profile.is_none();
         let doubted = is_used_despite_simulation(ctx, settings.instance_profile.as_deref(), name, &candidate);
-        if doubted || !(lacks(&TO_JOIN) || may_make && lacks(&TO_BE_ASKED)) {
+        if doubted || !(lacks(&TO_JOIN) || lacks(&[TO_POLL_TASK_SETS]) || may_make && lacks(&TO_BE_ASKED)) {
             if !doubted && lacks(&TO_BE_ASKED) {
                 ctx.events.note(format!(
                     "instance profile {name} does not allow {}: `zonewalk stats` will not work; attach \
@@ -83,7 +122,7 @@ async fn choose_instance_profile(ctx: &Context, identity: &Identity) -> Result<R
                     candidate.lacks.join(", ")
                 ));
             }
-            return Ok(found(ctx, Step::Instances, "instance profile", candidate.arn));
+            return Ok((found(ctx, Step::Instances, "instance profile", candidate.arn), candidate.role));
         }
         shortcomings.push(format!("{name} does not allow {}", candidate.lacks.join(", ")));
     }
@@ -94,12 +133,13 @@ async fn choose_instance_profile(ctx: &Context, identity: &Identity) -> Result<R
         &shortcomings,
         "https://docs.aws.amazon.com/AmazonECS/latest/developerguide/instance_IAM_role.html",
     )
+    .map(|source| (source, None))
 }
 
 async fn choose_execution_role(ctx: &Context, identity: &Identity) -> Result<RoleSource, Error> {
     let settings = &ctx.settings;
     let names = settings.execution_role.as_deref().map_or(USUAL_EXECUTION_ROLES.to_vec(), |name| vec![name]);
-    if settings.execution_role.is_none() && find_role(ctx, &own_execution_role(ctx)).await?.is_some() {
+    if settings.execution_role.is_none() && is_made(ctx, &own_execution_role(ctx)).await? {
         return Ok(RoleSource::Own);
     }
     let mut shortcomings = vec![];
@@ -165,41 +205,53 @@ fn own_or_refuse(
     }
 }
 
+/// Whether a role of the tool's own is there.
+async fn is_made(ctx: &Context, name: &str) -> Result<bool, Error> {
+    Ok(ctx.unless_refused(find_role(ctx, name).await, NOT_LOOKED_FOR)?.flatten().is_some())
+}
+
 async fn find_instance_profile(ctx: &Context, identity: &Identity, name: &str) -> Result<Option<Candidate>, Error> {
     let request = ctx.clients.iam.get_instance_profile().instance_profile_name(name);
-    let profile = match optional(ctx.look("iam:GetInstanceProfile", request.send()).await) {
-        Ok(answer) => answer.and_then(|answer| answer.instance_profile),
-        Err(error) => {
-            take_to_be_there(ctx, name, error)?;
-            return Ok(Some(Candidate { arn: identity.iam_arn(&format!("instance-profile/{name}")), lacks: vec![] }));
-        }
+    let answer = optional(ctx.look("iam:GetInstanceProfile", request.send()).await);
+    let Some(answer) = ctx.unless_refused(answer, &format!("{name} is taken to be there"))? else {
+        return Ok(Some(Candidate::unseen(identity.iam_arn(&format!("instance-profile/{name}")))));
     };
-    let Some(profile) = profile else { return Ok(None) };
+    let Some(profile) = answer.and_then(|answer| answer.instance_profile) else { return Ok(None) };
     let needed: Vec<&str> = TO_JOIN.into_iter().chain(TO_BE_ASKED).collect();
-    let lacks = match profile.roles().first() {
-        Some(role) => find_missing(ctx, role.arn(), &needed).await?,
+    let role = profile.roles().first().map(|role| role.arn().to_owned());
+    let lacks = match &role {
+        Some(role) => {
+            let mut lacks = find_missing(ctx, role, &needed).await?;
+            if !may_poll_task_sets(ctx, identity, role).await? && !lacks.iter().any(|action| action == "ecs:Poll") {
+                lacks.push(TO_POLL_TASK_SETS.to_owned());
+            }
+            lacks
+        }
         None => needed.into_iter().map(str::to_owned).collect(),
     };
-    Ok(Some(Candidate { arn: profile.arn, lacks }))
+    Ok(Some(Candidate { arn: profile.arn, role, lacks }))
 }
 
 async fn find_execution_role(ctx: &Context, identity: &Identity, name: &str) -> Result<Option<Candidate>, Error> {
-    match find_role(ctx, name).await {
-        Ok(Some(role)) => {
-            let lacks = find_missing(ctx, role.arn(), &TO_LOG).await?;
-            Ok(Some(Candidate { arn: role.arn, lacks }))
-        }
-        Ok(None) => Ok(None),
-        Err(error) => {
-            take_to_be_there(ctx, name, error)?;
-            Ok(Some(Candidate { arn: identity.iam_arn(&format!("role/{name}")), lacks: vec![] }))
-        }
-    }
+    let role = find_role(ctx, name).await;
+    let Some(role) = ctx.unless_refused(role, &format!("{name} is taken to be there"))? else {
+        return Ok(Some(Candidate::unseen(identity.iam_arn(&format!("role/{name}")))));
+    };
+    let Some(role) = role else { return Ok(None) };
+    let lacks = find_missing(ctx, role.arn(), &TO_LOG).await?;
+    Ok(Some(Candidate { arn: role.arn, role: None, lacks }))
 }
 
-/// Who may use a role may not always look at it: then it is taken to be there and to serve.
-fn take_to_be_there(ctx: &Context, name: &str, error: Error) -> Result<(), Error> {
-    note_refusal(ctx, error, &format!("{name} is taken to be there"))
+/// Whether the proxies on an instance with this role can be told what to do. True if that cannot be known.
+async fn may_poll_task_sets(ctx: &Context, identity: &Identity, role: &str) -> Result<bool, Error> {
+    let Identity { account, partition, .. } = identity;
+    let (region, cluster, service) = (&ctx.clients.region, &ctx.names.cluster, &ctx.names.backend.service);
+    let task_set = format!("arn:{partition}:ecs:{region}:{account}:task-set/{cluster}/{service}/ecs-svc/1");
+    match permissions::simulate(ctx, role, &["ecs:Poll".to_owned()], Some(task_set), &BTreeMap::new()).await {
+        Ok(missing) => Ok(missing.denied.is_empty() && !missing.missing_context_keys.contains("ecs:cluster")),
+        Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::Refused | ErrorClass::Unsupported) => Ok(true),
+        Err(error) => Err(error),
+    }
 }
 
 /// Which of the actions the role of this ARN is not allowed. Empty if that cannot be known.
@@ -221,13 +273,6 @@ async fn find_missing(ctx: &Context, arn: &str, needed: &[&str]) -> Result<Vec<S
             }
             Ok(denied)
         }
-    }
-}
-
-async fn instance_role_is_made(ctx: &Context) -> Result<bool, Error> {
-    match find_role(ctx, &own_instance_role(ctx)).await {
-        Ok(role) => Ok(role.is_some()),
-        Err(error) => take_to_be_there(ctx, USUAL_INSTANCE_PROFILES[0], error).map(|()| false),
     }
 }
 

@@ -1,6 +1,8 @@
 //! How far a service's newest deployment has come, and what waits for it: step 8, in which a service is deployed again,
 //! and a change of its task count.
 
+use std::time::SystemTime;
+
 use aws_sdk_ecs::types::{DeploymentRolloutState, DesiredStatus, ServiceField};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -120,19 +122,40 @@ pub struct Deployment {
     pub service_connect: bool,
 }
 
-/// Starts a new deployment of a service, whoever's, and waits until its tasks alone run.
+/// A deployment that is under way and no older than the time-out is as good as a new one: an earlier command that was not
+/// waited for has started it.
+fn under_way<'s>(ctx: &Context, service: &'s aws_sdk_ecs::types::Service) -> Option<&'s str> {
+    let newest = newest_deployment(service)?;
+    let age = SystemTime::now().duration_since(SystemTime::try_from(*newest.created_at()?).ok()?).unwrap_or_default();
+    let is_under_way =
+        newest.rollout_state() == Some(&DeploymentRolloutState::InProgress) && age < ctx.settings.timeout;
+    newest.id().filter(|_| is_under_way)
+}
+
+/// Starts a new deployment of a service, whoever's, unless a young one is under way, and waits until its tasks alone run.
 pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Deployment, Error> {
     let (step, kind, started) = (Kind::Service.step(), Kind::Service, Instant::now());
     ctx.events.send(Event::StageStarted { kind, name: service.to_owned() });
     let found = describe(ctx, cluster, &[service]).await?.pop();
-    if found.is_none_or(|found| found.status() != Some("ACTIVE")) {
+    let Some(found) = found.filter(|found| found.status() == Some("ACTIVE")) else {
         return Err(Error::Prerequisite(format!(
             "there is no service {service} in cluster {cluster}; `aws ecs list-services --cluster {cluster}` lists them"
         )));
-    }
-    let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).force_new_deployment(true);
-    let updated = ctx.change_with_answer("ecs:UpdateService", request.send()).await?.service;
-    let id = updated.as_ref().and_then(newest_deployment).and_then(|newest| newest.id()).unwrap_or_default();
+    };
+    let id = match under_way(ctx, &found) {
+        Some(id) => {
+            ctx.events
+                .note(format!("deployment {id} of {service} is under way: it is waited for, and no other started"));
+            id.to_owned()
+        }
+        None => {
+            let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).force_new_deployment(true);
+            let updated = ctx.change_with_answer("ecs:UpdateService", request.send()).await?.service;
+            let newest = updated.as_ref().and_then(newest_deployment);
+            newest.and_then(|newest| newest.id()).unwrap_or_default().to_owned()
+        }
+    };
+    let id = id.as_str();
     let mut was_seen = false;
     let done = wait(ctx, step, &format!("new deployment of service {service}"), async || {
         let Some(found) = describe(ctx, cluster, &[service]).await?.pop() else {
@@ -159,7 +182,14 @@ pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Dep
             service_connect: newest.service_connect_configuration().is_some_and(|connect| connect.enabled()),
         }))
     })
-    .await?;
+    .await
+    .map_err(|error| match error {
+        Error::TimedOut { limit, state, detail, .. } => {
+            let (cluster, service) = (cluster.to_owned(), service.to_owned());
+            Error::DeploymentGoesOn { cluster, service, limit, state, detail }
+        }
+        error => error,
+    })?;
     let elapsed = started.elapsed();
     ctx.events.send(Event::StageDone { kind, id: service.to_owned(), action: Action::Changed, elapsed });
     Ok(done)
@@ -186,8 +216,9 @@ pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(
             return Ok(Poll::pending(format!("{stopping} stopping")));
         }
         for arn in found.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn()) {
-            let targets = target_group::find_targets(ctx, arn).await?;
-            if targets.healthy < tasks {
+            if let Some(targets) = target_group::find_targets(ctx, arn).await?
+                && targets.healthy < tasks
+            {
                 return Ok(Poll::pending(targets.state(tasks)));
             }
         }

@@ -109,6 +109,9 @@ impl std::fmt::Display for Source {
     }
 }
 
+/// By default (VPC User Guide, "Amazon VPC quotas").
+const RULES_OF_A_GROUP: usize = 60;
+
 impl IngressRule<'_> {
     fn permission(&self, source: &Source) -> IpPermission {
         let port = i32::from(self.port);
@@ -175,11 +178,18 @@ impl Stage for IngressRule<'_> {
     }
 
     async fn change(&self, ctx: &Context, found: &Found<Vec<Source>>) -> Result<(), Error> {
-        self.authorize(ctx, &found.facts).await?;
+        // A full group takes what is new only after what is old has gone.
+        let is_full = found.facts.len() + self.sources.len() > RULES_OF_A_GROUP;
+        if !is_full {
+            self.authorize(ctx, &found.facts).await?;
+        }
         for source in found.facts.iter().filter(|source| !self.sources.contains(source)) {
             let request = ctx.clients.ec2.revoke_security_group_ingress().group_id(self.group.0.made());
             let request = request.ip_permissions(self.permission(source));
             ctx.change("ec2:RevokeSecurityGroupIngress", request.send()).await?;
+        }
+        if is_full {
+            self.authorize(ctx, &found.facts).await?;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use aws_sdk_ecs::types::{
 use super::container_instances::Capacity;
 use super::ecs_cluster::EcsCluster;
 use super::listener::ListeningTargetGroup;
+use super::namespace::forget;
 use super::network::Network;
 use super::removal::{Remaining, Removal};
 use super::rollout::{describe, find_failure_of, last_events, newest_deployment, rollout};
@@ -32,6 +33,10 @@ const PORT_NAME: &str = "http";
 /// successors: with AWS's 100 and 200 it would wait for a free instance for ever.
 const MINIMUM_HEALTHY_PERCENT: i32 = 50;
 const MAXIMUM_PERCENT: i32 = 100;
+
+/// What ECS says of a name that Cloud Map still has for a service that was deleted by hand (aws/copilot-cli#4313, #4337). No
+/// service of ours has it, or there would be none to make.
+const NAME_IS_TAKEN: &str = "SC service is already used by";
 
 /// A service whose tasks run.
 pub(crate) struct RunningService(());
@@ -167,7 +172,7 @@ impl Stage for Service<'_> {
         }
         self.deployment_before.get_or_init(|| newest_deployment(&service)?.id().map(str::to_owned));
         let targets = match self.listening.and_then(|listening| listening.target_group.0.known()) {
-            Some(arn) => Some(find_targets(ctx, arn).await?),
+            Some(arn) => find_targets(ctx, arn).await?,
             None => None,
         };
         let failure = find_failure_of(ctx, &self.cluster.name, &service).await?;
@@ -255,7 +260,13 @@ impl Stage for Service<'_> {
             .availability_zone_rebalancing(AvailabilityZoneRebalancing::Disabled)
             .client_token(ctx.client_token())
             .tags(tags::ecs(ctx.owner()));
-        ctx.change("ecs:CreateService", request.send()).await
+        let created = ctx.change("ecs:CreateService", request.send()).await;
+        if let Err(Error::Cloud(error)) = &created
+            && error.message.contains(NAME_IS_TAKEN)
+        {
+            forget(ctx, &self.names.discovery_name).await?;
+        }
+        created
     }
 
     /// Names only what differs: some members start a deployment by being named.

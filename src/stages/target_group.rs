@@ -33,7 +33,14 @@ pub(crate) struct TargetGroup<'a> {
 
 pub(crate) struct TargetGroupFacts {
     group: types::TargetGroup,
-    deregistration_delay: Option<String>,
+    deregistration_delay: Attribute,
+}
+
+/// An attribute of a target group.
+enum Attribute {
+    Is(String),
+    /// The caller may not know.
+    Unknown,
 }
 
 pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<types::TargetGroup>, Error> {
@@ -58,9 +65,12 @@ impl Targets {
     }
 }
 
-pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Targets, Error> {
+/// None: the caller may not know.
+pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Option<Targets>, Error> {
     let request = ctx.clients.elbv2.describe_target_health().target_group_arn(arn);
-    let answer = optional(ctx.look("elasticloadbalancing:DescribeTargetHealth", request.send()).await)?;
+    let answer = optional(ctx.look("elasticloadbalancing:DescribeTargetHealth", request.send()).await);
+    let instead = "whether the load balancer finds the tasks healthy is not waited for";
+    let Some(answer) = ctx.unless_refused(answer, instead)? else { return Ok(None) };
     let targets = answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
     let mut found = Targets { healthy: 0, trouble: None };
     for health in targets.iter().filter_map(|target| target.target_health()) {
@@ -70,7 +80,7 @@ pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Targets, Er
             _ => {}
         }
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 async fn set_deregistration_delay(ctx: &Context, arn: &str) -> Result<(), Error> {
@@ -93,11 +103,18 @@ impl Stage for TargetGroup<'_> {
         let arn = group.target_group_arn().unwrap_or_default().to_owned();
         let request = ctx.clients.elbv2.describe_target_group_attributes().target_group_arn(&arn);
         let (tags, attributes) = tokio::try_join!(find_tags(ctx, &arn), async {
-            optional(ctx.look("elasticloadbalancing:DescribeTargetGroupAttributes", request.send()).await)
+            let attributes = ctx.look("elasticloadbalancing:DescribeTargetGroupAttributes", request.send()).await;
+            ctx.unless_refused(optional(attributes), "the deregistration delay is taken to be as it should")
         })?;
-        let (Some(tags), Some(attributes)) = (tags, attributes) else { return Ok(None) };
-        let delay = attributes.attributes().iter().find(|a| a.key() == Some(DEREGISTRATION_DELAY_KEY));
-        let deregistration_delay = delay.and_then(|attribute| attribute.value().map(str::to_owned));
+        let Some(tags) = tags else { return Ok(None) };
+        let deregistration_delay = match attributes {
+            None => Attribute::Unknown,
+            Some(None) => return Ok(None),
+            Some(Some(attributes)) => {
+                let delay = attributes.attributes().iter().find(|a| a.key() == Some(DEREGISTRATION_DELAY_KEY));
+                Attribute::Is(delay.and_then(|attribute| attribute.value()).unwrap_or("none").to_owned())
+            }
+        };
         Ok(Some(Found::new(arn, tags.owner(), TargetGroupFacts { group, deregistration_delay })))
     }
 
@@ -106,12 +123,16 @@ impl Stage for TargetGroup<'_> {
     }
 
     fn compare(&self, facts: &TargetGroupFacts) -> Vec<Option<Difference>> {
-        let (group, delay) = (&facts.group, facts.deregistration_delay.as_deref());
+        let group = &facts.group;
+        let delay = match &facts.deregistration_delay {
+            Attribute::Is(delay) => delay,
+            Attribute::Unknown => DEREGISTRATION_DELAY,
+        };
         let interval = group.health_check_interval_seconds().unwrap_or_default();
         vec![
             Difference::of(Field::HealthCheckPath, group.health_check_path().unwrap_or("none"), HEALTH_CHECK_PATH),
             Difference::of(Field::HealthCheckInterval, interval, HEALTH_CHECK_INTERVAL),
-            Difference::of(Field::DeregistrationDelay, delay.unwrap_or("none"), DEREGISTRATION_DELAY),
+            Difference::of(Field::DeregistrationDelay, delay, DEREGISTRATION_DELAY),
         ]
     }
 

@@ -202,16 +202,27 @@ impl Stage for TaskDefinition {
 impl Removal for TaskDefinition {
     const KIND: Kind = Kind::TaskDefinition;
 
-    /// Lists all revisions, also those that an earlier change or a half-done removal has left INACTIVE.
+    /// Lists all revisions, also those that an earlier change or a half-done removal has left INACTIVE. INACTIVE ones of others,
+    /// such as the article's readers leave many of, are nobody's business: each is looked at once.
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let mut remaining = vec![];
         for family in [&ctx.names.backend.service, &ctx.names.frontend.service] {
             for status in [TaskDefinitionStatus::Active, TaskDefinitionStatus::Inactive] {
+                let is_inactive = status == TaskDefinitionStatus::Inactive;
                 let request = ctx.clients.ecs.list_task_definitions().family_prefix(family).status(status);
                 let mut pages = request.into_paginator().send();
                 let pages = ctx.pages("ecs:ListTaskDefinitions", async || pages.next().await).await?;
                 for arn in pages.into_iter().flat_map(|page| page.task_definition_arns.unwrap_or_default()) {
-                    remaining.extend(Remaining::of(ctx, describe(ctx, &arn).await?));
+                    if ctx.foreign.lock().contains(&arn) {
+                        continue;
+                    }
+                    let found = Remaining::of(ctx, describe(ctx, &arn).await?);
+                    let is_foreign = !ctx.settings.adopt && found.iter().all(|found| !found.ours);
+                    if is_inactive && is_foreign {
+                        ctx.foreign.lock().insert(arn);
+                    } else {
+                        remaining.extend(found);
+                    }
                 }
             }
         }
@@ -229,6 +240,7 @@ impl Removal for TaskDefinition {
         let answer = ctx.change_with_answer("ecs:DeleteTaskDefinitions", request.send()).await?;
         match answer.failures().first() {
             None => Ok(()),
+            Some(failure) if failure.reason() == Some("MISSING") => Ok(()),
             Some(failure) => Err(Error::NotDeleted {
                 kind: Kind::TaskDefinition,
                 id: id.to_owned(),

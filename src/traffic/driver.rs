@@ -1,8 +1,8 @@
 //! Sends the article's request, again and again, and notes what each answer says.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
@@ -17,6 +17,16 @@ use super::observation::Observation;
 /// How long a request may take: Service Connect gives it 15 s, and the load balancer and the way there come on top.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a connection may take: far longer than there and back to any region.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// If so many requests from the first on get no connection, none ever will: a security group drops in silence what it does not
+/// let in.
+const OUT_OF_REACH: u64 = 8;
+
+/// The most requests under way where a rate is to be held: enough for answers that take as long as 2.5 s, at 100 a second.
+const MOST_FOR_A_RATE: u32 = 256;
+
 /// The most that is read of an answer: far more than the application's has, whatever else may answer at the URL.
 const MAX_ANSWER: usize = 64 * 1024;
 
@@ -27,7 +37,7 @@ pub struct Load {
     pub url: String,
     /// The number of requests; without one, traffic goes on until it is stopped.
     pub requests: Option<u64>,
-    /// The number of requests under way at once.
+    /// The number of requests under way at once; more where the rate needs it, since the answers come from far away.
     pub concurrency: u32,
     /// The most requests a second in all; without a number, each follows the answer to the one before.
     pub per_second: Option<u32>,
@@ -39,6 +49,8 @@ pub enum DriveError {
     Url { url: String, reason: String },
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
+    #[error("the load balancer at {url} is out of reach: none of the first {tried} requests got a connection ({reason}); {}", hint(.url))]
+    OutOfReach { url: Url, tried: u64, reason: String },
 }
 
 /// The fields of the demo application's answer that tell where a request was.
@@ -66,11 +78,18 @@ pub async fn drive(
         begin: Instant::now(),
         sent: AtomicU64::new(0),
         done: AtomicU64::new(0),
+        unconnected: AtomicU64::new(0),
+        connected: AtomicBool::new(false),
+        out_of_reach: OnceLock::new(),
         stop: stop.clone(),
     });
+    let workers_wanted = match load.per_second {
+        Some(_) => load.concurrency.max(MOST_FOR_A_RATE),
+        None => load.concurrency.max(1),
+    };
     let progress = Arc::new(progress);
     let mut workers = JoinSet::new();
-    for _ in 0..load.concurrency.max(1) {
+    for _ in 0..workers_wanted {
         workers.spawn(work(Arc::clone(&run), Arc::clone(&progress)));
     }
     let mut total = Observation::default();
@@ -80,13 +99,30 @@ pub async fn drive(
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
-    Ok(total)
+    match run.out_of_reach.get() {
+        Some(reason) => {
+            let tried = run.unconnected.load(Ordering::Relaxed);
+            Err(DriveError::OutOfReach { url: run.url.clone(), tried, reason: reason.clone() })
+        }
+        None => Ok(total),
+    }
+}
+
+/// What may be in the way.
+fn hint(url: &Url) -> &'static str {
+    if is_loopback(url) {
+        "nothing listens there: `zonewalk status` says what stands, `zonewalk up` mends it"
+    } else {
+        "its security group lets in what --allow-cidr says and drops all else in silence: if AWS sees you at another address (a \
+         VPN, a provider's or a company's shared one), repeat `zonewalk up` with that --allow-cidr; if the way out of this \
+         network is a proxy, set HTTP_PROXY"
+    }
 }
 
 /// A client that goes by the environment's proxies, but to this machine itself. Every answer counts as it is: none is
 /// followed elsewhere.
 fn client(url: &Url) -> Result<Client, reqwest::Error> {
-    let client = Client::builder().redirect(redirect::Policy::none());
+    let client = Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT);
     if is_loopback(url) { client.no_proxy() } else { client }.build()
 }
 
@@ -106,6 +142,12 @@ struct Run {
     begin: Instant,
     sent: AtomicU64,
     done: AtomicU64,
+    /// The requests that got no connection.
+    unconnected: AtomicU64,
+    /// Whether any request got one.
+    connected: AtomicBool,
+    /// Why none gets one, once that is clear.
+    out_of_reach: OnceLock<String>,
     stop: CancellationToken,
 }
 
@@ -125,7 +167,7 @@ async fn work<P: Fn(u64)>(run: Arc<Run>, progress: Arc<P>) -> Observation {
 impl Run {
     /// Waits until the next request is to start, and returns when that was to be; none when there is no next one.
     async fn next(&self) -> Option<Instant> {
-        if self.stop.is_cancelled() {
+        if self.stop.is_cancelled() || self.out_of_reach.get().is_some() {
             return None;
         }
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
@@ -140,11 +182,25 @@ impl Run {
         }
     }
 
+    fn note_failure(&self, error: &reqwest::Error) {
+        if !error.is_connect() {
+            self.connected.store(true, Ordering::Relaxed);
+            return;
+        }
+        let unconnected = self.unconnected.fetch_add(1, Ordering::Relaxed) + 1;
+        if unconnected >= OUT_OF_REACH.min(self.requests) && !self.connected.load(Ordering::Relaxed) {
+            // The first to know says it.
+            let _ = self.out_of_reach.set(reason(error));
+        }
+    }
+
     /// Sends a request, and returns the zones of frontend and backend, or what went wrong, in words that group well.
     async fn send(&self) -> Result<(String, String), String> {
         let request = self.client.get(self.url.clone()).header("azAwareRouting", "true");
         let exchange = async {
-            let answer = request.send().await.map_err(|error| reason(&error))?;
+            let sent = request.send().await.inspect_err(|error| self.note_failure(error));
+            let answer = sent.map_err(|error| reason(&error))?;
+            self.connected.store(true, Ordering::Relaxed);
             let (status, body) = (answer.status(), Limited::new(Body::from(answer), MAX_ANSWER));
             let body = body.collect().await.map_err(|error| reason(error.as_ref()))?;
             if !status.is_success() {

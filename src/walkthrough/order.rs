@@ -143,7 +143,7 @@ impl Run {
         )
         .await?;
         let rule = |group, port, sources| self.stage(IngressRule { group, port, sources });
-        let callers = self.ctx.settings.allow_cidrs.iter().map(Source::range).collect();
+        let callers = self.ctx.settings.distinct_cidrs().iter().map(Source::range).collect();
         all3(
             rule(&lb, 80, callers),
             rule(&client, names.frontend.port, Source::members(&lb)),
@@ -243,36 +243,46 @@ fn first_cause<const N: usize>(errors: [Option<Error>; N]) -> Error {
 /// Users before what they use. A load balancer stops sending before its interfaces detach; a cluster goes when no
 /// instance is registered, a namespace when no service is in it, a log group when nobody writes to it any more.
 pub(super) async fn remove_all(ctx: &Context) -> Outcome {
-    let mut outcome = Service::remove(ctx).await;
+    let services = Service::remove(ctx).await;
     let load_balancer = async {
         let mut outcome = Listener::remove(ctx).await;
         outcome.merge(LoadBalancer::remove(ctx).await);
-        outcome.merge(TargetGroup::remove(ctx).await);
+        outcome.merge(TargetGroup::remove(&after(ctx, &[&outcome])).await);
         outcome
     };
     let instances = async {
         let mut outcome = AutoScalingGroup::remove(ctx).await;
-        outcome.merge(Instance::remove(ctx).await);
-        outcome.merge(Registration::remove(ctx).await);
-        outcome.merge(Cluster::remove(ctx).await);
+        outcome.merge(Instance::remove(&after(ctx, &[&outcome])).await);
+        outcome.merge(Registration::remove(&after(ctx, &[&outcome])).await);
+        outcome.merge(Cluster::remove(&after(ctx, &[&services, &outcome])).await);
         outcome.merge(LaunchTemplate::remove(ctx).await);
         outcome
     };
     let names = async {
-        let mut outcome = DiscoveryService::remove(ctx).await;
-        outcome.merge(Namespace::remove(ctx).await);
+        let mut outcome = DiscoveryService::remove(&after(ctx, &[&services])).await;
+        outcome.merge(Namespace::remove(&after(ctx, &[&services, &outcome])).await);
         outcome
     };
     let (load_balancer, instances, names, tasks) =
         tokio::join!(load_balancer, instances, names, TaskDefinition::remove(ctx));
-    [load_balancer, instances, names, tasks].into_iter().for_each(|part| outcome.merge(part));
-    let (groups, logs) = tokio::join!(SecurityGroup::remove(ctx), LogGroup::remove(ctx));
-    outcome.merge(groups);
-    outcome.merge(logs);
+    let of_groups = after(ctx, &[&services, &load_balancer, &instances]);
+    let (groups, logs) = tokio::join!(SecurityGroup::remove(&of_groups), LogGroup::remove(ctx));
+    let mut outcome = services;
+    [load_balancer, instances, names, tasks, groups, logs].into_iter().for_each(|part| outcome.merge(part));
     // No instance and no task acts in them any more.
     outcome.merge(InstanceProfile::remove(ctx).await);
     outcome.merge(Role::remove(ctx).await);
     outcome
+}
+
+/// Which part of the time-out what is used by something that could not be removed gets.
+const AFTER_A_FAILURE: u32 = 20;
+
+/// The context in which what these used is removed. If any of them could not be, AWS may refuse it for as long as it is
+/// waited for: it is only given the time that what was deleted takes to be gone.
+fn after(ctx: &Context, users: &[&Outcome]) -> Context {
+    let failed = users.iter().any(|outcome| !outcome.failed.is_empty());
+    if failed { ctx.with_timeout(ctx.settings.timeout / AFTER_A_FAILURE) } else { ctx.clone() }
 }
 
 /// What is there now of each kind, whose removal has been tried.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::order::{Mode, Run};
+use crate::aws::ErrorClass;
+use crate::aws::error::Classified;
 use crate::plan::{Action, Kind, PlannedChange, ResourceReport};
 use crate::stages::finding::{Check, Finding, Level};
 use crate::stages::preflight::{self, Prerequisites};
@@ -24,7 +26,7 @@ pub async fn up(ctx: &Context) -> Result<Up, Error> {
         Some(prerequisites) if !findings.iter().any(Finding::blocks) => prerequisites,
         _ => return Err(Error::Preflight(findings)),
     };
-    for finding in findings.iter().filter(|finding| finding.level == Level::Unknown) {
+    for finding in findings.iter().filter(|finding| matches!(finding.level, Level::Note | Level::Unknown)) {
         ctx.events.note(format!("{}: {}", finding.check, finding.what));
     }
     let run = Run::new(ctx, Mode::Ensure);
@@ -88,10 +90,18 @@ pub async fn examine(ctx: &Context) -> Result<Examination, Error> {
     let mut plans = vec![];
     if let Some(prerequisites) = &prerequisites {
         let run = Run::new(ctx, Mode::Plan);
-        Box::pin(run.all(prerequisites.clone())).await?;
-        plans = run.plans.into_inner();
-        plans.sort_by(|a, b| (a.stage, a.kind, &a.name).cmp(&(b.stage, b.kind, &b.name)));
-        findings.push(names_finding(&plans));
+        match Box::pin(run.all(prerequisites.clone())).await {
+            Ok(_) => {
+                plans = run.plans.into_inner();
+                plans.sort_by(|a, b| (a.stage, a.kind, &a.name).cmp(&(b.stage, b.kind, &b.name)));
+                findings.push(names_finding(&plans));
+            }
+            // Whose it is has to be seen before it is changed.
+            Err(error) if error.class() == Some(ErrorClass::Refused) => {
+                findings.push(Finding::new(Check::Names, Level::Problem, error.to_string()));
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(Examination { findings, plans, prerequisites })
 }

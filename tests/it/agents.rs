@@ -9,12 +9,12 @@ use zonewalk::walkthrough::{down, up};
 
 use crate::support::{context, settings, start_cloud};
 
-/// Disconnects an agent with the next call by this operation.
-fn disconnect(cloud: &LocalCloud, operation: &str, milliseconds: u64) {
+/// Disconnects agents of a zone with the next calls by this operation.
+fn disconnect(cloud: &LocalCloud, operation: &str, times: u64, milliseconds: u64) {
     let fault = Fault {
         milliseconds: Some(milliseconds),
         zone: Some("us-east-1a".to_owned()),
-        ..Fault::at(FaultKind::DisconnectAgent, operation, 1, 1)
+        ..Fault::at(FaultKind::DisconnectAgent, operation, 1, times)
     };
     cloud.set_faults(Faults { seed: 1, faults: vec![fault] });
 }
@@ -32,9 +32,8 @@ async fn status_and_stats_find_hosts_whose_agents_are_not_connected() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
-    // Until an agent under a frontend is among them, and the other one in its zone.
+    disconnect(&cloud, "sts:GetCallerIdentity", 4, AN_HOUR);
     for _ in 0..4 {
-        disconnect(&cloud, "sts:GetCallerIdentity", AN_HOUR);
         ctx.clients.sts.get_caller_identity().send().await.unwrap();
     }
     let frontends = tasks(&ctx, &ctx.names.frontend.service).await;
@@ -54,7 +53,7 @@ async fn what_an_agent_is_to_start_or_stop_waits_until_it_reconnects() {
     for operation in ["ecs:CreateService", "ecs:DeleteService"] {
         let cloud = start_cloud(Pace::Instant).await;
         let ctx = context(&cloud, settings()).await;
-        disconnect(&cloud, operation, 300);
+        disconnect(&cloud, operation, 1, 300);
         up(&ctx).await.unwrap();
         assert_eq!(down(&ctx).await.unwrap().leftovers, []);
         assert_eq!(cloud.faults()["fault"][0]["struck"], 1);
@@ -66,7 +65,7 @@ async fn what_an_agent_is_to_start_or_stop_waits_until_it_reconnects() {
 async fn up_waits_for_an_agent_that_is_to_be_given_tasks() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
-    disconnect(&cloud, "ecs:ListContainerInstances", 300);
+    disconnect(&cloud, "ecs:ListContainerInstances", 1, 300);
     up(&ctx).await.unwrap();
     assert_eq!(status::run(&ctx).await.unwrap().disconnected_agents, 0, "it was waited for");
     cloud.shutdown().await;

@@ -68,6 +68,13 @@ fn settings_that_cannot_be_are_refused_before_anything_starts() {
     assert_refused(&["up", "--local", "--region", "us-east-9"], 2, &["us-east-9", "eu-west-1"]);
     assert_refused(&["up", "--local", "--name", "a-name-that-is-too-long-for-a-load-balancer"], 2, &["32 characters"]);
     assert_refused(&["up", "--local", "--name", "Bad_Name"], 2, &["lower-case"]);
+    for args in [&["up", "--local"][..], &["up", "--local", "--dry-run"], &["doctor", "--local"]] {
+        assert_refused(&[args, &["--name", "internal"]].concat(), 2, &["begins with internal-"]);
+        assert_refused(&[args, &["--name", "sg-x"]].concat(), 2, &["begins with sg-"]);
+    }
+    // A drill that cannot be is told before what it would be on is made.
+    assert_refused(&["walkthrough", "--local", "--task-count", "2"], 2, &["--to 2 takes nothing away", "--task-count"]);
+    assert_refused(&["walkthrough", "--local", "--to", "6"], 2, &["--to 6 takes nothing away", "6 tasks"]);
     assert_refused(&["up", "--local", "--config", "missing.toml"], 2, &["missing.toml"]);
     assert_refused(&["up", "--local", "--allow-cidr", "192.0.2.1/24"], 2, &["192.0.2.1/24", "192.0.2.7/32"]);
     assert_refused(&["up", "--local", "--frontend", "server"], 2, &["client-only"]);

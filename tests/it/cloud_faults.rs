@@ -6,6 +6,7 @@ use aws_sdk_ecs::error::{ProvideErrorMetadata, SdkError};
 use serde_json::{Value, json};
 use zonewalk::aws::{Clients, CloudError, Retries, Target};
 use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Options, Pace};
+use zonewalk::settings::Settings;
 use zonewalk::walkthrough::{down, up};
 
 use crate::inventory::inventory;
@@ -191,6 +192,53 @@ async fn a_zone_without_machines_for_a_while_gets_its_instances_later() {
 }
 
 #[tokio::test]
+async fn a_zone_without_machines_for_good_is_told_apart_from_one_that_fills_up() {
+    let none = Fault { zone: Some("us-east-1b".to_owned()), ..Fault::new(FaultKind::NoCapacity) };
+    let cloud = cloud_with(vec![none]).await;
+    let hurried = Settings { timeout: Duration::from_secs(8), ..settings() };
+    let error = up(&context(&cloud, hurried).await).await.unwrap_err().to_string();
+    for words in ["6 in us-east-1a", "no capacity for t3.medium in us-east-1b", "--instance-type", "zonewalk down"] {
+        assert!(error.contains(words), "{error}");
+    }
+    ask(&cloud, "DELETE", None).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn instances_that_cannot_reach_ecs_are_told_from_those_that_do_not_run() {
+    let cloud = cloud_with(vec![Fault::new(FaultKind::NoCapacity)]).await;
+    let with =
+        |seconds| Settings { task_count: "1".parse().unwrap(), timeout: Duration::from_secs(seconds), ..settings() };
+    let error = up(&context(&cloud, with(2)).await).await.unwrap_err().to_string();
+    assert!(error.contains("0 of 2 run") && !error.contains("do not reach ECS"), "{error}");
+
+    // Their security groups let nothing out.
+    let ec2 = once(&cloud).await.ec2;
+    let named = aws_sdk_ec2::types::Filter::builder().name("group-name").values("az-aware-*").build();
+    let groups = ec2.describe_security_groups().filters(named).send().await.unwrap();
+    for group in groups.security_groups() {
+        let revoke = ec2.revoke_security_group_egress().group_id(group.group_id().unwrap());
+        revoke.set_ip_permissions(group.ip_permissions_egress.clone()).send().await.unwrap();
+    }
+    ask(&cloud, "DELETE", None).await;
+    let error = up(&context(&cloud, with(6)).await).await.unwrap_err().to_string();
+    for words in ["2 of 2 run", "do not reach ECS", "internet gateway", "HTTPS out", "role"] {
+        assert!(error.contains(words), "{error}");
+    }
+    for group in groups.security_groups() {
+        let authorize = ec2.authorize_security_group_egress().group_id(group.group_id().unwrap());
+        authorize.set_ip_permissions(group.ip_permissions_egress.clone()).send().await.unwrap();
+    }
+    let ctx = context(&cloud, with(60)).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_quota_that_is_too_small_is_named_and_can_be_raised() {
     let error = walk(Fault { vcpus: Some(16), ..Fault::new(FaultKind::VcpuLimit) }).await.unwrap();
     assert!(error.contains("vCPU limit of 16"), "{error}");
@@ -203,7 +251,65 @@ async fn an_instance_that_is_lost_while_the_services_start_is_replaced() {
 
 #[tokio::test]
 async fn a_role_that_has_not_spread_is_waited_for() {
-    for operation in ["autoscaling:CreateAutoScalingGroup", "ecs:RegisterTaskDefinition", "ecs:CreateService"] {
+    for operation in
+        ["autoscaling:CreateAutoScalingGroup", "ec2:RunInstances", "ecs:RegisterTaskDefinition", "ecs:CreateService"]
+    {
         assert_eq!(walk(Fault::at(FaultKind::RefuseRole, operation, 1, 2)).await, None, "{operation}");
     }
+}
+
+#[tokio::test]
+async fn a_role_not_yet_in_its_profile_is_waited_for() {
+    for operation in ["autoscaling:CreateAutoScalingGroup", "ec2:RunInstances"] {
+        assert_eq!(walk(Fault::at(FaultKind::EmptyProfile, operation, 1, 2)).await, None, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_service_linked_role_not_yet_assumable_is_waited_for() {
+    for operation in ["ecs:CreateCluster", "ec2:RunInstances", "ecs:CreateService"] {
+        assert_eq!(walk(Fault::at(FaultKind::ServiceLinkedRole, operation, 1, 2)).await, None, "{operation}");
+    }
+}
+
+/// What a group's launches failed of, the newest first.
+async fn failures(clients: &Clients) -> Vec<String> {
+    let activities = clients.autoscaling.describe_scaling_activities().send().await.unwrap().activities.unwrap();
+    activities.into_iter().filter_map(|activity| activity.status_message).collect()
+}
+
+#[tokio::test]
+async fn a_group_tells_what_it_cannot_launch_for_and_tries_again_in_the_same_zone() {
+    for (kind, reason) in [
+        (FaultKind::RefuseRole, "Invalid IAM Instance Profile name. Launching EC2 instance failed."),
+        (FaultKind::EmptyProfile, "has no associated IAM Roles. Launching EC2 instance failed."),
+        (FaultKind::ServiceLinkedRole, "AWSServiceRoleForAutoScaling. Launching EC2 instance failed."),
+    ] {
+        let cloud = cloud_with(vec![Fault::at(kind, "ec2:RunInstances", 1, 2)]).await;
+        let ctx = context(&cloud, settings()).await;
+        up(&ctx).await.unwrap();
+        let failures = failures(&ctx.clients).await;
+        assert!(failures.len() == 2 && failures.iter().all(|told| told.ends_with(reason)), "{failures:?}");
+        assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+        cloud.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_linked_role_that_stays_out_of_reach_ends_up_with_aws_reason() {
+    let fault = Fault { operation: Some("ec2:RunInstances".to_owned()), ..Fault::new(FaultKind::ServiceLinkedRole) };
+    let cloud = cloud_with(vec![fault]).await;
+    let ctx = context(&cloud, Settings { timeout: Duration::from_secs(900), ..settings() }).await;
+    let refused = async {
+        while failures(&ctx.clients).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // Seen by `up`, and then, after over two minutes, once more.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        crate::support::skip(121).await;
+    };
+    let (error, ()) = tokio::join!(up(&ctx), refused);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("Access denied when attempting to assume role") && error.contains("has failed"), "{error}");
+    cloud.shutdown().await;
 }

@@ -16,15 +16,18 @@ use zonewalk::walkthrough::{down, up};
 
 use crate::support::{context, settings};
 
-/// AWS asks for these on behalf of others: EC2 for Auto Scaling when it is given a launch template, IAM when a role is
-/// handed on, or when a service is used for the first time; Elastic Load Balancing then asks for three of EC2's, too.
-pub(crate) const NOT_CALLED: [&str; 6] = [
+/// AWS asks for these on behalf of others: EC2 for Auto Scaling when it is given a launch template, Cloud Map for ECS when it
+/// is given a namespace, IAM when a role is handed on, or when a service is used for the first time; Elastic Load Balancing then
+/// asks for two more of EC2's.
+pub(crate) const NOT_CALLED: [&str; 8] = [
     "ec2:DescribeAccountAttributes",
     "ec2:DescribeAddresses",
-    "ec2:DescribeInternetGateways",
     "ec2:RunInstances",
     "iam:CreateServiceLinkedRole",
     "iam:PassRole",
+    "servicediscovery:CreateService",
+    "servicediscovery:GetNamespace",
+    "servicediscovery:GetService",
 ];
 
 pub(crate) fn allowed() -> BTreeSet<String> {
@@ -170,4 +173,46 @@ async fn a_new_account_asks_for_more_when_it_first_gets_a_load_balancer() {
             cloud.shutdown().await;
         }
     }
+}
+
+/// Without an action that a service takes in the caller's name, `up` stops and names it.
+#[tokio::test]
+async fn what_is_done_in_the_callers_name_is_needed_and_named() {
+    for (action, named) in [
+        ("servicediscovery:CreateService", "allow the action servicediscovery:CreateService"),
+        ("servicediscovery:GetNamespace", "allow the action servicediscovery:GetNamespace"),
+        ("servicediscovery:GetService", "allow the action servicediscovery:GetService"),
+        ("iam:PassRole", "iam:PassRole"),
+        ("ec2:RunInstances", "allow the action ec2:RunInstances, ec2:CreateTags and iam:PassRole"),
+        ("ec2:CreateTags", "allow the action ec2:CreateTags"),
+        ("ecs:TagResource", "allow the action ecs:TagResource"),
+        ("elasticloadbalancing:AddTags", "allow the action elasticloadbalancing:AddTags"),
+        ("logs:TagResource", "allow the action logs:TagResource"),
+        ("servicediscovery:TagResource", "allow the action servicediscovery:TagResource"),
+        ("iam:TagRole", "allow the action iam:TagRole"),
+        ("iam:CreateServiceLinkedRole", "allow the action iam:CreateServiceLinkedRole"),
+    ] {
+        let without = policy(&settings().name).replace(action, "ec2:DescribeHosts");
+        let options = Options { pace: Pace::Instant, bare_account: true, policy: Some(without), ..Options::default() };
+        let cloud = LocalCloud::start(options).await.unwrap();
+        let unchecked = Settings { check_permissions: false, task_count: TaskCount::new(1).unwrap(), ..settings() };
+        let error = up(&context(&cloud, unchecked).await).await.unwrap_err().to_string();
+        assert!(error.contains(named), "{action}: {error}");
+        cloud.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn ecs_refuses_in_its_own_words_what_it_may_not_do_in_the_callers_name() {
+    let without = policy(&settings().name).replace("servicediscovery:GetNamespace", "ec2:DescribeHosts");
+    let options = Options { pace: Pace::Instant, policy: Some(without), ..Options::default() };
+    let cloud = LocalCloud::start(options).await.unwrap();
+    let ecs = context(&cloud, settings()).await.clients.ecs;
+    ecs.create_cluster().cluster_name("plain").send().await.expect("it has no namespace");
+    let defaults = aws_sdk_ecs::types::ClusterServiceConnectDefaultsRequest::builder().namespace("n").build().unwrap();
+    let refused = ecs.create_cluster().cluster_name("c").service_connect_defaults(defaults).send().await;
+    let refused = format!("{:?}", refused.unwrap_err());
+    let words = "assumed-role/rehearsed/zonewalk is not authorized to perform: servicediscovery:GetNamespace";
+    assert!(refused.contains("ClientException") && refused.contains(words), "{refused}");
+    cloud.shutdown().await;
 }

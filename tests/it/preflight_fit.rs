@@ -7,6 +7,7 @@ use zonewalk::settings::Settings;
 use zonewalk::stages::finding::{Check, Level};
 use zonewalk::walkthrough::{down, up};
 
+use crate::machine::Machine;
 use crate::preflight::problem;
 use crate::support::{context, settings, start_cloud};
 
@@ -93,14 +94,15 @@ async fn tasks_for_arm_run_on_arm() {
     cloud.shutdown().await;
 }
 
-async fn on_the_free_plan(fault: Fault, policy: Option<String>) -> LocalCloud {
+/// A cloud with this fault.
+async fn cloud_with(fault: Fault, policy: Option<String>) -> LocalCloud {
     let faults = Faults { seed: 1, faults: vec![fault] };
     LocalCloud::start(Options { pace: Pace::Instant, faults, policy, ..Options::default() }).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_free_plan_account_is_told_which_type_it_may_launch() {
-    let cloud = on_the_free_plan(Fault::new(FaultKind::FreePlan), None).await;
+    let cloud = cloud_with(Fault::new(FaultKind::FreePlan), None).await;
     let (check, what) = problem(&context(&cloud, settings()).await).await;
     assert_eq!(check, Check::InstanceType);
     assert!(what.contains("Free plan") && what.contains("--instance-type c7i-flex.large, or upgrade"), "{what}");
@@ -119,7 +121,7 @@ async fn a_free_plan_account_is_told_which_type_it_may_launch() {
 async fn who_may_not_ask_for_the_plan_is_told_by_the_failed_launch() {
     let policy = zonewalk::stages::permissions::policy(&settings().name);
     let without = policy.replace("freetier:GetAccountPlanState", "freetier:GetFreeTierUsage");
-    let cloud = on_the_free_plan(Fault { first: Some(100), ..Fault::new(FaultKind::FreePlan) }, Some(without)).await;
+    let cloud = cloud_with(Fault { first: Some(100), ..Fault::new(FaultKind::FreePlan) }, Some(without)).await;
     let ctx = context(&cloud, settings()).await;
     let findings = doctor::run(&ctx).await.unwrap().findings;
     assert!(findings.iter().all(|finding| finding.level == Level::Fine), "{findings:#?}");
@@ -134,11 +136,96 @@ async fn who_may_not_ask_for_the_plan_is_told_by_the_failed_launch() {
 
 #[tokio::test]
 async fn the_plan_is_one_for_all_regions() {
-    let cloud = on_the_free_plan(Fault::new(FaultKind::FreePlan), None).await;
+    let cloud = cloud_with(Fault::new(FaultKind::FreePlan), None).await;
     for region in ["us-east-1", "eu-west-1"] {
         let clients = zonewalk::aws::Target::local(&cloud.endpoint_url(), region).connect().await.unwrap();
         let plan = clients.freetier.get_account_plan_state().send().await.unwrap();
         assert_eq!(plan.account_plan_type().as_str(), "FREE");
     }
+    cloud.shutdown().await;
+}
+
+fn ranges(network: u8, count: u8) -> Vec<zonewalk::settings::Cidr> {
+    (0..count).map(|n| format!("10.{network}.{n}.0/24").parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn more_ranges_than_a_security_group_takes_are_told_with_the_quota() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let with = |allow_cidrs| Settings { task_count: "1".parse().unwrap(), allow_cidrs, ..settings() };
+    let (check, what) = problem(&context(&cloud, with(ranges(0, 61))).await).await;
+    assert_eq!(check, Check::Quota);
+    assert!(what.starts_with("61 ranges of addresses, and a security group takes 60 inbound rules"), "{what}");
+    assert!(what.contains("--service-code vpc --quota-code L-0EA8095F --desired-value 61`"), "{what}");
+
+    // As many as there can be, some of them twice; then as many others.
+    up(&context(&cloud, with([ranges(0, 60), ranges(0, 9)].concat())).await).await.unwrap();
+    let ctx = context(&cloud, with(ranges(1, 60))).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_range_that_nobody_can_come_from_is_told() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let with = |ranges: &[&str]| Settings {
+        allow_cidrs: ranges.iter().map(|range| range.parse().unwrap()).collect(),
+        ..settings()
+    };
+    for ranges in [&["::/0"][..], &["2001:db8::/32", "2001:db8::/32"]] {
+        let (check, what) = problem(&context(&cloud, with(ranges)).await).await;
+        assert_eq!(check, Check::Network);
+        let words =
+            format!("nobody can come from {}: the load balancer has IPv4 addresses only", ranges.last().unwrap());
+        assert!(what.starts_with(&words) && what.contains("--allow-cidr"), "{what}");
+    }
+    // Beside one that somebody can come from, it does no harm.
+    let findings = doctor::run(&context(&cloud, with(&["192.0.2.0/24", "::/0"])).await).await.unwrap().findings;
+    let told = findings.iter().find(|finding| finding.what.starts_with("nobody comes from ::/0")).unwrap();
+    assert_eq!((told.check, told.level), (Check::Network, Level::Unknown));
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_namespace_that_another_account_shares_is_told_and_left_alone() {
+    let name = Some(settings().name.resources().namespace);
+    let fault = Fault { name, ..Fault::new(FaultKind::SharedNamespace) };
+    let cloud = cloud_with(fault, Some(zonewalk::stages::permissions::policy(&settings().name))).await;
+    let ctx = context(&cloud, settings()).await;
+    let findings = doctor::run(&ctx).await.unwrap().findings;
+    assert!(findings.iter().all(|finding| finding.level == Level::Fine), "{findings:#?}");
+    let shared = findings.iter().find(|finding| finding.what.contains("account 111122223333 shares")).unwrap();
+    assert!(shared.check == Check::Names && shared.what.contains("--name"), "{shared:?}");
+    up(&ctx).await.unwrap();
+    up(&ctx).await.unwrap();
+    assert_eq!(down(&ctx).await.unwrap().leftovers, []);
+    cloud.shutdown().await;
+}
+
+/// A quota of four instances' vCPU, of which none is left.
+#[tokio::test(flavor = "multi_thread")]
+async fn quotas_are_passed_over_by_flag_by_variable_and_by_file() {
+    let cloud = LocalCloud::start(Options { pace: Pace::Instant, vcpu_quota: 8, ..Options::default() }).await.unwrap();
+    let url = cloud.endpoint_url();
+    let doctor = move |args: &[&str], variable: &[(&str, &str)], file: &str| {
+        let machine = Machine::new();
+        std::fs::write(machine.path().join("zonewalk.toml"), file).unwrap();
+        let mut command = machine.command(&["doctor", "--region", "us-east-1", "--endpoint-url", &url]);
+        command.args(args).envs(variable.iter().copied());
+        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+        command.output().unwrap().status.code().unwrap()
+    };
+    let codes = tokio::task::spawn_blocking(move || {
+        let variable = "ZONEWALK_NO_CHECK_QUOTA";
+        [
+            doctor(&[], &[], ""),
+            doctor(&["--no-check-quota"], &[], ""),
+            doctor(&[], &[(variable, "1")], ""),
+            doctor(&[], &[(variable, "0")], ""),
+            doctor(&[], &[], "check-quota = false"),
+        ]
+    });
+    assert_eq!(codes.await.unwrap(), [1, 0, 0, 1, 0]);
     cloud.shutdown().await;
 }

@@ -1,7 +1,12 @@
 //! `redeploy`: any services, in the order that is given, each waited for.
 
-use zonewalk::cloud::Pace;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use zonewalk::cloud::{Fault, FaultKind, Faults, Pace};
 use zonewalk::commands::redeploy::{self, Options};
+use zonewalk::events::{Event, Events};
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
@@ -47,6 +52,51 @@ async fn services_of_others_are_named() {
 
     let error = redeploy::run(&other, Options::default()).await.unwrap_err().to_string();
     assert!(error.contains("aws ecs list-services --cluster other-cluster-ec2"), "{error}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_redeploy_that_timed_out_is_waited_for_and_not_started_again() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    // No agent in a zone is heard of, so that no task stops there.
+    let disconnected = Fault {
+        zone: Some("us-east-1a".to_owned()),
+        milliseconds: Some(3_600_000),
+        ..Fault::at(FaultKind::DisconnectAgent, "sts:GetCallerIdentity", 1, 4)
+    };
+    cloud.set_faults(Faults { seed: 1, faults: vec![disconnected] });
+    for _ in 0..4 {
+        ctx.clients.sts.get_caller_identity().send().await.unwrap();
+    }
+    let options = Options { cluster: None, services: vec![ctx.names.backend.service.clone()] };
+    let hasty = context(&cloud, Settings { timeout: Duration::from_secs(1), ..settings() }).await;
+    let error = redeploy::run(&hasty, options.clone()).await.unwrap_err().to_string();
+    let wait = format!("aws ecs wait services-stable --cluster {}", ctx.names.cluster);
+    assert!(error.contains("which goes on") && error.contains(&wait), "{error}");
+
+    let deployments = async || {
+        let request = ctx.clients.ecs.describe_services().cluster(&ctx.names.cluster);
+        let found = request.services(&ctx.names.backend.service).send().await.unwrap();
+        let deployments = found.services()[0].deployments().iter();
+        deployments.map(|deployment| deployment.id().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let under_way = deployments().await;
+    let told = Arc::new(Notify::new());
+    let tell = Arc::clone(&told);
+    let listening = ctx.with_events(Events::new(move |event| {
+        if matches!(&event, Event::Note { message } if message.contains("is under way")) {
+            tell.notify_one();
+        }
+    }));
+    let reconnect = async {
+        told.notified().await;
+        cloud.set_faults(Faults::default());
+    };
+    let (done, ()) = tokio::join!(redeploy::run(&listening, options), reconnect);
+    let done = done.unwrap();
+    assert_eq!((&done.deployments[0].id, deployments().await), (&under_way[0], under_way[..1].to_vec()));
     cloud.shutdown().await;
 }
 

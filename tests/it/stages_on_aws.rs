@@ -84,3 +84,24 @@ async fn instances_stay_when_another_image_is_recommended() {
     assert_eq!(action(Settings { ami_parameter: parameter, ..settings() }).await, Some(Action::Changed));
     cloud.shutdown().await;
 }
+
+/// EC2 promises no order, and in another one they are the same.
+#[tokio::test]
+async fn a_launch_templates_security_groups_have_no_order() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let (ec2, template) = (&ctx.clients.ec2, ctx.names.launch_template.as_str());
+    let versions = ec2.describe_launch_template_versions().launch_template_name(template).send().await.unwrap();
+    let version = &versions.launch_template_versions()[0];
+    let mut groups = version.launch_template_data().unwrap().security_group_ids().to_vec();
+    groups.reverse();
+    let turned = RequestLaunchTemplateData::builder().set_security_group_ids(Some(groups)).build();
+    let request = ec2.create_launch_template_version().launch_template_name(template).source_version("1");
+    let request = request.version_description(version.version_description().unwrap());
+    request.launch_template_data(turned).send().await.unwrap();
+    let plans = plan(&ctx).await.unwrap();
+    let plan = plans.iter().find(|plan| plan.kind == Kind::LaunchTemplate).unwrap();
+    assert_eq!((plan.action, plan.differences.as_slice()), (Action::Kept, &[][..]));
+    cloud.shutdown().await;
+}

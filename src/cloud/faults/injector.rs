@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use super::plan::matches;
+use super::plan::{RoleRefusal, matches};
 use super::{Fault, FaultKind, Faults};
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::states::Extent;
@@ -57,9 +57,12 @@ pub(crate) struct Call<'c> {
     /// As IAM spells it, e.g. `ecs:CreateService`.
     pub(crate) action: &'c str,
     pub(crate) words: &'c Words,
-    /// Code and message with which the operation refuses a role that has not spread yet; None: it takes no role.
-    pub(crate) role_refusal: Option<(&'static str, &'static str)>,
+    /// How the operation refuses roles that have not spread yet. Empty: it takes no role and acts in none.
+    pub(crate) role_refusals: &'static [RoleRefusal],
 }
+
+/// ECS's words, which Terraform's provider waits out (hashicorp/terraform-provider-aws, `internal/service/ecs/service.go`).
+pub(crate) const DEPLOYMENT_IS_ACTIVE: &str = "The service cannot be stopped while deployments are active.";
 
 /// What is done to a call.
 #[derive(Default)]
@@ -88,6 +91,8 @@ pub(crate) enum Answering {
 /// An instance that is about to be launched.
 pub(crate) struct Launch<'a> {
     pub(crate) zone: &'a str,
+    /// Whether it is given an instance profile.
+    pub(crate) takes_profile: bool,
     /// What it takes of the quota, and what is taken already.
     pub(crate) vcpus: u32,
     pub(crate) vcpus_in_use: u32,
@@ -100,7 +105,22 @@ pub(crate) enum Refusal {
     NoCapacity,
     VcpuLimit(u32),
     FreePlan,
+    /// Its instance profile is not known yet.
+    UnknownProfile,
+    /// Its instance profile has no role yet.
+    EmptyProfile,
+    /// Auto Scaling cannot act in its service-linked role yet.
+    ServiceLinkedRole,
 }
+
+impl Call<'_> {
+    fn role_refusal(&self, kind: FaultKind) -> Option<&'static RoleRefusal> {
+        self.role_refusals.iter().find(|refusal| refusal.kind == kind)
+    }
+}
+
+/// The operation that a launch counts as, whoever's it is.
+const LAUNCHING: &str = "ec2:RunInstances";
 
 impl Rule {
     /// Whether this call, one that the rule is about, meets it.
@@ -118,12 +138,33 @@ impl Rule {
     }
 
     fn is_about(&self, call: &Call<'_>) -> bool {
-        match (&self.fault.operation, self.fault.kind) {
-            (_, FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan) => false,
-            (_, FaultKind::RefuseRole) if call.role_refusal.is_none() => false,
-            (Some(pattern), _) => matches(pattern, call.action),
-            (None, _) => true,
+        match self.fault.kind {
+            // These are asked for where they matter.
+            FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan | FaultKind::SharedNamespace => false,
+            kind if kind.is_of_roles() && call.role_refusal(kind).is_none() => false,
+            FaultKind::HoldDeployment if call.action != "ecs:DeleteService" => false,
+            _ => self.is_of(call.action),
         }
+    }
+
+    fn is_of(&self, action: &str) -> bool {
+        self.fault.operation.as_deref().is_none_or(|pattern| matches(pattern, action))
+    }
+
+    /// Why this launch is refused, if it is.
+    fn refusal_of(&mut self, launch: &Launch<'_>) -> Option<Refusal> {
+        let Fault { zone, vcpus, .. } = &self.fault;
+        let (of_launches, limit) = (self.is_of(LAUNCHING), vcpus.unwrap_or_default());
+        let (applies, refusal) = match self.fault.kind {
+            FaultKind::NoCapacity => (zone.as_deref().is_none_or(|zone| zone == launch.zone), Refusal::NoCapacity),
+            FaultKind::VcpuLimit => (launch.vcpus_in_use + launch.vcpus > limit, Refusal::VcpuLimit(limit)),
+            FaultKind::FreePlan => (!launch.is_free_tier_eligible, Refusal::FreePlan),
+            FaultKind::RefuseRole => (of_launches && launch.takes_profile, Refusal::UnknownProfile),
+            FaultKind::EmptyProfile => (of_launches && launch.takes_profile, Refusal::EmptyProfile),
+            FaultKind::ServiceLinkedRole => (of_launches, Refusal::ServiceLinkedRole),
+            _ => return None,
+        };
+        (applies && self.strikes()).then_some(refusal)
     }
 }
 
@@ -154,9 +195,16 @@ impl Injector {
                     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
                     Answering::Refuse(call.words.failure(status, fault.code.as_deref()))
                 }
-                FaultKind::RefuseRole => {
-                    let Some((code, message)) = call.role_refusal else { continue };
-                    Answering::Refuse(AwsError::new(code, message))
+                FaultKind::RefuseRole | FaultKind::EmptyProfile | FaultKind::ServiceLinkedRole => {
+                    let Some(refusal) = call.role_refusal(fault.kind) else { continue };
+                    Answering::Refuse(AwsError::new(refusal.code, refusal.message))
+                }
+                FaultKind::HoldDeployment => {
+                    Answering::Refuse(AwsError::new("InvalidParameterException", DEPLOYMENT_IS_ACTIVE))
+                }
+                FaultKind::Refuse => {
+                    let message = fault.message.as_deref().unwrap_or_default();
+                    Answering::Refuse(AwsError::new(fault.code.as_deref().unwrap_or_default(), message))
                 }
                 FaultKind::DropRequest => Answering::DropRequest,
                 FaultKind::DropAnswer => Answering::DropAnswer,
@@ -178,7 +226,8 @@ impl Injector {
                     injected.disconnect_agent = Some((fault.zone.clone(), time, rule.confirmation()));
                     continue;
                 }
-                FaultKind::NoCapacity | FaultKind::VcpuLimit | FaultKind::FreePlan => continue,
+                FaultKind::NoCapacity | FaultKind::VcpuLimit => continue,
+                FaultKind::FreePlan | FaultKind::SharedNamespace => continue,
             };
             if matches!(injected.answering, Answering::AsEver) {
                 injected.answering = answering;
@@ -193,17 +242,7 @@ impl Injector {
     pub(crate) fn refuse_launch(&mut self, launch: &Launch<'_>) -> Option<Refusal> {
         let mut refusal = None;
         for rule in &mut self.rules {
-            let here = rule.fault.zone.as_deref().is_none_or(|zone| zone == launch.zone);
-            let limit = rule.fault.vcpus.unwrap_or_default();
-            let refused = match rule.fault.kind {
-                FaultKind::NoCapacity if here => rule.strikes().then_some(Refusal::NoCapacity),
-                FaultKind::VcpuLimit => {
-                    let exceeded = launch.vcpus_in_use + launch.vcpus > limit;
-                    (exceeded && rule.strikes()).then_some(Refusal::VcpuLimit(limit))
-                }
-                FaultKind::FreePlan if !launch.is_free_tier_eligible => rule.strikes().then_some(Refusal::FreePlan),
-                _ => None,
-            };
+            let refused = rule.refusal_of(launch);
             refusal = refusal.or(refused);
         }
         refusal
@@ -213,6 +252,12 @@ impl Injector {
     pub(crate) fn has_free_plan(&mut self) -> bool {
         let mut rules = self.rules.iter_mut().filter(|rule| rule.fault.kind == FaultKind::FreePlan);
         rules.any(Rule::strikes)
+    }
+
+    /// The names of the namespaces that another account shares, for one who lists them.
+    pub(crate) fn shared_namespaces(&mut self) -> Vec<String> {
+        let rules = self.rules.iter_mut().filter(|rule| rule.fault.kind == FaultKind::SharedNamespace);
+        rules.filter_map(|rule| rule.fault.name.clone().filter(|_| rule.strikes())).collect()
     }
 
     /// The faults as they were asked for, and how often each has been met.
@@ -232,7 +277,7 @@ mod tests {
     use super::*;
 
     fn call(action: &str) -> Call<'_> {
-        Call { action, words: &Words::JSON, role_refusal: None }
+        Call { action, words: &Words::JSON, role_refusals: &[] }
     }
 
     fn struck(fault: Fault, calls: usize) -> Vec<bool> {
@@ -302,8 +347,33 @@ mod tests {
         let faults = vec![Fault { vcpus: Some(4), ..Fault::new(FaultKind::VcpuLimit) }];
         let mut injector = Injector::new(Faults { seed: 0, faults });
         let mut launch = |vcpus_in_use| {
-            injector.refuse_launch(&Launch { zone: "us-east-1a", vcpus: 2, vcpus_in_use, is_free_tier_eligible: false })
+            injector.refuse_launch(&Launch {
+                zone: "us-east-1a",
+                takes_profile: true,
+                vcpus: 2,
+                vcpus_in_use,
+                is_free_tier_eligible: false,
+            })
         };
         assert_eq!([launch(0), launch(2), launch(4)], [None, None, Some(Refusal::VcpuLimit(4))]);
+    }
+
+    #[test]
+    fn faults_of_profiles_strike_launches_that_are_given_one() {
+        let at = |operation| Fault::at(FaultKind::EmptyProfile, operation, 1, 1);
+        let faults = vec![at("autoscaling:CreateAutoScalingGroup"), at("ec2:RunInstances")];
+        let mut injector = Injector::new(Faults { seed: 0, faults });
+        let mut launch = |takes_profile| {
+            injector.refuse_launch(&Launch {
+                zone: "us-east-1a",
+                takes_profile,
+                vcpus: 2,
+                vcpus_in_use: 0,
+                is_free_tier_eligible: true,
+            })
+        };
+        assert_eq!([launch(false), launch(true), launch(true)], [None, Some(Refusal::EmptyProfile), None]);
+        let report = injector.report();
+        assert_eq!((&report["fault"][0]["struck"], &report["fault"][1]["struck"]), (&json!(0), &json!(1)));
     }
 }

@@ -7,6 +7,8 @@
 mod injector;
 mod plan;
 
-pub(crate) use injector::{Answering, Call, Confirmation, Injected, Injector, Launch, Refusal, SharedInjector};
-pub(crate) use plan::matches;
+pub(crate) use injector::{
+    Answering, Call, Confirmation, DEPLOYMENT_IS_ACTIVE, Injected, Injector, Launch, Refusal, SharedInjector,
+};
 pub use plan::{Fault, FaultKind, Faults};
+pub(crate) use plan::{RoleRefusal, matches};

@@ -22,7 +22,7 @@ pub struct Faults {
 pub struct Fault {
     pub kind: FaultKind,
     /// `service:Operation` as IAM spells it, `*` standing for any text. Without one: every call. A role is refused only
-    /// where one is handed over.
+    /// where one is handed over or acted in; the launch of an instance by a group is `ec2:RunInstances` there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
     /// Lets so many calls pass first.
@@ -43,12 +43,18 @@ pub struct Fault {
     /// Of a server error: 500 or 503.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// Of a throttled call or a server error, instead of the service's own.
+    /// Of a throttled call or a server error, instead of the service's own; of a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// Of a refusal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// `us-east-1a`: where there is no capacity, or an instance or its agent is lost. Without one: anywhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub zone: Option<String>,
+    /// Of the namespace that another account shares.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// The limit that instances together may not exceed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vcpus: Option<u32>,
@@ -71,16 +77,41 @@ pub enum FaultKind {
     Hide,
     /// Refused since a new role or instance profile has not spread yet.
     RefuseRole,
+    /// Refused since a new instance profile has spread, and the role in it has not.
+    EmptyProfile,
+    /// Refused since a service cannot act yet in its service-linked role, which it has made just now.
+    ServiceLinkedRole,
     /// An instance cannot be launched: its zone has no machine left.
     NoCapacity,
     /// Instances cannot be launched beyond the account's quota.
     VcpuLimit,
     /// The account is on AWS's Free plan: types that are not eligible for it cannot be launched.
     FreePlan,
+    /// Another account shares a Cloud Map namespace of this name with this one.
+    SharedNamespace,
     /// Just before the call is carried out, an instance's hardware fails.
     LoseInstance,
     /// Just before the call is carried out, an instance's ECS agent loses its connection, for a while; what runs goes on.
     DisconnectAgent,
+    /// A service cannot be deleted, since a deployment of it is under way that cannot be stopped.
+    HoldDeployment,
+    /// Refused with the code and the message that are given.
+    Refuse,
+}
+
+impl FaultKind {
+    /// Whether it is about roles: it strikes only where one is handed over or acted in.
+    pub fn is_of_roles(self) -> bool {
+        matches!(self, Self::RefuseRole | Self::EmptyProfile | Self::ServiceLinkedRole)
+    }
+}
+
+/// How an operation refuses a role that has not spread yet, by the fault that it meets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoleRefusal {
+    pub(crate) kind: FaultKind,
+    pub(crate) code: &'static str,
+    pub(crate) message: &'static str,
 }
 
 impl Fault {
@@ -95,7 +126,9 @@ impl Fault {
             calls: None,
             status: None,
             code: None,
+            message: None,
             zone: None,
+            name: None,
             vcpus: None,
         }
     }
@@ -115,15 +148,21 @@ impl Fault {
         use FaultKind as K;
         let kind = self.kind;
         let said = [
-            ("operation", self.operation.is_some(), !matches!(kind, K::NoCapacity | K::VcpuLimit | K::FreePlan)),
+            (
+                "operation",
+                self.operation.is_some(),
+                !matches!(kind, K::NoCapacity | K::VcpuLimit | K::FreePlan | K::SharedNamespace),
+            ),
             ("after", self.after != 0, kind != K::VcpuLimit),
             ("first", self.first.is_some(), kind != K::VcpuLimit),
             ("rate", self.rate.is_some(), kind != K::VcpuLimit),
             ("milliseconds", self.milliseconds.is_some(), matches!(kind, K::Delay | K::Hide | K::DisconnectAgent)),
             ("calls", self.calls.is_some(), kind == K::Hide),
             ("status", self.status.is_some(), kind == K::ServerError),
-            ("code", self.code.is_some(), matches!(kind, K::Throttle | K::ServerError)),
+            ("code", self.code.is_some(), matches!(kind, K::Throttle | K::ServerError | K::Refuse)),
+            ("message", self.message.is_some(), kind == K::Refuse),
             ("zone", self.zone.is_some(), matches!(kind, K::NoCapacity | K::LoseInstance | K::DisconnectAgent)),
+            ("name", self.name.is_some(), kind == K::SharedNamespace),
             ("vcpus", self.vcpus.is_some(), kind == K::VcpuLimit),
         ];
         if let Some((name, ..)) = said.iter().find(|(_, said, allowed)| *said && !allowed) {
@@ -135,6 +174,10 @@ impl Fault {
             }
             K::Hide if self.milliseconds.is_some() == self.calls.is_some() => {
                 return Err("either calls or milliseconds is needed".to_owned());
+            }
+            K::SharedNamespace if self.name.is_none() => return Err("name is missing".to_owned()),
+            K::Refuse if self.code.is_none() || self.operation.is_none() => {
+                return Err("operation and code are needed".to_owned());
             }
             K::VcpuLimit if self.vcpus.is_none() => return Err("vcpus is missing".to_owned()),
             _ => {}

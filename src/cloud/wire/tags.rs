@@ -93,6 +93,10 @@ impl Tags {
         Self(BTreeMap::from([(key.to_owned(), value.to_owned())]))
     }
 
+    pub(crate) fn get(&self, key: &str) -> Option<String> {
+        self.0.get(key).cloned()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }

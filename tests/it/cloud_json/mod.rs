@@ -2,6 +2,7 @@
 
 mod agents;
 mod definitions;
+mod limits;
 mod neighbours;
 mod passing;
 mod refusals;

@@ -312,6 +312,8 @@ async fn families_are_listed_by_what_is_active_in_them_and_settings_change_by_th
     assert_eq!(families("", TaskDefinitionFamilyStatus::Active).await, ["backend", "frontend"]);
     assert_eq!(families("ba", TaskDefinitionFamilyStatus::All).await, ["backend", "batch"]);
     assert_eq!(families("", TaskDefinitionFamilyStatus::Inactive).await, ["batch"]);
+    let all = ecs.list_task_definition_families().send().await.unwrap().families.unwrap();
+    assert_eq!(all, ["backend", "batch", "frontend"], "both, unless one is asked for");
 
     let insights = ClusterSetting::builder().name(ClusterSettingName::ContainerInsights).value("enabled").build();
     let update = ecs.update_cluster_settings().cluster(CLUSTER).settings(insights).send().await.unwrap();

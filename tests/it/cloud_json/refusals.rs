@@ -171,16 +171,15 @@ async fn a_service_says_why_it_cannot_place_tasks() {
 async fn a_service_that_wants_more_tasks_than_there_can_be_stops_at_the_first_that_cannot_start() {
     let stand = Stand::with_instances(Pace::Instant, 1).await;
     stand.define("backend", LOG_GROUP, false).await;
-    // A group that goes before the tasks come.
-    let ec2 = &stand.clients.ec2;
-    let group = ec2.create_security_group().group_name("short-lived").description("of a test").send().await.unwrap();
-    let group = group.group_id.unwrap();
+    let vpc = stand.clients.ec2.describe_vpcs().send().await.unwrap().vpcs()[0].vpc_id().unwrap().to_owned();
+    let group = stand.clients.ec2.create_security_group().group_name("gone").description("gone").vpc_id(vpc);
+    let group = group.send().await.unwrap().group_id.unwrap();
     let vpc = AwsVpcConfiguration::builder().set_subnets(Some(stand.subnets.clone())).security_groups(&group);
     let network = NetworkConfiguration::builder().awsvpc_configuration(vpc.build().unwrap()).build();
     let rollout = DeploymentConfiguration::builder().maximum_percent(i32::MAX).minimum_healthy_percent(0).build();
     let create = stand.create_service("backend", 0).network_configuration(network);
     create.deployment_configuration(rollout).send().await.unwrap();
-    ec2.delete_security_group().group_id(&group).send().await.unwrap();
+    stand.clients.ec2.delete_security_group().group_id(group).send().await.unwrap();
     let update = stand.clients.ecs.update_service().cluster(CLUSTER).service("backend").desired_count(i32::MAX);
     update.send().await.unwrap();
     let events = stand.service("backend").await.events.unwrap();

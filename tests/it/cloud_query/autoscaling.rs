@@ -147,14 +147,24 @@ async fn a_zone_that_does_not_offer_the_type_is_passed_over_and_the_failure_told
 async fn launches_fail_while_the_instance_profile_is_missing_and_then_succeed() {
     let stand = Stand::new(Pace::Instant).await;
     let iam = &stand.clients.iam;
+    let add_role =
+        || iam.add_role_to_instance_profile().instance_profile_name("own").role_name("ecsInstanceRole").send();
     iam.create_instance_profile().instance_profile_name("own").send().await.unwrap();
     let data = stand.article_data().await;
     let data =
         RequestLaunchTemplateData::builder().image_id(data.image_id().unwrap()).instance_type("t3.medium".into());
     let template = stand.launch_template("template", data.iam_instance_profile(profile("own")).build()).await;
+    // A profile is known before the role in it (DanielThomas/ec2gaming#17).
+    let refused = stand.create_group(&template, 1, "abc").send().await;
+    let words =
+        "You must use a valid fully-formed launch template. IAM Instance Profile \"own\" has no associated IAM Roles";
+    assert_refused(refused, "ValidationError", words);
+    add_role().await.unwrap();
     stand.create_group(&template, 1, "abc").send().await.unwrap();
     stand.until_in_service(1).await;
 
+    let remove = iam.remove_role_from_instance_profile().instance_profile_name("own").role_name("ecsInstanceRole");
+    remove.send().await.unwrap();
     iam.delete_instance_profile().instance_profile_name("own").send().await.unwrap();
     let scale = stand.clients.autoscaling.set_desired_capacity().auto_scaling_group_name(GROUP).desired_capacity(2);
     scale.send().await.unwrap();
@@ -167,6 +177,9 @@ async fn launches_fail_while_the_instance_profile_is_missing_and_then_succeed() 
         )
     );
     iam.create_instance_profile().instance_profile_name("own").send().await.unwrap();
+    let told = async || stand.failures().await[0].status_message().unwrap().to_owned();
+    until("its role is missing", async || told().await.contains("\"own\" has no associated IAM Roles.")).await;
+    add_role().await.unwrap();
     stand.until_in_service(2).await;
     stand.end().await;
 }

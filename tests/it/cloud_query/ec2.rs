@@ -1,9 +1,9 @@
 //! EC2: the default VPC, zones, security groups, tags.
 
 use aws_sdk_ec2::types::{
-    AttributeBooleanValue, InstanceStateName, IpPermission, IpRange, LocationType, ResourceType, SecurityGroupRule,
-    SecurityGroupRuleDescription, StatusName, StatusType, SummaryStatus, Tag, TagSpecification, UserIdGroupPair,
-    VpcAttributeName,
+    AttributeBooleanValue, InstanceStateName, IpPermission, IpRange, Ipv6Range, LocationType, PrefixListId,
+    ResourceType, SecurityGroupRule, SecurityGroupRuleDescription, StatusName, StatusType, SummaryStatus, Tag,
+    TagSpecification, UserIdGroupPair, VpcAttributeName,
 };
 use zonewalk::cloud::Pace;
 
@@ -104,7 +104,11 @@ async fn a_security_group_stays_while_another_ones_rule_names_it() {
     assert_refused(delete().await, "InvalidGroup.NotFound", &format!("The security group '{lb}' does not exist"));
     let revoke =
         ec2.revoke_security_group_ingress().group_id(&client).ip_permissions(tcp(1).ip_ranges(anywhere()).build());
-    assert_refused(revoke.send().await, "InvalidPermission.NotFound", "The specified rule does not exist");
+    // In a default VPC that is no error.
+    let revoked = revoke.send().await.unwrap();
+    assert_eq!((revoked.r#return(), revoked.revoked_security_group_rules().len()), (Some(true), 0));
+    let [unknown] = revoked.unknown_ip_permissions() else { panic!("{revoked:?}") };
+    assert_eq!((unknown.from_port(), unknown.ip_ranges()[0].cidr_ip()), (Some(1), Some("0.0.0.0/0")));
     stand.end().await;
 }
 
@@ -228,7 +232,7 @@ async fn what_a_group_may_reach_is_allowed_and_forbidden() {
     let revoke = || ec2.revoke_security_group_egress().group_id(&group).ip_permissions(everything()).send();
     let revoked = revoke().await.unwrap();
     assert_eq!(revoked.revoked_security_group_rules()[0].cidr_ipv4(), Some("0.0.0.0/0"));
-    assert_refused(revoke().await, "InvalidPermission.NotFound", "The specified rule does not exist");
+    assert_eq!(revoke().await.unwrap().unknown_ip_permissions()[0].ip_protocol(), Some("-1"));
     let left = stand.rules(&group).await;
     assert_eq!(
         left.iter().map(|left| left.security_group_rule_id()).collect::<Vec<_>>(),
@@ -320,5 +324,98 @@ async fn a_rule_is_described_anew_by_what_it_allows_or_by_its_id() {
     let egress = ec2.update_security_group_rule_descriptions_egress().group_id(&group);
     let other_way = egress.security_group_rule_descriptions(by_id("x")).send().await;
     assert_refused(other_way, "InvalidPermission.NotFound", "does not exist in this security group");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ranges_are_kept_in_canonical_form_and_nonsense_is_refused() {
+    let stand = Stand::new(Pace::Instant).await;
+    let group = stand.security_group("lb").await;
+    let authorize = |permission| {
+        stand.clients.ec2.authorize_security_group_ingress().group_id(&group).ip_permissions(permission).send()
+    };
+    let from_ipv6 = |range: &str| tcp(80).ipv6_ranges(Ipv6Range::builder().cidr_ipv6(range).build()).build();
+    let from_ipv4 = |range: &str| tcp(80).ip_ranges(IpRange::builder().cidr_ip(range).build()).build();
+    for (written, kept) in [("::0/0", "::/0"), ("2001:DB8:0::1/32", "2001:db8::/32")] {
+        let made = authorize(from_ipv6(written)).await.unwrap();
+        assert_eq!(made.security_group_rules()[0].cidr_ipv6(), Some(kept));
+        assert_refused(authorize(from_ipv6(kept)).await, "InvalidPermission.Duplicate", kept);
+    }
+    authorize(from_ipv4("192.0.2.77/24")).await.unwrap();
+    assert_refused(authorize(from_ipv4("192.0.2.0/24")).await, "InvalidPermission.Duplicate", "192.0.2.0/24");
+    for nonsense in ["everywhere", "::/129", "192.0.2.0/24", "2001:db8::"] {
+        let refused = authorize(from_ipv6(nonsense)).await;
+        assert_refused(refused, "InvalidParameterValue", &format!("CIDR block {nonsense} is malformed"));
+    }
+    let list = PrefixListId::builder().prefix_list_id("everyone").build();
+    assert_refused(authorize(tcp(80).prefix_list_ids(list).build()).await, "InvalidPrefixListID.Malformed", "everyone");
+
+    let twice = stand.clients.ec2.authorize_security_group_ingress().group_id(&group);
+    let twice = twice.ip_permissions(from_ipv4("10.0.0.0/8")).ip_permissions(from_ipv4("10.1.2.3/8"));
+    assert_refused(twice.send().await, "InvalidParameterValue", "The same permission must not appear multiple times");
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_takes_sixty_rules_of_each_kind() {
+    let stand = Stand::new(Pace::Instant).await;
+    let group = stand.security_group("lb").await;
+    let authorize = async |port: i32, range: &str| {
+        let permission = tcp(port);
+        let permission = if range.contains(':') {
+            permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(range).build())
+        } else {
+            permission.ip_ranges(IpRange::builder().cidr_ip(range).build())
+        };
+        let authorize = stand.clients.ec2.authorize_security_group_ingress().group_id(&group);
+        authorize.ip_permissions(permission.build()).send().await
+    };
+    for port in 1..=60 {
+        authorize(port, "0.0.0.0/0").await.unwrap();
+    }
+    let limit = "RulesPerSecurityGroupLimitExceeded";
+    assert_refused(authorize(61, "0.0.0.0/0").await, limit, "maximum number of rules");
+    authorize(61, "::/0").await.unwrap();
+    let quota = stand.clients.servicequotas.get_service_quota().service_code("vpc").quota_code("L-0EA8095F");
+    assert_eq!(quota.send().await.unwrap().quota.unwrap().value, Some(60.0));
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_for_in_vain_is_refused_in_awss_words() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let images = ["ami-00000000000000001", "ami-00000000000000002"];
+    let result = ec2.describe_images().set_image_ids(Some(images.map(str::to_owned).to_vec())).send().await;
+    let words = format!("The image ids '[{}]' do not exist", images.join(", "));
+    assert_refused(result, "InvalidAMIID.NotFound", &words);
+    let result = ec2.describe_instances().instance_ids("i-00000000000000001").instance_ids("i-00000000000000002");
+    let words = "The instance IDs 'i-00000000000000001, i-00000000000000002' do not exist";
+    assert_refused(result.send().await, "InvalidInstanceID.NotFound", words);
+    let result = ec2.describe_instances().instance_ids("i-00000000000000001").max_results(5).send().await;
+    assert_refused(result, "InvalidParameterCombination", "cannot be used with");
+    let rules = ec2.describe_security_group_rules().filters(filter("group-id", &["foobar"])).send().await;
+    assert_refused(rules, "InvalidGroupId.Malformed", "The security group ID 'foobar' is malformed");
+    let subnet = ec2.create_subnet().vpc_id(&stand.vpc).send().await;
+    assert_refused(subnet, "MissingParameter", "Either 'ipv6CidrBlock' or 'cidrBlock' should be provided.");
+    assert_refused(ec2.delete_tags().send().await, "MissingParameter", "resourceIdSet");
+    assert_refused(ec2.terminate_instances().send().await, "MissingParameter", "InstanceId");
+
+    let templates = ec2.describe_launch_templates().launch_template_names("absent").send().await;
+    let words = "At least one of the launch templates specified in the request does not exist.";
+    assert_refused(templates, "InvalidLaunchTemplateName.NotFoundException", words);
+    let modify = ec2.modify_launch_template().launch_template_name("x").launch_template_id("lt-00000000000000001");
+    assert_refused(modify.send().await, "InvalidParameterCombination", "Either provide launch template ID or");
+    let versions = ec2.describe_launch_template_versions();
+    assert_refused(versions.clone().send().await, "MissingParameter", "$Latest");
+    assert_refused(versions.versions("1").send().await, "InvalidParameterValue", "$Latest");
+
+    let update = stand.clients.autoscaling.update_auto_scaling_group().auto_scaling_group_name("absent").send().await;
+    assert_refused(update, "ValidationError", "AutoScalingGroup name not found - null");
+    let group = stand.target_group("targets").await;
+    let sticky = aws_sdk_elasticloadbalancingv2::types::TargetGroupAttribute::builder().key("stickiness.type");
+    let modify = stand.clients.elbv2.modify_target_group_attributes().target_group_arn(group);
+    let modify = modify.attributes(sticky.value("source_ip").build()).send().await;
+    assert_refused(modify, "InvalidConfigurationRequest", "not supported for target groups with the HTTP protocol");
     stand.end().await;
 }

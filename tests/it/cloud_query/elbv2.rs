@@ -353,3 +353,35 @@ async fn attributes_of_a_load_balancer_can_protect_it() {
     delete().await.unwrap();
     stand.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_balancer_needs_a_way_out_and_room() {
+    let stand = Stand::new(Pace::Instant).await;
+    let ec2 = &stand.clients.ec2;
+    let group = stand.security_group("lb").await;
+    let mut small = vec![];
+    for (zone, cidr) in [("us-east-1a", "172.31.240.0/28"), ("us-east-1b", "172.31.240.16/28")] {
+        let create = ec2.create_subnet().vpc_id(&stand.vpc).cidr_block(cidr).availability_zone(zone);
+        small.push(create.send().await.unwrap().subnet.unwrap().subnet_id.unwrap());
+    }
+    let create = |name: &str| {
+        let create = stand.clients.elbv2.create_load_balancer().name(name).set_subnets(Some(small.clone()));
+        create.security_groups(&group)
+    };
+    // Of eleven free addresses each takes one, and eight must be free before.
+    for name in ["a", "b", "c", "d"] {
+        create(name).send().await.unwrap();
+    }
+    let words = format!("Not enough IP space available in {}. ELB requires at least 8 free IP addresses", small[0]);
+    assert_refused(create("e").send().await, "InvalidSubnet", &words);
+    create("a").send().await.unwrap();
+
+    let gateways = ec2.describe_internet_gateways().send().await.unwrap();
+    let gateway = gateways.internet_gateways()[0].internet_gateway_id().unwrap();
+    ec2.detach_internet_gateway().internet_gateway_id(gateway).vpc_id(&stand.vpc).send().await.unwrap();
+    let public = || stand.create_load_balancer("abc", &group).send();
+    assert_refused(public().await, "InvalidSubnet", &format!("VPC {} has no internet gateway", stand.vpc));
+    let internal = aws_sdk_elasticloadbalancingv2::types::LoadBalancerSchemeEnum::Internal;
+    stand.create_load_balancer("abc", &group).scheme(internal).send().await.unwrap();
+    stand.end().await;
+}

@@ -178,3 +178,101 @@ async fn an_updated_role_keeps_its_description_and_takes_the_default_duration_ag
     assert_refused(iam.update_role().role_name("other").send().await, "NoSuchEntity", "other cannot be found");
     stand.end().await;
 }
+
+/// As AWS answered (localstack/localstack, `test_iam.snapshot.json`).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_is_told_of_in_three_ways() {
+    let stand = Stand::new(Pace::Instant).await;
+    let iam = &stand.clients.iam;
+    let created = iam.create_role().role_name("own").assume_role_policy_document(TRUST).send().await.unwrap();
+    let created = created.role().unwrap();
+    assert!(created.max_session_duration().is_none() && created.role_last_used().is_none() && created.tags.is_none());
+    let found = iam.get_role().role_name("own").send().await.unwrap();
+    let found = found.role().unwrap();
+    assert_eq!(found.max_session_duration(), Some(3600));
+    assert!(found.role_last_used().is_some_and(|used| used.last_used_date().is_none()) && found.tags.is_none());
+    let listed = iam.list_roles().send().await.unwrap();
+    let listed = listed.roles().iter().find(|role| role.role_name() == "own").unwrap();
+    assert!(listed.max_session_duration() == Some(3600) && listed.role_last_used().is_none() && listed.tags.is_none());
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simulation_tells_which_statements_decide() {
+    let stand = Stand::new(Pace::Instant).await;
+    let iam = &stand.clients.iam;
+    iam.create_role().role_name("own").assume_role_policy_document(TRUST).send().await.unwrap();
+    iam.attach_role_policy().role_name("own").policy_arn(SSM).send().await.unwrap();
+    let policy = r#"{"Version": "2012-10-17", "Statement": [
+  {"Effect": "Allow", "Action": "ecs:*", "Resource": "*"},
+  {"Effect": "Deny", "Action": "ecs:Delete*", "Resource": "*"}]}"#;
+    iam.put_role_policy().role_name("own").policy_name("mine").policy_document(policy).send().await.unwrap();
+    let request = iam.simulate_principal_policy().policy_source_arn("arn:aws:iam::000000000000:role/own");
+    let request = request.action_names("ecs:CreateCluster").action_names("ecs:DeleteCluster");
+    let request = request.action_names("ssm:GetDocument").action_names("s3:GetObject");
+    let results = request.send().await.unwrap().evaluation_results.unwrap();
+    let told: Vec<Vec<_>> = results
+        .iter()
+        .map(|result| {
+            assert!(result.organizations_decision_detail().unwrap().allowed_by_organizations());
+            result
+                .matched_statements()
+                .iter()
+                .map(|matched| {
+                    let (start, end) = (matched.start_position().unwrap(), matched.end_position().unwrap());
+                    (matched.source_policy_id().unwrap(), start.line(), start.column(), end.line(), end.column())
+                })
+                .collect()
+        })
+        .collect();
+    assert_eq!(told[0], [("role_own_mine", 2, 3, 2, 57)]);
+    assert_eq!(told[1], [("role_own_mine", 3, 3, 3, 62)]);
+    assert_eq!(told[2].iter().map(|(policy, ..)| *policy).collect::<Vec<_>>(), ["AmazonSSMManagedInstanceCore"]);
+    assert_eq!(told[3], []);
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_iam_does_not_take_is_refused() {
+    let stand = Stand::new(Pace::Instant).await;
+    let iam = &stand.clients.iam;
+    let create = || iam.create_role().role_name("own").assume_role_policy_document(TRUST);
+    let tag = |key: &str, value: &str| Tag::builder().key(key).value(value).build().unwrap();
+    let many = (0..51).fold(create(), |request, n| request.tags(tag(&format!("k{n}"), "v")));
+    assert_refused(
+        many.send().await,
+        "ValidationError",
+        "at 'tags' failed to satisfy constraint: Member must have length less than or equal to 50",
+    );
+    let twice = create().tags(tag("Owner", "a")).tags(tag("owner", "b"));
+    assert_refused(twice.send().await, "InvalidInput", "Duplicate tag keys found");
+    assert_refused(create().tags(tag(&"k".repeat(129), "v")).send().await, "ValidationError", "'tags.1.member.key'");
+    assert_refused(create().tags(tag("k", &"v".repeat(257))).send().await, "ValidationError", "'tags.1.member.value'");
+    assert_refused(create().tags(tag("k", "<v>")).send().await, "ValidationError", "regular expression pattern");
+    assert_refused(create().path("teams/").send().await, "ValidationError", "'teams/' at 'path'");
+    assert_refused(create().path("/teams").send().await, "ValidationError", "'/teams' at 'path'");
+    assert_refused(create().description("d".repeat(1_001)).send().await, "ValidationError", "at 'description'");
+    assert_refused(
+        create().max_session_duration(3_599).send().await,
+        "ValidationError",
+        "greater than or equal to 3600",
+    );
+    assert_refused(
+        create().max_session_duration(43_201).send().await,
+        "ValidationError",
+        "less than or equal to 43200",
+    );
+    assert_refused(create().role_name("r".repeat(65)).send().await, "ValidationError", "less than or equal to 64");
+    create().path("/teams/").tags(tag("owner", "us")).send().await.unwrap();
+
+    let attach = |arn: &str| iam.attach_role_policy().role_name("own").policy_arn(arn).send();
+    assert_refused(
+        attach("longpolicynamebutnoarn").await,
+        "ValidationError",
+        "ARN longpolicynamebutnoarn is not valid.",
+    );
+    assert_refused(attach("short").await, "ValidationError", "greater than or equal to 20");
+    let more = (0..50).fold(iam.tag_role().role_name("own"), |request, n| request.tags(tag(&format!("k{n}"), "v")));
+    assert_refused(more.send().await, "LimitExceeded", "TagsPerRole: 50");
+    stand.end().await;
+}

@@ -5,6 +5,8 @@ use std::fmt;
 
 use zonewalk::cloud::{Fault, FaultKind};
 
+use crate::support;
+
 /// The operations that are called, `service:Operation`, in their order.
 pub(super) struct Calls {
     /// By each phase of an undisturbed journey.
@@ -25,6 +27,9 @@ pub(super) struct Case {
 /// After which the SDK gives up.
 const ATTEMPTS: u64 = 5;
 const TOO_OFTEN: u64 = ATTEMPTS + 1;
+
+/// Launches, one in half a second, for longer than a run waits for them.
+const FOR_GOOD: u64 = 40;
 
 /// Cases that go together in a phase.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -49,18 +54,25 @@ impl Case {
             (FaultKind::DropRequest, _) => "request lost",
             (FaultKind::Hide, _) => "hidden",
             (FaultKind::RefuseRole, _) => "role refused",
+            (FaultKind::NoCapacity, Some(FOR_GOOD)) => "no capacity for good",
+            (FaultKind::EmptyProfile, _) => "role not in its profile",
+            (FaultKind::ServiceLinkedRole, _) => "service-linked role refused",
             (FaultKind::NoCapacity, _) => "no capacity",
             (FaultKind::VcpuLimit, _) => "over the quota",
             (FaultKind::FreePlan, _) => "on the Free plan",
+            (FaultKind::SharedNamespace, _) => "namespace of others",
             (FaultKind::LoseInstance, _) => "instance lost",
             (FaultKind::DisconnectAgent, _) => "agent disconnected",
+            (FaultKind::HoldDeployment, _) => "deployment held",
+            (FaultKind::Refuse, _) => "refused",
         }
     }
 
     /// Whether a run may fail of it: the SDK gives up, or neither quota nor plan is waited for. It gets over everything else, or the
     /// run waits it out.
     pub(super) fn ends_a_run(&self) -> bool {
-        self.fault.first == Some(TOO_OFTEN) || matches!(self.fault.kind, FaultKind::VcpuLimit | FaultKind::FreePlan)
+        [Some(TOO_OFTEN), Some(FOR_GOOD)].contains(&self.fault.first)
+            || matches!(self.fault.kind, FaultKind::VcpuLimit | FaultKind::FreePlan)
     }
 
     /// Whether instances may come to be elsewhere because of it.
@@ -117,6 +129,7 @@ impl Case {
     fn goes_with(&self, others: &[Self]) -> bool {
         let number = |is_one: &dyn Fn(&Self) -> bool| others.iter().filter(|other| is_one(other)).count();
         let same_kind = |other: &Self| other.fault.kind == self.fault.kind;
+        let of_roles = |other: &Self| other.fault.kind.is_of_roles();
         let same_service = |other: &Self| same_kind(other) && other.service() == self.service();
         let mut here = others.iter().filter(|other| other.operation() == self.operation());
         match (self.company(), self.fault.kind) {
@@ -124,11 +137,13 @@ impl Case {
             (Company::LosesInstances, _) => others.len() < 3 && here.next().is_none(),
             (Company::EndsRuns, _) => others.len() < 12 && here.next().is_none(),
             (_, FaultKind::Hide) => number(&same_kind) < 6 && number(&same_service) == 0 && here.next().is_none(),
-            (_, FaultKind::RefuseRole) => number(&same_kind) < 4 && here.next().is_none(),
+            (_, kind) if kind.is_of_roles() => number(&of_roles) < 4 && here.next().is_none(),
+            (_, FaultKind::HoldDeployment) => number(&same_kind) < 4 && here.next().is_none(),
             _ => {
                 let apart = |other: &Self| {
-                    !matches!(other.fault.kind, FaultKind::Hide | FaultKind::RefuseRole)
-                        && other.fault.after != self.fault.after
+                    let alone =
+                        matches!(other.fault.kind, FaultKind::Hide | FaultKind::HoldDeployment) || of_roles(other);
+                    !alone && other.fault.after != self.fault.after
                 };
                 // Calls of one operation that are under way together must not meet faults more often than the SDK tries.
                 let repeats: u64 = here.clone().map(Self::repeats).sum();
@@ -225,8 +240,11 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
                     faults.push(Fault { milliseconds: Some(120), ..disconnected });
                 }
             }
-            if TAKES_ROLE.contains(&operation.as_str()) {
-                faults.extend([1, 3].map(|times| Fault::at(FaultKind::RefuseRole, operation, *n, times)));
+            if operation == "ecs:DeleteService" {
+                faults.extend([1, 3].map(|times| Fault::at(FaultKind::HoldDeployment, operation, *n, times)));
+            }
+            for (kind, _) in ROLES.iter().filter(|(_, operations)| operations.contains(&operation.as_str())) {
+                faults.extend([1, 3].map(|times| Fault::at(*kind, operation, *n, times)));
             }
             let faults = extent.of(faults, operation, *n);
             cases.extend(faults.into_iter().map(|fault| Case { phase, fault, waiting: false }));
@@ -236,6 +254,10 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
         let zone = Some(zone.to_owned());
         let fault = Fault { zone, first: Some(1), ..Fault::new(FaultKind::NoCapacity) };
         cases.push(Case { phase, fault, waiting: false });
+    }
+    for phase in [0, 1] {
+        let at_launch = |kind| Fault::at(kind, "ec2:RunInstances", 1, 2);
+        cases.extend(ROLES.map(|(kind, _)| Case { phase, fault: at_launch(kind), waiting: false }));
     }
     // Two instances are launched, then two more, and one in place of each of the first two.
     for (phase, launches) in [(0, 2), (1, 4)] {
@@ -250,6 +272,14 @@ pub(super) fn all(calls: &Calls, extent: Extent) -> Vec<Case> {
             let fault = Fault { after, first: Some(1), ..Fault::new(FaultKind::FreePlan) };
             Case { phase, fault, waiting: false }
         }));
+    }
+    // With four instances a zone that has no machines for good leaves the others uneven, which ends a run.
+    let fault = Fault { zone: Some("c".to_owned()), first: Some(FOR_GOOD), ..Fault::new(FaultKind::NoCapacity) };
+    cases.push(Case { phase: 1, fault, waiting: false });
+    for phase in 0..3 {
+        let name = Some(support::settings().name.resources().namespace);
+        let fault = Fault { name, ..Fault::new(FaultKind::SharedNamespace) };
+        cases.push(Case { phase, fault, waiting: false });
     }
     let met = |operation: &&String| calls.phases.iter().any(|calls| calls.contains(operation));
     let looks: BTreeSet<&String> = calls.waiting.iter().filter(|operation| !met(operation)).collect();
@@ -285,12 +315,20 @@ fn instances_run(phase: usize, calls: &[String], place: usize) -> bool {
     }
 }
 
-const TAKES_ROLE: [&str; 5] = [
-    "autoscaling:CreateAutoScalingGroup",
-    "autoscaling:UpdateAutoScalingGroup",
-    "ec2:CreateLaunchTemplate",
-    "ecs:CreateService",
-    "ecs:RegisterTaskDefinition",
+/// Where roles are handed over or acted in, by the fault that strikes there; and each strikes launches.
+const ROLES: [(FaultKind, &[&str]); 3] = [
+    (
+        FaultKind::RefuseRole,
+        &[
+            "autoscaling:CreateAutoScalingGroup",
+            "autoscaling:UpdateAutoScalingGroup",
+            "ec2:CreateLaunchTemplate",
+            "ecs:CreateService",
+            "ecs:RegisterTaskDefinition",
+        ],
+    ),
+    (FaultKind::EmptyProfile, &["autoscaling:CreateAutoScalingGroup", "autoscaling:UpdateAutoScalingGroup"]),
+    (FaultKind::ServiceLinkedRole, &["ecs:CreateCluster", "ecs:CreateService"]),
 ];
 
 /// The cases in journeys: in each phase a few of one company.

@@ -1,11 +1,27 @@
 //! The operations of Amazon EC2 Auto Scaling.
 
 use super::{activities, groups, members, metrics, refreshes, tags};
+use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
 use crate::cloud::wire::Pages;
 
-const INVALID_PROFILE: &str = "You must use a valid fully-formed launch template. Value for parameter \
-                               iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN";
+/// What a new instance profile meets where the launch template is tried: it may not be known yet
+/// (hashicorp/terraform-provider-aws#29866), or known and still without the role that is added to it by a call of its own
+/// (hashicorp/terraform#2660, hashicorp/terraform#7938).
+const NEW_PROFILE: &[RoleRefusal] = &[
+    RoleRefusal {
+        kind: FaultKind::RefuseRole,
+        code: "ValidationError",
+        message: "You must use a valid fully-formed launch template. Value for parameter iamInstanceProfile.arn is \
+                  invalid. Invalid IAM Instance Profile ARN",
+    },
+    RoleRefusal {
+        kind: FaultKind::EmptyProfile,
+        code: "ValidationError",
+        message: "You must use a valid fully-formed launch template. IAM Instance Profile of the launch template has no \
+                  associated IAM Roles",
+    },
+];
 
 /// A list that is answered page by page.
 const fn pages(list: &'static str, max: usize, default: usize) -> Pages {
@@ -40,7 +56,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
          NewInstancesProtectedFromScaleIn CapacityRebalance Tags",
         groups::create,
     )
-    .refusing_role("ValidationError", INVALID_PROFILE),
+    .refusing_roles(NEW_PROFILE),
     Operation::change("CreateOrUpdateTags", "Tags", tags::create_or_update),
     Operation::change("DeleteAutoScalingGroup", "AutoScalingGroupName ForceDelete", groups::delete),
     Operation::change("DeleteTags", "Tags", tags::delete),
@@ -84,5 +100,5 @@ pub(super) const OPERATIONS: &[Operation] = &[
          NewInstancesProtectedFromScaleIn CapacityRebalance",
         groups::update,
     )
-    .refusing_role("ValidationError", INVALID_PROFILE),
+    .refusing_roles(NEW_PROFILE),
 ];

@@ -156,11 +156,9 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
 
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Answer {
     let name = params.str("AutoScalingGroupName")?;
-    let mut groups = region.autoscaling().groups.iter();
-    // getmoto/moto's tests/test_autoscaling, verified on AWS.
-    let group = groups
-        .find(|group| group.name == name)
-        .ok_or_else(|| validation_error("AutoScalingGroup name not found - null"))?;
+    let found = region.autoscaling().groups.iter().find(|group| group.name == name);
+    // In words of its own.
+    let group = found.ok_or_else(|| validation_error("AutoScalingGroup name not found - null"))?;
     group.check_modifiable()?;
     let before = group.settings.desired_capacity;
     let settings = group.settings.clone().changed(region, params)?;

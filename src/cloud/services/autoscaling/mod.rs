@@ -71,5 +71,6 @@ pub(crate) static SERVICE: Service = Service {
     structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     reconcile: scaling::reconcile,
+    tagged: |region, key| region.autoscaling().groups.iter().filter_map(|group| tags::value(group, key)).collect(),
     ..Service::PLAIN
 };

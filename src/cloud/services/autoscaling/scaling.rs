@@ -152,8 +152,8 @@ fn act(region: &mut Region, name: &str) {
     }
 }
 
-/// Launches as many as it can. A zone in which a launch fails is passed over; if that leaves some to be launched, or
-/// the launch template is invalid, it tries again later.
+/// Launches as many as it can. A zone in which a launch fails is passed over, unless it would fail in any; if that leaves
+/// some to be launched, or the launch template is invalid, it tries again later.
 fn launch(region: &mut Region, name: &str, count: i64) {
     let mut missing = count;
     let mut passed_over: Vec<String> = Vec::new();
@@ -164,6 +164,9 @@ fn launch(region: &mut Region, name: &str, count: i64) {
             Ok(()) => missing -= 1,
             Err(error) => {
                 record_failure(region, &group, &subnet, &error);
+                if matches!(error.code.as_str(), "AccessDenied" | "InvalidParameterValue") {
+                    break;
+                }
                 passed_over.push(subnet.az_name);
             }
         }

@@ -41,6 +41,11 @@ pub(super) fn at_launch(group: &Group) -> Tags {
     tags
 }
 
+/// The value of a group's tag.
+pub(super) fn value(group: &Group, key: &str) -> Option<String> {
+    group.tags.get(key).map(|tag| tag.value.clone())
+}
+
 fn tag_wire(group: &Group, key: &str, tag: &Tag) -> Value {
     json!({
         "ResourceId": group.name,

@@ -2,9 +2,10 @@
 
 use super::permissions::Direction;
 use super::{
-    gateways, images, instance_types, instances, interfaces, launch_templates, rules, security_groups, subnets, tags,
-    vpcs, zones,
+    gateways, images, instance_types, instances, interfaces, launch_templates, route_tables, rules, security_groups,
+    subnets, tags, vpcs, zones,
 };
+use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
 use crate::cloud::wire::Pages;
 
@@ -58,6 +59,8 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
 ];
 
 pub(super) const OPERATIONS: &[Operation] = &[
+    Operation::change("AssociateRouteTable", "RouteTableId SubnetId", route_tables::associate),
+    Operation::change("AttachInternetGateway", "InternetGatewayId VpcId", gateways::attach),
     Operation::change("AuthorizeSecurityGroupEgress", "GroupId IpPermissions TagSpecification", |region, params| {
         rules::authorize(region, Direction::Egress, params)
     }),
@@ -66,20 +69,25 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "GroupId GroupName IpPermissions IpProtocol FromPort ToPort CidrIp SourceSecurityGroupName TagSpecification",
         |region, params| rules::authorize(region, Direction::Ingress, params),
     ),
+    Operation::change("CreateDefaultSubnet", "AvailabilityZone AvailabilityZoneId", subnets::create_default),
+    Operation::change("CreateInternetGateway", "TagSpecification", gateways::create),
     Operation::change(
         "CreateLaunchTemplate",
         "ClientToken LaunchTemplateName VersionDescription LaunchTemplateData TagSpecification",
         launch_templates::create,
     )
-    .refusing_role(
-        "InvalidParameterValue",
-        "Value for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN",
-    ),
+    .refusing_roles(&[RoleRefusal {
+        kind: FaultKind::RefuseRole,
+        code: "InvalidParameterValue",
+        message: "Value for parameter iamInstanceProfile.arn is invalid. Invalid IAM Instance Profile ARN",
+    }]),
     Operation::change(
         "CreateLaunchTemplateVersion",
         "ClientToken LaunchTemplateId LaunchTemplateName SourceVersion VersionDescription LaunchTemplateData",
         launch_templates::create_version,
     ),
+    Operation::change("CreateRoute", "RouteTableId DestinationCidrBlock GatewayId", route_tables::create_route),
+    Operation::change("CreateRouteTable", "ClientToken VpcId TagSpecification", route_tables::create),
     Operation::change(
         "CreateSecurityGroup",
         "GroupDescription GroupName VpcId TagSpecification",
@@ -98,6 +106,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "LaunchTemplateId LaunchTemplateName LaunchTemplateVersion",
         launch_templates::delete_versions,
     ),
+    Operation::change("DeleteRoute", "RouteTableId DestinationCidrBlock", route_tables::delete_route),
+    Operation::change("DeleteRouteTable", "RouteTableId", route_tables::delete),
     Operation::change("DeleteSecurityGroup", "GroupId GroupName", security_groups::delete),
     Operation::change("DeleteSubnet", "SubnetId", subnets::delete),
     Operation::change("DeleteTags", "ResourceId Tag", tags::delete),
@@ -134,7 +144,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .paged(pages("networkInterfaceSet", 1_000)),
     // All regions here are enabled, so `AllRegions` adds none.
     Operation::read("DescribeRegions", "RegionName Filter AllRegions", |_, params| zones::describe_regions(params)),
-    Operation::read("DescribeRouteTables", "RouteTableId Filter", gateways::describe_route_tables)
+    Operation::read("DescribeRouteTables", "RouteTableId Filter", route_tables::describe)
         .paged(pages("routeTableSet", 100)),
     Operation::read("DescribeSecurityGroupRules", "SecurityGroupRuleId Filter", rules::describe)
         .paged(pages("securityGroupRuleSet", 1_000)),
@@ -145,6 +155,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::read("DescribeVpcAttribute", "Attribute VpcId", vpcs::describe_attribute),
     Operation::read("DescribeVpcs", "VpcId Filter", vpcs::describe).paged(pages("vpcSet", 1_000)),
     Operation::change("DetachInternetGateway", "InternetGatewayId VpcId", gateways::detach),
+    Operation::change("DisassociateRouteTable", "AssociationId", route_tables::disassociate),
     // To repeat it changes nothing, with `ClientToken` or without.
     Operation::change(
         "ModifyLaunchTemplate",
@@ -153,6 +164,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation::change("ModifySubnetAttribute", "MapPublicIpOnLaunch SubnetId", subnets::modify_attribute)
         .without_common_parameters(),
+    Operation::change("ReplaceRoute", "RouteTableId DestinationCidrBlock GatewayId", route_tables::replace_route),
     Operation::change("RevokeSecurityGroupEgress", "GroupId IpPermissions SecurityGroupRuleId", |region, params| {
         rules::revoke(region, Direction::Egress, params)
     }),

@@ -1,9 +1,9 @@
-//! What makes a subnet public: the VPC's internet gateway and its main route table, which leads there.
+//! Internet gateways, without which nothing in a VPC is public.
 
 use serde_json::{Value, json};
 
-use super::lacking_filters;
-use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, find, find_mut};
+use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut};
+use super::{State, tags};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
@@ -14,7 +14,7 @@ use crate::cloud::wire::tags::LOWER;
 
 #[derive(Clone, Debug)]
 pub(super) struct InternetGateway {
-    id: String,
+    pub(super) id: String,
     pub(super) attached_to: Option<String>,
 }
 
@@ -56,9 +56,44 @@ impl Resource for InternetGateway {
     }
 }
 
+/// Whether this gateway is the VPC's way out.
+pub(super) fn is_attached(state: &State, id: &str, vpc_id: &str) -> bool {
+    state.internet_gateways.iter().any(|gateway| gateway.id == id && gateway.attached_to.as_deref() == Some(vpc_id))
+}
+
+pub(crate) fn has_internet_gateway(region: &Region, vpc_id: &str) -> bool {
+    region.ec2().internet_gateways.iter().any(|gateway| gateway.attached_to.as_deref() == Some(vpc_id))
+}
+
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let ids = params.strings("InternetGatewayId");
     Ok(json!({ "internetGatewaySet": described(region, &region.ec2().internet_gateways, &ids, params)? }))
+}
+
+pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
+    let tags = tags::of_specifications(params, &InternetGateway::KIND)?;
+    let gateway = InternetGateway { id: region.ids.ec2("igw"), attached_to: None };
+    region.ec2_mut().tags.add(&gateway.id, tags);
+    let answer = gateway.wire(region);
+    region.ec2_mut().internet_gateways.push(gateway);
+    Ok(json!({ "internetGateway": answer }))
+}
+
+/// A VPC has one at most.
+pub(super) fn attach(region: &mut Region, params: Params<'_>) -> Answer {
+    let vpc_id = find(&region.ec2().vpcs, params.str("VpcId")?)?.id.clone();
+    let has_one = has_internet_gateway(region, &vpc_id);
+    let gateway = find_mut(&mut region.ec2_mut().internet_gateways, params.str("InternetGatewayId")?)?;
+    if gateway.attached_to.is_some() {
+        let message = format!("resource {} is already attached to network {vpc_id}", gateway.id);
+        return Err(AwsError::new("Resource.AlreadyAssociated", message));
+    }
+    if has_one {
+        let message = format!("Network {vpc_id} already has an internet gateway attached");
+        return Err(AwsError::invalid_parameter(message));
+    }
+    gateway.attached_to = Some(vpc_id);
+    Ok(json!({}))
 }
 
 pub(super) fn detach(region: &mut Region, params: Params<'_>) -> Answer {
@@ -81,76 +116,4 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
     state.internet_gateways.retain(|other| other.id != gateway.id);
     state.tags.forget(&gateway.id);
     Ok(json!({}))
-}
-
-/// A VPC's main route table, which every subnet without one of its own follows; there are no others.
-#[derive(Clone, Debug)]
-pub(super) struct RouteTable {
-    id: String,
-    association_id: String,
-    pub(super) vpc_id: String,
-}
-
-impl RouteTable {
-    pub(super) fn main_of_vpc(ids: &mut Ids, vpc_id: &str) -> Self {
-        Self { id: ids.ec2("rtb"), association_id: ids.ec2("rtbassoc"), vpc_id: vpc_id.to_owned() }
-    }
-}
-
-impl Resource for RouteTable {
-    const KIND: Kind = Kind {
-        prefix: "rtb",
-        resource_type: "route-table",
-        malformed: "InvalidRouteTableId.Malformed",
-        not_found: "InvalidRouteTableID.NotFound",
-        words: ("The routeTable ID '", "' does not exist"),
-        unpaged_set: None,
-    };
-
-    const FILTERS: &'static [Filter] = &[
-        (lacking_filters::ROUTE_TABLES, LACKING),
-        ("owner-id route-table-id vpc-id", NAMESAKE),
-        ("association.main", "associationSet.main"),
-        ("association.route-table-association-id", "associationSet.routeTableAssociationId"),
-        ("association.subnet-id", "associationSet.subnetId"),
-    ];
-
-    fn id(&self) -> &str {
-        &self.id
-    }
-
-    fn wire(&self, region: &Region) -> Value {
-        let state = region.ec2();
-        let vpc = state.vpcs.iter().find(|vpc| vpc.id == self.vpc_id);
-        let local = vpc.map(|vpc| (vpc.cidr.to_string(), "local", "CreateRouteTable"));
-        let gateway = state.internet_gateways.iter().find(|g| g.attached_to.as_ref() == Some(&self.vpc_id));
-        let internet = gateway.map(|gateway| ("0.0.0.0/0".to_owned(), gateway.id.as_str(), "CreateRoute"));
-        let routes = local.into_iter().chain(internet).map(|(destination, gateway, origin)| {
-            json!({
-                "destinationCidrBlock": destination,
-                "gatewayId": gateway,
-                "origin": origin,
-                "state": "active",
-            })
-        });
-        json!({
-            "routeTableId": self.id,
-            "vpcId": self.vpc_id,
-            "ownerId": ACCOUNT_ID,
-            "associationSet": [{
-                "main": true,
-                "routeTableAssociationId": self.association_id,
-                "routeTableId": self.id,
-                "associationState": { "state": "associated" },
-            }],
-            "propagatingVgwSet": [],
-            "routeSet": routes.collect::<Value>(),
-            "tagSet": state.tags.of(&self.id).to_list(LOWER),
-        })
-    }
-}
-
-pub(super) fn describe_route_tables(region: &Region, params: Params<'_>) -> Answer {
-    let tables = described(region, &region.ec2().route_tables, &params.strings("RouteTableId"), params)?;
-    Ok(json!({ "routeTableSet": tables }))
 }

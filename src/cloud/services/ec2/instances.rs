@@ -38,6 +38,10 @@ impl InstanceState {
     fn wire(self) -> Value {
         json!({ "code": self as u8, "name": <&str>::from(self) })
     }
+
+    pub(super) fn is_ending(self) -> bool {
+        matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -225,7 +229,7 @@ fn advance(region: &mut Region, id: &str, from: InstanceState, to: InstanceState
 /// Begins an instance's end. One that is ending or has ended is left alone.
 pub(crate) fn terminate(region: &mut Region, id: &str, reason: &str) {
     let Some(instance) = region.ec2_mut().instances.iter_mut().find(|instance| instance.id == id) else { return };
-    if matches!(instance.state, InstanceState::ShuttingDown | InstanceState::Terminated) {
+    if instance.state.is_ending() {
         return;
     }
     instance.state = InstanceState::ShuttingDown;
@@ -286,6 +290,10 @@ pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> An
 
 /// Each instance in a reservation of its own.
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    if params.get("MaxResults").is_some() && !params.strings("InstanceId").is_empty() {
+        let message = "The parameter instancesSet cannot be used with the parameter maxResults";
+        return Err(AwsError::new("InvalidParameterCombination", message));
+    }
     let reservations: Value = select(region, &region.ec2().instances, &params.strings("InstanceId"), params)?
         .into_iter()
         .map(|instance| {

@@ -124,6 +124,20 @@ pub(crate) struct Resolved {
     pub(super) data: LaunchData,
 }
 
+impl Resolved {
+    /// Whether its instances, or what comes with them, get tags at once.
+    pub(crate) fn tags_on_launch(&self) -> bool {
+        !Params::new(&self.data).objects("TagSpecification").is_empty()
+    }
+
+    /// The name of its instances' profile.
+    pub(crate) fn instance_profile(&self) -> Option<String> {
+        let profile = Params::new(&self.data).object("IamInstanceProfile")?;
+        let given = profile.opt_str("Arn").or(profile.opt_str("Name"))?;
+        Some(given.rsplit('/').next().unwrap_or(given).to_owned())
+    }
+}
+
 /// The version of a template, named by ID or by name, that an Auto Scaling group launches from.
 pub(crate) fn resolve(
     region: &Region,
@@ -238,6 +252,10 @@ pub(super) fn create_version(region: &mut Region, params: Params<'_>) -> Answer 
 
 /// Sets the default version, the one thing of a template that can be changed.
 pub(super) fn modify(region: &mut Region, params: Params<'_>) -> Answer {
+    if params.get("LaunchTemplateId").is_some() && params.get("LaunchTemplateName").is_some() {
+        let message = "Either provide launch template ID or launch template name to modify the template.";
+        return Err(AwsError::new("InvalidParameterCombination", message));
+    }
     let template = named_mut(region.ec2_mut(), params)?;
     if let Some(wanted) = params.opt_str("SetDefaultVersion") {
         template.default_version = template.version(wanted)?.number;
@@ -250,12 +268,11 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let state = region.ec2();
     let mut ids = params.strings("LaunchTemplateId");
     for name in params.strings("LaunchTemplateName") {
-        let template = by_name(state, name).map_err(|error| {
-            // As above: AWS names none of them here.
+        let there = by_name(state, name).map_err(|error| {
             let message = "At least one of the launch templates specified in the request does not exist.";
             AwsError::new(&error.code, message)
         })?;
-        ids.push(&template.id);
+        ids.push(&there.id);
     }
     Ok(json!({ "launchTemplates": described(region, &state.launch_templates, &ids, params)? }))
 }
@@ -272,18 +289,10 @@ pub(super) fn describe_versions(region: &Region, params: Params<'_>) -> Answer {
     let state = region.ec2();
     let one_template = params.get("LaunchTemplateId").is_some() || params.get("LaunchTemplateName").is_some();
     let wanted = params.strings("LaunchTemplateVersion");
-    if !one_template {
-        // Of all templates only these can be described (API Reference, "DescribeLaunchTemplateVersions"); the codes are from
-        // the same tests.
-        if wanted.is_empty() {
-            let message = "The request must contain a launch template ID or name, or the versions $Default or $Latest";
-            return Err(AwsError::new("MissingParameter", message));
-        }
-        if let Some(other) = wanted.iter().find(|version| !["$Default", "$Latest"].contains(version)) {
-            let message =
-                format!("The version {other} is not valid without a launch template: only $Default and $Latest are");
-            return Err(AwsError::invalid_parameter(message));
-        }
+    if !one_template && !wanted.iter().any(|version| ["$Latest", "$Default"].contains(version)) {
+        let code = if wanted.is_empty() { "MissingParameter" } else { "InvalidParameterValue" };
+        let message = "To describe the versions of all launch templates, name $Latest, $Default or both, and no template; to describe those of one, name it by ID or name.";
+        return Err(AwsError::new(code, message));
     }
     let templates: Vec<_> =
         if one_template { vec![named(state, params)?] } else { state.launch_templates.iter().collect() };

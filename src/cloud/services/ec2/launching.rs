@@ -12,6 +12,7 @@ use super::launch_templates::Resolved;
 use super::resources::{find, invalid_value};
 use super::security_groups::{self, SecurityGroup};
 use super::tags;
+use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::faults::{Launch, Refusal};
 use crate::cloud::partition::{self, Zone};
@@ -107,11 +108,20 @@ fn instance_profile(region: &Region, params: Params<'_>) -> Result<Option<String
         (None, None) => return Ok(None),
     };
     let name = given.rsplit('/').next().unwrap_or(given);
-    if region.iam().has_instance_profile(name) {
-        return Ok(Some(name.to_owned()));
+    let iam = region.iam();
+    if !iam.has_instance_profile(name) {
+        let why = format!("Invalid IAM Instance Profile {words}");
+        return Err(invalid_value(&format!("iamInstanceProfile.{member}"), given, &why));
     }
-    let why = format!("Invalid IAM Instance Profile {words}");
-    Err(invalid_value(&format!("iamInstanceProfile.{member}"), given, &why))
+    if iam.role_of_instance_profile(name).is_none() {
+        return Err(no_associated_role(given));
+    }
+    Ok(Some(name.to_owned()))
+}
+
+/// A profile that no role has been added to, or none that EC2 knows of yet (DanielThomas/ec2gaming#17).
+fn no_associated_role(profile: &str) -> AwsError {
+    AwsError::invalid_parameter(format!("IAM Instance Profile \"{profile}\" has no associated IAM Roles"))
 }
 
 /// Launches one instance into a subnet. `group_tags` come on top of the template's own, as Auto Scaling's do.
@@ -125,7 +135,7 @@ pub(crate) fn launch(
     let subnet = find(&region.ec2().subnets, subnet_id)?.clone();
     check_offered(&region.name, checked.instance_type, &subnet.az_name)?;
     check_quota(region, checked.instance_type)?;
-    check_capacity(region, checked.instance_type, &subnet.az_name)?;
+    check_capacity(region, &checked, &subnet.az_name)?;
     let interface = create_interface(region, &subnet.id, &checked.security_groups, "")?;
     let id = region.ids.ec2("i");
     if let Some(own) = region.ec2_mut().interfaces.iter_mut().find(|other| other.id == interface.id) {
@@ -196,17 +206,36 @@ fn check_quota(region: &Region, instance_type: &InstanceType) -> Result<(), AwsE
 }
 
 /// Capacity, the vCPU limit and the plan of a fault: without one, every zone has capacity.
-fn check_capacity(region: &Region, instance_type: &InstanceType, az_name: &str) -> Result<(), AwsError> {
-    let vcpus_in_use = vcpus_in_use(region, |state| matches!(state, InstanceState::Pending | InstanceState::Running));
-    let vcpus = if instance_type.is_standard() { instance_type.vcpus } else { 0 };
-    let is_free_tier_eligible = instance_type.is_free_tier_eligible();
-    let launch = Launch { zone: az_name, vcpus, vcpus_in_use, is_free_tier_eligible };
+fn check_capacity(region: &Region, checked: &Checked, az_name: &str) -> Result<(), AwsError> {
+    let Checked { instance_type, instance_profile, .. } = checked;
+    let launch = Launch {
+        zone: az_name,
+        takes_profile: instance_profile.is_some(),
+        vcpus: if instance_type.is_standard() { instance_type.vcpus } else { 0 },
+        vcpus_in_use: vcpus_in_use(region, |state| matches!(state, InstanceState::Pending | InstanceState::Running)),
+        is_free_tier_eligible: instance_type.is_free_tier_eligible(),
+    };
+    let profile = instance_profile.as_deref().unwrap_or_default();
     match region.faults.lock().refuse_launch(&launch) {
         None => Ok(()),
         Some(Refusal::NoCapacity) => Err(no_capacity(instance_type.name, az_name)),
         Some(Refusal::VcpuLimit(limit)) => Err(vcpu_limit_exceeded(limit)),
         Some(Refusal::FreePlan) => Err(not_eligible()),
+        Some(Refusal::UnknownProfile) => {
+            Err(invalid_value("iamInstanceProfile.name", profile, "Invalid IAM Instance Profile name"))
+        }
+        Some(Refusal::EmptyProfile) => Err(no_associated_role(profile)),
+        Some(Refusal::ServiceLinkedRole) => Err(service_linked_role()),
     }
+}
+
+/// What the first group of an account meets: Auto Scaling makes its service-linked role with it, and cannot always act in it
+/// at once (pelias-deprecated/kubernetes#32).
+fn service_linked_role() -> AwsError {
+    let message = format!(
+        "Access denied when attempting to assume role arn:aws:iam::{ACCOUNT_ID}:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling."
+    );
+    AwsError::new("AccessDenied", message)
 }
 
 fn vcpu_limit_exceeded(limit: u32) -> AwsError {

@@ -17,6 +17,7 @@ mod launch_templates;
 mod launching;
 mod permissions;
 mod resources;
+mod route_tables;
 mod rules;
 mod security_groups;
 mod subnets;
@@ -36,12 +37,14 @@ use crate::cloud::service::{DRY_RUN, Service};
 use crate::cloud::wire::Encoding;
 use crate::cloud::wire::tags::{TagStore, Tags};
 
+pub(crate) use self::gateways::has_internet_gateway;
 pub(crate) use self::instance_types::{architecture, instance_capacity};
 pub(crate) use self::instances::{Instance, InstanceState, instance, instances, lose as lose_instance, terminate};
 pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
 pub(crate) use self::launch_templates::{Resolved, resolve};
 pub(crate) use self::launching::{Location, check as check_launch, launch};
-pub(crate) use self::subnets::Subnet;
+pub(crate) use self::route_tables::reaches_internet;
+pub(crate) use self::subnets::{Subnet, free_addresses};
 
 /// Of any resource, by its identifier.
 pub(crate) fn tags_of<'r>(region: &'r Region, id: &str) -> &'r Tags {
@@ -54,7 +57,7 @@ pub(crate) struct State {
     subnets: Vec<Subnet>,
     security_groups: Vec<security_groups::SecurityGroup>,
     internet_gateways: Vec<gateways::InternetGateway>,
-    route_tables: Vec<gateways::RouteTable>,
+    route_tables: Vec<route_tables::RouteTable>,
     interfaces: Vec<Interface>,
     launch_templates: Vec<launch_templates::LaunchTemplate>,
     instances: Vec<Instance>,
@@ -65,11 +68,12 @@ impl State {
     /// A default VPC with a subnet in every zone, a way out, and its default security group.
     pub(crate) fn of_new_account(region: &str, ids: &mut Ids) -> Self {
         let vpc = vpcs::Vpc::default_of_region(ids);
+        let gateway = gateways::InternetGateway::of_vpc(ids, &vpc.id);
         Self {
             subnets: Subnet::defaults(region, &vpc, ids),
             security_groups: vec![security_groups::SecurityGroup::default_of_vpc(ids, &vpc.id)],
-            internet_gateways: vec![gateways::InternetGateway::of_vpc(ids, &vpc.id)],
-            route_tables: vec![gateways::RouteTable::main_of_vpc(ids, &vpc.id)],
+            route_tables: vec![route_tables::RouteTable::main_of_vpc(ids, &vpc.id, &gateway.id)],
+            internet_gateways: vec![gateway],
             vpcs: vec![vpc],
             ..Self::default()
         }
@@ -160,7 +164,12 @@ pub(crate) static SERVICE: Service = Service {
     },
     operations: api::OPERATIONS,
     new_state: |founding| Some(Box::new(State::of_new_account(founding.region, founding.ids))),
-    common_parameters: &[DRY_RUN],
     structures: api::STRUCTURES,
+    tagged: |region, key| {
+        let is_ending = |id: &str| instance(region, id).is_some_and(|instance| instance.state.is_ending());
+        let tags = region.ec2().tags.iter().filter(|(id, _)| !is_ending(id));
+        tags.filter_map(|(_, tags)| tags.get(key)).collect()
+    },
+    common_parameters: &[DRY_RUN],
     ..Service::PLAIN
 };

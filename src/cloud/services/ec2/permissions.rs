@@ -1,5 +1,7 @@
 //! What a security group's rule allows, and how requests spell it.
 
+use ipnet::Ipv6Net;
+
 use super::State;
 use super::cidr;
 use super::resources::find;
@@ -79,6 +81,11 @@ pub(super) fn requested(state: &State, direction: Direction, params: Params<'_>)
     if requested.is_empty() {
         return Err(AwsError::missing_parameter("ipPermissions"));
     }
+    // hashicorp/terraform-provider-aws#2587
+    let twice = (0..requested.len()).any(|n| requested[..n].iter().any(|(other, _)| *other == requested[n].0));
+    if twice {
+        return Err(AwsError::invalid_parameter("The same permission must not appear multiple times"));
+    }
     Ok(requested)
 }
 
@@ -129,10 +136,10 @@ fn peers(state: &State, entry: Params<'_>) -> Result<Vec<(Peer, Option<String>)>
         peers.push((Peer::Ipv4(checked_ipv4(range.str("CidrIp")?)?), description(range)?));
     }
     for range in entry.objects("Ipv6Ranges") {
-        peers.push((Peer::Ipv6(range.str("CidrIpv6")?.to_owned()), description(range)?));
+        peers.push((Peer::Ipv6(checked_ipv6(range.str("CidrIpv6")?)?), description(range)?));
     }
     for list in entry.objects("PrefixListIds") {
-        peers.push((Peer::PrefixList(list.str("PrefixListId")?.to_owned()), description(list)?));
+        peers.push((Peer::PrefixList(checked_prefix_list(list.str("PrefixListId")?)?), description(list)?));
     }
     for pair in entry.objects("Groups") {
         if pair.opt_str("UserId").is_some_and(|owner| owner != ACCOUNT_ID) {
@@ -157,6 +164,21 @@ pub(super) fn checked_description(peer: Params<'_>) -> Result<Option<String>, Aw
         ));
     }
     Ok(Some(description.to_owned()))
+}
+
+/// In canonical form, as AWS keeps it (hashicorp/terraform-provider-aws#15982).
+fn checked_ipv6(cidr: &str) -> Result<String, AwsError> {
+    let block = cidr.parse().ok().map(|block: Ipv6Net| block.trunc().to_string());
+    block.ok_or_else(|| AwsError::invalid_parameter(format!("CIDR block {cidr} is malformed")))
+}
+
+fn checked_prefix_list(id: &str) -> Result<String, AwsError> {
+    let digits = id.strip_prefix("pl-").unwrap_or_default();
+    if matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Ok(id.to_owned());
+    }
+    let message = format!("Invalid id: \"{id}\" (expecting \"pl-...\")");
+    Err(AwsError::new("InvalidPrefixListID.Malformed", message))
 }
 
 fn checked_ipv4(cidr: &str) -> Result<String, AwsError> {

@@ -36,6 +36,14 @@ impl Kind {
         let (before, after) = self.words;
         AwsError::new(self.not_found, format!("{before}{id}{after}"))
     }
+
+    /// AWS names all that are not there: "The image ids '[a, b]' do not exist".
+    fn none_found(&self, ids: &[&str]) -> AwsError {
+        let singular = self.not_found(&ids.join(", "));
+        let plural = [(" ID '", " IDs '"), (" id '", " ids '"), ("group '", "groups '"), ("does not", "do not")];
+        let message = plural.iter().fold(singular.message, |words, (one, many)| words.replacen(one, many, 1));
+        AwsError::new(self.not_found, message)
+    }
 }
 
 pub(super) fn invalid_value(parameter: &str, value: &str, why: &str) -> AwsError {
@@ -84,7 +92,13 @@ pub(super) fn select<'r, R: Resource>(
     params: Params<'_>,
 ) -> Result<Vec<&'r R>, AwsError> {
     for id in ids {
-        find(resources, id)?;
+        R::KIND.check(id)?;
+    }
+    let missing: Vec<_> = ids.iter().copied().filter(|id| !resources.iter().any(|it| it.id() == *id)).collect();
+    match missing.as_slice() {
+        [] => {}
+        [one] => return Err(R::KIND.not_found(one)),
+        many => return Err(R::KIND.none_found(many)),
     }
     if let Some(set) = R::KIND.unpaged_set.filter(|_| !ids.is_empty() && params.get("MaxResults").is_some()) {
         let message = format!("The parameter {set} cannot be used with the parameter maxResults");

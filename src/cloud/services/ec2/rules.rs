@@ -87,6 +87,14 @@ fn revoked_wire(rule: &Rule) -> Value {
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
+    for filter in params.objects("Filter").into_iter().filter(|filter| filter.opt_str("Name") == Some("group-id")) {
+        let is_pattern = |id: &&str| id.contains(['*', '?']);
+        for id in filter.strings("Value").into_iter().filter(|id| !is_pattern(id)) {
+            SecurityGroup::KIND
+                .check(id)
+                .map_err(|error| AwsError::new(&error.code, format!("The security group ID '{id}' is malformed")))?;
+        }
+    }
     let rules = described(region, &region.ec2().rules(), &params.strings("SecurityGroupRuleId"), params)?;
     Ok(json!({ "securityGroupRuleSet": rules }))
 }
@@ -101,6 +109,7 @@ pub(super) fn authorize(region: &mut Region, direction: Direction, params: Param
         let message = format!("the specified rule \"{}\" already exists", there.words());
         return Err(AwsError::new("InvalidPermission.Duplicate", message));
     }
+    check_number(group, direction, &wanted)?;
     let group_id = group.id.clone();
     let rules: Vec<Rule> = wanted
         .into_iter()
@@ -119,23 +128,58 @@ pub(super) fn authorize(region: &mut Region, direction: Direction, params: Param
     Ok(json!({ "return": true, "securityGroupRuleSet": answer }))
 }
 
+/// Rules of one direction that a group may have, for IPv4 and for IPv6 each; others count for both (VPC User Guide, "Amazon VPC
+/// quotas", L-0EA8095F).
+const MAX_RULES: usize = 60;
+
+fn check_number(
+    group: &SecurityGroup,
+    direction: Direction,
+    wanted: &[(Permission, Option<String>)],
+) -> Result<(), AwsError> {
+    let there = group.rules.iter().map(|rule| &rule.permission).filter(|permission| permission.direction == direction);
+    let all: Vec<_> = there.chain(wanted.iter().map(|(permission, _)| permission)).collect();
+    let count = |other: fn(&Peer) -> bool| all.iter().filter(|permission| !other(&permission.peer)).count();
+    if count(|peer| matches!(peer, Peer::Ipv6(_))) > MAX_RULES
+        || count(|peer| matches!(peer, Peer::Ipv4(_))) > MAX_RULES
+    {
+        let message = "The maximum number of rules per security group has been reached.";
+        return Err(AwsError::new("RulesPerSecurityGroupLimitExceeded", message));
+    }
+    Ok(())
+}
+
+/// In a default VPC, rules that are not there are passed over, and told (EC2 API Reference, `RevokeSecurityGroupIngress`).
 pub(super) fn revoke(region: &mut Region, direction: Direction, params: Params<'_>) -> Answer {
     let group = security_groups::named(region.ec2(), params)?;
     let ids = params.strings("SecurityGroupRuleId");
-    let doomed: Vec<Rule> = if ids.is_empty() {
-        let wanted = requested(region.ec2(), direction, params)?;
-        let found = |permission| group.rules.iter().find(|rule| rule.permission == permission).cloned();
-        wanted.into_iter().map(|(permission, _)| found(permission)).collect::<Option<_>>().ok_or_else(no_such_rule)?
+    let (mut doomed, mut unknown): (Vec<Rule>, Vec<Permission>) = (vec![], vec![]);
+    if ids.is_empty() {
+        for (permission, _) in requested(region.ec2(), direction, params)? {
+            match group.rules.iter().find(|rule| rule.permission == permission) {
+                Some(rule) => doomed.push(rule.clone()),
+                None => unknown.push(permission),
+            }
+        }
     } else {
-        ids.into_iter().map(|id| find(&group.rules, id).cloned()).collect::<Result<_, _>>()?
-    };
+        doomed = ids.into_iter().map(|id| find(&group.rules, id).cloned()).collect::<Result<_, _>>()?;
+    }
+    let in_default_vpc = region.ec2().vpcs.iter().any(|vpc| vpc.id == group.vpc_id && vpc.is_default);
+    if !unknown.is_empty() && !in_default_vpc {
+        return Err(no_such_rule());
+    }
     let group_id = group.id.clone();
     let state = region.ec2_mut();
     for rule in &doomed {
         state.tags.forget(&rule.id);
     }
     find_mut(&mut state.security_groups, &group_id)?.rules.retain(|rule| !doomed.iter().any(|gone| gone.id == rule.id));
-    Ok(json!({ "return": true, "revokedSecurityGroupRuleSet": doomed.iter().map(revoked_wire).collect::<Value>() }))
+    let unknown = (!unknown.is_empty()).then(|| gathered(unknown.iter().map(|permission| (permission, None))));
+    Ok(json!({
+        "return": true,
+        "unknownIpPermissionSet": unknown,
+        "revokedSecurityGroupRuleSet": doomed.iter().map(revoked_wire).collect::<Value>(),
+    }))
 }
 
 fn no_such_rule() -> AwsError {
@@ -172,14 +216,18 @@ pub(super) fn describe_anew(region: &mut Region, direction: Direction, params: P
     Ok(json!({ "return": true }))
 }
 
-/// The rules of one direction as DescribeSecurityGroups lists them: peers gathered under protocol and ports.
+/// The rules of one direction as DescribeSecurityGroups lists them.
 pub(super) fn ip_permissions(group: &SecurityGroup, direction: Direction) -> Value {
+    let rules = group.rules.iter().filter(|rule| rule.permission.direction == direction);
+    gathered(rules.map(|rule| (&rule.permission, rule.description.as_ref())))
+}
+
+/// Peers under their protocol and ports.
+fn gathered<'p>(permissions: impl Iterator<Item = (&'p Permission, Option<&'p String>)>) -> Value {
     let mut gathered: BTreeMap<_, [Vec<Value>; 4]> = BTreeMap::new();
-    for rule in group.rules.iter().filter(|rule| rule.permission.direction == direction) {
-        let permission = &rule.permission;
+    for (permission, description) in permissions {
         let [groups, ipv4, ipv6, prefix_lists] =
             gathered.entry((&permission.protocol, permission.from_port, permission.to_port)).or_default();
-        let description = &rule.description;
         match &permission.peer {
             Peer::Group(id) => {
                 groups.push(json!({ "groupId": id, "userId": ACCOUNT_ID, "description": description }));

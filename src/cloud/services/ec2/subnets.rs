@@ -38,19 +38,22 @@ impl Subnet {
         partition::zones(region)
             .into_iter()
             .zip(blocks)
-            .map(|(zone, cidr)| {
-                let public = zone.zone_type == ZoneType::AvailabilityZone;
-                Self {
-                    id: ids.ec2("subnet"),
-                    vpc_id: vpc.id.clone(),
-                    az_name: zone.name,
-                    az_id: zone.id,
-                    cidr,
-                    default_for_az: public,
-                    map_public_ip_on_launch: public,
-                }
-            })
+            .map(|(zone, cidr)| Self::of_zone(ids.ec2("subnet"), vpc, zone, cidr))
             .collect()
+    }
+
+    /// The default one of a zone; public, but in a Local Zone.
+    fn of_zone(id: String, vpc: &Vpc, zone: Zone, cidr: Ipv4Net) -> Self {
+        let public = zone.zone_type == ZoneType::AvailabilityZone;
+        Self {
+            id,
+            vpc_id: vpc.id.clone(),
+            az_name: zone.name,
+            az_id: zone.id,
+            cidr,
+            default_for_az: public,
+            map_public_ip_on_launch: public,
+        }
     }
 }
 
@@ -79,7 +82,6 @@ impl Resource for Subnet {
     }
 
     fn wire(&self, region: &Region) -> Value {
-        let taken = region.ec2().interfaces.iter().filter(|interface| interface.subnet.id == self.id).count();
         json!({
             "subnetId": self.id,
             "subnetArn": region.arn("ec2", &format!("subnet/{}", self.id)),
@@ -87,7 +89,7 @@ impl Resource for Subnet {
             "state": "available",
             "vpcId": self.vpc_id,
             "cidrBlock": self.cidr.to_string(),
-            "availableIpAddressCount": cidr::hosts(self.cidr).count() - taken,
+            "availableIpAddressCount": free_addresses(region, self),
             "availabilityZone": self.az_name,
             "availabilityZoneId": self.az_id,
             "defaultForAz": self.default_for_az,
@@ -106,6 +108,12 @@ impl Resource for Subnet {
     }
 }
 
+/// How many addresses nobody has.
+pub(crate) fn free_addresses(region: &Region, subnet: &Subnet) -> usize {
+    let taken = region.ec2().interfaces.iter().filter(|interface| interface.subnet.id == subnet.id).count();
+    cidr::hosts(subnet.cidr).count() - taken
+}
+
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
     let subnets = described(region, &region.ec2().subnets, &params.strings("SubnetId"), params)?;
     Ok(json!({ "subnetSet": subnets }))
@@ -114,7 +122,9 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = tags::of_specifications(params, &Subnet::KIND)?;
     let vpc = find(&region.ec2().vpcs, params.str("VpcId")?)?.clone();
-    let text = params.str("CidrBlock")?;
+    let text = params.opt_str("CidrBlock").ok_or_else(|| {
+        AwsError::new("MissingParameter", "Either 'ipv6CidrBlock' or 'cidrBlock' should be provided.")
+    })?;
     let block = cidr::parse(text).ok_or_else(|| invalid_value("cidrBlock", text, "This is not a valid CIDR block."))?;
     if !vpc.cidr.contains(&block) || !(16..=28).contains(&block.prefix_len()) {
         return Err(AwsError::new("InvalidSubnet.Range", format!("The CIDR '{block}' is invalid.")));
@@ -134,6 +144,33 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
         map_public_ip_on_launch: false,
     };
     region.ec2_mut().tags.add(&subnet.id, tags);
+    let answer = subnet.wire(region);
+    region.ec2_mut().subnets.push(subnet);
+    Ok(json!({ "subnet": answer }))
+}
+
+/// As those that an account begins with: a zone has one at most.
+pub(super) fn create_default(region: &mut Region, params: Params<'_>) -> Answer {
+    if params.opt_str("AvailabilityZone").or(params.opt_str("AvailabilityZoneId")).is_none() {
+        return Err(AwsError::missing_parameter("availabilityZone"));
+    }
+    let zone = wanted_zone(&region.name, params)?;
+    let vpc = region.ec2().vpcs.iter().find(|vpc| vpc.is_default).cloned().ok_or_else(|| {
+        AwsError::new("DefaultVpcDoesNotExist", "There is no default VPC in this region. Create a default VPC first.")
+    })?;
+    let state = region.ec2();
+    if state.subnets.iter().any(|subnet| subnet.default_for_az && subnet.az_name == zone.name) {
+        let message = format!("A default subnet already exists in the Availability Zone '{}'.", zone.name);
+        return Err(AwsError::new("DefaultSubnetAlreadyExistsInAvailabilityZone", message));
+    }
+    let is_free = |block: &Ipv4Net| {
+        !state.subnets.iter().any(|subnet| subnet.vpc_id == vpc.id && cidr::overlap(subnet.cidr, *block))
+    };
+    let block = vpc.cidr.subnets(20).into_iter().flatten().find(is_free).ok_or_else(|| {
+        AwsError::new("InsufficientCidrBlocks", "There is no room for a default subnet in the default VPC.")
+    })?;
+    let id = region.ids.ec2("subnet");
+    let subnet = Subnet::of_zone(id, &vpc, zone, block);
     let answer = subnet.wire(region);
     region.ec2_mut().subnets.push(subnet);
     Ok(json!({ "subnet": answer }))

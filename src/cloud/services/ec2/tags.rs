@@ -59,7 +59,11 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
         return Err(AwsError::missing_parameter("resourceIdSet"));
     }
     let doomed: Vec<_> = params.objects("Tag").into_iter().map(|tag| (tag.opt_str("Key"), tag.map())).collect();
-    for id in params.strings("ResourceId") {
+    let ids = params.strings("ResourceId");
+    if ids.is_empty() {
+        return Err(AwsError::missing_parameter("resourceIdSet"));
+    }
+    for id in ids {
         region.ec2_mut().tags.retain(id, |key, value| {
             let named = doomed.iter().any(|(name, tag)| {
                 *name == Some(key) && tag.get("Value").and_then(Value::as_str).is_none_or(|v| v == value)

@@ -17,7 +17,7 @@ use crate::cloud::wire::Params;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Agent {
     Starting,
-    /// It waits for its cluster, which may not be there yet: agents keep trying.
+    /// It waits for its cluster, which may not be there yet, or out of reach: agents keep trying.
     WaitingFor(String),
     /// It has joined its cluster, or never will.
     Settled,
@@ -63,6 +63,14 @@ pub(crate) fn disconnect(region: &mut Region, zone: Option<&str>, time: Duration
     let id = instance.ec2_instance_id.clone();
     region.after_real_time(time, move |region| reconnect(region, &id));
     true
+}
+
+/// All agents that can.
+pub(crate) fn reconnect_all(region: &mut Region) {
+    let cut_off = region.ecs().container_instances.iter().filter(|instance| !instance.is_connected);
+    for id in cut_off.map(|instance| instance.ec2_instance_id.clone()).collect::<Vec<_>>() {
+        reconnect(region, &id);
+    }
 }
 
 /// The agent gets to hear what it is to start.
@@ -115,6 +123,8 @@ fn make_default_cluster(region: &mut Region) {
 fn join_clusters(region: &mut Region) {
     let ecs = region.ecs();
     let waiting = ecs.agents.iter().filter_map(|(id, agent)| match agent {
+        // Out of reach: without a way to ECS's endpoint it goes on trying.
+        Agent::WaitingFor(_) if !ec2::instance(region, id).is_some_and(|it| ec2::reaches_internet(region, it)) => None,
         Agent::WaitingFor(cluster) => {
             ecs.cluster_by_reference(cluster).map(|cluster| (id.clone(), cluster.name.clone()))
         }

@@ -3,15 +3,37 @@
 use super::{
     clusters, container_instances, resource_tags, run_task, service_changes, services, task_definitions, tasks,
 };
+use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
 use crate::cloud::wire::Pages;
 
-/// ECS checks the role that it acts in itself when a service is made, and the task's when it starts one.
-const SERVICE_LINKED_ROLE: &str = "Unable to assume the service linked role. Please verify that the ECS service linked \
-                                   role exists.";
-const TASK_ROLE: &str = "ECS was unable to assume the role that was provided for this task. Please verify that the role \
-                         being passed has the proper trust relationship and permissions and that your IAM user has \
-                         permissions to pass this role.";
+/// The refusal of a role that ECS cannot act in yet, in this service-linked role of its own.
+const fn service_linked_role(kind: FaultKind) -> RoleRefusal {
+    RoleRefusal {
+        kind,
+        code: "InvalidParameterException",
+        message: "Unable to assume the service linked role. Please verify that the ECS service linked role exists.",
+    }
+}
+
+/// ECS makes its service-linked role with an account's first cluster, and cannot always act in it at once
+/// (aws/containers-roadmap#2614, hashicorp/terraform-provider-aws#15452).
+const FIRST_CLUSTER: &[RoleRefusal] = &[service_linked_role(FaultKind::ServiceLinkedRole)];
+const FIRST_SERVICE: &[RoleRefusal] =
+    &[service_linked_role(FaultKind::ServiceLinkedRole), service_linked_role(FaultKind::RefuseRole)];
+const NEW_EXECUTION_ROLE: &[RoleRefusal] =
+    &[RoleRefusal { kind: FaultKind::RefuseRole, code: "ClientException", message: "Role is not valid" }];
+/// The task's role is looked at when a task is started.
+const NEW_TASK_ROLE: &[RoleRefusal] = &[
+    RoleRefusal {
+        kind: FaultKind::RefuseRole,
+        code: "ClientException",
+        message: "ECS was unable to assume the role that was provided for this task. Please verify that the role being \
+                  passed has the proper trust relationship and permissions and that your IAM user has permissions to \
+                  pass this role.",
+    },
+    service_linked_role(FaultKind::ServiceLinkedRole),
+];
 
 /// A list that is answered page by page: services come ten to a page, everything else a hundred (API Reference).
 const fn pages(list: &'static str, default: usize) -> Pages {
@@ -94,7 +116,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "CreateCluster",
         "clusterName tags settings configuration serviceConnectDefaults",
         clusters::create,
-    ),
+    )
+    .refusing_roles(FIRST_CLUSTER),
     Operation::change(
         "CreateService",
         "cluster serviceName taskDefinition availabilityZoneRebalancing loadBalancers desiredCount \
@@ -103,7 +126,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
          propagateTags serviceConnectConfiguration",
         service_changes::create,
     )
-    .refusing_role("InvalidParameterException", SERVICE_LINKED_ROLE),
+    .refusing_roles(FIRST_SERVICE),
     Operation::change("DeleteCluster", "cluster", clusters::delete),
     Operation::change("DeleteService", "cluster service force", services::delete),
     Operation::change("DeleteTaskDefinitions", "taskDefinitions", task_definitions::delete),
@@ -148,13 +171,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
          cpu memory tags pidMode ipcMode runtimePlatform",
         task_definitions::register,
     )
-    .refusing_role("ClientException", "Role is not valid"),
+    .refusing_roles(NEW_EXECUTION_ROLE),
     Operation::change(
         "RunTask",
         "cluster count group launchType networkConfiguration startedBy tags taskDefinition clientToken",
         run_task::run,
     )
-    .refusing_role("ClientException", TASK_ROLE),
+    .refusing_roles(NEW_TASK_ROLE),
     Operation::change("StopTask", "cluster task reason", tasks::stop),
     Operation::change("TagResource", "resourceArn tags", resource_tags::add),
     Operation::change("UntagResource", "resourceArn tagKeys", resource_tags::remove),

@@ -149,6 +149,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     if references.is_empty() {
         references.push("default");
     }
+    super::check_count("Clusters", &references, 100)?;
     Ok(super::describe_each(region, ("clusters", "cluster"), &references, |reference| {
         let mut clusters = region.ecs().clusters.iter();
         let cluster = clusters.find(|cluster| refers_to(reference, &cluster.arn, &cluster.name))?;

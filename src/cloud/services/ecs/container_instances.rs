@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::tasks::{StopCode, Task};
-use super::{State, describe_each, includes_tags, instance_filter, invalid, lifecycle, missing, refers_to};
+use super::{
+    State, check_count, describe_each, includes_tags, instance_filter, invalid, lifecycle, missing, refers_to,
+};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
@@ -223,9 +225,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("containerInstances");
-    if references.is_empty() {
-        return Err(invalid("Container instances cannot be empty."));
-    }
+    check_count("Container instances", &references, 100)?;
     let with_tags = includes_tags(params)?;
     Ok(describe_each(region, ("containerInstances", &parent(cluster)), &references, |reference| {
         Some(wire(region, region.ecs().instance(cluster, reference)?, with_tags))
@@ -241,8 +241,10 @@ pub(super) fn update_state(region: &mut Region, params: Params<'_>) -> Result<Va
             return Err(invalid("Container instance status should be one of [DRAINING,ACTIVE]"));
         }
     };
+    let references = params.strings("containerInstances");
+    check_count("Container instances", &references, 10)?;
     let (mut updated, mut failures) = (Vec::new(), Vec::new());
-    for reference in params.strings("containerInstances") {
+    for reference in references {
         match region.ecs_mut().instance_mut(&cluster, reference) {
             Some(instance) => {
                 instance.status = status;

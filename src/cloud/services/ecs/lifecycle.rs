@@ -14,6 +14,7 @@ use super::{scheduler, services, tasks};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
+use crate::cloud::services::iam::Fact;
 use crate::cloud::services::{ec2, elbv2, logs, servicediscovery};
 use crate::cloud::wire::tags::Tags;
 
@@ -141,11 +142,31 @@ pub(super) fn start_waiting(region: &mut Region, instance_id: &str) {
     }
 }
 
+/// A proxy that is not told what to do asks on.
+const PROXY_ASKS_AGAIN: Duration = Duration::from_millis(500);
+
+/// A task's proxy asks, in the instance's role, for the task set that it is of; without an answer it never gets healthy. Such a call
+/// has no `ecs:cluster` (aws/aws-cdk#28594, aws/amazon-ecs-service-connect-agent#142).
+fn proxy_may_poll(region: &Region, task: &Task) -> bool {
+    let profile =
+        ec2::instance(region, &task.ec2_instance_id).and_then(|instance| instance.instance_profile.as_deref());
+    // One that did not come from EC2 has its credentials from elsewhere.
+    let Some(profile) = profile else { return true };
+    let task_set = region.arn("ecs", &format!("task-set/{}/{}", task.cluster, task.group.replace(':', "/")));
+    let facts = |key: &str| if key.eq_ignore_ascii_case("ecs:cluster") { Fact::Absent } else { Fact::Unknown };
+    region.iam().profile_allows(profile, "ecs:Poll", &task_set, &facts)
+}
+
 /// Its log groups are there, and its proxy knows whom it can call.
 fn start_containers(region: &mut Region, arn: &str) {
     let is_pending = |task: &&Task| task.arn == arn && task.last_status == LastStatus::Pending;
     let pending = region.ecs().tasks.iter().find(is_pending);
     let Some(task) = pending.filter(|task| !tasks::is_cut_off(region, task)) else { return };
+    if task.service_connect.is_some() && !proxy_may_poll(region, task) {
+        let arn = arn.to_owned();
+        region.after_real_time(PROXY_ASKS_AGAIN, move |region| start_containers(region, &arn));
+        return;
+    }
     let (definition, service_connect) = (Arc::clone(&task.definition), task.service_connect.clone());
     // The application's own group first: if it creates it, the proxy's equally named one is there.
     let proxy_group = service_connect.as_ref().and_then(|connect| connect.log_group.clone());

@@ -73,7 +73,7 @@ pub(crate) fn has_joined(region: &Region, instance_id: &str) -> bool {
     joined_instances(region).iter().any(|id| id == instance_id)
 }
 
-pub(crate) use agents::disconnect as disconnect_agent;
+pub(crate) use agents::{disconnect as disconnect_agent, reconnect_all as reconnect_agents};
 
 impl Region {
     fn ecs(&self) -> &State {
@@ -98,6 +98,7 @@ pub(crate) static SERVICE: Service = Service {
     structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     reconcile,
+    tagged: resource_tags::of_standing,
     add_to_mesh: |region, topology| topology.tasks = mesh_tasks::mesh_tasks(region),
     ..Service::PLAIN
 };
@@ -146,6 +147,25 @@ fn includes_tags(params: Params<'_>) -> Result<bool, AwsError> {
     match include.iter().find(|what| **what != "TAGS") {
         Some(other) => Err(AwsError::unsupported(format_args!("include {other}, only TAGS"))),
         None => Ok(!include.is_empty()),
+    }
+}
+
+/// Refuses a list that is empty, or longer than its operation takes (API Reference, each operation's own).
+fn check_count(what: &str, references: &[&str], most: usize) -> Result<(), AwsError> {
+    match references.len() {
+        0 => Err(invalid(format!("{what} cannot be empty."))),
+        count if count > most => Err(invalid(format!("{what} cannot have more than {most} elements."))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses a client token that is longer than its operation takes, or has other than visible ASCII characters (API Reference,
+/// "CreateService", "RunTask").
+fn check_client_token(params: Params<'_>, most: usize) -> Result<(), AwsError> {
+    let fits = |token: &str| token.len() <= most && token.bytes().all(|byte| (33..=126).contains(&byte));
+    match params.opt_str("clientToken") {
+        Some(token) if !fits(token) => Err(invalid(format!("clientToken must have at most {most} ASCII characters."))),
+        _ => Ok(()),
     }
 }
 

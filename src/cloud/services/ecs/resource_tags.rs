@@ -26,6 +26,16 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     Ok(json!({ "tags": tags(&mut copy, params.str("resourceArn")?)?.to_list(LOWER) }))
 }
 
+/// The values that a tag has on clusters, services and task definitions, but for those that are deleted.
+pub(super) fn of_standing(region: &Region, key: &str) -> Vec<String> {
+    let ecs = region.ecs();
+    let clusters = ecs.clusters.iter().filter(|cluster| cluster.status != ClusterStatus::Inactive);
+    let services = ecs.services.iter().filter(|service| service.status != ServiceStatus::Inactive);
+    let revisions = ecs.task_definitions.revisions.iter().filter(|revision| !revision.is_being_deleted());
+    let tags = clusters.map(|cluster| &cluster.tags).chain(services.map(|service| &service.tags));
+    tags.chain(revisions.map(|revision| &revision.tags)).filter_map(|tags| tags.get(key)).collect()
+}
+
 fn tags<'s>(ecs: &'s mut State, arn: &str) -> Result<&'s mut Tags, AwsError> {
     let kind = arn.split(':').nth(5).and_then(|resource| resource.split('/').next()).unwrap_or_default();
     let (found, message) = match kind {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::lifecycle::{self, Launch};
 use super::placement::{self, NoPlace, Request};
 use super::service_changes::network;
-use super::{client_error, invalid, scheduler, tasks};
+use super::{check_client_token, client_error, invalid, scheduler, tasks};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
@@ -21,6 +21,11 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
     let count = params.opt_int("count")?.unwrap_or(1);
     if !(1..=10).contains(&count) {
         return Err(invalid("count must be between 1 and 10."));
+    }
+    check_client_token(params, 64)?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-/_".contains(c);
+    if params.opt_str("startedBy").is_some_and(|by| by.len() > 128 || !by.chars().all(is_name)) {
+        return Err(invalid("startedBy must have at most 128 letters, digits, hyphens, slashes and underscores."));
     }
     // The same token is the same request, sent again: its tasks are there.
     let token = params.opt_str("clientToken");

@@ -11,7 +11,7 @@ use super::definition::Definition;
 use super::services::{
     self, Deployment, LoadBalancer, Network, Rollout, RolloutState, Service, ServiceStatus, Throttle, not_found,
 };
-use super::{client_error, invalid, is_named, service_connect};
+use super::{check_client_token, client_error, invalid, is_named, service_connect};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::{ec2, elbv2};
@@ -23,12 +23,12 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if name.len() > 255 || !is_named(name) {
         return Err(invalid("Service name contains invalid characters."));
     }
+    check_client_token(params, 36)?;
     let cluster = region.ecs().cluster(params)?;
     if cluster.status == ClusterStatus::Provisioning {
         return Err(client_error("Cluster was not ACTIVE."));
     }
     let cluster = cluster.name.clone();
-    check_token(params)?;
     if let Some(existing) = region.ecs().service(&cluster, name) {
         let is_same_request = params.opt_str("clientToken").is_some() && existing.request == *params.map();
         match existing.status {
@@ -53,6 +53,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let desired_count = count(params)?.ok_or_else(|| invalid("desiredCount is required for REPLICA services."))?;
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
     let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
+    let grace_period = grace_period(params, &load_balancers)?;
     let service = Service {
         arn: arn.clone(),
         name: name.to_owned(),
@@ -61,7 +62,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         status: ServiceStatus::Active,
         desired_count,
         rollout,
-        grace_period: params.opt_int("healthCheckGracePeriodSeconds")?.or((!load_balancers.is_empty()).then_some(0)),
+        grace_period: grace_period.or((!load_balancers.is_empty()).then_some(0)),
         load_balancers,
         // ENABLED unless said otherwise, or the service is none of those that can be rebalanced.
         rebalances_zones: rebalances_zones(params, rollout)?.unwrap_or(rollout.maximum_percent > 100),
@@ -81,17 +82,6 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     services::answer(region, &arn)
 }
 
-/// API Reference, "CreateService", "clientToken".
-fn check_token(params: Params<'_>) -> Result<(), AwsError> {
-    let is_token = |token: &str| token.len() <= 36 && token.bytes().all(|b| b.is_ascii_graphic());
-    match params.opt_str("clientToken") {
-        Some(token) if !is_token(token) => {
-            Err(invalid("clientToken must have at most 36 ASCII characters in the range of 33-126."))
-        }
-        _ => Ok(()),
-    }
-}
-
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = region.ecs().cluster(params)?.name.clone();
     let service = region.ecs().service(&cluster, params.str("service")?).ok_or_else(not_found)?;
@@ -101,7 +91,7 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let arn = service.arn.clone();
     let wanted = Wanted::read(region, &cluster, &arn, params, Some(service))?;
     let desired_count = count(params)?;
-    let grace_period = params.opt_int("healthCheckGracePeriodSeconds")?;
+    let grace_period = grace_period(params, &wanted.load_balancers)?;
     let rebalances_zones = rebalances_zones(params, wanted.rollout)?;
     let is_redeployed = params.opt_bool("forceNewDeployment") == Some(true) || wanted.differs_from(service);
     let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
@@ -214,6 +204,20 @@ const MAX_SECURITY_GROUPS: usize = 5;
 const MAX_TARGET_GROUPS: usize = 5;
 /// API Reference, "CreateService", "placementStrategy".
 const MAX_STRATEGIES: usize = 5;
+/// Only a service behind a load balancer can have one (hashicorp/terraform-provider-aws#31104); 0 is none
+/// (kayac/ecspresso#805).
+fn grace_period(params: Params<'_>, load_balancers: &[LoadBalancer]) -> Result<Option<i64>, AwsError> {
+    let given = params.opt_int("healthCheckGracePeriodSeconds")?;
+    match given {
+        Some(seconds) if !(0..=i64::from(i32::MAX)).contains(&seconds) => {
+            Err(invalid("healthCheckGracePeriodSeconds must be from 0 to 2147483647."))
+        }
+        Some(seconds) if seconds > 0 && load_balancers.is_empty() => {
+            Err(invalid("Health check grace period is only valid for services configured to use load balancers"))
+        }
+        given => Ok(given),
+    }
+}
 
 /// Zones first, then instances: what ECS does by itself. Nothing else is done here, so nothing else may be asked for.
 fn check_placement(params: Params<'_>) -> Result<(), AwsError> {

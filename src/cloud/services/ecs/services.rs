@@ -11,8 +11,9 @@ use tokio::time::Instant;
 use super::definition::Definition;
 use super::service_answers::wire;
 use super::service_connect::{self, ServiceConnect};
-use super::{State, describe_each, includes_tags, invalid, refers_to};
+use super::{State, check_count, describe_each, includes_tags, invalid, refers_to};
 use crate::cloud::error::AwsError;
+use crate::cloud::faults::DEPLOYMENT_IS_ACTIVE;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::Tags;
@@ -200,12 +201,7 @@ pub(super) fn note_once(region: &mut Region, service_arn: &str, message: &str) {
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("services");
-    if references.is_empty() {
-        return Err(invalid("Services cannot be empty."));
-    }
-    if references.len() > 10 {
-        return Err(invalid("Services cannot have more than 10 elements."));
-    }
+    check_count("Services", &references, 10)?;
     let with_tags = includes_tags(params)?;
     Ok(describe_each(region, ("services", &format!("service/{cluster}")), &references, |reference| {
         Some(wire(region, region.ecs().service(cluster, reference)?, with_tags))
@@ -238,8 +234,14 @@ pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let found = region.ecs().service(&cluster, params.str("service")?);
     let service = found.filter(|service| service.status != ServiceStatus::Inactive).ok_or_else(not_found)?;
     let arn = service.arn.clone();
-    if service.desired_count > 0 && params.opt_bool("force") != Some(true) {
+    let is_forced = params.opt_bool("force") == Some(true);
+    if service.desired_count > 0 && !is_forced {
         return Err(invalid("The service cannot be stopped while it is scaled above 0."));
+    }
+    // "If you have no running tasks in it and the desired task count is zero" (API Reference, "DeleteService").
+    let mut tasks = region.ecs().tasks.iter().filter(|task| task.is_of(&arn));
+    if tasks.any(|task| !task.is_stopped()) && !is_forced {
+        return Err(invalid(DEPLOYMENT_IS_ACTIVE));
     }
     if let Some(service) = region.ecs_mut().service_mut(&arn) {
         service.status = ServiceStatus::Draining;

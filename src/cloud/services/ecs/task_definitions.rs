@@ -44,6 +44,12 @@ pub(super) struct TaskDefinitions {
 /// How long a deleted revision is DELETE_IN_PROGRESS at least.
 const DELETION: Duration = Duration::from_secs(60);
 
+impl Revision {
+    pub(super) fn is_being_deleted(&self) -> bool {
+        self.status == Status::DeleteInProgress
+    }
+}
+
 impl TaskDefinitions {
     /// `family` (its latest ACTIVE revision) or `family:revision`, by itself or in an ARN.
     fn find(&self, reference: &str) -> Option<&Revision> {
@@ -142,7 +148,8 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 
 pub(super) fn list_families(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let prefix = params.opt_str("familyPrefix").unwrap_or_default();
-    let status = params.opt_str("status").unwrap_or("ACTIVE");
+    // "By default, both ACTIVE and INACTIVE task definition families are listed" (API Reference).
+    let status = params.opt_str("status").unwrap_or("ALL");
     let state = &region.ecs().task_definitions;
     let is_active =
         |family: &str| state.revisions.iter().any(|r| r.definition.family == family && r.status == Status::Active);

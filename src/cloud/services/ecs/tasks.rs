@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::definition::Definition;
 use super::service_connect::ServiceConnect;
-use super::{describe_each, includes_tags, invalid, lifecycle, refers_to};
+use super::{check_count, describe_each, includes_tags, invalid, lifecycle, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2::Interface;
@@ -169,9 +169,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = &region.ecs().cluster(params)?.name;
     let references = params.strings("tasks");
-    if references.is_empty() {
-        return Err(invalid("Tasks cannot be empty."));
-    }
+    check_count("Tasks", &references, 100)?;
     let with_tags = includes_tags(params)?;
     Ok(describe_each(region, ("tasks", &format!("task/{cluster}")), &references, |reference| {
         Some(wire(region, find(region, cluster, reference)?, with_tags))

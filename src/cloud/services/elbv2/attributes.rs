@@ -87,10 +87,8 @@ impl Attributes {
             if ["true", "false"].contains(&current.as_str()) && !["true", "false"].contains(&value) {
                 return Err(validation_error(format!("'{key}' value '{value}' must be one of [true, false]")));
             }
-            // Its words for TCP are in ansible/ansible#67993.
-            if key == "stickiness.type"
-                && ["source_ip", "source_ip_dest_ip", "source_ip_dest_ip_proto"].contains(&value)
-            {
+            // What only other protocols than HTTP have (ansible/ansible#67993).
+            if key == "stickiness.type" && value.starts_with("source_ip") {
                 let message =
                     format!("Stickiness type '{value}' is not supported for target groups with the HTTP protocol");
                 return Err(AwsError::new("InvalidConfigurationRequest", message));

@@ -119,6 +119,32 @@ fn requested_subnets(region: &Region, params: Params<'_>) -> Result<Vec<Subnet>,
     Ok(subnets)
 }
 
+/// What AWS checks where it puts a load balancer's interfaces (kubernetes-sigs/aws-load-balancer-controller#1233,
+/// openshift/installer#1110).
+fn check_room<'s>(
+    region: &Region,
+    scheme: &str,
+    subnets: impl IntoIterator<Item = &'s Subnet>,
+) -> Result<(), AwsError> {
+    for subnet in subnets {
+        if scheme == "internet-facing" && !ec2::has_internet_gateway(region, &subnet.vpc_id) {
+            let message = format!("VPC {} has no internet gateway", subnet.vpc_id);
+            return Err(AwsError::new("InvalidSubnet", message));
+        }
+        if ec2::free_addresses(region, subnet) < FREE_ADDRESSES {
+            let message = format!(
+                "Not enough IP space available in {}. ELB requires at least {FREE_ADDRESSES} free IP addresses in each subnet.",
+                subnet.id
+            );
+            return Err(AwsError::new("InvalidSubnet", message));
+        }
+    }
+    Ok(())
+}
+
+/// Elastic Load Balancing User Guide, "Subnets for your load balancer".
+const FREE_ADDRESSES: usize = 8;
+
 /// The security groups of a request; the VPC's default one if there are none.
 fn requested_groups(region: &Region, vpc_id: &str, params: Params<'_>) -> Result<BTreeSet<String>, AwsError> {
     let ids = params.strings("SecurityGroups");
@@ -161,6 +187,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
         let message = format!("A load balancer with the same name '{name}' exists, but with different settings");
         return Err(AwsError::new("DuplicateLoadBalancerName", message));
     }
+    check_room(region, &settings.scheme, &subnets)?;
     let load_balancer = provision(region, name, &vpc_id, &subnets, settings, tags)?;
     Ok(json!({ "LoadBalancers": [wire(&load_balancer)] }))
 }
@@ -305,6 +332,7 @@ pub(super) fn set_subnets(region: &mut Region, params: Params<'_>) -> Answer {
     }
     let is_new = |subnet: &&Subnet| !load_balancer.zones.iter().any(|zone| zone.subnet_id == subnet.id);
     let added = subnets.iter().filter(is_new);
+    check_room(region, &load_balancer.settings.scheme, added.clone())?;
     let added = attach(region, added, load_balancer.path(), &load_balancer.settings.security_groups)?;
     let (mut zones, gone): (Vec<Zone>, Vec<Zone>) =
         load_balancer.zones.iter().cloned().partition(|zone| subnets.iter().any(|subnet| subnet.id == zone.subnet_id));
@@ -350,7 +378,7 @@ mod tests {
             found.unwrap()["networkInterfaceSet"].as_array().unwrap().len()
         };
         let full = handle(&mut region, "CreateLoadBalancer", create("full", &ids[..2])).unwrap_err();
-        assert_eq!((full.code.as_str(), interfaces(&mut region)), ("InsufficientFreeAddressesInSubnet", 2));
+        assert_eq!((full.code.as_str(), interfaces(&mut region)), ("InvalidSubnet", 2));
         let moved = json!({
             "LoadBalancerArn": made["LoadBalancers"][0]["LoadBalancerArn"],
             "Subnets": [ids[0], ids[1]],

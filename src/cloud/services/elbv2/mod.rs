@@ -115,6 +115,7 @@ pub(crate) static SERVICE: Service = Service {
     operations: api::OPERATIONS,
     structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
+    tagged: |region, key| region.elbv2().tags.iter().filter_map(|(_, tags)| tags.get(key)).collect(),
     add_to_mesh: |region, topology| topology.load_balancers = mesh_load_balancers(region),
     ..Service::PLAIN
 };

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::roles;
-use super::{Account, State, check_name, conflict, in_path, no_such_entity, tags_answer};
+use super::roles::{self, Form};
+use super::{Account, State, conflict, in_path, limits, no_such_entity, tags_answer};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
@@ -42,7 +42,7 @@ impl InstanceProfile {
             "InstanceProfileId": self.id,
             "Arn": format!("arn:aws:iam::{ACCOUNT_ID}:instance-profile{}{}", self.path, self.name),
             "CreateDate": timestamp(self.created),
-            "Roles": role.into_iter().map(|role| role.wire(false)).collect::<Value>(),
+            "Roles": role.into_iter().map(|role| role.wire(Form::Listed)).collect::<Value>(),
             "Tags": self.tags.to_list(UPPER),
         })
     }
@@ -53,7 +53,7 @@ pub(super) fn not_found(name: &str) -> AwsError {
 }
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
-    let name = check_name(params, "InstanceProfileName", 128)?;
+    let name = params.str("InstanceProfileName")?;
     let (iam, ids) = region.state_and_ids::<Account>();
     let mut iam = iam.lock();
     if iam.has_instance_profile(name) {
@@ -61,7 +61,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     }
     let mut profile = InstanceProfile::new(ids, name);
     profile.path = params.opt_str("Path").unwrap_or("/").to_owned();
-    profile.tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
+    profile.tags = limits::tags(params)?;
     let answer = profile.wire(&iam);
     iam.instance_profiles.insert(name.to_owned(), profile);
     Ok(json!({ "InstanceProfile": answer }))

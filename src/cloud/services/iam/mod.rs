@@ -5,11 +5,12 @@
 mod api;
 mod conditions;
 mod instance_profiles;
+mod limits;
 mod policies;
 mod roles;
 mod simulation;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hyper::StatusCode;
@@ -35,8 +36,8 @@ pub(crate) struct State {
     instance_profiles: BTreeMap<String, InstanceProfile>,
     /// The name of the role that all calls are made in; without one they are made as the account's root.
     caller: Option<String>,
-    /// Elastic Load Balancing has its service-linked role.
-    pub(crate) load_balancing_was_used: bool,
+    /// The services that have their service-linked role, by their signing names.
+    pub(crate) service_linked_roles: BTreeSet<&'static str>,
 }
 
 /// The state of IAM, which is the account's and not a region's: every region holds a handle of it.
@@ -82,7 +83,8 @@ impl State {
     /// What the article takes for granted: a role and instance profile for instances, which may join clusters and be
     /// reached by SSM, and a role with which ECS starts tasks.
     fn with_article_roles() -> Self {
-        let mut state = Self { load_balancing_was_used: true, ..Self::default() };
+        let service_linked_roles = ["autoscaling", "ecs", "elasticloadbalancing"].into_iter().collect();
+        let mut state = Self { service_linked_roles, ..Self::default() };
         let mut ids = Ids::from_entropy();
         let mut instances = Role::new(&mut ids, "ecsInstanceRole", roles::trusting("ec2.amazonaws.com"));
         instances.attach("service-role/AmazonEC2ContainerServiceforEC2Role");
@@ -119,10 +121,20 @@ impl State {
         }
     }
 
-    /// Whether the caller may take the action on some resource, in a request of which these facts are known.
-    pub(crate) fn allows(&self, action: &str, facts: &Facts<'_>) -> bool {
+    /// Whether the caller may take the action on this resource, or on some, in a request of which these facts are known.
+    pub(crate) fn allows(&self, action: &str, resource: Option<&str>, facts: &Facts<'_>) -> bool {
         let role = self.caller.as_ref().and_then(|role| self.roles.get(role));
-        role.is_none_or(|role| simulation::decide(role, action, None, facts) == Decision::Allowed)
+        role.is_none_or(|role| simulation::decide(role, action, resource, facts).0 == Decision::Allowed)
+    }
+
+    /// Whether whoever acts in the role of an instance profile may take the action on this resource.
+    pub(crate) fn profile_allows(&self, profile: &str, action: &str, resource: &str, facts: &Facts<'_>) -> bool {
+        let role = self.role_of_instance_profile(profile).and_then(|role| self.roles.get(role));
+        role.is_some_and(|role| simulation::decide(role, action, Some(resource), facts).0 == Decision::Allowed)
+    }
+
+    pub(crate) fn role_arn(&self, name: &str) -> Option<String> {
+        self.roles.get(name).map(Role::arn)
     }
 
     pub(crate) fn has_role(&self, name: &str) -> bool {
@@ -164,7 +176,13 @@ fn tags_answer(tags: &Tags) -> Value {
 }
 
 fn tag(tags: &mut Tags, params: Params<'_>) -> Answer {
-    tags.add(Tags::from_list(&params.objects("Tags"), UPPER)?)?;
+    let mut more = tags.clone();
+    more.extend(limits::tags(params)?);
+    if more.len() > limits::MOST_TAGS {
+        // IAM and STS quotas: "Tags that can be attached to an IAM role".
+        return Err(conflict("LimitExceeded", format!("Cannot exceed quota for TagsPerRole: {}", limits::MOST_TAGS)));
+    }
+    *tags = more;
     Ok(Value::Null)
 }
 
@@ -186,25 +204,6 @@ fn conflict(code: &str, message: impl Into<String>) -> AwsError {
     AwsError::new(code, message).with_status(StatusCode::CONFLICT)
 }
 
-/// Names have up to `longest` letters, digits and `+=,.@_-`.
-fn check_name<'a>(params: Params<'a>, member: &str, longest: usize) -> Result<&'a str, AwsError> {
-    let name = params.str(member)?;
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "+=,.@_-".contains(c);
-    let problem = if name.len() > longest {
-        format!("Member must have length less than or equal to {longest}")
-    } else if !name.chars().all(allowed) {
-        "Member must satisfy regular expression pattern: [\\w+=,.@-]+".to_owned()
-    } else {
-        return Ok(name);
-    };
-    let mut spelled = member.to_owned();
-    spelled[..1].make_ascii_lowercase();
-    Err(AwsError::new(
-        "ValidationError",
-        format!("1 validation error detected: Value '{name}' at '{spelled}' failed to satisfy constraint: {problem}"),
-    ))
-}
-
 pub(crate) static SERVICE: Service = Service {
     signing_name: "iam",
     encoding: Encoding::Query("https://iam.amazonaws.com/doc/2010-05-08/"),
@@ -216,6 +215,16 @@ pub(crate) static SERVICE: Service = Service {
     },
     operations: api::OPERATIONS,
     structures: api::STRUCTURES,
+    before: limits::check,
     new_state: |founding| Some(Box::new(founding.account.get::<Account>().handle())),
+    tagged: |region, key| {
+        let state = region.iam();
+        let (roles, profiles) = (state.roles.values(), state.instance_profiles.values());
+        roles
+            .map(|role| &role.tags)
+            .chain(profiles.map(|profile| &profile.tags))
+            .filter_map(|tags| tags.get(key))
+            .collect()
+    },
     ..Service::PLAIN
 };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{check_name, no_such_entity};
+use super::no_such_entity;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
@@ -74,6 +74,9 @@ pub(super) fn attach(region: &mut Region, params: Params<'_>) -> Answer {
     let mut iam = region.iam();
     let role = iam.role_mut(params)?;
     let policy = params.str("PolicyArn")?;
+    if !policy.starts_with("arn:") {
+        return Err(AwsError::new("ValidationError", format!("ARN {policy} is not valid.")));
+    }
     if !MANAGED.iter().any(|(managed, _)| arn(managed) == policy) {
         return Err(no_such_entity(format!("Policy {policy} does not exist or is not attachable.")));
     }
@@ -104,7 +107,7 @@ pub(super) fn list_attached(region: &Region, params: Params<'_>) -> Answer {
 pub(super) fn put_inline(region: &mut Region, params: Params<'_>) -> Answer {
     let mut iam = region.iam();
     let role = iam.role_mut(params)?;
-    let name = check_name(params, "PolicyName", 128)?;
+    let name = params.str("PolicyName")?;
     let document = params.str("PolicyDocument")?;
     check_document(document)?;
     role.put_inline(name, document.to_owned());

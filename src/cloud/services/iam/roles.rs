@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::policies::{check_document, encoded};
-use super::{Account, check_name, conflict, in_path, no_such_entity, tags_answer};
+use super::{Account, conflict, in_path, limits, no_such_entity, tags_answer};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::ids::Ids;
@@ -41,7 +41,7 @@ impl Role {
             created: jiff::Timestamp::now(),
             trust_policy,
             description: None,
-            max_session_duration: SESSION_DURATIONS.0,
+            max_session_duration: DEFAULT_SESSION_DURATION,
             attached: BTreeSet::new(),
             inline: BTreeMap::new(),
             tags: Tags::default(),
@@ -57,36 +57,37 @@ impl Role {
         self.inline.insert(name.to_owned(), document);
     }
 
-    /// With its tags, or as lists have it.
-    pub(super) fn wire(&self, with_tags: bool) -> Value {
+    pub(super) fn arn(&self) -> String {
+        format!("arn:aws:iam::{ACCOUNT_ID}:role{}{}", self.path, self.name)
+    }
+
+    /// As AWS answers (localstack/localstack, `test_iam.snapshot.json`, recorded on AWS). Nobody has acted in the role yet.
+    pub(super) fn wire(&self, form: Form) -> Value {
+        let has_tags = form != Form::Listed && self.tags.len() > 0;
         json!({
             "Path": self.path,
             "RoleName": self.name,
             "RoleId": self.id,
-            "Arn": format!("arn:aws:iam::{ACCOUNT_ID}:role{}{}", self.path, self.name),
+            "Arn": self.arn(),
             "CreateDate": timestamp(self.created),
             "AssumeRolePolicyDocument": encoded(&self.trust_policy),
             "Description": self.description,
-            "MaxSessionDuration": self.max_session_duration,
-            "Tags": if with_tags { self.tags.to_list(UPPER) } else { Value::Null },
+            "MaxSessionDuration": (form != Form::Created).then_some(self.max_session_duration),
+            "RoleLastUsed": if form == Form::Whole { json!({}) } else { Value::Null },
+            "Tags": if has_tags { self.tags.to_list(UPPER) } else { Value::Null },
         })
     }
 }
 
-/// The shortest and the longest that a role may allow, in seconds; the first is what it allows by itself (API Reference, "CreateRole").
-const SESSION_DURATIONS: (i64, i64) = (3_600, 43_200);
+/// In seconds (API Reference, "CreateRole").
+const DEFAULT_SESSION_DURATION: i64 = 3_600;
 
-fn session_duration(params: Params<'_>) -> Result<i64, AwsError> {
-    let (min, max) = SESSION_DURATIONS;
-    let Some(seconds) = params.opt_int("MaxSessionDuration")? else { return Ok(min) };
-    let bound = match seconds {
-        short if short < min => format!("greater than or equal to {min}"),
-        long if long > max => format!("less than or equal to {max}"),
-        _ => return Ok(seconds),
-    };
-    Err(AwsError::invalid_parameter(format!(
-        "1 validation error detected: Value '{seconds}' at 'maxSessionDuration' failed to satisfy constraint: Member must have value {bound}"
-    )))
+/// In which answer a role is told of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Created,
+    Whole,
+    Listed,
 }
 
 /// A trust policy for one of AWS's services.
@@ -103,7 +104,7 @@ pub(super) fn not_found(name: &str) -> AwsError {
 }
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
-    let name = check_name(params, "RoleName", 64)?;
+    let name = params.str("RoleName")?;
     let trust_policy = params.str("AssumeRolePolicyDocument")?;
     check_document(trust_policy)?;
     let (iam, ids) = region.state_and_ids::<Account>();
@@ -114,26 +115,26 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     let mut role = Role::new(ids, name, trust_policy.to_owned());
     role.path = params.opt_str("Path").unwrap_or("/").to_owned();
     role.description = params.opt_str("Description").map(str::to_owned);
-    role.max_session_duration = session_duration(params)?;
-    role.tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
-    let answer = role.wire(true);
+    role.max_session_duration = params.opt_int("MaxSessionDuration")?.unwrap_or(role.max_session_duration);
+    role.tags = limits::tags(params)?;
+    let answer = role.wire(Form::Created);
     iam.roles.insert(name.to_owned(), role);
     Ok(json!({ "Role": answer }))
 }
 
 pub(super) fn get(region: &Region, params: Params<'_>) -> Answer {
-    Ok(json!({ "Role": region.iam().role(params)?.wire(true) }))
+    Ok(json!({ "Role": region.iam().role(params)?.wire(Form::Whole) }))
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Answer {
     let iam = region.iam();
     let roles = iam.roles.values().filter(|role| in_path(&role.path, params));
-    Ok(json!({ "Roles": roles.map(|role| role.wire(false)).collect::<Value>() }))
+    Ok(json!({ "Roles": roles.map(|role| role.wire(Form::Listed)).collect::<Value>() }))
 }
 
 /// A duration that is not given becomes the default again (API Reference, "UpdateRole"); a description stays.
 pub(super) fn update(region: &mut Region, params: Params<'_>) -> Answer {
-    let duration = session_duration(params)?;
+    let duration = params.opt_int("MaxSessionDuration")?.unwrap_or(DEFAULT_SESSION_DURATION);
     let mut iam = region.iam();
     let role = iam.role_mut(params)?;
     role.max_session_duration = duration;

@@ -68,6 +68,7 @@ pub(crate) static SERVICE: Service = Service {
     },
     operations: api::OPERATIONS,
     new_state: |_| Some(Box::new(State::default())),
+    tagged: |region, key| region.logs().groups.values().filter_map(|group| group.tags.get(key)).collect(),
     ..Service::PLAIN
 };
 

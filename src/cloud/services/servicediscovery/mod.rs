@@ -47,6 +47,9 @@ pub(crate) static SERVICE: Service = Service {
     operations: api::OPERATIONS,
     structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
+    tagged: |region, key| {
+        region.cloud_map().namespaces.iter().filter_map(|namespace| namespace.tags.get(key)).collect()
+    },
     ..Service::PLAIN
 };
 
@@ -95,6 +98,10 @@ fn list_tags(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
 
 fn tags_of<'s>(state: &'s mut State, params: Params<'_>) -> Result<&'s mut Tags, AwsError> {
     let arn = params.str("ResourceARN")?;
+    if arn.contains(namespaces::OTHER_ACCOUNT) {
+        let message = format!("User is not authorized to perform this on resource: {arn}");
+        return Err(AwsError::new("AccessDeniedException", message));
+    }
     let namespaces = state.namespaces.iter_mut().map(|namespace| (&namespace.arn, &mut namespace.tags));
     let services = state.services.iter_mut().map(|service| (&service.arn, &mut service.tags));
     let found = namespaces.chain(services).find(|(known, _)| *known == arn);

@@ -131,7 +131,33 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
         };
         namespaces.push(allows(params, member)?.then(|| wire(region, namespace)));
     }
+    for name in region.faults.lock().shared_namespaces() {
+        let member = |member: &str| match member {
+            "TYPE" => Some("HTTP".to_owned()),
+            "NAME" | "HTTP_NAME" => Some(name.clone()),
+            "RESOURCE_OWNER" => Some("OTHER_ACCOUNTS".to_owned()),
+            _ => None,
+        };
+        namespaces.push(allows(params, member)?.then(|| shared(region, &name)));
+    }
     answer_page(params, "Namespaces", namespaces)
+}
+
+/// The account that shares namespaces with this one, if any does.
+pub(super) const OTHER_ACCOUNT: &str = "111122223333";
+
+/// A namespace of another account, which shares it by AWS RAM (Cloud Map Developer Guide, "Shared AWS Cloud Map namespaces").
+fn shared(region: &Region, name: &str) -> Value {
+    let id = "ns-sharedbyanother1";
+    json!({
+        "Id": id,
+        "Arn": format!("arn:aws:servicediscovery:{}:{OTHER_ACCOUNT}:namespace/{id}", region.name),
+        "ResourceOwner": OTHER_ACCOUNT,
+        "Name": name,
+        "Type": "HTTP",
+        "ServiceCount": 0,
+        "Properties": { "HttpProperties": { "HttpName": name } },
+    })
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {

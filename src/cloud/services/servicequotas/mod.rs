@@ -1,4 +1,4 @@
-//! Service Quotas: the one quota that a walkthrough runs into.
+//! Service Quotas: those that a walkthrough runs into.
 
 use hyper::StatusCode;
 use serde_json::json;
@@ -8,8 +8,31 @@ use crate::cloud::region::Region;
 use crate::cloud::service::{Answer, Operation, Service};
 use crate::cloud::wire::Params;
 
-/// Of running On-Demand Standard instances, in vCPU.
-const STANDARD_VCPUS: &str = "L-1216C47A";
+struct Quota {
+    service: &'static str,
+    service_name: &'static str,
+    code: &'static str,
+    name: &'static str,
+    value: fn(&Region) -> u32,
+}
+
+const QUOTAS: [Quota; 2] = [
+    // In vCPU.
+    Quota {
+        service: "ec2",
+        service_name: "Amazon Elastic Compute Cloud (Amazon EC2)",
+        code: "L-1216C47A",
+        name: "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+        value: |region| region.vcpu_quota,
+    },
+    Quota {
+        service: "vpc",
+        service_name: "Amazon Virtual Private Cloud (Amazon VPC)",
+        code: "L-0EA8095F",
+        name: "Inbound or outbound rules per security group",
+        value: |_| 60,
+    },
+];
 
 pub(crate) static SERVICE: Service = Service {
     signing_name: "servicequotas",
@@ -24,18 +47,18 @@ pub(crate) static SERVICE: Service = Service {
 };
 
 fn get(region: &Region, params: Params<'_>) -> Answer {
-    if (params.str("ServiceCode")?, params.str("QuotaCode")?) != ("ec2", STANDARD_VCPUS) {
-        return Err(AwsError::new("NoSuchResourceException", "The specified resource does not exist."));
-    }
-    let arn = region.arn("servicequotas", &format!("ec2/{STANDARD_VCPUS}"));
+    let (service, code) = (params.str("ServiceCode")?, params.str("QuotaCode")?);
+    let found = QUOTAS.iter().find(|quota| quota.service == service && quota.code == code);
+    let quota =
+        found.ok_or_else(|| AwsError::new("NoSuchResourceException", "The specified resource does not exist."))?;
     Ok(json!({
         "Quota": {
-            "ServiceCode": "ec2",
-            "ServiceName": "Amazon Elastic Compute Cloud (Amazon EC2)",
-            "QuotaArn": arn,
-            "QuotaCode": STANDARD_VCPUS,
-            "QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
-            "Value": region.vcpu_quota,
+            "ServiceCode": service,
+            "ServiceName": quota.service_name,
+            "QuotaArn": region.arn("servicequotas", &format!("{service}/{code}")),
+            "QuotaCode": code,
+            "QuotaName": quota.name,
+            "Value": (quota.value)(region),
             "Unit": "None",
             "Adjustable": true,
             "GlobalQuota": false,
