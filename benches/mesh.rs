@@ -59,6 +59,7 @@ impl Part {
             command: ["server", &format!("-port={port}"), "-protocol=http", &format!("-routes={routes}")]
                 .map(str::to_owned)
                 .to_vec(),
+            plain_ports: vec![],
             service_connect: Some(ServiceConnect {
                 namespace: "ns".to_owned(),
                 services: vec![Service { discovery_name, container_port: port, aliases: vec![] }],

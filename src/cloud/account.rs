@@ -57,7 +57,7 @@ impl Account {
         if !partition::is_region(name) {
             return Err(AwsError::new(
                 "UnrecognizedClientException",
-                format!("{name} is no AWS region; the local cloud knows {}", partition::REGIONS.join(", ")),
+                format!("zonewalk's local cloud has no region {name}; it has {}", partition::REGIONS.join(", ")),
             ));
         }
         let mut regions = self.regions.lock();

@@ -16,6 +16,27 @@ pub struct OperationSummary {
     pub parameters: Vec<&'static str>,
 }
 
+/// A structure in requests.
+#[derive(Clone, Debug, Serialize)]
+pub struct StructureSummary {
+    pub service: &'static str,
+    /// The name under which it comes.
+    pub structure: &'static str,
+    /// The members that are heeded; any other is refused by its name.
+    pub members: Vec<&'static str>,
+}
+
+/// Every structure of every service.
+pub fn structures() -> impl Iterator<Item = StructureSummary> {
+    services::ALL.into_iter().flat_map(|service| {
+        service.structures.iter().map(|(structure, members)| StructureSummary {
+            service: service.signing_name,
+            structure,
+            members: members.split_ascii_whitespace().collect(),
+        })
+    })
+}
+
 /// Every operation of every service, in the services' alphabetical order.
 pub fn operations() -> impl Iterator<Item = OperationSummary> {
     services::ALL.into_iter().flat_map(|service| {

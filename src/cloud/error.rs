@@ -11,6 +11,9 @@ pub(crate) struct AwsError {
 }
 
 impl AwsError {
+    /// The code of more tags than a resource can have, for which services have their own.
+    pub(crate) const TOO_MANY_TAGS: &str = "TooManyTags";
+
     /// An error that is the client's: status 400, as nearly all of AWS's are.
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), message: message.into(), status: StatusCode::BAD_REQUEST }
@@ -49,9 +52,14 @@ impl AwsError {
         Self::new("UnsupportedFeatureException", format!("zonewalk's local cloud has no {what}"))
     }
 
-    /// With the code that a service has of its own for parameters it cannot take.
-    pub(crate) fn with_parameter_code(mut self, code: &str) -> Self {
-        if matches!(self.code.as_str(), "MissingParameter" | "InvalidParameterValue") {
+    /// With the code that a service has of its own, if it has one.
+    pub(crate) fn in_words_of(mut self, words: &Words) -> Self {
+        let code = match self.code.as_str() {
+            "MissingParameter" | "InvalidParameterValue" => words.invalid_parameter,
+            Self::TOO_MANY_TAGS => words.too_many_tags,
+            _ => None,
+        };
+        if let Some(code) = code {
             code.clone_into(&mut self.code);
         }
         self
@@ -69,6 +77,8 @@ pub(crate) struct Words {
     pub(crate) denied: (&'static str, StatusCode),
     /// Its own code for a parameter that is missing or cannot be taken.
     pub(crate) invalid_parameter: Option<&'static str>,
+    /// Its own code for more tags than a resource can have.
+    pub(crate) too_many_tags: Option<&'static str>,
 }
 
 impl Words {
@@ -78,6 +88,7 @@ impl Words {
         failure: ("InternalFailure", "ServiceUnavailable"),
         denied: ("AccessDeniedException", StatusCode::BAD_REQUEST),
         invalid_parameter: None,
+        too_many_tags: None,
     };
 
     /// The words of most services with a Query protocol.

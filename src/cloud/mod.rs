@@ -25,10 +25,11 @@ mod service;
 mod services;
 mod settle;
 mod states;
+mod user_data;
 mod wildcard;
 mod wire;
 
-pub use catalog::{OperationSummary, operations};
+pub use catalog::{OperationSummary, StructureSummary, operations, structures};
 pub use faults::{Fault, FaultKind, Faults};
 pub use ids::ACCOUNT_ID;
 pub use options::{Exchange, Observer, Options};

@@ -114,6 +114,16 @@ impl<J> Schedule<J> {
         self.timers.insert((self.now + delay, self.set), job);
     }
 
+    /// A moment in the order of setting, for [`Schedule::forget_since`].
+    pub(crate) fn mark(&self) -> u64 {
+        self.set
+    }
+
+    /// Drops the timers that were set after a moment.
+    pub(crate) fn forget_since(&mut self, mark: u64) {
+        self.timers.retain(|(_, set), _| *set <= mark);
+    }
+
     /// Takes the first timer that is due at `present`, and moves the clock to it.
     pub(super) fn pop_due(&mut self, present: Instant) -> Option<J> {
         let entry = self.timers.first_entry().filter(|entry| entry.key().0 <= present)?;

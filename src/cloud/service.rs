@@ -1,6 +1,7 @@
 //! A service of the local cloud as one value: how it is spoken to, in which words it refuses, what it can do, and its part
 //! in a region's life. A new service is its folder in [`super::services`] and a line in the list there.
 
+use hyper::StatusCode;
 use serde_json::Value;
 
 use super::error::{AwsError, Words};
@@ -25,6 +26,9 @@ pub(crate) struct Service {
     pub(crate) common_parameters: &'static [&'static str],
     /// Looked at before any operation, once its parameters are ones that it takes.
     pub(crate) before: fn(Params<'_>) -> Result<(), AwsError>,
+    /// The structures that requests have, by the names under which they come, each with the members that are heeded, separated
+    /// by spaces; any other is refused by its name.
+    pub(crate) structures: &'static [(&'static str, &'static str)],
     /// Its state in a new region. None: it remembers nothing.
     pub(crate) new_state: fn(Founding<'_>) -> Option<Box<dyn State>>,
     /// Brings about what is wanted, as far as can be done now.
@@ -53,6 +57,7 @@ impl Service {
         operations: &[],
         common_parameters: &[],
         before: |_| Ok(()),
+        structures: &[],
         new_state: |_| None,
         reconcile: |_| {},
         add_to_mesh: |_, _| {},
@@ -68,14 +73,32 @@ impl Service {
     pub(crate) fn carry_out(&self, operation: &Operation, region: &mut Region, params: Params<'_>) -> Answer {
         let result = params
             .only_those(|name| operation.taken(self).any(|taken| taken == name))
+            .and_then(|()| params.only_in(self.structures))
             .and_then(|()| (self.before)(params))
-            .and_then(|()| operation.run(region, params));
-        result.map_err(|error| match self.words.invalid_parameter {
-            Some(code) => error.with_parameter_code(code),
-            None => error,
-        })
+            .and_then(|()| self.run(operation, region, params));
+        result.map_err(|error| error.in_words_of(&self.words))
     }
 }
+
+impl Service {
+    /// With EC2's `DryRun`, an operation says only whether it would succeed: what it has changed is put back.
+    fn run(&self, operation: &Operation, region: &mut Region, params: Params<'_>) -> Answer {
+        let is_tried = self.common_parameters.contains(&DRY_RUN) && params.opt_bool(DRY_RUN) == Some(true);
+        if !is_tried {
+            return operation.run(region, params);
+        }
+        let (before, timers) = (region.states.snapshot(self.signing_name), region.schedule.mark());
+        let result = operation.run(region, params);
+        region.states.put_back(self.signing_name, before);
+        region.schedule.forget_since(timers);
+        result?;
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        Err(AwsError::new("DryRunOperation", message).with_status(StatusCode::PRECONDITION_FAILED))
+    }
+}
+
+/// The parameter that all of EC2's operations have in common.
+pub(crate) const DRY_RUN: &str = "DryRun";
 
 #[cfg(test)]
 impl Service {

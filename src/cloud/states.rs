@@ -68,6 +68,14 @@ impl States {
         Some((**state).snapshot())
     }
 
+    /// Makes a service what it was.
+    pub(crate) fn put_back(&mut self, service: &str, state: Option<Box<dyn State>>) {
+        let present = self.present.iter_mut().find(|(name, _)| *name == service);
+        if let (Some((_, present)), Some(state)) = (present, state) {
+            *present = state;
+        }
+    }
+
     /// From now on readers of the service see what was `before`.
     pub(crate) fn hide(&mut self, service: &'static str, before: Option<Box<dyn State>>, extent: Extent) {
         let (reads_left, until) = match extent {

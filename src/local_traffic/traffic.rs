@@ -4,14 +4,14 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use aws_sdk_ecs::types::{Service, Task};
+use aws_sdk_ecs::types::{ContainerDefinition, Service, Task, TransportProtocol};
 use aws_sdk_elasticloadbalancingv2::types::{TargetDescription, TargetGroup};
 
 use super::tasks::attached;
 use super::view::{Cluster, Ingress, View, zone};
 use super::{RoundError, Worker};
-use crate::mesh::TargetHealth;
 use crate::mesh::topology::{self, ClientAlias, HealthCheck, ServiceConnect, Target, Topology, Upstream};
+use crate::mesh::{TargetHealth, applications};
 use crate::settings::ServiceNames;
 
 impl Worker {
@@ -51,7 +51,7 @@ impl Worker {
 
     fn task(&self, cluster: &Cluster, task: &Task) -> Option<topology::Task> {
         let definition = self.definitions.get(task.task_definition_arn()?)?;
-        let container = definition.container_definitions().first()?;
+        let (command, plain_ports) = applications(definition.container_definitions().iter().map(application));
         let service = cluster.service(task)?;
         let zone = zone(cluster.member(task)?)?;
         Some(topology::Task {
@@ -61,7 +61,8 @@ impl Worker {
             region: self.clients.region.clone(),
             az_id: self.zones.get(&zone)?.as_str().to_owned(),
             private_ip: private_ip(task)?,
-            command: container.entry_point().iter().chain(container.command()).cloned().collect(),
+            command,
+            plain_ports,
             service_connect: self.service_connect(cluster, service),
             draining: self.is_stopping(task),
         })
@@ -171,4 +172,12 @@ fn health_check(group: &TargetGroup) -> HealthCheck {
         healthy_threshold: group.healthy_threshold_count().map_or(default.healthy_threshold, i32::unsigned_abs),
         unhealthy_threshold: group.unhealthy_threshold_count().map_or(default.unhealthy_threshold, i32::unsigned_abs),
     }
+}
+
+/// Entry point and command of a container, and its ports for TCP.
+fn application(container: &ContainerDefinition) -> (Vec<String>, Vec<u16>) {
+    let mappings = container.port_mappings().iter();
+    let ports = mappings.filter(|mapping| mapping.protocol() != Some(&TransportProtocol::Udp));
+    let ports = ports.filter_map(|mapping| u16::try_from(mapping.container_port()?).ok());
+    (container.entry_point().iter().chain(container.command()).cloned().collect(), ports.collect())
 }

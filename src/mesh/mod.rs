@@ -36,6 +36,7 @@ use tokio::task::JoinSet;
 
 use alb::{LoadBalancer, Place};
 pub use alb::{TargetHealth, UnhealthyReason};
+pub(crate) use app::applications;
 use discovery::Discovery;
 use envoy_proxy::Event;
 pub use envoy_proxy::{BINARY_VARIABLE, Binary, BinaryError};
@@ -68,7 +69,7 @@ struct State {
 }
 
 enum TaskState {
-    Starting(StartingTask),
+    Starting(Box<StartingTask>),
     Running(RunningTask),
     /// A container has exited; the failure is kept until the task leaves the topology.
     Failed(TaskFailure),
@@ -199,7 +200,8 @@ impl Mesh {
                         changed.notify_one();
                     }
                 };
-                StartingTask::start(task, binary, &self.runtime, on_event).map(TaskState::Starting)
+                StartingTask::start(task, binary, &self.runtime, on_event)
+                    .map(|task| TaskState::Starting(Box::new(task)))
             }
             Proxies::Envoy(_) | Proxies::Zonewalk => RunningTask::start(task, &self.runtime).map(TaskState::Running),
         }

@@ -1,7 +1,6 @@
 //! One task: the application, its proxy and their sockets.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -10,13 +9,13 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::app::{self, App, CommandError};
+use super::app::{self, App, CommandError, Plain};
 use super::discovery;
 use super::envoy_proxy::{self, Binary, EnvoyProxy, Ingress, Listeners};
 use super::proxy::Proxy;
 use super::sidecar::Sidecar;
 use super::topology::Task;
-use crate::http::{Server, listen};
+use crate::http::{Handler, Server, listen};
 
 /// The time between SIGTERM and SIGKILL (`stopTimeout`, ECS API Reference).
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
@@ -58,29 +57,28 @@ impl RunningTask {
             outbound = Some(address);
         }
 
-        let app = app(task, outbound)?;
-        let (app_listener, app_address) = listen()?;
+        let applications = Applications::bind(task)?;
         for port in offered_ports(task) {
             let (listener, address) = listen()?;
             // The sidecar takes the port's place even if nothing listens behind it, as it does on AWS.
-            let application = (port == app.port).then_some(app_address);
-            running.front.push(Sidecar::serve_inbound(listener, application, runtime)?);
+            running.front.push(Sidecar::serve_inbound(listener, applications.address(port), runtime)?);
             running.ports.insert(port, address);
         }
-        running.serve_app(app, app_listener, app_address, runtime)?;
+        applications.serve(&mut running, task, outbound, runtime)?;
         Ok(running)
     }
 
-    fn serve_app(&mut self, app: App, listener: TcpListener, address: SocketAddr, runtime: &Handle) -> io::Result<()> {
-        let port = app.port;
-        let server = Server::spawn(listener, app::SERVER_IDLE_TIMEOUT, Arc::new(app), runtime)?;
-        match self.ports.entry(port) {
-            // The application is behind the proxy, which drains first.
-            Entry::Occupied(_) => self.rear.push(server),
-            Entry::Vacant(own) => {
-                own.insert(address);
-                self.front.push(server);
-            }
+    fn serve<H: Handler>(&mut self, ports: &[u16], bound: Bound, handler: H, runtime: &Handle) -> io::Result<()> {
+        let server = Server::spawn(bound.listener, app::SERVER_IDLE_TIMEOUT, Arc::new(handler), runtime)?;
+        let is_behind_proxy = ports.iter().all(|port| self.ports.contains_key(port));
+        for port in ports {
+            self.ports.entry(*port).or_insert(bound.address);
+        }
+        // Its proxy drains first.
+        if is_behind_proxy {
+            self.rear.push(server)
+        } else {
+            self.front.push(server)
         }
         Ok(())
     }
@@ -111,12 +109,11 @@ impl RunningTask {
     }
 }
 
-/// A task whose Envoy is not ready yet. Its application's socket is bound, since Envoy must know it.
+/// A task whose Envoy is not ready yet. Its applications' sockets are bound, since Envoy must know them.
 pub(super) struct StartingTask {
     task: Task,
     pub(super) envoy: Arc<EnvoyProxy>,
-    app: TcpListener,
-    app_address: SocketAddr,
+    applications: Applications,
 }
 
 impl StartingTask {
@@ -127,9 +124,8 @@ impl StartingTask {
         runtime: &Handle,
         on_event: impl Fn(envoy_proxy::Event) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
-        let app_port = app(task, None)?.port;
-        let (app, app_address) = listen()?;
-        let ingress = |port| Ingress { port, application: (port == app_port).then_some(app_address) };
+        let applications = Applications::bind(task)?;
+        let ingress = |port| Ingress { port, application: applications.address(port) };
         let upstreams: Vec<_> = task.service_connect.iter().flat_map(discovery::upstreams).collect();
         let settings = envoy_proxy::Settings {
             task: &task.arn,
@@ -139,24 +135,73 @@ impl StartingTask {
             upstreams: &upstreams,
         };
         let envoy = Arc::new(EnvoyProxy::start(binary, &settings, runtime, on_event)?);
-        Ok(Self { task: task.clone(), envoy, app, app_address })
+        Ok(Self { task: task.clone(), envoy, applications })
     }
 
     /// Starts the rest of the task, once Envoy is ready.
     pub(super) fn run(self, listeners: &Listeners, runtime: &Handle) -> Result<RunningTask, StartError> {
-        let Self { task, envoy, app: listener, app_address } = self;
+        let Self { task, envoy, applications } = self;
         let (ports, proxy) = (listeners.ingresses.clone(), Some(Proxy::Envoy(envoy)));
         let mut running = RunningTask { ports, proxy, ..RunningTask::default() };
-        running.serve_app(app(&task, Some(listeners.egress))?, listener, app_address, runtime)?;
+        applications.serve(&mut running, &task, Some(listeners.egress), runtime)?;
         Ok(running)
     }
 }
 
-/// The application of a task; `outbound` is its proxy's listener for what the application sends.
-fn app(task: &Task, outbound: Option<SocketAddr>) -> Result<App, CommandError> {
-    let upstreams = task.service_connect.iter().flat_map(|service_connect| &service_connect.upstreams);
-    let aliases: Vec<_> = upstreams.map(|upstream| upstream.alias.clone()).collect();
-    App::new(&task.command, &task.az_id, outbound, &aliases)
+/// What runs in a task: its sockets are bound, and nobody serves them yet.
+struct Applications {
+    article: Option<(u16, Bound)>,
+    /// What answers for the other containers.
+    plain: Option<(Vec<u16>, Bound)>,
+}
+
+struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Bound {
+    fn new() -> io::Result<Self> {
+        let (listener, address) = listen()?;
+        Ok(Self { listener, address })
+    }
+}
+
+impl Applications {
+    fn bind(task: &Task) -> Result<Self, StartError> {
+        let article = if task.command.is_empty() { None } else { Some((app::port(&task.command)?, Bound::new()?)) };
+        let taken = article.as_ref().map(|(port, _)| *port);
+        let others: Vec<_> = task.plain_ports.iter().copied().filter(|port| Some(*port) != taken).collect();
+        let plain = if others.is_empty() { None } else { Some((others, Bound::new()?)) };
+        Ok(Self { article, plain })
+    }
+
+    /// The address on this machine of what listens on a port of the task.
+    fn address(&self, port: u16) -> Option<SocketAddr> {
+        let article = self.article.iter().filter(|(own, _)| *own == port).map(|(_, bound)| bound.address);
+        let plain = self.plain.iter().filter(|(ports, _)| ports.contains(&port)).map(|(_, bound)| bound.address);
+        article.chain(plain).next()
+    }
+
+    /// `outbound` is the listener of the task's proxy for what applications send.
+    fn serve(
+        self,
+        running: &mut RunningTask,
+        task: &Task,
+        outbound: Option<SocketAddr>,
+        runtime: &Handle,
+    ) -> Result<(), StartError> {
+        if let Some((port, bound)) = self.article {
+            let upstreams = task.service_connect.iter().flat_map(|service_connect| &service_connect.upstreams);
+            let aliases: Vec<_> = upstreams.map(|upstream| upstream.alias.clone()).collect();
+            let app = App::new(&task.command, &task.az_id, outbound, &aliases)?;
+            running.serve(&[port], bound, app, runtime)?;
+        }
+        if let Some((ports, bound)) = self.plain {
+            running.serve(&ports, bound, Plain::of(task), runtime)?;
+        }
+        Ok(())
+    }
 }
 
 /// The ports of a task whose place its proxy takes.

@@ -31,9 +31,11 @@ pub struct Task {
     pub az_id: String,
     /// The address of the task's network interface, unique in its region. On this machine it is only a name.
     pub private_ip: Ipv4Addr,
-    /// Its container's entry point and command: `server -port=8090 -protocol=http -name=product -routes=[]` (the article's
-    /// step 6).
+    /// The entry point and command of the container that runs the article's application, if one does: `server -port=8090
+    /// -protocol=http -name=product -routes=[]` (the article's step 6).
     pub command: Vec<String>,
+    /// The ports of its other containers, which are answered for in plain text.
+    pub plain_ports: Vec<u16>,
     pub service_connect: Option<ServiceConnect>,
     /// Whether it is deregistered and about to end: it is no longer discovered, and still serves what comes.
     pub draining: bool,

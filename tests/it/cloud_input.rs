@@ -49,9 +49,7 @@ async fn keys_that_no_parameter_has_are_refused_in_the_services_protocol() {
         let (_, body) = send(&cloud, "ec2", None, format!("{template}.{key}=1")).await;
         assert!(body.contains("<Errors><Error><Code>MalformedQueryString</Code>"), "{body}");
     }
-    assert!(
-        clients.ec2.describe_launch_template_versions().send().await.unwrap().launch_template_versions().is_empty()
-    );
+    assert!(clients.ec2.describe_launch_templates().send().await.unwrap().launch_templates().is_empty());
     cloud.shutdown().await;
 }
 

@@ -237,20 +237,36 @@ async fn the_load_balancer_answers_for_targets_that_do_not() {
 async fn a_command_that_the_app_does_not_understand_fails_its_task_only() {
     let mut stage = Stage::new(3, 6).await;
     let mut broken = backend(6);
-    broken.command = vec!["nginx".to_owned()];
+    broken.command = vec!["server".to_owned(), "-port=8090".to_owned(), "-unknown".to_owned()];
     let arn = broken.arn.clone();
     stage.topology.tasks.push(broken);
     stage.apply();
-    assert_eq!(
-        stage.mesh.task_failure(&arn).unwrap().reason(),
-        r#"the container's command must start with "server", not "nginx""#
-    );
+    assert_eq!(stage.mesh.task_failure(&arn).unwrap().reason(), "flag provided but not defined: -unknown");
     assert_eq!(stage.mesh.envoy_stats(&arn), None);
     assert_eq!(stage.mesh.task_failure(&backend(0).arn), None);
     stage.topology.tasks.retain(|task| task.arn != arn);
     assert_eq!(stage.counter("fe", "membership_total"), 18);
     stage.apply();
     assert_eq!(stage.mesh.task_failure(&arn), None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_the_articles_is_answered_for_on_its_ports() {
+    let mut stage = Stage::new(3, 6).await;
+    let mut other = frontend(7);
+    (other.command, other.plain_ports) = (vec![], vec![8080, 9090]);
+    stage.topology.tasks.push(other.clone());
+    // The port that it offers over Service Connect, and another.
+    for port in [8080, 9090] {
+        let target = Target { ip: other.private_ip, port, in_service: true };
+        stage.topology.load_balancers[0].target_group.as_mut().unwrap().targets = vec![target];
+        stage.apply();
+        stage = stage.settled().await;
+        let Answer { status, json } = stage.browser.get("/any/path").await;
+        assert_eq!(status, StatusCode::OK, "{json}");
+        assert!(json.as_str().unwrap().starts_with("fe in use1-az2: containers are not run here"), "{json}");
+    }
+    assert_eq!(stage.mesh.task_failure(&other.arn), None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

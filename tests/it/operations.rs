@@ -7,7 +7,7 @@ use crate::peers;
 
 #[test]
 #[ignore = "needs boto3: tests/run.sh installs it"]
-fn each_parameter_that_is_taken_exists_and_each_required_one_is_taken() {
+fn each_parameter_and_member_that_is_taken_exists_and_each_required_one_is_taken() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/check_operations.py");
     let mut python = Command::new(peers::bin("aws").join("python3"))
         .arg(script)
@@ -16,8 +16,10 @@ fn each_parameter_that_is_taken_exists_and_each_required_one_is_taken() {
         .spawn()
         .unwrap();
     let mut input = python.stdin.take().unwrap();
-    for operation in zonewalk::cloud::operations() {
-        writeln!(input, "{}", serde_json::to_string(&operation).unwrap()).unwrap();
+    let operations = zonewalk::cloud::operations().map(|operation| serde_json::to_string(&operation));
+    let structures = zonewalk::cloud::structures().map(|structure| serde_json::to_string(&structure));
+    for record in operations.chain(structures) {
+        writeln!(input, "{}", record.unwrap()).unwrap();
     }
     drop(input);
     let output = python.wait_with_output().unwrap();

@@ -67,13 +67,8 @@ impl<'a> Params<'a> {
         self.get(name)?.as_object().map(Params)
     }
 
-    /// Refuses every parameter but these: an ignored parameter must not look accepted. Empty lists and structures, and
-    /// `false`, which Query spells out, ask for nothing.
-    pub(crate) fn only(self, names: &[&str]) -> Result<(), AwsError> {
-        self.only_those(|name| names.contains(&name))
-    }
-
-    /// As [`Params::only`], for the parameters that `is_taken` says are taken.
+    /// Refuses every parameter but those that `is_taken` says are taken: an ignored parameter must not look accepted. Empty
+    /// lists and structures, and `false`, which Query spells out, ask for nothing.
     pub(crate) fn only_those(self, is_taken: impl Fn(&str) -> bool) -> Result<(), AwsError> {
         let asks = |value: &Value| match value {
             Value::Null | Value::Bool(false) => false,
@@ -86,6 +81,22 @@ impl<'a> Params<'a> {
             Some((name, _)) => Err(AwsError::unsupported(format_args!("the parameter {name}"))),
             None => Ok(()),
         }
+    }
+
+    /// Refuses every member of a structure but those that `structures` lists, separated by spaces, under the name by which
+    /// it comes, wherever that is.
+    pub(crate) fn only_in(self, structures: &[(&str, &str)]) -> Result<(), AwsError> {
+        for (name, value) in self.0 {
+            let members = structures.iter().find(|(structure, _)| structure == name).map(|(_, members)| *members);
+            let items = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            for item in items.iter().filter_map(Value::as_object).map(Params) {
+                if let Some(members) = members {
+                    item.only_those(|member| members.split_ascii_whitespace().any(|heeded| heeded == member))?;
+                }
+                item.only_in(structures)?;
+            }
+        }
+        Ok(())
     }
 
     fn items(self, name: &str) -> &'a [Value] {

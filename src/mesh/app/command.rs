@@ -29,8 +29,6 @@ struct Route {
 /// Why a command cannot be run: what the container prints before it exits.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(in crate::mesh) enum CommandError {
-    #[error("the container's command must start with \"server\", not {0:?}")]
-    NotServer(String),
     #[error("unexpected argument {0:?}")]
     Argument(String),
     #[error("flag provided but not defined: -{0}")]
@@ -44,12 +42,19 @@ pub(in crate::mesh) enum CommandError {
 }
 
 impl Command {
+    /// Whether a command is meant for the article's application: `server` is what others are called, too, but not with the
+    /// article's flag.
+    pub(super) fn is_meant(command: &[String]) -> bool {
+        let is_port = |argument: &String| {
+            let flag = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-'));
+            flag.is_some_and(|flag| flag.split('=').next() == Some("port"))
+        };
+        matches!(command, [program, arguments @ ..] if program == "server" && arguments.iter().any(is_port))
+    }
+
+    /// What follows `server`, as the application reads it.
     pub(super) fn parse(arguments: &[String]) -> Result<Self, CommandError> {
-        let mut arguments = arguments.iter();
-        match arguments.next().map(String::as_str) {
-            Some("server") => {}
-            other => return Err(CommandError::NotServer(other.unwrap_or_default().to_owned())),
-        }
+        let mut arguments = arguments.iter().skip(1);
         let (mut port, mut name, mut egress) = (None, String::new(), None);
         while let Some(argument) = arguments.next() {
             let Some(flag) = argument.strip_prefix("--").or_else(|| argument.strip_prefix('-')) else {
@@ -134,11 +139,19 @@ mod tests {
     }
 
     #[test]
+    fn the_articles_application_is_told_by_its_name_and_flag() {
+        let is_meant =
+            |command: &[&str]| Command::is_meant(&command.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+        assert!(is_meant(&["server", "-unknown", "--port", "80"]) && is_meant(&["server", "-port=0"]));
+        let others =
+            [&[][..], &["nginx", "-g", "daemon off;"], &["server", "/data", "--console-address=:9001"], &["server"]];
+        assert!(others.into_iter().all(|command| !is_meant(command)));
+    }
+
+    #[test]
     fn an_unusable_command_says_why() {
         let reasons: Vec<String> = [
-            &[][..],
-            &["nginx"],
-            &["server", "8090"],
+            &["server", "8090"][..],
             &["server", "-prot=8090"],
             &["server", "-port"],
             &["server", "-port=0"],

@@ -4,6 +4,7 @@
 //! egress route first, over its own sidecar, and adds the answer's zone as `upstreamAvailabilityZoneId`.
 
 mod command;
+mod plain;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,6 +22,26 @@ use super::topology::ClientAlias;
 use crate::http::{self, Body, Handler, Pool, answer};
 pub(super) use command::CommandError;
 use command::{Command, Destination};
+pub(super) use plain::Plain;
+
+/// What the containers of a task come to: the command of the one that runs the article's application, empty if none does, and
+/// the ports of the others. Each container has its entry point and command, and its ports.
+pub(crate) fn applications(containers: impl IntoIterator<Item = (Vec<String>, Vec<u16>)>) -> (Vec<String>, Vec<u16>) {
+    let (mut article, mut plain_ports) = (Vec::new(), Vec::new());
+    for (command, ports) in containers {
+        if article.is_empty() && Command::is_meant(&command) {
+            article = command;
+        } else {
+            plain_ports.extend(ports);
+        }
+    }
+    (article, plain_ports)
+}
+
+/// The port that a command's application listens on.
+pub(super) fn port(command: &[String]) -> Result<u16, CommandError> {
+    Ok(Command::parse(command)?.port)
+}
 
 /// The header that makes the frontend call the backend (the article's step 8), in the form in which names are compared.
 const AZ_AWARE_ROUTING: HeaderName = HeaderName::from_static("azawarerouting");
@@ -36,8 +57,6 @@ pub(super) const SERVER_IDLE_TIMEOUT: Option<Duration> = None;
 
 /// One container's application.
 pub(super) struct App {
-    /// The port that it listens on in its task.
-    pub(super) port: u16,
     name: String,
     az_id: String,
     /// The answer to a request that makes no call upstream.
@@ -84,10 +103,10 @@ impl App {
         outbound: Option<SocketAddr>,
         aliases: &[ClientAlias],
     ) -> Result<Self, CommandError> {
-        let Command { port, name, egress } = Command::parse(command)?;
+        let Command { name, egress, .. } = Command::parse(command)?;
         let own_answer = answer_of(&name, az_id, None, None);
         let egress = egress.map(|destination| Egress::new(destination, outbound, aliases));
-        Ok(Self { port, az_id: az_id.to_owned(), own_answer, egress, name })
+        Ok(Self { az_id: az_id.to_owned(), own_answer, egress, name })
     }
 
     async fn call_upstream(&self, egress: &Egress) -> Response<Body> {

@@ -1,10 +1,12 @@
 //! The local cloud's ECS, Cloud Map, Logs and Systems Manager, through the SDK: lifecycles, placement, what is refused.
 
 mod agents;
+mod definitions;
 mod limits;
 mod neighbours;
 mod passing;
 mod refusals;
+mod service_rules;
 mod services;
 mod tables;
 
@@ -243,6 +245,7 @@ impl Stand {
 
 fn log_to(group: &str, create: bool) -> LogConfiguration {
     let log = LogConfiguration::builder().log_driver(LogDriver::Awslogs).options("awslogs-group", group);
+    let log = log.options("awslogs-region", "us-east-1");
     let log = if create { log.options("awslogs-create-group", "true") } else { log };
     log.build().unwrap()
 }

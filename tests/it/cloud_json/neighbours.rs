@@ -322,3 +322,18 @@ async fn families_are_listed_by_what_is_active_in_them_and_settings_change_by_th
     assert!(cluster.service_connect_defaults().is_some(), "the rest stays as it was");
     stand.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_groups_are_refused_and_described_as_aws_does() {
+    let stand = Stand::without_cluster(Pace::Instant).await;
+    let logs = &stand.clients.logs;
+    let long = logs.create_log_group().log_group_name("l".repeat(513)).send().await;
+    let code = "InvalidParameterException";
+    assert_refused(long, code, "Invalid LogGroup or LogStream, both must have length less than or equal to 512.");
+    logs.create_log_group().log_group_name("group").send().await.unwrap();
+    let described = logs.describe_log_groups().log_group_name_pattern("rou").send().await.unwrap();
+    assert_eq!(described.log_groups()[0].deletion_protection_enabled(), Some(false));
+    let both = logs.describe_log_groups().log_group_name_pattern("rou").log_group_name_prefix("g").send().await;
+    assert_refused(both, code, "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.");
+    stand.end().await;
+}

@@ -133,7 +133,7 @@ async fn a_container_that_exits_takes_its_task_along() {
     stand.define("backend", LOG_GROUP, false).await;
     let described = stand.clients.ecs.describe_task_definition().task_definition("backend").send().await.unwrap();
     let mut container = described.task_definition.unwrap().container_definitions.unwrap().remove(0);
-    container.command = Some(vec!["nonsense".to_owned()]);
+    container.command = Some(["server", "-port=8080", "-unknown"].map(str::to_owned).to_vec());
     let register = stand.clients.ecs.register_task_definition().family("backend").network_mode(NetworkMode::Awsvpc);
     register.cpu("1024").memory("2048").container_definitions(container).send().await.unwrap();
     stand.create_service("backend", 1).send().await.unwrap();

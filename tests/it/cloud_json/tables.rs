@@ -55,7 +55,7 @@ async fn what_a_task_definition_says_in_vain_is_refused() {
     let words = "operatingSystemFamily WINDOWS_SERVER_2022_CORE, only LINUX";
     assert_refused(on_windows.send().await, UNSUPPORTED, words);
     let on_fargate = register(container().build()).requires_compatibilities(Compatibility::Fargate);
-    assert_refused(on_fargate.send().await, "ClientException", "that FARGATE requires");
+    assert_refused(on_fargate.send().await, "ClientException", "Fargate only supports network mode");
     register(container().build()).send().await.unwrap();
     stand.end().await;
 }

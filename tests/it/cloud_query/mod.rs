@@ -11,6 +11,8 @@ mod iam;
 mod launch_templates;
 mod launching;
 mod parameters;
+mod tags;
+mod words;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -40,6 +40,15 @@ const fn pages(list: &'static str, max: usize, default: usize) -> Pages {
     }
 }
 
+/// The structures of requests.
+/// Instances are warm as soon as they are in service.
+pub(super) const STRUCTURES: &[(&str, &str)] = &[
+    ("Filters", "Name Values"),
+    ("LaunchTemplate", "LaunchTemplateId LaunchTemplateName Version"),
+    ("Preferences", "InstanceWarmup MinHealthyPercentage SkipMatching"),
+    ("Tags", "Key PropagateAtLaunch ResourceId ResourceType Value"),
+];
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("CancelInstanceRefresh", "AutoScalingGroupName", refreshes::cancel),
     Operation::change(

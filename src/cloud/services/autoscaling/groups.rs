@@ -86,7 +86,7 @@ impl Group {
             "AutoScalingGroupName": self.name,
             "AutoScalingGroupARN": self.arn,
             "LaunchTemplate":
-                template_wire(&settings.template.id, &settings.template.name, &settings.template.version),
+                template_wire(&settings.template.id, &settings.template.name, settings.template.version.as_deref()),
             "MinSize": settings.min_size,
             "MaxSize": settings.max_size,
             "DesiredCapacity": settings.desired_capacity,

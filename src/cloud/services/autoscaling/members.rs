@@ -59,7 +59,7 @@ impl Member {
             "LifecycleState": <&str>::from(self.state),
             "HealthStatus": health,
             "LaunchTemplate":
-                template_wire(&self.template_id, &self.template_name, &self.template_version.to_string()),
+                template_wire(&self.template_id, &self.template_name, Some(&self.template_version.to_string())),
             "ProtectedFromScaleIn": self.protected,
         })
     }

@@ -66,8 +66,9 @@ impl Region {
 pub(crate) static SERVICE: Service = Service {
     signing_name: "autoscaling",
     encoding: Encoding::Query("http://autoscaling.amazonaws.com/doc/2011-01-01/"),
-    words: Words { invalid_parameter: Some("ValidationError"), ..Words::QUERY },
+    words: Words { invalid_parameter: Some("ValidationError"), too_many_tags: Some("LimitExceeded"), ..Words::QUERY },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     reconcile: scaling::reconcile,
     tagged: |region, key| region.autoscaling().groups.iter().filter_map(|group| tags::value(group, key)).collect(),

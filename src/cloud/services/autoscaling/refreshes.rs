@@ -75,8 +75,6 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Answer {
     }
     let none = Map::new();
     let preferences = params.object("Preferences").unwrap_or(Params::new(&none));
-    // Instances are warm as soon as they are in service.
-    preferences.only(&["InstanceWarmup", "MinHealthyPercentage", "SkipMatching"])?;
     let min_healthy_percentage = preferences.opt_int("MinHealthyPercentage")?.unwrap_or(90);
     if !(0..=100).contains(&min_healthy_percentage) {
         return Err(validation_error(format!(

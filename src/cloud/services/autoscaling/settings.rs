@@ -31,13 +31,15 @@ pub(super) struct Settings {
 pub(super) struct Template {
     pub(super) id: String,
     pub(super) name: String,
-    /// `$Default`, `$Latest` or a number, resolved at each launch.
-    pub(super) version: String,
+    /// `$Default`, `$Latest` or a number, resolved at each launch; `$Default` if none was given, and then none is shown.
+    pub(super) version: Option<String>,
 }
+
+const DEFAULT_VERSION: &str = "$Default";
 
 impl Template {
     pub(super) fn resolve(&self, region: &Region) -> Result<ec2::Resolved, AwsError> {
-        ec2::resolve(region, Some(&self.id), None, &self.version)
+        ec2::resolve(region, Some(&self.id), None, self.version.as_deref().unwrap_or(DEFAULT_VERSION))
     }
 }
 
@@ -143,16 +145,15 @@ fn invalid_template(error: AwsError) -> AwsError {
 /// The template must be there.
 fn requested_template(region: &Region, params: Params<'_>) -> Result<Option<Template>, AwsError> {
     let Some(given) = params.object("LaunchTemplate") else { return Ok(None) };
-    given.only(&["LaunchTemplateId", "LaunchTemplateName", "Version"])?;
     let (id, name) = (given.opt_str("LaunchTemplateId"), given.opt_str("LaunchTemplateName"));
     if id.is_some() == name.is_some() {
         let both = if id.is_some() { ", not both" } else { "" };
         let message = format!("Valid requests must contain either launchTemplateId or LaunchTemplateName{both}");
         return Err(validation_error(message));
     }
-    let version = given.opt_str("Version").unwrap_or("$Default");
-    let resolved = ec2::resolve(region, id, name, version).map_err(invalid_template)?;
-    Ok(Some(Template { id: resolved.id, name: resolved.name, version: version.to_owned() }))
+    let version = given.opt_str("Version");
+    let resolved = ec2::resolve(region, id, name, version.unwrap_or(DEFAULT_VERSION)).map_err(invalid_template)?;
+    Ok(Some(Template { id: resolved.id, name: resolved.name, version: version.map(str::to_owned) }))
 }
 
 /// The subnets of a request, or the default subnets of its zones.
@@ -189,6 +190,6 @@ fn requested_subnets(region: &Region, params: Params<'_>) -> Result<Option<Vec<S
 }
 
 /// A template as groups and instances name it.
-pub(super) fn template_wire(id: &str, name: &str, version: &str) -> Value {
+pub(super) fn template_wire(id: &str, name: &str, version: Option<&str>) -> Value {
     serde_json::json!({ "LaunchTemplateId": id, "LaunchTemplateName": name, "Version": version })
 }

@@ -10,7 +10,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
-use crate::cloud::wire::tags::{RESERVED, Tags};
+use crate::cloud::wire::tags::{Tags, UPPER};
 
 /// What a group's tag is beside its key.
 #[derive(Clone, Debug)]
@@ -21,14 +21,12 @@ pub(super) struct Tag {
 
 /// The `Tags` of a request.
 pub(super) fn listed(params: Params<'_>) -> Result<BTreeMap<String, Tag>, AwsError> {
+    Tags::from_list(&params.objects("Tags"), UPPER)?;
     params.objects("Tags").into_iter().map(requested).collect()
 }
 
 fn requested(tag: Params<'_>) -> Result<(String, Tag), AwsError> {
     let key = tag.str("Key")?;
-    if key.starts_with(RESERVED) {
-        return Err(validation_error("Tag keys starting with aws: are reserved for internal use"));
-    }
     let value = tag.opt_str("Value").unwrap_or_default().to_owned();
     let propagate_at_launch = tag.opt_bool("PropagateAtLaunch").unwrap_or(false);
     Ok((key.to_owned(), Tag { value, propagate_at_launch }))
@@ -64,10 +62,15 @@ pub(super) fn wire(group: &Group) -> Value {
 
 pub(super) fn create_or_update(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = params.objects("Tags");
+    let mut of_groups: BTreeMap<&str, Vec<Params<'_>>> = BTreeMap::new();
     for tag in &tags {
-        find_mut(region.autoscaling_mut(), tag.str("ResourceId")?)?;
+        of_groups.entry(tag.str("ResourceId")?).or_default().push(*tag);
     }
-    listed(params)?;
+    for (name, tags) in of_groups {
+        let group = find_mut(region.autoscaling_mut(), name)?;
+        let mut all: Tags = group.tags.iter().map(|(key, tag)| (key.clone(), tag.value.clone())).collect();
+        all.add(Tags::from_list(&tags, UPPER)?)?;
+    }
     for tag in tags {
         let (key, value) = requested(tag)?;
         find_mut(region.autoscaling_mut(), tag.str("ResourceId")?)?.tags.insert(key, value);

@@ -32,6 +32,32 @@ const fn template_pages(list: &'static str) -> Pages {
     Pages { min: 1, refusal: |_, _| "Maximum results allowed are between 1 and 200".to_owned(), ..pages(list, 200) }
 }
 
+/// The structures of requests.
+/// `LaunchTemplateData` has what a launch heeds, and the first few, which concern what never happens to an instance here (it is
+/// not logged in to, stopped, or shut down from within).
+pub(super) const STRUCTURES: &[(&str, &str)] = &[
+    ("Filter", "Name Value"),
+    ("Groups", "GroupId GroupName UserId Description"),
+    ("IamInstanceProfile", "Arn Name"),
+    ("InstanceMarketOptions", "MarketType"),
+    ("IpPermissions", "IpProtocol FromPort ToPort Groups IpRanges Ipv6Ranges PrefixListIds"),
+    ("IpRanges", "CidrIp Description"),
+    ("Ipv6Ranges", "CidrIpv6 Description"),
+    (
+        "LaunchTemplateData",
+        "DisableApiStop InstanceInitiatedShutdownBehavior KeyName DisableApiTermination IamInstanceProfile ImageId \
+         InstanceMarketOptions InstanceType MetadataOptions NetworkInterface SecurityGroup SecurityGroupId \
+         TagSpecification UserData",
+    ),
+    ("MapPublicIpOnLaunch", "Value"),
+    ("MetadataOptions", "HttpEndpoint HttpProtocolIpv6 HttpPutResponseHopLimit HttpTokens InstanceMetadataTags"),
+    ("NetworkInterface", "AssociatePublicIpAddress DeleteOnTermination DeviceIndex SecurityGroupId"),
+    ("PrefixListIds", "PrefixListId Description"),
+    ("SecurityGroupRuleDescription", "SecurityGroupRuleId Description"),
+    ("Tag", "Key Value"),
+    ("TagSpecification", "ResourceType Tag"),
+];
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("AssociateRouteTable", "RouteTableId SubnetId", route_tables::associate),
     Operation::change("AttachInternetGateway", "InternetGatewayId VpcId", gateways::attach),

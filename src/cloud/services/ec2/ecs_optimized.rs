@@ -100,8 +100,25 @@ pub(crate) struct PublicParameter {
     pub(crate) last_modified: &'static str,
 }
 
-/// What public parameters are named like.
-const PUBLIC: &str = "/aws/service/";
+/// What AWS's public parameters begin with (Systems Manager User Guide, "Discovering public parameters").
+const PUBLIC: &[&str] = &[
+    "/aws/service/ami-amazon-linux-latest/",
+    "/aws/service/ami-macos",
+    "/aws/service/ami-windows-latest/",
+    "/aws/service/aws-for-fluent-bit",
+    "/aws/service/bottlerocket/",
+    "/aws/service/canonical/",
+    "/aws/service/debian/",
+    "/aws/service/deeplearning/",
+    "/aws/service/ecs/optimized-ami/amazon-linux",
+    "/aws/service/ecs/optimized-ami/windows_server/",
+    "/aws/service/eks/optimized-ami/",
+    "/aws/service/freebsd/",
+    "/aws/service/global-infrastructure/",
+    "/aws/service/marketplace/",
+    "/aws/service/neuron/",
+    "/aws/service/suse/",
+];
 const ROOT: &str = "/aws/service/ecs/optimized-ami/";
 
 /// The newest ECS-optimized AMI of each Amazon Linux, whole as JSON (`<image>/recommended`) or each member by itself; asked
@@ -124,7 +141,7 @@ pub(crate) fn public_parameter(region: &str, reference: &str) -> Result<PublicPa
     // AWS says no more than that it is not there.
     let not_found = || AwsError::new("ParameterNotFound", "");
     let Some((image, rest)) = image else {
-        return Err(if name.starts_with(PUBLIC) {
+        return Err(if PUBLIC.iter().any(|public| name.starts_with(public)) {
             AwsError::lacking(format_args!(
                 "public parameter {name}, only those of the ECS-optimized Amazon Linux AMIs"
             ))

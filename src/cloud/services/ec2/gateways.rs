@@ -31,6 +31,7 @@ impl Resource for InternetGateway {
         malformed: "InvalidInternetGatewayId.Malformed",
         not_found: "InvalidInternetGatewayID.NotFound",
         words: ("The internetGateway ID '", "' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[

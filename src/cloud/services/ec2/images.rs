@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described};
+use super::lacking_filters;
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described};
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
 use crate::cloud::services::ec2::ecs_optimized::{self, Image, OWNER_ID};
@@ -17,9 +18,11 @@ impl Resource for Image {
         malformed: "InvalidAMIID.Malformed",
         not_found: "InvalidAMIID.NotFound",
         words: ("The image id '[", "]' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[
+        (lacking_filters::IMAGES, LACKING),
         ("architecture description image-id image-type", NAMESAKE),
         ("is-public name root-device-type virtualization-type", NAMESAKE),
         ("owner-alias", "imageOwnerAlias"),
@@ -53,7 +56,9 @@ impl Resource for Image {
             "virtualizationType": "hvm",
             "blockDeviceMapping": [{
                 "deviceName": ROOT_DEVICE,
-                "ebs": { "deleteOnTermination": true, "volumeSize": 30, "volumeType": "gp3", "encrypted": false },
+                "ebs": {
+                    "deleteOnTermination": true,
+                    "snapshotId": self.id.replace("ami-", "snap-"),  "volumeSize": 30, "volumeType": "gp3", "encrypted": false },
             }],
         })
     }

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, NAMESAKE, filtered};
+use super::lacking_filters;
+use super::resources::{Filter, LACKING, NAMESAKE, filtered};
 use crate::cloud::error::AwsError;
 use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
@@ -125,6 +126,7 @@ pub(crate) fn architecture(instance_type: &str) -> &'static str {
 }
 
 const TYPE_FILTERS: &[Filter] = &[
+    (lacking_filters::INSTANCE_TYPES, LACKING),
     ("burstable-performance-supported current-generation free-tier-eligible instance-type", NAMESAKE),
     ("memory-info.size-in-mib", "memoryInfo.sizeInMiB"),
     ("network-info.maximum-network-interfaces", "networkInfo.maximumNetworkInterfaces"),
@@ -132,9 +134,37 @@ const TYPE_FILTERS: &[Filter] = &[
     ("vcpu-info.default-vcpus", "vCpuInfo.defaultVCpus"),
 ];
 
+/// A type that is none of EC2's, or one of those that are not here.
+pub(super) fn unknown(name: &str) -> AwsError {
+    if is_named_like_a_type(name) {
+        lacking(name)
+    } else {
+        AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType."))
+    }
+}
+
+fn lacking(name: &str) -> AwsError {
+    AwsError::lacking(format_args!("instance type {name}; `aws ec2 describe-instance-types` lists what it has"))
+}
+
+/// A family with its generation, and a size (EC2 Instance Types guide, "Naming conventions"): `t2.micro`, `m7g.metal-24xl`.
+fn is_named_like_a_type(name: &str) -> bool {
+    let Some((family, size)) = name.split_once('.') else { return false };
+    let is_family = family.starts_with(|c: char| c.is_ascii_lowercase())
+        && family.contains(|c: char| c.is_ascii_digit())
+        && family.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    let times = size.strip_suffix("xlarge").or(size.strip_prefix("metal-").and_then(|size| size.strip_suffix("xl")));
+    let is_size = ["nano", "micro", "small", "medium", "large", "metal"].contains(&size)
+        || times.is_some_and(|times| times.is_empty() || times.parse::<u8>().is_ok());
+    is_family && is_size
+}
+
 pub(super) fn describe(params: Params<'_>) -> Answer {
     let names = params.strings("InstanceType");
     let unknown: Vec<_> = names.iter().copied().filter(|name| InstanceType::find(name).is_none()).collect();
+    if let Some(known) = unknown.iter().find(|name| is_named_like_a_type(name)) {
+        return Err(lacking(known));
+    }
     if !unknown.is_empty() {
         let message = format!("The following supplied instance types do not exist: [{}]", unknown.join(", "));
         return Err(AwsError::new("InvalidInstanceType", message));

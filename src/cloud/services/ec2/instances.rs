@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use super::images::ROOT_DEVICE;
 use super::instance_types::InstanceType;
 use super::interfaces::{Interface, delete_interface, group_set};
+use super::lacking_filters;
 use super::launch_data::LaunchData;
-use super::resources::{Filter, Kind, NAMESAKE, Resource, find, find_mut, select};
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, find, find_mut, select};
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
@@ -142,9 +143,12 @@ impl Resource for Instance {
         malformed: "InvalidInstanceID.Malformed",
         not_found: "InvalidInstanceID.NotFound",
         words: ("The instance ID '", "' does not exist"),
+        unpaged_set: Some("instancesSet"),
     };
 
     const FILTERS: &'static [Filter] = &[
+        (lacking_filters::INSTANCES, LACKING),
+        (lacking_filters::INSTANCE_STATUS, LACKING),
         ("image-id instance-id instance-type", NAMESAKE),
         ("availability-zone", "placement.availabilityZone"),
         ("availability-zone-id", "placement.availabilityZoneId"),
@@ -311,7 +315,7 @@ fn finish_termination(region: &mut Region, id: String) {
 pub(super) fn terminate_requested(region: &mut Region, params: Params<'_>) -> Answer {
     let ids = params.strings("InstanceId");
     if ids.is_empty() {
-        return Err(AwsError::missing_parameter("InstanceId"));
+        return Err(AwsError::new("InvalidParameterCombination", "No instances specified"));
     }
     for id in &ids {
         let instance = find(&region.ec2().instances, id)?;

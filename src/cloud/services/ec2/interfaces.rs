@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::State;
 use super::cidr;
 use super::default_security_group;
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find};
+use super::lacking_filters;
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, find};
 use super::subnets::Subnet;
 use crate::cloud::ACCOUNT_ID;
 use crate::cloud::error::AwsError;
@@ -55,9 +56,11 @@ impl Resource for Interface {
         malformed: "InvalidNetworkInterfaceId.Malformed",
         not_found: "InvalidNetworkInterfaceID.NotFound",
         words: ("The networkInterface ID '", "' does not exist"),
+        unpaged_set: Some("networkInterfaceIdSet"),
     };
 
     const FILTERS: &'static [Filter] = &[
+        (lacking_filters::NETWORK_INTERFACES, LACKING),
         ("availability-zone description interface-type mac-address network-interface-id owner-id", NAMESAKE),
         ("private-ip-address requester-managed status subnet-id vpc-id", NAMESAKE),
         ("attachment.instance-id", "attachment.instanceId"),

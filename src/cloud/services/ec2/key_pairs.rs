@@ -18,6 +18,7 @@ impl Resource for KeyPair {
         malformed: "InvalidKeyPair.Format",
         not_found: "InvalidKeyPair.NotFound",
         words: ("The key pair '", "' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[("fingerprint key-name key-pair-id", NAMESAKE)];

@@ -12,25 +12,6 @@ use crate::cloud::wire::Params;
 /// `LaunchTemplateData` of a request.
 pub(super) type LaunchData = Map<String, Value>;
 
-/// What `LaunchTemplateData` may hold, in its wire spelling: what a launch heeds, and the first few, which concern what never
-/// happens to an instance here (it is not logged in to, stopped, or shut down from within).
-const HEEDED: &[&str] = &[
-    "DisableApiStop",
-    "InstanceInitiatedShutdownBehavior",
-    "KeyName",
-    "DisableApiTermination",
-    "IamInstanceProfile",
-    "ImageId",
-    "InstanceMarketOptions",
-    "InstanceType",
-    "MetadataOptions",
-    "NetworkInterface",
-    "SecurityGroup",
-    "SecurityGroupId",
-    "TagSpecification",
-    "UserData",
-];
-
 /// The data of a request over that of the version it starts from.
 pub(super) fn checked(params: Params<'_>, source: &LaunchData) -> Result<LaunchData, AwsError> {
     let given = params.object("LaunchTemplateData").ok_or_else(|| AwsError::missing_parameter("LaunchTemplateData"))?;
@@ -51,24 +32,7 @@ pub(super) fn checked(params: Params<'_>, source: &LaunchData) -> Result<LaunchD
 
 /// Refuses what a launch would pass over.
 fn check_heeded(given: Params<'_>) -> Result<(), AwsError> {
-    given.only(HEEDED)?;
-    if let Some(options) = given.object("InstanceMarketOptions") {
-        options.only(&["MarketType"])?;
-    }
-    if let Some(options) = given.object("MetadataOptions") {
-        // Nothing on an instance here asks its metadata service, so that all that they say is answered and no more.
-        options.only(&[
-            "HttpEndpoint",
-            "HttpProtocolIpv6",
-            "HttpPutResponseHopLimit",
-            "HttpTokens",
-            "InstanceMetadataTags",
-        ])?;
-    }
     let interfaces = given.objects("NetworkInterface");
-    for interface in &interfaces {
-        interface.only(&["AssociatePublicIpAddress", "DeleteOnTermination", "DeviceIndex", "SecurityGroupId"])?;
-    }
     let is_first = |interface: &Params<'_>| {
         matches!(interface.opt_int("DeviceIndex"), Ok(None | Some(0)))
             && interface.opt_bool("DeleteOnTermination") != Some(false)

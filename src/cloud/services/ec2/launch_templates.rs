@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::lacking_filters;
 use super::launch_data::{self, LaunchData};
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, filtered, find, find_mut};
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, filtered, find, find_mut};
 use super::{State, tags};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
@@ -60,6 +61,7 @@ impl Resource for LaunchTemplate {
         malformed: "InvalidLaunchTemplateId.Malformed",
         not_found: "InvalidLaunchTemplateId.NotFound",
         words: ("The specified launch template, with template ID ", ", does not exist."),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[("create-time launch-template-name", NAMESAKE)];
@@ -95,9 +97,10 @@ fn named<'s>(state: &'s State, params: Params<'_>) -> Result<&'s LaunchTemplate,
 
 fn chosen<'s>(state: &'s State, id: Option<&str>, name: Option<&str>) -> Result<&'s LaunchTemplate, AwsError> {
     match (id, name) {
+        // getmoto/moto's tests/test_ec2/test_launch_templates.py, verified on AWS.
         (Some(_), Some(_)) => Err(AwsError::new(
             "InvalidParameterCombination",
-            "The parameters LaunchTemplateId and LaunchTemplateName cannot be used together.",
+            "Either provide launch template ID or launch template name to modify the template.",
         )),
         (Some(id), None) => find(&state.launch_templates, id),
         (None, Some(name)) => by_name(state, name),
@@ -275,6 +278,7 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
 }
 
 const VERSION_FILTERS: &[Filter] = &[
+    (lacking_filters::LAUNCH_TEMPLATE_VERSIONS, LACKING),
     ("create-time", "createTime"),
     ("image-id", "launchTemplateData.imageId"),
     ("instance-type", "launchTemplateData.instanceType"),

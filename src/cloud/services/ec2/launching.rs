@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use hyper::StatusCode;
 
-use super::instance_types::InstanceType;
+use super::instance_types::{self, InstanceType};
 use super::instances::{self, Instance, InstanceState};
 use super::interfaces::create_interface;
 use super::key_pairs;
@@ -55,8 +55,7 @@ fn checked(region: &Region, data: &LaunchData, location: Location) -> Result<Che
         return Err(key_pairs::not_found(name));
     }
     let name = params.opt_str("InstanceType").unwrap_or("m1.small");
-    let instance_type = InstanceType::find(name)
-        .ok_or_else(|| AwsError::invalid_parameter(format!("Invalid value '{name}' for InstanceType.")))?;
+    let instance_type = InstanceType::find(name).ok_or_else(|| instance_types::unknown(name))?;
     if instance_type.architecture != architecture {
         return Err(AwsError::invalid_parameter(format!(
             "The architecture '{}' of the specified instance type does not match the architecture '{architecture}' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again. You can use 'describe-instance-types' or 'describe-images' to discover the architecture of the instance type or AMI.",

@@ -12,6 +12,7 @@ mod instance_types;
 mod instances;
 mod interfaces;
 mod key_pairs;
+mod lacking_filters;
 mod launch_data;
 mod launch_templates;
 mod launching;
@@ -33,9 +34,9 @@ use self::resources::Resource;
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::ids::Ids;
 use crate::cloud::region::Region;
-use crate::cloud::service::Service;
+use crate::cloud::service::{DRY_RUN, Service};
+use crate::cloud::wire::Encoding;
 use crate::cloud::wire::tags::{TagStore, Tags};
-use crate::cloud::wire::{Encoding, Params};
 
 pub(crate) use self::gateways::has_internet_gateway;
 pub(crate) use self::instance_types::{architecture, instance_capacity};
@@ -142,15 +143,6 @@ fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
         .unwrap_or_else(|| Err(AwsError::new("InvalidID", format!("The ID '{id}' is not valid"))))
 }
 
-/// Every operation can be tried with `DryRun`, and then says only whether it would be allowed.
-fn refuse_dry_run(params: Params<'_>) -> Result<(), AwsError> {
-    if params.opt_bool("DryRun") == Some(true) {
-        return Err(AwsError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-            .with_status(StatusCode::PRECONDITION_FAILED));
-    }
-    Ok(())
-}
-
 impl Region {
     fn ec2(&self) -> &State {
         self.states.get()
@@ -168,16 +160,17 @@ pub(crate) static SERVICE: Service = Service {
         throttled: ("RequestLimitExceeded", "Request limit exceeded.", StatusCode::SERVICE_UNAVAILABLE),
         failure: ("InternalError", "Unavailable"),
         denied: ("UnauthorizedOperation", StatusCode::FORBIDDEN),
+        too_many_tags: Some("TagLimitExceeded"),
         ..Words::QUERY
     },
     operations: api::OPERATIONS,
     new_state: |founding| Some(Box::new(State::of_new_account(founding.region, founding.ids))),
+    structures: api::STRUCTURES,
     tagged: |region, key| {
         let is_ending = |id: &str| instance(region, id).is_some_and(|instance| instance.state.is_ending());
         let tags = region.ec2().tags.iter().filter(|(id, _)| !is_ending(id));
         tags.filter_map(|(_, tags)| tags.get(key)).collect()
     },
-    common_parameters: &["DryRun"],
-    before: refuse_dry_run,
+    common_parameters: &[DRY_RUN],
     ..Service::PLAIN
 };

@@ -142,7 +142,6 @@ fn peers(state: &State, entry: Params<'_>) -> Result<Vec<(Peer, Option<String>)>
         peers.push((Peer::PrefixList(checked_prefix_list(list.str("PrefixListId")?)?), description(list)?));
     }
     for pair in entry.objects("Groups") {
-        pair.only(&["GroupId", "GroupName", "UserId", "Description"])?;
         if pair.opt_str("UserId").is_some_and(|owner| owner != ACCOUNT_ID) {
             return Err(AwsError::unsupported("security groups of other accounts"));
         }

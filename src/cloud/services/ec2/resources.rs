@@ -17,6 +17,8 @@ pub(super) struct Kind {
     pub(super) not_found: &'static str,
     /// The words of the not-found message, around the identifier.
     pub(super) words: (&'static str, &'static str),
+    /// The parameter with the identifiers, as messages call it, if a list of these has no pages (API Reference, "MaxResults").
+    pub(super) unpaged_set: Option<&'static str>,
 }
 
 impl Kind {
@@ -54,6 +56,9 @@ pub(super) type Filter = (&'static str, &'static str);
 
 /// Where the values are of filters that are named like a member, with hyphens or without: `vpc-id` as `vpcId`.
 pub(super) const NAMESAKE: &str = "";
+
+/// In the place of where: EC2 has these filters, and they are not looked at here.
+pub(super) const LACKING: &str = "-";
 
 pub(super) trait Resource: Sized + 'static {
     const KIND: Kind;
@@ -94,6 +99,10 @@ pub(super) fn select<'r, R: Resource>(
         [] => {}
         [one] => return Err(R::KIND.not_found(one)),
         many => return Err(R::KIND.none_found(many)),
+    }
+    if let Some(set) = R::KIND.unpaged_set.filter(|_| !ids.is_empty() && params.get("MaxResults").is_some()) {
+        let message = format!("The parameter {set} cannot be used with the parameter maxResults");
+        return Err(AwsError::new("InvalidParameterCombination", message));
     }
     let filters = Filters::of(params, R::FILTERS, true)?;
     let wanted = resources.iter().filter(|resource| ids.is_empty() || ids.contains(&resource.id()));
@@ -148,9 +157,12 @@ impl<'a> Filters<'a> {
             let looked = match name.strip_prefix("tag:") {
                 Some(key) if tagged => Some(Looked::AtTag(key)),
                 _ if tagged && name == "tag-key" => Some(Looked::At("tagSet.key".to_owned())),
-                _ => known.iter().find(|(names, _)| names.split(' ').any(|known| known == name)).map(|(_, path)| {
-                    Looked::At(if *path == NAMESAKE { lower_camel_case(name) } else { (*path).to_owned() })
-                }),
+                _ => match known.iter().find(|(names, _)| names.split_ascii_whitespace().any(|known| known == name)) {
+                    Some((_, LACKING)) => return Err(AwsError::lacking(format_args!("filter {name} for this list"))),
+                    Some((_, NAMESAKE)) => Some(Looked::At(lower_camel_case(name))),
+                    Some((_, path)) => Some(Looked::At((*path).to_owned())),
+                    None => None,
+                },
             };
             let Some(looked) = looked else {
                 return Err(AwsError::invalid_parameter(format!("The filter '{name}' is invalid")));

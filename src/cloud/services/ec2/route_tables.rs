@@ -4,8 +4,9 @@ use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
 use super::instances::Instance;
+use super::lacking_filters;
 use super::permissions::{Direction, Peer};
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut, invalid_value};
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, find, find_mut, invalid_value};
 use super::subnets::Subnet;
 use super::{State, cidr, gateways, tags};
 use crate::cloud::ACCOUNT_ID;
@@ -64,9 +65,11 @@ impl Resource for RouteTable {
         malformed: "InvalidRouteTableId.Malformed",
         not_found: "InvalidRouteTableID.NotFound",
         words: ("The routeTable ID '", "' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[
+        (lacking_filters::ROUTE_TABLES, LACKING),
         ("owner-id route-table-id vpc-id", NAMESAKE),
         ("association.main", "associationSet.main"),
         ("association.route-table-association-id", "associationSet.routeTableAssociationId"),

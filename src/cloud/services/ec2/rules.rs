@@ -43,6 +43,7 @@ impl Resource for Rule {
         malformed: "InvalidSecurityGroupRuleId.Malformed",
         not_found: "InvalidSecurityGroupRuleId.NotFound",
         words: ("The security group rule ID '", "' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[("group-id security-group-rule-id", NAMESAKE)];

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::lacking_filters;
 use super::permissions::{Direction, Peer, Permission};
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, invalid_value};
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, find, invalid_value};
 use super::rules::{self, Rule};
 use super::{State, tags};
 use crate::cloud::ACCOUNT_ID;
@@ -60,9 +61,11 @@ impl Resource for SecurityGroup {
         malformed: "InvalidGroupId.Malformed",
         not_found: "InvalidGroup.NotFound",
         words: ("The security group '", "' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[
+        (lacking_filters::SECURITY_GROUPS, LACKING),
         ("group-id group-name owner-id vpc-id", NAMESAKE),
         ("description", "groupDescription"),
         ("egress.ip-permission.cidr", "ipPermissionsEgress.ipRanges.cidrIp"),

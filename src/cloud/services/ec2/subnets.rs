@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::State;
 use super::cidr;
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find, find_mut, invalid_value};
+use super::lacking_filters;
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, find, find_mut, invalid_value};
 use super::tags;
 use super::vpcs::Vpc;
 use crate::cloud::ACCOUNT_ID;
@@ -63,9 +64,11 @@ impl Resource for Subnet {
         malformed: "InvalidSubnetID.Malformed",
         not_found: "InvalidSubnetID.NotFound",
         words: ("The subnet ID '", "' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[
+        (lacking_filters::SUBNETS, LACKING),
         (
             "availability-zone availabilityZone availability-zone-id availabilityZoneId cidr-block cidrBlock default-for-az",
             NAMESAKE,

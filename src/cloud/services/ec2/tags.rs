@@ -20,7 +20,7 @@ pub(super) fn of_specifications(params: Params<'_>, kind: &Kind) -> Result<Tags,
                 "'{resource_type}' is not a valid taggable resource type for this operation."
             )));
         }
-        tags.extend(listed(specification)?);
+        tags.add(listed(specification)?)?;
     }
     Ok(tags)
 }
@@ -31,11 +31,7 @@ pub(super) fn listed(params: Params<'_>) -> Result<Tags, AwsError> {
     if tags.iter().any(|tag| tag.opt_str("Key").is_none()) {
         return Err(AwsError::invalid_parameter("Tag keys cannot be empty"));
     }
-    let tags = Tags::from_list(&tags, UPPER)?;
-    if tags.has_reserved_key() {
-        return Err(AwsError::invalid_parameter("Tag keys starting with 'aws:' are reserved for internal use"));
-    }
-    Ok(tags)
+    Tags::from_list(&tags, UPPER)
 }
 
 pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
@@ -49,6 +45,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
     }
     for id in &ids {
         resource_type(region, id)?;
+        region.ec2().tags.check_room(id, &tags)?;
     }
     for id in ids {
         region.ec2_mut().tags.add(id, tags.clone());
@@ -58,6 +55,9 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Answer {
 
 /// Deletes the named tags (those with this value, if one is given); without any named, all but `aws:` ones.
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Answer {
+    if params.strings("ResourceId").is_empty() {
+        return Err(AwsError::missing_parameter("resourceIdSet"));
+    }
     let doomed: Vec<_> = params.objects("Tag").into_iter().map(|tag| (tag.opt_str("Key"), tag.map())).collect();
     let ids = params.strings("ResourceId");
     if ids.is_empty() {

@@ -3,7 +3,8 @@
 use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
-use super::resources::{Filter, Kind, NAMESAKE, Resource, described, find};
+use super::lacking_filters;
+use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, find};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
@@ -40,9 +41,11 @@ impl Resource for Vpc {
         malformed: "InvalidVpcID.Malformed",
         not_found: "InvalidVpcID.NotFound",
         words: ("The vpc ID '", "' does not exist"),
+        unpaged_set: None,
     };
 
     const FILTERS: &'static [Filter] = &[
+        (lacking_filters::VPCS, LACKING),
         // The article spells it `isDefault`, which AWS takes as well.
         ("dhcp-options-id is-default isDefault owner-id state vpc-id", NAMESAKE),
         ("cidr", "cidrBlock"),

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::resources::{Filter, NAMESAKE, filtered};
+use super::lacking_filters;
+use super::resources::{Filter, LACKING, NAMESAKE, filtered};
 use crate::cloud::error::AwsError;
 use crate::cloud::partition::{self, Zone, ZoneType};
 use crate::cloud::region::Region;
@@ -10,6 +11,7 @@ use crate::cloud::service::Answer;
 use crate::cloud::wire::Params;
 
 const FILTERS: &[Filter] = &[
+    (lacking_filters::AVAILABILITY_ZONES, LACKING),
     ("group-name opt-in-status parent-zone-id parent-zone-name", NAMESAKE),
     ("region-name zone-id zone-name zone-type", NAMESAKE),
     ("message", "messageSet"),

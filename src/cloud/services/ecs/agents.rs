@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde_json::Map;
 
 use super::container_instances::{InstanceStatus, deregister_terminated, join, lose};
-use super::{clusters, lifecycle, user_data};
+use super::{clusters, lifecycle};
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
 use crate::cloud::services::ec2::{self, Instance, InstanceState};
+use crate::cloud::user_data;
 use crate::cloud::wire::Params;
 
 /// How far an agent is.

@@ -50,6 +50,67 @@ const fn pages(list: &'static str, default: usize) -> Pages {
     }
 }
 
+/// The structures of requests.
+/// Of a container no process is run, so what only it would see is kept and given back. What ECS's agent would do (check its
+/// health, restart it, fetch secrets for it) is not done, and refused.
+pub(super) const STRUCTURES: &[(&str, &str)] = &[
+    ("alarms", "alarmNames enable rollback"),
+    ("authorizationConfig", "accessPointId iam"),
+    ("awsvpcConfiguration", "subnets securityGroups assignPublicIp"),
+    ("capabilities", "add drop"),
+    ("clientAliases", "port dnsName"),
+    ("configuration", "executeCommandConfiguration managedStorageConfiguration"),
+    (
+        "containerDefinitions",
+        "command cpu dependsOn disableNetworking dnsSearchDomains dnsServers dockerLabels dockerSecurityOptions \
+         entryPoint environment essential extraHosts hostname image interactive linuxParameters logConfiguration memory \
+         memoryReservation mountPoints name portMappings privileged pseudoTerminal readonlyRootFilesystem \
+         systemControls ulimits user volumesFrom workingDirectory",
+    ),
+    ("dependsOn", "condition containerName"),
+    ("deploymentCircuitBreaker", "enable rollback"),
+    (
+        "deploymentConfiguration",
+        "deploymentCircuitBreaker maximumPercent minimumHealthyPercent alarms strategy bakeTimeInMinutes",
+    ),
+    ("deploymentController", "type"),
+    ("devices", "containerPath hostPath permissions"),
+    ("dockerVolumeConfiguration", "autoprovision driver driverOpts labels scope"),
+    (
+        "efsVolumeConfiguration",
+        "authorizationConfig fileSystemId rootDirectory transitEncryption transitEncryptionPort",
+    ),
+    ("environment", "name value"),
+    ("executeCommandConfiguration", "kmsKeyId logConfiguration logging"),
+    ("extraHosts", "hostname ipAddress"),
+    ("host", "sourcePath"),
+    ("linuxParameters", "capabilities devices initProcessEnabled maxSwap sharedMemorySize swappiness tmpfs"),
+    ("loadBalancers", "targetGroupArn containerName containerPort"),
+    // Of a container, and of a cluster's sessions, which nobody can open here.
+    (
+        "logConfiguration",
+        "logDriver options \
+         cloudWatchEncryptionEnabled cloudWatchLogGroupName s3BucketName s3EncryptionEnabled s3KeyPrefix",
+    ),
+    ("managedStorageConfiguration", "fargateEphemeralStorageKmsKeyId kmsKeyId"),
+    ("mountPoints", "containerPath readOnly sourceVolume"),
+    ("networkConfiguration", "awsvpcConfiguration"),
+    ("placementStrategy", "field type"),
+    ("portMappings", "appProtocol containerPort hostPort name protocol"),
+    ("runtimePlatform", "cpuArchitecture operatingSystemFamily"),
+    ("serviceConnectConfiguration", "enabled namespace services logConfiguration"),
+    ("serviceConnectDefaults", "namespace"),
+    ("services", "portName discoveryName clientAliases"),
+    ("settings", "name value"),
+    ("systemControls", "namespace value"),
+    ("tags", "key value"),
+    ("tmpfs", "containerPath mountOptions size"),
+    ("totalResources", "doubleValue integerValue longValue name stringSetValue type"),
+    ("ulimits", "hardLimit name softLimit"),
+    ("volumes", "name host dockerVolumeConfiguration efsVolumeConfiguration"),
+    ("volumesFrom", "readOnly sourceContainer"),
+];
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change(
         "CreateCluster",

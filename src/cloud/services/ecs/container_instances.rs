@@ -187,10 +187,10 @@ pub(super) fn register(region: &mut Region, params: Params<'_>) -> Result<Value,
         Ok(value.and_then(|value| u32::try_from(value).ok()))
     };
     let total = total("CPU")?.zip(total("MEMORY")?);
-    let arn = join(region, &cluster, instance_id, total)?;
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
+    let arn = join(region, &cluster, instance_id, total)?;
     let Some(instance) = region.ecs_mut().instance_mut(&cluster, &arn) else { return Err(not_found()) };
-    instance.tags.extend(tags);
+    instance.tags.add(tags)?;
     let instance = region.ecs().instance(&cluster, &arn).ok_or_else(not_found)?;
     Ok(json!({ "containerInstance": wire(region, instance, true) }))
 }

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::{client_error, definition_rules};
 use crate::cloud::error::AwsError;
 use crate::cloud::wire::Params;
 
@@ -36,14 +37,6 @@ impl LogGroup {
     }
 }
 
-/// What a container's definition may say. No process is run, so what only it would see is kept and given back. What ECS's
-/// agent would do (check its health, restart it, fetch secrets for it, start it after others) is not done, and refused.
-const CONTAINER: &str = "command cpu disableNetworking dnsSearchDomains dnsServers dockerLabels dockerSecurityOptions \
-                         entryPoint environment essential extraHosts hostname image interactive linuxParameters \
-                         logConfiguration memory memoryReservation mountPoints name portMappings privileged \
-                         pseudoTerminal readonlyRootFilesystem systemControls ulimits user volumesFrom \
-                         workingDirectory";
-
 impl Definition {
     /// Checks what was sent as AWS does.
     pub(super) fn new(arn: String, family: &str, revision: u32, sent: &Map<String, Value>) -> Result<Self, AwsError> {
@@ -61,97 +54,13 @@ impl Definition {
         document.entry("networkMode").or_insert_with(|| json!("bridge"));
         document.entry("volumes").or_insert_with(|| json!([]));
         document.entry("placementConstraints").or_insert_with(|| json!([]));
-        let is_awsvpc = document["networkMode"] == "awsvpc";
+        let maps_to_itself = ["awsvpc", "host"].iter().any(|mode| document["networkMode"] == *mode);
         if let Some(containers) = document.get_mut("containerDefinitions").and_then(Value::as_array_mut) {
-            containers.iter_mut().filter_map(Value::as_object_mut).for_each(|c| fill_container(c, is_awsvpc));
+            containers.iter_mut().filter_map(Value::as_object_mut).for_each(|c| fill_container(c, maps_to_itself));
         }
         let definition = Self { arn, family: family.to_owned(), revision, document };
-        definition.check()?;
+        definition_rules::check(definition.params())?;
         Ok(definition)
-    }
-
-    fn check(&self) -> Result<(), AwsError> {
-        let containers = self.containers();
-        if containers.is_empty() {
-            return Err(client_error("Container list cannot be empty."));
-        }
-        if let Some(platform) = self.params().object("runtimePlatform") {
-            let heeded = [("cpuArchitecture", &["X86_64", "ARM64"][..]), ("operatingSystemFamily", &["LINUX"])];
-            for (member, only) in heeded {
-                if let Some(other) = platform.opt_str(member).filter(|given| !only.contains(given)) {
-                    return Err(AwsError::unsupported(format_args!("{member} {other}, only {}", only.join(" and "))));
-                }
-            }
-        }
-        let compatibilities = self.compatibilities();
-        // "For tasks hosted on Fargate … the only supported value is task", and an IPC mode "is not supported" there (API
-        // Reference, "RegisterTaskDefinition").
-        if self.params().strings("requiresCompatibilities").contains(&"FARGATE") && !self.namespaces_fit_fargate() {
-            return Err(client_error("Fargate supports no 'ipcMode', and no other 'pidMode' than 'task'."));
-        }
-        if let Some(other) = (self.params().strings("requiresCompatibilities").into_iter())
-            .find(|required| !compatibilities.contains(required))
-        {
-            return Err(client_error(format!(
-                "Task definition does not have the network mode, 'cpu' and 'memory' that {other} requires."
-            )));
-        }
-        let task_memory = self.task_size("memory");
-        let mut port_names = Vec::new();
-        for (index, container) in containers.iter().enumerate() {
-            container.only_those(|name| CONTAINER.split_ascii_whitespace().any(|heeded| heeded == name))?;
-            let name =
-                container.opt_str("name").ok_or_else(|| client_error("Container.name should not be null or empty."))?;
-            if container.opt_str("image").is_none() {
-                return Err(client_error("Container.image should not be null or empty."));
-            }
-            if containers[..index].iter().any(|other| other.opt_str("name") == Some(name)) {
-                return Err(client_error(format!(
-                    "Container name {name} is used more than once in the task definition."
-                )));
-            }
-            let (limit, reservation) = (container.opt_int("memory")?, container.opt_int("memoryReservation")?);
-            if limit.or(reservation).is_none() && task_memory.is_none() {
-                return Err(client_error(format!(
-                    "Invalid setting for container '{name}'. At least one of 'memory' or 'memoryReservation' must be specified."
-                )));
-            }
-            if let (Some(limit), Some(task)) = (limit, task_memory)
-                && limit > i64::from(task)
-            {
-                return Err(client_error(format!(
-                    "Invalid setting for container '{name}'. The 'memory' of {limit} MiB is more than the task's {task} MiB."
-                )));
-            }
-            for mapping in container.objects("portMappings") {
-                self.check_port(mapping)?;
-                if let Some(port_name) = mapping.opt_str("name") {
-                    if port_names.contains(&port_name) {
-                        return Err(client_error(format!(
-                            "Port mapping name {port_name} is used more than once in the task definition."
-                        )));
-                    }
-                    port_names.push(port_name);
-                }
-            }
-        }
-        if !containers.iter().any(|container| container.opt_bool("essential") == Some(true)) {
-            return Err(client_error("Task definition does not have any essential containers"));
-        }
-        Ok(())
-    }
-
-    fn check_port(&self, mapping: Params<'_>) -> Result<(), AwsError> {
-        let (container, host) = (mapping.opt_int("containerPort")?, mapping.opt_int("hostPort")?);
-        if container.is_some_and(|port| !(1..=65535).contains(&port)) {
-            return Err(client_error("Invalid 'containerPort' setting for container."));
-        }
-        if self.network_mode() == "awsvpc" && host != container {
-            return Err(client_error(
-                "When networkMode=awsvpc, the host ports and container ports in port mappings must match.",
-            ));
-        }
-        Ok(())
     }
 
     fn params(&self) -> Params<'_> {
@@ -197,7 +106,7 @@ impl Definition {
     }
 
     fn task_size(&self, name: &str) -> Option<u32> {
-        self.params().opt_str(name)?.parse().ok()
+        definition_rules::size(self.params(), name)
     }
 
     /// Whether memory is limited, as Service Connect asks: for the task, or for each container.
@@ -228,15 +137,9 @@ impl Definition {
         self.containers().into_iter().find(|container| container.opt_bool("essential") == Some(true))
     }
 
-    /// EC2 always; Fargate needs the task's network mode and sizes.
+    /// The launch types that could run it.
     pub(super) fn compatibilities(&self) -> Vec<&'static str> {
-        let sizes = self.task_size("cpu").is_some() && self.task_size("memory").is_some();
-        let fits_fargate = self.network_mode() == "awsvpc" && sizes && self.namespaces_fit_fargate();
-        if fits_fargate { vec!["EC2", "FARGATE"] } else { vec!["EXTERNAL", "EC2"] }
-    }
-
-    fn namespaces_fit_fargate(&self) -> bool {
-        self.params().opt_str("ipcMode").is_none() && self.params().opt_str("pidMode").is_none_or(|mode| mode == "task")
+        definition_rules::compatibilities(self.params())
     }
 
     /// What an instance's agent must be able to do.
@@ -261,7 +164,7 @@ impl Definition {
 }
 
 /// What AWS adds to a container's definition when it gives it back.
-fn fill_container(container: &mut Map<String, Value>, is_awsvpc: bool) {
+fn fill_container(container: &mut Map<String, Value>, maps_to_itself: bool) {
     let mut default = |name: &str, value: Value| {
         container.entry(name).or_insert(value);
     };
@@ -273,7 +176,7 @@ fn fill_container(container: &mut Map<String, Value>, is_awsvpc: bool) {
     let mappings = container.get_mut("portMappings").and_then(Value::as_array_mut).into_iter().flatten();
     for mapping in mappings.filter_map(Value::as_object_mut) {
         mapping.entry("protocol").or_insert_with(|| json!("tcp"));
-        let host_port = if is_awsvpc { mapping.get("containerPort").cloned() } else { None };
+        let host_port = if maps_to_itself { mapping.get("containerPort").cloned() } else { None };
         mapping.entry("hostPort").or_insert_with(|| host_port.unwrap_or_else(|| json!(0)));
     }
 }
@@ -289,10 +192,6 @@ fn parse_size(text: &str, units: Units) -> Option<u32> {
     let (number, factor) = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?.trim(), factor)))?;
     let size = number.parse::<f64>().ok()? * factor;
     (size >= 1.0 && size <= f64::from(u32::MAX)).then_some(size.round() as u32)
-}
-
-pub(super) fn client_error(message: impl Into<String>) -> AwsError {
-    AwsError::new("ClientException", message)
 }
 
 #[cfg(test)]

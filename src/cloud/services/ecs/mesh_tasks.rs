@@ -3,7 +3,7 @@
 use super::tasks::{LastStatus, Task};
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
-use crate::mesh::topology;
+use crate::mesh::{self, topology};
 
 /// The tasks whose containers run, or are to.
 pub(super) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
@@ -20,10 +20,7 @@ pub(super) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
 }
 
 fn topology_task(region: &Region, task: &Task) -> topology::Task {
-    let command = |app: Params<'_>| {
-        let words = app.strings("entryPoint").into_iter().chain(app.strings("command"));
-        words.map(str::to_owned).collect()
-    };
+    let (command, plain_ports) = mesh::applications(task.definition.containers().into_iter().map(application));
     topology::Task {
         arn: task.arn.clone(),
         family: task.definition.family.clone(),
@@ -31,7 +28,8 @@ fn topology_task(region: &Region, task: &Task) -> topology::Task {
         region: region.name.clone(),
         az_id: task.az_id.clone(),
         private_ip: task.interface.private_ip,
-        command: task.definition.app().map(command).unwrap_or_default(),
+        command,
+        plain_ports,
         service_connect: task.service_connect.as_ref().map(|connect| topology::ServiceConnect {
             namespace: connect.namespace.clone(),
             services: connect.offered.iter().map(|offered| offered.endpoint.clone()).collect(),
@@ -39,4 +37,13 @@ fn topology_task(region: &Region, task: &Task) -> topology::Task {
         }),
         draining: task.last_status > LastStatus::Running,
     }
+}
+
+/// Entry point and command of a container, and its ports for TCP.
+fn application(container: Params<'_>) -> (Vec<String>, Vec<u16>) {
+    let words = container.strings("entryPoint").into_iter().chain(container.strings("command"));
+    let mappings = container.objects("portMappings").into_iter();
+    let ports = mappings.filter(|mapping| mapping.opt_str("protocol") != Some("udp"));
+    let ports = ports.filter_map(|mapping| u16::try_from(mapping.opt_int("containerPort").ok()??).ok());
+    (words.map(str::to_owned).collect(), ports.collect())
 }

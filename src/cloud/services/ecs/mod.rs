@@ -8,7 +8,9 @@ mod agents;
 mod api;
 mod clusters;
 mod container_instances;
+mod container_rules;
 mod definition;
+mod definition_rules;
 mod instance_filter;
 mod lifecycle;
 mod mesh_tasks;
@@ -22,7 +24,6 @@ mod service_connect;
 mod services;
 mod task_definitions;
 mod tasks;
-mod user_data;
 
 use std::collections::BTreeMap;
 
@@ -90,9 +91,11 @@ pub(crate) static SERVICE: Service = Service {
     words: Words {
         failure: ("ServerException", "ServerException"),
         invalid_parameter: Some("InvalidParameterException"),
+        too_many_tags: Some("InvalidParameterException"),
         ..Words::JSON
     },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     reconcile,
     tagged: resource_tags::of_standing,
@@ -168,6 +171,10 @@ fn check_client_token(params: Params<'_>, most: usize) -> Result<(), AwsError> {
 
 fn invalid(message: impl Into<String>) -> AwsError {
     AwsError::new("InvalidParameterException", message)
+}
+
+fn client_error(message: impl Into<String>) -> AwsError {
+    AwsError::new("ClientException", message)
 }
 
 /// Whether a name has letters, digits, hyphens and underscores only, and at least one.

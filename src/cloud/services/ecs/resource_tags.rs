@@ -12,7 +12,7 @@ use crate::cloud::wire::tags::{LOWER, Tags};
 
 pub(super) fn add(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let added = Tags::from_list(&params.objects("tags"), LOWER)?;
-    tags(region.ecs_mut(), params.str("resourceArn")?)?.extend(added);
+    tags(region.ecs_mut(), params.str("resourceArn")?)?.add(added)?;
     Ok(json!({}))
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::lifecycle::{self, Launch};
 use super::placement::{self, NoPlace, Request};
 use super::service_changes::network;
-use super::{check_client_token, definition, invalid, scheduler, tasks};
+use super::{check_client_token, client_error, invalid, scheduler, tasks};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::Params;
@@ -38,8 +38,7 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
     }
     let definition = region.ecs().task_definitions.runnable(params.str("taskDefinition")?)?;
     let network = network(region, &definition, params.object("networkConfiguration"))?;
-    scheduler::check_execution_role(region, &definition)
-        .map_err(|problem| definition::client_error(format!("{problem}.")))?;
+    scheduler::check_execution_role(region, &definition).map_err(|problem| client_error(format!("{problem}.")))?;
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
     let (mut started, mut failures) = (Vec::new(), Vec::new());
     for _ in 0..count {

@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::clusters::ClusterStatus;
-use super::definition::{Definition, client_error};
+use super::definition::Definition;
 use super::services::{
     self, Deployment, LoadBalancer, Network, Rollout, RolloutState, Service, ServiceStatus, Throttle, not_found,
 };
-use super::{check_client_token, invalid, is_named, service_connect};
+use super::{check_client_token, client_error, invalid, is_named, service_connect};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::{ec2, elbv2};
@@ -197,6 +197,13 @@ fn count(params: Params<'_>) -> Result<Option<u32>, AwsError> {
     count.map(|n| u32::try_from(n).map_err(|_| invalid("desiredCount must not be negative."))).transpose()
 }
 
+/// API Reference, "AwsVpcConfiguration".
+const MAX_SUBNETS: usize = 16;
+const MAX_SECURITY_GROUPS: usize = 5;
+/// ECS Developer Guide, "Registering multiple target groups with an Amazon ECS service".
+const MAX_TARGET_GROUPS: usize = 5;
+/// API Reference, "CreateService", "placementStrategy".
+const MAX_STRATEGIES: usize = 5;
 /// Only a service behind a load balancer can have one (hashicorp/terraform-provider-aws#31104); 0 is none
 /// (kayac/ecspresso#805).
 fn grace_period(params: Params<'_>, load_balancers: &[LoadBalancer]) -> Result<Option<i64>, AwsError> {
@@ -214,6 +221,9 @@ fn grace_period(params: Params<'_>, load_balancers: &[LoadBalancer]) -> Result<O
 
 /// Zones first, then instances: what ECS does by itself. Nothing else is done here, so nothing else may be asked for.
 fn check_placement(params: Params<'_>) -> Result<(), AwsError> {
+    if params.objects("placementStrategy").len() > MAX_STRATEGIES {
+        return Err(invalid(format!("placementStrategy can have at most {MAX_STRATEGIES} items.")));
+    }
     for (index, strategy) in params.objects("placementStrategy").into_iter().enumerate() {
         let (kind, field) = (strategy.opt_str("type"), strategy.opt_str("field").unwrap_or_default());
         let is_default_order = match index {
@@ -244,44 +254,63 @@ pub(super) fn network(
     let given = given
         .and_then(|network| network.object("awsvpcConfiguration"))
         .ok_or_else(|| invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified."))?;
-    given.only(&["subnets", "securityGroups", "assignPublicIp"])?;
     if given.opt_str("assignPublicIp") == Some("ENABLED") {
         return Err(invalid("Assign public IP is not supported for this launch type."));
     }
     let owned = |name: &str| given.strings(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
     let network = Network { subnets: owned("subnets"), security_groups: owned("securityGroups") };
-    if network.subnets.is_empty() {
-        return Err(invalid("subnets can not be empty."));
-    }
-    // API Reference, "AwsVpcConfiguration".
-    for (what, given, most) in [("subnets", &network.subnets, 16), ("securityGroups", &network.security_groups, 5)] {
-        if given.len() > most {
-            return Err(invalid(format!("{what} can have at most {most} items.")));
-        }
-    }
-    for group in &network.security_groups {
-        if ec2::vpc_of_security_group(region, group).is_none() {
-            return Err(invalid(format!(
-                "Error retrieving security group information for [{}]: The security group '{group}' does not exist (ErrorCode: InvalidGroup.NotFound)",
-                network.security_groups.join(", ")
-            )));
-        }
-    }
-    for subnet in &network.subnets {
-        if ec2::subnet(region, subnet).is_none() {
-            return Err(invalid(format!(
-                "Error retrieving subnet information for [{}]: The subnet ID '{subnet}' does not exist (ErrorCode: InvalidSubnetID.NotFound)",
-                network.subnets.join(", ")
-            )));
-        }
-    }
+    check_network(region, &network)?;
     Ok(network)
 }
 
+/// ECS asks EC2, and gives its answer (API Reference, "AwsVpcConfiguration").
+fn check_network(region: &Region, network: &Network) -> Result<(), AwsError> {
+    let Network { subnets, security_groups } = network;
+    if subnets.is_empty() {
+        return Err(invalid("subnets can not be empty."));
+    }
+    for (list, name, most) in
+        [(subnets, "subnets", MAX_SUBNETS), (security_groups, "securityGroups", MAX_SECURITY_GROUPS)]
+    {
+        if list.len() > most {
+            return Err(invalid(format!("{name} can have at most {most} items.")));
+        }
+        if let Some(twice) = (1..list.len()).find(|index| list[..*index].contains(&list[*index])) {
+            return Err(invalid(format!("{name} can not have duplicates: {}.", list[twice])));
+        }
+    }
+    let mut vpcs = Vec::new();
+    for id in subnets {
+        let subnet = ec2::subnet(region, id).ok_or_else(|| {
+            invalid(format!(
+                "Error retrieving subnet information for [{}]: The subnet ID '{id}' does not exist (ErrorCode: InvalidSubnetID.NotFound)",
+                subnets.join(", ")
+            ))
+        })?;
+        vpcs.push(subnet.vpc_id.as_str());
+    }
+    for id in security_groups {
+        let vpc = ec2::vpc_of_security_group(region, id).ok_or_else(|| {
+            invalid(format!(
+                "Error retrieving security group information for [{}]: The security group '{id}' does not exist (ErrorCode: InvalidGroup.NotFound)",
+                security_groups.join(", ")
+            ))
+        })?;
+        vpcs.push(vpc);
+    }
+    if vpcs.iter().any(|vpc| *vpc != vpcs[0]) {
+        return Err(invalid("All subnets and security groups must be in the same VPC."));
+    }
+    Ok(())
+}
+
 fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) -> Result<Vec<LoadBalancer>, AwsError> {
+    let all = params.objects("loadBalancers");
+    if all.len() > MAX_TARGET_GROUPS {
+        return Err(invalid(format!("loadBalancers can have at most {MAX_TARGET_GROUPS} items.")));
+    }
     let mut balancers = Vec::new();
-    for given in params.objects("loadBalancers") {
-        given.only(&["targetGroupArn", "containerName", "containerPort"])?;
+    for given in all {
         let target_group_arn = given.str("targetGroupArn")?;
         let (name, port) = (given.str("containerName")?, given.int("containerPort")?);
         let container = definition
@@ -293,14 +322,19 @@ fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) 
             .ok()
             .filter(|_| has_port)
             .ok_or_else(|| invalid(format!("The container {name} did not have a container port {port} defined.")))?;
-        match elbv2::target_group_has_load_balancer(region, target_group_arn) {
-            Some(true) => {}
-            Some(false) => {
-                return Err(invalid(format!(
-                    "The target group with targetGroupArn {target_group_arn} does not have an associated load balancer."
-                )));
-            }
-            None => return Err(invalid(format!("The specified target group does not exist: {target_group_arn}"))),
+        let group = elbv2::target_group(region, target_group_arn)
+            .ok_or_else(|| invalid(format!("The specified target group does not exist: {target_group_arn}")))?;
+        // All tasks have interfaces of their own (hashicorp/terraform-provider-aws#11723).
+        if group.target_type != "ip" {
+            return Err(invalid(format!(
+                "The provided target group {target_group_arn} has target type {}, which is incompatible with the awsvpc network mode specified in the task definition.",
+                group.target_type
+            )));
+        }
+        if !group.has_load_balancer {
+            return Err(invalid(format!(
+                "The target group with targetGroupArn {target_group_arn} does not have an associated load balancer."
+            )));
         }
         balancers.push(LoadBalancer {
             target_group_arn: target_group_arn.to_owned(),
@@ -313,23 +347,13 @@ fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) 
 
 fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsError> {
     let Some(given) = given else { return Ok(before) };
-    given.only(&[
-        "deploymentCircuitBreaker",
-        "maximumPercent",
-        "minimumHealthyPercent",
-        "alarms",
-        "strategy",
-        "bakeTimeInMinutes",
-    ])?;
     if given.object("alarms").is_some_and(|alarms| alarms.opt_bool("enable") == Some(true)) {
         return Err(AwsError::unsupported("a deployment's alarms"));
     }
     let breaker = given.object("deploymentCircuitBreaker");
-    if let Some(breaker) = breaker {
-        breaker.only(&["enable", "rollback"])?;
-        if breaker.opt_bool("enable") == Some(true) && breaker.opt_bool("rollback") == Some(true) {
-            return Err(AwsError::unsupported("a circuit breaker that rolls back"));
-        }
+    let is_on = |member: &str| breaker.is_some_and(|breaker| breaker.opt_bool(member) == Some(true));
+    if is_on("enable") && is_on("rollback") {
+        return Err(AwsError::unsupported("a circuit breaker that rolls back"));
     }
     if given.opt_str("strategy").is_some_and(|strategy| strategy != "ROLLING") {
         return Err(AwsError::unsupported("a deployment strategy other than ROLLING"));

@@ -4,9 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::definition::{Definition, LogGroup};
-use super::invalid;
 use super::services::{Service, ServiceStatus};
 use super::tasks::Task;
+use super::{container_rules, invalid};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::servicediscovery;
@@ -31,8 +31,7 @@ pub(super) struct Offered {
     pub(super) discovery_arn: String,
 }
 
-/// Limits of the ECS API Reference, "ServiceConnectService" and "ServiceConnectClientAlias".
-const MAX_DISCOVERY_NAME: usize = 64;
+/// ECS API Reference, "ServiceConnectClientAlias".
 const MAX_DNS_NAME: usize = 127;
 
 pub(super) fn namespace_not_found() -> AwsError {
@@ -48,7 +47,6 @@ pub(super) fn resolve(
     definition: &Definition,
     configuration: Params<'_>,
 ) -> Result<Option<ServiceConnect>, AwsError> {
-    configuration.only(&["enabled", "namespace", "services", "logConfiguration"])?;
     if configuration.opt_bool("enabled") != Some(true) {
         return Ok(None);
     }
@@ -60,9 +58,9 @@ pub(super) fn resolve(
     if !definition.limits_memory() {
         return Err(invalid("Service Connect requires a memory limit in the task definition."));
     }
+    container_rules::check_log(configuration.object("logConfiguration"), invalid)?;
     let mut offered: Vec<Offered> = Vec::new();
     for service in configuration.objects("services") {
-        service.only(&["portName", "discoveryName", "clientAliases"])?;
         let endpoint = endpoint(service, definition, &namespace.name)?;
         let others = others(region, service_arn, &namespace.arn);
         let taken = others.into_iter().chain(offered.iter().map(|offered| &offered.endpoint));
@@ -83,25 +81,32 @@ fn endpoint(service: Params<'_>, definition: &Definition, namespace: &str) -> Re
         invalid(format!("portName({port_name}) does not refer to any named PortMapping in the task definition."))
     })?;
     let discovery_name = service.opt_str("discoveryName").unwrap_or(port_name);
-    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    if discovery_name.len() > MAX_DISCOVERY_NAME || !discovery_name.chars().all(is_name) {
+    if !container_rules::is_port_name(discovery_name) {
         return Err(invalid(format!(
-            "discoveryName({discovery_name}) must have 1 to {MAX_DISCOVERY_NAME} lower-case letters, digits, underscores and hyphens."
+            "discoveryName({discovery_name}) must have 1 to 64 lower-case letters, digits, underscores and hyphens, and no hyphen at the beginning."
         )));
     }
     let given = service.objects("clientAliases");
+    if given.is_empty() {
+        return Err(invalid(format!("The Service Connect service {port_name} must have a clientAlias with a port.")));
+    }
     if given.len() > 1 {
         return Err(invalid("A Service Connect service can have only one clientAlias."));
     }
     let mut aliases = Vec::new();
     for alias in given {
-        alias.only(&["port", "dnsName"])?;
         let dns_name = alias.opt_str("dnsName").map_or_else(|| format!("{discovery_name}.{namespace}"), str::to_owned);
-        if dns_name.len() > MAX_DNS_NAME {
-            return Err(invalid(format!("dnsName({dns_name}) must have at most {MAX_DNS_NAME} characters.")));
+        let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+        let is_name = dns_name.chars().all(is_allowed) && !dns_name.starts_with('-');
+        // What the name is by default depends on the namespace, and is not the request's.
+        if dns_name.len() > MAX_DNS_NAME || (alias.get("dnsName").is_some() && !is_name) {
+            return Err(invalid(format!(
+                "dnsName({dns_name}) must have at most {MAX_DNS_NAME} lower-case letters, digits, underscores, hyphens and periods, and no hyphen at the beginning."
+            )));
         }
         let port = alias.int("port")?;
-        let port = u16::try_from(port).map_err(|_| invalid(format!("port({port}) must be from 0 to 65535.")))?;
+        let port = u16::try_from(port).ok().filter(|port| *port > 0);
+        let port = port.ok_or_else(|| invalid("The port of a clientAlias must be from 1 to 65535."))?;
         aliases.push(ClientAlias { dns_name, port });
     }
     Ok(Endpoint { discovery_name: discovery_name.to_owned(), container_port, aliases })

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::definition::{Definition, client_error};
-use super::{includes_tags, invalid, is_named};
+use super::definition::Definition;
+use super::{client_error, includes_tags, invalid, is_named};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::wire::tags::{LOWER, Tags};
@@ -51,21 +51,24 @@ impl Revision {
 }
 
 impl TaskDefinitions {
-    /// `family` (its latest ACTIVE revision), `family:revision` or an ARN.
+    /// `family` (its latest ACTIVE revision) or `family:revision`, by itself or in an ARN.
     fn find(&self, reference: &str) -> Option<&Revision> {
-        let name = match reference.strip_prefix("arn:") {
-            Some(_) => return self.revisions.iter().find(|revision| revision.definition.arn == reference),
-            None => reference,
+        let (arn, name) = match reference.split_once(":task-definition/") {
+            Some((arn, name)) => (Some(arn), name),
+            None => (None, reference),
         };
+        let of_arn = |r: &&Revision| {
+            arn.is_none_or(|arn| r.definition.arn.split_once(":task-definition/").is_some_and(|(own, _)| own == arn))
+        };
+        let mut revisions = self.revisions.iter().filter(of_arn);
         match name.split_once(':') {
             Some((family, number)) => {
                 let number: u32 = number.parse().ok()?;
-                let is_it = |r: &&Revision| r.definition.family == family && r.definition.revision == number;
-                self.revisions.iter().find(is_it)
+                revisions.find(|r| r.definition.family == family && r.definition.revision == number)
             }
             None => {
                 let is_it = |r: &&Revision| r.definition.family == name && r.status == Status::Active;
-                self.revisions.iter().filter(is_it).max_by_key(|r| r.definition.revision)
+                revisions.filter(is_it).max_by_key(|r| r.definition.revision)
             }
         }
     }

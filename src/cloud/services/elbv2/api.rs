@@ -19,6 +19,20 @@ const fn pages(list: &'static str) -> Pages {
     }
 }
 
+/// The structures of requests.
+/// A single action is the first one, whatever its order, and a single group gets everything, whatever its weight.
+pub(super) const STRUCTURES: &[(&str, &str)] = &[
+    ("Attributes", "Key Value"),
+    ("DefaultActions", "Type TargetGroupArn ForwardConfig Order"),
+    ("ForwardConfig", "TargetGroups TargetGroupStickinessConfig"),
+    ("Matcher", "HttpCode"),
+    ("SubnetMappings", "SubnetId"),
+    ("Tags", "Key Value"),
+    ("TargetGroupStickinessConfig", "Enabled DurationSeconds"),
+    ("TargetGroups", "TargetGroupArn Weight"),
+    ("Targets", "Id Port AvailabilityZone"),
+];
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("AddTags", "ResourceArns Tags", tags::add),
     Operation::change("CreateListener", "LoadBalancerArn Protocol Port DefaultActions Tags", listeners::create),

@@ -67,8 +67,6 @@ fn requested_target_group(state: &State, load_balancer: &str, params: Params<'_>
             _ => AwsError::unsupported("listeners with several default actions"),
         });
     };
-    // A single action is the first one, whatever its order.
-    action.only(&["Type", "TargetGroupArn", "ForwardConfig", "Order"])?;
     match action.str("Type")? {
         "forward" => {}
         other => return Err(AwsError::unsupported(format_args!("listener actions of type {other}"))),

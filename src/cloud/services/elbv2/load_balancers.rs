@@ -99,7 +99,6 @@ fn zones_wire(load_balancer: &LoadBalancer) -> Value {
 /// The subnets of a request: at least two, each in another zone, all of one VPC.
 fn requested_subnets(region: &Region, params: Params<'_>) -> Result<Vec<Subnet>, AwsError> {
     let mappings = params.objects("SubnetMappings");
-    mappings.iter().try_for_each(|mapping| mapping.only(&["SubnetId"]))?;
     let ids = params.strings("Subnets").into_iter().chain(mappings.iter().filter_map(|m| m.opt_str("SubnetId")));
     let mut subnets: Vec<Subnet> = Vec::new();
     for id in ids {

@@ -32,11 +32,21 @@ pub(crate) struct State {
     deregistrations: u64,
 }
 
-/// Whether a listener forwards to this target group; `None`: no such group.
-pub(crate) fn target_group_has_load_balancer(region: &Region, target_group_arn: &str) -> Option<bool> {
+/// What a service must know of a target group.
+pub(crate) struct TargetGroupFacts {
+    /// `ip`, `instance`
+    pub(crate) target_type: &'static str,
+    /// Whether a listener forwards to it.
+    pub(crate) has_load_balancer: bool,
+}
+
+pub(crate) fn target_group(region: &Region, arn: &str) -> Option<TargetGroupFacts> {
     let state = region.elbv2();
-    state.target_groups.iter().find(|group| group.arn == target_group_arn)?;
-    Some(listeners::load_balancer_of(state, target_group_arn).is_some())
+    let group = state.target_groups.iter().find(|group| group.arn == arn)?;
+    Some(TargetGroupFacts {
+        target_type: group.settings.target_type.into(),
+        has_load_balancer: listeners::load_balancer_of(state, arn).is_some(),
+    })
 }
 
 /// The load balancers as the mesh is to run them.
@@ -103,6 +113,7 @@ pub(crate) static SERVICE: Service = Service {
     encoding: Encoding::Query("http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/"),
     words: Words { invalid_parameter: Some("ValidationError"), ..Words::QUERY },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     tagged: |region, key| region.elbv2().tags.iter().filter_map(|(_, tags)| tags.get(key)).collect(),
     add_to_mesh: |region, topology| topology.load_balancers = mesh_load_balancers(region),

@@ -1,5 +1,7 @@
 //! Tags of load balancers, target groups and listeners, by ARN.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{State, listeners, load_balancers, target_groups, validation_error};
@@ -12,14 +14,11 @@ use crate::cloud::wire::tags::{Tags, UPPER};
 /// The `Tags` of a request.
 pub(super) fn listed(params: Params<'_>) -> Result<Tags, AwsError> {
     let listed = params.objects("Tags");
-    let tags = Tags::from_list(&listed, UPPER)?;
-    if tags.has_reserved_key() {
-        return Err(validation_error("aws: prefixed tag key names are not allowed for external use."));
-    }
-    if tags.len() < listed.len() {
+    let keys: BTreeSet<_> = listed.iter().filter_map(|tag| tag.opt_str("Key")).collect();
+    if keys.len() < listed.len() && listed.iter().all(|tag| tag.opt_str("Key").is_some()) {
         return Err(AwsError::new("DuplicateTagKeys", "A tag key was specified more than once"));
     }
-    Ok(tags)
+    Tags::from_list(&listed, UPPER)
 }
 
 fn check_exists(state: &State, arn: &str) -> Result<(), AwsError> {
@@ -43,7 +42,9 @@ fn named<'a>(state: &State, params: Params<'a>) -> Result<Vec<&'a str>, AwsError
 
 pub(super) fn add(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = listed(params)?;
-    for arn in named(region.elbv2(), params)? {
+    let arns = named(region.elbv2(), params)?;
+    arns.iter().try_for_each(|arn| region.elbv2().tags.check_room(arn, &tags))?;
+    for arn in arns {
         region.elbv2_mut().tags.add(arn, tags.clone());
     }
     Ok(json!({}))

@@ -178,7 +178,6 @@ fn requested(region: &Region, group: &TargetGroup, params: Params<'_>) -> Result
     }
     let mut requested = Vec::new();
     for target in params.objects("Targets") {
-        target.only(&["Id", "Port", "AvailabilityZone"])?;
         let id = target.str("Id")?;
         let ip =
             id.parse().map_err(|_| validation_error(format!("The IP address '{id}' is not a valid IPv4 address")))?;

@@ -21,6 +21,11 @@ const fn pages(list: &'static str) -> Pages {
     }
 }
 
+/// The structures of requests.
+/// The type of a context key is that of the operators that look at it: all values are texts here.
+pub(super) const STRUCTURES: &[(&str, &str)] =
+    &[("ContextEntries", "ContextKeyName ContextKeyType ContextKeyValues"), ("Tags", "Key Value")];
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("AddRoleToInstanceProfile", "InstanceProfileName RoleName", instance_profiles::add_role),
     Operation::change("AttachRolePolicy", "RoleName PolicyArn", policies::attach),

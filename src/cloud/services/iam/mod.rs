@@ -210,9 +210,11 @@ pub(crate) static SERVICE: Service = Service {
     words: Words {
         failure: ("ServiceFailure", "ServiceUnavailable"),
         invalid_parameter: Some("ValidationError"),
+        too_many_tags: Some("LimitExceeded"),
         ..Words::QUERY
     },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     before: limits::check,
     new_state: |founding| Some(Box::new(founding.account.get::<Account>().handle())),
     tagged: |region, key| {

@@ -155,10 +155,6 @@ pub(super) fn simulate(region: &Region, params: Params<'_>) -> Answer {
         _ => return Err(AwsError::unsupported("more than one of ResourceArns")),
     };
     let entries = params.objects("ContextEntries");
-    for entry in &entries {
-        // Its type is that of the operators that look at it: all values are texts here.
-        entry.only(&["ContextKeyName", "ContextKeyType", "ContextKeyValues"])?;
-    }
     let facts = |key: &str| {
         let named = |entry: &&Params<'_>| entry.opt_str("ContextKeyName").is_some_and(|k| k.eq_ignore_ascii_case(key));
         entries.iter().find(named).map_or(Fact::Absent, |entry| Fact::Is(entry.strings("ContextKeyValues")))

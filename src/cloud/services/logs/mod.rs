@@ -63,6 +63,7 @@ pub(crate) static SERVICE: Service = Service {
     words: Words {
         failure: ("ServiceUnavailableException", "ServiceUnavailableException"),
         invalid_parameter: Some("InvalidParameterException"),
+        too_many_tags: Some("TooManyTagsException"),
         ..Words::JSON
     },
     operations: api::OPERATIONS,
@@ -77,8 +78,13 @@ fn not_found() -> AwsError {
 
 fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let name = params.str("logGroupName")?;
+    if name.len() > 512 {
+        // As LocalStack's tests have recorded it of AWS.
+        let message = "Invalid LogGroup or LogStream, both must have length less than or equal to 512.";
+        return Err(AwsError::new("InvalidParameterException", message));
+    }
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "._-/#".contains(c);
-    if name.len() > 512 || !name.chars().all(is_allowed) {
+    if !name.chars().all(is_allowed) {
         return Err(AwsError::new(
             "InvalidParameterException",
             format!(
@@ -91,7 +97,7 @@ fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
         return Err(AwsError::new("ResourceAlreadyExistsException", "The specified log group already exists"));
     }
     let group =
-        LogGroup::new(params.opt_str("logGroupClass").unwrap_or(STANDARD), Tags::from_map(params.object("tags")));
+        LogGroup::new(params.opt_str("logGroupClass").unwrap_or(STANDARD), Tags::from_map(params.object("tags"))?);
     region.logs_mut().groups.insert(name.to_owned(), group);
     Ok(json!({}))
 }
@@ -99,6 +105,11 @@ fn create(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
 fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let prefix = params.opt_str("logGroupNamePrefix").unwrap_or_default();
     let pattern = params.opt_str("logGroupNamePattern").unwrap_or_default().to_lowercase();
+    if !prefix.is_empty() && !pattern.is_empty() {
+        // As LocalStack's tests have recorded it of AWS.
+        let message = "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.";
+        return Err(AwsError::new("InvalidParameterException", message));
+    }
     let class = params.opt_str("logGroupClass");
     let groups = (region.logs().groups.iter())
         .filter(|(name, _)| name.starts_with(prefix) && name.to_lowercase().contains(&pattern))
@@ -112,6 +123,7 @@ fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
                 "metricFilterCount": 0,
                 "arn": format!("{arn}:*"),
                 "storedBytes": 0,
+                "deletionProtectionEnabled": false,
                 "logGroupClass": group.class,
                 "logGroupArn": arn,
             })
@@ -150,8 +162,8 @@ fn arn(region: &Region, name: &str) -> String {
 }
 
 fn tag(region: &mut Region, params: Params<'_>) -> Answer {
-    let (name, tags) = (tagged_group(region, params)?, Tags::from_map(params.object("tags")));
-    region.logs_mut().groups.get_mut(&name).ok_or_else(not_found)?.tags.extend(tags);
+    let (name, tags) = (tagged_group(region, params)?, Tags::from_map(params.object("tags"))?);
+    region.logs_mut().groups.get_mut(&name).ok_or_else(not_found)?.tags.add(tags)?;
     Ok(json!({}))
 }
 
@@ -169,7 +181,7 @@ fn list_tags(region: &Region, params: Params<'_>) -> Answer {
 
 fn tag_group(region: &mut Region, params: Params<'_>) -> Answer {
     let tags = Tags::from_map(params.object("tags"));
-    group(region, params)?.tags.extend(tags);
+    group(region, params)?.tags.add(tags?)?;
     Ok(json!({}))
 }
 

@@ -19,6 +19,9 @@ pub(super) const fn pages(list: &'static str) -> Pages {
     }
 }
 
+/// The structures of requests.
+pub(super) const STRUCTURES: &[(&str, &str)] = &[("Filters", "Name Values Condition"), ("Tags", "Key Value")];
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("CreateHttpNamespace", "Name CreatorRequestId Description Tags", namespaces::create),
     Operation::change("CreateService", "Name NamespaceId CreatorRequestId Description Tags Type", services::create),

@@ -39,8 +39,13 @@ impl Region {
 pub(crate) static SERVICE: Service = Service {
     signing_name: "servicediscovery",
     target_prefix: Some("Route53AutoNaming_v20170314"),
-    words: Words { invalid_parameter: Some("InvalidInput"), ..Words::JSON },
+    words: Words {
+        invalid_parameter: Some("InvalidInput"),
+        too_many_tags: Some("TooManyTagsException"),
+        ..Words::JSON
+    },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     tagged: |region, key| {
         region.cloud_map().namespaces.iter().filter_map(|namespace| namespace.tags.get(key)).collect()
@@ -77,7 +82,7 @@ fn answer_page(params: Params<'_>, name: &'static str, items: Vec<Option<Value>>
 
 fn tag(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let tags = Tags::from_list(&params.objects("Tags"), UPPER)?;
-    tags_of(region.cloud_map_mut(), params)?.extend(tags);
+    tags_of(region.cloud_map_mut(), params)?.add(tags)?;
     Ok(json!({}))
 }
 

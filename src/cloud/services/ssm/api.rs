@@ -19,6 +19,15 @@ const fn pages(list: &'static str, min: usize, default: usize) -> Pages {
     }
 }
 
+/// The structures of requests.
+/// Nothing is run, so that nothing can take longer than `executionTimeout` allows.
+pub(super) const STRUCTURES: &[(&str, &str)] = &[
+    ("Filters", "Key Values"),
+    ("InstanceInformationFilterList", "key valueSet"),
+    ("Parameters", "commands executionTimeout"),
+    ("Targets", "Key Values"),
+];
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("CancelCommand", "CommandId InstanceIds", commands::cancel),
     Operation::read("DescribeInstanceInformation", "InstanceInformationFilterList Filters", super::describe_instances)

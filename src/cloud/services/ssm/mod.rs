@@ -52,6 +52,7 @@ pub(crate) static SERVICE: Service = Service {
         ..Words::JSON
     },
     operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
     new_state: |_| Some(Box::new(State::default())),
     ..Service::PLAIN
 };

@@ -26,7 +26,7 @@ const MOST_UNPACKED: u64 = 1024 * 1024;
 const MAX_DEPTH: usize = 4;
 
 /// The cluster that the agent is told to join. None: it is told of none, and joins `default`.
-pub(super) fn cluster(user_data: &[u8]) -> Option<String> {
+pub(crate) fn cluster(user_data: &[u8]) -> Option<String> {
     let mut parts = Vec::new();
     unpack(user_data, None, MAX_DEPTH, &mut parts);
     let mut files = Files::default();
