@@ -399,7 +399,7 @@ async fn what_is_asked_for_in_vain_is_refused_in_awss_words() {
     let subnet = ec2.create_subnet().vpc_id(&stand.vpc).send().await;
     assert_refused(subnet, "MissingParameter", "Either 'ipv6CidrBlock' or 'cidrBlock' should be provided.");
     assert_refused(ec2.delete_tags().send().await, "MissingParameter", "resourceIdSet");
-    assert_refused(ec2.terminate_instances().send().await, "MissingParameter", "InstanceId");
+    assert_refused(ec2.terminate_instances().send().await, "InvalidParameterCombination", "No instances specified");
 
     let templates = ec2.describe_launch_templates().launch_template_names("absent").send().await;
     let words = "At least one of the launch templates specified in the request does not exist.";

@@ -64,11 +64,6 @@ async fn reserved_keys_and_more_than_fifty_tags_are_refused_everywhere() {
         .port(80)
         .vpc_id(&stand.vpc)
         .set_tags(Some(tags.collect())));
-    assert_tags!(("ValidationError", "LimitExceeded"), aws_sdk_iam::types::Tag, |tags| clients
-        .iam
-        .create_instance_profile()
-        .instance_profile_name("p")
-        .set_tags(built(tags)));
     let group = stand.security_group("tagged").await;
     assert_tags!(("InvalidParameterValue", "TagLimitExceeded"), aws_sdk_ec2::types::Tag, |tags| clients
         .ec2

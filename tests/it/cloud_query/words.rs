@@ -83,8 +83,8 @@ async fn lists_are_refused_in_ec2s_words() {
     assert_refused(none, code, "No instances specified");
 
     let versions = ec2.describe_launch_template_versions();
-    assert_refused(versions.clone().send().await, "MissingParameter", "a launch template ID or name");
-    assert_refused(versions.clone().versions("1").send().await, "InvalidParameterValue", "The version 1 is not valid");
+    assert_refused(versions.clone().send().await, "MissingParameter", "$Latest");
+    assert_refused(versions.clone().versions("1").send().await, "InvalidParameterValue", "$Latest");
     let latest = versions.versions("$Latest").send().await.unwrap();
     assert_eq!(latest.launch_template_versions().len(), 1);
     let unknown = ec2.describe_launch_templates().launch_template_names("nobody").send().await;
