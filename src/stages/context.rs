@@ -257,7 +257,7 @@ mod tests {
                 let head = format!("HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: 2\r\n\r\n{{}}");
                 connection.write_all(head.as_bytes()).await.unwrap();
             };
-            let look = ctx.look("ecs:ListServices", ctx.clients.ecs.list_services().send());
+            let look = ctx.look("ecs:ListTasks", ctx.clients.ecs.list_tasks().send());
             let (looked, ()) = tokio::join!(look, serve);
             looked.unwrap();
             assert!(ctx.is_of_this_run(&DateTime::from_secs(now + 5)), "{ahead}");

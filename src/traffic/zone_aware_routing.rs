@@ -72,8 +72,11 @@ impl ZoneAwareRouting {
             Ok(counted) => (Some(counted), None),
             Err(reason) => (None, Some(reason)),
         };
-        let stays = evidence.answered > 0 && evidence.same_zone_share >= least;
-        let counted = counters.map(|counted| counted.kept() as f64 >= least * evidence.answered as f64);
+        let answered = evidence.answered as f64;
+        // Equal shares may differ in their last bit: 0.75 × 0.8 is more than 0.6.
+        let is_enough = |requests: f64| requests >= least * answered - 1e-6;
+        let stays = evidence.answered > 0 && is_enough(evidence.same_zone_share * answered);
+        let counted = counters.map(|counted| is_enough(counted.kept() as f64));
         let state = match (required, counted) {
             (Some(_), Some(true) | None) if stays => RoutingState::On,
             // AWS may have a lower threshold than Envoy: only the counters can tell that from chance.

@@ -151,10 +151,12 @@ fn a_command_that_uses_the_cloud_keeps_it_and_ends_it_for_the_one_that_removed()
     while std::fs::File::open(&users).is_ok_and(|users| users.try_lock().is_ok()) || !users.exists() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
+    // It would end by itself once the load balancer is gone.
+    signal("-STOP", verify.id());
     let down = machine.zonewalk(&["down", "--local"]);
     assert!(said(&down).contains("the local cloud runs on for another command"), "{}", said(&down));
     assert_eq!(processes(&machine).len(), 2);
-    // The load balancer is gone meanwhile: whatever it makes of that, it is the last one out.
+    signal("-CONT", verify.id());
     signal("-INT", verify.id());
     verify.wait().unwrap();
     assert_nothing_runs(&machine);

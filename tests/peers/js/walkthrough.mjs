@@ -241,5 +241,5 @@ for (const GroupId of groups.reverse()) {
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }
-await refused(send("ec2", new ec2.DescribeSecurityGroupsCommand({ GroupIds: groups })), "InvalidGroup.NotFound", /does not exist/);
+await refused(send("ec2", new ec2.DescribeSecurityGroupsCommand({ GroupIds: groups })), "InvalidGroup.NotFound", /do not exist/);
 await send("ecs", new ecs.DeleteClusterCommand({ cluster }));
