@@ -70,3 +70,17 @@ async fn up_waits_for_an_agent_that_is_to_be_given_tasks() {
     assert_eq!(status::run(&ctx).await.unwrap().disconnected_agents, 0, "it was waited for");
     cloud.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ssm_agent_that_signs_off_just_before_the_command_is_waited_for() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let (code, message) = (Some("InvalidInstanceId".to_owned()), Some("Instances not in a valid state".to_owned()));
+    let refuse = Fault { code, message, ..Fault::at(FaultKind::Refuse, "ssm:SendCommand", 1, 1) };
+    cloud.set_faults(Faults { seed: 1, faults: vec![refuse] });
+    let stats = stats::run(&ctx, verify::Traffic::default()).await.unwrap();
+    assert_eq!((stats.proxies.len(), stats.verdict), (6, Verdict::Pass), "{:?}", stats.reasons);
+    assert_eq!(cloud.faults()["fault"][0]["struck"], 1);
+    cloud.shutdown().await;
+}

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use zonewalk::commands::failover::Phase;
+use zonewalk::events::PhaseName;
 use zonewalk::routing::PredictedState;
 use zonewalk::traffic::{Counted, Demands, Expectation, Observation, RoutingState, TasksByZone, Verdict, Verification};
 
@@ -122,6 +124,18 @@ fn on_aws_a_failed_request_after_settling_fails() {
     let errors = BTreeMap::from([("status 503".to_owned(), 1)]);
     let failing = Observation { errors, ..observed(&[("a", "a", 50), ("b", "b", 50)]) };
     assert_eq!(judge(&failing, &expectation, None, false).verdict, Verdict::Fail);
+}
+
+#[test]
+fn while_tasks_stop_less_than_one_percent_may_fail_on_aws_and_none_elsewhere() {
+    let expectation = Expectation::of(&two_zones(), &two_zones());
+    let holds = |errors: u64, exact| {
+        let failed = BTreeMap::from([("status 503".to_owned(), errors)]);
+        let seen = Observation { errors: failed, ..observed(&[("a", "a", 500 - errors), ("b", "b", 500)]) };
+        Phase { phase: PhaseName::During, result: judge(&seen, &expectation, None, exact) }.holds()
+    };
+    assert!(holds(9, false) && !holds(10, false));
+    assert!(!holds(1, true));
 }
 
 /// Where frontends and backends are not spread alike, less can be kept: the demand is a share of that.
