@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use zonewalk::cloud::{LocalCloud, Options, Pace};
+use zonewalk::cloud::{LocalCloud, Pace};
 use zonewalk::commands::doctor;
 use zonewalk::events::{Event, Events};
 use zonewalk::settings::{Settings, TaskCount};
@@ -14,12 +14,7 @@ use zonewalk::stages::finding::{Check, Finding, Level};
 use zonewalk::stages::permissions::policy;
 use zonewalk::walkthrough::{down, up};
 
-use crate::support::{clients, context, settings};
-
-async fn cloud_under(policy: impl ToString) -> LocalCloud {
-    let options = Options { pace: Pace::Instant, policy: Some(policy.to_string()), ..Options::default() };
-    LocalCloud::start(options).await.unwrap()
-}
+use crate::support::{clients, cloud_under, context, settings, start_cloud};
 
 fn statements(statements: &[Value]) -> Value {
     json!({ "Version": "2012-10-17", "Statement": statements })
@@ -161,7 +156,7 @@ async fn what_may_not_be_seen_of_whose_it_is_is_a_problem_and_no_error() {
 /// The agent's calls are of a cluster, the proxies' are not.
 #[tokio::test]
 async fn an_instance_role_that_may_poll_for_one_cluster_only_does_not_serve() {
-    let cloud = LocalCloud::start(Options { pace: Pace::Instant, ..Options::default() }).await.unwrap();
+    let cloud = start_cloud(Pace::Instant).await;
     let mine = Settings { instance_profile: Some("mine".to_owned()), ..small() };
     let ctx = context(&cloud, mine.clone()).await;
     let iam = &ctx.clients.iam;
@@ -194,7 +189,7 @@ async fn an_instance_role_that_may_poll_for_one_cluster_only_does_not_serve() {
 
 #[tokio::test]
 async fn a_walkthrough_that_somebody_else_made_is_told() {
-    let cloud = LocalCloud::start(Options { pace: Pace::Instant, ..Options::default() }).await.unwrap();
+    let cloud = start_cloud(Pace::Instant).await;
     let (ctx, notes) = noting(&cloud).await;
     up(&ctx).await.unwrap();
     up(&ctx).await.unwrap();

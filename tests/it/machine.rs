@@ -47,6 +47,16 @@ impl Machine {
     }
 }
 
+/// The exit code of `doctor` against a cloud, with further arguments and variables and a settings file.
+pub(crate) fn doctor_code(url: &str, args: &[&str], variables: &[(&str, &str)], file: &str) -> i32 {
+    let machine = Machine::new();
+    std::fs::write(machine.path().join("zonewalk.toml"), file).unwrap();
+    let mut command = machine.command(&["doctor", "--region", "us-east-1", "--endpoint-url", url]);
+    command.args(args).envs(variables.iter().copied());
+    command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
+    command.output().unwrap().status.code().unwrap()
+}
+
 /// A test that fails midway leaves no server behind.
 impl Drop for Machine {
     fn drop(&mut self) {

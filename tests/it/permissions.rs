@@ -14,7 +14,7 @@ use zonewalk::stages::Context;
 use zonewalk::stages::permissions::policy;
 use zonewalk::walkthrough::{down, up};
 
-use crate::support::{context, settings};
+use crate::support::{cloud_under, context, settings};
 
 /// AWS asks for these on behalf of others: EC2 for Auto Scaling when it is given a launch template, Cloud Map for ECS when it
 /// is given a namespace, IAM when a role is handed on, or when a service is used for the first time; Elastic Load Balancing then
@@ -205,8 +205,7 @@ async fn what_is_done_in_the_callers_name_is_needed_and_named() {
 #[tokio::test]
 async fn ecs_refuses_in_its_own_words_what_it_may_not_do_in_the_callers_name() {
     let without = policy(&settings().name).replace("servicediscovery:GetNamespace", "ec2:DescribeHosts");
-    let options = Options { pace: Pace::Instant, policy: Some(without), ..Options::default() };
-    let cloud = LocalCloud::start(options).await.unwrap();
+    let cloud = cloud_under(without).await;
     let ecs = context(&cloud, settings()).await.clients.ecs;
     ecs.create_cluster().cluster_name("plain").send().await.expect("it has no namespace");
     let defaults = aws_sdk_ecs::types::ClusterServiceConnectDefaultsRequest::builder().namespace("n").build().unwrap();

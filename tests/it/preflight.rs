@@ -16,8 +16,8 @@ use zonewalk::stages::permissions::policy;
 use zonewalk::walkthrough::{down, up};
 
 use crate::inventory::inventory;
-use crate::machine::Machine;
-use crate::support::{clients, context, settings, start_cloud};
+use crate::machine::doctor_code;
+use crate::support::{clients, cloud_under, context, settings, start_cloud};
 
 /// The only problem there is, which `up` refuses for, before it makes anything.
 pub(crate) async fn problem(ctx: &Context) -> (Check, String) {
@@ -63,8 +63,7 @@ async fn a_quota_that_is_too_low_is_told_with_the_command_that_raises_it() {
 #[tokio::test]
 async fn missing_permissions_are_named() {
     let without = policy(&settings().name).replace("\"ecs:CreateCluster\",", "").replace("iam:PassRole", "iam:GetUser");
-    let options = Options { pace: Pace::Instant, policy: Some(without), ..Options::default() };
-    let cloud = LocalCloud::start(options).await.unwrap();
+    let cloud = cloud_under(without).await;
     // The inventory is not allowed to look at all it would.
     let doctor = doctor::run(&context(&cloud, settings()).await).await.unwrap();
     let problems: Vec<_> = doctor.findings.iter().filter(|finding| finding.level == Level::Problem).collect();
@@ -72,12 +71,6 @@ async fn missing_permissions_are_named() {
     assert_eq!(problems[0].check, Check::Permissions);
     assert!(problems[0].what.starts_with("not allowed: ecs:CreateCluster, iam:PassRole;"), "{problems:#?}");
     cloud.shutdown().await;
-}
-
-/// A cloud whose caller has this policy.
-async fn cloud_under(policy: String) -> LocalCloud {
-    let options = Options { pace: Pace::Instant, policy: Some(policy), ..Options::default() };
-    LocalCloud::start(options).await.unwrap()
 }
 
 /// That all is allowed, on one condition.
@@ -185,14 +178,7 @@ async fn a_policy_for_resources_is_a_problem_that_names_the_flag() {
 async fn permissions_are_passed_over_by_flag_by_variable_and_by_file() {
     let cloud = cloud_under(scoped()).await;
     let url = cloud.endpoint_url();
-    let doctor = move |args: &[&str], variable: &[(&str, &str)], file: &str| {
-        let machine = Machine::new();
-        std::fs::write(machine.path().join("zonewalk.toml"), file).unwrap();
-        let mut command = machine.command(&["doctor", "--region", "us-east-1", "--endpoint-url", &url]);
-        command.args(args).envs(variable.iter().copied());
-        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
-        command.output().unwrap().status.code().unwrap()
-    };
+    let doctor = move |args: &[&str], variable: &[(&str, &str)], file: &str| doctor_code(&url, args, variable, file);
     let codes = tokio::task::spawn_blocking(move || {
         let variable = "ZONEWALK_NO_CHECK_PERMISSIONS";
         [

@@ -7,7 +7,7 @@ use zonewalk::settings::Settings;
 use zonewalk::stages::finding::{Check, Level};
 use zonewalk::walkthrough::{down, up};
 
-use crate::machine::Machine;
+use crate::machine::doctor_code;
 use crate::preflight::problem;
 use crate::support::{context, settings, start_cloud};
 
@@ -208,14 +208,7 @@ async fn a_namespace_that_another_account_shares_is_told_and_left_alone() {
 async fn quotas_are_passed_over_by_flag_by_variable_and_by_file() {
     let cloud = LocalCloud::start(Options { pace: Pace::Instant, vcpu_quota: 8, ..Options::default() }).await.unwrap();
     let url = cloud.endpoint_url();
-    let doctor = move |args: &[&str], variable: &[(&str, &str)], file: &str| {
-        let machine = Machine::new();
-        std::fs::write(machine.path().join("zonewalk.toml"), file).unwrap();
-        let mut command = machine.command(&["doctor", "--region", "us-east-1", "--endpoint-url", &url]);
-        command.args(args).envs(variable.iter().copied());
-        command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test");
-        command.output().unwrap().status.code().unwrap()
-    };
+    let doctor = move |args: &[&str], variable: &[(&str, &str)], file: &str| doctor_code(&url, args, variable, file);
     let codes = tokio::task::spawn_blocking(move || {
         let variable = "ZONEWALK_NO_CHECK_QUOTA";
         [

@@ -16,7 +16,7 @@ use zonewalk::stages::finding::Check;
 use zonewalk::walkthrough::{down, up};
 
 use crate::preflight::problem;
-use crate::support::{context, plan, settings, start_cloud};
+use crate::support::{cloud_under, context, plan, settings, start_cloud};
 
 struct Stand {
     cloud: LocalCloud,
@@ -187,8 +187,7 @@ async fn a_route_table_without_a_way_out_is_told_once_for_all_its_subnets() {
 async fn who_may_not_look_at_routes_is_not_stopped() {
     let policy = zonewalk::stages::permissions::policy(&settings().name);
     let without = policy.replace("ec2:DescribeRouteTables", "ec2:DescribeHosts");
-    let options = zonewalk::cloud::Options { pace: Pace::Instant, policy: Some(without), ..Default::default() };
-    let cloud = LocalCloud::start(options).await.unwrap();
+    let cloud = cloud_under(without).await;
     let ctx = context(&cloud, Settings { check_permissions: false, ..settings() }).await;
     up(&ctx).await.unwrap();
     assert_eq!(down(&ctx).await.unwrap().leftovers, []);

@@ -17,6 +17,12 @@ pub(crate) async fn start_cloud(pace: Pace) -> LocalCloud {
     LocalCloud::start(Options { pace, ..Options::default() }).await.expect("a free port on loopback")
 }
 
+/// A cloud whose caller has this policy.
+pub(crate) async fn cloud_under(policy: impl ToString) -> LocalCloud {
+    let options = Options { pace: Pace::Instant, policy: Some(policy.to_string()), ..Options::default() };
+    LocalCloud::start(options).await.expect("a free port on loopback")
+}
+
 pub(crate) async fn clients(cloud: &LocalCloud) -> Clients {
     Target::local(&cloud.endpoint_url(), REGION).connect().await.expect("endpoint and region are given")
 }

@@ -11,6 +11,7 @@ mod iam;
 mod launch_templates;
 mod launching;
 mod parameters;
+mod security_groups;
 mod tags;
 mod words;
 
