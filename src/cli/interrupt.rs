@@ -1,5 +1,6 @@
 //! Ctrl-C: the first one lets the request under way end, so that the run can be resumed; the second ends at once.
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::console::Console;
@@ -7,33 +8,38 @@ use super::console::Console;
 /// A shell's exit code for a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
-/// A token that is cancelled at the first Ctrl-C, or when the process is told to terminate.
+/// A token that is cancelled at the first Ctrl-C from now on, or when the process is told to terminate.
 pub(super) fn token(console: &Console) -> CancellationToken {
     let token = CancellationToken::new();
     let (cancelled, console) = (token.clone(), console.clone());
-    tokio::spawn(async move {
-        if interrupted().await {
+    // Before the task runs for the first time: until then, an interrupt would end the process.
+    match Interrupts::listen() {
+        Ok(mut interrupts) => drop(tokio::spawn(async move {
+            interrupts.next().await;
             console.progress_line("interrupted: the request under way is finished first; Ctrl-C again ends at once");
             cancelled.cancel();
-            if interrupted().await {
-                std::process::exit(INTERRUPTED);
-            }
-        }
-    });
+            interrupts.next().await;
+            std::process::exit(INTERRUPTED);
+        })),
+        Err(error) => tracing::warn!(%error, "an interrupt will end this at once"),
+    }
     token
 }
 
-#[cfg(unix)]
-async fn interrupted() -> bool {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return tokio::signal::ctrl_c().await.is_ok() };
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.is_ok(),
-        received = terminate.recv() => received.is_some(),
-    }
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
 }
 
-#[cfg(not(unix))]
-async fn interrupted() -> bool {
-    tokio::signal::ctrl_c().await.is_ok()
+impl Interrupts {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }

@@ -31,6 +31,8 @@ impl Session {
     /// Finds or starts the processes that the command needs, connects, and asks before money is spent.
     pub(super) async fn open(command: &CloudCommand, resolved: Resolved, console: &Console) -> Result<Self, Error> {
         let Resolved { settings, destination, yes, local_traffic } = resolved;
+        // A local cloud that is used is given up properly, whenever the command is interrupted.
+        let cancel = matches!(destination, Destination::Local { .. }).then(|| interrupt::token(console));
         let lines = console.clone();
         let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
@@ -42,6 +44,8 @@ impl Session {
         if command.makes() && !command.is_dry_run() && clients.is_aws() && !yes {
             console.confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
         }
+        // Not before: until it is answered, an interrupt ends the question.
+        let cancel = cancel.unwrap_or_else(|| interrupt::token(console));
         let local_traffic = if local_traffic && !command.is_dry_run() {
             let hosts = local_traffic::InUse::of(&clients, &settings.name, target.profile.as_deref());
             Some(events.patiently("the process that plays the hosts", hosts).await?)
@@ -49,8 +53,7 @@ impl Session {
             None
         };
         let played = local_traffic.as_ref().map(|hosts| DataPlane::Played(hosts.client()));
-        let ctx = Context::new(clients, settings, events, interrupt::token(console))
-            .with_data_plane(played.unwrap_or_default());
+        let ctx = Context::new(clients, settings, events, cancel).with_data_plane(played.unwrap_or_default());
         Ok(Self { ctx, progress, local_cloud, local_traffic, removes: command.removes() })
     }
 
