@@ -189,6 +189,12 @@ impl Context {
         time.as_secs_f64() >= started
     }
 
+    /// How long ago something happened that AWS dates so.
+    pub(super) fn age(&self, time: &DateTime) -> Duration {
+        let now = DateTime::from(SystemTime::now()).as_secs_f64() + self.clients.clock.ahead();
+        Duration::try_from_secs_f64(now - time.as_secs_f64()).unwrap_or_default()
+    }
+
     /// The answer to a call, which the SDK may have to send several times.
     async fn answer<T>(&self, action: &str, call: impl Future<Output = T>) -> T {
         self.events.patiently(&format!("an answer to {action}"), call).await
@@ -262,6 +268,7 @@ mod tests {
             looked.unwrap();
             assert!(ctx.is_of_this_run(&DateTime::from_secs(now + 5)), "{ahead}");
             assert!(!ctx.is_of_this_run(&DateTime::from_secs(now - 60)), "{ahead}");
+            assert!((50..70).contains(&ctx.age(&DateTime::from_secs(now - 60)).as_secs()), "{ahead}");
         }
     }
 

@@ -1,8 +1,6 @@
 //! How far a service's newest deployment has come, and what waits for it: step 8, in which a service is deployed again,
 //! and a change of its task count.
 
-use std::time::SystemTime;
-
 use aws_sdk_ecs::types::{DeploymentRolloutState, DesiredStatus, ServiceField};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -126,7 +124,7 @@ pub struct Deployment {
 /// waited for has started it.
 fn under_way<'s>(ctx: &Context, service: &'s aws_sdk_ecs::types::Service) -> Option<&'s str> {
     let newest = newest_deployment(service)?;
-    let age = SystemTime::now().duration_since(SystemTime::try_from(*newest.created_at()?).ok()?).unwrap_or_default();
+    let age = ctx.age(newest.created_at()?);
     let is_under_way =
         newest.rollout_state() == Some(&DeploymentRolloutState::InProgress) && age < ctx.settings.timeout;
     newest.id().filter(|_| is_under_way)
