@@ -1,5 +1,6 @@
-//! The local cloud as a process: in the foreground (`local serve`), or in the background for `--local`, where `up` starts
-//! it and `down` stops it. A record in a directory of the user's own tells the commands in between where it listens.
+//! The local cloud as a process: in the foreground (`local serve`), or in the background for `--local`, where the
+//! first command that makes something starts it and the last `down` ends it. A record in a directory of the user's own tells the
+//! commands in between where it listens.
 
 use std::io;
 use std::net::SocketAddr;
