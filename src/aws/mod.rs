@@ -18,7 +18,7 @@ use clock::Clock;
 use error::{SdkResult, ServiceError};
 
 pub use error::{CloudError, ErrorClass};
-pub use zones::{AzId, AzName};
+pub use zones::{AzId, AzName, ZoneNames};
 
 /// Which cloud is spoken to, and as whom.
 #[derive(Clone, Debug, Default)]

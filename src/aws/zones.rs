@@ -1,6 +1,7 @@
 //! Zones have a name, which each account has its own order of (`us-east-1a`), and an ID, which is the same place for
 //! all (`use1-az1`). Subnets and ECS tasks speak names; Service Connect, the demo application and Envoy speak IDs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -38,3 +39,25 @@ zone_type!(
     /// The ID of an Availability Zone, such as `use1-az1`.
     AzId
 );
+
+/// What is known of the names and IDs of a region's zones, so that a text can give both.
+#[derive(Clone, Debug, Default)]
+pub struct ZoneNames(BTreeMap<AzName, AzId>);
+
+impl ZoneNames {
+    pub fn new(zones: &BTreeMap<AzName, AzId>) -> Self {
+        Self(zones.clone())
+    }
+
+    /// A zone as it is shown everywhere, ID first: `use1-az1 (us-east-1a)`; one that is not known as it is given.
+    pub fn label(&self, zone: &str) -> String {
+        match self.0.iter().find(|(name, id)| name.as_str() == zone || id.as_str() == zone) {
+            Some((name, id)) => format!("{id} ({name})"),
+            None => zone.to_owned(),
+        }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&AzName, &AzId)> {
+        self.0.iter()
+    }
+}

@@ -3,44 +3,53 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::AnsiColor;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
+use crate::aws::ZoneNames;
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::cost;
 use crate::commands::outcome::{Json, Outcome};
 use crate::processes::local_cloud::Record;
+use crate::report::page::Page;
+use crate::report::style;
 use crate::settings::Settings;
 
 /// Where a command writes. Every command to type that a text names gets this command's flags. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Console {
     output: Output,
+    verbose: bool,
     advice: Arc<Advice>,
 }
 
 impl Console {
     pub(super) fn new(global: &Global) -> Self {
-        Self { output: global.output, advice: Arc::new(Advice::new(global)) }
+        Self { output: global.output, verbose: global.verbose > 0, advice: Arc::new(Advice::new(global)) }
     }
 
-    pub(super) fn print(&self, outcome: &dyn Outcome) {
+    /// The page that stdout is.
+    pub(super) fn page(&self, zones: ZoneNames) -> Page {
+        let size = terminal_size::terminal_size_of(io::stdout());
+        Page { width: size.map(|(width, _)| width.0), verbose: self.verbose, zones }
+    }
+
+    pub(super) fn print(&self, outcome: &dyn Outcome, page: &Page) {
         match self.output {
-            Output::Human => self.print_part(outcome),
+            Output::Human => self.print_part(outcome, page),
             Output::Json => write_stdout(&self.advice.in_json().complete(&outcome.json())),
         }
     }
 
     /// Prints a part of the walkthrough as it ends; JSON waits for the whole.
-    pub(super) fn print_part(&self, outcome: &dyn Outcome) {
+    pub(super) fn print_part(&self, outcome: &dyn Outcome, page: &Page) {
         if self.output == Output::Human {
-            let title = Style::new().bold();
-            let text = self.advice.complete(&outcome.text());
-            write_stdout(&format!("\n{title}{}{title:#}\n{text}\n", outcome.title()));
+            let text = self.advice.complete(&outcome.text(page));
+            write_stdout(&format!("\n{}\n{text}\n", style::strong(outcome.title())));
         }
     }
 

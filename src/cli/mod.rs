@@ -6,6 +6,7 @@ mod args;
 mod cloud_command;
 mod console;
 mod interrupt;
+mod local_command;
 mod resolve;
 mod session;
 
@@ -15,15 +16,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use tokio::time::Instant;
 
-use self::args::{Args, Command, FaultsArgs, Global, LocalCommand, PredictArgs, ServeArgs};
+use self::args::{Args, Command, Global, PredictArgs};
 use self::cloud_command::CloudCommand;
 use self::console::{Console, write_stdout};
-use self::resolve::Destination;
 use self::session::Session;
-use crate::cloud::Faults;
+use crate::aws::ZoneNames;
 use crate::commands::outcome::Outcome;
 use crate::commands::{Error, cost, predict};
-use crate::processes::{local_cloud, local_traffic};
+use crate::processes::local_cloud;
 use crate::stages::permissions;
 use crate::text_file;
 use crate::walkthrough::Down;
@@ -70,10 +70,7 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
         Command::Predict(predict) => run_predict(&predict)?,
-        Command::Local(LocalCommand::Serve(serve)) => run_serve(&serve, &global, console).await?,
-        Command::Local(LocalCommand::Faults(faults)) => run_faults(&faults, console).await?,
-        Command::Local(LocalCommand::Operations) => console.print_operations(),
-        Command::Local(LocalCommand::Hosts) => run_hosts(global, console).await?,
+        Command::Local(command) => command.run(global, console).await?,
     }
     Ok(true)
 }
@@ -82,10 +79,15 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
     let resolved = resolve::resolve(global, command.provision())?;
     command.check(&resolved.settings)?;
     let started = Instant::now();
+    let mut page = console.page(ZoneNames::default());
     let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
         (Ok(session), _) => {
-            let on_part = |part: &dyn Outcome| session.progress.interrupt(|| console.print_part(part));
+            let on_part = |part: &dyn Outcome| {
+                let page = console.page(session.ctx.zones());
+                session.progress.interrupt(|| console.print_part(part, &page));
+            };
             let result = command.run(&session.ctx, on_part).await;
+            page.zones = session.ctx.zones();
             if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
                 session.ctx.events.note(cost::still_stands(&session.ctx, what));
             }
@@ -101,10 +103,10 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         }
         (Err(error), _) => return Err(error),
     };
-    console.print(&*outcome);
+    console.print(&*outcome, &page);
     console.say("done", &format!("in {:.1} s", started.elapsed().as_secs_f64()));
     if let Some(next) = outcome.next() {
-        console.say("next", next);
+        console.say("next", &next);
     }
     Ok(outcome.holds())
 }
@@ -121,46 +123,5 @@ fn run_predict(args: &PredictArgs) -> Result<(), Error> {
     for line in lines {
         write_stdout(&console::json_line(&line?));
     }
-    Ok(())
-}
-
-async fn run_hosts(global: Global, console: &Console) -> Result<(), Error> {
-    let resolved = resolve::resolve(global, None)?;
-    let Destination::Cloud(target) = resolved.destination else {
-        return Err(Error::Usage("the local cloud has hosts of its own".to_owned()));
-    };
-    let stop = interrupt::token(console);
-    local_traffic::serve(target.connect().await?, &resolved.settings.name, stop.cancelled()).await?;
-    Ok(())
-}
-
-async fn run_serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(), Error> {
-    let stop = interrupt::token(console);
-    let ready = |record: &local_cloud::Record, found_by_commands: bool| {
-        if !found_by_commands {
-            let url = &record.endpoint_url;
-            let text = format!(
-                "commands with --local go on using the one that runs already: use --endpoint-url {url} for this one"
-            );
-            console.say("", &text);
-        }
-        console.print_serving(record);
-    };
-    local_cloud::serve(args.options(global)?, ready, stop.cancelled()).await?;
-    Ok(())
-}
-
-async fn run_faults(args: &FaultsArgs, console: &Console) -> Result<(), Error> {
-    let wanted = match &args.file {
-        Some(file) => Some(local_cloud::read_faults(file)?),
-        None if args.clear => Some(Faults::default()),
-        None => None,
-    };
-    let record = local_cloud::find().await?;
-    let report = match wanted {
-        Some(faults) => local_cloud::set_faults(&record, &faults).await?,
-        None => local_cloud::faults(&record).await?,
-    };
-    console.print_faults(&report);
     Ok(())
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::Error;
 use super::outcome::Outcome;
 use super::text::findings;
+use crate::report::page::Page;
 use crate::stages::Context;
 use crate::stages::finding::Finding;
 use crate::walkthrough;
@@ -23,7 +24,7 @@ impl Outcome for Doctor {
         "doctor"
     }
 
-    fn text(&self) -> String {
+    fn text(&self, _page: &Page) -> String {
         let end = if self.holds() { "nothing stops `zonewalk up`" } else { "`zonewalk up` would refuse" };
         format!("{}\n{end}", findings(&self.findings))
     }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Error;
 use super::outcome::Outcome;
+use crate::report::page::Page;
 use crate::stages::Context;
 use crate::walkthrough::{self, Down};
 
@@ -17,7 +18,7 @@ impl Outcome for Down {
         "down"
     }
 
-    fn text(&self) -> String {
+    fn text(&self, _page: &Page) -> String {
         let mut text = format!("{} resources removed, {} left over", self.removed.len(), self.leftovers.len());
         for left in &self.leftovers {
             let _ = write!(text, "\n  {} {}: {}", left.kind, left.id, left.reason);

@@ -11,7 +11,8 @@ use super::text::{matrix, state_name, statements, verdict};
 use super::verify::{self, Options as VerifyOptions};
 use super::{Error, verify::expectation};
 use crate::events::{Event, PhaseName};
-use crate::report::table::percent;
+use crate::report::numbers::percent;
+use crate::report::page::Page;
 use crate::routing::PredictedState;
 use crate::settings::Settings;
 use crate::stages::rollout::scale_service;
@@ -178,7 +179,7 @@ impl Outcome for Failover {
         "failover"
     }
 
-    fn text(&self) -> String {
+    fn text(&self, page: &Page) -> String {
         let mut text = format!("backends: {} → {}", self.from, self.to);
         for phase in &self.phases {
             let _ = write!(text, "\n\n{}", phase.phase);
@@ -197,7 +198,7 @@ impl Outcome for Failover {
                 percent(phase.result.same_zone_share),
                 percent(phase.result.expected.same_zone_share),
                 phase.result.expected.state.map_or("differs by zone", state_name),
-                matrix(&phase.result)
+                matrix(&phase.result, page)
             );
             text.push_str(&statements(&phase.result));
             // Where all requests stay in their zone, the table says everything.

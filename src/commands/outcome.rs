@@ -2,12 +2,14 @@
 
 use serde::Serialize;
 
+use crate::report::page::Page;
+
 pub trait Outcome: Json {
     /// The heading over its text.
     fn title(&self) -> &'static str;
 
-    /// The outcome as text, for people.
-    fn text(&self) -> String;
+    /// The outcome as text, for people; where it has colors, they are taken out again if none are wanted.
+    fn text(&self, page: &Page) -> String;
 
     /// Whether every check held; if not, the exit code is 1.
     fn holds(&self) -> bool {
@@ -20,7 +22,7 @@ pub trait Outcome: Json {
     }
 
     /// What to type next.
-    fn next(&self) -> Option<&'static str> {
+    fn next(&self) -> Option<String> {
         None
     }
 }

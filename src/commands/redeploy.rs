@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Error;
 use super::outcome::Outcome;
+use crate::report::page::Page;
 use crate::stages::Context;
 use crate::stages::rollout::{self, Deployment};
 
@@ -54,7 +55,7 @@ impl Outcome for Redeployment {
         "redeploy"
     }
 
-    fn text(&self) -> String {
+    fn text(&self, _page: &Page) -> String {
         let lines = self.deployments.iter().map(|deployment| {
             let connect =
                 if deployment.service_connect { "" } else { "; Service Connect is off, so nothing is zone-aware" };

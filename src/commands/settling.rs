@@ -9,7 +9,7 @@ use super::Error;
 use super::verify::{self, Options, Traffic};
 use crate::events::Event;
 use crate::plan::Step;
-use crate::report::table::percent;
+use crate::report::numbers::percent;
 use crate::stages::{Context, Error as StageError};
 use crate::traffic::{Demands, RoutingState, Verdict};
 

@@ -9,6 +9,7 @@ use super::outcome::Outcome;
 use super::text::verdict;
 use super::{Error, counters, verify};
 use crate::envoy::stats::ZoneRequests;
+use crate::report::page::Page;
 use crate::report::table::{align_numbers, table};
 use crate::stages::Context;
 use crate::traffic::{Counted, Verdict};
@@ -79,14 +80,14 @@ impl Outcome for Stats {
         "stats"
     }
 
-    fn text(&self) -> String {
-        let mut counters = table(["COUNTER", "TOTAL", "GROWTH"]);
+    fn text(&self, page: &Page) -> String {
+        let mut counters = table(page, ["COUNTER", "TOTAL", "GROWTH"]);
         for (name, total) in &self.totals.counters {
             let growth = self.totals.growth.get(name).copied().unwrap_or(0);
             counters.add_row([name.clone(), total.to_string(), format!("+{growth}")]);
         }
         align_numbers(&mut counters);
-        let mut zones = table(["PROXY IN", "BACKEND IN", "REQUESTS"]);
+        let mut zones = table(page, ["PROXY IN", "BACKEND IN", "REQUESTS"]);
         for pair in &self.totals.zone_requests {
             zones.add_row([pair.from.clone(), pair.to.clone(), pair.requests.to_string()]);
         }

@@ -10,6 +10,7 @@ use super::outcome::Outcome;
 use super::text::{findings, plans};
 use crate::aws::AzId;
 use crate::plan::{Action, PlannedChange};
+use crate::report::page::Page;
 use crate::report::table::{align_numbers, table};
 use crate::stages::Context;
 use crate::stages::finding::Finding;
@@ -77,10 +78,10 @@ impl Outcome for Status {
         "status"
     }
 
-    fn text(&self) -> String {
+    fn text(&self, page: &Page) -> String {
         let mut zones: BTreeSet<&str> = self.zones.keys().map(|zone| zone.as_str()).collect();
         zones.extend(self.services.iter().flat_map(|service| service.tasks_by_zone.keys()).map(|zone| zone.as_str()));
-        let mut table = table(["", "TOTAL"].into_iter().chain(zones.iter().copied()));
+        let mut table = table(page, ["", "TOTAL"].into_iter().chain(zones.iter().copied()));
         let row = |name: &str, total: String, by_zone: BTreeMap<&str, u32>| {
             let counts = zones.iter().map(|zone| by_zone.get(zone).copied().unwrap_or(0).to_string());
             [name.to_owned(), total].into_iter().chain(counts).collect::<Vec<_>>()
@@ -103,7 +104,7 @@ impl Outcome for Status {
         match self.drift.as_deref() {
             Some([]) => text.push_str("\nall as `zonewalk up` would have it"),
             Some(drift) => {
-                let _ = write!(text, "\n`zonewalk up` would mend:\n{}", plans(drift));
+                let _ = write!(text, "\n`zonewalk up` would mend:\n{}", plans(drift, page));
             }
             None => {}
         }

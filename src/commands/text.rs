@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::plan::PlannedChange;
-use crate::report::table::{align_numbers, percent, table};
+use crate::report::numbers::percent;
+use crate::report::page::Page;
+use crate::report::table::{align_numbers, table};
 use crate::routing::PredictedState;
 use crate::stages::finding::{Finding, Level};
 use crate::traffic::{Percentiles, RoutingState, Verdict, Verification};
@@ -22,8 +24,8 @@ pub(super) fn findings(findings: &[Finding]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-pub(super) fn plans(plans: &[PlannedChange]) -> String {
-    let mut table = table(["STEP", "RESOURCE", "NAME", "WOULD BE"]);
+pub(super) fn plans(plans: &[PlannedChange], page: &Page) -> String {
+    let mut table = table(page, ["STEP", "RESOURCE", "NAME", "WOULD BE"]);
     for plan in plans {
         let differences: Vec<String> = plan.differences.iter().map(ToString::to_string).collect();
         let action = match differences.as_slice() {
@@ -36,7 +38,7 @@ pub(super) fn plans(plans: &[PlannedChange]) -> String {
 }
 
 /// The requests by frontend's and backend's zone, the prediction in brackets.
-pub(super) fn matrix(result: &Verification) -> String {
+pub(super) fn matrix(result: &Verification, page: &Page) -> String {
     let observed: BTreeMap<(&str, &str), u64> =
         result.matrix.iter().map(|cell| ((cell.frontend.as_str(), cell.backend.as_str()), cell.requests)).collect();
     let expected: BTreeMap<(&str, &str), f64> = result
@@ -48,7 +50,7 @@ pub(super) fn matrix(result: &Verification) -> String {
     let pairs = || observed.keys().chain(expected.keys());
     let frontends: BTreeSet<&str> = pairs().map(|(frontend, _)| *frontend).collect();
     let backends: BTreeSet<&str> = pairs().map(|(_, backend)| *backend).collect();
-    let mut table = table(["FRONTEND \\ BACKEND"].into_iter().chain(backends.iter().copied()));
+    let mut table = table(page, ["FRONTEND \\ BACKEND"].into_iter().chain(backends.iter().copied()));
     for frontend in frontends {
         let cells = backends.iter().map(|backend| {
             let key = (frontend, *backend);

@@ -8,6 +8,7 @@ use super::outcome::Outcome;
 use super::text::{findings, plans};
 use super::{Error, cost};
 use crate::plan::{Action, PlannedChange};
+use crate::report::page::Page;
 use crate::stages::Context;
 use crate::stages::finding::Finding;
 use crate::walkthrough::{self, Examination, Up};
@@ -48,7 +49,7 @@ impl Outcome for Up {
         "up"
     }
 
-    fn text(&self) -> String {
+    fn text(&self, _page: &Page) -> String {
         let count = |action| self.resources.iter().filter(|resource| resource.action == action).count();
         let actions = [Action::Created, Action::Changed, Action::Adopted, Action::Kept];
         let counts: Vec<String> = actions
@@ -60,8 +61,8 @@ impl Outcome for Up {
         format!("{} resources: {}\n{}", self.resources.len(), counts.join(", "), self.alb_url)
     }
 
-    fn next(&self) -> Option<&'static str> {
-        Some("`zonewalk verify`; `zonewalk down` removes everything")
+    fn next(&self) -> Option<String> {
+        Some("`zonewalk verify`; `zonewalk down` removes everything".to_owned())
     }
 }
 
@@ -70,8 +71,8 @@ impl Outcome for DryRun {
         "plan"
     }
 
-    fn text(&self) -> String {
-        let mut text = plans(&self.resources);
+    fn text(&self, page: &Page) -> String {
+        let mut text = plans(&self.resources, page);
         let problems: Vec<Finding> = self.findings.iter().filter(|finding| finding.blocks()).cloned().collect();
         if !problems.is_empty() {
             let _ = write!(text, "\n{}", findings(&problems));

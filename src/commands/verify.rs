@@ -12,7 +12,8 @@ use super::text::{latency, matrix, state_name, statements, verdict};
 use super::{Error, counters, settling};
 use crate::aws::AzId;
 use crate::events::Event;
-use crate::report::table::percent;
+use crate::report::numbers::percent;
+use crate::report::page::Page;
 use crate::stages::{Context, inventory};
 use crate::traffic::{self, Demands, Expectation, Load, Observation, TasksByZone, Verification};
 
@@ -138,8 +139,8 @@ impl Outcome for Verification {
         "verify"
     }
 
-    fn text(&self) -> String {
-        let mut text = matrix(self);
+    fn text(&self, page: &Page) -> String {
+        let mut text = matrix(self, page);
         let _ = write!(
             text,
             "\nsame zone: {} observed, {} predicted ({})",

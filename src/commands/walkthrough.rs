@@ -7,6 +7,7 @@ use super::stats::Stats;
 use super::status::Status;
 use super::text::verdict_word;
 use super::{Error, down, failover, stats, status, up, verify};
+use crate::report::page::Page;
 use crate::stages::Context;
 use crate::traffic::{Verdict, Verification};
 use crate::walkthrough::{Down, Up};
@@ -57,7 +58,7 @@ impl Outcome for Walkthrough {
         "walkthrough"
     }
 
-    fn text(&self) -> String {
+    fn text(&self, _page: &Page) -> String {
         let parts = [
             ("verify", self.verify.verdict),
             ("failover", self.failover.verdict),

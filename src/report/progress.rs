@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::table::percent;
+use super::numbers::percent;
 use crate::events::{Event, Events, PATIENCE};
 use crate::plan::Step;
 

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Error;
 use crate::aws::error::{SdkResult, ServiceError};
-use crate::aws::{Clients, CloudError, ErrorClass};
+use crate::aws::{Clients, CloudError, ErrorClass, ZoneNames};
 use crate::data_plane::DataPlane;
 use crate::events::Events;
 use crate::settings::{ResourceNames, Settings};
@@ -30,6 +30,8 @@ pub struct Context {
     pub data_plane: DataPlane,
     /// The start of this run: what AWS dates before it is history.
     started: SystemTime,
+    /// The zones that have been looked up in this run.
+    zones: Arc<Mutex<ZoneNames>>,
     /// What has been noted of looks that were refused.
     noted: Arc<Mutex<BTreeSet<String>>>,
     /// What was found to be others' and stays so: it is not asked for again.
@@ -51,6 +53,7 @@ impl Context {
             cancel,
             data_plane: DataPlane::default(),
             started: SystemTime::now(),
+            zones: Arc::default(),
             noted: Arc::default(),
             foreign: Arc::default(),
             begun: Arc::default(),
@@ -101,6 +104,15 @@ impl Context {
 
     pub(super) fn set_stands(&self) {
         self.stands.store(true, Ordering::Relaxed);
+    }
+
+    /// The zones that have been looked up in this run, for texts.
+    pub fn zones(&self) -> ZoneNames {
+        self.zones.lock().clone()
+    }
+
+    pub(super) fn learn_zones(&self, zones: ZoneNames) {
+        *self.zones.lock() = zones;
     }
 
     /// The value of the owner tag.

@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::LocationType;
 
 use super::subnets::{self, Subnets};
 use super::{Context, Error};
-use crate::aws::{AzId, AzName, ec2_filter};
+use crate::aws::{AzId, AzName, ZoneNames, ec2_filter};
 use crate::events::Event;
 use crate::plan::Step;
 
@@ -113,12 +113,14 @@ pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
 pub(crate) async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, Error> {
     let request = ctx.clients.ec2.describe_availability_zones();
     let answer = ctx.look("ec2:DescribeAvailabilityZones", request.send()).await?;
-    Ok(answer
+    let zones = answer
         .availability_zones()
         .iter()
         .filter(|zone| zone.zone_type().is_none_or(|zone_type| zone_type == "availability-zone"))
         .filter_map(|zone| Some((AzName::new(zone.zone_name()?), AzId::new(zone.zone_id()?))))
-        .collect())
+        .collect();
+    ctx.learn_zones(ZoneNames::new(&zones));
+    Ok(zones)
 }
 
 /// None: the caller may not know.

@@ -9,6 +9,7 @@ use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::commands::outcome::Outcome;
 use zonewalk::commands::{doctor, status};
 use zonewalk::events::{Event, Events};
+use zonewalk::report::page::Page;
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
 use zonewalk::stages::finding::{Check, Level};
@@ -243,7 +244,7 @@ async fn status_tells_why_up_would_refuse() {
 
     let json = serde_json::to_value(&status).unwrap();
     assert!(json["problems"][0]["what"].as_str().unwrap().contains("t9.enormous"), "{json}");
-    let text = status.text();
+    let text = status.text(&Page::default());
     assert!(text.contains("`zonewalk up` would refuse:\nPROBLEM network"), "{text}");
     assert!(text.contains("6 of 6") && text.contains("http://"), "the rest is gone: {text}");
     cloud.shutdown().await;
