@@ -31,7 +31,7 @@ Examples:
 
 Exit codes: 0 done; 1 a check did not hold; 2 usage; 3 the cloud refused or failed; 130 interrupted";
 
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Global {
     /// Run against a local cloud on this machine, which `up` starts and `down` stops; no AWS account is read or touched
     #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
@@ -105,7 +105,7 @@ pub(super) enum Command {
     Policy,
     /// Topologies in, routing out, as JSON lines; no cloud
     Predict(PredictArgs),
-    /// The local cloud by itself
+    /// Run and control the local cloud
     #[command(subcommand)]
     Local(LocalCommand),
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anstyle::AnsiColor;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
@@ -13,6 +12,7 @@ use crate::aws::ZoneNames;
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::cost;
+use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
@@ -53,24 +53,24 @@ impl Console {
         }
     }
 
-    pub(super) fn print_serving(&self, record: &Record) {
+    /// Prints an outcome as it is, without a heading, as for a shell that reads it.
+    pub(super) fn print_bare(&self, outcome: &dyn Outcome) {
+        let page = self.page(ZoneNames::default());
         match self.output {
-            Output::Human => write_stdout(&format!(
-                "the local cloud listens at {url} (account {account}, any credentials)\n\n  \
-                 export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n\
-                 Ctrl-C stops it\n",
-                url = record.endpoint_url,
-                account = crate::cloud::ACCOUNT_ID,
-            )),
-            Output::Json => write_stdout(&record.json()),
+            Output::Human => write_stdout(&format!("{}\n", outcome.text(&page))),
+            Output::Json => self.print(outcome, &page),
         }
     }
 
-    /// Prints faults as the file that asks for them, with how often each was met.
-    pub(super) fn print_faults(&self, report: &Value) {
+    pub(super) fn print_serving(&self, record: &Record, env: &LocalEnv) {
         match self.output {
-            Output::Human => write_stdout(&toml::to_string(report).expect("a report is tables of texts and numbers")),
-            Output::Json => write_stdout(&report.json()),
+            Output::Human => write_stdout(&format!(
+                "the local cloud listens at {} (account {}, any credentials)\n\n  {}\n\nCtrl-C stops it\n",
+                record.endpoint_url,
+                cloud::ACCOUNT_ID,
+                env.lines().join("\n  "),
+            )),
+            Output::Json => write_stdout(&record.json()),
         }
     }
 
@@ -100,6 +100,21 @@ impl Console {
     pub(super) fn error(&self, error: &anyhow::Error) {
         let style = AnsiColor::Red.on_default().bold();
         self.progress_line(&format!("{style}error{style:#}: {error:#}"));
+    }
+
+    /// Asks on a terminal. None: there is nobody to ask.
+    pub(super) fn agrees(&self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        let _ = write!(anstream::stderr(), "{} [y/N] ", self.advice.complete(question));
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer);
+        Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.output == Output::Json
     }
 
     /// Asks on a terminal whether to spend money; refuses where nobody can be asked.

@@ -70,7 +70,7 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
         Command::Predict(predict) => run_predict(&predict)?,
-        Command::Local(command) => command.run(global, console).await?,
+        Command::Local(command) => return command.run(global, console).await,
     }
     Ok(true)
 }
@@ -98,7 +98,7 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         }
         // Then there is nothing to remove.
         (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
-            console.say("", &format!("no local cloud is running{}", local_cloud::gone(&process)));
+            console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
             Box::new(Down::default())
         }
         (Err(error), _) => return Err(error),

@@ -24,6 +24,7 @@ mod envoy_stats;
 mod forward_proxy;
 mod inventory;
 mod journey;
+mod local_commands;
 mod local_traffic;
 mod machine;
 mod measuring;
