@@ -24,12 +24,18 @@ use crate::settings::Settings;
 pub(super) struct Console {
     output: Output,
     verbose: bool,
+    quiet: bool,
     advice: Arc<Advice>,
 }
 
 impl Console {
     pub(super) fn new(global: &Global) -> Self {
-        Self { output: global.output, verbose: global.verbose > 0, advice: Arc::new(Advice::new(global)) }
+        Self {
+            output: global.output,
+            verbose: global.verbose > 0,
+            quiet: global.quiet,
+            advice: Arc::new(Advice::new(global)),
+        }
     }
 
     /// The page that stdout is.
@@ -92,14 +98,31 @@ impl Console {
         self.progress_line(&format!("{heading:>16}  {text}"));
     }
 
+    /// Whether progress is shown on a terminal.
+    pub(super) fn has_terminal(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     pub(super) fn progress_line(&self, line: &str) {
-        // That nobody can read the progress is no reason to fail.
+        if !self.quiet {
+            self.message(line);
+        }
+    }
+
+    /// Writes a line that is not progress: an error, or what the user has to know all the same.
+    pub(super) fn message(&self, line: &str) {
+        // That nobody can read it is no reason to fail.
         let _ = writeln!(anstream::stderr(), "{}", self.advice.complete(line));
+    }
+
+    /// Writes what the user has to know though the command goes on, or has ended.
+    pub(super) fn warn(&self, text: &str) {
+        self.message(&format!("{:>16}  {text}", ""));
     }
 
     pub(super) fn error(&self, error: &anyhow::Error) {
         let style = AnsiColor::Red.on_default().bold();
-        self.progress_line(&format!("{style}error{style:#}: {error:#}"));
+        self.message(&format!("{style}error{style:#}: {error:#}"));
     }
 
     /// Asks on a terminal whether to spend money; refuses where nobody can be asked.

@@ -4,19 +4,23 @@
 mod advice;
 mod args;
 mod cloud_command;
+mod command_line;
 mod console;
+mod examples;
 mod interrupt;
 mod local_command;
+mod pages;
 mod resolve;
 mod session;
+mod tips;
+mod values;
 
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tokio::time::Instant;
 
-use self::args::{Args, Command, Global, PredictArgs};
+use self::args::{Args, Command, Global, ManArgs, PredictArgs};
 use self::cloud_command::CloudCommand;
 use self::console::{Console, write_stdout};
 use self::session::Session;
@@ -31,7 +35,7 @@ use crate::walkthrough::Down;
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
 /// refused or failed, 130 interrupted.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = command_line::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     console::set_colors(args.global.no_color);
     let console = Console::new(&args.global);
     start_logging(args.global.verbose);
@@ -71,6 +75,10 @@ async fn run(args: Args, console: &Console) -> Result<bool, Error> {
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
         Command::Predict(predict) => run_predict(&predict)?,
         Command::Local(command) => command.run(global, console).await?,
+        Command::Completions(args) => write_stdout(&pages::completions(args.shell)),
+        Command::Man(ManArgs { dir: None }) => write_stdout(&pages::manual()?),
+        Command::Man(ManArgs { dir: Some(dir) }) => pages::write_manuals(&dir)?,
+        Command::Version => write_stdout(&format!("zonewalk {}\n", env!("CARGO_PKG_VERSION"))),
     }
     Ok(true)
 }
@@ -89,7 +97,8 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
             let result = command.run(&session.ctx, on_part).await;
             page.zones = session.ctx.zones();
             if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
-                session.ctx.events.note(cost::still_stands(&session.ctx, what));
+                let text = cost::still_stands(&session.ctx, what);
+                session.progress.interrupt(|| console.warn(&text));
             }
             let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
             let outcome = result?;
