@@ -13,6 +13,7 @@ mod cloud_input;
 mod cloud_json;
 mod cloud_query;
 mod denied;
+mod document;
 mod emulator;
 mod envoy_answers;
 mod envoy_changes;
