@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn parse<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Args, clap::Error> {
-        command_line::parse(words.into_iter().map(Into::into))
+        command_line::parse(words.into_iter().map(Into::into)).map(|(args, _)| args)
     }
 
     fn advice(given: &[&str]) -> Advice {

@@ -40,8 +40,8 @@ fn shared_by(path: &[&str]) -> Vec<&'static str> {
     }
 }
 
-/// The arguments, or what clap says instead: the help that was asked for, or what is wrong.
-pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, clap::Error> {
+/// The arguments, also as clap has them, or what clap says instead: the help that was asked for, or what is wrong.
+pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<(Args, ArgMatches), clap::Error> {
     let words = as_option(words.into_iter().collect());
     let mut command = definition();
     if words.iter().any(|word| word == "--no-color") {
@@ -49,7 +49,8 @@ pub(super) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Args, c
     }
     let matches = command.try_get_matches_from_mut(&words).map_err(|error| tips::improve(error, &command, &words))?;
     refuse_what_means_nothing(&command, &matches)?;
-    Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    let args = Args::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+    Ok((args, matches))
 }
 
 /// `help up` as `up --help`, which is the shorter one of clap's two.
