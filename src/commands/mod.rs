@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod down;
 pub mod failover;
 pub mod failure;
+pub(crate) mod limits;
 pub mod outcome;
 pub mod predict;
 pub mod redeploy;
