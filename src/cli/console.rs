@@ -154,7 +154,7 @@ impl Console {
 
     /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
     pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
-        let cost = cost::hourly(settings);
+        let cost = cost::hourly(settings).text;
         // The SDK takes the profile from this variable if none is given.
         let profile =
             profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));

@@ -59,6 +59,7 @@ mod stages_up_down;
 mod standing;
 mod stub_host;
 mod support;
+mod terminal;
 mod tidy;
 mod traps;
 mod verdicts;
