@@ -1,6 +1,6 @@
 //! The commands about the local cloud itself: their arguments, and what each of them runs.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::args::Global;
 use super::console::{Console, write_stdout};
 use super::interrupt;
 use super::resolve::{self, Destination};
+use super::values;
 use crate::cloud::{Faults, OnRequest};
 use crate::commands::Error;
 use crate::commands::local::env::LocalEnv;
@@ -33,10 +34,9 @@ pub(super) enum LocalCommand {
     /// Print the log of the local cloud in the background, a line a request
     Logs(LogsArgs),
     /// Serve the local cloud in the foreground: any AWS client can use it
-    #[command(after_long_help = FAULTS)]
     Serve(ServeArgs),
-    /// Show the running local cloud's faults and how often each was met; with a file, set them
-    #[command(after_long_help = FAULTS)]
+    /// Show the running local cloud's faults and how often each was met, or set them
+    #[command(after_help = FAULTS)]
     Faults(FaultsArgs),
     /// List the operations that the local cloud has, each with the parameters that it takes
     Operations,
@@ -46,8 +46,8 @@ pub(super) enum LocalCommand {
 }
 
 impl LocalCommand {
-    /// Runs the command. False: a check did not hold.
-    pub(super) async fn run(&self, global: Global, console: &Console) -> Result<bool, Error> {
+    /// Runs the command, and gives its exit code.
+    pub(super) async fn run(&self, global: Global, console: &Console) -> Result<u8, Error> {
         match self {
             Self::Status => return Ok(print(&status::run().await?, console)),
             Self::Env(args) => env(args, global, console).await?,
@@ -58,7 +58,7 @@ impl LocalCommand {
             Self::Operations => console.print_operations(),
             Self::Hosts => hosts(global, console).await?,
         }
-        Ok(true)
+        Ok(0)
     }
 }
 
@@ -122,47 +122,38 @@ pub(super) struct LogsArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct FaultsArgs {
-    /// TOML, or JSON if its name ends in .json
+    /// Faults to set: TOML, or JSON if the name ends in .json
     pub(super) file: Option<PathBuf>,
-    /// No more faults; what was hidden is seen
+    /// Remove all faults; what was hidden is seen again
     #[arg(long, conflicts_with = "file")]
     pub(super) clear: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ServeArgs {
-    /// Loopback address and port, or a port alone; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS", value_parser = listen_address)]
+    /// Address on this machine, or its port alone; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS", value_parser = values::listen_address)]
     listen: SocketAddr,
     /// Started by `up --local`
     #[arg(long, hide = true)]
     background: bool,
 }
 
-fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some(("" | "localhost", port)) => (Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), port),
-        Some((host, port)) => (host.trim_matches(['[', ']']).parse().ok(), port),
-        None => (Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), text),
-    };
-    match (host, port.parse()) {
-        (Some(host), Ok(port)) => Ok(SocketAddr::new(host, port)),
-        _ => Err("give an address and a port, for example 127.0.0.1:4566, or a port from 0 to 65535 alone".to_owned()),
-    }
-}
-
-/// Prints an outcome, and what to type next. Whether its checks held.
-fn print(outcome: &dyn Outcome, console: &Console) -> bool {
+/// Prints an outcome, and what to type next. Its exit code.
+fn print(outcome: &dyn Outcome, console: &Console) -> u8 {
     console.print_bare(outcome);
     if let Some(next) = outcome.next() {
         console.say("next", &next);
     }
-    outcome.holds()
+    outcome.exit_code()
 }
 
 async fn env(args: &EnvArgs, global: Global, console: &Console) -> Result<(), Error> {
     let record = local_cloud::find().await?;
-    print(&LocalEnv::new(&record, &region(global)?, args.shell), console);
+    let region = region(global)?;
+    console.note_local_cloud(&record);
+    console.note_run(|run| run.region = Some(region.clone()));
+    print(&LocalEnv::new(&record, &region, args.shell), console);
     Ok(())
 }
 
@@ -174,7 +165,7 @@ fn region(global: Global) -> Result<String, Error> {
     }
 }
 
-async fn stop(global: &Global, console: &Console) -> Result<bool, Error> {
+async fn stop(global: &Global, console: &Console) -> Result<u8, Error> {
     let Some(ending) = stop::look().await? else { return Ok(print(&stop::LocalStop::default(), console)) };
     let agreed = match ending.contents() {
         Some(contents) if !global.yes => {
@@ -270,6 +261,7 @@ async fn faults(args: &FaultsArgs, console: &Console) -> Result<(), Error> {
         None => None,
     };
     let record = local_cloud::find().await?;
+    console.note_local_cloud(&record);
     let report = match wanted {
         Some(faults) => local_cloud::set_faults(&record, &faults).await?,
         None => local_cloud::faults(&record).await?,
@@ -286,16 +278,6 @@ mod tests {
     fn the_faults_fit_a_terminal_of_80_columns() {
         for line in FAULTS.lines() {
             assert!(line.chars().count() <= 80, "{line}");
-        }
-    }
-
-    #[test]
-    fn an_address_to_listen_at_may_be_a_port_or_a_name() {
-        let same = ["127.0.0.1:4599", "localhost:4599", ":4599", "4599"];
-        assert_eq!(same.map(|text| listen_address(text).unwrap().to_string()), ["127.0.0.1:4599"; 4]);
-        assert_eq!(listen_address("[::1]:0").unwrap().to_string(), "[::1]:0");
-        for wrong in ["", "localhost", "127.0.0.1", "example.com:80", "127.0.0.1:65536", "4599x"] {
-            assert!(listen_address(wrong).is_err(), "{wrong}");
         }
     }
 }

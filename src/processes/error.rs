@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
+use crate::plain;
+
 /// The variable that names the directory of the records, if it is not to be the user's own for state.
 pub(super) const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
 
@@ -37,12 +39,6 @@ pub enum Error {
 
 impl Error {
     pub(super) fn state(path: &Path, error: &io::Error) -> Self {
-        Self::State { path: path.to_owned(), reason: in_words(error) }
+        Self::State { path: path.to_owned(), reason: plain::of_io(error) }
     }
-}
-
-/// What the operating system says, without its number.
-pub(super) fn in_words(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error ").next().unwrap_or_default().to_lowercase()
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, result};
 use crate::peers;
 use crate::processes::{assert_nothing_runs, at_once, processes, record, said, signal, start, succeed};
 
@@ -21,7 +21,7 @@ fn without_a_local_cloud_that_is_what_they_say() {
     assert_eq!((status.status.code(), printed(&status).trim()), (Some(1), "no local cloud is running"));
     let status = machine.zonewalk(&["local", "status", "--output", "json"]);
     assert_eq!(status.status.code(), Some(1));
-    assert_eq!(serde_json::from_slice::<Value>(&status.stdout).unwrap()["running"], false);
+    assert_eq!(result(&status.stdout)["running"], false);
     assert_eq!(machine.json(&["local", "stop", "--output", "json"])["state"], "not_running");
     for command in ["env", "logs", "faults"] {
         let output = machine.zonewalk(&["local", command]);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use super::error::Error;
 use super::started::{Record, process};
+use crate::plain;
 use crate::processes::background::Found;
-use crate::processes::error::in_words;
 use crate::processes::{log, users};
 
 /// The record of the local cloud that runs.
@@ -50,5 +50,5 @@ pub fn log(running: Option<&Record>) -> Result<log::Reader, Error> {
 
 /// The error of a log that could not be read.
 pub fn unreadable(log: &log::Reader, error: &io::Error) -> Error {
-    Error::Log { path: log.path().to_owned(), reason: in_words(error) }
+    Error::Log { path: log.path().to_owned(), reason: plain::of_io(error) }
 }

@@ -4,6 +4,7 @@ use super::error::Error;
 use super::own_paths::walkthroughs;
 use super::started::{Asked, Record, Started, process};
 use crate::cloud::{LocalCloud, Options};
+use crate::plain;
 use crate::processes::background::{self, Found, Use};
 use crate::processes::error;
 
@@ -88,7 +89,7 @@ impl InUse {
             ..Options::default()
         };
         let address = options.listen;
-        let listen = |error| Error::Listen { address, reason: error::in_words(&error) };
+        let listen = |error| Error::Listen { address, reason: plain::of_io(&error) };
         let cloud = LocalCloud::start(options).await.map_err(listen)?;
         let record = Record::new(cloud.endpoint_url(), None, Started { background: false, cloud: new });
         Ok(Self { record, cloud: Cloud::Own(cloud) })

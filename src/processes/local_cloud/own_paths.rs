@@ -12,8 +12,8 @@ use serde_json::Value;
 use super::error::Error;
 use super::started::Record;
 use crate::cloud::Faults;
+use crate::plain;
 use crate::processes::background;
-use crate::processes::error::in_words;
 use crate::text_file;
 
 /// A walkthrough of which something stands in a local cloud.
@@ -44,7 +44,7 @@ pub async fn walkthroughs(record: &Record) -> Result<Vec<Standing>, Error> {
 /// Reads the faults that a file asks for: JSON if its name ends in `.json`, else TOML.
 pub fn read_faults(path: &Path) -> Result<Faults, Error> {
     let error = |reason| Error::Faults { path: path.to_owned(), reason };
-    let text = text_file::read(path).map_err(|reason| error(in_words(&reason)))?;
+    let text = text_file::read(path).map_err(|reason| error(plain::of_io(&reason)))?;
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let faults = if is_json { Faults::from_json(text.as_bytes()) } else { Faults::from_toml(&text) };
     faults.map_err(error)

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::error::Error;
 use super::started::{NewCloud, Record, Started, process};
 use crate::cloud::{Faults, LocalCloud, OnRequest, Options};
+use crate::plain;
 use crate::processes::{error, log};
 
 #[derive(Clone)]
@@ -65,7 +66,7 @@ pub async fn serve(
     .await
     .map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => Error::InUse { address },
-        _ => Error::Listen { address, reason: error::in_words(&error) },
+        _ => Error::Listen { address, reason: plain::of_io(&error) },
     })?;
     let url = cloud.endpoint_url();
     let started = |background| Started { background, cloud: options.cloud };
