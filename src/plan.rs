@@ -92,6 +92,7 @@ impl Kind {
 pub enum Action {
     Created,
     Changed,
+    #[strum(serialize = "unchanged")]
     Kept,
     Adopted,
     /// The resource of a plan has our name and not our tag.

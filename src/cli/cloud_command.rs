@@ -5,7 +5,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use super::args::ProvisionArgs;
 use crate::commands::failover::{self, Mode};
 use crate::commands::outcome::Outcome;
-use crate::commands::{self, Error, redeploy, verify};
+use crate::commands::{self, Error, redeploy, stats, verify};
 use crate::settings::Settings;
 use crate::stages::Context;
 
@@ -23,7 +23,7 @@ pub(super) enum CloudCommand {
     /// Take backends away under traffic, look, and give them back
     Failover(FailoverArgs),
     /// Envoy's own zone counters, from every frontend's proxy
-    Stats(verify::Traffic),
+    Stats(stats::Options),
     /// Remove everything this tool made
     Down,
     /// What would stop `up`, and how to mend it
@@ -89,9 +89,9 @@ impl CloudCommand {
             Self::Up(up) if up.dry_run => Box::new(commands::up::dry_run(ctx).await?),
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(_) => Box::new(commands::status::run(ctx).await?),
-            Self::Verify(options) => Box::new(verify::run(ctx, *options).await?),
+            Self::Verify(options) => Box::new(verify::run_until_interrupted(ctx, *options).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
-            Self::Stats(traffic) => Box::new(commands::stats::run(ctx, *traffic).await?),
+            Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down => Box::new(commands::down::run(ctx).await?),
             Self::Doctor(_) => Box::new(commands::doctor::run(ctx).await?),
             Self::Redeploy(options) => Box::new(redeploy::run(ctx, options.clone()).await?),

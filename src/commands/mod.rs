@@ -6,6 +6,7 @@ mod counters;
 pub mod doctor;
 pub mod down;
 pub mod failover;
+mod matrix;
 pub mod outcome;
 pub mod predict;
 pub mod redeploy;

@@ -23,6 +23,13 @@ impl Latencies {
         self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 
+    /// These and others.
+    pub(super) fn and(&self, others: &Self) -> Self {
+        let mut all = self.clone();
+        all.0 += &others.0;
+        all
+    }
+
     /// A percentile in milliseconds; none if nothing was recorded.
     pub fn percentile_ms(&self, percent: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_percentile(percent) as f64 / 1000.0)
@@ -38,6 +45,8 @@ pub struct Observation {
     pub errors: BTreeMap<String, u64>,
     pub same_zone: Latencies,
     pub cross_zone: Latencies,
+    /// How long all of it took.
+    pub took: Duration,
 }
 
 impl Observation {
