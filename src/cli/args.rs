@@ -93,7 +93,7 @@ pub(super) struct Global {
 pub(super) enum Output {
     /// Text and tables
     Human,
-    /// One JSON document, and nothing else
+    /// One JSON document, and nothing else: docs/json.md tells its shape
     Json,
 }
 

@@ -41,6 +41,10 @@ impl Session {
         let (target, local_cloud) =
             events.patiently("the local cloud, which another command may be starting or ending", opening).await?;
         let clients = target.connect().await?;
+        console.note_run(|run| {
+            run.region = Some(clients.region.clone());
+            run.endpoint_url = clients.endpoint_url.clone();
+        });
         if command.makes() && !command.is_dry_run() && clients.is_aws() && !yes {
             console.confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
         }

@@ -6,6 +6,7 @@ mod counters;
 pub mod doctor;
 pub mod down;
 pub mod failover;
+pub mod failure;
 mod matrix;
 pub mod outcome;
 pub mod predict;
@@ -44,6 +45,8 @@ pub enum Error {
     /// The user asked for something that no cloud can do.
     #[error("{0}")]
     Usage(String),
+    #[error("the program cannot start its threads: {0}")]
+    Runtime(std::io::Error),
     /// The command needs something that is not there yet.
     #[error("{0}")]
     Missing(String),

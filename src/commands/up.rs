@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::Error;
+use super::cost::{self, Cost};
 use super::outcome::Outcome;
 use super::text::{findings, plans, ready_or_blocked, sum};
-use super::{Error, cost};
 use crate::plan::{Action, PlannedChange};
 use crate::report::numbers::count;
 use crate::report::page::Page;
@@ -30,8 +31,8 @@ pub async fn run(ctx: &Context) -> Result<Up, Error> {
 pub struct DryRun {
     pub resources: Vec<PlannedChange>,
     pub findings: Vec<Finding>,
-    /// What it would cost, as an estimate in words.
-    pub cost: String,
+    /// What it would cost on AWS.
+    pub cost: Cost,
     /// The ranges of addresses that may reach the load balancer.
     pub reachable_from: Vec<String>,
 }
@@ -88,7 +89,7 @@ impl Outcome for DryRun {
         if told().next().is_some() {
             lines.push(findings(told(), page));
         }
-        lines.push(page.wrap(&format!("cost on AWS: {}", self.cost), 2));
+        lines.push(page.wrap(&format!("cost on AWS: {}", self.cost.text), 2));
         let reachable_from = self.reachable_from.join(", ");
         lines.push(page.wrap(&format!("the load balancer can be reached from {reachable_from}"), 2));
         lines.push(ready_or_blocked(&self.findings));

@@ -182,6 +182,10 @@ impl Outcome for Verification {
         self.verdict.passed()
     }
 
+    fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
     fn next(&self) -> Option<String> {
         match (self.verdict.passed(), self.zone_aware_routing.state) {
             _ if self.interrupted => None,

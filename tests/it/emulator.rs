@@ -66,7 +66,9 @@ impl User {
         let output = self.zonewalk(args);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{args:?}: {said}");
-        (serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}")), said)
+        let document: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"));
+        (document["result"].clone(), said)
     }
 
     pub(crate) fn aws(&self, command: &str) -> Value {
