@@ -232,6 +232,12 @@ impl CloudError {
 }
 
 impl CloudError {
+    /// What failed and why, without what to do about it.
+    pub fn without_hint(&self) -> String {
+        let code = self.code.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+        format!("{}: {}{code}", self.action, self.message.trim_end_matches('.'))
+    }
+
     fn how_to_lift_protection(&self) -> String {
         let arn = self.message.split('\'').find(|part| part.starts_with("arn:")).unwrap_or("ARN");
         match self.action {
@@ -246,10 +252,7 @@ impl CloudError {
 
 impl fmt::Display for CloudError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.action, self.message.trim_end_matches('.'))?;
-        if let Some(code) = &self.code {
-            write!(f, " ({code})")?;
-        }
+        f.write_str(&self.without_hint())?;
         if let Some(hint) = self.hint() {
             write!(f, "; {hint}")?;
         }

@@ -4,15 +4,18 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
 
 use anstyle::AnsiColor;
+use parking_lot::Mutex;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::advice::Advice;
 use super::args::{Global, Output};
+use super::document::{Document, End, Run};
 use crate::aws::ZoneNames;
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::cost;
+use crate::commands::failure::Failure;
 use crate::commands::outcome::{Json, Outcome};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
@@ -24,12 +27,31 @@ use crate::settings::Settings;
 pub(super) struct Console {
     output: Output,
     verbose: bool,
+    quiet: bool,
     advice: Arc<Advice>,
+    run: Arc<Mutex<Run>>,
 }
 
 impl Console {
-    pub(super) fn new(global: &Global) -> Self {
-        Self { output: global.output, verbose: global.verbose > 0, advice: Arc::new(Advice::new(global)) }
+    pub(super) fn new(global: &Global, command: Option<String>) -> Self {
+        Self {
+            output: global.output,
+            verbose: global.verbose > 0,
+            quiet: global.quiet,
+            advice: Arc::new(Advice::new(global)),
+            run: Arc::new(Mutex::new(Run::new(command))),
+        }
+    }
+
+    /// For a command line that is not valid.
+    pub(super) fn with_output(output: Output, command: Option<String>) -> Self {
+        let run = Arc::new(Mutex::new(Run::new(command)));
+        Self { output, verbose: false, quiet: false, advice: Arc::default(), run }
+    }
+
+    /// Notes what has become known of the run, for its document.
+    pub(super) fn note_run(&self, note: impl FnOnce(&mut Run)) {
+        note(&mut self.run.lock());
     }
 
     /// The page that stdout is.
@@ -41,7 +63,26 @@ impl Console {
     pub(super) fn print(&self, outcome: &dyn Outcome, page: &Page) {
         match self.output {
             Output::Human => self.print_part(outcome, page),
-            Output::Json => write_stdout(&self.advice.in_json().complete(&outcome.json())),
+            Output::Json => self.print_document(End {
+                exit_code: Some(outcome.exit_code()),
+                next: outcome.next(),
+                result: Some(outcome.json()),
+                error: outcome.is_interrupted().then(Failure::interrupted),
+            }),
+        }
+    }
+
+    fn print_document(&self, end: End) {
+        let document = Document::of(&self.run.lock(), end);
+        let text = serde_json::to_string_pretty(&document).expect("outcomes have only text keys");
+        write_stdout(&(self.advice.in_json().complete(&text) + "\n"));
+    }
+
+    /// Prints what is the result of a command that shows it in a form of its own.
+    fn print_result(&self, text: impl FnOnce() -> String, result: Value, exit_code: Option<u8>) {
+        match self.output {
+            Output::Human => write_stdout(&text()),
+            Output::Json => self.print_document(End { exit_code, result: Some(result), ..End::default() }),
         }
     }
 
@@ -54,37 +95,36 @@ impl Console {
     }
 
     pub(super) fn print_serving(&self, record: &Record) {
-        match self.output {
-            Output::Human => write_stdout(&format!(
+        let text = || {
+            format!(
                 "the local cloud listens at {url} (account {account}, any credentials)\n\n  \
                  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n\
                  Ctrl-C stops it\n",
                 url = record.endpoint_url,
                 account = crate::cloud::ACCOUNT_ID,
-            )),
-            Output::Json => write_stdout(&record.json()),
-        }
+            )
+        };
+        self.note_run(|run| {
+            run.endpoint_url = Some(record.endpoint_url.clone());
+            run.account = Some(crate::cloud::ACCOUNT_ID.to_owned());
+        });
+        // It serves on.
+        self.print_result(text, record.json(), None);
     }
 
     /// Prints faults as the file that asks for them, with how often each was met.
     pub(super) fn print_faults(&self, report: &Value) {
-        match self.output {
-            Output::Human => write_stdout(&toml::to_string(report).expect("a report is tables of texts and numbers")),
-            Output::Json => write_stdout(&report.json()),
-        }
+        let text = || toml::to_string(report).expect("a report is tables of texts and numbers");
+        self.print_result(text, report.clone(), Some(0));
     }
 
     /// Prints what the local cloud speaks, an operation a line.
     pub(super) fn print_operations(&self) {
         let operations: Vec<_> = cloud::operations().collect();
-        match self.output {
-            Output::Human => {
-                for OperationSummary { service, operation, parameters, .. } in &operations {
-                    write_stdout(&format!("{service}:{operation}  {}\n", parameters.join(" ")));
-                }
-            }
-            Output::Json => write_stdout(&operations.json()),
-        }
+        let line = |OperationSummary { service, operation, parameters, .. }: &OperationSummary| {
+            format!("{service}:{operation}  {}\n", parameters.join(" "))
+        };
+        self.print_result(|| operations.iter().map(line).collect(), json!({ "operations": operations }), Some(0));
     }
 
     /// Writes a line of progress under a heading, which may be empty.
@@ -92,19 +132,49 @@ impl Console {
         self.progress_line(&format!("{heading:>16}  {text}"));
     }
 
+    /// Whether progress is shown on a terminal.
+    pub(super) fn has_terminal(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     pub(super) fn progress_line(&self, line: &str) {
-        // That nobody can read the progress is no reason to fail.
+        if !self.quiet {
+            self.message(line);
+        }
+    }
+
+    /// Writes a line that is not progress: an error, or what the user has to know all the same.
+    pub(super) fn message(&self, line: &str) {
+        // That nobody can read it is no reason to fail.
         let _ = writeln!(anstream::stderr(), "{}", self.advice.complete(line));
     }
 
-    pub(super) fn error(&self, error: &anyhow::Error) {
+    /// Writes what the user has to know though the command goes on, or has ended.
+    pub(super) fn warn(&self, text: &str) {
+        self.message(&format!("{:>16}  {text}", ""));
+    }
+
+    /// Says why the command could not do its work.
+    pub(super) fn error(&self, error: &Error) {
         let style = AnsiColor::Red.on_default().bold();
-        self.progress_line(&format!("{style}error{style:#}: {error:#}"));
+        self.message(&format!("{style}error{style:#}: {error}"));
+        if self.output == Output::Json {
+            let (exit_code, error) = (Some(error.exit_code()), Some(error.into()));
+            self.print_document(End { exit_code, error, ..End::default() });
+        }
+    }
+
+    /// Prints the document of a command line that is not valid, of which the parser has said this.
+    pub(super) fn print_misuse(&self, exit_code: u8, said: &str) {
+        if self.output == Output::Json {
+            let error = Some(Failure::misuse(said));
+            self.print_document(End { exit_code: Some(exit_code), error, ..End::default() });
+        }
     }
 
     /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
     pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
-        let cost = cost::hourly(settings);
+        let cost = cost::hourly(settings).text;
         // The SDK takes the profile from this variable if none is given.
         let profile =
             profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));

@@ -4,21 +4,28 @@
 mod advice;
 mod args;
 mod cloud_command;
+mod command_line;
 mod console;
+mod document;
+mod examples;
 mod interrupt;
 mod local_command;
+mod pages;
 mod resolve;
 mod session;
+mod tips;
+mod values;
 
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::ArgMatches;
 use tokio::time::Instant;
 
-use self::args::{Args, Command, Global, PredictArgs};
+use self::args::{Args, Command, Global, ManArgs, Output, PredictArgs};
 use self::cloud_command::CloudCommand;
 use self::console::{Console, write_stdout};
+use self::resolve::Destination;
 use self::session::Session;
 use crate::aws::ZoneNames;
 use crate::commands::outcome::Outcome;
@@ -31,26 +38,49 @@ use crate::walkthrough::Down;
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
 /// refused or failed, 130 interrupted.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
-    console::set_colors(args.global.no_color);
-    let console = Console::new(&args.global);
-    start_logging(args.global.verbose);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            console.error(&anyhow::Error::new(error).context("no async runtime"));
-            return ExitCode::from(3);
-        }
+    let (args, command) = match command_line::parse(std::env::args_os()) {
+        Ok((args, matches)) => (args, name(&matches)),
+        Err(error) => return ExitCode::from(misused(&error)),
     };
-    match runtime.block_on(run(args, &console)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+    console::set_colors(args.global.no_color);
+    let console = Console::new(&args.global, command);
+    start_logging(args.global.verbose);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime);
+    match runtime.and_then(|runtime| runtime.block_on(run(args, &console))) {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let code = error.exit_code();
-            console.error(&error.into());
-            ExitCode::from(code)
+            console.error(&error);
+            ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// The name of the command that is run: `verify`, or `local serve`.
+fn name(matches: &ArgMatches) -> Option<String> {
+    let (command, matches) = matches.subcommand()?;
+    Some(name(matches).map_or_else(|| command.to_owned(), |rest| format!("{command} {rest}")))
+}
+
+/// Says what is wrong with a command line, on stdout, too, if it asks for JSON. Its exit code; help that was asked for is no
+/// misuse.
+fn misused(error: &clap::Error) -> u8 {
+    // That nobody can read it is no reason to fail in another way.
+    let _ = error.print();
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    // As much of the command line as can be understood.
+    let parsed = command_line::definition().ignore_errors(true).try_get_matches().ok().filter(|_| error.use_stderr());
+    if let Some(matches) = parsed
+        && let Some(output) = output(&matches)
+    {
+        Console::with_output(output, name(&matches)).print_misuse(code, &error.to_string());
+    }
+    code
+}
+
+/// What a command line that is not valid asks to be printed.
+fn output(matches: &ArgMatches) -> Option<Output> {
+    let of_command = matches.subcommand().and_then(|(_, matches)| output(matches));
+    of_command.or_else(|| matches.try_get_one("output").ok().flatten().copied())
 }
 
 /// `-v` shows each request to the cloud, `-vv` also what the libraries say.
@@ -63,20 +93,31 @@ fn start_logging(verbose: u8) {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
 }
 
-/// Runs the command. False: a check did not hold.
-async fn run(args: Args, console: &Console) -> Result<bool, Error> {
+/// Runs the command, and gives its exit code.
+async fn run(args: Args, console: &Console) -> Result<u8, Error> {
     let Args { global, command } = args;
     match command {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
         Command::Predict(predict) => run_predict(&predict)?,
         Command::Local(command) => command.run(global, console).await?,
+        Command::Completions(args) => write_stdout(&pages::completions(args.shell)),
+        Command::Man(ManArgs { dir: None }) => write_stdout(&pages::manual()?),
+        Command::Man(ManArgs { dir: Some(dir) }) => pages::write_manuals(&dir)?,
+        Command::Version => write_stdout(&format!("zonewalk {}\n", env!("CARGO_PKG_VERSION"))),
     }
-    Ok(true)
+    Ok(0)
 }
 
-async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<bool, Error> {
+async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<u8, Error> {
     let resolved = resolve::resolve(global, command.provision())?;
+    console.note_run(|run| {
+        run.name = Some(resolved.settings.name.to_string());
+        (run.region, run.endpoint_url) = match &resolved.destination {
+            Destination::Cloud(target) => (target.region.clone(), target.endpoint_url.clone()),
+            Destination::Local { region, .. } => (Some(region.clone()), None),
+        };
+    });
     command.check(&resolved.settings)?;
     let started = Instant::now();
     let mut page = console.page(ZoneNames::default());
@@ -88,8 +129,13 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
             };
             let result = command.run(&session.ctx, on_part).await;
             page.zones = session.ctx.zones();
+            console.note_run(|run| {
+                run.account = session.ctx.account();
+                run.zones = session.ctx.zones();
+            });
             if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
-                session.ctx.events.note(cost::still_stands(&session.ctx, what));
+                let text = cost::still_stands(&session.ctx, what);
+                session.progress.interrupt(|| console.warn(&text));
             }
             let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
             let outcome = result?;
@@ -108,7 +154,7 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
     if let Some(next) = outcome.next() {
         console.say("next", &next);
     }
-    Ok(outcome.holds())
+    Ok(outcome.exit_code())
 }
 
 fn run_predict(args: &PredictArgs) -> Result<(), Error> {

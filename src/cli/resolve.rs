@@ -110,7 +110,7 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
         check_quota: !given.no_check_quota && file.check_quota.unwrap_or(defaults.check_quota),
         allow_cidrs,
         adopt: global.adopt,
-        timeout: global.timeout.or(file.timeout).map_or(defaults.timeout, Duration::from_secs),
+        timeout: global.timeout.or(file.timeout.map(Duration::from_secs)).unwrap_or(defaults.timeout),
     };
     let region = global.region.or(file.region);
     if let Some(region) = region.as_deref().filter(|region| !looks_like_a_region(region)) {

@@ -1,6 +1,5 @@
 //! What a command against a cloud needs around it: opened before the command, closed after it.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::cloud_command::CloudCommand;
@@ -34,13 +33,17 @@ impl Session {
         // A local cloud that is used is given up properly, whenever the command is interrupted.
         let cancel = matches!(destination, Destination::Local { .. }).then(|| interrupt::token(console));
         let lines = console.clone();
-        let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
+        let progress = Progress::new(console.has_terminal(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
         let events = progress.events();
         let opening = open_destination(command, destination);
         let (target, local_cloud) =
             events.patiently("the local cloud, which another command may be starting or ending", opening).await?;
         let clients = target.connect().await?;
+        console.note_run(|run| {
+            run.region = Some(clients.region.clone());
+            run.endpoint_url = clients.endpoint_url.clone();
+        });
         if command.makes() && !command.is_dry_run() && clients.is_aws() && !yes {
             console.confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
         }

@@ -40,20 +40,44 @@ pub enum Mode {
 #[derive(Clone, Debug, Serialize)]
 pub struct Phase {
     pub phase: PhaseName,
+    /// What zone-aware routing was to be in this phase. Null: that changes while tasks stop.
+    pub expected_state: Option<OnOrOff>,
+    /// Whether the phase is as it should be.
+    pub holds: bool,
+    /// What was seen. Its verdict is that of the phase.
     #[serde(flatten)]
     pub result: Verification,
 }
 
+/// What zone-aware routing is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnOrOff {
+    On,
+    Off,
+}
+
 impl Phase {
-    /// Whether the phase is as it should be. In the failed-over one zone-aware routing may be off, if that is predicted.
-    pub fn holds(&self) -> bool {
-        let (errors, requests) = (self.result.errors, self.result.requests);
-        match self.phase {
-            PhaseName::Before | PhaseName::Restored => self.result.verdict.passed(),
-            PhaseName::During if self.result.exact => errors == 0,
+    /// Judges what was seen in a phase. In the failed-over one zone-aware routing may be off, if that is predicted.
+    pub fn new(phase: PhaseName, result: Verification) -> Self {
+        let (errors, requests) = (result.errors, result.requests);
+        let holds = match phase {
+            PhaseName::Before | PhaseName::Restored => result.verdict.passed(),
+            PhaseName::During if result.exact => errors == 0,
             PhaseName::During => errors * FAILS_FROM_ONE_IN < requests.max(1),
-            PhaseName::FailedOver => self.result.holds_whatever_the_design(),
-        }
+            PhaseName::FailedOver => result.holds_whatever_the_design(),
+        };
+        let expected_state = match phase {
+            PhaseName::Before | PhaseName::Restored => Some(OnOrOff::On),
+            PhaseName::During => None,
+            PhaseName::FailedOver if result.zone_aware_routing.required_same_zone_share.is_some() => Some(OnOrOff::On),
+            PhaseName::FailedOver => Some(OnOrOff::Off),
+        };
+        Self { phase, expected_state, holds, result: Verification { verdict: Verdict::of(holds), ..result } }
+    }
+
+    pub fn holds(&self) -> bool {
+        self.holds
     }
 }
 
@@ -169,7 +193,7 @@ async fn restore(ctx: &Context, service: &str, tasks: u32) -> Result<bool, Stage
 }
 
 fn phase(ctx: &Context, name: PhaseName, result: Verification) -> Phase {
-    let phase = Phase { phase: name, result };
+    let phase = Phase::new(name, result);
     ctx.events.send(Event::Phase { phase: name, holds: phase.holds(), same_zone_share: phase.result.same_zone_share });
     phase
 }

@@ -6,6 +6,8 @@ mod counters;
 pub mod doctor;
 pub mod down;
 pub mod failover;
+pub mod failure;
+pub(crate) mod limits;
 pub mod outcome;
 pub mod predict;
 pub mod redeploy;
@@ -43,6 +45,8 @@ pub enum Error {
     /// The user asked for something that no cloud can do.
     #[error("{0}")]
     Usage(String),
+    #[error("the program cannot start its threads: {0}")]
+    Runtime(std::io::Error),
     /// The command needs something that is not there yet.
     #[error("{0}")]
     Missing(String),

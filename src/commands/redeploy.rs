@@ -13,11 +13,10 @@ use crate::stages::rollout::{self, Deployment};
 /// Which services are deployed again: what the command line takes, its help included.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Options {
-    /// Any cluster [default: the walkthrough's]
+    /// Cluster of the services; it need not be the walkthrough's [default: the walkthrough's]
     #[arg(long, requires = "services")]
     pub cluster: Option<String>,
-    /// A service of it; can be given several times, those that are called before their callers [default: the backend, the
-    /// frontend]
+    /// Service to deploy; repeatable, called services before their callers [default: backend, frontend]
     #[arg(long = "service", value_name = "SERVICE")]
     pub services: Vec<String>,
 }

@@ -22,6 +22,7 @@ pub struct Status {
     pub account: String,
     pub region: String,
     /// The URL that requests are to be sent to. None: there is no load balancer yet.
+    #[serde(rename = "url")]
     pub alb_url: Option<String>,
     pub services: Vec<ServiceStatus>,
     /// The number of instances that take tasks.

@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::Error;
+use super::cost::{self, Cost};
 use super::outcome::Outcome;
 use super::text::{findings, plans};
-use super::{Error, cost};
 use crate::plan::{Action, PlannedChange};
 use crate::report::page::Page;
 use crate::stages::Context;
@@ -31,8 +32,8 @@ pub async fn run(ctx: &Context) -> Result<Up, Error> {
 pub struct DryRun {
     pub resources: Vec<PlannedChange>,
     pub findings: Vec<Finding>,
-    /// What it would cost, as an estimate in words.
-    pub cost: String,
+    /// What it would cost on AWS.
+    pub cost: Cost,
     /// The ranges of addresses that may reach the load balancer.
     pub reachable_from: Vec<String>,
 }
@@ -80,7 +81,7 @@ impl Outcome for DryRun {
         let _ = write!(
             text,
             "\ncost on AWS: {}\nthe load balancer can be reached from {}",
-            self.cost,
+            self.cost.text,
             self.reachable_from.join(", ")
         );
         text

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::limits::within;
 use super::outcome::Outcome;
 use super::text::{latency, matrix, state_name, statements, verdict};
 use super::{Error, counters, settling};
@@ -21,10 +22,10 @@ use crate::traffic::{self, Demands, Expectation, Load, Observation, TasksByZone,
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Traffic {
     /// Requests to send
-    #[arg(long, default_value_t = Traffic::default().requests, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = Traffic::default().requests, value_parser = within::<u64>(1..=1_000_000))]
     pub requests: u64,
     /// Requests under way at once
-    #[arg(long, default_value_t = Traffic::default().concurrency, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, value_name = "COUNT", default_value_t = Traffic::default().concurrency, value_parser = within::<u32>(1..=256))]
     pub concurrency: u32,
 }
 
@@ -39,12 +40,10 @@ impl Default for Traffic {
 pub struct Options {
     #[command(flatten)]
     pub traffic: Traffic,
-    /// Percent of the requests that zone-aware routing is to keep in their zone at least, of those that it could: AWS promises
-    /// more than 80
-    #[arg(long, value_name = "PERCENT", default_value_t = Options::default().min_same_zone, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// Least share of the requests to stay in their zone, of those that could; AWS promises more than 80
+    #[arg(long, value_name = "PERCENT", default_value_t = Options::default().min_same_zone, value_parser = within::<u32>(1..=100))]
     pub min_same_zone: u32,
-    /// Also fail if the traffic is not exactly what Envoy's algorithm would do, as is always asked of the local cloud and of
-    /// emulators; on AWS that is only shown
+    /// On AWS, too, fail if the traffic is not exactly what Envoy's algorithm would do
     #[arg(long)]
     pub strict: bool,
 }

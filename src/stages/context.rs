@@ -32,6 +32,8 @@ pub struct Context {
     started: SystemTime,
     /// The zones that have been looked up in this run.
     zones: Arc<Mutex<ZoneNames>>,
+    /// The account, once it has been asked for.
+    account: Arc<Mutex<Option<String>>>,
     /// What has been noted of looks that were refused.
     noted: Arc<Mutex<BTreeSet<String>>>,
     /// What was found to be others' and stays so: it is not asked for again.
@@ -54,6 +56,7 @@ impl Context {
             data_plane: DataPlane::default(),
             started: SystemTime::now(),
             zones: Arc::default(),
+            account: Arc::default(),
             noted: Arc::default(),
             foreign: Arc::default(),
             begun: Arc::default(),
@@ -113,6 +116,15 @@ impl Context {
 
     pub(super) fn learn_zones(&self, zones: ZoneNames) {
         *self.zones.lock() = zones;
+    }
+
+    /// The account that has been asked for in this run.
+    pub fn account(&self) -> Option<String> {
+        self.account.lock().clone()
+    }
+
+    pub(super) fn learn_account(&self, account: &str) {
+        *self.account.lock() = Some(account.to_owned());
     }
 
     /// The value of the owner tag.

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::observation::Observation;
+use super::observation::{Observation, STATUS};
 
 /// How long a request may take: Service Connect gives it 15 s, and the load balancer and the way there come on top.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -99,6 +99,7 @@ pub async fn drive(
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }
+    total.took = run.begin.elapsed();
     match run.out_of_reach.get() {
         Some(reason) => {
             let tried = run.unconnected.load(Ordering::Relaxed);
@@ -204,7 +205,7 @@ impl Run {
             let (status, body) = (answer.status(), Limited::new(Body::from(answer), MAX_ANSWER));
             let body = body.collect().await.map_err(|error| reason(error.as_ref()))?;
             if !status.is_success() {
-                return Err(format!("status {}", status.as_u16()));
+                return Err(format!("{STATUS}{}", status.as_u16()));
             }
             let answer: Answer = serde_json::from_slice(&body.to_bytes())
                 .map_err(|_| "the answer is not the demo application's JSON".to_owned())?;

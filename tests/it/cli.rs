@@ -241,7 +241,8 @@ fn the_operations_of_the_local_cloud_are_listed_with_their_parameters() {
     assert!(lines.lines().any(|line| line == "ecs:DeleteService  cluster service force"), "{lines}");
     let document: serde_json::Value =
         serde_json::from_str(&list(&["local", "operations", "--output", "json"])).unwrap();
-    assert_eq!(document.as_array().unwrap().len(), lines.lines().count());
-    let cluster = document.as_array().unwrap().iter().find(|listed| listed["operation"] == "DescribeClusters").unwrap();
+    let operations = document["result"]["operations"].as_array().unwrap();
+    assert_eq!(operations.len(), lines.lines().count());
+    let cluster = operations.iter().find(|listed| listed["operation"] == "DescribeClusters").unwrap();
     assert_eq!((&cluster["service"], &cluster["read"]), (&"ecs".into(), &true.into()));
 }

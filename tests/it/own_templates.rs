@@ -130,7 +130,8 @@ fn files_with_a_byte_order_mark_are_read() {
     write("t.jsonl", topology);
     utf16("t16.jsonl", topology);
     for file in ["t.jsonl", "t16.jsonl"] {
-        assert_eq!(machine.json(&["predict", file])["id"], "x");
+        let predicted = machine.zonewalk(&["predict", file]);
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&predicted.stdout).unwrap()["id"], "x");
     }
     let mut piped = assert_cmd::Command::cargo_bin("zonewalk").unwrap();
     piped.arg("predict").write_stdin(format!("{MARK}{topology}\n")).assert().success();

@@ -1,0 +1,204 @@
+//! The program on a terminal, and what is on its screen in the end, with what has scrolled off it:
+//!
+//!     let screen = Terminal::new(80).run(&machine, &["up", "--local"]);
+//!     screen.assert_tidy();
+//!     let screen = Terminal::new(80).typing("requests", CTRL_C).run(&machine, &["verify", "--local"]);
+
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use pty_process::Size;
+use pty_process::blocking::{self, Pty};
+
+use crate::machine::Machine;
+
+mod commands;
+
+/// What a terminal sends for Ctrl-C.
+pub(crate) const CTRL_C: &str = "\u{3}";
+
+/// More than any command takes here; one that hangs is killed then.
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// How long no output comes before it is looked whether the program has ended.
+const LULL: Duration = Duration::from_millis(100);
+
+/// More lines than any command writes here.
+const SCROLLBACK: usize = 10_000;
+
+/// A terminal for one command.
+pub(crate) struct Terminal {
+    columns: u16,
+    rows: u16,
+    /// What is typed after which text, in this order.
+    typing: Vec<(String, String)>,
+    /// Where stdout goes instead.
+    output: Option<File>,
+}
+
+impl Terminal {
+    pub(crate) fn new(columns: u16) -> Self {
+        Self { columns, rows: 40, typing: vec![], output: None }
+    }
+
+    /// Types `keys` when the program has written `text`, however it is colored, after what was typed before.
+    pub(crate) fn typing(mut self, text: &str, keys: &str) -> Self {
+        self.typing.push((text.to_owned(), keys.to_owned()));
+        self
+    }
+
+    /// Sends stdout to a file, as a shell does for `>`.
+    pub(crate) fn output(mut self, file: File) -> Self {
+        self.output = Some(file);
+        self
+    }
+
+    /// Runs the program here, in the environment that `Machine::zonewalk` gives it.
+    pub(crate) fn run(self, machine: &Machine, args: &[&str]) -> Screen {
+        let (pty, pts) = blocking::open().unwrap();
+        pty.resize(Size::new(self.rows, self.columns)).unwrap();
+        let mut command = blocking::Command::from(machine.command(args)).env("TERM", "xterm-256color");
+        if let Some(file) = self.output {
+            command = command.stdout(file);
+        }
+        let mut child = command.spawn(pts).unwrap();
+        let pty = Arc::new(pty);
+        let written = read(Arc::clone(&pty));
+
+        let mut parser = parser(self.rows, self.columns);
+        let (mut text, mut typing) = (String::new(), self.typing.into_iter().peekable());
+        let deadline = Instant::now() + LONGEST;
+        while let Some(bytes) = next(&written, &mut child, deadline) {
+            parser.process(&bytes);
+            text.push_str(&anstream::adapter::strip_str(&String::from_utf8_lossy(&bytes)).to_string());
+            if let Some((_, keys)) = typing.next_if(|(after, _)| text.contains(after)) {
+                text.clear();
+                (&*pty).write_all(keys.as_bytes()).unwrap();
+            }
+        }
+        let code = child.wait().unwrap().code();
+        let screen = Screen { columns: self.columns.into(), lines: lines(parser.screen_mut()), code };
+        assert!(typing.peek().is_none(), "{:?} was never typed:\n{screen}", typing.peek());
+        screen
+    }
+}
+
+fn parser(rows: u16, columns: u16) -> vt100::Parser {
+    let size = |number| NonZeroU16::new(number).unwrap();
+    vt100::Parser::new(size(rows), size(columns), SCROLLBACK)
+}
+
+/// Reads what is written to a terminal until nobody has it open any more.
+fn read(pty: Arc<Pty>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 64 * 1024];
+        // Its end is an error on Linux.
+        while let Ok(count @ 1..) = (&*pty).read(&mut buffer)
+            && sender.send(buffer[..count].to_vec()).is_ok()
+        {}
+    });
+    receiver
+}
+
+/// The next output; none when the program has ended.
+fn next(written: &Receiver<Vec<u8>>, child: &mut Child, deadline: Instant) -> Option<Vec<u8>> {
+    loop {
+        match written.recv_timeout(LULL) {
+            Ok(bytes) => return Some(bytes),
+            Err(RecvTimeoutError::Disconnected) => return None,
+            // A process that it has left behind may have the terminal open.
+            Err(RecvTimeoutError::Timeout) if child.try_wait().unwrap().is_some() => return None,
+            Err(RecvTimeoutError::Timeout) if Instant::now() > deadline => {
+                child.kill().unwrap();
+                return None;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+    }
+}
+
+/// The lines on a screen and above it; those that the terminal had to wrap are one line each.
+fn lines(screen: &mut vt100::Screen) -> Vec<String> {
+    let (rows, columns) = screen.size();
+    let mut text: Vec<(String, bool)> = vec![];
+    let mut take = |screen: &vt100::Screen, row: u16| {
+        let line = screen.rows(0, columns.get()).nth(row.into()).unwrap_or_default();
+        text.push((line, screen.row_wrapped(row)));
+    };
+    for above in (1..=screen.scrollback_len()).rev() {
+        screen.set_scrollback(above);
+        take(screen, 0);
+    }
+    screen.set_scrollback(0);
+    (0..rows.get()).for_each(|row| take(screen, row));
+
+    let mut lines = vec![String::new()];
+    for (row, wrapped) in text {
+        lines.last_mut().unwrap().push_str(&row);
+        if !wrapped {
+            lines.push(String::new());
+        }
+    }
+    while lines.pop_if(|line| line.trim().is_empty()).is_some() {}
+    lines
+}
+
+/// What is on a terminal when the command has ended.
+pub(crate) struct Screen {
+    pub(crate) columns: usize,
+    pub(crate) lines: Vec<String>,
+    /// The exit code; none if a signal ended the program.
+    pub(crate) code: Option<i32>,
+}
+
+impl Screen {
+    pub(crate) fn text(&self) -> String {
+        self.lines.join("\n")
+    }
+
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        self.lines.iter().any(|line| line.contains(text))
+    }
+
+    pub(crate) fn last_line(&self) -> &str {
+        self.lines.last().map_or("", String::as_str)
+    }
+
+    /// The columns that the widest line takes, or would take if the terminal had not wrapped it.
+    pub(crate) fn widest(&self) -> usize {
+        self.lines.iter().map(|line| line.trim_end().chars().count()).max().unwrap_or_default()
+    }
+
+    /// The lines with a frame of a spinner, which are to be gone in the end.
+    pub(crate) fn spinners(&self) -> Vec<&str> {
+        let is_frame = |c| ('\u{2801}'..='\u{28ff}').contains(&c);
+        self.lines.iter().map(String::as_str).filter(|line| line.contains(is_frame)).collect()
+    }
+
+    /// Fails if a spinner is left, or if the terminal had to wrap a line.
+    #[track_caller]
+    pub(crate) fn assert_tidy(&self) {
+        assert_eq!(self.spinners(), [""; 0], "{self}");
+        assert!(self.widest() <= self.columns, "{} columns are taken of {}:\n{self}", self.widest(), self.columns);
+    }
+
+    /// Fails if the command has not ended like this, too.
+    #[track_caller]
+    pub(crate) fn assert_tidy_end(&self, code: i32) {
+        assert_eq!(self.code, Some(code), "{self}");
+        self.assert_tidy();
+    }
+}
+
+impl fmt::Display for Screen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.text())
+    }
+}
