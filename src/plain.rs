@@ -60,11 +60,11 @@ pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 /// A text about the value at a path of serde's, which is `.` or empty for the whole.
 fn at_path(path: &str, text: &str) -> String {
     // Of an unknown key, the text speaks by its name.
-    if path.is_empty() || path == "." || text.starts_with("there is no ") {
-        text.to_owned()
-    } else {
-        format!("{path}: {text}")
-    }
+    let path = match text.strip_prefix("there is no ").and_then(|rest| rest.split([';', ' ']).next()) {
+        Some(unknown) => path.strip_suffix(unknown).unwrap_or(path).trim_end_matches('.'),
+        None => path,
+    };
+    if path.is_empty() || path == "." { text.to_owned() } else { format!("{path}: {text}") }
 }
 
 /// A message of serde's in plain words. Those of our own values have no such beginning, and stay as they are.

@@ -13,6 +13,7 @@ mod local_command;
 mod pages;
 mod resolve;
 mod session;
+mod settings_file;
 mod tips;
 mod values;
 
