@@ -105,6 +105,8 @@ pub(super) enum Command {
     Policy,
     /// Topologies in, routing out, as JSON lines; no cloud
     Predict(PredictArgs),
+    /// Print the JSON Schema of what the commands print with --output json and jsonl
+    Schema(SchemaArgs),
     /// The local cloud by itself
     #[command(subcommand)]
     Local(LocalCommand),
@@ -154,6 +156,12 @@ pub(super) struct PredictArgs {
     /// Seed of the picks' random numbers
     #[arg(long, default_value_t = 1, requires = "simulate")]
     seed: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SchemaArgs {
+    /// A command, such as `verify` or `local faults` [default: all of them]
+    pub(super) command: Vec<String>,
 }
 
 impl PredictArgs {

@@ -9,6 +9,7 @@ mod document;
 mod interrupt;
 mod local_command;
 mod resolve;
+mod schema;
 mod session;
 
 use std::io;
@@ -95,6 +96,7 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
     match command {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
+        Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
         Command::Local(command) => command.run(global, console).await?,
     }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::outcome::Outcome;
@@ -16,7 +17,7 @@ use crate::traffic::{Counted, Verdict};
 
 pub use super::counters::Proxy;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Stats {
     pub proxies: Vec<Proxy>,
     pub totals: Totals,
@@ -25,7 +26,7 @@ pub struct Stats {
 }
 
 /// The sums over all proxies.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Totals {
     pub counters: BTreeMap<String, u64>,
     pub zone_requests: Vec<ZoneRequests>,

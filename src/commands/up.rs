@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
@@ -28,7 +29,7 @@ pub async fn run(ctx: &Context) -> Result<Up, Error> {
 }
 
 /// What `up` would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct DryRun {
     pub resources: Vec<PlannedChange>,
     pub findings: Vec<Finding>,
