@@ -94,6 +94,7 @@ pub enum Action {
     Created,
     Changed,
     #[serde(rename = "unchanged")]
+    #[strum(serialize = "unchanged")]
     Kept,
     Adopted,
     /// The resource of a plan has our name and not our tag.

@@ -4,31 +4,37 @@ use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::ProvisionArgs;
 use crate::commands::failover::{self, Mode};
+use crate::commands::limits::within;
 use crate::commands::outcome::Outcome;
-use crate::commands::{self, Error, redeploy, verify};
+use crate::commands::{self, Error, redeploy, stats, verify};
 use crate::settings::Settings;
 use crate::stages::Context;
 
 /// The commands that speak to a cloud.
 #[derive(Debug, Subcommand)]
 pub(super) enum CloudCommand {
-    /// The whole article: up, status, verify, failover, stats, down
+    /// Run up, status, verify, failover, stats and down, one after the other
     Walkthrough(WalkthroughArgs),
-    /// Provision everything; safe to repeat, resumes what was interrupted
+    /// Provision everything; safe to repeat, and resumes what was interrupted
+    #[command(visible_aliases = ["create", "apply"])]
     Up(UpArgs),
-    /// What exists, what is healthy, where the tasks are, what `up` would mend
+    /// Show what `up` would create or change: `up --dry-run`
+    #[command(hide = true)]
+    Plan(ProvisionArgs),
+    /// Show what exists, what is healthy, where the tasks run, and drift
     Status(ProvisionArgs),
-    /// Send traffic and judge the zones of the answers: by AWS's promise, and by what Envoy's algorithm predicts
+    /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
     Verify(verify::Options),
-    /// Take backends away under traffic, look, and give them back
+    /// Scale the backend down under load, check where requests go, restore it
     Failover(FailoverArgs),
-    /// Envoy's own zone counters, from every frontend's proxy
-    Stats(verify::Traffic),
-    /// Remove everything this tool made
+    /// Read the zone counters of every frontend's Envoy
+    Stats(stats::Options),
+    /// Remove everything that zonewalk created
+    #[command(visible_aliases = ["destroy", "delete"])]
     Down,
-    /// What would stop `up`, and how to mend it
+    /// Check what would stop `up`, and say how to fix it
     Doctor(ProvisionArgs),
-    /// Deploy services again: what makes those that are older than zone-aware routing zone-aware
+    /// Force a new deployment, which turns zone-aware routing on for older services
     Redeploy(redeploy::Options),
 }
 
@@ -38,13 +44,13 @@ impl CloudCommand {
         match self {
             Self::Up(up) => Some(&up.provision),
             Self::Walkthrough(walkthrough) => Some(&walkthrough.provision),
-            Self::Status(provision) | Self::Doctor(provision) => Some(provision),
+            Self::Plan(provision) | Self::Status(provision) | Self::Doctor(provision) => Some(provision),
             _ => None,
         }
     }
 
     pub(super) fn makes(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Walkthrough(_))
+        matches!(self, Self::Up(_) | Self::Plan(_) | Self::Walkthrough(_))
     }
 
     pub(super) fn removes(&self) -> bool {
@@ -52,7 +58,7 @@ impl CloudCommand {
     }
 
     pub(super) fn is_dry_run(&self) -> bool {
-        matches!(self, Self::Up(up) if up.dry_run)
+        matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }))
     }
 
     /// What of the arguments cannot be together with these settings, before anything is started or made.
@@ -86,12 +92,12 @@ impl CloudCommand {
             Self::Walkthrough(args) => {
                 Box::new(commands::walkthrough::run(ctx, args.failover.options(), on_part).await?)
             }
-            Self::Up(up) if up.dry_run => Box::new(commands::up::dry_run(ctx).await?),
+            Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) => Box::new(commands::up::dry_run(ctx).await?),
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(_) => Box::new(commands::status::run(ctx).await?),
-            Self::Verify(options) => Box::new(verify::run(ctx, *options).await?),
+            Self::Verify(options) => Box::new(verify::run_until_interrupted(ctx, *options).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
-            Self::Stats(traffic) => Box::new(commands::stats::run(ctx, *traffic).await?),
+            Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down => Box::new(commands::down::run(ctx).await?),
             Self::Doctor(_) => Box::new(commands::doctor::run(ctx).await?),
             Self::Redeploy(options) => Box::new(redeploy::run(ctx, options.clone()).await?),
@@ -101,30 +107,30 @@ impl CloudCommand {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct UpArgs {
-    #[command(flatten)]
-    pub(super) provision: ProvisionArgs,
-    /// Show what would be made or changed, and change nothing
+    /// Show what would be created or changed, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct WalkthroughArgs {
     #[command(flatten)]
-    pub(super) provision: ProvisionArgs,
-    #[command(flatten)]
     pub(super) failover: FailoverArgs,
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct FailoverArgs {
     /// How the backends are taken away
-    #[arg(long, value_enum, default_value_t = Mode::Scale)]
+    #[arg(long, hide = true, value_enum, default_value_t = Mode::Scale)]
     mode: Mode,
     /// Backends that are left
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=15))]
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = within::<u32>(1..=15))]
     to: u32,
-    /// Leave it failed over
+    /// Do not restore the backends
     #[arg(long)]
     no_restore: bool,
     #[command(flatten)]

@@ -28,6 +28,7 @@ use crate::settings::Settings;
 pub(super) struct Console {
     output: Output,
     verbose: bool,
+    quiet: bool,
     advice: Arc<Advice>,
     run: Arc<Mutex<Run>>,
 }
@@ -37,6 +38,7 @@ impl Console {
         Self {
             output: global.output,
             verbose: global.verbose > 0,
+            quiet: global.quiet,
             advice: Arc::new(Advice::new(global)),
             run: Arc::new(Mutex::new(Run::new(command))),
         }
@@ -44,7 +46,8 @@ impl Console {
 
     /// For a command line that is not valid.
     pub(super) fn with_output(output: Output, command: Option<String>) -> Self {
-        Self { output, verbose: false, advice: Arc::default(), run: Arc::new(Mutex::new(Run::new(command))) }
+        let run = Arc::new(Mutex::new(Run::new(command)));
+        Self { output, verbose: false, quiet: false, advice: Arc::default(), run }
     }
 
     /// Notes what has become known of the run, for its document.
@@ -134,15 +137,32 @@ impl Console {
         self.progress_line(&format!("{heading:>16}  {text}"));
     }
 
+    /// Whether progress is shown on a terminal.
+    pub(super) fn has_terminal(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     pub(super) fn progress_line(&self, line: &str) {
-        // That nobody can read the progress is no reason to fail.
+        if !self.quiet {
+            self.message(line);
+        }
+    }
+
+    /// Writes a line that is not progress: an error, or what the user has to know all the same.
+    pub(super) fn message(&self, line: &str) {
+        // That nobody can read it is no reason to fail.
         let _ = writeln!(anstream::stderr(), "{}", self.advice.complete(line));
+    }
+
+    /// Writes what the user has to know though the command goes on, or has ended.
+    pub(super) fn warn(&self, text: &str) {
+        self.message(&format!("{:>16}  {text}", ""));
     }
 
     /// Says why the command could not do its work.
     pub(super) fn error(&self, error: &Error) {
         let style = AnsiColor::Red.on_default().bold();
-        self.progress_line(&format!("{style}error{style:#}: {error}"));
+        self.message(&format!("{style}error{style:#}: {error}"));
         if self.output == Output::Json {
             let (exit_code, error) = (Some(error.exit_code()), Some(error.into()));
             self.print_document(End { exit_code, error, ..End::default() });

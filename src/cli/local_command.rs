@@ -9,6 +9,7 @@ use super::args::Global;
 use super::console::Console;
 use super::interrupt;
 use super::resolve::{self, Destination};
+use super::values;
 use crate::cloud::Faults;
 use crate::commands::Error;
 use crate::processes::{local_cloud, local_traffic};
@@ -16,12 +17,11 @@ use crate::processes::{local_cloud, local_traffic};
 #[derive(Debug, Subcommand)]
 pub(super) enum LocalCommand {
     /// Serve the local cloud in the foreground: any AWS client can use it
-    #[command(after_long_help = FAULTS)]
     Serve(ServeArgs),
-    /// The running local cloud's faults and how often each was met; with a file, sets them
-    #[command(after_long_help = FAULTS)]
+    /// Show the running local cloud's faults and how often each was met, or set them
+    #[command(after_help = FAULTS)]
     Faults(FaultsArgs),
-    /// The operations that the local cloud has, each with the parameters that it takes
+    /// List the operations that the local cloud has, each with the parameters that it takes
     Operations,
     /// Play the hosts' part on the emulator at --endpoint-url; --local-traffic starts it
     #[command(hide = true)]
@@ -78,17 +78,17 @@ Example:
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct FaultsArgs {
-    /// TOML, or JSON if its name ends in .json
+    /// Faults to set: TOML, or JSON if the name ends in .json
     pub(super) file: Option<PathBuf>,
-    /// No more faults; what was hidden is seen
+    /// Remove all faults; what was hidden is seen again
     #[arg(long, conflicts_with = "file")]
     pub(super) clear: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ServeArgs {
-    /// Loopback address; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:4566")]
+    /// Address on this machine, or its port alone; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS", value_parser = values::listen_address)]
     listen: SocketAddr,
     /// Started by `up --local`
     #[arg(long, hide = true)]

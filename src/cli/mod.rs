@@ -4,21 +4,27 @@
 mod advice;
 mod args;
 mod cloud_command;
+mod command_line;
 mod console;
 mod document;
+mod examples;
 mod interrupt;
 mod local_command;
+mod pages;
 mod resolve;
 mod schema;
 mod session;
+mod settings_file;
+mod tips;
+mod values;
 
 use std::io;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::ArgMatches;
 use tokio::time::Instant;
 
-use self::args::{Args, Command, Global, Output, PredictArgs};
+use self::args::{Args, Command, Global, ManArgs, Output, PredictArgs};
 use self::cloud_command::CloudCommand;
 use self::console::{Console, write_stdout};
 use self::resolve::Destination;
@@ -34,9 +40,8 @@ use crate::walkthrough::Down;
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
 /// refused or failed, 130 interrupted.
 pub fn main() -> ExitCode {
-    let parsed = Args::command().try_get_matches();
-    let (args, command) = match parsed.and_then(|matches| Ok((Args::from_arg_matches(&matches)?, name(&matches)))) {
-        Ok(parsed) => parsed,
+    let (args, command) = match command_line::parse(std::env::args_os()) {
+        Ok((args, matches)) => (args, name(&matches)),
         Err(error) => return ExitCode::from(misused(&error)),
     };
     console::set_colors(args.global.no_color);
@@ -65,7 +70,7 @@ fn misused(error: &clap::Error) -> u8 {
     let _ = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     // As much of the command line as can be understood.
-    let parsed = Args::command().ignore_errors(true).try_get_matches().ok().filter(|_| error.use_stderr());
+    let parsed = command_line::definition().ignore_errors(true).try_get_matches().ok().filter(|_| error.use_stderr());
     if let Some(matches) = parsed
         && let Some(output) = output(&matches)
     {
@@ -99,6 +104,10 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
         Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
         Command::Local(command) => command.run(global, console).await?,
+        Command::Completions(args) => write_stdout(&pages::completions(args.shell)),
+        Command::Man(ManArgs { dir: None }) => write_stdout(&pages::manual()?),
+        Command::Man(ManArgs { dir: Some(dir) }) => pages::write_manuals(&dir)?,
+        Command::Version => write_stdout(&format!("zonewalk {}\n", env!("CARGO_PKG_VERSION"))),
     }
     Ok(0)
 }
@@ -128,7 +137,8 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
                 run.zones = session.ctx.zones();
             });
             if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
-                session.ctx.events.note(cost::still_stands(&session.ctx, what));
+                let text = cost::still_stands(&session.ctx, what);
+                session.progress.interrupt(|| console.warn(&text));
             }
             let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
             let outcome = result?;

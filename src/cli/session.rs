@@ -1,6 +1,5 @@
 //! What a command against a cloud needs around it: opened before the command, closed after it.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::cloud_command::CloudCommand;
@@ -34,7 +33,7 @@ impl Session {
         // A local cloud that is used is given up properly, whenever the command is interrupted.
         let cancel = matches!(destination, Destination::Local { .. }).then(|| interrupt::token(console));
         let lines = console.clone();
-        let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
+        let progress = Progress::new(console.has_terminal(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
         let events = progress.events();
         let opening = open_destination(command, destination);

@@ -8,6 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use crate::plain;
 use crate::routing::{PredictedState, Prediction, Simulation, Topology, predict, simulate};
 use crate::text_file::without_mark;
 
@@ -96,13 +97,13 @@ pub struct Simulate {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{}: {reason}", .path.display())]
+    #[error("{}: {}", .path.display(), plain::of_io(.reason))]
     Open { path: PathBuf, reason: io::Error },
     #[error(
         "line {line}: {reason}; a line is {{\"id\": \"…\", \"topology\": {{\"self_zone\": \"a\", \"local\": {{\"a\": 2}}, \"upstream\": {{\"a\": 3, \"b\": 3}}}}}}"
     )]
     Line { line: usize, reason: String },
-    #[error("reading line {line}: {reason}")]
+    #[error("line {line} cannot be read: {}", plain::of_io(.reason))]
     Read { line: usize, reason: io::Error },
 }
 
@@ -115,18 +116,12 @@ pub fn run(input: impl BufRead, simulation: Option<Simulate>) -> impl Iterator<I
             Ok(text) => text,
             Err(reason) => return Some(Err(Error::Read { line, reason })),
         };
-        Some(parse(without_mark(&text)).map_err(|reason| Error::Line { line, reason }).map(|line| Predicted {
-            id: line.id,
-            simulated: simulation.map(|simulation| simulate(&line.topology, simulation.requests, simulation.seed)),
-            prediction: predict(&line.topology),
+        Some(plain::from_json::<Line>(without_mark(&text)).map_err(|reason| Error::Line { line, reason }).map(|line| {
+            Predicted {
+                id: line.id,
+                simulated: simulation.map(|simulation| simulate(&line.topology, simulation.requests, simulation.seed)),
+                prediction: predict(&line.topology),
+            }
         }))
     })
-}
-
-/// Parses a line; the error names the field by its path.
-fn parse(text: &str) -> Result<Line, String> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let line = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())?;
-    json.end().map_err(|error| error.to_string())?;
-    Ok(line)
 }

@@ -104,14 +104,14 @@ impl Outcome for Status {
             let _ = write!(text, "\nagents that are not connected now: {}", self.disconnected_agents);
         }
         match self.drift.as_deref() {
-            Some([]) => text.push_str("\nall as `zonewalk up` would have it"),
+            Some([]) => text.push_str("\nno drift: everything matches your settings"),
             Some(drift) => {
-                let _ = write!(text, "\n`zonewalk up` would mend:\n{}", plans(drift, page));
+                let _ = write!(text, "\ndrift (`zonewalk up` fixes it):\n{}", plans(drift, page));
             }
             None => {}
         }
         if !self.problems.is_empty() {
-            let _ = write!(text, "\n`zonewalk up` would refuse:\n{}", findings(&self.problems));
+            let _ = write!(text, "\nblocked:\n{}", findings(&self.problems, page));
         }
         text
     }

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::turn::Turn;
 use crate::http::{self, AskError};
+use crate::plain;
 
 /// The variable that names the directory of the records, if it is not to be the user's runtime or cache directory.
 const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
@@ -50,9 +51,9 @@ pub enum Error {
         "{what} that runs was started by another version of zonewalk, and may lack what this one asks of it: {first}end it with `kill {process}` and repeat the command"
     )]
     OtherVersion { what: &'static str, first: &'static str, process: u32 },
-    #[error("{}: {source}; set {STATE_DIR_VARIABLE} to a directory that can be written", .path.display())]
+    #[error("{}: {}; set {STATE_DIR_VARIABLE} to a directory that can be written", .path.display(), plain::of_io(.source))]
     State { path: PathBuf, source: io::Error },
-    #[error("no directory for records: set {STATE_DIR_VARIABLE}")]
+    #[error("HOME is not set: set it, or {STATE_DIR_VARIABLE}, so that what runs in the background can be found again")]
     NoStateDir,
 }
 

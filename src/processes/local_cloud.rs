@@ -18,7 +18,7 @@ use strum::IntoStaticStr;
 use super::background::{self, Background, Found, Left, Use};
 use crate::cloud::{Faults, LocalCloud, Options, Pace};
 use crate::mesh::{Binary, BinaryError, Proxies};
-use crate::text_file;
+use crate::{plain, text_file};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,7 +28,7 @@ pub enum Error {
         "{address} is in use by another program: choose another address with --listen, for example --listen 127.0.0.1:0 for a free port"
     )]
     InUse { address: SocketAddr },
-    #[error("listening on {address}: {source}")]
+    #[error("{address} cannot be listened on: {}", plain::of_io(.source))]
     Listen { address: SocketAddr, source: io::Error },
     #[error(
         "{0} is not a loopback address: the local cloud accepts any credentials, so it is for this machine alone; use 127.0.0.1"
@@ -322,7 +322,7 @@ async fn walkthroughs(record: &Record) -> Result<Vec<String>, Error> {
 /// Reads the faults that a file asks for: JSON if its name ends in `.json`, else TOML.
 pub fn read_faults(path: &Path) -> Result<Faults, Error> {
     let error = |reason| Error::Faults { path: path.to_owned(), reason };
-    let text = text_file::read(path).map_err(|reason| error(reason.to_string()))?;
+    let text = text_file::read(path).map_err(|reason| error(plain::of_io(&reason)))?;
     let is_json = path.extension().is_some_and(|extension| extension == "json");
     let faults = if is_json { Faults::from_json(text.as_bytes()) } else { Faults::from_toml(&text) };
     faults.map_err(error)

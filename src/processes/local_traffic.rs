@@ -8,6 +8,7 @@ use super::background::{self, Background, Use};
 use crate::aws::Clients;
 use crate::local_traffic::LocalTraffic;
 use crate::local_traffic::client::Client;
+use crate::plain;
 use crate::settings::Name;
 
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +17,7 @@ pub enum Error {
         "--local-traffic plays the hosts' part on an emulator, and this is AWS, which has hosts; name the emulator with --endpoint-url"
     )]
     NotAnEmulator,
-    #[error("listening on loopback: {0}")]
+    #[error("no port on loopback can be listened on: {}", plain::of_io(.0))]
     Listen(std::io::Error),
     #[error(transparent)]
     Background(#[from] background::Error),

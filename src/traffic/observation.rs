@@ -6,7 +6,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 /// How the errors begin that are answers of an HTTP status.
-pub(super) const STATUS: &str = "status ";
+pub(super) const STATUS: &str = "HTTP ";
 
 /// The latencies of one kind of request.
 #[derive(Clone, Debug)]

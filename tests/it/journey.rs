@@ -120,7 +120,7 @@ fn the_commands_that_are_told_find_what_up_made() {
     let output = machine.zonewalk(&next[1]);
     let removed = String::from_utf8(output.stdout).unwrap();
     assert_eq!((next[1][0], output.status.code()), ("down", Some(0)), "{removed}");
-    assert!(removed.contains("18 resources removed, 0 left over"), "{removed}");
+    assert!(removed.contains("18 removed (their rules went with 3 security groups), 0 left over"), "{removed}");
 }
 
 /// Interrupts a command as its failover drill begins to take backends away. What it says from then on.
