@@ -12,6 +12,7 @@ mod interrupt;
 mod local_command;
 mod pages;
 mod resolve;
+mod schema;
 mod session;
 mod settings_file;
 mod tips;
@@ -100,6 +101,7 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
     match command {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
+        Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
         Command::Local(command) => command.run(global, console).await?,
         Command::Completions(args) => write_stdout(&pages::completions(args.shell)),

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -57,7 +58,7 @@ pub enum Error {
 }
 
 /// The record that a running process leaves for the commands that look for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Record<T> {
     pub endpoint_url: String,
     pub process: u32,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use clap::ValueEnum;
 use hyper::{Method, StatusCode};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -66,7 +67,7 @@ pub(crate) fn gone(process: &Option<u32>) -> String {
 pub type Record = background::Record<Started>;
 
 /// How a local cloud was started.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Started {
     /// Whether a command with `--local` started it, so that one is to stop it.
     pub background: bool,
@@ -80,10 +81,22 @@ fn process() -> Background {
 
 /// Whose Service Connect proxies the tasks have: what `--proxy` takes, its help included.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum, strum::Display, IntoStaticStr,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    JsonSchema,
+    Serialize,
+    Deserialize,
+    ValueEnum,
+    strum::Display,
+    IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
+#[schemars(rename = "ProxyKind")]
 pub enum Proxy {
     /// Its own
     #[default]
@@ -103,7 +116,7 @@ impl Proxy {
 }
 
 /// What a local cloud is started with.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NewCloud {
     pub pace: Pace,
