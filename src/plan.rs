@@ -92,6 +92,8 @@ impl Kind {
 pub enum Action {
     Created,
     Changed,
+    #[serde(rename = "unchanged")]
+    #[strum(serialize = "unchanged")]
     Kept,
     Adopted,
     /// The resource of a plan has our name and not our tag.
@@ -186,9 +188,12 @@ pub(crate) fn in_order<T: fmt::Display + Ord>(items: impl IntoIterator<Item = T>
 /// What `up` would do with one resource.
 #[derive(Clone, Debug, Serialize)]
 pub struct PlannedChange {
+    #[serde(rename = "step")]
     pub stage: Step,
     pub kind: Kind,
     pub name: String,
+    /// The ID, ARN or name that AWS knows it by. None: it does not exist yet.
+    pub id: Option<String>,
     pub action: Action,
     pub differences: Vec<Difference>,
 }
@@ -196,8 +201,11 @@ pub struct PlannedChange {
 /// What `up` did with one resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct ResourceReport {
+    #[serde(rename = "step")]
     pub stage: Step,
     pub kind: Kind,
+    pub name: String,
+    /// The ID, ARN or name that AWS knows it by.
     pub id: String,
     pub action: Action,
 }

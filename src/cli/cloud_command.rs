@@ -6,7 +6,7 @@ use super::args::ProvisionArgs;
 use crate::commands::failover::{self, Mode};
 use crate::commands::limits::within;
 use crate::commands::outcome::Outcome;
-use crate::commands::{self, Error, redeploy, verify};
+use crate::commands::{self, Error, redeploy, stats, verify};
 use crate::settings::Settings;
 use crate::stages::Context;
 
@@ -28,7 +28,7 @@ pub(super) enum CloudCommand {
     /// Scale the backend down under load, check where requests go, restore it
     Failover(FailoverArgs),
     /// Read the zone counters of every frontend's Envoy
-    Stats(verify::Traffic),
+    Stats(stats::Options),
     /// Remove everything that zonewalk created
     #[command(visible_aliases = ["destroy", "delete"])]
     Down,
@@ -95,9 +95,9 @@ impl CloudCommand {
             Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) => Box::new(commands::up::dry_run(ctx).await?),
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(_) => Box::new(commands::status::run(ctx).await?),
-            Self::Verify(options) => Box::new(verify::run(ctx, *options).await?),
+            Self::Verify(options) => Box::new(verify::run_until_interrupted(ctx, *options).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
-            Self::Stats(traffic) => Box::new(commands::stats::run(ctx, *traffic).await?),
+            Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down => Box::new(commands::down::run(ctx).await?),
             Self::Doctor(_) => Box::new(commands::doctor::run(ctx).await?),
             Self::Redeploy(options) => Box::new(redeploy::run(ctx, options.clone()).await?),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Error;
 use super::outcome::Outcome;
-use super::text::findings;
+use super::text::{findings, ready_or_blocked};
 use crate::report::page::Page;
 use crate::stages::Context;
 use crate::stages::finding::Finding;
@@ -24,9 +24,8 @@ impl Outcome for Doctor {
         "doctor"
     }
 
-    fn text(&self, _page: &Page) -> String {
-        let end = if self.holds() { "nothing stops `zonewalk up`" } else { "`zonewalk up` would refuse" };
-        format!("{}\n{end}", findings(&self.findings))
+    fn text(&self, page: &Page) -> String {
+        format!("{}\n{}", findings(&self.findings, page), ready_or_blocked(&self.findings))
     }
 
     fn holds(&self) -> bool {

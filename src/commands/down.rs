@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Error;
 use super::outcome::Outcome;
+use super::text::removed;
 use crate::report::page::Page;
 use crate::stages::Context;
 use crate::walkthrough::{self, Down};
@@ -19,7 +20,8 @@ impl Outcome for Down {
     }
 
     fn text(&self, _page: &Page) -> String {
-        let mut text = format!("{} resources removed, {} left over", self.removed.len(), self.leftovers.len());
+        let removed = removed(self.removed.iter().map(|removed| removed.kind));
+        let mut text = format!("{removed}, {} left over", self.leftovers.len());
         for left in &self.leftovers {
             let _ = write!(text, "\n  {} {}: {}", left.kind, left.id, left.reason);
         }

@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::Error;
 use super::outcome::Outcome;
+use crate::report::numbers::count;
 use crate::report::page::Page;
+use crate::report::style::attention;
 use crate::stages::Context;
 use crate::stages::rollout::{self, Deployment};
 
@@ -54,11 +56,18 @@ impl Outcome for Redeployment {
         "redeploy"
     }
 
-    fn text(&self, _page: &Page) -> String {
+    fn text(&self, page: &Page) -> String {
         let lines = self.deployments.iter().map(|deployment| {
-            let connect =
-                if deployment.service_connect { "" } else { "; Service Connect is off, so nothing is zone-aware" };
-            format!("{}: {} tasks, {}{connect}", deployment.service, deployment.tasks, deployment.id)
+            let mut line = format!(
+                "{}: {}, deployment {}",
+                deployment.service,
+                count(deployment.tasks.into(), "new task"),
+                deployment.id
+            );
+            if !deployment.service_connect {
+                line.push_str(&attention("; Service Connect is off, so zone-aware routing is, too"));
+            }
+            page.wrap(&line, 2)
         });
         lines.collect::<Vec<_>>().join("\n")
     }

@@ -22,6 +22,7 @@ pub struct Status {
     pub account: String,
     pub region: String,
     /// The URL that requests are to be sent to. None: there is no load balancer yet.
+    #[serde(rename = "url")]
     pub alb_url: Option<String>,
     pub services: Vec<ServiceStatus>,
     /// The number of instances that take tasks.
@@ -102,14 +103,14 @@ impl Outcome for Status {
             let _ = write!(text, "\nagents that are not connected now: {}", self.disconnected_agents);
         }
         match self.drift.as_deref() {
-            Some([]) => text.push_str("\nall as `zonewalk up` would have it"),
+            Some([]) => text.push_str("\nno drift: everything matches your settings"),
             Some(drift) => {
-                let _ = write!(text, "\n`zonewalk up` would mend:\n{}", plans(drift, page));
+                let _ = write!(text, "\ndrift (`zonewalk up` fixes it):\n{}", plans(drift, page));
             }
             None => {}
         }
         if !self.problems.is_empty() {
-            let _ = write!(text, "\n`zonewalk up` would refuse:\n{}", findings(&self.problems));
+            let _ = write!(text, "\nblocked:\n{}", findings(&self.problems, page));
         }
         text
     }

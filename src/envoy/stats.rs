@@ -16,10 +16,12 @@ pub struct ZoneStats {
     pub zone_requests: Vec<ZoneRequests>,
 }
 
-/// The requests that a proxy in zone `from` completed with endpoints in zone `to`; both are AZ IDs.
+/// The requests that a frontend's proxy in zone `from` completed with backends in zone `to`; both are AZ IDs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ZoneRequests {
+    #[serde(rename = "frontend")]
     pub from: String,
+    #[serde(rename = "backend")]
     pub to: String,
     pub requests: u64,
 }

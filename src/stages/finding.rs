@@ -26,6 +26,7 @@ display_in_words!(Check);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
+    #[serde(rename = "ok")]
     Fine,
     /// `up` works, and something else does not.
     Note,
@@ -41,6 +42,7 @@ pub struct Finding {
     pub check: Check,
     pub level: Level,
     /// The facts and, if they are a problem, what they break and how to fix it.
+    #[serde(rename = "message")]
     pub what: String,
 }
 

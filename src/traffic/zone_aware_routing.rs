@@ -4,6 +4,8 @@
 
 use serde::Serialize;
 
+use crate::routing::Percent;
+
 /// What is asked of a run of traffic.
 #[derive(Clone, Copy, Debug)]
 pub struct Demands {
@@ -90,10 +92,10 @@ impl ZoneAwareRouting {
     /// What speaks against it, if it is not shown to be on where it should.
     pub(super) fn complaint(&self) -> Option<String> {
         let required = self.required_same_zone_share.filter(|_| self.state == RoutingState::Off)?;
-        let counted = self.counters.map(|counted| format!("; the proxies counted {} sent so", counted.kept()));
+        let counted = self.counters.map(|counted| format!("; Envoy's counters say {} did", counted.kept()));
         Some(format!(
-            "zone-aware routing is not shown to be on: {:.0} % of the requests are to stay in their zone{}",
-            100.0 * required,
+            "expected zone-aware routing, found it off: at least {} of the requests should stay in their zone{}",
+            Percent(required),
             counted.unwrap_or_default()
         ))
     }

@@ -28,6 +28,7 @@ impl Down {
 /// A resource that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Removed {
+    #[serde(rename = "step")]
     pub stage: Step,
     pub kind: Kind,
     pub id: String,

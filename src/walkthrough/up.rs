@@ -16,6 +16,8 @@ use crate::stages::{Context, Error};
 /// What exists after `up`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Up {
+    /// The URL that requests are to be sent to.
+    #[serde(rename = "url")]
     pub alb_url: String,
     pub resources: Vec<ResourceReport>,
 }

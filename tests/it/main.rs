@@ -6,6 +6,7 @@ mod agents;
 mod agreement;
 mod answers;
 mod article;
+mod blocked;
 mod cli;
 mod clients;
 mod cloud_faults;
