@@ -212,6 +212,11 @@ pub(super) fn set_colors(none: bool) {
     }
 }
 
+/// Whether stderr shows colors.
+pub(super) fn has_colors() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
+}
+
 /// Writes an outcome. A reader that has seen enough closes the pipe: that is no failure.
 pub(super) fn write_stdout(text: &str) {
     let mut stdout = anstream::stdout().lock();
