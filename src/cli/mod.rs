@@ -104,7 +104,7 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
         Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
-        Command::Local(command) => command.run(global, console).await?,
+        Command::Local(command) => return command.run(global, console).await,
         Command::Completions(args) => write_stdout(&pages::completions(args.shell)),
         Command::Man(ManArgs { dir: None }) => write_stdout(&pages::manual()?),
         Command::Man(ManArgs { dir: Some(dir) }) => pages::write_manuals(&dir)?,
@@ -148,7 +148,7 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         }
         // Then there is nothing to remove.
         (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
-            console.say("", &format!("no local cloud is running{}", local_cloud::gone(&process)));
+            console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
             Box::new(Down::default())
         }
         (Err(error), _) => return Err(error),

@@ -93,7 +93,7 @@ fn settings_that_cannot_be_are_refused_before_anything_starts() {
 
 #[test]
 fn without_a_local_cloud_the_error_says_how_to_start_one() {
-    for command in ["status", "doctor", "redeploy", "verify", "failover", "stats"] {
+    for command in ["status", "redeploy", "verify", "failover", "stats"] {
         assert_refused(&[command, "--local"], 3, &["no local cloud is running", "zonewalk up --local"]);
     }
     let refusal = refuse(&["down", "--local"], "");

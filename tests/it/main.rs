@@ -27,6 +27,7 @@ mod errors;
 mod forward_proxy;
 mod inventory;
 mod journey;
+mod local_commands;
 mod local_traffic;
 mod machine;
 mod measuring;
