@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anstyle::AnsiColor;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
@@ -132,7 +133,11 @@ impl Console {
         let line = |OperationSummary { service, operation, parameters, .. }: &OperationSummary| {
             format!("{service}:{operation}  {}\n", parameters.join(" "))
         };
-        self.print_result(|| operations.iter().map(line).collect(), json!({ "operations": operations }), Some(0));
+        self.print_result(
+            || operations.iter().map(line).collect(),
+            Operations { operations: operations.clone() }.json(),
+            Some(0),
+        );
     }
 
     /// Writes a line of progress under a heading, which may be empty.
@@ -217,11 +222,22 @@ impl Console {
     }
 }
 
+/// What the local cloud speaks.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(super) struct Operations {
+    operations: Vec<OperationSummary>,
+}
+
 /// Turns colors off for terminals, too, as NO_COLOR does; elsewhere there are none.
 pub(super) fn set_colors(none: bool) {
     if none {
         anstream::ColorChoice::Never.write_global();
     }
+}
+
+/// Whether stderr shows colors.
+pub(super) fn has_colors() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Writes an outcome. A reader that has seen enough closes the pipe: that is no failure.

@@ -129,6 +129,12 @@ Examples:
   zonewalk local operations
   zonewalk local operations --output json"
         }
+        ["schema"] => {
+            "\
+Examples:
+  zonewalk schema > zonewalk.schema.json
+  zonewalk schema verify"
+        }
         ["completions"] => {
             "\
 Examples:

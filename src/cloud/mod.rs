@@ -30,7 +30,7 @@ mod wildcard;
 mod wire;
 
 pub use catalog::{OperationSummary, StructureSummary, operations, structures};
-pub use faults::{Fault, FaultKind, Faults};
+pub use faults::{Fault, FaultKind, Faults, FaultsReport};
 pub use ids::ACCOUNT_ID;
 pub use options::{Exchange, Observer, OnRequest, Options, Served};
 pub use schedule::Pace;

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version that a record tells.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The record that a running process leaves for the commands that look for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Record<T> {
     pub endpoint_url: String,
     pub process: u32,

@@ -23,6 +23,7 @@ mod envoy_loss;
 mod envoy_peer;
 mod envoy_sidecars;
 mod envoy_stats;
+mod errors;
 mod forward_proxy;
 mod inventory;
 mod journey;

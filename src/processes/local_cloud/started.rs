@@ -1,6 +1,7 @@
 //! How a local cloud was started, and what is asked of one.
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::IntoStaticStr;
 
@@ -14,7 +15,7 @@ use crate::processes::record;
 pub type Record = record::Record<Started>;
 
 /// How a local cloud was started.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Started {
     /// Whether a command with `--local` started it, so that one is to stop it.
     pub background: bool,
@@ -28,10 +29,22 @@ pub(super) fn process() -> Background {
 
 /// Whose Service Connect proxies the tasks have: what `--proxy` takes, its help included.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum, strum::Display, IntoStaticStr,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    JsonSchema,
+    Serialize,
+    Deserialize,
+    ValueEnum,
+    strum::Display,
+    IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
+#[schemars(rename = "ProxyKind")]
 pub enum Proxy {
     /// Its own
     #[default]
@@ -51,7 +64,7 @@ impl Proxy {
 }
 
 /// What a local cloud is started with.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NewCloud {
     pub pace: Pace,
