@@ -50,6 +50,11 @@ pub(super) fn plans(plans: &[PlannedChange], page: &Page) -> String {
         };
         lines.push(page.wrap(&line, 13 + widest));
         lines.extend(plan.differences.iter().map(|difference| page.wrap(&format!("{:13}{difference}", ""), 15)));
+        lines.extend(
+            plan.effect
+                .iter()
+                .map(|effect| page.wrap(&format!("{:13}{}", "", bad(format!("until then, {effect}"))), 15)),
+        );
     }
     let unchanged = plans.iter().filter(|plan| plan.action == Action::Kept).count();
     if !page.verbose && unchanged > 0 {

@@ -52,6 +52,7 @@ mod routing_outcomes;
 mod routing_recorded;
 mod routing_topology;
 mod routing_truth;
+mod security_groups;
 mod sidecar;
 mod situations;
 mod stages_faults;
