@@ -31,7 +31,8 @@ impl Session {
     pub(super) async fn open(command: &CloudCommand, resolved: Resolved, console: &Console) -> Result<Self, Error> {
         let Resolved { settings, destination, yes, local_traffic } = resolved;
         // A local cloud that is used is given up properly, whenever the command is interrupted.
-        let cancel = matches!(destination, Destination::Local { .. }).then(|| interrupt::token(console));
+        let cancel = matches!(destination, Destination::Local { .. })
+            .then(|| interrupt::token(console, command.before_it_ends()));
         let lines = console.clone();
         let progress = Progress::new(console.has_terminal(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
@@ -40,6 +41,9 @@ impl Session {
         let (target, local_cloud) =
             events.patiently("the local cloud, which another command may be starting or ending", opening).await?;
         let clients = target.connect().await?;
+        if local_cloud.is_some() {
+            console.advise_local(&clients);
+        }
         console.note_run(|run| {
             run.region = Some(clients.region.clone());
             run.endpoint_url = clients.endpoint_url.clone();
@@ -48,7 +52,7 @@ impl Session {
             console.confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
         }
         // Not before: until it is answered, an interrupt ends the question.
-        let cancel = cancel.unwrap_or_else(|| interrupt::token(console));
+        let cancel = cancel.unwrap_or_else(|| interrupt::token(console, command.before_it_ends()));
         let local_traffic = if local_traffic && !command.is_dry_run() {
             let hosts = local_traffic::InUse::of(&clients, &settings.name, target.profile.as_deref());
             Some(events.patiently("the process that plays the hosts", hosts).await?)
