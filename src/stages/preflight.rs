@@ -58,8 +58,17 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     let needs = task_needs(ctx)?;
     findings.extend(instance_type::problems(&needs, image.as_ref(), instance_type.as_ref().ok(), free_plan?));
     let role_sources = note(Check::Roles, role_sources, &mut findings, ToString::to_string)?;
-    let quota = instance_type.and_then(|instance_type| Ok((instance_type, quota?)));
-    if let Some((instance_type, quota)) = note_unless_unknown(Check::Quota, quota, &mut findings)? {
+    let quota = match instance_type {
+        Err(Error::Prerequisite(what)) => {
+            findings.push(Finding::new(Check::InstanceType, Level::Problem, what));
+            None
+        }
+        instance_type => {
+            let quota = instance_type.and_then(|instance_type| Ok((instance_type, quota?)));
+            note_unless_unknown(Check::Quota, quota, &mut findings)?
+        }
+    };
+    if let Some((instance_type, quota)) = quota {
         findings.push(quota.finding(ctx, &instance_type));
     }
     findings.extend(too_many_ranges?);

@@ -25,6 +25,7 @@ mod envoy_sidecars;
 mod envoy_stats;
 mod errors;
 mod forward_proxy;
+mod help;
 mod inventory;
 mod journey;
 mod local_commands;

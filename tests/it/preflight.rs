@@ -222,7 +222,10 @@ async fn a_type_that_too_few_zones_offer_is_told() {
     let doctor = doctor::run(&context(&cloud, none).await).await.unwrap();
     let network = doctor.findings.iter().find(|finding| finding.check == Check::Network).unwrap();
     assert_eq!(network.level, Level::Problem);
-    assert!(network.what.contains("t9.enormous") && network.what.contains("3 are needed"), "{network:#?}");
+    assert!(network.what.contains("no Availability Zone of us-east-1 offers t9.enormous"), "{network:#?}");
+    let instance_type = doctor.findings.iter().find(|finding| finding.check == Check::InstanceType).unwrap();
+    assert_eq!(instance_type.level, Level::Problem);
+    assert!(instance_type.what.starts_with("us-east-1 has no instance type t9.enormous: "), "{instance_type:#?}");
     cloud.shutdown().await;
 }
 
