@@ -27,7 +27,7 @@ pub(super) struct Args {
 }
 
 /// The options that several commands have. Which command takes which of them is said in `command_line`.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Global {
     /// Take over resources that have these names and lack the owner tag
     #[arg(long, global = true)]
@@ -102,6 +102,8 @@ pub(super) enum Command {
     Policy,
     /// Predict Envoy's routing for given topologies (JSON lines; offline)
     Predict(PredictArgs),
+    /// Print the JSON Schema of what the commands print with --output json and jsonl
+    Schema(SchemaArgs),
     /// Run and control the local cloud
     #[command(subcommand)]
     Local(LocalCommand),
@@ -158,6 +160,12 @@ pub(super) struct PredictArgs {
     /// Seed of the simulation's random numbers
     #[arg(long, default_value_t = 1, requires = "simulate", value_parser = values::whole_number)]
     seed: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SchemaArgs {
+    /// A command, such as `verify` or `local faults` [default: all of them]
+    pub(super) command: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anstyle::AnsiColor;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
@@ -16,6 +17,7 @@ use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::cost;
 use crate::commands::failure::Failure;
+use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
@@ -94,28 +96,35 @@ impl Console {
         }
     }
 
-    pub(super) fn print_serving(&self, record: &Record) {
+    /// Prints an outcome as it is, without a heading, as for a shell that reads it.
+    pub(super) fn print_bare(&self, outcome: &dyn Outcome) {
+        let page = self.page(ZoneNames::default());
+        match self.output {
+            Output::Human => write_stdout(&format!("{}\n", self.advice.complete(&outcome.text(&page)))),
+            Output::Json => self.print(outcome, &page),
+        }
+    }
+
+    pub(super) fn print_serving(&self, record: &Record, env: &LocalEnv) {
         let text = || {
             format!(
-                "the local cloud listens at {url} (account {account}, any credentials)\n\n  \
-                 export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n\
-                 Ctrl-C stops it\n",
-                url = record.endpoint_url,
-                account = crate::cloud::ACCOUNT_ID,
+                "the local cloud listens at {} (account {}, any credentials)\n\n  {}\n\nCtrl-C stops it\n",
+                record.endpoint_url,
+                cloud::ACCOUNT_ID,
+                env.lines().join("\n  "),
             )
         };
-        self.note_run(|run| {
-            run.endpoint_url = Some(record.endpoint_url.clone());
-            run.account = Some(crate::cloud::ACCOUNT_ID.to_owned());
-        });
+        self.note_local_cloud(record);
         // It serves on.
         self.print_result(text, record.json(), None);
     }
 
-    /// Prints faults as the file that asks for them, with how often each was met.
-    pub(super) fn print_faults(&self, report: &Value) {
-        let text = || toml::to_string(report).expect("a report is tables of texts and numbers");
-        self.print_result(text, report.clone(), Some(0));
+    /// Notes the local cloud that a command is about.
+    pub(super) fn note_local_cloud(&self, record: &Record) {
+        self.note_run(|run| {
+            run.endpoint_url = Some(record.endpoint_url.clone());
+            run.account = Some(cloud::ACCOUNT_ID.to_owned());
+        });
     }
 
     /// Prints what the local cloud speaks, an operation a line.
@@ -124,7 +133,11 @@ impl Console {
         let line = |OperationSummary { service, operation, parameters, .. }: &OperationSummary| {
             format!("{service}:{operation}  {}\n", parameters.join(" "))
         };
-        self.print_result(|| operations.iter().map(line).collect(), json!({ "operations": operations }), Some(0));
+        self.print_result(
+            || operations.iter().map(line).collect(),
+            Operations { operations: operations.clone() }.json(),
+            Some(0),
+        );
     }
 
     /// Writes a line of progress under a heading, which may be empty.
@@ -172,6 +185,21 @@ impl Console {
         }
     }
 
+    /// Asks on a terminal. None: there is nobody to ask.
+    pub(super) fn agrees(&self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        let _ = write!(anstream::stderr(), "{} [y/N] ", self.advice.complete(question));
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer);
+        Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.output == Output::Json
+    }
+
     /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
     pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
         let cost = cost::hourly(settings).text;
@@ -194,11 +222,22 @@ impl Console {
     }
 }
 
+/// What the local cloud speaks.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(super) struct Operations {
+    operations: Vec<OperationSummary>,
+}
+
 /// Turns colors off for terminals, too, as NO_COLOR does; elsewhere there are none.
 pub(super) fn set_colors(none: bool) {
     if none {
         anstream::ColorChoice::Never.write_global();
     }
+}
+
+/// Whether stderr shows colors.
+pub(super) fn has_colors() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Writes an outcome. A reader that has seen enough closes the pipe: that is no failure.

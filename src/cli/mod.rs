@@ -12,6 +12,7 @@ mod interrupt;
 mod local_command;
 mod pages;
 mod resolve;
+mod schema;
 mod session;
 mod settings_file;
 mod tips;
@@ -84,14 +85,15 @@ fn output(matches: &ArgMatches) -> Option<Output> {
     of_command.or_else(|| matches.try_get_one("output").ok().flatten().copied())
 }
 
-/// `-v` shows each request to the cloud, `-vv` also what the libraries say.
+/// `-v` shows each request to the cloud, `-vv` also what the libraries say; without, they say nothing: an error tells it.
 fn start_logging(verbose: u8) {
     let filter = match verbose {
-        0 => "warn",
-        1 => "zonewalk=debug",
+        0 => "off,zonewalk=warn",
+        1 => "off,zonewalk=debug",
         _ => "debug",
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    log.with_ansi(console::has_colors()).init();
 }
 
 /// Runs the command, and gives its exit code.
@@ -100,8 +102,9 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
     match command {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
+        Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
-        Command::Local(command) => command.run(global, console).await?,
+        Command::Local(command) => return command.run(global, console).await,
         Command::Completions(args) => write_stdout(&pages::completions(args.shell)),
         Command::Man(ManArgs { dir: None }) => write_stdout(&pages::manual()?),
         Command::Man(ManArgs { dir: Some(dir) }) => pages::write_manuals(&dir)?,
@@ -145,7 +148,7 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         }
         // Then there is nothing to remove.
         (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
-            console.say("", &format!("no local cloud is running{}", local_cloud::gone(&process)));
+            console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
             Box::new(Down::default())
         }
         (Err(error), _) => return Err(error),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
@@ -13,7 +14,7 @@ use crate::stages::{Context, Error as StageError, inventory, run_command};
 use crate::traffic::Counted;
 
 /// The proxy of one frontend task, with its counters since it started.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Proxy {
     pub task: String,
     pub az_id: String,

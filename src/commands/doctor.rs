@@ -1,5 +1,6 @@
 //! `doctor`: what would stop `up`, told before it starts, with the way to fix it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
@@ -10,7 +11,7 @@ use crate::stages::Context;
 use crate::stages::finding::Finding;
 use crate::walkthrough;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Doctor {
     pub findings: Vec<Finding>,
 }

@@ -1,6 +1,7 @@
 //! `failover`: takes backends away under traffic, shows what that does to the zones, and always gives them back.
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +28,7 @@ pub struct Options {
 }
 
 /// How the backends are taken away: what `--mode` takes, its help included, and what the outcome says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     // ECS chooses which tasks it stops, and so how those that are left are spread.
@@ -35,7 +36,7 @@ pub enum Mode {
     Scale,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Phase {
     pub phase: PhaseName,
     /// What zone-aware routing was to be in this phase. Null: that changes while tasks stop.
@@ -48,7 +49,7 @@ pub struct Phase {
 }
 
 /// What zone-aware routing is to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnOrOff {
     On,
@@ -121,7 +122,7 @@ impl Phase {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Failover {
     pub mode: Mode,
     /// The number of backends before.

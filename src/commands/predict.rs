@@ -1,13 +1,15 @@
 //! `predict`: topologies in, routing out. No cloud, no traffic.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::plain;
-use crate::routing::{Prediction, Simulation, Topology, predict, simulate};
+use crate::routing::{PredictedState, Prediction, Simulation, Topology, predict, simulate};
 use crate::text_file::without_mark;
 
 /// One line of input. A record of a measurement is one, too: its numbers of requests and observations are ignored. Any other
@@ -33,6 +35,57 @@ pub struct Predicted {
     pub prediction: Prediction,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub simulated: Option<Simulation>,
+}
+
+/// By hand: `routing` is pure, and describes nothing.
+impl JsonSchema for Predicted {
+    fn schema_name() -> Cow<'static, str> {
+        "Predicted".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let whole = json_schema!({ "type": "integer", "minimum": 0 });
+        let share = json_schema!({ "type": "number", "minimum": 0 });
+        json_schema!({
+            "description": "A line of `predict`'s output: what Envoy would do in the situation that a line of its input describes.",
+            "type": "object",
+            "properties": {
+                "id": { "description": "The ID of the line in the input.", "type": "string" },
+                "state": { "description": "What zone-aware routing would be.", "enum": PredictedState::ALL },
+                "reason": { "description": "Why, in words.", "type": "string" },
+                "local_percent_to_route": {
+                    "description": "Of 10,000 requests, how many stay in their own zone, if some must leave it.",
+                    "type": ["integer", "null"],
+                },
+                "zone_share": {
+                    "description": "The share of the requests that goes to each zone with backends.",
+                    "type": "object",
+                    "additionalProperties": share,
+                },
+                "failed_share": { "description": "The share of the requests that fail.", "type": "number" },
+                "simulated": {
+                    "description": "What came of the requests that `--simulate` made.",
+                    "type": "object",
+                    "properties": {
+                        "requests": { "description": "The number of requests.", "type": "integer" },
+                        "zone_requests": {
+                            "description": "The requests that went to each zone.",
+                            "type": "object",
+                            "additionalProperties": whole,
+                        },
+                        "failed": { "description": "The requests that failed.", "type": "integer" },
+                        "counters": {
+                            "description": "What Envoy's counters would read.",
+                            "type": "object",
+                            "additionalProperties": whole,
+                        },
+                    },
+                    "required": ["requests", "zone_requests", "failed", "counters"],
+                },
+            },
+            "required": ["id", "state", "reason", "local_percent_to_route", "zone_share", "failed_share"],
+        })
+    }
 }
 
 /// How many picks to simulate, and the seed of their random numbers.

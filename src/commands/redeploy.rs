@@ -2,6 +2,7 @@
 //! zone-aware when it is deployed again: called services first, their callers after them.
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
@@ -23,7 +24,7 @@ pub struct Options {
     pub services: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Redeployment {
     pub cluster: String,
     pub deployments: Vec<Deployment>,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::outcome::Outcome;
@@ -37,7 +38,7 @@ impl Options {
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Stats {
     pub proxies: Vec<Proxy>,
     pub totals: Totals,
@@ -47,7 +48,7 @@ pub struct Stats {
 }
 
 /// The sums over all proxies.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Totals {
     pub counters: BTreeMap<String, u64>,
     pub zone_requests: Vec<ZoneRequests>,

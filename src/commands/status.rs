@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
@@ -17,7 +18,7 @@ use crate::stages::finding::Finding;
 use crate::stages::inventory::{self, ServiceStatus};
 use crate::walkthrough::{self, Examination};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Status {
     pub account: String,
     pub region: String,

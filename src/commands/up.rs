@@ -1,5 +1,6 @@
 //! `up`: provisions what is missing, changes what differs, keeps the rest.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
@@ -27,7 +28,7 @@ pub async fn run(ctx: &Context) -> Result<Up, Error> {
 }
 
 /// What `up` would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct DryRun {
     pub resources: Vec<PlannedChange>,
     pub findings: Vec<Finding>,

@@ -1,5 +1,6 @@
 //! `walkthrough`: the whole article, in its order.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::outcome::Outcome;
@@ -12,7 +13,7 @@ use crate::stages::Context;
 use crate::traffic::{Verdict, Verification};
 use crate::walkthrough::{Down, Up};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Walkthrough {
     pub up: Up,
     pub status: Status,

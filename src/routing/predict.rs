@@ -30,6 +30,10 @@ pub enum PredictedState {
     Panic,
 }
 
+impl PredictedState {
+    pub const ALL: [Self; 4] = [Self::NoLocalityRouting, Self::LocalityDirect, Self::LocalityResidual, Self::Panic];
+}
+
 /// How requests come to their zones, for those who judge a sample by the expected shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

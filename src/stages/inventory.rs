@@ -5,13 +5,14 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_ecs::types::{ContainerInstance, Task};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Context, Error, container_instances, identity, load_balancer, network, rollout, target_group, tasks};
 use crate::aws::{AzId, AzName};
 
 /// A service, and where its tasks run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServiceStatus {
     pub name: String,
     pub running: u32,

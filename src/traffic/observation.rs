@@ -26,7 +26,6 @@ impl Latencies {
         self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 
-    /// These and others.
     /// A percentile in milliseconds; none if nothing was recorded.
     pub fn percentile_ms(&self, percent: f64) -> Option<f64> {
         (!self.0.is_empty()).then(|| self.0.value_at_percentile(percent) as f64 / 1000.0)

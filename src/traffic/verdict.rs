@@ -8,6 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::Number;
 use statrs::distribution::{Binomial, DiscreteCDF};
@@ -20,7 +21,7 @@ use crate::routing::PredictedState;
 /// The probability that a run which is as predicted is called a contradiction.
 const FALSE_ALARM: f64 = 1e-6;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Pass,
@@ -38,7 +39,8 @@ impl Verdict {
 }
 
 /// The requests from a frontend's to a backend's zone: a whole number if observed, an expected value if predicted.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[schemars(inline)]
 pub struct Cell<N> {
     pub frontend: String,
     pub backend: String,
@@ -52,7 +54,7 @@ impl<N> Cell<N> {
 }
 
 /// The verdict on a run of traffic, and what it rests on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Verification {
     pub requests: u64,
     pub errors: u64,
@@ -94,14 +96,20 @@ impl Verification {
 }
 
 /// The prediction for the requests that each frontend zone had.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Expected {
     /// The predicted state; none if the zones' differ.
+    #[schemars(schema_with = "predicted_state")]
     pub state: Option<PredictedState>,
     pub same_zone_share: Option<f64>,
     /// The requests that are to be expected, for every pair of zones: a mean, which need not be a whole number.
     #[serde(serialize_with = "means")]
+    #[schemars(with = "Vec<Cell<f64>>")]
     pub matrix: Vec<Cell<f64>>,
+}
+
+fn predicted_state(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": PredictedState::ALL.map(Some).into_iter().chain([None]).collect::<Vec<_>>() })
 }
 
 /// A mean that is a whole number is written as one.
@@ -113,7 +121,7 @@ fn means<S: Serializer>(cells: &[Cell<f64>], serializer: S) -> Result<S::Ok, S::
     }))
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LatencyMs {
     /// Of all requests.
     pub all: Percentiles,
@@ -121,7 +129,7 @@ pub struct LatencyMs {
     pub cross_zone: Percentiles,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Percentiles {
     pub p50: Option<f64>,
     pub p90: Option<f64>,

@@ -2,6 +2,7 @@
 //! counters. That the traffic is exactly what Envoy's algorithm would do is the second: Service Connect's settings of the
 //! algorithm are not public, so that AWS may keep its promise and still differ.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::routing::Percent;
@@ -17,7 +18,7 @@ pub struct Demands {
 }
 
 /// What the frontends' proxies counted while the requests were sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Counted {
     /// `lb_zone_routing_all_directly`: sent to the own zone, which takes all.
     pub all_directly: u64,
@@ -33,7 +34,7 @@ impl Counted {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoutingState {
     On,
@@ -44,7 +45,7 @@ pub enum RoutingState {
 }
 
 /// The first statement, and what it rests on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ZoneAwareRouting {
     pub state: RoutingState,
     /// The least share of requests in their zone that was asked for: of what the algorithm could keep there, the demanded

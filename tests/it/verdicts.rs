@@ -185,7 +185,7 @@ fn every_pair_of_zones_has_a_cell_in_both_matrices() {
 #[test]
 fn failed_requests_are_told_by_their_status() {
     let expectation = Expectation::of(&two_zones(), &two_zones());
-    let errors = [("status 503", 2), ("status 502", 1), ("no answer within 20 s", 4)];
+    let errors = [("HTTP 503", 2), ("HTTP 502", 1), ("no answer within 20 s", 4)];
     let errors = errors.map(|(error, requests)| (error.to_owned(), requests));
     let seen = Observation {
         errors: BTreeMap::from(errors),
