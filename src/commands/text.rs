@@ -28,7 +28,8 @@ pub(super) fn findings<'a>(findings: impl IntoIterator<Item = &'a Finding>, page
 pub(super) fn ready_or_blocked(findings: &[Finding]) -> String {
     match findings.iter().filter(|finding| finding.blocks()).count() as u64 {
         0 => format!("{}: run `zonewalk up`", good("ready")),
-        problems => format!("{}: `zonewalk up` would stop at {}", bad("blocked"), count(problems, "problem")),
+        1 => format!("{}: fix the problem above, then run `zonewalk up`", bad("blocked")),
+        problems => format!("{}: fix the {problems} problems above, then run `zonewalk up`", bad("blocked")),
     }
 }
 
