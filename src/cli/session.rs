@@ -35,7 +35,7 @@ impl Session {
         let lines = console.clone();
         let progress = Progress::new(console.has_terminal(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
-        let events = progress.events();
+        let events = console.events(progress.events());
         let opening = open_destination(command, destination);
         let (target, local_cloud) =
             events.patiently("the local cloud, which another command may be starting or ending", opening).await?;

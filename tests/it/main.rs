@@ -50,6 +50,7 @@ mod routing_outcomes;
 mod routing_recorded;
 mod routing_topology;
 mod routing_truth;
+mod schema;
 mod sidecar;
 mod situations;
 mod stages_faults;
