@@ -39,7 +39,7 @@ impl Session {
         let lines = console.clone();
         let progress = Progress::new(console.has_terminal(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
-        let events = progress.events();
+        let events = console.events(progress.events());
         let opening = open_destination(command, destination, &events, cancel.as_ref());
         let (target, local_cloud) = opening.await?;
         let clients = target.connect().await?;
