@@ -137,7 +137,7 @@ impl Console {
         let page = self.page(ZoneNames::default());
         match self.output {
             Output::Human => write_stdout(&format!("{}\n", self.advice.complete(&outcome.text(&page)))),
-            Output::Json => self.print(outcome, &page),
+            Output::Json | Output::Jsonl => self.print(outcome, &page),
         }
     }
 
@@ -236,7 +236,7 @@ impl Console {
     }
 
     pub(super) fn is_json(&self) -> bool {
-        self.output == Output::Json
+        self.output != Output::Human
     }
 
     /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
