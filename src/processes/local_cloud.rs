@@ -66,10 +66,12 @@ pub(crate) fn gone(process: &Option<u32>) -> String {
 pub type Record = background::Record<Started>;
 
 /// How a local cloud was started.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Started {
     /// Whether a command with `--local` started it, so that one is to stop it.
     pub background: bool,
+    /// Whose Service Connect proxies its tasks have: `zonewalk's own`, `Envoy 1.40.0`.
+    pub proxies: Option<String>,
     #[serde(flatten)]
     pub cloud: NewCloud,
 }
@@ -127,8 +129,8 @@ impl Asked {
     }
 
     /// An error if a cloud that runs is another than is asked for.
-    fn check(self, started: Started) -> Result<(), Error> {
-        let Started { background, cloud } = started;
+    fn check(self, started: &Started) -> Result<(), Error> {
+        let Started { background, cloud, .. } = *started;
         let other = |running: String, asked: String| Err(Error::OtherCloud { running, asked, background });
         match self {
             Self { proxy: Some(asked), .. } if asked != cloud.proxy => {
@@ -165,12 +167,13 @@ pub async fn serve(
         return Err(Error::NotLoopback(address));
     }
     let NewCloud { pace, bare_account, proxy } = options.cloud;
-    let process = process();
+    let (process, found) = (process(), proxy.find()?);
+    let proxies = Some(found.to_string());
     let cloud = LocalCloud::start(Options {
         listen: address,
         pace,
         bare_account,
-        proxies: proxy.find()?,
+        proxies: found,
         faults: options.faults,
         ..Options::default()
     })
@@ -179,7 +182,8 @@ pub async fn serve(
         io::ErrorKind::AddrInUse => Error::InUse { address },
         _ => Error::Listen { address, source },
     })?;
-    let record = Record::new(cloud.endpoint_url(), Started { background: options.background, cloud: options.cloud });
+    let record =
+        Record::new(cloud.endpoint_url(), Started { background: options.background, proxies, cloud: options.cloud });
     let found_by_commands = if options.background {
         // The command that started it has the turn.
         process.write_record(&record).map(|()| true)?
@@ -288,7 +292,7 @@ fn check(record: &Record, asked: Asked) -> Result<(), Error> {
         let error = background::Error::OtherVersion { what: process().what, first, process: record.process };
         return Err(error.into());
     }
-    asked.check(record.own)
+    asked.check(&record.own)
 }
 
 /// The walkthroughs of which something stands in a local cloud, in words.
