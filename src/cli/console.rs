@@ -14,13 +14,13 @@ use super::document::{Document, End, Run};
 use crate::aws::ZoneNames;
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
-use crate::commands::cost;
 use crate::commands::failure::Failure;
 use crate::commands::outcome::{Json, Outcome};
+use crate::commands::status::Now;
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
+use crate::report::progress::Progress;
 use crate::report::style;
-use crate::settings::Settings;
 
 /// Where a command writes. Every command to type that a text names gets this command's flags. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -152,24 +152,28 @@ impl Console {
         }
     }
 
-    /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
-    pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
-        let cost = cost::hourly(settings).text;
-        // The SDK takes the profile from this variable if none is given.
-        let profile =
-            profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));
-        let profile = profile.map(|profile| format!(", with profile {profile},")).unwrap_or_default();
-        let what = format!("makes resources on AWS in {region}{profile} that cost {cost}");
-        if !io::stdin().is_terminal() {
-            return Err(Error::Usage(format!("this {what}: say --yes to agree, or --local to rehearse")));
-        }
-        let question = format!("This {what}, until `zonewalk down`. Go on? [y/N] ");
-        let _ = write!(anstream::stderr(), "{}", self.advice.complete(&question));
+    /// Puts a question on the terminal, and gives whether the answer is yes.
+    pub(super) fn agrees(&self, question: &str) -> bool {
+        let _ = write!(anstream::stderr(), "{} Go on? [y/N] ", self.advice.complete(question));
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
-        match answer.trim() {
-            "y" | "Y" | "yes" if read.is_ok() => Ok(()),
-            _ => Err(Error::Usage("nothing was made".to_owned())),
+        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+
+    /// Draws in place of what was drawn before, where stderr is a terminal; else prints a line with the time, if it is another
+    /// than the one before. JSON waits for the end.
+    pub(super) fn print_look(&self, now: &Now, page: &Page, progress: &Progress, last: &mut String) {
+        if io::stderr().is_terminal() {
+            let text = self.advice.complete(&now.text(page));
+            let colors = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+            progress.draw(if colors { text } else { anstream::adapter::strip_str(&text).to_string() });
+            return;
+        }
+        let summary = now.summary();
+        if self.output == Output::Human && summary != *last {
+            let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+            write_stdout(&format!("{time}  {}\n", self.advice.complete(&summary)));
+            *last = summary;
         }
     }
 }

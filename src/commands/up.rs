@@ -11,7 +11,7 @@ use super::text::{findings, plans};
 use crate::plan::{Action, PlannedChange};
 use crate::report::page::Page;
 use crate::stages::Context;
-use crate::stages::finding::Finding;
+use crate::stages::finding::{Finding, Level};
 use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
@@ -74,7 +74,8 @@ impl Outcome for DryRun {
 
     fn text(&self, page: &Page) -> String {
         let mut text = plans(&self.resources, page);
-        let problems: Vec<Finding> = self.findings.iter().filter(|finding| finding.blocks()).cloned().collect();
+        let matters = |finding: &&Finding| matches!(finding.level, Level::Problem | Level::Note);
+        let problems: Vec<Finding> = self.findings.iter().filter(matters).cloned().collect();
         if !problems.is_empty() {
             let _ = write!(text, "\n{}", findings(&problems));
         }

@@ -17,6 +17,7 @@ pub enum Check {
     Roles,
     Quota,
     InstanceType,
+    TaskCount,
     Names,
 }
 
