@@ -5,34 +5,41 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::ProvisionArgs;
+use super::values::wait;
 use crate::commands::failover::{self, Mode};
+use crate::commands::limits::within;
 use crate::commands::outcome::Outcome;
 use crate::commands::status::Now;
 use crate::commands::watch::{self, Watch};
-use crate::commands::{self, Error, redeploy, status, verify, walkthrough};
+use crate::commands::{self, Error, redeploy, stats, status, verify, walkthrough};
 use crate::settings::Settings;
 use crate::stages::Context;
 
 /// The commands that speak to a cloud.
 #[derive(Debug, Subcommand)]
 pub(super) enum CloudCommand {
-    /// The whole article: up, status, verify, failover, stats, down
+    /// Run up, status, verify, failover, stats and down, one after the other
     Walkthrough(WalkthroughArgs),
-    /// Provision everything; safe to repeat, resumes what was interrupted
+    /// Provision everything; safe to repeat, and resumes what was interrupted
+    #[command(visible_aliases = ["create", "apply"])]
     Up(UpArgs),
-    /// Whether zone-aware routing is on, what is healthy, where the tasks are, what has drifted
+    /// Show what `up` would create or change: `up --dry-run`
+    #[command(hide = true)]
+    Plan(ProvisionArgs),
+    /// Show whether zone-aware routing is on, what is healthy, where the tasks run, and drift
     Status(StatusArgs),
-    /// Send traffic and judge the zones of the answers: by AWS's promise, and by what Envoy's algorithm predicts
+    /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
     Verify(verify::Options),
-    /// Take backends away under traffic, look, and give them back
+    /// Scale the backend down under load, check where requests go, restore it
     Failover(FailoverArgs),
-    /// Envoy's own zone counters, from every frontend's proxy
-    Stats(verify::Traffic),
-    /// Remove everything this tool made; on AWS it asks first
+    /// Read the zone counters of every frontend's Envoy
+    Stats(stats::Options),
+    /// Remove everything that zonewalk created; on AWS it asks first
+    #[command(visible_aliases = ["destroy", "delete"])]
     Down(DownArgs),
-    /// What would stop `up`, and how to mend it
+    /// Check what would stop `up`, and say how to fix it
     Doctor(ProvisionArgs),
-    /// Deploy services again: what makes those that are older than zone-aware routing zone-aware
+    /// Force a new deployment, which turns zone-aware routing on for older services
     Redeploy(redeploy::Options),
 }
 
@@ -43,14 +50,14 @@ impl CloudCommand {
             Self::Up(up) => Some(&up.provision),
             Self::Walkthrough(walkthrough) => Some(&walkthrough.provision),
             Self::Status(status) => Some(&status.provision),
-            Self::Doctor(provision) => Some(provision),
+            Self::Plan(provision) | Self::Doctor(provision) => Some(provision),
             _ => None,
         }
     }
 
     /// Whether it makes something, or would in a dry run.
     pub(super) fn makes(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Walkthrough(_))
+        matches!(self, Self::Up(_) | Self::Plan(_) | Self::Walkthrough(_))
     }
 
     pub(super) fn removes(&self) -> bool {
@@ -62,7 +69,7 @@ impl CloudCommand {
     }
 
     pub(super) fn is_dry_run(&self) -> bool {
-        matches!(self, Self::Up(UpArgs { dry_run: true, .. }) | Self::Down(DownArgs { dry_run: true }))
+        matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) | Self::Down(DownArgs { dry_run: true }))
     }
 
     /// What of the arguments cannot be together with these settings, before anything is started or made.
@@ -102,13 +109,13 @@ impl CloudCommand {
     ) -> Result<Box<dyn Outcome>, Error> {
         Ok(match self {
             Self::Walkthrough(args) => Box::new(commands::walkthrough::run(ctx, args.options(), on_part).await?),
-            Self::Up(up) if up.dry_run => Box::new(commands::up::dry_run(ctx).await?),
+            Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) => Box::new(commands::up::dry_run(ctx).await?),
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
             Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
-            Self::Verify(options) => Box::new(verify::run(ctx, *options).await?),
+            Self::Verify(options) => Box::new(verify::run_until_interrupted(ctx, *options).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
-            Self::Stats(traffic) => Box::new(commands::stats::run(ctx, *traffic).await?),
+            Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),
             Self::Down(_) => Box::new(commands::down::run(ctx).await?),
             Self::Doctor(_) => Box::new(commands::doctor::run(ctx).await?),
@@ -119,11 +126,11 @@ impl CloudCommand {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct UpArgs {
-    #[command(flatten)]
-    pub(super) provision: ProvisionArgs,
-    /// Show what would be made or changed, and change nothing
+    /// Show what would be created or changed, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -135,8 +142,6 @@ pub(super) struct DownArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct StatusArgs {
-    #[command(flatten)]
-    pub(super) provision: ProvisionArgs,
     /// Also list every resource: its kind, name, age, ARN or ID, and its page in AWS's console
     #[arg(long)]
     resources: bool,
@@ -147,11 +152,13 @@ pub(super) struct StatusArgs {
     #[arg(long, conflicts_with_all = ["resources", "exit_code"])]
     watch: bool,
     /// Time from one look to the next, such as 2s or 1m
-    #[arg(long, value_name = "DURATION", default_value = "2s", requires = "watch", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", requires = "watch", value_parser = wait)]
     interval: Duration,
     /// End the watch after this time, such as 30s or 5m
-    #[arg(long = "for", value_name = "DURATION", requires = "watch", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", requires = "watch", value_parser = wait)]
     limit: Option<Duration>,
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
 }
 
 impl StatusArgs {
@@ -164,21 +171,15 @@ impl StatusArgs {
     }
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    let parsed = text.parse::<jiff::SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    let parsed = parsed.filter(|duration| !duration.is_zero());
-    parsed.ok_or_else(|| "a duration is a number and its unit, such as 500ms, 2s or 5m".to_owned())
-}
-
 #[derive(Debug, ClapArgs)]
 pub(super) struct WalkthroughArgs {
-    #[command(flatten)]
-    pub(super) provision: ProvisionArgs,
     #[command(flatten)]
     pub(super) failover: FailoverArgs,
     /// Leave everything standing at the end, and go on with what stands already
     #[arg(long)]
     keep: bool,
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
 }
 
 impl WalkthroughArgs {
@@ -190,12 +191,12 @@ impl WalkthroughArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct FailoverArgs {
     /// How the backends are taken away
-    #[arg(long, value_enum, default_value_t = Mode::Scale)]
+    #[arg(long, hide = true, value_enum, default_value_t = Mode::Scale)]
     mode: Mode,
     /// Backends that are left
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=15))]
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = within::<u32>(1..=15))]
     to: u32,
-    /// Leave it failed over
+    /// Do not restore the backends
     #[arg(long)]
     no_restore: bool,
     #[command(flatten)]

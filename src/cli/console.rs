@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use anstyle::AnsiColor;
 use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
@@ -15,6 +16,7 @@ use crate::aws::ZoneNames;
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::failure::Failure;
+use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
 use crate::commands::status::Now;
 use crate::processes::local_cloud::Record;
@@ -27,6 +29,7 @@ use crate::report::style;
 pub(super) struct Console {
     output: Output,
     verbose: bool,
+    quiet: bool,
     advice: Arc<Advice>,
     run: Arc<Mutex<Run>>,
 }
@@ -36,6 +39,7 @@ impl Console {
         Self {
             output: global.output,
             verbose: global.verbose > 0,
+            quiet: global.quiet,
             advice: Arc::new(Advice::new(global)),
             run: Arc::new(Mutex::new(Run::new(command))),
         }
@@ -43,7 +47,8 @@ impl Console {
 
     /// For a command line that is not valid.
     pub(super) fn with_output(output: Output, command: Option<String>) -> Self {
-        Self { output, verbose: false, advice: Arc::default(), run: Arc::new(Mutex::new(Run::new(command))) }
+        let run = Arc::new(Mutex::new(Run::new(command)));
+        Self { output, verbose: false, quiet: false, advice: Arc::default(), run }
     }
 
     /// Notes what has become known of the run, for its document.
@@ -91,28 +96,35 @@ impl Console {
         }
     }
 
-    pub(super) fn print_serving(&self, record: &Record) {
+    /// Prints an outcome as it is, without a heading, as for a shell that reads it.
+    pub(super) fn print_bare(&self, outcome: &dyn Outcome) {
+        let page = self.page(ZoneNames::default());
+        match self.output {
+            Output::Human => write_stdout(&format!("{}\n", self.advice.complete(&outcome.text(&page)))),
+            Output::Json => self.print(outcome, &page),
+        }
+    }
+
+    pub(super) fn print_serving(&self, record: &Record, env: &LocalEnv) {
         let text = || {
             format!(
-                "the local cloud listens at {url} (account {account}, any credentials)\n\n  \
-                 export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n\
-                 Ctrl-C stops it\n",
-                url = record.endpoint_url,
-                account = crate::cloud::ACCOUNT_ID,
+                "the local cloud listens at {} (account {}, any credentials)\n\n  {}\n\nCtrl-C stops it\n",
+                record.endpoint_url,
+                cloud::ACCOUNT_ID,
+                env.lines().join("\n  "),
             )
         };
-        self.note_run(|run| {
-            run.endpoint_url = Some(record.endpoint_url.clone());
-            run.account = Some(crate::cloud::ACCOUNT_ID.to_owned());
-        });
+        self.note_local_cloud(record);
         // It serves on.
         self.print_result(text, record.json(), None);
     }
 
-    /// Prints faults as the file that asks for them, with how often each was met.
-    pub(super) fn print_faults(&self, report: &Value) {
-        let text = || toml::to_string(report).expect("a report is tables of texts and numbers");
-        self.print_result(text, report.clone(), Some(0));
+    /// Notes the local cloud that a command is about.
+    pub(super) fn note_local_cloud(&self, record: &Record) {
+        self.note_run(|run| {
+            run.endpoint_url = Some(record.endpoint_url.clone());
+            run.account = Some(cloud::ACCOUNT_ID.to_owned());
+        });
     }
 
     /// Prints what the local cloud speaks, an operation a line.
@@ -121,7 +133,11 @@ impl Console {
         let line = |OperationSummary { service, operation, parameters, .. }: &OperationSummary| {
             format!("{service}:{operation}  {}\n", parameters.join(" "))
         };
-        self.print_result(|| operations.iter().map(line).collect(), json!({ "operations": operations }), Some(0));
+        self.print_result(
+            || operations.iter().map(line).collect(),
+            Operations { operations: operations.clone() }.json(),
+            Some(0),
+        );
     }
 
     /// Writes a line of progress under a heading, which may be empty.
@@ -129,15 +145,32 @@ impl Console {
         self.progress_line(&format!("{heading:>16}  {text}"));
     }
 
+    /// Whether progress is shown on a terminal.
+    pub(super) fn has_terminal(&self) -> bool {
+        !self.quiet && io::stderr().is_terminal()
+    }
+
     pub(super) fn progress_line(&self, line: &str) {
-        // That nobody can read the progress is no reason to fail.
+        if !self.quiet {
+            self.message(line);
+        }
+    }
+
+    /// Writes a line that is not progress: an error, or what the user has to know all the same.
+    pub(super) fn message(&self, line: &str) {
+        // That nobody can read it is no reason to fail.
         let _ = writeln!(anstream::stderr(), "{}", self.advice.complete(line));
+    }
+
+    /// Writes what the user has to know though the command goes on, or has ended.
+    pub(super) fn warn(&self, text: &str) {
+        self.message(&format!("{:>16}  {text}", ""));
     }
 
     /// Says why the command could not do its work.
     pub(super) fn error(&self, error: &Error) {
         let style = AnsiColor::Red.on_default().bold();
-        self.progress_line(&format!("{style}error{style:#}: {error}"));
+        self.message(&format!("{style}error{style:#}: {error}"));
         if self.output == Output::Json {
             let (exit_code, error) = (Some(error.exit_code()), Some(error.into()));
             self.print_document(End { exit_code, error, ..End::default() });
@@ -152,18 +185,25 @@ impl Console {
         }
     }
 
-    /// Puts a question on the terminal, and gives whether the answer is yes.
-    pub(super) fn agrees(&self, question: &str) -> bool {
-        let _ = write!(anstream::stderr(), "{} Go on? [y/N] ", self.advice.complete(question));
+    /// Asks on a terminal. None: there is nobody to ask.
+    pub(super) fn agrees(&self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        let _ = write!(anstream::stderr(), "{} [y/N] ", self.advice.complete(question));
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
-        read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+        Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.output == Output::Json
     }
 
     /// Draws in place of what was drawn before, where stderr is a terminal; else prints a line with the time, if it is another
     /// than the one before. JSON waits for the end.
     pub(super) fn print_look(&self, now: &Now, page: &Page, progress: &Progress, last: &mut String) {
-        if io::stderr().is_terminal() {
+        if self.has_terminal() {
             let text = self.advice.complete(&now.text(page));
             let colors = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
             progress.draw(if colors { text } else { anstream::adapter::strip_str(&text).to_string() });
@@ -178,11 +218,22 @@ impl Console {
     }
 }
 
+/// What the local cloud speaks.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(super) struct Operations {
+    operations: Vec<OperationSummary>,
+}
+
 /// Turns colors off for terminals, too, as NO_COLOR does; elsewhere there are none.
 pub(super) fn set_colors(none: bool) {
     if none {
         anstream::ColorChoice::Never.write_global();
     }
+}
+
+/// Whether stderr shows colors.
+pub(super) fn has_colors() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Writes an outcome. A reader that has seen enough closes the pipe: that is no failure.

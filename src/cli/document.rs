@@ -1,6 +1,7 @@
 //! The document that `--output json` prints: one for every command, whatever comes of it.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -40,7 +41,7 @@ impl Run {
 }
 
 /// What a command prints with `--output json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Document {
     /// The version of the shape of this document. Within one version, fields are only added.
     schema_version: u32,
@@ -76,7 +77,7 @@ pub(super) struct Document {
 }
 
 /// An Availability Zone.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 struct Zone {
     /// The zone's ID, which is the same in every account, such as `use1-az1`.
     id: String,

@@ -16,7 +16,7 @@ pub(super) fn token(console: &Console) -> CancellationToken {
     match Interrupts::listen() {
         Ok(mut interrupts) => drop(tokio::spawn(async move {
             interrupts.next().await;
-            console.progress_line("interrupted: the request under way is finished first; Ctrl-C again ends at once");
+            console.message("interrupted: the request under way is finished first; Ctrl-C again ends at once");
             cancelled.cancel();
             interrupts.next().await;
             std::process::exit(INTERRUPTED);

@@ -4,26 +4,34 @@
 mod advice;
 mod args;
 mod cloud_command;
+mod command_line;
 mod console;
 mod document;
+mod examples;
 mod interrupt;
 mod local_command;
+mod pages;
 mod resolve;
+mod schema;
 mod session;
+mod settings_file;
+mod tips;
+mod values;
 
 use std::cell::RefCell;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches};
+use clap::ArgMatches;
 use tokio::time::Instant;
 
-use self::args::{Args, Command, Global, Output, PredictArgs};
+use self::args::{Args, Command, Global, ManArgs, Output, PredictArgs};
 use self::cloud_command::CloudCommand;
 use self::console::{Console, write_stdout};
 use self::resolve::Destination;
 use self::session::Session;
 use crate::aws::ZoneNames;
+use crate::commands::down::DownPlan;
 use crate::commands::outcome::Outcome;
 use crate::commands::question::Declined;
 use crate::commands::status::Now;
@@ -36,9 +44,8 @@ use crate::walkthrough::Down;
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
 /// refused or failed, 130 interrupted.
 pub fn main() -> ExitCode {
-    let parsed = Args::command().try_get_matches();
-    let (args, command) = match parsed.and_then(|matches| Ok((Args::from_arg_matches(&matches)?, name(&matches)))) {
-        Ok(parsed) => parsed,
+    let (args, command) = match command_line::parse(std::env::args_os()) {
+        Ok((args, matches)) => (args, name(&matches)),
         Err(error) => return ExitCode::from(misused(&error)),
     };
     console::set_colors(args.global.no_color);
@@ -67,7 +74,7 @@ fn misused(error: &clap::Error) -> u8 {
     let _ = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     // As much of the command line as can be understood.
-    let parsed = Args::command().ignore_errors(true).try_get_matches().ok().filter(|_| error.use_stderr());
+    let parsed = command_line::definition().ignore_errors(true).try_get_matches().ok().filter(|_| error.use_stderr());
     if let Some(matches) = parsed
         && let Some(output) = output(&matches)
     {
@@ -82,14 +89,15 @@ fn output(matches: &ArgMatches) -> Option<Output> {
     of_command.or_else(|| matches.try_get_one("output").ok().flatten().copied())
 }
 
-/// `-v` shows each request to the cloud, `-vv` also what the libraries say.
+/// `-v` shows each request to the cloud, `-vv` also what the libraries say; without, they say nothing: an error tells it.
 fn start_logging(verbose: u8) {
     let filter = match verbose {
-        0 => "warn",
-        1 => "zonewalk=debug",
+        0 => "off,zonewalk=warn",
+        1 => "off,zonewalk=debug",
         _ => "debug",
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    log.with_ansi(console::has_colors()).init();
 }
 
 /// Runs the command, and gives its exit code.
@@ -98,8 +106,13 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
     match command {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
+        Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
-        Command::Local(command) => command.run(global, console).await?,
+        Command::Local(command) => return command.run(global, console).await,
+        Command::Completions(args) => write_stdout(&pages::completions(args.shell)),
+        Command::Man(ManArgs { dir: None }) => write_stdout(&pages::manual()?),
+        Command::Man(ManArgs { dir: Some(dir) }) => pages::write_manuals(&dir)?,
+        Command::Version => write_stdout(&format!("zonewalk {}\n", env!("CARGO_PKG_VERSION"))),
     }
     Ok(0)
 }
@@ -136,7 +149,8 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
                 run.zones = session.ctx.zones();
             });
             if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
-                session.ctx.events.note(cost::still_stands(&session.ctx, what));
+                let text = cost::still_stands(&session.ctx, what);
+                session.progress.interrupt(|| console.warn(&text));
             }
             let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
             let outcome = result?;
@@ -145,8 +159,8 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         }
         // Then there is nothing to remove.
         (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down(_)) => {
-            console.say("", &format!("no local cloud is running{}", local_cloud::gone(&process)));
-            Box::new(Down::default())
+            console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
+            if command.is_dry_run() { Box::new(DownPlan::default()) } else { Box::new(Down::default()) }
         }
         (Err(error), _) => return Err(error),
     };

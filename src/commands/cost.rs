@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::settings::Settings;
@@ -19,7 +20,7 @@ const PUBLIC_IPV4: f64 = 0.005;
 const LOAD_BALANCER_ADDRESSES: u32 = 3;
 
 /// What a walkthrough costs while it stands, by the list prices of us-east-1.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Cost {
     /// The sum of all items. None: the price of the instance type is not known here.
     pub usd_per_hour: Option<f64>,
@@ -29,7 +30,8 @@ pub struct Cost {
 }
 
 /// A part of the cost.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[schemars(rename = "CostItem")]
 pub struct Item {
     /// What is paid for: an instance type, `load balancer`, `root volume` or `public IPv4 address`.
     pub what: String,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
@@ -13,7 +14,7 @@ use crate::plan::Kind;
 use crate::report::numbers::{count, duration};
 use crate::report::page::Page;
 use crate::report::style::{attention, bad, good};
-use crate::report::table::table;
+use crate::report::table::{lines, table};
 use crate::stages::{Context, inventory};
 use crate::walkthrough::{self, Down, Leftover, Resource, Standing};
 
@@ -49,7 +50,7 @@ fn stood(up_s: Option<u64>, usd: Option<f64>) -> Option<String> {
 }
 
 /// What `down` would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct DownPlan {
     pub would_remove: Vec<Resource>,
     /// The rules that would go with the security groups.
@@ -96,7 +97,7 @@ impl Outcome for DownPlan {
                 let name = resource.name.clone().unwrap_or_default();
                 table.add_row([resource.kind.to_string(), name, resource.id.clone()]);
             }
-            let _ = write!(text, "{table}\n\n");
+            let _ = write!(text, "{}\n\n", lines(&table));
         }
         for other in &self.not_ours {
             let _ = writeln!(text, "{} {} {}: {}", attention("stays:"), other.kind, other.id, other.reason);

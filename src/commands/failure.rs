@@ -1,5 +1,6 @@
 //! Why a command could not do its work, in fields that a program can go by.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
@@ -9,7 +10,7 @@ use crate::stages;
 use crate::traffic::DriveError;
 
 /// Why a command could not do its work.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Failure {
     pub kind: FailureKind,
     /// What failed, and why.
@@ -23,7 +24,7 @@ pub struct Failure {
 }
 
 /// The kind of a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// The command line, the settings or an input file is not valid.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::aws::AzId;
@@ -16,7 +17,7 @@ use crate::traffic::{Expectation, TasksByZone};
 const AVAILABLE_SINCE: &str = "2026-07-01";
 
 /// Whether zone-aware routing is on for the requests from the frontend to the backend: a prediction from where their tasks run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Forecast {
     pub state: Switch,
     pub cause: Cause,
@@ -37,7 +38,7 @@ pub struct Forecast {
 }
 
 /// Whether something is on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Switch {
     On,
@@ -45,7 +46,7 @@ pub enum Switch {
 }
 
 /// Why zone-aware routing is on or off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// On: every zone has backends enough for its frontends.

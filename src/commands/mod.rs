@@ -8,6 +8,9 @@ pub mod down;
 pub mod failover;
 pub mod failure;
 pub mod forecast;
+pub(crate) mod limits;
+pub mod local;
+mod matrix;
 pub mod outcome;
 pub mod predict;
 pub mod question;
@@ -43,8 +46,6 @@ pub enum Error {
     DataPlane(#[from] data_plane::Error),
     #[error(transparent)]
     Predict(#[from] predict::Error),
-    #[error("{0}")]
-    Settings(#[from] crate::settings::InvalidSetting),
     /// The user asked for something that no cloud can do.
     #[error("{0}")]
     Usage(String),
@@ -63,7 +64,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stage(stages::Error::Interrupted) => 130,
-            Self::Settings(_) | Self::Usage(_) | Self::Stands(_) | Self::Predict(_) | Self::Target(_) => 2,
+            Self::Usage(_) | Self::Stands(_) | Self::Predict(_) | Self::Target(_) => 2,
             Self::LocalCloud(error) if error.is_usage() => 2,
             Self::LocalTraffic(error) if error.is_usage() => 2,
             _ => 3,

@@ -1,5 +1,6 @@
 //! What a user is asked before a command spends money on AWS, or removes what stands there.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::outcome::Outcome;
@@ -29,7 +30,7 @@ fn place(ctx: &Context, account: &str, profile: Option<&str>) -> String {
 }
 
 /// The outcome of a command whose question was answered with no.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Declined {
     /// Always true.
     pub declined: bool,

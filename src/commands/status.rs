@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
@@ -18,7 +19,7 @@ use crate::stages::inventory::{self, GroupStatus, LoadBalancerStatus, ServiceSta
 use crate::walkthrough::{self, Examination, Leftover, Resource, Standing};
 
 /// What runs, and how it does.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Now {
     /// The walkthrough's name.
     pub name: String,
@@ -36,6 +37,7 @@ pub struct Now {
     pub usd_so_far: Option<f64>,
     pub zone_aware_routing: Forecast,
     /// The URL that requests are to be sent to. None: there is no load balancer yet.
+    #[serde(rename = "url")]
     pub alb_url: Option<String>,
     pub services: Vec<ServiceStatus>,
     /// The number of instances that take tasks.
@@ -54,7 +56,7 @@ pub struct Now {
 }
 
 /// Something that is being made, changed or deleted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct UnderWay {
     pub kind: Kind,
     pub name: String,
@@ -63,7 +65,7 @@ pub struct UnderWay {
 }
 
 /// What runs, and how that differs from what is wanted.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Status {
     #[serde(flatten)]
     pub now: Now,

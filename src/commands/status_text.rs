@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use textwrap::Options;
-
 use super::status::{Now, Status, UnderWay};
 use super::text::{findings, plans};
 use crate::report::numbers::{count, duration, percent};
 use crate::report::page::Page;
 use crate::report::style::{attention, bad, faint, good, strong};
-use crate::report::table::{align_numbers, table};
+use crate::report::table::{align_numbers, lines, table};
 use crate::walkthrough::Resource;
 
 /// The width of the words before an answer.
@@ -23,7 +21,7 @@ pub(super) fn status(status: &Status, page: &Page) -> String {
         None => {}
     }
     if !status.problems.is_empty() {
-        parts.push(format!("{}\n{}", bad("blocked: `zonewalk up` would refuse"), findings(&status.problems)));
+        parts.push(format!("{}\n{}", bad("blocked: `zonewalk up` would refuse"), findings(&status.problems, page)));
     }
     for left in &status.unknown {
         parts.push(line(page, "not known", &format!("{}: {}", left.kind, left.reason)));
@@ -74,7 +72,7 @@ fn head(now: &Now, page: &Page) -> String {
         });
     }
     facts.extend(now.proxies.as_ref().map(|proxies| format!("proxies: {proxies}")));
-    wrapped(page, &facts.join(" · "), 0)
+    page.wrap(&facts.join(" · "), 2)
 }
 
 /// Whether zone-aware routing is on, why, and what comes of it.
@@ -95,7 +93,8 @@ fn routing(now: &Now, page: &Page) -> String {
 /// How many of each there are in every zone.
 fn by_zone(now: &Now, page: &Page) -> String {
     let zones = now.zones();
-    let titles = zones.iter().map(|zone| page.zone(zone.as_str()));
+    // Names below IDs, so that three zones fit a narrow page.
+    let titles = zones.iter().map(|zone| page.zone(zone.as_str()).replacen(' ', "\n", 1));
     let mut table = table(page, ["".to_owned(), "TOTAL".to_owned()].into_iter().chain(titles));
     let mut row = |name: &str, total: String, cells: Vec<String>| {
         table.add_row([name.to_owned(), total].into_iter().chain(cells));
@@ -119,7 +118,7 @@ fn by_zone(now: &Now, page: &Page) -> String {
     });
     row("healthy targets", format!("{}/{registered}", now.healthy_targets), cells.collect());
     align_numbers(&mut table);
-    table.to_string()
+    lines(&table)
 }
 
 /// Everything of the walkthrough, a line each, with the page of AWS's console that shows it.
@@ -139,7 +138,7 @@ fn resources(resources: &[Resource], page: &Page) -> String {
         }
         table.add_row(row);
     }
-    table.to_string()
+    lines(&table)
 }
 
 /// A line for a log: what changes while something is under way.
@@ -163,13 +162,5 @@ pub(super) fn summary(now: &Now) -> String {
 
 /// An answer after the words that say what it answers.
 fn line(page: &Page, label: &str, answer: &str) -> String {
-    wrapped(page, &format!("{label:LABEL$}{answer}"), LABEL)
-}
-
-/// A text in lines that fit the page, broken at blanks.
-fn wrapped(page: &Page, text: &str, indent: usize) -> String {
-    let Some(width) = page.width else { return text.to_owned() };
-    let indent = " ".repeat(indent);
-    let options = Options::new(width.into()).subsequent_indent(&indent).break_words(false);
-    textwrap::fill(text, options.word_splitter(textwrap::WordSplitter::NoHyphenation))
+    page.wrap(&format!("{label:LABEL$}{answer}"), LABEL)
 }

@@ -1,5 +1,6 @@
 //! `walkthrough`: the whole article, in its order.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::outcome::Outcome;
@@ -14,7 +15,7 @@ use crate::stages::{Context, preflight};
 use crate::traffic::{Verdict, Verification};
 use crate::walkthrough::{self, Down, Up};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Walkthrough {
     pub up: Up,
     pub status: Status,
@@ -105,15 +106,19 @@ impl Outcome for Walkthrough {
     }
 
     fn text(&self, _page: &Page) -> String {
-        let parts =
-            [("verify", self.verify.verdict), ("failover", self.failover.verdict), ("stats", self.stats.verdict)];
+        let parts = [
+            ("verify", self.verify.verdict),
+            ("failover", self.failover.verdict),
+            ("stats", Verdict::of(self.stats.holds())),
+        ];
         let down = self.down.as_ref().map(|down| ("down", Verdict::of(down.leftovers.is_empty())));
         let words = parts.into_iter().chain(down).map(|(part, verdict)| format!("{part} {}", verdict_word(verdict)));
         words.collect::<Vec<_>>().join(", ")
     }
 
     fn holds(&self) -> bool {
-        [self.verify.verdict, self.failover.verdict, self.stats.verdict].into_iter().all(Verdict::passed)
+        [self.verify.verdict, self.failover.verdict].into_iter().all(Verdict::passed)
+            && self.stats.holds()
             && self.down.as_ref().is_none_or(|down| down.leftovers.is_empty())
     }
 

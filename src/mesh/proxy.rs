@@ -37,7 +37,7 @@ pub enum Proxy {
 impl Proxy {
     /// Sets the endpoints of the own service, and of each upstream cluster by its name. Endpoints of one locality must be
     /// next to each other.
-    pub fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
+    pub fn update(&self, local: &LocalCluster, upstreams: &[(String, Vec<Address>)]) {
         match self {
             Self::Sidecar(sidecar) => {
                 let hosts = |ips: &Vec<Ipv4Addr>| vec![Host::default(); ips.len()];

@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_sdk_ecs::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_ecs::types::{ContainerInstance, HealthStatus, Task};
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerStateEnum, TargetHealthStateEnum};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
@@ -17,7 +18,7 @@ use super::{
 use crate::aws::{AzId, AzName};
 
 /// A service, and where its tasks run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServiceStatus {
     pub name: String,
     pub running: u32,
@@ -35,7 +36,7 @@ pub struct ServiceStatus {
 }
 
 /// A running task.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct TaskStatus {
     /// The task's ARN.
     pub id: String,
@@ -50,7 +51,7 @@ pub struct TaskStatus {
 }
 
 /// A deployment of a service.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct DeploymentStatus {
     pub id: String,
     pub created_at: Option<String>,
@@ -84,7 +85,7 @@ pub struct GroupStatus {
 }
 
 /// The targets of the load balancer in a zone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Targets {
     /// Those that get requests.
     pub healthy: u32,

@@ -76,6 +76,8 @@ impl Stage for SecurityGroup<'_> {
 /// The one rule of a group. Other sources of just its port are closed: a narrower `--allow-cidr` must not leave the wider one
 /// in force. Rules of other ports or protocols are somebody's own.
 pub(crate) struct IngressRule<'a> {
+    /// From whom to whom: `lb → client`. IDs would say that to nobody.
+    pub(crate) way: String,
     pub(crate) group: &'a GroupId,
     pub(crate) port: u16,
     /// Who is admitted; never empty.
@@ -146,7 +148,7 @@ impl Stage for IngressRule<'_> {
     type Output = ();
 
     fn name(&self) -> String {
-        format!("{} tcp {} from {}", self.group.0, self.port, in_order(&self.sources))
+        format!("{} tcp {}", self.way, self.port)
     }
 
     async fn find(&self, ctx: &Context) -> Result<Option<Found<Vec<Source>>>, Error> {

@@ -85,7 +85,8 @@ pub(crate) trait Stage {
             Some(_) => Action::Changed,
         };
         let (kind, name) = (Self::KIND, self.name());
-        Ok((PlannedChange { stage: kind.step(), kind, name, action, differences }, self.output(found)))
+        let id = found.as_ref().map(|found| found.id.clone());
+        Ok((PlannedChange { stage: kind.step(), kind, name, id, action, differences }, self.output(found)))
     }
 
     /// Finds the resource or makes it, changes what differs, and waits until it is ready, whoever made it.
@@ -147,7 +148,7 @@ pub(crate) trait Stage {
 
         let id = found.id.clone();
         ctx.events.send(Event::StageDone { kind, id: id.clone(), action, elapsed: started.elapsed() });
-        Ok((ResourceReport { stage: step, kind, id, action }, self.output(Some(found))))
+        Ok((ResourceReport { stage: step, kind, name: self.name(), id, action }, self.output(Some(found))))
     }
 
     fn what(&self) -> String {

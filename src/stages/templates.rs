@@ -8,7 +8,7 @@ use std::path::Path;
 use minijinja::{Environment, UndefinedBehavior, Value};
 
 use super::Error;
-use crate::text_file;
+use crate::{plain, text_file};
 
 pub(super) const USER_DATA: &str = "user_data.sh";
 pub(super) const BACKEND_TASK: &str = "task_definition.backend.json";
@@ -40,6 +40,6 @@ fn replacement(name: &'static str, directory: &Path) -> Result<Option<String>, E
         // A shell takes no carriage return for an end of line, and then finds no `/bin/bash\r`.
         Ok(text) => Ok(Some(text.replace("\r\n", "\n"))),
         Err(error) if error.kind() == ErrorKind::NotFound && directory.is_dir() => Ok(None),
-        Err(error) => Err(Error::Template { name, reason: format!("{}: {error}", path.display()) }),
+        Err(error) => Err(Error::Template { name, reason: format!("{}: {}", path.display(), plain::of_io(&error)) }),
     }
 }

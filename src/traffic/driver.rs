@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::observation::Observation;
+use super::observation::{Observation, STATUS};
 
 /// How long a request may take: Service Connect gives it 15 s, and the load balancer and the way there come on top.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -45,7 +45,7 @@ pub struct Load {
 
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    #[error("{url:?} is no URL that requests can be sent to: {reason}")]
+    #[error("requests cannot be sent to {url:?}: {reason}")]
     Url { url: String, reason: String },
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
@@ -104,18 +104,18 @@ pub async fn drive(
             let tried = run.unconnected.load(Ordering::Relaxed);
             Err(DriveError::OutOfReach { url: run.url.clone(), tried, reason: reason.clone() })
         }
-        None => Ok(total),
+        None => Ok(Observation { took: run.begin.elapsed(), ..total }),
     }
 }
 
 /// What may be in the way.
 fn hint(url: &Url) -> &'static str {
     if is_loopback(url) {
-        "nothing listens there: `zonewalk status` says what stands, `zonewalk up` mends it"
+        "nothing listens there: `zonewalk status` says what exists, `zonewalk up` fixes it"
     } else {
-        "its security group lets in what --allow-cidr says and drops all else in silence: if AWS sees you at another address (a \
-         VPN, a provider's or a company's shared one), repeat `zonewalk up` with that --allow-cidr; if the way out of this \
-         network is a proxy, set HTTP_PROXY"
+        "its security group lets in the ranges of --allow-cidr and drops everything else silently: if AWS sees you at another \
+         address (a VPN's, or one that a provider or company shares), repeat `zonewalk up` with that --allow-cidr; if this \
+         network reaches others through a proxy, set HTTP_PROXY"
     }
 }
 
@@ -204,21 +204,21 @@ impl Run {
             let (status, body) = (answer.status(), Limited::new(Body::from(answer), MAX_ANSWER));
             let body = body.collect().await.map_err(|error| reason(error.as_ref()))?;
             if !status.is_success() {
-                return Err(format!("status {}", status.as_u16()));
+                return Err(format!("{STATUS}{}", status.as_u16()));
             }
             let answer: Answer = serde_json::from_slice(&body.to_bytes())
-                .map_err(|_| "the answer is not the demo application's JSON".to_owned())?;
+                .map_err(|_| "not answered with the demo application's JSON".to_owned())?;
             match (answer.availability_zone_id, answer.upstream_availability_zone_id) {
                 (Some(frontend), Some(backend)) if !frontend.is_empty() && !backend.is_empty() => {
                     Ok((frontend, backend))
                 }
-                (Some(_), _) => Err("the answer names no backend's zone (upstreamAvailabilityZoneId)".to_owned()),
-                _ => Err("the answer names no zones (availabilityZoneId)".to_owned()),
+                (Some(_), _) => Err("answered without a backend's zone (upstreamAvailabilityZoneId)".to_owned()),
+                _ => Err("answered without a zone (availabilityZoneId)".to_owned()),
             }
         };
         match tokio::time::timeout(REQUEST_TIMEOUT, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
+            Err(_) => Err(format!("not answered within {} s", REQUEST_TIMEOUT.as_secs())),
         }
     }
 }

@@ -46,9 +46,9 @@ impl Expectation {
         for (zone, prediction) in &self.0 {
             zones_by_reason.entry(&prediction.reason).or_default().push(zone);
         }
-        let told = |(reason, zones): (&str, Vec<&str>)| match zones.len() == self.0.len() {
-            true => reason.to_owned(),
-            false => format!("{}: {reason}", zones.join(", ")),
+        let told = |(reason, zones): (&str, Vec<&str>)| {
+            let names_them = zones.len() == self.0.len() || reason.starts_with(zones[0]);
+            if names_them { reason.to_owned() } else { format!("{}: {reason}", zones.join(", ")) }
         };
         zones_by_reason.into_iter().map(told).collect()
     }

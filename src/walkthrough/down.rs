@@ -1,5 +1,6 @@
 //! `down`: removes what carries our tag, users before what they use, and looks again for what is left.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::order::{look_at_all, remove_all};
@@ -10,7 +11,7 @@ use crate::stages::removal::{Outcome, UNKNOWN_ID};
 use crate::stages::{Context, Error};
 
 /// What `down` did.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Down {
     pub removed: Vec<Removed>,
     /// The rules that went with the security groups.
@@ -32,15 +33,16 @@ impl Down {
 }
 
 /// A resource that was removed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Removed {
+    #[serde(rename = "step")]
     pub stage: Step,
     pub kind: Kind,
     pub id: String,
 }
 
 /// A resource that was not removed, and why.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Leftover {
     pub kind: Kind,
     pub id: String,

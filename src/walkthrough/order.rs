@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 
-use crate::plan::{Kind, PlannedChange, ResourceReport};
+use crate::plan::{Kind, PlannedChange, ResourceReport, in_order};
 use crate::stages::auto_scaling_group::AutoScalingGroup;
 use crate::stages::container_instances::{Capacity, Instance, Registration, wait_for_instances};
 use crate::stages::ecs_cluster::{Cluster, EcsCluster};
@@ -143,12 +143,12 @@ impl Run {
             group(&names.server_security_group, "Security group for az aware routing server"),
         )
         .await?;
-        let rule = |group, port, sources| self.stage(IngressRule { group, port, sources });
-        let callers = self.ctx.settings.distinct_cidrs().iter().map(Source::range).collect();
+        let rule = |way, group, port, sources| self.stage(IngressRule { way, group, port, sources });
+        let callers: Vec<_> = self.ctx.settings.distinct_cidrs().iter().map(Source::range).collect();
         all3(
-            rule(&lb, 80, callers),
-            rule(&client, names.frontend.port, Source::members(&lb)),
-            rule(&server, names.backend.port, Source::members(&client)),
+            rule(format!("{} → lb", in_order(&callers)), &lb, 80, callers),
+            rule("lb → client".to_owned(), &client, names.frontend.port, Source::members(&lb)),
+            rule("client → server".to_owned(), &server, names.backend.port, Source::members(&client)),
         )
         .await?;
         Ok(SecurityGroups { lb, client, server })

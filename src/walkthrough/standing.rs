@@ -1,5 +1,6 @@
 //! What of a walkthrough is there now: what `down` would remove.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::down::Leftover;
@@ -25,7 +26,7 @@ pub struct Standing {
 }
 
 /// A resource that is there now.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Resource {
     pub step: Step,
     pub kind: Kind,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::order::{Mode, Run};
@@ -14,8 +15,10 @@ use crate::stages::preflight::{self, Prerequisites};
 use crate::stages::{Context, Error};
 
 /// What exists after `up`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Up {
+    /// The URL that requests are to be sent to.
+    #[serde(rename = "url")]
     pub alb_url: String,
     pub resources: Vec<ResourceReport>,
 }

@@ -70,7 +70,7 @@ impl Relay {
 async fn traffic_goes_through_the_environments_proxy_but_to_loopback() {
     let machine = Machine::new();
     let up = machine.json(&["up", "--local", "--output", "json"]);
-    let load_balancer = up["alb_url"].as_str().unwrap().trim_start_matches("http://").trim_end_matches('/');
+    let load_balancer = up["url"].as_str().unwrap().trim_start_matches("http://").trim_end_matches('/');
     let record = machine.path().join("local.json");
     let local = std::fs::read_to_string(&record).unwrap();
     let endpoint = serde_json::from_str::<Value>(&local).unwrap()["endpoint_url"].as_str().unwrap().to_owned();

@@ -243,9 +243,9 @@ async fn status_tells_why_up_would_refuse() {
     assert!(status.drift.is_none() && status.now.services.len() == 2 && status.now.alb_url.is_some(), "{status:?}");
 
     let json = serde_json::to_value(&status).unwrap();
-    assert!(json["problems"][0]["what"].as_str().unwrap().contains("t9.enormous"), "{json}");
+    assert!(json["problems"][0]["message"].as_str().unwrap().contains("t9.enormous"), "{json}");
     let text = status.text(&Page::default());
-    assert!(text.contains("blocked: `zonewalk up` would refuse") && text.contains("network"), "{text}");
+    assert!(text.contains("blocked:\n") && text.contains("PROBLEM"), "{text}");
     assert!(text.contains("6/6") && text.contains("http://"), "the rest is gone: {text}");
     cloud.shutdown().await;
 }

