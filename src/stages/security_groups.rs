@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdG
 
 use super::error::missing_is_none;
 use super::network::{Network, find_default_vpc};
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::ec2_filter;
@@ -275,7 +275,12 @@ impl Removal for SecurityGroup<'_> {
             let vpc = missing_is_none(find_default_vpc(ctx).await)?;
             groups.retain(|group| group.owner().is_some() || group.vpc_id == vpc);
         }
-        Ok(groups.iter().map(|g| Remaining::new(ctx, g.group_id().unwrap_or_default(), g.owner())).collect())
+        let remaining = |group: &aws_sdk_ec2::types::SecurityGroup| {
+            let rules = group.ip_permissions().len();
+            let details = Details { rules, ..Details::named(group.group_name().unwrap_or_default()) };
+            Remaining::new(ctx, group.group_id().unwrap_or_default(), group.owner()).with(details)
+        };
+        Ok(groups.iter().map(remaining).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
