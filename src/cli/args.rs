@@ -27,7 +27,7 @@ pub(super) struct Args {
 }
 
 /// The options that several commands have. Which command takes which of them is said in `command_line`.
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Global {
     /// Take over resources that have these names and lack the owner tag
     #[arg(long, global = true)]

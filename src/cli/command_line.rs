@@ -35,6 +35,8 @@ fn shared_by(path: &[&str]) -> Vec<&'static str> {
         ["policy"] => vec!["name", "config", "no_color"],
         ["local", "serve"] => [NEW_CLOUD, &["faults", "output", "verbose", "no_color"]].concat(),
         ["local", "hosts"] => vec!["profile", "region", "endpoint_url", "name", "config", "verbose", "no_color"],
+        ["local", "env"] => vec!["region", "config", "output", "no_color"],
+        ["local", "stop"] => vec!["output", "yes", "no_color"],
         ["local", _] => vec!["output", "no_color"],
         _ => vec!["no_color"],
     }
@@ -91,7 +93,12 @@ fn shared() -> Vec<Arg> {
 fn arranged(command: Command, shared: &[Arg], path: &[String]) -> Command {
     // The short form of the help for both flags: a line for an option, not a paragraph.
     let help = Arg::new("help").short('h').long("help").action(ArgAction::HelpShort).help("Print help");
-    let mut command = command.mut_args(|arg| arg.hide_env_values(true)).disable_help_flag(true);
+    let own = |arg: Arg| {
+        let negative = arg.get_action().takes_values() && !arg.is_positional();
+        // A negative number is no flag, but a value that is too small.
+        arg.hide_env_values(true).allow_negative_numbers(negative)
+    };
+    let mut command = command.mut_args(own).disable_help_flag(true);
     if command.has_subcommands() {
         command = command.mut_subcommands(|inner| {
             let path = [path, &[inner.get_name().to_owned()]].concat();

@@ -19,6 +19,7 @@ use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::cost;
 use crate::commands::failure::Failure;
+use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
 use crate::events::{Event, Events};
 use crate::processes::local_cloud::Record;
@@ -123,28 +124,35 @@ impl Console {
         }
     }
 
-    pub(super) fn print_serving(&self, record: &Record) {
+    /// Prints an outcome as it is, without a heading, as for a shell that reads it.
+    pub(super) fn print_bare(&self, outcome: &dyn Outcome) {
+        let page = self.page(ZoneNames::default());
+        match self.output {
+            Output::Human => write_stdout(&format!("{}\n", self.advice.complete(&outcome.text(&page)))),
+            Output::Json | Output::Jsonl => self.print(outcome, &page),
+        }
+    }
+
+    pub(super) fn print_serving(&self, record: &Record, env: &LocalEnv) {
         let text = || {
             format!(
-                "the local cloud listens at {url} (account {account}, any credentials)\n\n  \
-                 export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n\
-                 Ctrl-C stops it\n",
-                url = record.endpoint_url,
-                account = crate::cloud::ACCOUNT_ID,
+                "the local cloud listens at {} (account {}, any credentials)\n\n  {}\n\nCtrl-C stops it\n",
+                record.endpoint_url,
+                cloud::ACCOUNT_ID,
+                env.lines().join("\n  "),
             )
         };
-        self.note_run(|run| {
-            run.endpoint_url = Some(record.endpoint_url.clone());
-            run.account = Some(crate::cloud::ACCOUNT_ID.to_owned());
-        });
+        self.note_local_cloud(record);
         // It serves on.
         self.print_result(text, record.json(), None);
     }
 
-    /// Prints faults as the file that asks for them, with how often each was met.
-    pub(super) fn print_faults(&self, report: &Value) {
-        let text = || toml::to_string(report).expect("a report is tables of texts and numbers");
-        self.print_result(text, report.clone(), Some(0));
+    /// Notes the local cloud that a command is about.
+    pub(super) fn note_local_cloud(&self, record: &Record) {
+        self.note_run(|run| {
+            run.endpoint_url = Some(record.endpoint_url.clone());
+            run.account = Some(cloud::ACCOUNT_ID.to_owned());
+        });
     }
 
     /// Prints what the local cloud speaks, an operation a line.
@@ -205,6 +213,21 @@ impl Console {
         }
     }
 
+    /// Asks on a terminal. None: there is nobody to ask.
+    pub(super) fn agrees(&self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        let _ = write!(anstream::stderr(), "{} [y/N] ", self.advice.complete(question));
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer);
+        Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.output != Output::Human
+    }
+
     /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
     pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
         let cost = cost::hourly(settings).text;
@@ -243,6 +266,7 @@ fn is_news(event: &Event, traffic_told: &mut Option<Instant>) -> bool {
 /// What the local cloud speaks.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Operations {
+    /// Every operation of every service.
     operations: Vec<OperationSummary>,
 }
 
@@ -251,6 +275,11 @@ pub(super) fn set_colors(none: bool) {
     if none {
         anstream::ColorChoice::Never.write_global();
     }
+}
+
+/// Whether stderr shows colors.
+pub(super) fn has_colors() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Writes an outcome. A reader that has seen enough closes the pipe: that is no failure.

@@ -87,6 +87,30 @@ Examples:
   zonewalk predict topologies.jsonl
   zonewalk predict --simulate 1000 < topologies.jsonl"
         }
+        ["local", "status"] => {
+            "\
+Examples:
+  zonewalk local status
+  zonewalk local status --output json"
+        }
+        ["local", "env"] => {
+            "\
+Examples:
+  eval \"$(zonewalk local env)\"
+  zonewalk local env --shell fish | source"
+        }
+        ["local", "stop"] => {
+            "\
+Examples:
+  zonewalk local stop
+  zonewalk local stop --yes"
+        }
+        ["local", "logs"] => {
+            "\
+Examples:
+  zonewalk local logs
+  zonewalk local logs --follow"
+        }
         ["local", "serve"] => {
             "\
 Examples:

@@ -21,7 +21,7 @@ mod values;
 use std::io;
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueEnum};
 use tokio::time::Instant;
 
 use self::args::{Args, Command, Global, ManArgs, Output, PredictArgs};
@@ -69,30 +69,34 @@ fn misused(error: &clap::Error) -> u8 {
     // That nobody can read it is no reason to fail in another way.
     let _ = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    // As much of the command line as can be understood.
-    let parsed = command_line::definition().ignore_errors(true).try_get_matches().ok().filter(|_| error.use_stderr());
-    if let Some(matches) = parsed
-        && let Some(output) = output(&matches)
+    if let Some(output) =
+        output(std::env::args_os().map(|word| word.to_string_lossy().into_owned())).filter(|_| error.use_stderr())
     {
-        Console::with_output(output, name(&matches)).print_misuse(code, &error.to_string());
+        // As much of the command line as can be understood.
+        let matches = command_line::definition().ignore_errors(true).try_get_matches().ok();
+        Console::with_output(output, matches.as_ref().and_then(name)).print_misuse(code, &error.to_string());
     }
     code
 }
 
 /// What a command line that is not valid asks to be printed.
-fn output(matches: &ArgMatches) -> Option<Output> {
-    let of_command = matches.subcommand().and_then(|(_, matches)| output(matches));
-    of_command.or_else(|| matches.try_get_one("output").ok().flatten().copied())
+fn output(words: impl Iterator<Item = String>) -> Option<Output> {
+    let mut words = words.skip_while(|word| !word.starts_with("--output") && !word.starts_with("-o"));
+    let word = words.next()?;
+    let value = word.trim_start_matches("--output").trim_start_matches("-o").trim_start_matches('=');
+    let value = if value.is_empty() { words.next()? } else { value.to_owned() };
+    Output::from_str(&value, false).ok()
 }
 
-/// `-v` shows each request to the cloud, `-vv` also what the libraries say.
+/// `-v` shows each request to the cloud, `-vv` also what the libraries say; without, they say nothing: an error tells it.
 fn start_logging(verbose: u8) {
     let filter = match verbose {
-        0 => "warn",
-        1 => "zonewalk=debug",
+        0 => "off,zonewalk=warn",
+        1 => "off,zonewalk=debug",
         _ => "debug",
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    log.with_ansi(console::has_colors()).init();
 }
 
 /// Runs the command, and gives its exit code.
@@ -103,7 +107,7 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
         Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
-        Command::Local(command) => command.run(global, console).await?,
+        Command::Local(command) => return command.run(global, console).await,
         Command::Completions(args) => write_stdout(&pages::completions(args.shell)),
         Command::Man(ManArgs { dir: None }) => write_stdout(&pages::manual()?),
         Command::Man(ManArgs { dir: Some(dir) }) => pages::write_manuals(&dir)?,
@@ -147,7 +151,7 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         }
         // Then there is nothing to remove.
         (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
-            console.say("", &format!("no local cloud is running{}", local_cloud::gone(&process)));
+            console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
             Box::new(Down::default())
         }
         (Err(error), _) => return Err(error),

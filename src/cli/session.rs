@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use super::cloud_command::CloudCommand;
 use super::console::Console;
 use super::interrupt;
@@ -9,10 +11,11 @@ use super::resolve::{Destination, Resolved};
 use crate::aws::Target;
 use crate::commands::Error;
 use crate::data_plane::DataPlane;
-use crate::processes::local_cloud::{self, Purpose};
+use crate::events::Events;
+use crate::processes::local_cloud::{self, Left, Purpose};
 use crate::processes::local_traffic;
 use crate::report::progress::Progress;
-use crate::stages::Context;
+use crate::stages::{self, Context};
 
 pub(super) struct Session {
     pub(super) ctx: Context,
@@ -36,9 +39,8 @@ impl Session {
         let progress = Progress::new(console.has_terminal(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
         let events = console.events(progress.events());
-        let opening = open_destination(command, destination);
-        let (target, local_cloud) =
-            events.patiently("the local cloud, which another command may be starting or ending", opening).await?;
+        let opening = open_destination(command, destination, &events, cancel.as_ref());
+        let (target, local_cloud) = opening.await?;
         let clients = target.connect().await?;
         console.note_run(|run| {
             run.region = Some(clients.region.clone());
@@ -51,7 +53,7 @@ impl Session {
         let cancel = cancel.unwrap_or_else(|| interrupt::token(console));
         let local_traffic = if local_traffic && !command.is_dry_run() {
             let hosts = local_traffic::InUse::of(&clients, &settings.name, target.profile.as_deref());
-            Some(events.patiently("the process that plays the hosts", hosts).await?)
+            Some(heeding(&cancel, events.patiently("the process that plays the hosts", hosts)).await?)
         } else {
             None
         };
@@ -68,19 +70,23 @@ impl Session {
         if let Some(hosts) = local_traffic {
             events.patiently("the end of the process that plays the hosts", hosts.leave(removes)).await?;
         }
-        if let Some(cloud) = local_cloud
-            && let Some(whom) = events.patiently("the end of the local cloud", cloud.leave(removes && removed)).await?
-        {
-            console.say("", &format!("the local cloud runs on for {whom}"));
+        if let Some(cloud) = local_cloud {
+            match events.patiently("the end of the local cloud", cloud.leave(removes && removed)).await? {
+                Left::Stopped => console.say("", "local cloud stopped"),
+                Left::Needed(by) => console.say("", &format!("the local cloud runs on for {by}")),
+                Left::AsItWas => {}
+            }
         }
         Ok(())
     }
 }
 
-/// Where calls go, and the local cloud if they go there: a new one if there is none and the command makes something.
+/// Where calls go, and the local cloud if they go there: a new one if there is none and the command can do with that.
 async fn open_destination(
     command: &CloudCommand,
     destination: Destination,
+    events: &Events,
+    cancel: Option<&CancellationToken>,
 ) -> Result<(Target, Option<local_cloud::InUse>), Error> {
     let (region, asked, faults) = match destination {
         Destination::Cloud(target) => return Ok((target, None)),
@@ -88,10 +94,20 @@ async fn open_destination(
     };
     let purpose = match command {
         CloudCommand::Down => Purpose::Remove,
+        CloudCommand::Doctor(_) => Purpose::Examine,
+        _ if command.is_dry_run() => Purpose::Examine,
         _ if command.makes() => Purpose::Make,
         _ => Purpose::Look,
     };
-    let used = local_cloud::InUse::of(purpose, asked).await?;
+    let opening = local_cloud::InUse::of(purpose, asked);
+    let opening = events.patiently("the local cloud, which another command may be starting or stopping", opening);
+    let used = match cancel {
+        Some(cancel) => heeding(cancel, opening).await?,
+        None => opening.await?,
+    };
+    if let Some(news) = used.news() {
+        events.note(news);
+    }
     if let Some(faults) = faults
         && let Err(error) = local_cloud::set_faults(used.record(), &faults).await
     {
@@ -99,4 +115,16 @@ async fn open_destination(
         return Err(error.into());
     }
     Ok((Target::local(&used.record().endpoint_url, &region), Some(used)))
+}
+
+/// Gives up at an interrupt, at once: what is waited for is the work of another command, or is undone when it is given up.
+async fn heeding<T, E: Into<Error>>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(stages::Error::Interrupted.into()),
+        done = work => done.map_err(Into::into),
+    }
 }

@@ -32,7 +32,7 @@ mod wire;
 pub use catalog::{OperationSummary, StructureSummary, operations, structures};
 pub use faults::{Fault, FaultKind, Faults, FaultsReport};
 pub use ids::ACCOUNT_ID;
-pub use options::{Exchange, Observer, Options};
+pub use options::{Exchange, Observer, OnRequest, Options, Served};
 pub use schedule::Pace;
 pub use server::LocalCloud;
 

@@ -8,6 +8,7 @@ pub mod down;
 pub mod failover;
 pub mod failure;
 pub(crate) mod limits;
+pub mod local;
 mod matrix;
 pub mod outcome;
 pub mod predict;

@@ -20,11 +20,14 @@ use crate::walkthrough::{self, Examination};
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Status {
+    /// The AWS account.
     pub account: String,
+    /// The AWS region.
     pub region: String,
-    /// The URL that requests are to be sent to. None: there is no load balancer yet.
+    /// The URL that requests are to be sent to. Null: there is no load balancer yet.
     #[serde(rename = "url")]
     pub alb_url: Option<String>,
+    /// The backend and the frontend, as far as they exist.
     pub services: Vec<ServiceStatus>,
     /// The number of instances that take tasks.
     pub container_instances: u32,
@@ -32,8 +35,9 @@ pub struct Status {
     pub disconnected_agents: u32,
     /// The number of container instances by AZ ID.
     pub zones: BTreeMap<AzId, u32>,
+    /// The frontends that the load balancer sends requests to.
     pub healthy_targets: u32,
-    /// What `up` would change. None: nothing stands, or a problem keeps `up` from knowing.
+    /// What `up` would change. Null: nothing stands, or a problem keeps `up` from knowing.
     pub drift: Option<Vec<PlannedChange>>,
     /// The problems for which `up` would refuse.
     pub problems: Vec<Finding>,

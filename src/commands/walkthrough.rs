@@ -15,11 +15,17 @@ use crate::walkthrough::{Down, Up};
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Walkthrough {
+    /// What `up` did.
     pub up: Up,
+    /// What `status` told after it.
     pub status: Status,
+    /// What `verify` saw.
     pub verify: Verification,
+    /// What came of the drill.
     pub failover: failover::Failover,
+    /// What the proxies counted.
     pub stats: Stats,
+    /// What `down` removed.
     pub down: Down,
 }
 

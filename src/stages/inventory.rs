@@ -14,9 +14,13 @@ use crate::aws::{AzId, AzName};
 /// A service, and where its tasks run.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServiceStatus {
+    /// The name of the service.
     pub name: String,
+    /// The tasks that run.
     pub running: u32,
+    /// The tasks that are to run.
     pub desired: u32,
+    /// The tasks that run, by the ID of their zone.
     pub tasks_by_zone: BTreeMap<AzId, u32>,
 }
 

@@ -142,8 +142,9 @@ fn is_finding(error: &Error) -> bool {
     use crate::aws::ErrorClass::{Absent, Other, Refused, Unsupported};
     match error {
         Error::Prerequisite(_) => true,
-        Error::Cloud(error) if error.class == Unsupported => true,
-        Error::Cloud(error) => error.code.is_some() && matches!(error.class, Absent | Other | Refused),
+        // Without a code: there are no credentials.
+        Error::Cloud(error) if matches!(error.class, Refused | Unsupported) => true,
+        Error::Cloud(error) => error.code.is_some() && matches!(error.class, Absent | Other),
         _ => false,
     }
 }
