@@ -206,6 +206,8 @@ pub struct PlannedChange {
     pub action: Action,
     /// What differs from the settings.
     pub differences: Vec<Difference>,
+    /// What does not work before. None: nothing that is known.
+    pub effect: Option<&'static str>,
 }
 
 /// What `up` did with one resource.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anstyle::AnsiColor;
+use clap::ArgMatches;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use super::advice::Advice;
 use super::args::{Global, Output};
 use super::document::{Document, End, Line, Run};
-use crate::aws::ZoneNames;
+use crate::aws::{Clients, ZoneNames};
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::cost;
@@ -41,12 +42,12 @@ pub(super) struct Console {
 }
 
 impl Console {
-    pub(super) fn new(global: &Global, command: Option<String>) -> Self {
+    pub(super) fn new(global: &Global, command: Option<String>, matches: &ArgMatches) -> Self {
         Self {
             output: global.output,
             verbose: global.verbose > 0,
             quiet: global.quiet,
-            advice: Arc::new(Advice::new(global)),
+            advice: Arc::new(Advice::new(matches)),
             run: Arc::new(Mutex::new(Run::new(command))),
         }
     }
@@ -55,6 +56,13 @@ impl Console {
     pub(super) fn with_output(output: Output, command: Option<String>) -> Self {
         let run = Arc::new(Mutex::new(Run::new(command)));
         Self { output, verbose: false, quiet: false, advice: Arc::default(), run }
+    }
+
+    /// Has advice lead the AWS CLI to the local cloud.
+    pub(super) fn advise_local(&self, clients: &Clients) {
+        if let Some(url) = &clients.endpoint_url {
+            self.advice.note_local(url, &clients.region);
+        }
     }
 
     /// Notes what has become known of the run, for its document.
@@ -197,8 +205,11 @@ impl Console {
 
     /// Says why the command could not do its work.
     pub(super) fn error(&self, error: &Error) {
-        let style = AnsiColor::Red.on_default().bold();
-        self.message(&format!("{style}error{style:#}: {error}"));
+        // An interruption has been told when it came.
+        if error.exit_code() != 130 {
+            let style = AnsiColor::Red.on_default().bold();
+            self.message(&format!("{style}error{style:#}: {error}"));
+        }
         if self.output != Output::Human {
             let (exit_code, error) = (Some(error.exit_code()), Some(error.into()));
             self.print_document(End { exit_code, error, ..End::default() });
