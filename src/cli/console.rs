@@ -273,6 +273,7 @@ fn is_news(event: &Event, traffic_told: &mut Option<Instant>) -> bool {
 /// What the local cloud speaks.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Operations {
+    /// Every operation of every service.
     operations: Vec<OperationSummary>,
 }
 

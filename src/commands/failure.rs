@@ -12,6 +12,7 @@ use crate::traffic::DriveError;
 /// Why a command could not do its work.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Failure {
+    /// What kind of failure it is.
     pub kind: FailureKind,
     /// What failed, and why.
     pub message: String,

@@ -76,6 +76,8 @@ fn all_that_is_printed_is_as_the_schema_says() {
     // Nothing is there.
     printed.run(&machine, "status --local", 3);
     printed.run(&machine, "local faults", 3);
+    printed.run(&machine, "local status", 1);
+    printed.run(&machine, "local stop", 0);
     printed.run(&machine, "down --local", 0);
     printed.run(&machine, "verify --local --requests none", 2);
     printed.run(&machine, "status --region mars", 2);
@@ -104,6 +106,9 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "stats --local --no-traffic", 0);
     printed.run(&machine, "redeploy --local", 0);
     printed.run(&machine, "local operations", 0);
+    printed.run(&machine, "local status", 0);
+    printed.run(&machine, "local env", 0);
+    printed.run(&machine, "local logs", 0);
 
     // Interrupted.
     printed.interrupt(&machine, "failover --local", "before");
@@ -137,6 +142,8 @@ fn all_that_is_printed_is_as_the_schema_says() {
 
     printed.run(&machine, "walkthrough --local", 0);
 
+    printed.run(&machine, "up --local --task-count 3", 0);
+    printed.run(&machine, "local stop --yes", 0);
     serve(&machine, &mut printed);
     let truth = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/envoy-truth.jsonl");
     for args in [&["predict", truth][..], &["predict", truth, "--simulate", "10"]] {
@@ -195,7 +202,10 @@ fn every_field_is_described() {
     let mut wrong = vec![];
     for (path, object) in found {
         for (name, field) in object["properties"].as_object().unwrap() {
-            let description = field["description"].as_str().unwrap_or_default();
+            let of_type = field["$ref"].as_str().map(|path| &schema["$defs"][path.rsplit('/').next().unwrap()]);
+            let description =
+                [Some(field), of_type].into_iter().flatten().find_map(|part| part["description"].as_str());
+            let description = description.unwrap_or_default();
             let constant = field.get("const").is_some();
             if !constant && (description.is_empty() || description.contains("None") || !description.ends_with('.')) {
                 wrong.push(format!("{path} {name}: {description:?}"));

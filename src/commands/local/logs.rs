@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::outcome::Outcome;
@@ -56,10 +57,13 @@ impl Log {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct LocalLogs {
+    /// Whether a local cloud is running.
     running: bool,
+    /// The file that the lines are from.
     log: PathBuf,
+    /// The lines, oldest first.
     lines: Vec<String>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::outcome::Outcome;
@@ -12,8 +13,9 @@ use crate::report::page::Page;
 use crate::report::style::{attention, good};
 use crate::report::table::{align_numbers, table};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct LocalStatus {
+    /// Whether a local cloud is running.
     running: bool,
     #[serde(flatten)]
     cloud: Option<Cloud>,
@@ -22,19 +24,29 @@ pub struct LocalStatus {
     killed_process: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Cloud {
+    /// The URL that AWS calls are to be sent to.
     endpoint_url: String,
+    /// The process's ID.
     process: u32,
+    /// The version of zonewalk that it was started by. Null: one that did not say.
     version: Option<String>,
+    /// Whether a command with `--local` started it.
     background: bool,
     #[serde(flatten)]
     started_with: NewCloud,
+    /// When it was started, in UTC (RFC 3339). Null: a version that did not say.
     started_at: Option<String>,
+    /// How long it has been running, in seconds.
     age_s: Option<u64>,
+    /// The file that its output goes to. Null: its output goes to the terminal.
     log: Option<PathBuf>,
+    /// The file by which commands find it.
     state_file: PathBuf,
+    /// The commands that use it just now.
     users: Vec<User>,
+    /// The walkthroughs of which something stands in it.
     walkthroughs: Vec<Standing>,
 }
 

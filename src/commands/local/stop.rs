@@ -1,5 +1,6 @@
 //! `local stop`: ends the local cloud that runs, and says what was in it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::outcome::Outcome;
@@ -49,16 +50,19 @@ impl Ending {
     }
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 pub struct LocalStop {
+    /// What became of it.
     state: State,
+    /// The URL that it was at. Null: none was running.
     endpoint_url: Option<String>,
+    /// The ID of its process. Null: none was running.
     process: Option<u32>,
     /// What was in it.
     walkthroughs: Vec<Standing>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
     Stopped,
