@@ -73,9 +73,8 @@ fn misused(error: &clap::Error) -> u8 {
     // That nobody can read it is no reason to fail in another way.
     let _ = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    if let Some(output) =
-        output(std::env::args_os().map(|word| word.to_string_lossy().into_owned())).filter(|_| error.use_stderr())
-    {
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    if let Some(output) = output(words).filter(|_| error.use_stderr()) {
         // As much of the command line as can be understood.
         let matches = command_line::definition().ignore_errors(true).try_get_matches().ok();
         Console::with_output(output, matches.as_ref().and_then(name)).print_misuse(code, &error.to_string());
