@@ -9,6 +9,10 @@ use crate::cloud::FaultsReport;
 use crate::commands::Error;
 use crate::commands::doctor::Doctor;
 use crate::commands::failover::Failover;
+use crate::commands::local::env::LocalEnv;
+use crate::commands::local::logs::LocalLogs;
+use crate::commands::local::status::LocalStatus;
+use crate::commands::local::stop::LocalStop;
 use crate::commands::predict::Predicted;
 use crate::commands::redeploy::Redeployment;
 use crate::commands::stats::Stats;
@@ -37,6 +41,10 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("down", &[of::<Down>]),
     ("doctor", &[of::<Doctor>]),
     ("redeploy", &[of::<Redeployment>]),
+    ("local status", &[of::<LocalStatus>]),
+    ("local env", &[of::<LocalEnv>]),
+    ("local stop", &[of::<LocalStop>]),
+    ("local logs", &[of::<LocalLogs>]),
     ("local serve", &[of::<Record>]),
     ("local faults", &[of::<FaultsReport>]),
     ("local operations", &[of::<super::console::Operations>]),

@@ -1,20 +1,22 @@
 //! `local env`: the variables by which any AWS client finds the local cloud.
 
 use clap_complete::Shell;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::outcome::Outcome;
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LocalEnv {
+    /// The variables that point AWS clients at the local cloud.
     variables: Variables,
     #[serde(skip)]
     shell: Shell,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 struct Variables {
     aws_endpoint_url: String,
