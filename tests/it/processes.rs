@@ -288,7 +288,7 @@ fn what_a_running_cloud_is_not_is_refused() {
     machine.json(&["down", "--local", "--output", "json"]);
     assert_nothing_runs(&machine);
     for asked in [&["--pace", "aws"][..], &["--bare-account"]] {
-        let output = machine.zonewalk(&[&["status"], asked].concat());
+        let output = machine.zonewalk(&[&["up"], asked].concat());
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(said(&output).contains("add --local"), "{}", said(&output));
     }
