@@ -198,6 +198,8 @@ pub struct PlannedChange {
     pub id: Option<String>,
     pub action: Action,
     pub differences: Vec<Difference>,
+    /// What does not work before. None: nothing that is known.
+    pub effect: Option<&'static str>,
 }
 
 /// What `up` did with one resource.

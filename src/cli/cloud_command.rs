@@ -13,7 +13,7 @@ use crate::commands::status::Now;
 use crate::commands::watch::{self, Watch};
 use crate::commands::{self, Error, redeploy, stats, status, verify, walkthrough};
 use crate::settings::Settings;
-use crate::stages::Context;
+use crate::stages::{Context, templates};
 
 /// The commands that speak to a cloud.
 #[derive(Debug, Subcommand)]
@@ -72,8 +72,24 @@ impl CloudCommand {
         matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) | Self::Down(DownArgs { dry_run: true }))
     }
 
+    /// What an interrupted command does before it ends.
+    pub(super) fn before_it_ends(&self) -> Option<&'static str> {
+        match self {
+            Self::Failover(_) => Some("restoring the backends first"),
+            Self::Down(_) => Some("the removals under way are finished first"),
+            Self::Up(UpArgs { dry_run: false, .. }) | Self::Walkthrough(_) | Self::Redeploy(_) => {
+                Some("the requests under way are finished first")
+            }
+            _ => None,
+        }
+    }
+
     /// What of the arguments cannot be together with these settings, before anything is started or made.
     pub(super) fn check(&self, settings: &Settings) -> Result<(), Error> {
+        if let Some(directory) = settings.templates.as_deref().filter(|_| self.provision().is_some()) {
+            let error = |reason| Error::Usage(format!("templates in {}: {reason}", directory.display()));
+            templates::check(directory).map_err(error)?;
+        }
         match self {
             Self::Walkthrough(args) => commands::walkthrough::check(args.options(), settings),
             _ => Ok(()),

@@ -44,12 +44,12 @@ use crate::walkthrough::Down;
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
 /// refused or failed, 130 interrupted.
 pub fn main() -> ExitCode {
-    let (args, command) = match command_line::parse(std::env::args_os()) {
-        Ok((args, matches)) => (args, name(&matches)),
+    let (args, matches) = match command_line::parse(std::env::args_os()) {
+        Ok(parsed) => parsed,
         Err(error) => return ExitCode::from(misused(&error)),
     };
     console::set_colors(args.global.no_color);
-    let console = Console::new(&args.global, command);
+    let console = Console::new(&args.global, name(&matches), &matches);
     start_logging(args.global.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime);
     match runtime.and_then(|runtime| runtime.block_on(run(args, &console))) {

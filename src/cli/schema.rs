@@ -4,7 +4,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::document::Document;
+use super::document::{Document, Line};
 use crate::cloud::FaultsReport;
 use crate::commands::Error;
 use crate::commands::doctor::Doctor;
@@ -74,6 +74,7 @@ fn schema(is_wanted: impl Fn(&str) -> bool) -> Value {
     if is_wanted(PREDICT) {
         printed.push(json!(generator.subschema_for::<Predicted>()));
     }
+    printed.push(json!(generator.subschema_for::<Line>()));
     documents.extend(generator.take_definitions(true));
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -111,6 +112,7 @@ fn document(generator: &mut SchemaGenerator, command: &Value, results: &[Schema]
         property["description"] = description;
     };
     describe(&mut properties["command"], command);
+    describe(&mut properties["event"], &json!({ "const": "result" }));
     match results {
         [] => drop(properties.as_object_mut().and_then(|properties| properties.remove("result"))),
         results => describe(&mut properties["result"], &json!({ "anyOf": results })),

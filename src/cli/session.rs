@@ -42,14 +42,18 @@ impl Session {
     ) -> Result<Option<Self>, Error> {
         let Resolved { settings, destination, yes, local_traffic } = resolved;
         // A local cloud that is used is given up properly, whenever the command is interrupted.
-        let cancel = matches!(destination, Destination::Local { .. }).then(|| interrupt::token(console));
+        let cancel = matches!(destination, Destination::Local { .. })
+            .then(|| interrupt::token(console, command.before_it_ends()));
         let lines = console.clone();
         let progress = Progress::new(console.has_terminal(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
-        let events = progress.events();
+        let events = console.events(progress.events());
         let opening = open_destination(command, destination, &events, cancel.as_ref());
         let (target, local_cloud) = opening.await?;
         let clients = target.connect().await?;
+        if local_cloud.is_some() {
+            console.advise_local(&clients);
+        }
         console.note_run(|run| {
             run.region = Some(clients.region.clone());
             run.endpoint_url = clients.endpoint_url.clone();
@@ -61,7 +65,7 @@ impl Session {
             return Ok(None);
         }
         // Not before: until it is answered, an interrupt ends the question.
-        let cancel = cancel.unwrap_or_else(|| interrupt::token(console));
+        let cancel = cancel.unwrap_or_else(|| interrupt::token(console, command.before_it_ends()));
         let local_traffic = if local_traffic && !command.is_dry_run() {
             let hosts = local_traffic::InUse::of(&clients, &settings.name, target.profile.as_deref());
             Some(heeding(&cancel, events.patiently("the process that plays the hosts", hosts)).await?)

@@ -98,18 +98,19 @@ impl Phase {
             return page.wrap(&format!("{name}  {requests} while tasks stopped, {}", errors(result)), 13);
         }
         let state = result.zone_aware_routing.state;
+        let [observed, predicted] = [result.same_zone_share, result.expected.same_zone_share].map(percent);
         let judged = match self.holds() {
-            true => format!("zone-aware routing {}, {}", on_or_off(state), good("as predicted")),
+            true if observed == predicted => good("as predicted"),
+            true => format!("{} ({predicted})", good("as predicted")),
             false if state == RoutingState::Off || self.phase != PhaseName::FailedOver && state != RoutingState::On => {
                 bad("expected zone-aware routing, found it off")
             }
-            false => bad("not as predicted"),
+            false => format!("{} ({predicted})", bad("not as predicted")),
         };
-        let line = format!(
-            "{name}  {} same-zone (predicted {}), {judged}",
-            percent(result.same_zone_share),
-            percent(result.expected.same_zone_share)
-        );
+        let mut line = format!("{name}  {observed} same-zone, {judged}");
+        if self.holds() {
+            line.push_str(&format!("; zone-aware routing {}", on_or_off(state)));
+        }
         let mut lines = vec![page.wrap(&line, 13)];
         if page.verbose || !self.holds() || state != RoutingState::On {
             lines.extend(result.reasons.iter().map(|reason| page.wrap(&format!("  {}", page.name_zones(reason)), 4)));

@@ -124,10 +124,10 @@ fn judge(growth: &BTreeMap<String, u64>, sent: u64, failed: u64) -> (bool, Vec<S
 
 /// The counters that the article goes by, the last two, and those that prove it, each with its meaning.
 const MEANINGS: [(&str, &str); 4] = [
-    ("lb_zone_routing_all_directly", "same-zone: the zone has backends for all its requests"),
-    ("lb_zone_routing_sampled", "same-zone: the zone has backends for a part of them"),
-    ("lb_zone_routing_cross_zone", "cross-zone: 0 = all traffic stays in its zone"),
-    ("lb_zone_cluster_too_small", "updates that found too few backends: some at startup are fine"),
+    ("lb_zone_routing_all_directly", "same-zone, with backends for all"),
+    ("lb_zone_routing_sampled", "same-zone, with backends for some"),
+    ("lb_zone_routing_cross_zone", "0 = all traffic stays in its zone"),
+    ("lb_zone_cluster_too_small", "too few backends: fine at startup"),
 ];
 
 impl Outcome for Stats {

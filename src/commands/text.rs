@@ -28,7 +28,8 @@ pub(super) fn findings<'a>(findings: impl IntoIterator<Item = &'a Finding>, page
 pub(super) fn ready_or_blocked(findings: &[Finding]) -> String {
     match findings.iter().filter(|finding| finding.blocks()).count() as u64 {
         0 => format!("{}: run `zonewalk up`", good("ready")),
-        problems => format!("{}: `zonewalk up` would stop at {}", bad("blocked"), count(problems, "problem")),
+        1 => format!("{}: fix the problem above, then run `zonewalk up`", bad("blocked")),
+        problems => format!("{}: fix the {problems} problems above, then run `zonewalk up`", bad("blocked")),
     }
 }
 
@@ -50,6 +51,11 @@ pub(super) fn plans(plans: &[PlannedChange], page: &Page) -> String {
         };
         lines.push(page.wrap(&line, 13 + widest));
         lines.extend(plan.differences.iter().map(|difference| page.wrap(&format!("{:13}{difference}", ""), 15)));
+        lines.extend(
+            plan.effect
+                .iter()
+                .map(|effect| page.wrap(&format!("{:13}{}", "", bad(format!("until then, {effect}"))), 15)),
+        );
     }
     let unchanged = plans.iter().filter(|plan| plan.action == Action::Kept).count();
     if !page.verbose && unchanged > 0 {

@@ -42,7 +42,7 @@ pub(crate) mod task_definitions;
 mod task_document;
 mod task_spec;
 mod tasks;
-mod templates;
+pub(crate) mod templates;
 mod wait;
 mod ways_out;
 

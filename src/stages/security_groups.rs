@@ -82,6 +82,8 @@ pub(crate) struct IngressRule<'a> {
     pub(crate) port: u16,
     /// Who is admitted; never empty.
     pub(crate) sources: Vec<Source>,
+    /// What it means that they are not.
+    pub(crate) closed: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +175,14 @@ impl Stage for IngressRule<'_> {
 
     fn compare(&self, admitted: &Vec<Source>) -> Vec<Option<Difference>> {
         vec![Difference::of(Field::Sources, in_order(admitted), in_order(&self.sources))]
+    }
+
+    /// In a group that exists: of one that is still to be made, nothing stands that could fail.
+    fn effect(&self, admitted: Option<&Vec<Source>>) -> Option<&'static str> {
+        self.group.0.known()?;
+        let is_kept_out =
+            |source: &Source| matches!(source, Source::Group(_)) && !admitted.is_some_and(|it| it.contains(source));
+        (admitted.is_none() || self.sources.iter().any(is_kept_out)).then_some(self.closed)
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {

@@ -272,7 +272,7 @@ fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<Stri
             if !is_plausible(count, row, share, FALSE_ALARM / tests as f64) {
                 let kind = if routes_by_zone(prediction.state) { "zone-aware routing" } else { "plain round-robin" };
                 found.push(format!(
-                    "{count} of {row} requests of the frontends in {frontend} went to {backend}, where {kind} would send {:.1}",
+                    "{count} of {row} requests of the frontends in {frontend} went to {backend}, where {kind} would send {:.0}",
                     share * row as f64
                 ));
             }

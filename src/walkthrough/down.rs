@@ -59,6 +59,11 @@ pub async fn down(ctx: &Context) -> Result<Down, Error> {
     }
     let outcome = Box::pin(remove_all(ctx)).await;
     if ctx.cancel.is_cancelled() {
+        let removed = match outcome.removed.len() {
+            1 => "1 resource".to_owned(),
+            removed => format!("{removed} resources"),
+        };
+        ctx.events.note(format!("{removed} removed so far: `zonewalk down` removes what is left"));
         return Err(Error::Interrupted);
     }
     let mut down = Box::pin(look_again(ctx, &outcome)).await;

@@ -143,12 +143,24 @@ impl Run {
             group(&names.server_security_group, "Security group for az aware routing server"),
         )
         .await?;
-        let rule = |way, group, port, sources| self.stage(IngressRule { way, group, port, sources });
+        let rule = |way, group, port, sources, closed| self.stage(IngressRule { way, group, port, sources, closed });
         let callers: Vec<_> = self.ctx.settings.distinct_cidrs().iter().map(Source::range).collect();
         all3(
-            rule(format!("{} → lb", in_order(&callers)), &lb, 80, callers),
-            rule("lb → client".to_owned(), &client, names.frontend.port, Source::members(&lb)),
-            rule("client → server".to_owned(), &server, names.backend.port, Source::members(&client)),
+            rule(format!("{} → lb", in_order(&callers)), &lb, 80, callers, "callers cannot reach the load balancer"),
+            rule(
+                "lb → client".to_owned(),
+                &client,
+                names.frontend.port,
+                Source::members(&lb),
+                "the load balancer cannot reach the frontends",
+            ),
+            rule(
+                "client → server".to_owned(),
+                &server,
+                names.backend.port,
+                Source::members(&client),
+                "the frontends cannot reach the backends",
+            ),
         )
         .await?;
         Ok(SecurityGroups { lb, client, server })
