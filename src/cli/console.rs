@@ -236,7 +236,7 @@ impl Console {
     }
 
     pub(super) fn is_json(&self) -> bool {
-        self.output == Output::Json
+        self.output != Output::Human
     }
 
     /// Draws in place of what was drawn before, where stderr is a terminal; else prints a line with the time, if it is another

@@ -106,6 +106,7 @@ fn the_commands_that_are_told_find_what_up_made() {
         told("verify", |output| &output.stderr), // an error: there is no local cloud yet
         told("up", |output| &output.stderr),     // what to do next
         told("doctor", |output| &output.stdout), // an outcome
+        told("status", |output| &output.stderr), // what to do next
     ] {
         let commands = commands(&text);
         let of_the_walkthrough: Vec<_> = commands.iter().filter(|command| command[0] != "local").collect();
