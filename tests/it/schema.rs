@@ -100,6 +100,10 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "doctor --local", 0);
     printed.run(&machine, "status --local", 0);
     printed.run(&machine, "status --local --image another:1", 0);
+    printed.run(&machine, "status --local --image another:1 --exit-code", 1);
+    printed.run(&machine, "status --local --watch --for 1s", 0);
+    printed.run(&machine, "down --local --dry-run", 0);
+    assert_eq!(printed.run(&machine, "walkthrough --local", 2)["error"]["kind"], "conflict");
     printed.run(&machine, "verify --local --requests 50", 0);
     printed.run_in_lines(&machine, "failover --local --requests 60", 0);
     printed.run(&machine, "stats --local --requests 30", 0);
