@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use strum::IntoStaticStr;
 use tokio::time::Instant;
 
@@ -15,60 +15,56 @@ use crate::plan::{Action, Kind, Step, display_in_words};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Something that happened while a command worked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    StageStarted {
-        kind: Kind,
-        name: String,
-    },
+    /// A resource is being created, or looked at if it exists.
+    #[serde(rename = "resource_started")]
+    StageStarted { kind: Kind, name: String },
     /// Something was looked up, not made: the account, the network, the machine image.
-    Found {
-        step: Step,
-        what: String,
-    },
+    Found { step: Step, what: String },
     /// Something that is waited for was polled and is not ready yet.
     Waiting {
         step: Step,
         what: String,
         state: String,
+        #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
+        #[schemars(with = "f64")]
         elapsed: Duration,
     },
     /// The wait for `what` is over, however it ended.
-    Waited {
-        what: String,
-    },
+    Waited { what: String },
+    /// A resource is as it should be.
+    #[serde(rename = "resource_done")]
     StageDone {
         kind: Kind,
         id: String,
         action: Action,
+        #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
+        #[schemars(with = "f64")]
         elapsed: Duration,
     },
+    /// A resource was removed.
     Removed {
         kind: Kind,
         id: String,
+        #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
+        #[schemars(with = "f64")]
         elapsed: Duration,
     },
     /// A removal failed; the others go on.
-    RemovalFailed {
-        kind: Kind,
-        id: String,
-        reason: String,
-    },
+    RemovalFailed { kind: Kind, id: String, reason: String },
     /// Requests have been sent and answered; the total is none if it is not known.
-    Traffic {
-        done: u64,
-        total: Option<u64>,
-    },
+    Traffic { done: u64, total: Option<u64> },
     /// A phase of a failover drill is over.
-    Phase {
-        phase: PhaseName,
-        holds: bool,
-        same_zone_share: Option<f64>,
-    },
+    Phase { phase: PhaseName, holds: bool, same_zone_share: Option<f64> },
     /// Something the user should know and need not act on.
-    Note {
-        message: String,
-    },
+    Note { message: String },
+}
+
+/// To the millisecond.
+fn in_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
 /// A phase of a failover drill.
@@ -97,6 +93,16 @@ impl Events {
     /// Events that nobody listens to.
     pub fn silent() -> Self {
         Self::new(|_| ())
+    }
+
+    /// The same events without what is looked up on the way.
+    pub fn without_findings(&self) -> Self {
+        let events = self.clone();
+        Self::new(move |event| {
+            if !matches!(event, Event::Found { .. }) {
+                events.send(event);
+            }
+        })
     }
 
     pub fn send(&self, event: Event) {

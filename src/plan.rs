@@ -117,6 +117,7 @@ pub enum Field {
     InstanceType,
     #[strum(serialize = "instances of an older launch template version")]
     OlderInstances,
+    OutboundRules,
     LaunchTemplate,
     LaunchTemplateVersion,
     MaximumPercent,
@@ -198,6 +199,8 @@ pub struct PlannedChange {
     pub id: Option<String>,
     pub action: Action,
     pub differences: Vec<Difference>,
+    /// What does not work before. None: nothing that is known.
+    pub effect: Option<&'static str>,
 }
 
 /// What `up` did with one resource.

@@ -90,8 +90,10 @@ pub(super) struct Global {
 pub(super) enum Output {
     /// Text and tables
     Human,
-    /// One JSON document, and nothing else: docs/json.md tells its shape
+    /// One JSON document, and nothing else; `zonewalk schema` describes it
     Json,
+    /// A JSON object in each line: what happens meanwhile, and the document at the end
+    Jsonl,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,7 +10,24 @@ use clap::{Arg, ArgAction, ArgMatches, Args as _, ColorChoice, Command, CommandF
 use super::args::{Args, Global};
 use super::{examples, tips};
 
-const WHERE: &[&str] = &["local", "profile", "region", "endpoint_url", "local_traffic", "name", "config"];
+/// The options that say which walkthrough it is.
+pub(super) const WHERE: &[&str] = &["local", "profile", "region", "endpoint_url", "local_traffic", "name", "config"];
+/// The options that say what it is to be, and how long may be waited for it.
+pub(super) const SETTINGS: &[&str] = &[
+    "task_count",
+    "instance_type",
+    "image",
+    "allow_cidrs",
+    "no_create_roles",
+    "no_check_permissions",
+    "no_check_quota",
+    "frontend",
+    "templates",
+    "timeout",
+    "pace",
+    "proxy",
+    "bare_account",
+];
 const NEW_CLOUD: &[&str] = &["pace", "proxy", "bare_account"];
 const OUTPUT: &[&str] = &["output", "verbose", "quiet", "no_color"];
 
@@ -133,4 +150,84 @@ fn refuse_what_means_nothing(command: &Command, matches: &ArgMatches) -> Result<
     error.insert(ContextKind::InvalidArg, ContextValue::String(format!("--{flag}")));
     tips::insert(&mut error, format!("`zonewalk {}` takes no --{flag}", path.join(" ")));
     Err(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All commands that are shown, each with its path.
+    fn commands() -> Vec<(Vec<String>, Command)> {
+        fn collect(command: &Command, path: &[String], into: &mut Vec<(Vec<String>, Command)>) {
+            into.push((path.to_vec(), command.clone()));
+            for inner in command.get_subcommands().filter(|inner| !inner.is_hide_set() && inner.get_name() != "help") {
+                collect(inner, &[path, &[inner.get_name().to_owned()]].concat(), into);
+            }
+        }
+        let mut root = shown();
+        root.build();
+        let mut commands = vec![];
+        collect(&root, &[], &mut commands);
+        assert!(commands.len() > 15, "{commands:?}");
+        commands
+    }
+
+    #[test]
+    fn every_option_has_a_heading_and_a_help_without_a_full_stop() {
+        for (path, command) in commands() {
+            for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+                let name = format!("{} {}", path.join(" "), arg.get_id());
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.is_empty() && !help.ends_with('.'), "{name}: {help:?}");
+                let heading = arg.get_help_heading().unwrap_or("Options");
+                assert!(["Options", "Where", "Local cloud", "Output"].contains(&heading), "{name}: {heading}");
+            }
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            assert!(!about.is_empty() && !about.ends_with('.'), "{path:?}: {about:?}");
+        }
+    }
+
+    #[test]
+    fn shared_options_exist_and_mean_something_somewhere() {
+        let ids: Vec<String> = shared().iter().map(|arg| arg.get_id().to_string()).collect();
+        let paths: Vec<_> = commands().into_iter().map(|(path, _)| path).collect();
+        let taken: Vec<&str> =
+            paths.iter().flat_map(|path| shared_by(&path.iter().map(String::as_str).collect::<Vec<_>>())).collect();
+        for id in &taken {
+            assert!(ids.iter().any(|known| known == id), "{id}");
+        }
+        for id in &ids {
+            assert!(taken.contains(&id.as_str()), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_example_can_be_typed() {
+        for (path, mut command) in commands() {
+            if command.has_subcommands() && !path.is_empty() {
+                continue;
+            }
+            let help = command.render_help().to_string();
+            let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  zonewalk ")).collect();
+            let without = ["local status", "local env", "local stop", "local logs", "schema"];
+            assert!(examples.len() >= 2 || without.contains(&path.join(" ").as_str()), "{path:?}: {help}");
+            for example in examples {
+                let typed = example.split(['>', '<', '|']).next().unwrap_or_default();
+                let typed = typed.split("   ").next().unwrap_or_default();
+                let words = ["zonewalk"].into_iter().chain(typed.split_whitespace()).map(Into::into);
+                assert!(parse(words).is_ok(), "{example}");
+            }
+        }
+    }
+
+    #[test]
+    fn options_may_stand_before_the_command() {
+        let parsed = |words: &str| parse(words.split(' ').map(Into::into)).map(|(args, _)| args.global);
+        for words in ["zonewalk --local -n x up", "zonewalk up --local -n x", "zonewalk --local up --name x"] {
+            let global = parsed(words).unwrap();
+            assert!(global.local && global.name.is_some_and(|name| name.as_str() == "x"), "{words}");
+        }
+        assert!(parsed("zonewalk plan --local").is_ok() && parsed("zonewalk destroy --local -q").is_ok());
+        assert!(parsed("zonewalk help up").unwrap_err().to_string().contains("Usage: zonewalk up"));
+    }
 }

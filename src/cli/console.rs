@@ -2,27 +2,34 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anstyle::AnsiColor;
+use clap::ArgMatches;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
-use super::document::{Document, End, Run};
-use crate::aws::ZoneNames;
+use super::document::{Document, End, Line, Run};
+use crate::aws::{Clients, ZoneNames};
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
-use crate::commands::cost;
 use crate::commands::failure::Failure;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
+use crate::commands::status::Now;
+use crate::events::{Event, Events};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
+use crate::report::progress::Progress;
 use crate::report::style;
-use crate::settings::Settings;
+
+/// How often traffic is told of in lines.
+const BETWEEN_TRAFFIC: Duration = Duration::from_secs(1);
 
 /// Where a command writes. Every command to type that a text names gets this command's flags. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -35,12 +42,12 @@ pub(super) struct Console {
 }
 
 impl Console {
-    pub(super) fn new(global: &Global, command: Option<String>) -> Self {
+    pub(super) fn new(global: &Global, command: Option<String>, matches: &ArgMatches) -> Self {
         Self {
             output: global.output,
             verbose: global.verbose > 0,
             quiet: global.quiet,
-            advice: Arc::new(Advice::new(global)),
+            advice: Arc::new(Advice::new(matches)),
             run: Arc::new(Mutex::new(Run::new(command))),
         }
     }
@@ -49,6 +56,13 @@ impl Console {
     pub(super) fn with_output(output: Output, command: Option<String>) -> Self {
         let run = Arc::new(Mutex::new(Run::new(command)));
         Self { output, verbose: false, quiet: false, advice: Arc::default(), run }
+    }
+
+    /// Has advice lead the AWS CLI to the local cloud.
+    pub(super) fn advise_local(&self, clients: &Clients) {
+        if let Some(url) = &clients.endpoint_url {
+            self.advice.note_local(url, &clients.region);
+        }
     }
 
     /// Notes what has become known of the run, for its document.
@@ -65,7 +79,7 @@ impl Console {
     pub(super) fn print(&self, outcome: &dyn Outcome, page: &Page) {
         match self.output {
             Output::Human => self.print_part(outcome, page),
-            Output::Json => self.print_document(End {
+            Output::Json | Output::Jsonl => self.print_document(End {
                 exit_code: Some(outcome.exit_code()),
                 next: outcome.next(),
                 result: Some(outcome.json()),
@@ -74,17 +88,39 @@ impl Console {
         }
     }
 
+    /// The events that are shown, each also a line of stdout where that is asked for.
+    pub(super) fn events(&self, shown: Events) -> Events {
+        if self.output != Output::Jsonl {
+            return shown;
+        }
+        let (console, traffic_told) = (self.clone(), Mutex::new(None));
+        Events::new(move |event| {
+            if is_news(&event, &mut traffic_told.lock()) {
+                let line = console.advice.in_json().complete(&json_line(&Line::new(&event)));
+                // That nobody can read it any more is no reason to end halfway.
+                let _ = anstream::stdout().lock().write_all(line.as_bytes());
+            }
+            shown.send(event);
+        })
+    }
+
     fn print_document(&self, end: End) {
         let document = Document::of(&self.run.lock(), end);
-        let text = serde_json::to_string_pretty(&document).expect("outcomes have only text keys");
-        write_stdout(&(self.advice.in_json().complete(&text) + "\n"));
+        let text = match self.output {
+            Output::Jsonl => serde_json::to_string(&document.as_last_line()),
+            _ => serde_json::to_string_pretty(&document),
+        };
+        let text = text.expect("outcomes have only text keys") + "\n";
+        write_stdout(&self.advice.in_json().complete(&text));
     }
 
     /// Prints what is the result of a command that shows it in a form of its own.
     fn print_result(&self, text: impl FnOnce() -> String, result: Value, exit_code: Option<u8>) {
         match self.output {
             Output::Human => write_stdout(&text()),
-            Output::Json => self.print_document(End { exit_code, result: Some(result), ..End::default() }),
+            Output::Json | Output::Jsonl => {
+                self.print_document(End { exit_code, result: Some(result), ..End::default() })
+            }
         }
     }
 
@@ -101,7 +137,7 @@ impl Console {
         let page = self.page(ZoneNames::default());
         match self.output {
             Output::Human => write_stdout(&format!("{}\n", self.advice.complete(&outcome.text(&page)))),
-            Output::Json => self.print(outcome, &page),
+            Output::Json | Output::Jsonl => self.print(outcome, &page),
         }
     }
 
@@ -169,9 +205,12 @@ impl Console {
 
     /// Says why the command could not do its work.
     pub(super) fn error(&self, error: &Error) {
-        let style = AnsiColor::Red.on_default().bold();
-        self.message(&format!("{style}error{style:#}: {error}"));
-        if self.output == Output::Json {
+        // An interruption has been told when it came.
+        if error.exit_code() != 130 {
+            let style = AnsiColor::Red.on_default().bold();
+            self.message(&format!("{style}error{style:#}: {error}"));
+        }
+        if self.output != Output::Human {
             let (exit_code, error) = (Some(error.exit_code()), Some(error.into()));
             self.print_document(End { exit_code, error, ..End::default() });
         }
@@ -179,7 +218,7 @@ impl Console {
 
     /// Prints the document of a command line that is not valid, of which the parser has said this.
     pub(super) fn print_misuse(&self, exit_code: u8, said: &str) {
-        if self.output == Output::Json {
+        if self.output != Output::Human {
             let error = Some(Failure::misuse(said));
             self.print_document(End { exit_code: Some(exit_code), error, ..End::default() });
         }
@@ -197,28 +236,37 @@ impl Console {
     }
 
     pub(super) fn is_json(&self) -> bool {
-        self.output == Output::Json
+        self.output != Output::Human
     }
 
-    /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
-    pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
-        let cost = cost::hourly(settings).text;
-        // The SDK takes the profile from this variable if none is given.
-        let profile =
-            profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));
-        let profile = profile.map(|profile| format!(", with profile {profile},")).unwrap_or_default();
-        let what = format!("makes resources on AWS in {region}{profile} that cost {cost}");
-        if !io::stdin().is_terminal() {
-            return Err(Error::Usage(format!("this {what}: say --yes to agree, or --local to rehearse")));
+    /// Draws in place of what was drawn before, where stderr is a terminal; else prints a line with the time, if it is another
+    /// than the one before. JSON waits for the end.
+    pub(super) fn print_look(&self, now: &Now, page: &Page, progress: &Progress, last: &mut String) {
+        if self.has_terminal() {
+            let text = self.advice.complete(&now.text(page));
+            let colors = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+            progress.draw(if colors { text } else { anstream::adapter::strip_str(&text).to_string() });
+            return;
         }
-        let question = format!("This {what}, until `zonewalk down`. Go on? [y/N] ");
-        let _ = write!(anstream::stderr(), "{}", self.advice.complete(&question));
-        let mut answer = String::new();
-        let read = io::stdin().lock().read_line(&mut answer);
-        match answer.trim() {
-            "y" | "Y" | "yes" if read.is_ok() => Ok(()),
-            _ => Err(Error::Usage("nothing was made".to_owned())),
+        let summary = now.summary();
+        if self.output == Output::Human && summary != *last {
+            let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+            write_stdout(&format!("{time}  {}\n", self.advice.complete(&summary)));
+            *last = summary;
         }
+    }
+}
+
+/// Whether an event is to be a line: traffic is told of once a second, and not with each request.
+fn is_news(event: &Event, traffic_told: &mut Option<Instant>) -> bool {
+    let now = Instant::now();
+    match event {
+        Event::Traffic { .. } if traffic_told.is_some_and(|told| now < told + BETWEEN_TRAFFIC) => false,
+        Event::Traffic { .. } => {
+            *traffic_told = Some(now);
+            true
+        }
+        _ => true,
     }
 }
 

@@ -1,13 +1,16 @@
 //! The document that `--output json` prints: one for every command, whatever comes of it.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::aws::ZoneNames;
 use crate::commands::failure::Failure;
+use crate::events::Event;
 
 /// The version of the documents' shapes. Within one, fields may be added; none is renamed or removed.
 const SCHEMA_VERSION: u32 = 1;
@@ -43,6 +46,12 @@ impl Run {
 /// What a command prints with `--output json`.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Document {
+    /// With jsonl: when the line was printed, in UTC (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    /// With jsonl: `result`, which tells the document from the events before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'static str>,
     /// The version of the shape of this document. Within one version, fields are only added.
     schema_version: u32,
     /// The command, without its options: `verify`, or `local status`. Null if the command line names none.
@@ -94,11 +103,56 @@ pub(super) struct End {
     pub(super) error: Option<Failure>,
 }
 
+/// A time as it is printed: to the millisecond.
+fn rfc3339(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+/// What is printed with jsonl for something that happened while the command worked.
+#[derive(Debug, Serialize)]
+pub(super) struct Line<'e> {
+    time: String,
+    #[serde(flatten)]
+    event: &'e Event,
+}
+
+impl<'e> Line<'e> {
+    pub(super) fn new(event: &'e Event) -> Self {
+        Self { time: rfc3339(Timestamp::now()), event }
+    }
+}
+
+/// By hand, so that the time is among the properties of each event.
+impl JsonSchema for Line<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        "Event".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = Event::json_schema(generator);
+        let time = json!({ "type": "string", "description": "When it happened, in UTC (RFC 3339)." });
+        for event in schema.get_mut("oneOf").and_then(Value::as_array_mut).into_iter().flatten() {
+            event["properties"]["time"] = time.clone();
+            if let Some(required) = event["required"].as_array_mut() {
+                required.push("time".into());
+            }
+        }
+        schema
+    }
+}
+
 impl Document {
+    /// The same as the last line of jsonl.
+    pub(super) fn as_last_line(self) -> Self {
+        Self { time: Some(rfc3339(Timestamp::now())), event: Some("result"), ..self }
+    }
+
     pub(super) fn of(run: &Run, end: End) -> Self {
         let Run { command, started_at, began, name, account, region, endpoint_url, zones } = run.clone();
         let zones = zones.iter().map(|(name, id)| Zone { id: id.to_string(), name: name.to_string() });
         Self {
+            time: None,
+            event: None,
             schema_version: SCHEMA_VERSION,
             command,
             version: env!("CARGO_PKG_VERSION"),
@@ -106,7 +160,7 @@ impl Document {
             account,
             region,
             endpoint_url,
-            started_at: format!("{started_at:.3}"),
+            started_at: rfc3339(started_at),
             duration_s: (began.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
             exit_code: end.exit_code,
             next: end.next,

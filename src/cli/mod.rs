@@ -18,6 +18,7 @@ mod settings_file;
 mod tips;
 mod values;
 
+use std::cell::RefCell;
 use std::io;
 use std::process::ExitCode;
 
@@ -30,7 +31,10 @@ use self::console::{Console, write_stdout};
 use self::resolve::Destination;
 use self::session::Session;
 use crate::aws::ZoneNames;
+use crate::commands::down::DownPlan;
 use crate::commands::outcome::Outcome;
+use crate::commands::question::Declined;
+use crate::commands::status::Now;
 use crate::commands::{Error, cost, predict};
 use crate::processes::local_cloud;
 use crate::stages::permissions;
@@ -40,12 +44,12 @@ use crate::walkthrough::Down;
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
 /// refused or failed, 130 interrupted.
 pub fn main() -> ExitCode {
-    let (args, command) = match command_line::parse(std::env::args_os()) {
-        Ok((args, matches)) => (args, name(&matches)),
+    let (args, matches) = match command_line::parse(std::env::args_os()) {
+        Ok(parsed) => parsed,
         Err(error) => return ExitCode::from(misused(&error)),
     };
     console::set_colors(args.global.no_color);
-    let console = Console::new(&args.global, command);
+    let console = Console::new(&args.global, name(&matches), &matches);
     start_logging(args.global.verbose);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime);
     match runtime.and_then(|runtime| runtime.block_on(run(args, &console))) {
@@ -126,12 +130,19 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
     let started = Instant::now();
     let mut page = console.page(ZoneNames::default());
     let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
-        (Ok(session), _) => {
+        (Ok(None), _) => Box::new(Declined::new(matches!(command, CloudCommand::Down(_)))),
+        (Ok(Some(session)), _) => {
             let on_part = |part: &dyn Outcome| {
                 let page = console.page(session.ctx.zones());
                 session.progress.interrupt(|| console.print_part(part, &page));
             };
-            let result = command.run(&session.ctx, on_part).await;
+            let last = RefCell::new(String::new());
+            let on_look = |now: &Now| {
+                let page = console.page(session.ctx.zones());
+                console.print_look(now, &page, &session.progress, &mut last.borrow_mut());
+            };
+            let result = command.run(&session.ctx, on_part, on_look).await;
+            session.progress.interrupt(|| ());
             page.zones = session.ctx.zones();
             console.note_run(|run| {
                 run.account = session.ctx.account();
@@ -147,9 +158,9 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
             outcome
         }
         // Then there is nothing to remove.
-        (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
+        (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down(_)) => {
             console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
-            Box::new(Down::default())
+            if command.is_dry_run() { Box::new(DownPlan::default()) } else { Box::new(Down::default()) }
         }
         (Err(error), _) => return Err(error),
     };

@@ -4,15 +4,17 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::document::Document;
+use super::document::{Document, Line};
 use crate::cloud::FaultsReport;
 use crate::commands::Error;
 use crate::commands::doctor::Doctor;
+use crate::commands::down::DownPlan;
 use crate::commands::failover::Failover;
 use crate::commands::predict::Predicted;
+use crate::commands::question::Declined;
 use crate::commands::redeploy::Redeployment;
 use crate::commands::stats::Stats;
-use crate::commands::status::Status;
+use crate::commands::status::{Now, Status};
 use crate::commands::up::DryRun;
 use crate::commands::walkthrough::Walkthrough;
 use crate::processes::local_cloud::Record;
@@ -28,13 +30,13 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// The commands whose documents have a result, and what that can be.
 const RESULTS: &[(&str, &[Of])] = &[
-    ("walkthrough", &[of::<Walkthrough>]),
-    ("up", &[of::<Up>, of::<DryRun>]),
-    ("status", &[of::<Status>]),
+    ("walkthrough", &[of::<Walkthrough>, of::<Declined>]),
+    ("up", &[of::<Up>, of::<DryRun>, of::<Declined>]),
+    ("status", &[of::<Status>, of::<Now>]),
     ("verify", &[of::<Verification>]),
     ("failover", &[of::<Failover>]),
     ("stats", &[of::<Stats>]),
-    ("down", &[of::<Down>]),
+    ("down", &[of::<Down>, of::<DownPlan>, of::<Declined>]),
     ("doctor", &[of::<Doctor>]),
     ("redeploy", &[of::<Redeployment>]),
     ("local serve", &[of::<Record>]),
@@ -72,6 +74,7 @@ fn schema(is_wanted: impl Fn(&str) -> bool) -> Value {
     if is_wanted(PREDICT) {
         printed.push(json!(generator.subschema_for::<Predicted>()));
     }
+    printed.push(json!(generator.subschema_for::<Line>()));
     documents.extend(generator.take_definitions(true));
     let mut schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -109,6 +112,7 @@ fn document(generator: &mut SchemaGenerator, command: &Value, results: &[Schema]
         property["description"] = description;
     };
     describe(&mut properties["command"], command);
+    describe(&mut properties["event"], &json!({ "const": "result" }));
     match results {
         [] => drop(properties.as_object_mut().and_then(|properties| properties.remove("result"))),
         results => describe(&mut properties["result"], &json!({ "anyOf": results })),

@@ -12,12 +12,14 @@ use super::text::{performance, shares, statements, verdict};
 use super::{Error, counters, matrix, settling};
 use crate::aws::AzId;
 use crate::events::Event;
+use crate::plan::Action;
 use crate::report::numbers::milliseconds;
 use crate::report::page::Page;
 use crate::report::style::attention;
 use crate::routing::PredictedState;
 use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Demands, Expectation, Load, Observation, RoutingState, TasksByZone, Verification};
+use crate::walkthrough;
 
 /// How many requests are sent: what the command line takes, its help included.
 #[derive(Clone, Copy, Debug, Args)]
@@ -76,7 +78,27 @@ pub async fn run_until_interrupted(ctx: &Context, options: Options) -> Result<Ve
     let (url, demands) = (load_balancer_url(ctx).await?, options.demands(ctx));
     settling::settle(ctx, &url, options, demands).await?;
     let before = counters::or_reason(counters::read(ctx, PATIENCE).await)?;
-    measure(ctx, &url, options.traffic, demands, Some(before)).await
+    let mut verification = measure(ctx, &url, options.traffic, demands, Some(before)).await?;
+    if verification.errors > 0 && !verification.interrupted {
+        verification.reasons.extend(closed_ways(ctx).await?);
+    }
+    Ok(verification)
+}
+
+/// The drift that is in a request's way.
+async fn closed_ways(ctx: &Context) -> Result<Vec<String>, Error> {
+    let plans = match walkthrough::examine(ctx).await {
+        Ok(examination) => examination.plans,
+        Err(StageError::Interrupted) => return Err(StageError::Interrupted.into()),
+        // The verdict stands without it.
+        Err(error) => return Ok(vec![format!("whether there is drift is not known: {error}")]),
+    };
+    let closed = plans.into_iter().filter_map(|plan| {
+        let differences = plan.differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let state = if plan.action == Action::Created { "is missing" } else { &differences };
+        plan.effect.map(|effect| format!("{} {} {state}: {effect}", plan.kind, plan.name))
+    });
+    Ok(closed.collect())
 }
 
 /// The verification, if it was not interrupted.

@@ -33,7 +33,7 @@ pub enum Error {
     NoTurn { what: &'static str, seconds: u64 },
     #[error("{} cannot be used: {reason}; set {STATE_DIR_VARIABLE} to a directory that can be written", .path.display())]
     State { path: PathBuf, reason: String },
-    #[error("HOME is not set: set it, or {STATE_DIR_VARIABLE}, so that the local cloud can be found again")]
+    #[error("HOME is not set: set it, or {STATE_DIR_VARIABLE}, so that what runs in the background can be found again")]
     NoStateDir,
 }
 

@@ -58,11 +58,12 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
     let zones: Vec<AzName> =
         zones.into_iter().filter(|zone| offering.as_ref().is_none_or(|offering| offering.contains(zone))).collect();
     if zones.len() < ZONES {
+        let offer = match zones.len() {
+            0 => format!("no Availability Zone of {region} offers {instance_type}"),
+            some => format!("{some} Availability Zones of {region} offer {instance_type} ({})", listed(&zones, ctx)),
+        };
         return Err(Error::Prerequisite(format!(
-            "{} Availability Zones of {region} offer {instance_type} ({}), and {ZONES} are needed: choose another \
-             --instance-type or --region",
-            zones.len(),
-            listed(&zones, ctx)
+            "{offer}, and {ZONES} are needed: choose another --instance-type or --region"
         )));
     }
     let (mut found, mut shortcomings) = (vec![], vec![]);

@@ -61,6 +61,11 @@ pub(crate) trait Stage {
         vec![]
     }
 
+    /// What does not work while it is missing, or as it is.
+    fn effect(&self, _facts: Option<&Self::Facts>) -> Option<&'static str> {
+        None
+    }
+
     fn differences(&self, facts: &Self::Facts) -> Vec<Difference> {
         self.compare(facts).into_iter().flatten().collect()
     }
@@ -84,9 +89,13 @@ pub(crate) trait Stage {
             Some(_) if differences.is_empty() => Action::Kept,
             Some(_) => Action::Changed,
         };
+        let effect = match action {
+            Action::Created | Action::Changed => self.effect(found.as_ref().map(|found| &found.facts)),
+            Action::Kept | Action::Adopted | Action::Refused => None,
+        };
         let (kind, name) = (Self::KIND, self.name());
         let id = found.as_ref().map(|found| found.id.clone());
-        Ok((PlannedChange { stage: kind.step(), kind, name, id, action, differences }, self.output(found)))
+        Ok((PlannedChange { stage: kind.step(), kind, name, id, action, differences, effect }, self.output(found)))
     }
 
     /// Finds the resource or makes it, changes what differs, and waits until it is ready, whoever made it.

@@ -49,8 +49,16 @@ pub enum DriveError {
     Url { url: String, reason: String },
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
-    #[error("the load balancer at {url} is out of reach: none of the first {tried} requests got a connection ({reason}); {}", hint(.url))]
-    OutOfReach { url: Url, tried: u64, reason: String },
+    #[error("the load balancer at {url} is out of reach: none of the first {tried} requests got a connection ({}); {}", .why.reason, hint(.url, .why))]
+    OutOfReach { url: Url, tried: u64, why: Unconnected },
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub struct Unconnected {
+    reason: String,
+    /// Nothing was heard from there, not even a refusal.
+    in_silence: bool,
 }
 
 /// The fields of the demo application's answer that tell where a request was.
@@ -100,17 +108,19 @@ pub async fn drive(
         }
     }
     match run.out_of_reach.get() {
-        Some(reason) => {
+        Some(why) => {
             let tried = run.unconnected.load(Ordering::Relaxed);
-            Err(DriveError::OutOfReach { url: run.url.clone(), tried, reason: reason.clone() })
+            Err(DriveError::OutOfReach { url: run.url.clone(), tried, why: why.clone() })
         }
         None => Ok(Observation { took: run.begin.elapsed(), ..total }),
     }
 }
 
 /// What may be in the way.
-fn hint(url: &Url) -> &'static str {
-    if is_loopback(url) {
+fn hint(url: &Url, why: &Unconnected) -> &'static str {
+    if is_loopback(url) && why.in_silence {
+        "its security group lets nobody in: `zonewalk status` names the rule, `zonewalk up` fixes it"
+    } else if is_loopback(url) {
         "nothing listens there: `zonewalk status` says what exists, `zonewalk up` fixes it"
     } else {
         "its security group lets in the ranges of --allow-cidr and drops everything else silently: if AWS sees you at another \
@@ -147,7 +157,7 @@ struct Run {
     /// Whether any request got one.
     connected: AtomicBool,
     /// Why none gets one, once that is clear.
-    out_of_reach: OnceLock<String>,
+    out_of_reach: OnceLock<Unconnected>,
     stop: CancellationToken,
 }
 
@@ -190,7 +200,7 @@ impl Run {
         let unconnected = self.unconnected.fetch_add(1, Ordering::Relaxed) + 1;
         if unconnected >= OUT_OF_REACH.min(self.requests) && !self.connected.load(Ordering::Relaxed) {
             // The first to know says it.
-            let _ = self.out_of_reach.set(reason(error));
+            let _ = self.out_of_reach.set(Unconnected { reason: reason(error), in_silence: error.is_timeout() });
         }
     }
 
@@ -202,7 +212,7 @@ impl Run {
             let answer = sent.map_err(|error| reason(&error))?;
             self.connected.store(true, Ordering::Relaxed);
             let (status, body) = (answer.status(), Limited::new(Body::from(answer), MAX_ANSWER));
-            let body = body.collect().await.map_err(|error| reason(error.as_ref()))?;
+            let body = body.collect().await.map_err(|error| innermost_cause(error.as_ref()))?;
             if !status.is_success() {
                 return Err(format!("{STATUS}{}", status.as_u16()));
             }
@@ -223,8 +233,16 @@ impl Run {
     }
 }
 
-/// The innermost cause of an error, which says what happened on the wire.
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+/// Says what happened on the wire.
+fn reason(error: &reqwest::Error) -> String {
+    if error.is_connect() && error.is_timeout() {
+        format!("not connected within {} s", CONNECT_TIMEOUT.as_secs())
+    } else {
+        innermost_cause(error)
+    }
+}
+
+fn innermost_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

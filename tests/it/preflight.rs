@@ -222,7 +222,10 @@ async fn a_type_that_too_few_zones_offer_is_told() {
     let doctor = doctor::run(&context(&cloud, none).await).await.unwrap();
     let network = doctor.findings.iter().find(|finding| finding.check == Check::Network).unwrap();
     assert_eq!(network.level, Level::Problem);
-    assert!(network.what.contains("t9.enormous") && network.what.contains("3 are needed"), "{network:#?}");
+    assert!(network.what.contains("no Availability Zone of us-east-1 offers t9.enormous"), "{network:#?}");
+    let instance_type = doctor.findings.iter().find(|finding| finding.check == Check::InstanceType).unwrap();
+    assert_eq!(instance_type.level, Level::Problem);
+    assert!(instance_type.what.starts_with("us-east-1 has no instance type t9.enormous: "), "{instance_type:#?}");
     cloud.shutdown().await;
 }
 
@@ -232,20 +235,20 @@ async fn status_tells_why_up_would_refuse() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
-    let sound = status::run(&ctx).await.unwrap();
+    let sound = status::run(&ctx, Default::default()).await.unwrap();
     assert!(sound.problems.is_empty() && sound.drift.is_some_and(|drift| drift.is_empty()), "{:?}", sound.problems);
 
     let none = Settings { instance_type: "t9.enormous".to_owned(), ..settings() };
-    let status = status::run(&context(&cloud, none).await).await.unwrap();
+    let status = status::run(&context(&cloud, none).await, Default::default()).await.unwrap();
     let problems: Vec<_> = status.problems.iter().map(|finding| (finding.check, finding.level)).collect();
     assert_eq!(problems[0], (Check::Network, Level::Problem));
     assert!(problems.iter().all(|(_, level)| *level == Level::Problem), "{problems:?}");
-    assert!(status.drift.is_none() && status.services.len() == 2 && status.alb_url.is_some(), "{status:?}");
+    assert!(status.drift.is_none() && status.now.services.len() == 2 && status.now.alb_url.is_some(), "{status:?}");
 
     let json = serde_json::to_value(&status).unwrap();
     assert!(json["problems"][0]["message"].as_str().unwrap().contains("t9.enormous"), "{json}");
     let text = status.text(&Page::default());
     assert!(text.contains("blocked:\n") && text.contains("PROBLEM"), "{text}");
-    assert!(text.contains("6 of 6") && text.contains("http://"), "the rest is gone: {text}");
+    assert!(text.contains("6/6") && text.contains("http://"), "the rest is gone: {text}");
     cloud.shutdown().await;
 }

@@ -283,12 +283,12 @@ fn what_a_running_cloud_is_not_is_refused() {
             assert!(said(&output).contains("`zonewalk local stop`"), "{}", said(&output));
         }
     }
-    // What it is may be asked for; and whoever removes takes any.
+    // What it is may be asked for.
     machine.json(&["up", "--local", "--dry-run", "--pace", "fast", "--proxy", "zonewalk", "--output", "json"]);
-    machine.json(&["down", "--local", "--pace", "aws", "--output", "json"]);
+    machine.json(&["down", "--local", "--output", "json"]);
     assert_nothing_runs(&machine);
     for asked in [&["--pace", "aws"][..], &["--bare-account"]] {
-        let output = machine.zonewalk(&[&["status"], asked].concat());
+        let output = machine.zonewalk(&[&["up"], asked].concat());
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(said(&output).contains("add --local"), "{}", said(&output));
     }
