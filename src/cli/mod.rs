@@ -18,10 +18,11 @@ mod settings_file;
 mod tips;
 mod values;
 
+use std::cell::RefCell;
 use std::io;
 use std::process::ExitCode;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueEnum};
 use tokio::time::Instant;
 
 use self::args::{Args, Command, Global, ManArgs, Output, PredictArgs};
@@ -30,7 +31,10 @@ use self::console::{Console, write_stdout};
 use self::resolve::Destination;
 use self::session::Session;
 use crate::aws::ZoneNames;
+use crate::commands::down::DownPlan;
 use crate::commands::outcome::Outcome;
+use crate::commands::question::Declined;
+use crate::commands::status::Now;
 use crate::commands::{Error, cost, predict};
 use crate::processes::local_cloud;
 use crate::stages::permissions;
@@ -69,20 +73,22 @@ fn misused(error: &clap::Error) -> u8 {
     // That nobody can read it is no reason to fail in another way.
     let _ = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    // As much of the command line as can be understood.
-    let parsed = command_line::definition().ignore_errors(true).try_get_matches().ok().filter(|_| error.use_stderr());
-    if let Some(matches) = parsed
-        && let Some(output) = output(&matches)
-    {
-        Console::with_output(output, name(&matches)).print_misuse(code, &error.to_string());
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    if let Some(output) = output(words).filter(|_| error.use_stderr()) {
+        // As much of the command line as can be understood.
+        let matches = command_line::definition().ignore_errors(true).try_get_matches().ok();
+        Console::with_output(output, matches.as_ref().and_then(name)).print_misuse(code, &error.to_string());
     }
     code
 }
 
 /// What a command line that is not valid asks to be printed.
-fn output(matches: &ArgMatches) -> Option<Output> {
-    let of_command = matches.subcommand().and_then(|(_, matches)| output(matches));
-    of_command.or_else(|| matches.try_get_one("output").ok().flatten().copied())
+fn output(words: impl Iterator<Item = String>) -> Option<Output> {
+    let mut words = words.skip_while(|word| !word.starts_with("--output") && !word.starts_with("-o"));
+    let word = words.next()?;
+    let value = word.trim_start_matches("--output").trim_start_matches("-o").trim_start_matches('=');
+    let value = if value.is_empty() { words.next()? } else { value.to_owned() };
+    Output::from_str(&value, false).ok()
 }
 
 /// `-v` shows each request to the cloud, `-vv` also what the libraries say; without, they say nothing: an error tells it.
@@ -126,12 +132,19 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
     let started = Instant::now();
     let mut page = console.page(ZoneNames::default());
     let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
-        (Ok(session), _) => {
+        (Ok(None), _) => Box::new(Declined::new(matches!(command, CloudCommand::Down(_)))),
+        (Ok(Some(session)), _) => {
             let on_part = |part: &dyn Outcome| {
                 let page = console.page(session.ctx.zones());
                 session.progress.interrupt(|| console.print_part(part, &page));
             };
-            let result = command.run(&session.ctx, on_part).await;
+            let last = RefCell::new(String::new());
+            let on_look = |now: &Now| {
+                let page = console.page(session.ctx.zones());
+                console.print_look(now, &page, &session.progress, &mut last.borrow_mut());
+            };
+            let result = command.run(&session.ctx, on_part, on_look).await;
+            session.progress.interrupt(|| ());
             page.zones = session.ctx.zones();
             console.note_run(|run| {
                 run.account = session.ctx.account();
@@ -147,9 +160,9 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
             outcome
         }
         // Then there is nothing to remove.
-        (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
+        (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down(_)) => {
             console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
-            Box::new(Down::default())
+            if command.is_dry_run() { Box::new(DownPlan::default()) } else { Box::new(Down::default()) }
         }
         (Err(error), _) => return Err(error),
     };

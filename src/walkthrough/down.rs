@@ -13,11 +13,18 @@ use crate::stages::{Context, Error};
 /// What `down` did.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Down {
+    /// What was removed.
     pub removed: Vec<Removed>,
+    /// The rules that went with the security groups.
+    pub rules_removed: usize,
     /// Resources that are ours and still there.
     pub leftovers: Vec<Leftover>,
     /// Resources that have one of our names and not our tag, and were left alone; `--adopt` removes them.
     pub not_ours: Vec<Leftover>,
+    /// The seconds from the Auto Scaling group's creation to its removal. None: it did not stand, or this is not AWS.
+    pub up_s: Option<u64>,
+    /// What that has cost, if nothing has changed meanwhile.
+    pub usd_spent: Option<f64>,
 }
 
 impl Down {
@@ -29,17 +36,23 @@ impl Down {
 /// A resource that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Removed {
+    /// The article's step that the resource belongs to.
     #[serde(rename = "step")]
     pub stage: Step,
+    /// What kind of resource it was.
     pub kind: Kind,
+    /// The ID, ARN or name that AWS knew it by.
     pub id: String,
 }
 
 /// A resource that was not removed, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Leftover {
+    /// What kind of resource it is.
     pub kind: Kind,
+    /// The ID, ARN or name that AWS knows it by.
     pub id: String,
+    /// Why it was not removed.
     pub reason: String,
 }
 
@@ -61,6 +74,7 @@ pub async fn down(ctx: &Context) -> Result<Down, Error> {
         return Err(Error::Interrupted);
     }
     let mut down = Box::pin(look_again(ctx, &outcome)).await;
+    down.rules_removed = outcome.rules_removed;
     down.removed = outcome.removed.into_iter().map(|(kind, id)| Removed { stage: kind.step(), kind, id }).collect();
     if down.found_nothing() {
         let at = ctx.clients.endpoint_url.as_deref().map(|url| format!(" at {url}")).unwrap_or_default();

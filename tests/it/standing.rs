@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use crate::machine::Machine;
 
-struct Aws {
+pub(crate) struct Aws {
     machine: Machine,
     process: Child,
     url: String,
 }
 
 impl Aws {
-    fn serve(faults: &str) -> Self {
+    pub(crate) fn serve(faults: &str) -> Self {
         let machine = Machine::new();
         std::fs::write(machine.path().join("f.toml"), faults).unwrap();
         let serve = ["local", "serve", "--listen", "127.0.0.1:0", "--faults", "f.toml"];
@@ -28,9 +28,14 @@ impl Aws {
         Self { machine, process, url: url.expect("it runs") }
     }
 
-    fn zonewalk(&self, args: &[&str]) -> Output {
+    /// Where it is reached at a name of AWS's: through this proxy.
+    pub(crate) fn proxy(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn zonewalk(&self, args: &[&str]) -> Output {
         let mut command = self.machine.command(args);
-        command.args(["--endpoint-url", "http://zonewalk.amazonaws.com", "--timeout", "4"]);
+        command.args(["--endpoint-url", ENDPOINT, "--timeout", "4"]);
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1");
         command.env("HTTP_PROXY", &self.url).stdin(Stdio::null()).output().unwrap()
     }
@@ -42,6 +47,8 @@ impl Drop for Aws {
         let _ = self.process.wait();
     }
 }
+
+pub(crate) const ENDPOINT: &str = "http://zonewalk.amazonaws.com";
 
 const PRICE: &str =
     "still stands and costs up to about 0.64 USD an hour (12 t3.medium, a load balancer, 15 public addresses)";
@@ -60,7 +67,7 @@ fn what_a_failed_command_leaves_on_aws_is_told_with_its_price() {
     let up = aws.zonewalk(&["up", "--yes"]);
     assert_eq!(up.status.code(), Some(3), "{}", said(&up));
     assert!(said(&up).contains(&format!("what was made {PRICE}: `zonewalk down")), "{}", said(&up));
-    let walkthrough = aws.zonewalk(&["walkthrough", "--yes"]);
+    let walkthrough = aws.zonewalk(&["walkthrough", "--yes", "--keep"]);
     assert!(said(&walkthrough).contains(&format!("all that was made {PRICE}")), "{}", said(&walkthrough));
     // There is a load balancer, and no task.
     let failover = aws.zonewalk(&["failover"]);
@@ -69,7 +76,7 @@ fn what_a_failed_command_leaves_on_aws_is_told_with_its_price() {
     let other = aws.zonewalk(&["redeploy", "--cluster", "others", "--service", "others"]);
     assert!(!other.status.success() && !said(&other).contains("USD"), "{}", said(&other));
     // Nothing was asked of the account by the command itself.
-    let down = aws.zonewalk(&["down"]);
+    let down = aws.zonewalk(&["down", "--yes"]);
     assert!(down.status.success() && !said(&down).contains("USD"), "{}", said(&down));
 }
 
@@ -78,7 +85,7 @@ fn what_down_leaves_on_aws_is_told_with_its_price() {
     let aws = Aws::serve("[[fault]]\nkind = 'server-error'\noperation = 'elasticloadbalancing:DeleteLoadBalancer'\n");
     let up = aws.zonewalk(&["up", "--yes", "--task-count", "1"]);
     assert!(up.status.success(), "{}", said(&up));
-    let down = aws.zonewalk(&["down"]);
+    let down = aws.zonewalk(&["down", "--yes"]);
     assert_eq!(down.status.code(), Some(1), "{}", said(&down));
     assert!(said(&down).contains(&format!("what `down` has not removed {PRICE}")), "{}", said(&down));
 }
