@@ -141,6 +141,16 @@ impl Events {
         Self::new(|_| ())
     }
 
+    /// The same events without what is looked up on the way.
+    pub fn without_findings(&self) -> Self {
+        let events = self.clone();
+        Self::new(move |event| {
+            if !matches!(event, Event::Found { .. }) {
+                events.send(event);
+            }
+        })
+    }
+
     pub fn send(&self, event: Event) {
         (self.0)(event);
     }

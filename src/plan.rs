@@ -117,6 +117,7 @@ pub enum Field {
     InstanceType,
     #[strum(serialize = "instances of an older launch template version")]
     OlderInstances,
+    OutboundRules,
     LaunchTemplate,
     LaunchTemplateVersion,
     MaximumPercent,

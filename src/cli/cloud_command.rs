@@ -1,12 +1,17 @@
 //! The commands that speak to a cloud: their arguments, and what each of them runs.
 
+use std::time::Duration;
+
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::ProvisionArgs;
+use super::values::wait;
 use crate::commands::failover::{self, Mode};
 use crate::commands::limits::within;
 use crate::commands::outcome::Outcome;
-use crate::commands::{self, Error, redeploy, stats, verify};
+use crate::commands::status::Now;
+use crate::commands::watch::{self, Watch};
+use crate::commands::{self, Error, redeploy, stats, status, verify, walkthrough};
 use crate::settings::Settings;
 use crate::stages::{Context, templates};
 
@@ -21,17 +26,17 @@ pub(super) enum CloudCommand {
     /// Show what `up` would create or change: `up --dry-run`
     #[command(hide = true)]
     Plan(ProvisionArgs),
-    /// Show what exists, what is healthy, where the tasks run, and drift
-    Status(ProvisionArgs),
+    /// Show whether zone-aware routing is on, what is healthy, where the tasks run, and drift
+    Status(StatusArgs),
     /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
     Verify(verify::Options),
     /// Scale the backend down under load, check where requests go, restore it
     Failover(FailoverArgs),
     /// Read the zone counters of every frontend's Envoy
     Stats(stats::Options),
-    /// Remove everything that zonewalk created
+    /// Remove everything that zonewalk created; on AWS it asks first
     #[command(visible_aliases = ["destroy", "delete"])]
-    Down,
+    Down(DownArgs),
     /// Check what would stop `up`, and say how to fix it
     Doctor(ProvisionArgs),
     /// Force a new deployment, which turns zone-aware routing on for older services
@@ -44,21 +49,27 @@ impl CloudCommand {
         match self {
             Self::Up(up) => Some(&up.provision),
             Self::Walkthrough(walkthrough) => Some(&walkthrough.provision),
-            Self::Plan(provision) | Self::Status(provision) | Self::Doctor(provision) => Some(provision),
+            Self::Status(status) => Some(&status.provision),
+            Self::Plan(provision) | Self::Doctor(provision) => Some(provision),
             _ => None,
         }
     }
 
+    /// Whether it makes something, or would in a dry run.
     pub(super) fn makes(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Plan(_) | Self::Walkthrough(_))
     }
 
     pub(super) fn removes(&self) -> bool {
-        matches!(self, Self::Down | Self::Walkthrough(_))
+        match self {
+            Self::Down(args) => !args.dry_run,
+            Self::Walkthrough(args) => !args.keep,
+            _ => false,
+        }
     }
 
     pub(super) fn is_dry_run(&self) -> bool {
-        matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }))
+        matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) | Self::Down(DownArgs { dry_run: true }))
     }
 
     /// What an interrupted command does before it ends.
@@ -80,7 +91,7 @@ impl CloudCommand {
             templates::check(directory).map_err(error)?;
         }
         match self {
-            Self::Walkthrough(args) => failover::check(args.failover.options(), settings),
+            Self::Walkthrough(args) => commands::walkthrough::check(args.options(), settings),
             _ => Ok(()),
         }
     }
@@ -89,12 +100,15 @@ impl CloudCommand {
     pub(super) fn leaves(&self, ctx: &Context, result: Result<&dyn Outcome, &Error>) -> Option<&'static str> {
         let is_aws = ctx.clients.is_aws();
         match (self, result) {
-            _ if !ctx.stands() => None,
-            (Self::Walkthrough(_), Ok(outcome)) | (Self::Down, Ok(outcome)) if !outcome.left_nothing() => {
+            _ if !ctx.stands() || self.is_dry_run() => None,
+            (Self::Walkthrough(args), Ok(_)) if args.keep => is_aws.then_some("all that was made"),
+            (Self::Walkthrough(_), Ok(outcome)) | (Self::Down(_), Ok(outcome)) if !outcome.left_nothing() => {
                 is_aws.then_some("what `down` has not removed")
             }
+            // That is not its own.
+            (Self::Walkthrough(_), Err(Error::Stands(_))) => None,
             (Self::Walkthrough(_), Err(_)) => Some("all that was made"),
-            (Self::Down, Err(_)) => is_aws.then_some("what `down` has not removed"),
+            (Self::Down(_), Err(_)) => is_aws.then_some("what `down` has not removed"),
             // Somebody else's cluster.
             (Self::Redeploy(redeploy::Options { cluster: Some(_), .. }), _) => None,
             (_, Err(_)) => is_aws.then_some("what was made"),
@@ -102,19 +116,24 @@ impl CloudCommand {
         }
     }
 
-    /// Runs the command. `on_part` is given each part of the walkthrough as it ends.
-    pub(super) async fn run(&self, ctx: &Context, on_part: impl Fn(&dyn Outcome)) -> Result<Box<dyn Outcome>, Error> {
+    /// Runs the command. `on_part` is given each part of the walkthrough as it ends, `on_look` each look of `status --watch`.
+    pub(super) async fn run(
+        &self,
+        ctx: &Context,
+        on_part: impl Fn(&dyn Outcome),
+        on_look: impl Fn(&Now),
+    ) -> Result<Box<dyn Outcome>, Error> {
         Ok(match self {
-            Self::Walkthrough(args) => {
-                Box::new(commands::walkthrough::run(ctx, args.failover.options(), on_part).await?)
-            }
+            Self::Walkthrough(args) => Box::new(commands::walkthrough::run(ctx, args.options(), on_part).await?),
             Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) => Box::new(commands::up::dry_run(ctx).await?),
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
-            Self::Status(_) => Box::new(commands::status::run(ctx).await?),
+            Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
+            Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
             Self::Verify(options) => Box::new(verify::run_until_interrupted(ctx, *options).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
             Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
-            Self::Down => Box::new(commands::down::run(ctx).await?),
+            Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),
+            Self::Down(_) => Box::new(commands::down::run(ctx).await?),
             Self::Doctor(_) => Box::new(commands::doctor::run(ctx).await?),
             Self::Redeploy(options) => Box::new(redeploy::run(ctx, options.clone()).await?),
         })
@@ -131,11 +150,58 @@ pub(super) struct UpArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct DownArgs {
+    /// Show what would be removed, and what of others would stay; change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct StatusArgs {
+    /// Also list every resource: its kind, name, age, ARN or ID, and its page in AWS's console
+    #[arg(long)]
+    resources: bool,
+    /// Exit with 1 if zone-aware routing is off, something has drifted or `up` is blocked
+    #[arg(long)]
+    exit_code: bool,
+    /// Look again and again until Ctrl-C: drawn in place on a terminal, elsewhere a line with the time for each change
+    #[arg(long, conflicts_with_all = ["resources", "exit_code"])]
+    watch: bool,
+    /// Time from one look to the next, such as 2s or 1m
+    #[arg(long, value_name = "DURATION", default_value = "2s", requires = "watch", value_parser = wait)]
+    interval: Duration,
+    /// End the watch after this time, such as 30s or 5m
+    #[arg(long = "for", value_name = "DURATION", requires = "watch", value_parser = wait)]
+    limit: Option<Duration>,
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
+}
+
+impl StatusArgs {
+    fn options(&self) -> status::Options {
+        status::Options { resources: self.resources, exit_code: self.exit_code }
+    }
+
+    fn looks(&self) -> Watch {
+        Watch { interval: self.interval, limit: self.limit }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct WalkthroughArgs {
     #[command(flatten)]
     pub(super) failover: FailoverArgs,
+    /// Leave everything standing at the end, and go on with what stands already
+    #[arg(long)]
+    keep: bool,
     #[command(flatten)]
     pub(super) provision: ProvisionArgs,
+}
+
+impl WalkthroughArgs {
+    fn options(&self) -> walkthrough::Options {
+        walkthrough::Options { failover: self.failover.options(), keep: self.keep }
+    }
 }
 
 #[derive(Debug, ClapArgs)]

@@ -18,15 +18,15 @@ use super::document::{Document, End, Line, Run};
 use crate::aws::{Clients, ZoneNames};
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
-use crate::commands::cost;
 use crate::commands::failure::Failure;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
+use crate::commands::status::Now;
 use crate::events::{Event, Events};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
+use crate::report::progress::Progress;
 use crate::report::style;
-use crate::settings::Settings;
 
 /// How often traffic is told of in lines.
 const BETWEEN_TRAFFIC: Duration = Duration::from_secs(1);
@@ -239,24 +239,20 @@ impl Console {
         self.output != Output::Human
     }
 
-    /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
-    pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
-        let cost = cost::hourly(settings).text;
-        // The SDK takes the profile from this variable if none is given.
-        let profile =
-            profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));
-        let profile = profile.map(|profile| format!(", with profile {profile},")).unwrap_or_default();
-        let what = format!("makes resources on AWS in {region}{profile} that cost {cost}");
-        if !io::stdin().is_terminal() {
-            return Err(Error::Usage(format!("this {what}: say --yes to agree, or --local to rehearse")));
+    /// Draws in place of what was drawn before, where stderr is a terminal; else prints a line with the time, if it is another
+    /// than the one before. JSON waits for the end.
+    pub(super) fn print_look(&self, now: &Now, page: &Page, progress: &Progress, last: &mut String) {
+        if self.has_terminal() {
+            let text = self.advice.complete(&now.text(page));
+            let colors = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+            progress.draw(if colors { text } else { anstream::adapter::strip_str(&text).to_string() });
+            return;
         }
-        let question = format!("This {what}, until `zonewalk down`. Go on? [y/N] ");
-        let _ = write!(anstream::stderr(), "{}", self.advice.complete(&question));
-        let mut answer = String::new();
-        let read = io::stdin().lock().read_line(&mut answer);
-        match answer.trim() {
-            "y" | "Y" | "yes" if read.is_ok() => Ok(()),
-            _ => Err(Error::Usage("nothing was made".to_owned())),
+        let summary = now.summary();
+        if self.output == Output::Human && summary != *last {
+            let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+            write_stdout(&format!("{time}  {}\n", self.advice.complete(&summary)));
+            *last = summary;
         }
     }
 }

@@ -18,6 +18,7 @@ mod settings_file;
 mod tips;
 mod values;
 
+use std::cell::RefCell;
 use std::io;
 use std::process::ExitCode;
 
@@ -30,7 +31,10 @@ use self::console::{Console, write_stdout};
 use self::resolve::Destination;
 use self::session::Session;
 use crate::aws::ZoneNames;
+use crate::commands::down::DownPlan;
 use crate::commands::outcome::Outcome;
+use crate::commands::question::Declined;
+use crate::commands::status::Now;
 use crate::commands::{Error, cost, predict};
 use crate::processes::local_cloud;
 use crate::stages::permissions;
@@ -128,12 +132,19 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
     let started = Instant::now();
     let mut page = console.page(ZoneNames::default());
     let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
-        (Ok(session), _) => {
+        (Ok(None), _) => Box::new(Declined::new(matches!(command, CloudCommand::Down(_)))),
+        (Ok(Some(session)), _) => {
             let on_part = |part: &dyn Outcome| {
                 let page = console.page(session.ctx.zones());
                 session.progress.interrupt(|| console.print_part(part, &page));
             };
-            let result = command.run(&session.ctx, on_part).await;
+            let last = RefCell::new(String::new());
+            let on_look = |now: &Now| {
+                let page = console.page(session.ctx.zones());
+                console.print_look(now, &page, &session.progress, &mut last.borrow_mut());
+            };
+            let result = command.run(&session.ctx, on_part, on_look).await;
+            session.progress.interrupt(|| ());
             page.zones = session.ctx.zones();
             console.note_run(|run| {
                 run.account = session.ctx.account();
@@ -149,9 +160,9 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
             outcome
         }
         // Then there is nothing to remove.
-        (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
+        (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down(_)) => {
             console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
-            Box::new(Down::default())
+            if command.is_dry_run() { Box::new(DownPlan::default()) } else { Box::new(Down::default()) }
         }
         (Err(error), _) => return Err(error),
     };

@@ -8,15 +8,17 @@ use super::document::{Document, Line};
 use crate::cloud::FaultsReport;
 use crate::commands::Error;
 use crate::commands::doctor::Doctor;
+use crate::commands::down::DownPlan;
 use crate::commands::failover::Failover;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::logs::LocalLogs;
 use crate::commands::local::status::LocalStatus;
 use crate::commands::local::stop::LocalStop;
 use crate::commands::predict::Predicted;
+use crate::commands::question::Declined;
 use crate::commands::redeploy::Redeployment;
 use crate::commands::stats::Stats;
-use crate::commands::status::Status;
+use crate::commands::status::{Now, Status};
 use crate::commands::up::DryRun;
 use crate::commands::walkthrough::Walkthrough;
 use crate::processes::local_cloud::Record;
@@ -32,13 +34,13 @@ fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// The commands whose documents have a result, and what that can be.
 const RESULTS: &[(&str, &[Of])] = &[
-    ("walkthrough", &[of::<Walkthrough>]),
-    ("up", &[of::<Up>, of::<DryRun>]),
-    ("status", &[of::<Status>]),
+    ("walkthrough", &[of::<Walkthrough>, of::<Declined>]),
+    ("up", &[of::<Up>, of::<DryRun>, of::<Declined>]),
+    ("status", &[of::<Status>, of::<Now>]),
     ("verify", &[of::<Verification>]),
     ("failover", &[of::<Failover>]),
     ("stats", &[of::<Stats>]),
-    ("down", &[of::<Down>]),
+    ("down", &[of::<Down>, of::<DownPlan>, of::<Declined>]),
     ("doctor", &[of::<Doctor>]),
     ("redeploy", &[of::<Redeployment>]),
     ("local status", &[of::<LocalStatus>]),
@@ -94,12 +96,12 @@ fn schema(is_wanted: impl Fn(&str) -> bool) -> Value {
     schema
 }
 
-/// Descriptions are comments, which are wrapped.
+/// Descriptions are comments, which are wrapped, and tell of Rust's None what JSON calls null.
 fn unwrap_descriptions(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
             if let Some(Value::String(description)) = members.get_mut("description") {
-                *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+                *description = description.split_whitespace().collect::<Vec<_>>().join(" ").replace("None: ", "Null: ");
             }
             members.values_mut().for_each(unwrap_descriptions);
         }

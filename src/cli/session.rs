@@ -1,5 +1,6 @@
 //! What a command against a cloud needs around it: opened before the command, closed after it.
 
+use std::io::IsTerminal;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -8,13 +9,15 @@ use super::cloud_command::CloudCommand;
 use super::console::Console;
 use super::interrupt;
 use super::resolve::{Destination, Resolved};
-use crate::aws::Target;
-use crate::commands::Error;
+use crate::aws::{Clients, Target};
+use crate::commands::{Error, cost, question};
 use crate::data_plane::DataPlane;
 use crate::events::Events;
+use crate::mesh::Proxies;
 use crate::processes::local_cloud::{self, Left, Purpose};
 use crate::processes::local_traffic;
 use crate::report::progress::Progress;
+use crate::settings::Settings;
 use crate::stages::{self, Context};
 
 pub(super) struct Session {
@@ -30,8 +33,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Finds or starts the processes that the command needs, connects, and asks before money is spent.
-    pub(super) async fn open(command: &CloudCommand, resolved: Resolved, console: &Console) -> Result<Self, Error> {
+    /// Finds or starts the processes that the command needs, connects, and asks before money is spent, or what has cost it removed.
+    /// None: the user does not want it.
+    pub(super) async fn open(
+        command: &CloudCommand,
+        resolved: Resolved,
+        console: &Console,
+    ) -> Result<Option<Self>, Error> {
         let Resolved { settings, destination, yes, local_traffic } = resolved;
         // A local cloud that is used is given up properly, whenever the command is interrupted.
         let cancel = matches!(destination, Destination::Local { .. })
@@ -50,8 +58,11 @@ impl Session {
             run.region = Some(clients.region.clone());
             run.endpoint_url = clients.endpoint_url.clone();
         });
-        if command.makes() && !command.is_dry_run() && clients.is_aws() && !yes {
-            console.confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
+        if clients.is_aws()
+            && !yes
+            && !may_begin(command, &clients, &settings, target.profile.as_deref(), console).await?
+        {
+            return Ok(None);
         }
         // Not before: until it is answered, an interrupt ends the question.
         let cancel = cancel.unwrap_or_else(|| interrupt::token(console, command.before_it_ends()));
@@ -62,8 +73,14 @@ impl Session {
             None
         };
         let played = local_traffic.as_ref().map(|hosts| DataPlane::Played(hosts.client()));
-        let ctx = Context::new(clients, settings, events, cancel).with_data_plane(played.unwrap_or_default());
-        Ok(Self { ctx, progress, local_cloud, local_traffic, removes: command.removes() })
+        let proxies = match (&local_cloud, &played) {
+            (Some(cloud), _) => cloud.record().own.proxies.clone(),
+            (None, Some(_)) => Some(Proxies::default().to_string()),
+            (None, None) => None,
+        };
+        let ctx = Context::new(clients, settings, events, cancel).with_proxies(proxies);
+        let ctx = ctx.with_data_plane(played.unwrap_or_default());
+        Ok(Some(Self { ctx, progress, local_cloud, local_traffic, removes: command.removes() }))
     }
 
     /// Ends the use of the processes, however the command has ended, and those of them that nothing is left for. `removed`: the
@@ -85,6 +102,47 @@ impl Session {
     }
 }
 
+/// Asks on a terminal whether to make what costs on AWS, or to remove what stands there; refuses where nobody can be asked.
+async fn may_begin(
+    command: &CloudCommand,
+    clients: &Clients,
+    settings: &Settings,
+    profile: Option<&str>,
+    console: &Console,
+) -> Result<bool, Error> {
+    let (makes, removes) = (command.makes(), command.removes());
+    if command.is_dry_run() || !makes && !removes {
+        return Ok(true);
+    }
+    // The SDK takes the profile from this variable if none is given.
+    let of_environment = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
+    let profile = profile.map(str::to_owned).or(of_environment);
+    if !std::io::stdin().is_terminal() {
+        let (name, region) = (&settings.name, &clients.region);
+        let place = profile.map(|profile| format!("{region}, with profile {profile},"));
+        let place = place.unwrap_or_else(|| region.clone());
+        return Err(Error::Usage(if makes {
+            let cost = cost::hourly(settings).text;
+            format!(
+                "this makes resources on AWS in {place} that cost {cost}: say --yes to agree, or --local to rehearse"
+            )
+        } else {
+            format!(
+                "this removes walkthrough {name} on AWS in {place} and all that is in it: say --yes to agree; `zonewalk down \
+                 --dry-run` tells what that is"
+            )
+        }));
+    }
+    // Until it is answered, an interrupt ends the program.
+    let ctx = Context::new(clients.clone(), settings.clone(), Events::silent(), CancellationToken::new());
+    let question = if makes {
+        Some(question::before_making(&ctx, profile.as_deref()).await?)
+    } else {
+        question::before_removing(&ctx, profile.as_deref()).await?
+    };
+    Ok(question.is_none_or(|question| console.agrees(&format!("{question} Go on?")) == Some(true)))
+}
+
 /// Where calls go, and the local cloud if they go there: a new one if there is none and the command can do with that.
 async fn open_destination(
     command: &CloudCommand,
@@ -97,7 +155,7 @@ async fn open_destination(
         Destination::Local { region, asked, faults } => (region, asked, faults),
     };
     let purpose = match command {
-        CloudCommand::Down => Purpose::Remove,
+        CloudCommand::Down(_) => Purpose::Remove,
         CloudCommand::Doctor(_) => Purpose::Examine,
         _ if command.is_dry_run() => Purpose::Examine,
         _ if command.makes() => Purpose::Make,

@@ -1,5 +1,6 @@
 //! What the walkthrough costs on AWS.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -50,25 +51,28 @@ impl Item {
 
 /// An estimate of what a walkthrough with these settings costs.
 pub fn hourly(settings: &Settings) -> Cost {
-    of(settings.task_count.instances(), &settings.instance_type)
+    of(&BTreeMap::from([(settings.instance_type.clone(), settings.task_count.instances())]))
 }
 
-/// The same for so many instances of a type, with a load balancer.
-pub(super) fn of(instances: u32, instance_type: &str) -> Cost {
-    let addresses = instances + LOAD_BALANCER_ADDRESSES;
-    let items = vec![
-        Item::new(instance_type, instances, (instance_type == "t3.medium").then_some(T3_MEDIUM)),
-        Item::new("load balancer", 1, Some(LOAD_BALANCER)),
-        Item::new("root volume", instances, Some(ROOT_VOLUME)),
-        Item::new("public IPv4 address", addresses, Some(PUBLIC_IPV4)),
-    ];
+/// The same for so many instances of each type, with a load balancer.
+pub(super) fn of(instances: &BTreeMap<String, u32>) -> Cost {
+    let all: u32 = instances.values().sum();
+    let price = |instance_type: &str| (instance_type == "t3.medium").then_some(T3_MEDIUM);
+    let mut items: Vec<Item> =
+        instances.iter().map(|(instance_type, n)| Item::new(instance_type, *n, price(instance_type))).collect();
+    let addresses = all + LOAD_BALANCER_ADDRESSES;
+    items.push(Item::new("load balancer", 1, Some(LOAD_BALANCER)));
+    items.push(Item::new("root volume", all, Some(ROOT_VOLUME)));
+    items.push(Item::new("public IPv4 address", addresses, Some(PUBLIC_IPV4)));
     let usd_per_hour = items.iter().map(|item| item.usd_per_hour).sum::<Option<f64>>().map(rounded);
     let rest: f64 = items.iter().filter_map(|item| item.usd_per_hour).sum();
+    let machines = instances.iter().map(|(instance_type, n)| format!("{n} {instance_type}"));
+    let machines = machines.collect::<Vec<_>>().join(", ");
     let text = match usd_per_hour {
-        Some(usd) => format!(
-            "about {usd:.2} USD an hour ({instances} {instance_type}, a load balancer, {addresses} public addresses)"
-        ),
-        None => format!("about {rest:.2} USD an hour and the price of {instances} {instance_type}"),
+        Some(usd) => {
+            format!("about {usd:.2} USD an hour ({machines}, a load balancer, {addresses} public addresses)")
+        }
+        None => format!("about {rest:.2} USD an hour and the price of {machines}"),
     };
     Cost { usd_per_hour, items, text }
 }
@@ -122,10 +126,11 @@ mod tests {
 
     #[test]
     fn the_items_add_up_to_the_whole_unless_one_is_not_known() {
-        let cost = of(12, "t3.medium");
+        let of = |instance_type: &str, n| of(&BTreeMap::from([(instance_type.to_owned(), n)]));
+        let cost = of("t3.medium", 12);
         assert_eq!(cost.usd_per_hour, Some(0.6363));
         assert_eq!(cost.so_far(Duration::from_secs(3 * 3600 + 12 * 60)), Some(2.0362));
-        let other = of(6, "c7i-flex.large");
+        let other = of("c7i-flex.large", 6);
         assert_eq!((other.usd_per_hour, other.so_far(Duration::from_secs(3600))), (None, None));
         assert_eq!(other.text, "about 0.09 USD an hour and the price of 6 c7i-flex.large");
     }

@@ -99,6 +99,7 @@ fn in_one_line(text: &str) -> String {
 fn kind(error: &Error) -> FailureKind {
     match error {
         Error::Stage(error) => kind_of_stage(error),
+        Error::Stands(_) => FailureKind::Conflict,
         Error::Missing(_) | Error::LocalCloud(local_cloud::Error::NotRunning(_)) => FailureKind::NotFound,
         Error::Drive(DriveError::OutOfReach { .. }) | Error::LocalCloud(local_cloud::Error::NoAnswer { .. }) => {
             FailureKind::Unreachable

@@ -7,19 +7,23 @@ pub mod doctor;
 pub mod down;
 pub mod failover;
 pub mod failure;
+pub mod forecast;
 pub(crate) mod limits;
 pub mod local;
 mod matrix;
 pub mod outcome;
 pub mod predict;
+pub mod question;
 pub mod redeploy;
 mod settling;
 pub mod stats;
 pub mod status;
+mod status_text;
 mod text;
 pub mod up;
 pub mod verify;
 pub mod walkthrough;
+pub mod watch;
 
 use crate::processes::{local_cloud, local_traffic};
 use crate::stages;
@@ -47,6 +51,9 @@ pub enum Error {
     Usage(String),
     #[error("the program cannot start its threads: {0}")]
     Runtime(std::io::Error),
+    /// What the command would remove at its end stood before it.
+    #[error("{0}")]
+    Stands(String),
     /// The command needs something that is not there yet.
     #[error("{0}")]
     Missing(String),
@@ -57,7 +64,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stage(stages::Error::Interrupted) => 130,
-            Self::Usage(_) | Self::Predict(_) | Self::Target(_) => 2,
+            Self::Usage(_) | Self::Stands(_) | Self::Predict(_) | Self::Target(_) => 2,
             Self::LocalCloud(error) if error.is_usage() => 2,
             Self::LocalTraffic(error) if error.is_usage() => 2,
             _ => 3,

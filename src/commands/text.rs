@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use crate::plan::{Action, Kind, PlannedChange};
+use crate::plan::{Action, PlannedChange};
 use crate::report::numbers::{count, grouped, milliseconds, percent};
 use crate::report::page::Page;
 use crate::report::style::{attention, bad, faint, good};
@@ -89,22 +89,6 @@ pub(super) fn sum(plans: &[PlannedChange]) -> String {
     let counts = parts.map(|(action, what)| (plans.iter().filter(|plan| plan.action == action).count(), what));
     let told = counts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
     format!("Plan: {}", told.collect::<Vec<_>>().join(", "))
-}
-
-/// What was removed, so that it can be compared with what `up` created: that counts a security group's rule, too, and not
-/// what ECS made in Cloud Map.
-pub(super) fn removed(kinds: impl IntoIterator<Item = Kind>) -> String {
-    let (mut all, mut groups) = (0, 0);
-    for kind in kinds {
-        all += 1;
-        groups += u64::from(kind == Kind::SecurityGroup);
-    }
-    let rules = match groups {
-        0 => String::new(),
-        1 => " (its rules went with the security group)".to_owned(),
-        _ => format!(" (their rules went with {})", count(groups, "security group")),
-    };
-    format!("{} removed{rules}", grouped(all))
 }
 
 /// The line under a matrix: how fast and how well requests were answered.

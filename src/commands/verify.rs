@@ -94,7 +94,8 @@ async fn closed_ways(ctx: &Context) -> Result<Vec<String>, Error> {
         Err(error) => return Ok(vec![format!("whether there is drift is not known: {error}")]),
     };
     let closed = plans.into_iter().filter_map(|plan| {
-        let state = if plan.action == Action::Created { "is missing" } else { "has changed" };
+        let differences = plan.differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let state = if plan.action == Action::Created { "is missing" } else { &differences };
         plan.effect.map(|effect| format!("{} {} {state}: {effect}", plan.kind, plan.name))
     });
     Ok(closed.collect())

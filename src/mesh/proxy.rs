@@ -18,6 +18,15 @@ pub enum Proxies {
     Envoy(Binary),
 }
 
+impl std::fmt::Display for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Zonewalk => f.write_str("zonewalk's own"),
+            Self::Envoy(binary) => write!(f, "Envoy {}", binary.version()),
+        }
+    }
+}
+
 /// A running task's proxy.
 #[derive(Clone)]
 pub enum Proxy {

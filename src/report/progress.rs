@@ -34,6 +34,7 @@ struct Told {
 }
 
 const TRAFFIC: &str = "requests";
+const DRAWN: &str = "what is drawn in place";
 
 impl Progress {
     pub fn new(terminal: bool, print_line: impl Fn(&str) + Send + Sync + 'static) -> Self {
@@ -58,6 +59,20 @@ impl Progress {
     pub fn interrupt(&self, print: impl FnOnce()) {
         self.finish_waits(|_| true);
         self.bars.suspend(print);
+    }
+
+    /// Draws a text of several lines in the place of the one that was drawn before.
+    pub fn draw(&self, text: String) {
+        let mut current = self.current.lock();
+        let bar = current.entry(DRAWN.to_owned()).or_insert_with(|| {
+            let bar = self.bars.add(ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        bar.set_message(text);
+        bar.tick();
     }
 
     fn show(&self, event: Event) {

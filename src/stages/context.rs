@@ -28,6 +28,8 @@ pub struct Context {
     /// The token that is cancelled when the user interrupts: the request under way is awaited, and no further one is sent.
     pub cancel: CancellationToken,
     pub data_plane: DataPlane,
+    /// Whose Service Connect proxies the tasks have, if they are not AWS's.
+    pub proxies: Option<String>,
     /// The start of this run: what AWS dates before it is history.
     started: SystemTime,
     /// The zones that have been looked up in this run.
@@ -54,6 +56,7 @@ impl Context {
             events,
             cancel,
             data_plane: DataPlane::default(),
+            proxies: None,
             started: SystemTime::now(),
             zones: Arc::default(),
             account: Arc::default(),
@@ -67,6 +70,11 @@ impl Context {
     /// The same context where somebody else than the cloud carries the traffic.
     pub fn with_data_plane(self, data_plane: DataPlane) -> Self {
         Self { data_plane, ..self }
+    }
+
+    /// The same context where these proxies do the routing.
+    pub fn with_proxies(self, proxies: Option<String>) -> Self {
+        Self { proxies, ..self }
     }
 
     /// The same context with another token, for work that others do not interrupt, such as putting back what was changed.
@@ -214,7 +222,7 @@ impl Context {
     }
 
     /// How long ago something happened that AWS dates so.
-    pub(super) fn age(&self, time: &DateTime) -> Duration {
+    pub(crate) fn age(&self, time: &DateTime) -> Duration {
         let now = DateTime::from(SystemTime::now()).as_secs_f64() + self.clients.clock.ahead();
         Duration::try_from_secs_f64(now - time.as_secs_f64()).unwrap_or_default()
     }

@@ -18,6 +18,7 @@ pub enum Check {
     Roles,
     Quota,
     InstanceType,
+    TaskCount,
     Names,
 }
 

@@ -5,6 +5,7 @@
 //! [`crate::walkthrough`].
 
 pub(crate) mod auto_scaling_group;
+pub(crate) mod console_links;
 pub(crate) mod container_instances;
 mod context;
 pub(crate) mod ecs_cluster;

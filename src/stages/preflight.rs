@@ -13,6 +13,7 @@ use super::quota::{find_rules_problem, find_vcpu_quota};
 use super::role_choice::{RoleSources, choose_roles};
 use super::task_definitions::task_needs;
 use super::{Context, Error};
+use crate::routing::Config;
 use crate::settings::Cidr;
 
 /// What `up` builds on: all that stages take and nobody makes.
@@ -76,6 +77,7 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     }
     findings.extend(too_many_ranges?);
     findings.extend(unreachable_ranges(ctx));
+    findings.extend(too_few_tasks(ctx));
     if let Some(owner) = sharing? {
         let what = format!(
             "account {owner} shares a namespace named {} with this one, which is left alone: `zonewalk up` creates one of \
@@ -91,6 +93,21 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
         _ => None,
     };
     Ok((findings, prerequisites))
+}
+
+/// The healthy backends without which zone-aware routing is off: Envoy's minimum cluster size.
+pub fn backends_needed() -> u32 {
+    u32::try_from(Config::default().min_cluster_size).unwrap_or(u32::MAX)
+}
+
+/// Fewer tasks than zone-aware routing needs can be run, but prove nothing.
+fn too_few_tasks(ctx: &Context) -> Option<Finding> {
+    let (tasks, needed) = (ctx.settings.task_count.get(), backends_needed());
+    let what = format!(
+        "zone-aware routing stays off with {tasks} tasks a service, since Envoy needs {needed} backends: --task-count {needed} \
+         or more turns it on"
+    );
+    (tasks < needed).then(|| Finding::new(Check::TaskCount, Level::Note, what))
 }
 
 /// The load balancer has IPv4 addresses alone, as in the article: no one comes to it from an IPv6 one.

@@ -15,10 +15,16 @@ use crate::stages::{Context, Error};
 pub struct Down {
     /// What was removed.
     pub removed: Vec<Removed>,
+    /// The rules that went with the security groups.
+    pub rules_removed: usize,
     /// Resources that are ours and still there.
     pub leftovers: Vec<Leftover>,
     /// Resources that have one of our names and not our tag, and were left alone; `--adopt` removes them.
     pub not_ours: Vec<Leftover>,
+    /// The seconds from the Auto Scaling group's creation to its removal. None: it did not stand, or this is not AWS.
+    pub up_s: Option<u64>,
+    /// What that has cost, if nothing has changed meanwhile.
+    pub usd_spent: Option<f64>,
 }
 
 impl Down {
@@ -68,6 +74,7 @@ pub async fn down(ctx: &Context) -> Result<Down, Error> {
         return Err(Error::Interrupted);
     }
     let mut down = Box::pin(look_again(ctx, &outcome)).await;
+    down.rules_removed = outcome.rules_removed;
     down.removed = outcome.removed.into_iter().map(|(kind, id)| Removed { stage: kind.step(), kind, id }).collect();
     if down.found_nothing() {
         let at = ctx.clients.endpoint_url.as_deref().map(|url| format!(" at {url}")).unwrap_or_default();

@@ -106,6 +106,7 @@ fn the_commands_that_are_told_find_what_up_made() {
         told("verify", |output| &output.stderr), // an error: there is no local cloud yet
         told("up", |output| &output.stderr),     // what to do next
         told("doctor", |output| &output.stdout), // an outcome
+        told("status", |output| &output.stderr), // what to do next
     ] {
         let commands = commands(&text);
         let of_the_walkthrough: Vec<_> = commands.iter().filter(|command| command[0] != "local").collect();
@@ -120,7 +121,7 @@ fn the_commands_that_are_told_find_what_up_made() {
     let output = machine.zonewalk(&next[1]);
     let removed = String::from_utf8(output.stdout).unwrap();
     assert_eq!((next[1][0], output.status.code()), ("down", Some(0)), "{removed}");
-    assert!(removed.contains("18 removed (their rules went with 3 security groups), 0 left over"), "{removed}");
+    assert!(removed.contains("18 removed (3 rules went with their groups), 0 left over"), "{removed}");
 }
 
 /// Interrupts a command as its failover drill begins to take backends away. What it says from then on.
@@ -187,7 +188,10 @@ fn a_down_that_finds_nothing_says_where_it_looked() {
     let said = String::from_utf8(down.stderr).unwrap();
     assert_eq!(down.status.code(), Some(0), "{said}");
     assert!(said.contains("nothing of walkthrough mine was found in account 000000000000, region eu-west-1"), "{said}");
-    assert_eq!(result(&down.stdout), serde_json::json!({ "removed": [], "leftovers": [], "not_ours": [] }));
+    assert_eq!(
+        result(&down.stdout),
+        serde_json::json!({ "removed": [], "rules_removed": 0, "leftovers": [], "not_ours": [], "up_s": null, "usd_spent": null })
+    );
 }
 
 #[test]

@@ -64,6 +64,7 @@ mod stages_on_aws;
 mod stages_roles;
 mod stages_up_down;
 mod standing;
+mod statuses;
 mod stub_host;
 mod support;
 mod terminal;

@@ -235,20 +235,20 @@ async fn status_tells_why_up_would_refuse() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
-    let sound = status::run(&ctx).await.unwrap();
+    let sound = status::run(&ctx, Default::default()).await.unwrap();
     assert!(sound.problems.is_empty() && sound.drift.is_some_and(|drift| drift.is_empty()), "{:?}", sound.problems);
 
     let none = Settings { instance_type: "t9.enormous".to_owned(), ..settings() };
-    let status = status::run(&context(&cloud, none).await).await.unwrap();
+    let status = status::run(&context(&cloud, none).await, Default::default()).await.unwrap();
     let problems: Vec<_> = status.problems.iter().map(|finding| (finding.check, finding.level)).collect();
     assert_eq!(problems[0], (Check::Network, Level::Problem));
     assert!(problems.iter().all(|(_, level)| *level == Level::Problem), "{problems:?}");
-    assert!(status.drift.is_none() && status.services.len() == 2 && status.alb_url.is_some(), "{status:?}");
+    assert!(status.drift.is_none() && status.now.services.len() == 2 && status.now.alb_url.is_some(), "{status:?}");
 
     let json = serde_json::to_value(&status).unwrap();
     assert!(json["problems"][0]["message"].as_str().unwrap().contains("t9.enormous"), "{json}");
     let text = status.text(&Page::default());
     assert!(text.contains("blocked:\n") && text.contains("PROBLEM"), "{text}");
-    assert!(text.contains("6 of 6") && text.contains("http://"), "the rest is gone: {text}");
+    assert!(text.contains("6/6") && text.contains("http://"), "the rest is gone: {text}");
     cloud.shutdown().await;
 }

@@ -273,6 +273,14 @@ async fn a_rule_that_is_missing_is_told_by_verify_and_status_and_fixed_by_up() {
     walk.is_told("0.0.0.0/0 → lb tcp 80", "callers cannot reach the load balancer");
     walk.json(&["up", "--allow-cidr", "192.0.2.7/32"]);
     assert_eq!(walk.json(&["verify", "--requests", "50"])["same_zone_share"], 1.0);
+
+    groups.revoke(&groups.lb, Direction::Out, &of_range("-1", 0, 0, "0.0.0.0/0")).await;
+    let (code, said) = walk.verify_until_it_fails();
+    assert_eq!(code, Some(1), "{said}");
+    let told = format!("security group az-aware-routing-lb-sg outbound rules: none → some: {effect}");
+    assert!(said.contains(&told), "{said}");
+    walk.json(&["up", "--allow-cidr", "192.0.2.7/32"]);
+    assert_eq!(walk.json(&["verify", "--requests", "50"])["same_zone_share"], 1.0);
     walk.json(&["down"]);
 }
 

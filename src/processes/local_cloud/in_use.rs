@@ -88,10 +88,12 @@ impl InUse {
             proxies: new.proxy.find()?,
             ..Options::default()
         };
+        let proxies = options.proxies.to_string();
         let address = options.listen;
         let listen = |error| Error::Listen { address, reason: plain::of_io(&error) };
         let cloud = LocalCloud::start(options).await.map_err(listen)?;
-        let record = Record::new(cloud.endpoint_url(), None, Started { background: false, cloud: new });
+        let started = Started { background: false, proxies: Some(proxies), cloud: new };
+        let record = Record::new(cloud.endpoint_url(), None, started);
         Ok(Self { record, cloud: Cloud::Own(cloud) })
     }
 

@@ -41,7 +41,8 @@ pub async fn serve(
         return Err(Error::NotLoopback(address));
     }
     let NewCloud { pace, bare_account, proxy } = options.cloud;
-    let process = process();
+    let (process, proxies) = (process(), proxy.find()?);
+    let whose = proxies.to_string();
     let (log, on_request) = match options.requests {
         RequestLog::Foreground(on_request) => (None, on_request),
         RequestLog::Background => {
@@ -58,7 +59,7 @@ pub async fn serve(
         listen: address,
         pace,
         bare_account,
-        proxies: proxy.find()?,
+        proxies,
         faults: options.faults,
         on_request: Some(on_request),
         ..Options::default()
@@ -69,7 +70,7 @@ pub async fn serve(
         _ => Error::Listen { address, reason: plain::of_io(&error) },
     })?;
     let url = cloud.endpoint_url();
-    let started = |background| Started { background, cloud: options.cloud };
+    let started = |background| Started { background, proxies: Some(whose), cloud: options.cloud };
     let record = if let Some((path, log)) = log {
         // Nobody else hears if that fails, either.
         let _ = log.write(&format!("{:.3}  local cloud started: {url}", Timestamp::now()));

@@ -15,10 +15,12 @@ use crate::processes::record;
 pub type Record = record::Record<Started>;
 
 /// How a local cloud was started.
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Started {
     /// Whether a command with `--local` started it, so that one is to stop it.
     pub background: bool,
+    /// Whose Service Connect proxies its tasks have: `zonewalk's own`, `Envoy 1.40.0`. None: a version that did not say.
+    pub proxies: Option<String>,
     #[serde(flatten)]
     pub cloud: NewCloud,
 }
