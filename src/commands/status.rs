@@ -63,6 +63,7 @@ pub struct Now {
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct UnderWay {
     pub kind: Kind,
+    /// The name that zonewalk gives it.
     pub name: String,
     /// How far it is.
     pub state: String,
