@@ -20,46 +20,92 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Event {
     /// A resource is being created, or looked at if it exists.
     #[serde(rename = "resource_started")]
-    StageStarted { kind: Kind, name: String },
+    StageStarted {
+        /// What kind of resource it is.
+        kind: Kind,
+        /// The name that zonewalk gives it.
+        name: String,
+    },
     /// Something was looked up, not made: the account, the network, the machine image.
-    Found { step: Step, what: String },
+    Found {
+        /// The article's step that it belongs to.
+        step: Step,
+        /// What was found, in words.
+        what: String,
+    },
     /// Something that is waited for was polled and is not ready yet.
     Waiting {
+        /// The article's step that it belongs to.
         step: Step,
+        /// What is waited for.
         what: String,
+        /// How far it is, in words.
         state: String,
+        /// How long it has been waited for, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
         #[schemars(with = "f64")]
         elapsed: Duration,
     },
     /// The wait for `what` is over, however it ended.
-    Waited { what: String },
+    Waited {
+        /// What was waited for.
+        what: String,
+    },
     /// A resource is as it should be.
     #[serde(rename = "resource_done")]
     StageDone {
+        /// What kind of resource it is.
         kind: Kind,
+        /// The ID, ARN or name that AWS knows it by.
         id: String,
+        /// What was done with it.
         action: Action,
+        /// How long it took, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
         #[schemars(with = "f64")]
         elapsed: Duration,
     },
     /// A resource was removed.
     Removed {
+        /// What kind of resource it is.
         kind: Kind,
+        /// The ID, ARN or name that AWS knows it by.
         id: String,
+        /// How long it took, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
         #[schemars(with = "f64")]
         elapsed: Duration,
     },
     /// A removal failed; the others go on.
-    RemovalFailed { kind: Kind, id: String, reason: String },
+    RemovalFailed {
+        /// What kind of resource it is.
+        kind: Kind,
+        /// The ID, ARN or name that AWS knows it by.
+        id: String,
+        /// Why it was not removed.
+        reason: String,
+    },
     /// Requests have been sent and answered; the total is none if it is not known.
-    Traffic { done: u64, total: Option<u64> },
+    Traffic {
+        /// The requests that have ended.
+        done: u64,
+        /// The requests that are to be sent. Null: traffic goes on until it is stopped.
+        total: Option<u64>,
+    },
     /// A phase of a failover drill is over.
-    Phase { phase: PhaseName, holds: bool, same_zone_share: Option<f64> },
+    Phase {
+        /// Which phase it is.
+        phase: PhaseName,
+        /// Whether it was as it should be.
+        holds: bool,
+        /// The share of the answered requests that stayed in their zone. Null: none were answered.
+        same_zone_share: Option<f64>,
+    },
     /// Something the user should know and need not act on.
-    Note { message: String },
+    Note {
+        /// The note.
+        message: String,
+    },
 }
 
 /// To the millisecond.

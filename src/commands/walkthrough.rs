@@ -17,12 +17,17 @@ use crate::walkthrough::{self, Down, Up};
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Walkthrough {
+    /// What `up` did.
     pub up: Up,
+    /// What `status` told after it.
     pub status: Status,
+    /// What `verify` saw.
     pub verify: Verification,
+    /// What came of the drill.
     pub failover: failover::Failover,
+    /// What the proxies counted.
     pub stats: Stats,
-    /// None: everything was to be left standing.
+    /// What `down` removed. Null: everything was to be left standing.
     pub down: Option<Down>,
 }
 
