@@ -43,6 +43,22 @@ impl CloudCommand {
         }
     }
 
+    /// What it is called while it is at work.
+    pub(super) fn title(&self) -> &'static str {
+        match self {
+            Self::Walkthrough(_) => "walkthrough",
+            Self::Up(up) if up.dry_run => "plan",
+            Self::Up(_) => "up",
+            Self::Status(_) => "status",
+            Self::Verify(_) => "verify",
+            Self::Failover(_) => "failover",
+            Self::Stats(_) => "stats",
+            Self::Down => "down",
+            Self::Doctor(_) => "doctor",
+            Self::Redeploy(_) => "redeploy",
+        }
+    }
+
     pub(super) fn makes(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Walkthrough(_))
     }

@@ -1,9 +1,13 @@
 //! What the program writes, and where: outcomes to stdout, everything else to stderr. Nothing else prints.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use anstyle::AnsiColor;
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -16,6 +20,7 @@ use crate::commands::cost;
 use crate::commands::outcome::{Json, Outcome};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
+use crate::report::progress::{View, wrapped};
 use crate::report::style;
 use crate::settings::Settings;
 
@@ -25,22 +30,50 @@ pub(super) struct Console {
     output: Output,
     verbose: bool,
     advice: Arc<Advice>,
+    /// The bars on stderr, which all that is written has to keep clear of; hidden where it is no terminal.
+    bars: MultiProgress,
+    /// Whether anything has been written, to stdout and to stderr: what comes after it stands apart from it.
+    has_written: Arc<[AtomicBool; 2]>,
 }
 
 impl Console {
     pub(super) fn new(global: &Global) -> Self {
-        Self { output: global.output, verbose: global.verbose > 0, advice: Arc::new(Advice::new(global)) }
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Self {
+            output: global.output,
+            verbose: global.verbose > 0,
+            advice: Arc::new(Advice::new(global)),
+            bars,
+            has_written: Arc::default(),
+        }
+    }
+
+    /// Where progress is shown.
+    pub(super) fn view(&self) -> View {
+        if self.bars.is_hidden() {
+            return View::Log { now: SystemTime::now() };
+        }
+        let width = || columns(io::stderr()).unwrap_or(80);
+        View::Terminal { bars: self.bars.clone(), width: Box::new(width) }
+    }
+
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Writes to stderr with no bar in the way.
+    pub(super) fn log_writer(&self) -> impl Write + use<> {
+        LogWriter(self.bars.clone())
     }
 
     /// The page that stdout is.
     pub(super) fn page(&self, zones: ZoneNames) -> Page {
-        let size = terminal_size::terminal_size_of(io::stdout());
-        Page { width: size.map(|(width, _)| width.0), verbose: self.verbose, zones }
+        Page { width: columns(io::stdout()), verbose: self.verbose, zones }
     }
 
     pub(super) fn print(&self, outcome: &dyn Outcome, page: &Page) {
         match self.output {
-            Output::Human => self.print_part(outcome, page),
+            Output::Human => self.print_text(&outcome.text(page), page),
             Output::Json => write_stdout(&self.advice.in_json().complete(&outcome.json())),
         }
     }
@@ -48,9 +81,28 @@ impl Console {
     /// Prints a part of the walkthrough as it ends; JSON waits for the whole.
     pub(super) fn print_part(&self, outcome: &dyn Outcome, page: &Page) {
         if self.output == Output::Human {
-            let text = self.advice.complete(&outcome.text(page));
-            write_stdout(&format!("\n{}\n{text}\n", style::strong(outcome.title())));
+            let text = outcome.text(page);
+            // On a terminal its heading stands above its progress.
+            let heading = if page.width.is_some() && !self.bars.is_hidden() {
+                String::new()
+            } else {
+                format!("{}\n", style::strong(outcome.title()))
+            };
+            self.print_text(&format!("{heading}{text}"), page);
         }
+    }
+
+    fn print_text(&self, text: &str, page: &Page) {
+        let mut text = self.advice.complete(text);
+        if let Some(width) = page.width {
+            text = wrapped(&text, width);
+        }
+        let [stdout, stderr] = &*self.has_written;
+        // What is written to stderr is in between on a terminal only.
+        if stdout.swap(true, Ordering::Relaxed) || page.width.is_some() && stderr.load(Ordering::Relaxed) {
+            text.insert(0, '\n');
+        }
+        self.bars.suspend(|| write_stdout(&format!("{text}\n")));
     }
 
     pub(super) fn print_serving(&self, record: &Record) {
@@ -79,22 +131,27 @@ impl Console {
         let operations: Vec<_> = cloud::operations().collect();
         match self.output {
             Output::Human => {
+                let width = columns(io::stdout()).unwrap_or(u16::MAX);
                 for OperationSummary { service, operation, parameters, .. } in &operations {
-                    write_stdout(&format!("{service}:{operation}  {}\n", parameters.join(" ")));
+                    let line = format!("{service}:{operation}  {}", parameters.join(" "));
+                    write_stdout(&format!("{}\n", wrapped(&line, width)));
                 }
             }
             Output::Json => write_stdout(&operations.json()),
         }
     }
 
-    /// Writes a line of progress under a heading, which may be empty.
-    pub(super) fn say(&self, heading: &str, text: &str) {
-        self.progress_line(&format!("{heading:>16}  {text}"));
-    }
-
+    /// Writes a line of progress, or several.
     pub(super) fn progress_line(&self, line: &str) {
+        let mut line = self.advice.complete(line);
+        if let Some(width) = columns(io::stderr()) {
+            line = wrapped(&line, width);
+        }
+        self.has_written[1].store(true, Ordering::Relaxed);
         // That nobody can read the progress is no reason to fail.
-        let _ = writeln!(anstream::stderr(), "{}", self.advice.complete(line));
+        self.bars.suspend(|| {
+            let _ = writeln!(anstream::stderr(), "{line}");
+        });
     }
 
     pub(super) fn error(&self, error: &anyhow::Error) {
@@ -121,6 +178,23 @@ impl Console {
             "y" | "Y" | "yes" if read.is_ok() => Ok(()),
             _ => Err(Error::Usage("nothing was made".to_owned())),
         }
+    }
+}
+
+/// The columns of a terminal; none if it is none.
+fn columns(stream: impl AsFd) -> Option<u16> {
+    terminal_size::terminal_size_of(stream).map(|(width, _)| width.0)
+}
+
+struct LogWriter(MultiProgress);
+
+impl Write for LogWriter {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(text))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
     }
 }
 

@@ -12,6 +12,7 @@ mod session;
 
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use tokio::time::Instant;
@@ -24,6 +25,8 @@ use crate::aws::ZoneNames;
 use crate::commands::outcome::Outcome;
 use crate::commands::{Error, cost, predict};
 use crate::processes::local_cloud;
+use crate::report::numbers::duration;
+use crate::report::style;
 use crate::stages::permissions;
 use crate::text_file;
 use crate::walkthrough::Down;
@@ -34,7 +37,7 @@ pub fn main() -> ExitCode {
     let args = Args::parse();
     console::set_colors(args.global.no_color);
     let console = Console::new(&args.global);
-    start_logging(args.global.verbose);
+    start_logging(args.global.verbose, &console);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -54,13 +57,18 @@ pub fn main() -> ExitCode {
 }
 
 /// `-v` shows each request to the cloud, `-vv` also what the libraries say.
-fn start_logging(verbose: u8) {
+fn start_logging(verbose: u8, console: &Console) {
+    let console = console.clone();
     let filter = match verbose {
         0 => "warn",
         1 => "zonewalk=debug",
         _ => "debug",
     };
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(move || console.log_writer())
+        .with_target(false)
+        .init();
 }
 
 /// Runs the command. False: a check did not hold.
@@ -83,30 +91,33 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
     let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
         (Ok(session), _) => {
             let on_part = |part: &dyn Outcome| {
-                let page = console.page(session.ctx.zones());
-                session.progress.interrupt(|| console.print_part(part, &page));
+                session.progress.end();
+                console.print_part(part, &console.page(session.ctx.zones()));
             };
             let result = command.run(&session.ctx, on_part).await;
+            let progress = Arc::clone(&session.progress);
+            progress.end();
             page.zones = session.ctx.zones();
             if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
                 session.ctx.events.note(cost::still_stands(&session.ctx, what));
             }
             let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
+            progress.end();
             let outcome = result?;
             closed?;
             outcome
         }
         // Then there is nothing to remove.
         (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
-            console.say("", &format!("no local cloud is running{}", local_cloud::gone(&process)));
+            console.progress_line(&format!("no local cloud is running{}", local_cloud::gone(&process)));
             Box::new(Down::default())
         }
         (Err(error), _) => return Err(error),
     };
     console.print(&*outcome, &page);
-    console.say("done", &format!("in {:.1} s", started.elapsed().as_secs_f64()));
+    console.progress_line(&style::faint(format!("done in {}", duration(started.elapsed()))));
     if let Some(next) = outcome.next() {
-        console.say("next", &next);
+        console.progress_line(&format!("next: {next}"));
     }
     Ok(outcome.holds())
 }

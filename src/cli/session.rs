@@ -1,6 +1,5 @@
 //! What a command against a cloud needs around it: opened before the command, closed after it.
 
-use std::io::IsTerminal;
 use std::sync::Arc;
 
 use super::cloud_command::CloudCommand;
@@ -8,6 +7,7 @@ use super::console::Console;
 use super::interrupt;
 use super::resolve::{Destination, Resolved};
 use crate::aws::Target;
+use crate::cloud::Pace;
 use crate::commands::Error;
 use crate::data_plane::DataPlane;
 use crate::processes::local_cloud::{self, Purpose};
@@ -34,7 +34,7 @@ impl Session {
         // A local cloud that is used is given up properly, whenever the command is interrupted.
         let cancel = matches!(destination, Destination::Local { .. }).then(|| interrupt::token(console));
         let lines = console.clone();
-        let progress = Progress::new(std::io::stderr().is_terminal(), move |line: &str| lines.progress_line(line));
+        let progress = Progress::new(console.view(), console.is_verbose(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
         let events = progress.events();
         let opening = open_destination(command, destination);
@@ -44,6 +44,10 @@ impl Session {
         if command.makes() && !command.is_dry_run() && clients.is_aws() && !yes {
             console.confirm_cost(&settings, &clients.region, target.profile.as_deref())?;
         }
+        if clients.is_aws() || local_cloud.as_ref().is_some_and(|cloud| cloud.record().own.cloud.pace == Pace::Aws) {
+            progress.set_aws_pace();
+        }
+        progress.begin(command.title());
         // Not before: until it is answered, an interrupt ends the question.
         let cancel = cancel.unwrap_or_else(|| interrupt::token(console));
         let local_traffic = if local_traffic && !command.is_dry_run() {
@@ -68,7 +72,7 @@ impl Session {
         if let Some(cloud) = local_cloud
             && let Some(whom) = events.patiently("the end of the local cloud", cloud.leave(removes && removed)).await?
         {
-            console.say("", &format!("the local cloud runs on for {whom}"));
+            console.progress_line(&format!("the local cloud runs on for {whom}"));
         }
         Ok(())
     }

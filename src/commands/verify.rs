@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use super::outcome::Outcome;
 use super::text::{latency, matrix, state_name, statements, verdict};
@@ -125,13 +126,19 @@ pub(super) async fn send(ctx: &Context, url: &str, traffic: Traffic) -> Result<O
         concurrency: traffic.concurrency,
         per_second: None,
     };
-    let (events, total) = (ctx.events.clone(), traffic.requests);
-    let progress = move |done| events.send(Event::Traffic { done, total: Some(total) });
-    let observed = traffic::drive(&load, &ctx.cancel, progress).await?;
+    let observed = drive(ctx, &load, &ctx.cancel).await?;
     if ctx.cancel.is_cancelled() {
         return Err(crate::stages::Error::Interrupted.into());
     }
     Ok(observed)
+}
+
+/// Sends traffic, and tells how far it is.
+pub(super) async fn drive(ctx: &Context, load: &Load, stop: &CancellationToken) -> Result<Observation, Error> {
+    let events = ctx.events.clone();
+    let observed = traffic::drive(load, stop, move |traffic| events.send(Event::Traffic(traffic))).await;
+    ctx.events.send(Event::TrafficEnded);
+    Ok(observed?)
 }
 
 impl Outcome for Verification {
