@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "what it measures is what it is for")]
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -14,7 +15,8 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 use zonewalk::mesh::topology::{
-    ClientAlias, HealthCheck, LoadBalancer, Service, ServiceConnect, Target, TargetGroup, Task, Topology, Upstream,
+    ClientAlias, HealthCheck, LOAD_BALANCERS_PATIENCE, LoadBalancer, PROXYS_PATIENCE, Service, ServiceConnect, Target,
+    TargetGroup, Task, Topology, Upstream,
 };
 use zonewalk::mesh::{Mesh, Proxies, TargetHealth};
 
@@ -64,8 +66,10 @@ impl Part {
                 namespace: "ns".to_owned(),
                 services: vec![Service { discovery_name, container_port: port, aliases: vec![] }],
                 upstreams,
+                patience: PROXYS_PATIENCE,
             }),
             draining: false,
+            blocked: BTreeSet::new(),
         }
     }
 }
@@ -75,7 +79,7 @@ async fn start() -> Result<(Mesh, SocketAddr), AnyError> {
     let mesh = Mesh::new(Handle::current(), Proxies::Zonewalk);
     let address = mesh.open_load_balancer(LOAD_BALANCER)?;
     let of = |part: Part| (0..TASKS_OF_A_SERVICE).map(move |number| part.task(number));
-    let target = |task: Task| Target { ip: task.private_ip, port: 8080, in_service: true };
+    let target = |task: Task| Target { ip: task.private_ip, port: 8080, in_service: true, blocked: false };
     let targets: Vec<_> = of(Part::Frontend).map(target).collect();
     mesh.apply(&Topology {
         tasks: of(Part::Backend).chain(of(Part::Frontend)).collect(),
@@ -86,6 +90,8 @@ async fn start() -> Result<(Mesh, SocketAddr), AnyError> {
                 targets: targets.clone(),
                 health_check: HealthCheck { path: "/ping".to_owned(), ..HealthCheck::default() },
             }),
+            blocked: false,
+            patience: LOAD_BALANCERS_PATIENCE,
         }],
     })?;
     let healthy =

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Serialize, Serializer};
 use strum::IntoStaticStr;
 
 use crate::plan::{Action, Kind, Step, display_in_words};
@@ -13,63 +14,59 @@ use crate::plan::{Action, Kind, Step, display_in_words};
 const A_MOMENT: Duration = Duration::from_secs(2);
 
 /// Something that happened while a command worked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A step of the walkthrough begins: its number, out of how many, and its name.
-    Heading {
-        number: usize,
-        of: usize,
-        title: &'static str,
-    },
+    #[serde(rename = "step_started")]
+    Heading { number: usize, of: usize, title: &'static str },
     /// It is known how many resources are to be seen to, if it can be, and how long all that takes on AWS.
-    Planned {
-        resources: Option<usize>,
-        usually: &'static str,
-    },
-    StageStarted {
-        kind: Kind,
-        name: String,
-    },
+    Planned { resources: Option<usize>, usually: &'static str },
+    /// A resource is being created, or looked at if it exists.
+    #[serde(rename = "resource_started")]
+    StageStarted { kind: Kind, name: String },
     /// Something was looked up, not made: the account, the network, the machine image.
-    Found {
-        step: Step,
-        what: String,
-    },
+    Found { step: Step, what: String },
     /// Something that is waited for was looked at, and is not ready yet. The state may be empty.
     Waiting {
         what: String,
         state: String,
+        #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
+        #[schemars(with = "f64")]
         elapsed: Duration,
         /// How long that takes on AWS, if that is known: `2–3 min`.
         usually: Option<&'static str>,
     },
     /// The wait for `what` is over, however it ended.
-    Waited {
-        what: String,
-    },
+    Waited { what: String },
+    /// A resource is as it should be.
+    #[serde(rename = "resource_done")]
     StageDone {
         kind: Kind,
         name: String,
         id: String,
         action: Action,
+        #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
+        #[schemars(with = "f64")]
         elapsed: Duration,
     },
-    /// What belongs to a stage and is no resource that it makes is as it is to be.
+    /// What belongs to a resource, and is not one that is made, is as it should be.
     Ready {
         what: String,
+        #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
+        #[schemars(with = "f64")]
         elapsed: Duration,
     },
+    /// A resource was removed.
     Removed {
         kind: Kind,
         id: String,
+        #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
+        #[schemars(with = "f64")]
         elapsed: Duration,
     },
     /// A removal failed; the others go on.
-    RemovalFailed {
-        kind: Kind,
-        id: String,
-        reason: String,
-    },
+    RemovalFailed { kind: Kind, id: String, reason: String },
     /// So many requests have been sent and answered.
     Traffic(Traffic),
     /// No more requests are sent.
@@ -84,13 +81,16 @@ pub enum Event {
         errors: u64,
     },
     /// Something the user should know and need not act on.
-    Note {
-        message: String,
-    },
+    Note { message: String },
+}
+
+/// To the millisecond.
+fn in_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
 }
 
 /// How far traffic is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Traffic {
     /// The requests that have ended.
     pub done: u64,
@@ -102,7 +102,7 @@ pub struct Traffic {
 }
 
 /// A phase of a failover drill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum PhaseName {
@@ -127,6 +127,16 @@ impl Events {
     /// Events that nobody listens to.
     pub fn silent() -> Self {
         Self::new(|_| ())
+    }
+
+    /// The same events without what is looked up on the way.
+    pub fn without_findings(&self) -> Self {
+        let events = self.clone();
+        Self::new(move |event| {
+            if !matches!(event, Event::Found { .. }) {
+                events.send(event);
+            }
+        })
     }
 
     pub fn send(&self, event: Event) {

@@ -17,6 +17,7 @@ pub mod events;
 mod http;
 pub mod local_traffic;
 pub mod mesh;
+mod plain;
 pub mod plan;
 pub mod processes;
 pub mod report;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use strum::IntoStaticStr;
 
@@ -23,7 +24,7 @@ pub(crate) use display_in_words;
 display_in_words!(Step, Kind, Action);
 
 /// A step of the article, which is what progress is shown by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Step {
@@ -37,7 +38,7 @@ pub enum Step {
 }
 
 /// A kind of resource, in the order in which they come about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Kind {
@@ -86,12 +87,14 @@ impl Kind {
 }
 
 /// What `up` did with a resource, or, in a plan, would do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, JsonSchema, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Action {
     Created,
     Changed,
+    #[serde(rename = "unchanged")]
+    #[strum(serialize = "unchanged")]
     Kept,
     Adopted,
     /// The resource of a plan has our name and not our tag.
@@ -114,6 +117,7 @@ pub enum Field {
     InstanceType,
     #[strum(serialize = "instances of an older launch template version")]
     OlderInstances,
+    OutboundRules,
     LaunchTemplate,
     LaunchTemplateVersion,
     MaximumPercent,
@@ -156,8 +160,9 @@ impl Serialize for Field {
 }
 
 /// A difference between a resource and what is wanted of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Difference {
+    #[schemars(with = "String")]
     pub field: Field,
     pub is: String,
     pub wanted: String,
@@ -184,20 +189,28 @@ pub(crate) fn in_order<T: fmt::Display + Ord>(items: impl IntoIterator<Item = T>
 }
 
 /// What `up` would do with one resource.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct PlannedChange {
+    #[serde(rename = "step")]
     pub stage: Step,
     pub kind: Kind,
     pub name: String,
+    /// The ID, ARN or name that AWS knows it by. None: it does not exist yet.
+    pub id: Option<String>,
     pub action: Action,
     pub differences: Vec<Difference>,
+    /// What does not work before. None: nothing that is known.
+    pub effect: Option<&'static str>,
 }
 
 /// What `up` did with one resource.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct ResourceReport {
+    #[serde(rename = "step")]
     pub stage: Step,
     pub kind: Kind,
+    pub name: String,
+    /// The ID, ARN or name that AWS knows it by.
     pub id: String,
     pub action: Action,
 }

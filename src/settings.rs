@@ -2,6 +2,7 @@
 //! file, the article's value) is `cli`'s business; here they are plain values, checked against AWS's limits.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -89,7 +90,8 @@ impl Settings {
 }
 
 /// The number of tasks of each of the two services: 1 to 15, since the Auto Scaling group (at most 30 instances) holds one task an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "u32")]
 pub struct TaskCount(u32);
 
 impl TaskCount {
@@ -101,7 +103,7 @@ impl TaskCount {
             Ok(Self(count))
         } else {
             Err(InvalidSetting(format!(
-                "task count {count} is out of range: 1 to {} (the Auto Scaling group holds 30 instances, one for each task of both services); below 6 zone-aware routing stays off",
+                "a whole number from 1 to {} is needed: the Auto Scaling group holds 30 instances, one for each task of both services",
                 Self::MAX
             )))
         }
@@ -117,6 +119,14 @@ impl TaskCount {
     }
 }
 
+impl TryFrom<u32> for TaskCount {
+    type Error = InvalidSetting;
+
+    fn try_from(count: u32) -> Result<Self, Self::Error> {
+        Self::new(count)
+    }
+}
+
 impl Default for TaskCount {
     fn default() -> Self {
         Self(6)
@@ -127,9 +137,8 @@ impl FromStr for TaskCount {
     type Err = InvalidSetting;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse()
-            .map_err(|_| InvalidSetting(format!("task count {text:?} is not a whole number")))
-            .and_then(Self::new)
+        // What is no number is out of range, too.
+        Self::new(text.parse().unwrap_or_default())
     }
 }
 
@@ -162,12 +171,15 @@ impl FromStr for Cidr {
     type Err = InvalidSetting;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parsed = text.parse().ok().filter(|range: &IpNet| range.trunc() == *range);
-        parsed.map(Self).ok_or_else(|| {
-            InvalidSetting(format!(
+        match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
+            Ok(range) if range.trunc() == range && text.contains('/') => Ok(Self(range)),
+            Ok(range) => {
+                Err(InvalidSetting(format!("{text} is not a range of addresses: did you mean {}?", range.trunc())))
+            }
+            Err(_) => Err(InvalidSetting(format!(
                 "{text:?} is not a range of addresses: they look like 192.0.2.0/24, or 192.0.2.7/32 for a single one"
-            ))
-        })
+            ))),
+        }
     }
 }
 
@@ -178,7 +190,8 @@ impl fmt::Display for Cidr {
 }
 
 /// The walkthrough's name: the first part of every resource's name and the value of the owner tag.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Name(String);
 
 impl Name {
@@ -196,13 +209,13 @@ impl Name {
         let kept = reserved.iter().find(|(prefix, _)| format!("{name}-").starts_with(prefix));
         if let Some((prefix, kind)) = kept.filter(|_| fits) {
             Err(InvalidSetting(format!(
-                "name {name:?} does not fit: AWS takes no {kind} name that begins with {prefix}; choose another first word"
+                "AWS takes no {kind} name that begins with {prefix}: choose another first word"
             )))
         } else if fits {
             Ok(Self(name.to_owned()))
         } else {
             Err(InvalidSetting(format!(
-                "name {name:?} does not fit: 1 to {} lower-case letters, digits and single hyphens, beginning with a letter (load balancer names have at most 32 characters)",
+                "a name is 1 to {} lower-case letters, digits and single hyphens, beginning with a letter (names of load balancers have at most 32 characters)",
                 Self::MAX_LEN
             )))
         }
@@ -239,6 +252,14 @@ impl Name {
             backend: service("backend", 8090),
             frontend: service("fe", 8080),
         }
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = InvalidSetting;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        Self::new(&name)
     }
 }
 
@@ -345,6 +366,12 @@ mod tests {
     fn ranges_of_addresses_are_whole() {
         for good in ["0.0.0.0/0", "192.0.2.0/24", "192.0.2.7/32", "::/0", "2001:db8::/32", "2001:db8::1/128"] {
             assert_eq!(good.parse::<Cidr>().unwrap().to_string(), good);
+        }
+        for (near, meant) in
+            [("10.0.0.1/8", "10.0.0.0/8"), ("192.0.2.7", "192.0.2.7/32"), ("2001:db8::1", "2001:db8::1/128")]
+        {
+            let refusal = near.parse::<Cidr>().unwrap_err().to_string();
+            assert!(refusal.ends_with(&format!("did you mean {meant}?")), "{refusal}");
         }
         for bad in ["", "192.0.2.0", "192.0.2.1/24", "192.0.2.0/33", "2001:db8::/16", "2001:db8::/129", "x/8"] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");

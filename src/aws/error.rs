@@ -5,6 +5,8 @@ use std::fmt;
 
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 
+use super::unanswered::Unanswered;
+
 /// What a request of the SDK's gives.
 pub(crate) type SdkResult<T, E> = Result<T, SdkError<E>>;
 
@@ -138,6 +140,27 @@ fn classify(service: &str, code: &str, message: &str) -> ErrorClass {
         .map_or(Other, |(_, class, ..)| *class)
 }
 
+/// The refusals that a user can do something about.
+enum Refusal {
+    Denied,
+    Expired,
+    RegionOff,
+    UnknownKey,
+    Signature,
+}
+
+impl Refusal {
+    fn of(code: &str) -> Self {
+        match code {
+            "ExpiredToken" | "ExpiredTokenException" => Self::Expired,
+            "OptInRequired" => Self::RegionOff,
+            "AuthFailure" | "InvalidClientTokenId" | "UnrecognizedClientException" => Self::UnknownKey,
+            "InvalidSignatureException" | "RequestExpired" | "SignatureDoesNotMatch" => Self::Signature,
+            _ => Self::Denied,
+        }
+    }
+}
+
 /// A request that the cloud refused, could not carry out, or did not answer.
 #[derive(Clone, Debug)]
 pub struct CloudError {
@@ -147,6 +170,8 @@ pub struct CloudError {
     pub code: Option<String>,
     pub message: String,
     pub class: ErrorClass,
+    /// Why there is no answer, if there is none.
+    unanswered: Option<Unanswered>,
     endpoint_url: Option<String>,
 }
 
@@ -157,72 +182,56 @@ impl CloudError {
         error: &SdkError<E>,
     ) -> Self {
         let answered = error.as_service_error().map(|e| (e.code(), e.message()));
-        // No connection, a connection that broke, no answer in time, half an answer.
-        let unanswered = match error {
-            SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
-            SdkError::DispatchFailure(failure) => !failure.is_user(),
-            _ => false,
-        };
-        Self::new(action, endpoint_url, answered, unanswered, error)
+        Self::new(action, endpoint_url, answered, matches!(error, SdkError::TimeoutError(_)), error)
     }
 
     fn new(
         action: &'static str,
         endpoint_url: Option<&str>,
         answered: Option<(Option<&str>, Option<&str>)>,
-        unanswered: bool,
+        late: bool,
         error: &dyn std::error::Error,
     ) -> Self {
         let service = action.split(':').next().unwrap_or_default();
-        let (code, message, class) = match answered {
+        let (code, message, class, unanswered) = match answered {
             Some((Some(code), message)) => {
                 let message = message.unwrap_or("no further explanation");
-                (Some(code.to_owned()), message.to_owned(), classify(service, code, message))
+                (Some(code.to_owned()), message.to_owned(), classify(service, code, message), None)
             }
             _ => {
-                let causes = causes(error);
-                let class = if causes.contains("credential") {
-                    Refused
-                } else if unanswered {
-                    Unreachable
-                } else if answered.is_some() && endpoint_url.is_some() {
-                    Unsupported // an emulator's own page, in place of an error of AWS's
-                } else {
-                    Other
-                };
-                (None, causes, class)
+                let reason = Unanswered::of(&causes(error), answered.is_some(), late);
+                // A page of an emulator's own says that it lacks the operation; AWS sends none.
+                let class =
+                    if reason == Unanswered::Foreign && endpoint_url.is_none() { Other } else { reason.class() };
+                (None, reason.to_string(), class, Some(reason))
             }
         };
-        Self { action, code, message, class, endpoint_url: endpoint_url.map(str::to_owned) }
+        Self { action, code, message, class, unanswered, endpoint_url: endpoint_url.map(str::to_owned) }
     }
 
     /// The advice what to type next, where there is one.
     pub fn hint(&self) -> Option<String> {
         let action = self.action;
-        Some(match (self.class, self.code.as_deref(), &self.endpoint_url) {
-            (Unreachable, _, Some(url)) if is_loopback(url) => {
-                format!(
-                    "no local cloud is running at {url}: start it with `zonewalk up --local`, or `zonewalk local serve`"
-                )
-            }
-            (Unreachable, _, Some(url)) => format!("check that {url} can be reached: `curl {url}`"),
-            (Unreachable, _, None) => "check the network, and that --region names one of AWS's regions".to_owned(),
-            (Refused, None, _) => "sign in first: `aws configure`, `aws sso login`, or name a --profile".to_owned(),
-            (Refused, Some("ExpiredToken" | "ExpiredTokenException" | "RequestExpired"), _) => {
-                "the session has expired: sign in again (`aws sso login`) and repeat the command".to_owned()
-            }
-            (Refused, Some("AccessDenied" | "AccessDeniedException" | "ClientException" | "UnauthorizedOperation"), _) => {
+        if let Some(reason) = &self.unanswered {
+            return Some(reason.hint(self.endpoint_url.as_deref()));
+        }
+        let code = self.code.as_deref().unwrap_or_default();
+        Some(match (self.class, Refusal::of(code), &self.endpoint_url) {
+            (Refused, Refusal::Expired, _) => "sign in again (`aws sso login`) and repeat the command".to_owned(),
+            (Refused, Refusal::Denied, _) => {
                 format!("allow the action {} to whom `aws sts get-caller-identity` names", refused_action(action, &self.message))
             }
-            (Refused, Some("OptInRequired"), _) => {
+            (Refused, Refusal::RegionOff, _) => {
                 "enable the region for the account, or choose another with --region".to_owned()
             }
-            (Refused, Some("InvalidClientTokenId" | "UnrecognizedClientException" | "AuthFailure"), _) => {
-                "either the keys are not valid, as `aws sts get-caller-identity --region us-east-1` tells, or the account has not \
-                 enabled the region, as `aws account list-regions` tells: then enable it, or choose another with --region"
+            (Refused, Refusal::UnknownKey, _) => {
+                "`aws sts get-caller-identity --region us-east-1` tells if the key is valid; if it is, enable the region for \
+                 the account, or choose another with --region, of those that `aws account list-regions` shows"
                     .to_owned()
             }
-            (Refused, Some(_), _) => "the keys are not valid here: check with `aws sts get-caller-identity`".to_owned(),
+            (Refused, Refusal::Signature, _) => {
+                "check this machine's clock, and the keys with `aws sts get-caller-identity`".to_owned()
+            }
             (Throttled | ServerFault, ..) => "repeat the command in a minute: it resumes where it stopped".to_owned(),
             (Protected, ..) => self.how_to_lift_protection(),
             (Unsupported, _, Some(url)) => format!("the cloud at {url} does not offer {action}"),
@@ -232,6 +241,41 @@ impl CloudError {
 }
 
 impl CloudError {
+    /// What failed and why, without what to do about it.
+    pub fn without_hint(&self) -> String {
+        match self.sentence() {
+            Some(sentence) => format!("{sentence}: {}", self.message.trim_end_matches('.')),
+            None => self.plainly(),
+        }
+    }
+
+    /// What failed in our words, where AWS's alone do not say it well.
+    fn sentence(&self) -> Option<String> {
+        let code = self.code.as_deref().filter(|_| self.class == Refused)?;
+        let action = self.action;
+        Some(match Refusal::of(code) {
+            Refusal::Denied => format!("{action} is not allowed ({code})"),
+            Refusal::Expired => format!("{action}: the session has expired ({code})"),
+            Refusal::RegionOff => format!("{action}: the account has not enabled the region or the service ({code})"),
+            Refusal::UnknownKey => {
+                format!(
+                    "{action}: AWS does not know the access key, or the account has not enabled the region ({code})"
+                )
+            }
+            Refusal::Signature => format!("{action}: AWS does not accept the request's signature ({code})"),
+        })
+    }
+
+    fn plainly(&self) -> String {
+        let message = self.message.trim_end_matches('.');
+        match (&self.code, self.class) {
+            (Some(code), _) => format!("{}: {message} ({code})", self.action),
+            // Whichever request it was.
+            (None, Refused) => message.to_owned(),
+            (None, _) => format!("{}: {message}", self.action),
+        }
+    }
+
     fn how_to_lift_protection(&self) -> String {
         let arn = self.message.split('\'').find(|part| part.starts_with("arn:")).unwrap_or("ARN");
         match self.action {
@@ -246,12 +290,13 @@ impl CloudError {
 
 impl fmt::Display for CloudError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.action, self.message.trim_end_matches('.'))?;
-        if let Some(code) = &self.code {
-            write!(f, " ({code})")?;
-        }
+        let sentence = self.sentence();
+        f.write_str(sentence.as_ref().unwrap_or(&self.plainly()))?;
         if let Some(hint) = self.hint() {
             write!(f, "; {hint}")?;
+        }
+        if sentence.is_some() {
+            write!(f, "; AWS says: {}", self.message.trim_end_matches('.'))?;
         }
         Ok(())
     }
@@ -291,26 +336,16 @@ fn refused_action<'m>(called: &'m str, message: &'m str) -> &'m str {
     if named.contains(':') { named } else { called }
 }
 
-/// An error and what caused it, in one line, without saying anything twice.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&part);
+/// The texts of an error and of what caused it, each once.
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let mut texts: Vec<String> = vec![];
+    for text in chain.map(ToString::to_string) {
+        if !texts.iter().any(|told| told.contains(&text)) {
+            texts.push(text);
         }
-        next = error.source();
     }
-    text
-}
-
-fn is_loopback(url: &str) -> bool {
-    let host = url.split("://").last().unwrap_or_default();
-    ["127.", "localhost", "[::1]"].iter().any(|loopback| host.starts_with(loopback))
+    texts
 }
 
 #[cfg(test)]
@@ -345,21 +380,20 @@ mod tests {
             code: Some("AccessDeniedException".to_owned()),
             message: "User is not authorized.".to_owned(),
             class: Refused,
+            unanswered: None,
             endpoint_url: None,
         };
-        let text = error.to_string();
-        assert!(
-            text.starts_with(
-                "ecs:CreateCluster: User is not authorized (AccessDeniedException); allow the action ecs:CreateCluster"
-            ),
-            "{text}"
+        assert_eq!(
+            error.to_string(),
+            "ecs:CreateCluster is not allowed (AccessDeniedException); allow the action ecs:CreateCluster to whom `aws sts \
+             get-caller-identity` names; AWS says: User is not authorized"
         );
     }
 
     fn refused(action: &'static str, code: &str, message: &str) -> String {
         let class = classify(action.split(':').next().unwrap(), code, message);
         let (code, message) = (Some(code.to_owned()), message.to_owned());
-        CloudError { action, code, message, class, endpoint_url: None }.hint().unwrap_or_default()
+        CloudError { action, code, message, class, unanswered: None, endpoint_url: None }.hint().unwrap_or_default()
     }
 
     #[test]
@@ -388,9 +422,6 @@ mod tests {
             "InvalidClientTokenId",
             "The security token included in the request is invalid.",
         );
-        assert!(
-            hint.contains("keys") && hint.contains("has not enabled the region") && hint.contains("--region"),
-            "{hint}"
-        );
+        assert!(hint.contains("key") && hint.contains("enable the region") && hint.contains("--region"), "{hint}");
     }
 }

@@ -5,7 +5,9 @@
 mod clock;
 mod endpoint;
 pub mod error;
+mod profiles;
 pub(crate) mod tags;
+mod unanswered;
 mod zones;
 
 use std::time::Duration;
@@ -18,6 +20,7 @@ use clock::Clock;
 use error::{SdkResult, ServiceError};
 
 pub use error::{CloudError, ErrorClass};
+pub use profiles::NoProfile;
 pub use zones::{AzId, AzName, ZoneNames};
 
 /// Which cloud is spoken to, and as whom.
@@ -60,11 +63,15 @@ pub enum CredentialSource {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TargetError {
     #[error(
-        "no region is set: give --region, set AWS_REGION or name one in the profile, for example --region us-east-1"
+        "no AWS region is set: give --region, for example --region us-east-1, set AWS_REGION or name one in the profile, or add --local to rehearse without AWS"
     )]
     NoRegion,
-    #[error("endpoint URL {0:?} is not one: it begins with http:// or https://, for example http://127.0.0.1:4566")]
+    #[error(
+        "{0:?} is not a URL for --endpoint-url: it begins with http:// or https://, for example http://127.0.0.1:4566"
+    )]
     InvalidEndpoint(String),
+    #[error(transparent)]
+    NoProfile(#[from] NoProfile),
 }
 
 /// A client for each service the walkthrough uses. Cheap to clone.
@@ -108,7 +115,10 @@ impl Target {
             return Err(TargetError::InvalidEndpoint(url.clone()));
         }
         let config = match self.credentials {
-            CredentialSource::FromEnvironment => self.config_from_environment().await,
+            CredentialSource::FromEnvironment => {
+                profiles::check(self.profile.as_deref())?;
+                self.config_from_environment().await
+            }
             CredentialSource::Dummy => self.config_with_dummy_credentials(),
         };
         Clients::new(&config)

@@ -1,21 +1,24 @@
 //! The arguments, as clap parses them. What they do not say is resolved in `resolve`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use strum::VariantNames;
 
 use super::cloud_command::CloudCommand;
 use super::local_command::LocalCommand;
+use super::values;
 use crate::cloud::Pace;
 use crate::commands::predict;
 use crate::processes::local_cloud::{self, Proxy};
 use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
 
-/// Zone-aware routing in Amazon ECS Service Connect: provisioned, proven with traffic, drilled, inspected, torn down.
+/// Zone-aware routing in Amazon ECS Service Connect: provision it, prove it with traffic, rehearse failover, remove it
 #[derive(Debug, Parser)]
-#[command(name = "zonewalk", version, arg_required_else_help = true, after_help = EXAMPLES)]
+#[command(name = "zonewalk", version, arg_required_else_help = true)]
 pub(super) struct Args {
     #[command(flatten)]
     pub(super) global: Global,
@@ -23,137 +26,162 @@ pub(super) struct Args {
     pub(super) command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  zonewalk walkthrough --local        everything, on this machine, with no AWS account
-  zonewalk up --local                 then verify, failover, stats, status, down with --local
-  zonewalk up --region eu-west-1      the same on AWS: it costs about 0.64 USD an hour until `down`
-
-Exit codes: 0 done; 1 a check did not hold; 2 usage; 3 the cloud refused or failed; 130 interrupted";
-
-#[derive(Debug, ClapArgs)]
+/// The options that several commands have. Which command takes which of them is said in `command_line`.
+#[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Global {
-    /// Run against a local cloud on this machine, which `up` starts and `down` stops; no AWS account is read or touched
-    #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
-    pub(super) local: bool,
-    /// How fast a new local cloud is: AWS's times, a hundredth of them, or none
-    /// [default: fast]
-    #[arg(long, global = true, value_parser = PossibleValuesParser::new(Pace::VARIANTS).try_map(|pace| pace.parse::<Pace>()))]
-    pub(super) pace: Option<Pace>,
-    /// The Service Connect proxies of a new local cloud's tasks: zonewalk's own, or a real Envoy each (ENVOY_BIN, or `envoy` on
-    /// the PATH) [default: zonewalk]
-    #[arg(long, global = true, value_enum, env = "ZONEWALK_PROXY", value_name = "PROXY")]
-    pub(super) proxy: Option<Proxy>,
-    /// A new local cloud's account lacks the roles that the article takes for granted
-    #[arg(long, global = true)]
-    pub(super) bare_account: bool,
-    /// What the local cloud is to do wrong: a TOML or JSON file; see `local serve --help`
-    #[arg(long, global = true, value_name = "FILE", conflicts_with_all = ["profile", "endpoint_url"])]
-    pub(super) faults: Option<PathBuf>,
-    /// Profile of the AWS configuration
-    #[arg(long, global = true)]
-    pub(super) profile: Option<String>,
-    /// AWS region
-    #[arg(long, global = true)]
-    pub(super) region: Option<String>,
-    /// Send the AWS calls there: LocalStack, moto, `zonewalk local serve` [env: AWS_ENDPOINT_URL]
-    #[arg(long, global = true, value_name = "URL")]
-    pub(super) endpoint_url: Option<String>,
-    /// On an emulator, play the part of the hosts: register instances, run tasks, carry the traffic (with --endpoint-url)
-    #[arg(long, global = true, conflicts_with = "local")]
-    pub(super) local_traffic: bool,
-    /// What stdout gets
-    #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
-    pub(super) output: Output,
-    /// Name of the walkthrough: the first part of every resource's name, and the owner tag's value [default: az-aware]
-    #[arg(long, global = true, env = "ZONEWALK_NAME")]
-    pub(super) name: Option<Name>,
-    /// Settings file [default: zonewalk.toml, if there is one]
-    #[arg(long, global = true, env = "ZONEWALK_CONFIG", value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// Take over resources that have our names and not our tag
+    /// Take over resources that have these names and lack the owner tag
     #[arg(long, global = true)]
     pub(super) adopt: bool,
-    /// Seconds that any one resource may take to become ready, or to go [default: 900]
-    #[arg(long, global = true, env = "ZONEWALK_TIMEOUT", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(super) timeout: Option<u64>,
-    /// Do not ask before spending money
+    /// Longest wait for one resource: 900 (seconds), 15m, 1h30m [default: 15m]
+    #[arg(long, global = true, env = "ZONEWALK_TIMEOUT", value_name = "TIME", value_parser = values::wait)]
+    pub(super) timeout: Option<Duration>,
+    /// Use a local cloud on this machine; no AWS account is read or touched
+    #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
+    pub(super) local: bool,
+    /// Profile of the AWS configuration [env: AWS_PROFILE]
+    #[arg(long, global = true)]
+    pub(super) profile: Option<String>,
+    /// AWS region [env: AWS_REGION]
     #[arg(long, short, global = true)]
-    pub(super) yes: bool,
-    /// Show every request to the cloud (-vv: what the libraries say, too)
+    pub(super) region: Option<String>,
+    /// Endpoint for AWS calls: LocalStack, moto, `zonewalk local serve` [env: AWS_ENDPOINT_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) endpoint_url: Option<String>,
+    /// LocalStack and moto run no tasks: simulate the hosts and the traffic for them
+    #[arg(long, global = true, conflicts_with = "local")]
+    pub(super) local_traffic: bool,
+    /// Name of the walkthrough, the first part of every resource's name [default: az-aware]
+    #[arg(long, short, global = true, env = "ZONEWALK_NAME")]
+    pub(super) name: Option<Name>,
+    /// Settings file [default: zonewalk.toml, if it exists]
+    #[arg(long, global = true, env = "ZONEWALK_CONFIG", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Speed of a new local cloud: AWS's own, a hundred times as fast, or without waits [default: fast]
+    #[arg(long, global = true, value_parser = PossibleValuesParser::new(Pace::VARIANTS).try_map(|pace| pace.parse::<Pace>()))]
+    pub(super) pace: Option<Pace>,
+    /// Proxies of a new local cloud's tasks: built in, or real Envoys [default: zonewalk]
+    #[arg(long, global = true, value_enum, env = "ZONEWALK_PROXY", value_name = "PROXY")]
+    pub(super) proxy: Option<Proxy>,
+    /// Start the local cloud without ecsInstanceRole and ecsTaskExecutionRole
+    #[arg(long, global = true)]
+    pub(super) bare_account: bool,
+    /// Faults to inject into the local cloud; see `zonewalk local faults --help`
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) faults: Option<PathBuf>,
+    /// Output format
+    #[arg(long, short, global = true, value_enum, default_value_t = Output::Human, value_name = "FORMAT")]
+    pub(super) output: Output,
+    /// Show every request to AWS (-vv: also what libraries log)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
-    /// No colors
+    /// Show no progress, only results and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// No colors [env: NO_COLOR]
     #[arg(long, global = true)]
     pub(super) no_color: bool,
+    /// Do not ask for confirmation
+    #[arg(long, short, global = true)]
+    pub(super) yes: bool,
 }
 
-/// What stdout gets.
+/// What a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
     /// Text and tables
     Human,
-    /// One JSON document, and nothing else
+    /// One JSON document, and nothing else; `zonewalk schema` describes it
     Json,
+    /// A JSON object in each line: what happens meanwhile, and the document at the end
+    Jsonl,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     #[command(flatten)]
     Cloud(CloudCommand),
-    /// Print the IAM policy that this tool needs
+    /// Print the IAM policy that zonewalk needs
     Policy,
-    /// Topologies in, routing out, as JSON lines; no cloud
+    /// Predict Envoy's routing for given topologies (JSON lines; offline)
     Predict(PredictArgs),
-    /// The local cloud by itself
+    /// Print the JSON Schema of what the commands print with --output json and jsonl
+    Schema(SchemaArgs),
+    /// Run and control the local cloud
     #[command(subcommand)]
     Local(LocalCommand),
+    /// Print the completions of a shell
+    #[command(visible_alias = "completion")]
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write one for each command
+    Man(ManArgs),
+    /// Print the version
+    #[command(hide = true)]
+    Version,
 }
 
 /// What is to be provisioned.
 #[derive(Debug, Default, ClapArgs)]
 pub(super) struct ProvisionArgs {
-    /// Tasks of each service; at least 6 for zone-aware routing over 3 zones [default: 6]
-    #[arg(long, env = "TASK_COUNT")]
+    /// Tasks of each service; zone-aware routing needs 6 or more [default: 6]
+    #[arg(long, env = "TASK_COUNT", value_name = "COUNT")]
     pub(super) task_count: Option<TaskCount>,
-    /// EC2 instance type; two of its instances hold a task of each service [default: t3.medium]
+    /// EC2 instance type [default: t3.medium]
     #[arg(long, env = "ZONEWALK_INSTANCE_TYPE", value_name = "TYPE")]
     pub(super) instance_type: Option<String>,
     /// Image of the demo application [default: the article's]
     #[arg(long, env = "ZONEWALK_IMAGE")]
     pub(super) image: Option<String>,
-    /// Who may reach the load balancer, by IPv4, for example 192.0.2.7/32; can be given several times [default: 0.0.0.0/0]
+    /// Addresses that may reach the load balancer, for example 192.0.2.7/32; repeatable [default: 0.0.0.0/0]
     #[arg(long = "allow-cidr", env = "ZONEWALK_ALLOW_CIDR", value_name = "CIDR", value_delimiter = ',')]
     pub(super) allow_cidrs: Vec<Cidr>,
-    /// Use the account's roles, and fail if they do not serve, rather than make some
+    /// Use the account's roles, and create none
     #[arg(long)]
     pub(super) no_create_roles: bool,
-    /// Only tell what IAM's simulation denies the caller, and go on: it also denies what is allowed on single resources only
+    /// Report what IAM's simulation denies, and go on
     #[arg(long, env = "ZONEWALK_NO_CHECK_PERMISSIONS", value_parser = FalseyValueParser::new())]
     pub(super) no_check_permissions: bool,
-    /// Only tell what AWS's quotas do not allow, and go on
+    /// Report quotas that are too small, and go on
     #[arg(long, env = "ZONEWALK_NO_CHECK_QUOTA", value_parser = FalseyValueParser::new())]
     pub(super) no_check_quota: bool,
-    /// Whether the frontend also offers a name in the namespace, or only calls others [default: client-server]
-    #[arg(long, env = "ZONEWALK_FRONTEND", value_enum)]
+    /// The frontend's part in Service Connect [default: client-server]
+    #[arg(long, env = "ZONEWALK_FRONTEND", value_enum, value_name = "MODE")]
     pub(super) frontend: Option<ServiceConnectMode>,
-    /// Directory whose files replace the built-in ones of the same names: user_data.sh, task_definition.backend.json,
-    /// task_definition.frontend.json
+    /// Directory with a user_data.sh, task_definition.backend.json or task_definition.frontend.json of your own
     #[arg(long, env = "ZONEWALK_TEMPLATES", value_name = "DIR")]
     pub(super) templates: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct PredictArgs {
-    /// Topologies, one JSON object a line; - is standard input
+    /// File with a topology in each line; - is standard input
     #[arg(default_value = "-")]
     pub(super) file: PathBuf,
-    /// Also make that many picks and count them by zone
-    #[arg(long, value_name = "N")]
+    /// Also simulate that many requests and count them by zone
+    #[arg(long, value_name = "REQUESTS", value_parser = values::whole_number)]
     simulate: Option<u64>,
-    /// Seed of the picks' random numbers
-    #[arg(long, default_value_t = 1, requires = "simulate")]
+    /// Seed of the simulation's random numbers
+    #[arg(long, default_value_t = 1, requires = "simulate", value_parser = values::whole_number)]
     seed: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SchemaArgs {
+    /// A command, such as `verify` or `local faults` [default: all of them]
+    pub(super) command: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct CompletionsArgs {
+    /// The shell that is to complete zonewalk's commands and options
+    #[arg(value_enum)]
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ManArgs {
+    /// Directory to write a page for each command to, for example ~/.local/share/man/man1
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
 }
 
 impl PredictArgs {

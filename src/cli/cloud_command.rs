@@ -1,34 +1,45 @@
 //! The commands that speak to a cloud: their arguments, and what each of them runs.
 
+use std::time::Duration;
+
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::ProvisionArgs;
+use super::values::wait;
 use crate::commands::failover::{self, Mode};
+use crate::commands::limits::within;
 use crate::commands::outcome::Outcome;
-use crate::commands::{self, Error, redeploy, verify};
+use crate::commands::status::Now;
+use crate::commands::watch::{self, Watch};
+use crate::commands::{self, Error, redeploy, stats, status, verify, walkthrough};
 use crate::settings::Settings;
-use crate::stages::Context;
+use crate::stages::{Context, templates};
 
 /// The commands that speak to a cloud.
 #[derive(Debug, Subcommand)]
 pub(super) enum CloudCommand {
-    /// The whole article: up, status, verify, failover, stats, down
+    /// Run up, status, verify, failover, stats and down, one after the other
     Walkthrough(WalkthroughArgs),
-    /// Provision everything; safe to repeat, resumes what was interrupted
+    /// Provision everything; safe to repeat, and resumes what was interrupted
+    #[command(visible_aliases = ["create", "apply"])]
     Up(UpArgs),
-    /// What exists, what is healthy, where the tasks are, what `up` would mend
-    Status(ProvisionArgs),
-    /// Send traffic and judge the zones of the answers: by AWS's promise, and by what Envoy's algorithm predicts
+    /// Show what `up` would create or change: `up --dry-run`
+    #[command(hide = true)]
+    Plan(ProvisionArgs),
+    /// Show whether zone-aware routing is on, what is healthy, where the tasks run, and drift
+    Status(StatusArgs),
+    /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
     Verify(verify::Options),
-    /// Take backends away under traffic, look, and give them back
+    /// Scale the backend down under load, check where requests go, restore it
     Failover(FailoverArgs),
-    /// Envoy's own zone counters, from every frontend's proxy
-    Stats(verify::Traffic),
-    /// Remove everything this tool made
-    Down,
-    /// What would stop `up`, and how to mend it
+    /// Read the zone counters of every frontend's Envoy
+    Stats(stats::Options),
+    /// Remove everything that zonewalk created; on AWS it asks first
+    #[command(visible_aliases = ["destroy", "delete"])]
+    Down(DownArgs),
+    /// Check what would stop `up`, and say how to fix it
     Doctor(ProvisionArgs),
-    /// Deploy services again: what makes those that are older than zone-aware routing zone-aware
+    /// Force a new deployment, which turns zone-aware routing on for older services
     Redeploy(redeploy::Options),
 }
 
@@ -38,7 +49,8 @@ impl CloudCommand {
         match self {
             Self::Up(up) => Some(&up.provision),
             Self::Walkthrough(walkthrough) => Some(&walkthrough.provision),
-            Self::Status(provision) | Self::Doctor(provision) => Some(provision),
+            Self::Status(status) => Some(&status.provision),
+            Self::Plan(provision) | Self::Doctor(provision) => Some(provision),
             _ => None,
         }
     }
@@ -47,34 +59,55 @@ impl CloudCommand {
     pub(super) fn title(&self) -> &'static str {
         match self {
             Self::Walkthrough(_) => "walkthrough",
-            Self::Up(up) if up.dry_run => "plan",
-            Self::Up(_) => "up",
+            Self::Up(_) | Self::Plan(_) if self.is_dry_run() => "plan",
+            Self::Up(_) | Self::Plan(_) => "up",
             Self::Status(_) => "status",
             Self::Verify(_) => "verify",
             Self::Failover(_) => "failover",
             Self::Stats(_) => "stats",
-            Self::Down => "down",
+            Self::Down(_) => "down",
             Self::Doctor(_) => "doctor",
             Self::Redeploy(_) => "redeploy",
         }
     }
 
+    /// Whether it makes something, or would in a dry run.
     pub(super) fn makes(&self) -> bool {
-        matches!(self, Self::Up(_) | Self::Walkthrough(_))
+        matches!(self, Self::Up(_) | Self::Plan(_) | Self::Walkthrough(_))
     }
 
     pub(super) fn removes(&self) -> bool {
-        matches!(self, Self::Down | Self::Walkthrough(_))
+        match self {
+            Self::Down(args) => !args.dry_run,
+            Self::Walkthrough(args) => !args.keep,
+            _ => false,
+        }
     }
 
     pub(super) fn is_dry_run(&self) -> bool {
-        matches!(self, Self::Up(up) if up.dry_run)
+        matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) | Self::Down(DownArgs { dry_run: true }))
+    }
+
+    /// What an interrupted command does before it ends.
+    pub(super) fn before_it_ends(&self) -> Option<&'static str> {
+        match self {
+            Self::Failover(_) => Some("restoring the backends first"),
+            Self::Down(DownArgs { dry_run: false }) => Some("the removals under way are finished first"),
+            Self::Up(UpArgs { dry_run: false, .. }) | Self::Walkthrough(_) | Self::Redeploy(_) => {
+                Some("the requests under way are finished first")
+            }
+            _ => None,
+        }
     }
 
     /// What of the arguments cannot be together with these settings, before anything is started or made.
     pub(super) fn check(&self, settings: &Settings) -> Result<(), Error> {
+        if let Some(directory) = settings.templates.as_deref().filter(|_| self.provision().is_some()) {
+            let error = |reason| Error::Usage(format!("templates in {}: {reason}", directory.display()));
+            templates::check(directory).map_err(error)?;
+        }
         match self {
-            Self::Walkthrough(args) => failover::check(args.failover.options(), settings),
+            Self::Walkthrough(args) => commands::walkthrough::check(args.options(), settings),
             _ => Ok(()),
         }
     }
@@ -83,12 +116,15 @@ impl CloudCommand {
     pub(super) fn leaves(&self, ctx: &Context, result: Result<&dyn Outcome, &Error>) -> Option<&'static str> {
         let is_aws = ctx.clients.is_aws();
         match (self, result) {
-            _ if !ctx.stands() => None,
-            (Self::Walkthrough(_), Ok(outcome)) | (Self::Down, Ok(outcome)) if !outcome.left_nothing() => {
+            _ if !ctx.stands() || self.is_dry_run() => None,
+            (Self::Walkthrough(args), Ok(_)) if args.keep => is_aws.then_some("all that was made"),
+            (Self::Walkthrough(_), Ok(outcome)) | (Self::Down(_), Ok(outcome)) if !outcome.left_nothing() => {
                 is_aws.then_some("what `down` has not removed")
             }
+            // That is not its own.
+            (Self::Walkthrough(_), Err(Error::Stands(_))) => None,
             (Self::Walkthrough(_), Err(_)) => Some("all that was made"),
-            (Self::Down, Err(_)) => is_aws.then_some("what `down` has not removed"),
+            (Self::Down(_), Err(_)) => is_aws.then_some("what `down` has not removed"),
             // Somebody else's cluster.
             (Self::Redeploy(redeploy::Options { cluster: Some(_), .. }), _) => None,
             (_, Err(_)) => is_aws.then_some("what was made"),
@@ -96,19 +132,24 @@ impl CloudCommand {
         }
     }
 
-    /// Runs the command. `on_part` is given each part of the walkthrough as it ends.
-    pub(super) async fn run(&self, ctx: &Context, on_part: impl Fn(&dyn Outcome)) -> Result<Box<dyn Outcome>, Error> {
+    /// Runs the command. `on_part` is given each part of the walkthrough as it ends, `on_look` each look of `status --watch`.
+    pub(super) async fn run(
+        &self,
+        ctx: &Context,
+        on_part: impl Fn(&dyn Outcome),
+        on_look: impl Fn(&Now),
+    ) -> Result<Box<dyn Outcome>, Error> {
         Ok(match self {
-            Self::Walkthrough(args) => {
-                Box::new(commands::walkthrough::run(ctx, args.failover.options(), on_part).await?)
-            }
-            Self::Up(up) if up.dry_run => Box::new(commands::up::dry_run(ctx).await?),
+            Self::Walkthrough(args) => Box::new(commands::walkthrough::run(ctx, args.options(), on_part).await?),
+            Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) => Box::new(commands::up::dry_run(ctx).await?),
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
-            Self::Status(_) => Box::new(commands::status::run(ctx).await?),
-            Self::Verify(options) => Box::new(verify::run(ctx, *options).await?),
+            Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
+            Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
+            Self::Verify(options) => Box::new(verify::run_until_interrupted(ctx, *options).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
-            Self::Stats(traffic) => Box::new(commands::stats::run(ctx, *traffic).await?),
-            Self::Down => Box::new(commands::down::run(ctx).await?),
+            Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
+            Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),
+            Self::Down(_) => Box::new(commands::down::run(ctx).await?),
             Self::Doctor(_) => Box::new(commands::doctor::run(ctx).await?),
             Self::Redeploy(options) => Box::new(redeploy::run(ctx, options.clone()).await?),
         })
@@ -117,30 +158,77 @@ impl CloudCommand {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct UpArgs {
+    /// Show what would be created or changed, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) provision: ProvisionArgs,
-    /// Show what would be made or changed, and change nothing
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DownArgs {
+    /// Show what would be removed, and what of others would stay; change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
 }
 
 #[derive(Debug, ClapArgs)]
-pub(super) struct WalkthroughArgs {
+pub(super) struct StatusArgs {
+    /// Also list every resource: its kind, name, age, ARN or ID, and its page in AWS's console
+    #[arg(long)]
+    resources: bool,
+    /// Exit with 1 if zone-aware routing is off, something has drifted or `up` is blocked
+    #[arg(long)]
+    exit_code: bool,
+    /// Look again and again until Ctrl-C: drawn in place on a terminal, elsewhere a line with the time for each change
+    #[arg(long, conflicts_with_all = ["resources", "exit_code"])]
+    watch: bool,
+    /// Time from one look to the next, such as 2s or 1m
+    #[arg(long, value_name = "DURATION", default_value = "2s", requires = "watch", value_parser = wait)]
+    interval: Duration,
+    /// End the watch after this time, such as 30s or 5m
+    #[arg(long = "for", value_name = "DURATION", requires = "watch", value_parser = wait)]
+    limit: Option<Duration>,
     #[command(flatten)]
     pub(super) provision: ProvisionArgs,
+}
+
+impl StatusArgs {
+    fn options(&self) -> status::Options {
+        status::Options { resources: self.resources, exit_code: self.exit_code }
+    }
+
+    fn looks(&self) -> Watch {
+        Watch { interval: self.interval, limit: self.limit }
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct WalkthroughArgs {
     #[command(flatten)]
     pub(super) failover: FailoverArgs,
+    /// Leave everything standing at the end, and go on with what stands already
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    pub(super) provision: ProvisionArgs,
+}
+
+impl WalkthroughArgs {
+    fn options(&self) -> walkthrough::Options {
+        walkthrough::Options { failover: self.failover.options(), keep: self.keep }
+    }
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct FailoverArgs {
     /// How the backends are taken away
-    #[arg(long, value_enum, default_value_t = Mode::Scale)]
+    #[arg(long, hide = true, value_enum, default_value_t = Mode::Scale)]
     mode: Mode,
     /// Backends that are left
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=15))]
+    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = within::<u32>(1..=15))]
     to: u32,
-    /// Leave it failed over
+    /// Do not restore the backends
     #[arg(long)]
     no_restore: bool,
     #[command(flatten)]

@@ -4,57 +4,75 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anstyle::AnsiColor;
+use clap::ArgMatches;
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use parking_lot::Mutex;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
-use crate::aws::ZoneNames;
+use super::document::{Document, End, Line, Run};
+use crate::aws::{Clients, ZoneNames};
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
-use crate::commands::cost;
+use crate::commands::failure::Failure;
+use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
+use crate::commands::status::Now;
+use crate::events::{Event, Events};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
-use crate::report::progress::{View, wrapped};
+use crate::report::progress::{Progress, View, wrapped};
 use crate::report::style;
-use crate::settings::Settings;
+
+/// How often traffic is told of in lines.
+const BETWEEN_TRAFFIC: Duration = Duration::from_secs(1);
 
 /// Where a command writes. Every command to type that a text names gets this command's flags. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Console {
     output: Output,
     verbose: bool,
+    quiet: bool,
     advice: Arc<Advice>,
     /// The bars on stderr, which all that is written has to keep clear of; hidden where it is no terminal.
     bars: MultiProgress,
     /// Whether anything has been written, to stdout and to stderr: what comes after it stands apart from it.
     has_written: Arc<[AtomicBool; 2]>,
+    run: Arc<Mutex<Run>>,
 }
 
 impl Console {
-    pub(super) fn new(global: &Global) -> Self {
-        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+    pub(super) fn new(global: &Global, command: Option<String>, matches: &ArgMatches) -> Self {
         Self {
             output: global.output,
             verbose: global.verbose > 0,
-            advice: Arc::new(Advice::new(global)),
-            bars,
+            quiet: global.quiet,
+            advice: Arc::new(Advice::new(matches)),
+            run: Arc::new(Mutex::new(Run::new(command))),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             has_written: Arc::default(),
         }
     }
 
     /// Where progress is shown.
     pub(super) fn view(&self) -> View {
-        if self.bars.is_hidden() {
+        if !self.has_terminal() {
             return View::Log { now: SystemTime::now() };
         }
         let width = || columns(io::stderr()).unwrap_or(80);
         View::Terminal { bars: self.bars.clone(), width: Box::new(width) }
+    }
+
+    /// Whether progress is shown on a terminal.
+    pub(super) fn has_terminal(&self) -> bool {
+        !self.quiet && !self.bars.is_hidden()
     }
 
     pub(super) fn is_verbose(&self) -> bool {
@@ -66,6 +84,25 @@ impl Console {
         LogWriter(self.bars.clone())
     }
 
+    /// For a command line that is not valid.
+    pub(super) fn with_output(output: Output, command: Option<String>) -> Self {
+        let run = Arc::new(Mutex::new(Run::new(command)));
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Self { output, verbose: false, quiet: false, advice: Arc::default(), run, bars, has_written: Arc::default() }
+    }
+
+    /// Has advice lead the AWS CLI to the local cloud.
+    pub(super) fn advise_local(&self, clients: &Clients) {
+        if let Some(url) = &clients.endpoint_url {
+            self.advice.note_local(url, &clients.region);
+        }
+    }
+
+    /// Notes what has become known of the run, for its document.
+    pub(super) fn note_run(&self, note: impl FnOnce(&mut Run)) {
+        note(&mut self.run.lock());
+    }
+
     /// The page that stdout is.
     pub(super) fn page(&self, zones: ZoneNames) -> Page {
         Page { width: columns(io::stdout()), verbose: self.verbose, zones }
@@ -74,7 +111,48 @@ impl Console {
     pub(super) fn print(&self, outcome: &dyn Outcome, page: &Page) {
         match self.output {
             Output::Human => self.print_text(&outcome.text(page), page),
-            Output::Json => write_stdout(&self.advice.in_json().complete(&outcome.json())),
+            Output::Json | Output::Jsonl => self.print_document(End {
+                exit_code: Some(outcome.exit_code()),
+                next: outcome.next(),
+                result: Some(outcome.json()),
+                error: outcome.is_interrupted().then(Failure::interrupted),
+            }),
+        }
+    }
+
+    /// The events that are shown, each also a line of stdout where that is asked for.
+    pub(super) fn events(&self, shown: Events) -> Events {
+        if self.output != Output::Jsonl {
+            return shown;
+        }
+        let (console, traffic_told) = (self.clone(), Mutex::new(None));
+        Events::new(move |event| {
+            if is_news(&event, &mut traffic_told.lock()) {
+                let line = console.advice.in_json().complete(&json_line(&Line::new(&event)));
+                // That nobody can read it any more is no reason to end halfway.
+                let _ = anstream::stdout().lock().write_all(line.as_bytes());
+            }
+            shown.send(event);
+        })
+    }
+
+    fn print_document(&self, end: End) {
+        let document = Document::of(&self.run.lock(), end);
+        let text = match self.output {
+            Output::Jsonl => serde_json::to_string(&document.as_last_line()),
+            _ => serde_json::to_string_pretty(&document),
+        };
+        let text = text.expect("outcomes have only text keys") + "\n";
+        write_stdout(&self.advice.in_json().complete(&text));
+    }
+
+    /// Prints what is the result of a command that shows it in a form of its own.
+    fn print_result(&self, text: impl FnOnce() -> String, result: Value, exit_code: Option<u8>) {
+        match self.output {
+            Output::Human => write_stdout(&text()),
+            Output::Json | Output::Jsonl => {
+                self.print_document(End { exit_code, result: Some(result), ..End::default() })
+            }
         }
     }
 
@@ -105,80 +183,152 @@ impl Console {
         self.bars.suspend(|| write_stdout(&format!("{text}\n")));
     }
 
-    pub(super) fn print_serving(&self, record: &Record) {
+    /// Prints an outcome as it is, without a heading, as for a shell that reads it.
+    pub(super) fn print_bare(&self, outcome: &dyn Outcome) {
+        let page = self.page(ZoneNames::default());
         match self.output {
-            Output::Human => write_stdout(&format!(
-                "the local cloud listens at {url} (account {account}, any credentials)\n\n  \
-                 export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1\n\n\
-                 Ctrl-C stops it\n",
-                url = record.endpoint_url,
-                account = crate::cloud::ACCOUNT_ID,
-            )),
-            Output::Json => write_stdout(&record.json()),
+            Output::Human => write_stdout(&format!("{}\n", self.advice.complete(&outcome.text(&page)))),
+            Output::Json | Output::Jsonl => self.print(outcome, &page),
         }
     }
 
-    /// Prints faults as the file that asks for them, with how often each was met.
-    pub(super) fn print_faults(&self, report: &Value) {
-        match self.output {
-            Output::Human => write_stdout(&toml::to_string(report).expect("a report is tables of texts and numbers")),
-            Output::Json => write_stdout(&report.json()),
-        }
+    pub(super) fn print_serving(&self, record: &Record, env: &LocalEnv) {
+        let text = || {
+            format!(
+                "the local cloud listens at {} (account {}, any credentials)\n\n  {}\n\nCtrl-C stops it\n",
+                record.endpoint_url,
+                cloud::ACCOUNT_ID,
+                env.lines().join("\n  "),
+            )
+        };
+        self.note_local_cloud(record);
+        // It serves on.
+        self.print_result(text, record.json(), None);
+    }
+
+    /// Notes the local cloud that a command is about.
+    pub(super) fn note_local_cloud(&self, record: &Record) {
+        self.note_run(|run| {
+            run.endpoint_url = Some(record.endpoint_url.clone());
+            run.account = Some(cloud::ACCOUNT_ID.to_owned());
+        });
     }
 
     /// Prints what the local cloud speaks, an operation a line.
     pub(super) fn print_operations(&self) {
         let operations: Vec<_> = cloud::operations().collect();
-        match self.output {
-            Output::Human => {
-                let width = columns(io::stdout()).unwrap_or(u16::MAX);
-                for OperationSummary { service, operation, parameters, .. } in &operations {
-                    let line = format!("{service}:{operation}  {}", parameters.join(" "));
-                    write_stdout(&format!("{}\n", wrapped(&line, width)));
-                }
-            }
-            Output::Json => write_stdout(&operations.json()),
-        }
+        let width = columns(io::stdout()).unwrap_or(u16::MAX);
+        let line = |OperationSummary { service, operation, parameters, .. }: &OperationSummary| {
+            wrapped(&format!("{service}:{operation}  {}", parameters.join(" ")), width) + "\n"
+        };
+        self.print_result(
+            || operations.iter().map(line).collect(),
+            Operations { operations: operations.clone() }.json(),
+            Some(0),
+        );
+    }
+
+    /// Writes a line of progress under a heading, which may be empty.
+    pub(super) fn say(&self, heading: &str, text: &str) {
+        self.progress_line(&if heading.is_empty() { text.to_owned() } else { format!("{heading}: {text}") });
     }
 
     /// Writes a line of progress, or several.
     pub(super) fn progress_line(&self, line: &str) {
+        if !self.quiet {
+            self.message(line);
+        }
+    }
+
+    /// Writes a line that is not progress: an error, or what the user has to know all the same.
+    pub(super) fn message(&self, line: &str) {
         let mut line = self.advice.complete(line);
         if let Some(width) = columns(io::stderr()) {
             line = wrapped(&line, width);
         }
         self.has_written[1].store(true, Ordering::Relaxed);
-        // That nobody can read the progress is no reason to fail.
+        // That nobody can read it is no reason to fail.
         self.bars.suspend(|| {
             let _ = writeln!(anstream::stderr(), "{line}");
         });
     }
 
-    pub(super) fn error(&self, error: &anyhow::Error) {
-        let style = AnsiColor::Red.on_default().bold();
-        self.progress_line(&format!("{style}error{style:#}: {error:#}"));
+    /// Writes what the user has to know though the command goes on, or has ended.
+    pub(super) fn warn(&self, text: &str) {
+        self.message(text);
     }
 
-    /// Asks on a terminal whether to spend money; refuses where nobody can be asked.
-    pub(super) fn confirm_cost(&self, settings: &Settings, region: &str, profile: Option<&str>) -> Result<(), Error> {
-        let cost = cost::hourly(settings);
-        // The SDK takes the profile from this variable if none is given.
-        let profile =
-            profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()));
-        let profile = profile.map(|profile| format!(", with profile {profile},")).unwrap_or_default();
-        let what = format!("makes resources on AWS in {region}{profile} that cost {cost}");
-        if !io::stdin().is_terminal() {
-            return Err(Error::Usage(format!("this {what}: say --yes to agree, or --local to rehearse")));
+    /// Says why the command could not do its work.
+    pub(super) fn error(&self, error: &Error) {
+        // An interruption has been told when it came.
+        if error.exit_code() != 130 {
+            let style = AnsiColor::Red.on_default().bold();
+            self.message(&format!("{style}error{style:#}: {error}"));
         }
-        let question = format!("This {what}, until `zonewalk down`. Go on? [y/N] ");
-        let _ = write!(anstream::stderr(), "{}", self.advice.complete(&question));
-        let mut answer = String::new();
-        let read = io::stdin().lock().read_line(&mut answer);
-        match answer.trim() {
-            "y" | "Y" | "yes" if read.is_ok() => Ok(()),
-            _ => Err(Error::Usage("nothing was made".to_owned())),
+        if self.output != Output::Human {
+            let (exit_code, error) = (Some(error.exit_code()), Some(error.into()));
+            self.print_document(End { exit_code, error, ..End::default() });
         }
     }
+
+    /// Prints the document of a command line that is not valid, of which the parser has said this.
+    pub(super) fn print_misuse(&self, exit_code: u8, said: &str) {
+        if self.output != Output::Human {
+            let error = Some(Failure::misuse(said));
+            self.print_document(End { exit_code: Some(exit_code), error, ..End::default() });
+        }
+    }
+
+    /// Asks on a terminal. None: there is nobody to ask.
+    pub(super) fn agrees(&self, question: &str) -> Option<bool> {
+        if !io::stdin().is_terminal() {
+            return None;
+        }
+        let _ = write!(anstream::stderr(), "{} [y/N] ", self.advice.complete(question));
+        let mut answer = String::new();
+        let read = io::stdin().lock().read_line(&mut answer);
+        Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.output != Output::Human
+    }
+
+    /// Draws in place of what was drawn before, where stderr is a terminal; else prints a line with the time, if it is another
+    /// than the one before. JSON waits for the end.
+    pub(super) fn print_look(&self, now: &Now, page: &Page, progress: &Progress, last: &mut String) {
+        if self.has_terminal() {
+            let text = self.advice.complete(&now.text(page));
+            let colors = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
+            progress.draw(if colors { text } else { anstream::adapter::strip_str(&text).to_string() });
+            return;
+        }
+        let summary = now.summary();
+        if self.output == Output::Human && summary != *last {
+            let time = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+            write_stdout(&format!("{time}  {}\n", self.advice.complete(&summary)));
+            *last = summary;
+        }
+    }
+}
+
+/// Whether an event is to be a line: traffic is told of once a second, and not with each request.
+fn is_news(event: &Event, traffic_told: &mut Option<Instant>) -> bool {
+    let now = Instant::now();
+    match event {
+        Event::Traffic { .. } if traffic_told.is_some_and(|told| now < told + BETWEEN_TRAFFIC) => false,
+        Event::Traffic { .. } => {
+            *traffic_told = Some(now);
+            true
+        }
+        _ => true,
+    }
+}
+
+/// What the local cloud speaks.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub(super) struct Operations {
+    operations: Vec<OperationSummary>,
 }
 
 /// The columns of a terminal; none if it is none.
@@ -203,6 +353,11 @@ pub(super) fn set_colors(none: bool) {
     if none {
         anstream::ColorChoice::Never.write_global();
     }
+}
+
+/// Whether stderr shows colors.
+pub(super) fn has_colors() -> bool {
+    anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never
 }
 
 /// Writes an outcome. A reader that has seen enough closes the pipe: that is no failure.

@@ -8,15 +8,17 @@ use super::console::Console;
 /// A shell's exit code for a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
 
-/// A token that is cancelled at the first Ctrl-C from now on, or when the process is told to terminate.
-pub(super) fn token(console: &Console) -> CancellationToken {
+/// A token that is cancelled at the first Ctrl-C from now on, or when the process is told to terminate. `first`: what is done
+/// before the command ends, if anything is.
+pub(super) fn token(console: &Console, first: Option<&'static str>) -> CancellationToken {
     let token = CancellationToken::new();
     let (cancelled, console) = (token.clone(), console.clone());
     // Before the task runs for the first time: until then, an interrupt would end the process.
     match Interrupts::listen() {
         Ok(mut interrupts) => drop(tokio::spawn(async move {
             interrupts.next().await;
-            console.progress_line("interrupted: the request under way is finished first; Ctrl-C again ends at once");
+            let first = first.map(|first| format!(": {first}; Ctrl-C again ends at once")).unwrap_or_default();
+            console.message(&format!("interrupted{first}"));
             cancelled.cancel();
             interrupts.next().await;
             std::process::exit(INTERRUPTED);

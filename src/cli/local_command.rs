@@ -2,26 +2,43 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
+use clap_complete::Shell;
 
 use super::args::Global;
-use super::console::Console;
+use super::console::{Console, write_stdout};
 use super::interrupt;
 use super::resolve::{self, Destination};
-use crate::cloud::Faults;
+use super::values;
+use crate::cloud::{Faults, OnRequest};
 use crate::commands::Error;
-use crate::processes::{local_cloud, local_traffic};
+use crate::commands::local::env::LocalEnv;
+use crate::commands::local::faults::LocalFaults;
+use crate::commands::local::{logs, status, stop};
+use crate::commands::outcome::Outcome;
+use crate::processes::local_cloud::{self, RequestLog};
+use crate::processes::local_traffic;
+use crate::report::style;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LocalCommand {
+    /// Show whether a local cloud is running, where, and what is in it (exit code 1: none is)
+    Status,
+    /// Print the variables that point AWS clients at it: eval "$(zonewalk local env)"
+    Env(EnvArgs),
+    /// Stop the running local cloud, with all that is in it
+    Stop,
+    /// Print the log of the local cloud in the background, a line a request
+    Logs(LogsArgs),
     /// Serve the local cloud in the foreground: any AWS client can use it
-    #[command(after_long_help = FAULTS)]
     Serve(ServeArgs),
-    /// The running local cloud's faults and how often each was met; with a file, sets them
-    #[command(after_long_help = FAULTS)]
+    /// Show the running local cloud's faults and how often each was met, or set them
+    #[command(after_help = FAULTS)]
     Faults(FaultsArgs),
-    /// The operations that the local cloud has, each with the parameters that it takes
+    /// List the operations that the local cloud has, each with the parameters that it takes
     Operations,
     /// Play the hosts' part on the emulator at --endpoint-url; --local-traffic starts it
     #[command(hide = true)]
@@ -29,45 +46,58 @@ pub(super) enum LocalCommand {
 }
 
 impl LocalCommand {
-    pub(super) async fn run(&self, global: Global, console: &Console) -> Result<(), Error> {
+    /// Runs the command, and gives its exit code.
+    pub(super) async fn run(&self, global: Global, console: &Console) -> Result<u8, Error> {
         match self {
-            Self::Serve(args) => serve(args, &global, console).await,
-            Self::Faults(args) => faults(args, console).await,
-            Self::Operations => {
-                console.print_operations();
-                Ok(())
-            }
-            Self::Hosts => hosts(global, console).await,
+            Self::Status => return Ok(print(&status::run().await?, console)),
+            Self::Env(args) => env(args, global, console).await?,
+            Self::Stop => return stop(&global, console).await,
+            Self::Logs(args) => logs(args, console).await?,
+            Self::Serve(args) => serve(args, &global, console).await?,
+            Self::Faults(args) => faults(args, console).await?,
+            Self::Operations => console.print_operations(),
+            Self::Hosts => hosts(global, console).await?,
         }
+        Ok(0)
     }
 }
 
 const FAULTS: &str = "\
-Faults (--faults FILE), one [[fault]] each:
-  kind = \"throttle\"                   refused with the service's throttling code
-  kind = \"server-error\"               refused with its code of an internal failure; status = 500 or 503
-  kind = \"delay\"                      answered late: milliseconds = 100
-  kind = \"drop-answer\"                carried out, and the connection closed without an answer
-  kind = \"drop-request\"               the connection closed, and nothing carried out
-  kind = \"hide\"                       carried out, and not seen by reads: calls = 3, or milliseconds = 500
-  kind = \"refuse-role\"                refused since a new role or instance profile has not spread yet
-  kind = \"empty-profile\"              refused since a new instance profile is known, and the role in it is not yet
-  kind = \"service-linked-role\"        refused since a service cannot act yet in its own role, which is new
-  kind = \"no-capacity\"                an instance cannot be launched: zone = \"us-east-1a\"
-  kind = \"vcpu-limit\"                 instances together may not exceed: vcpus = 16
-  kind = \"free-plan\"                  the account is on AWS's Free plan: types not eligible for it cannot be launched
-  kind = \"shared-namespace\"           another account shares a Cloud Map namespace: name = \"az-aware-routing-ec2-ns\"
-  kind = \"lose-instance\"              an instance dies just before the call: zone = \"us-east-1a\"
-  kind = \"disconnect-agent\"           an ECS agent is disconnected just before the call, and comes back:
-                                      milliseconds = 500, zone = \"us-east-1a\"
-  kind = \"hold-deployment\"            a service cannot be deleted: a deployment is active that cannot be stopped
-  kind = \"refuse\"                     refused in your words: code = \"AccessDenied\", message = \"…\"
-Which calls (for no-capacity and free-plan, launches; for shared-namespace, lists) meet it, all of them unless it is said:
-  operation = \"ec2:Create*\"           service:Operation, * for any text; a group's launches meet the faults of roles
-                                      as \"ec2:RunInstances\"
-  after = 3                           not the first three
-  first = 2                           the first two (after those)
-  rate = 0.1                          a tenth of them, by the file's seed = 1
+Kinds of faults (--faults FILE), each in a [[fault]] of its own:
+  throttle             refused with the service's throttling code
+  server-error         refused with its code of an internal failure;
+                       status = 500 or 503
+  delay                answered late: milliseconds = 100
+  drop-answer          carried out, and the connection closed without an answer
+  drop-request         the connection closed, and nothing carried out
+  hide                 carried out, and not seen by reads:
+                       calls = 3, or milliseconds = 500
+  refuse-role          refused: a new role or instance profile has not spread yet
+  empty-profile        refused: a new instance profile is known, and the role
+                       in it is not yet
+  service-linked-role  refused: a service cannot act yet in its own role, which
+                       is new
+  no-capacity          an instance cannot be launched: zone = \"us-east-1a\"
+  vcpu-limit           instances together may not exceed: vcpus = 16
+  free-plan            the account is on AWS's Free plan: types not eligible for
+                       it cannot be launched
+  shared-namespace     another account shares a Cloud Map namespace:
+                       name = \"az-aware-routing-ec2-ns\"
+  lose-instance        an instance dies just before the call: zone = \"us-east-1a\"
+  disconnect-agent     an ECS agent is disconnected just before the call, and
+                       comes back: milliseconds = 500, zone = \"us-east-1a\"
+  hold-deployment      a service cannot be deleted: a deployment is active that
+                       cannot be stopped
+  refuse               refused in your words: operation = \"…\",
+                       code = \"AccessDenied\", message = \"…\"
+
+Which calls meet it (for no-capacity and free-plan: which launches; for
+shared-namespace: which lists). All of them, unless these are given:
+  operation = \"ec2:Create*\"  service:Operation, * for any text; a group's
+                             launches meet faults of roles as ec2:RunInstances
+  after = 3                  not the first three
+  first = 2                  the first two (after those)
+  rate = 0.1                 a tenth of them, by the file's seed = 1
 
 Example:
   seed = 1
@@ -77,32 +107,106 @@ Example:
   first = 1";
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct EnvArgs {
+    /// Shell whose syntax the lines have
+    #[arg(long, value_enum, default_value_t = Shell::Bash)]
+    shell: Shell,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct LogsArgs {
+    /// Go on printing as requests come in, until the local cloud ends
+    #[arg(long, short)]
+    follow: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct FaultsArgs {
-    /// TOML, or JSON if its name ends in .json
+    /// Faults to set: TOML, or JSON if the name ends in .json
     pub(super) file: Option<PathBuf>,
-    /// No more faults; what was hidden is seen
+    /// Remove all faults; what was hidden is seen again
     #[arg(long, conflicts_with = "file")]
     pub(super) clear: bool,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct ServeArgs {
-    /// Loopback address; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:4566")]
+    /// Address on this machine, or its port alone; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS", value_parser = values::listen_address)]
     listen: SocketAddr,
     /// Started by `up --local`
     #[arg(long, hide = true)]
     background: bool,
 }
 
-impl ServeArgs {
-    pub(super) fn options(&self, global: &Global) -> Result<local_cloud::ServeOptions, local_cloud::Error> {
-        Ok(local_cloud::ServeOptions {
-            listen: self.listen,
-            cloud: global.asked().new_cloud(),
-            faults: global.faults.as_deref().map(local_cloud::read_faults).transpose()?.unwrap_or_default(),
-            background: self.background,
-        })
+/// Prints an outcome, and what to type next. Its exit code.
+fn print(outcome: &dyn Outcome, console: &Console) -> u8 {
+    console.print_bare(outcome);
+    if let Some(next) = outcome.next() {
+        console.say("next", &next);
+    }
+    outcome.exit_code()
+}
+
+async fn env(args: &EnvArgs, global: Global, console: &Console) -> Result<(), Error> {
+    let record = local_cloud::find().await?;
+    let region = region(global)?;
+    console.note_local_cloud(&record);
+    console.note_run(|run| run.region = Some(region.clone()));
+    print(&LocalEnv::new(&record, &region, args.shell), console);
+    Ok(())
+}
+
+/// The local cloud's region, as a command with `--local` would take it.
+fn region(global: Global) -> Result<String, Error> {
+    match resolve::resolve(Global { local: true, ..global }, None)?.destination {
+        Destination::Local { region, .. } => Ok(region),
+        Destination::Cloud(_) => Err(Error::Usage("the local cloud is at no other endpoint".to_owned())),
+    }
+}
+
+async fn stop(global: &Global, console: &Console) -> Result<u8, Error> {
+    let Some(ending) = stop::look().await? else { return Ok(print(&stop::LocalStop::default(), console)) };
+    let agreed = match ending.contents() {
+        Some(contents) if !global.yes => {
+            let agreed = console.agrees(&format!("This ends {contents} with the local cloud. Go on?"));
+            agreed
+                .ok_or_else(|| Error::Usage(format!("this ends {contents} with the local cloud: say --yes to agree")))?
+        }
+        _ => true,
+    };
+    let outcome = if agreed { ending.end().await? } else { ending.spare() };
+    Ok(print(&outcome, console))
+}
+
+/// How often a log is looked at that is followed.
+const FOLLOW_INTERVAL: Duration = Duration::from_millis(200);
+
+async fn logs(args: &LogsArgs, console: &Console) -> Result<(), Error> {
+    if args.follow && console.is_json() {
+        return Err(Error::Usage(
+            "a log that is followed has no end: leave out --follow for one JSON document".to_owned(),
+        ));
+    }
+    let mut log = logs::open().await?;
+    let over = "no local cloud is running: this is the log of the last one";
+    if !args.follow {
+        let running = log.running;
+        print(&log.read()?, console);
+        if !running {
+            console.say("", over);
+        }
+        return Ok(());
+    }
+    loop {
+        // In this order: what it wrote last is read, too.
+        let goes_on = log.goes_on().await?;
+        write_stdout(&log.new_lines()?);
+        if !goes_on {
+            console.say("", over);
+            return Ok(());
+        }
+        tokio::time::sleep(FOLLOW_INTERVAL).await;
     }
 }
 
@@ -111,13 +215,31 @@ async fn hosts(global: Global, console: &Console) -> Result<(), Error> {
     let Destination::Cloud(target) = resolved.destination else {
         return Err(Error::Usage("the local cloud has hosts of its own".to_owned()));
     };
-    let stop = interrupt::token(console);
+    let stop = interrupt::token(console, None);
     local_traffic::serve(target.connect().await?, &resolved.settings.name, stop.cancelled()).await?;
     Ok(())
 }
 
 async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(), Error> {
-    let stop = interrupt::token(console);
+    let stop = interrupt::token(console, Some("stopping the local cloud"));
+    let requests = if args.background {
+        RequestLog::Background
+    } else {
+        let console = console.clone();
+        let tell: OnRequest = Arc::new(move |served| {
+            let line = served.to_string();
+            let is_good = served.status.is_some_and(|status| status < 400);
+            console.progress_line(&if is_good { line } else { style::attention(line) });
+        });
+        RequestLog::Foreground(tell)
+    };
+    let options = local_cloud::ServeOptions {
+        listen: args.listen,
+        cloud: global.asked().new_cloud(),
+        faults: global.faults.as_deref().map(local_cloud::read_faults).transpose()?.unwrap_or_default(),
+        requests,
+    };
+    let region = region(global.clone())?;
     let ready = |record: &local_cloud::Record, found_by_commands: bool| {
         if !found_by_commands {
             let url = &record.endpoint_url;
@@ -126,9 +248,9 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
             );
             console.progress_line(&text);
         }
-        console.print_serving(record);
+        console.print_serving(record, &LocalEnv::new(record, &region, Shell::Bash));
     };
-    local_cloud::serve(args.options(global)?, ready, stop.cancelled()).await?;
+    local_cloud::serve(options, ready, stop.cancelled()).await?;
     Ok(())
 }
 
@@ -139,10 +261,23 @@ async fn faults(args: &FaultsArgs, console: &Console) -> Result<(), Error> {
         None => None,
     };
     let record = local_cloud::find().await?;
+    console.note_local_cloud(&record);
     let report = match wanted {
         Some(faults) => local_cloud::set_faults(&record, &faults).await?,
         None => local_cloud::faults(&record).await?,
     };
-    console.print_faults(&report);
+    print(&LocalFaults(report), console);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_faults_fit_a_terminal_of_80_columns() {
+        for line in FAULTS.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
 }

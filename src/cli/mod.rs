@@ -4,25 +4,38 @@
 mod advice;
 mod args;
 mod cloud_command;
+mod command_line;
 mod console;
+mod document;
+mod examples;
 mod interrupt;
 mod local_command;
+mod pages;
 mod resolve;
+mod schema;
 mod session;
+mod settings_file;
+mod tips;
+mod values;
 
+use std::cell::RefCell;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::ArgMatches;
 use tokio::time::Instant;
 
-use self::args::{Args, Command, Global, PredictArgs};
+use self::args::{Args, Command, Global, ManArgs, Output, PredictArgs};
 use self::cloud_command::CloudCommand;
 use self::console::{Console, write_stdout};
+use self::resolve::Destination;
 use self::session::Session;
 use crate::aws::ZoneNames;
+use crate::commands::down::DownPlan;
 use crate::commands::outcome::Outcome;
+use crate::commands::question::Declined;
+use crate::commands::status::Now;
 use crate::commands::{Error, cost, predict};
 use crate::processes::local_cloud;
 use crate::report::numbers::duration;
@@ -34,72 +47,116 @@ use crate::walkthrough::Down;
 /// Parses the arguments, runs the command, and gives its exit code: 0 done, 1 a check did not hold, 2 usage, 3 the cloud
 /// refused or failed, 130 interrupted.
 pub fn main() -> ExitCode {
-    let args = Args::parse();
-    console::set_colors(args.global.no_color);
-    let console = Console::new(&args.global);
-    start_logging(args.global.verbose, &console);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            console.error(&anyhow::Error::new(error).context("no async runtime"));
-            return ExitCode::from(3);
-        }
+    let (args, matches) = match command_line::parse(std::env::args_os()) {
+        Ok(parsed) => parsed,
+        Err(error) => return ExitCode::from(misused(&error)),
     };
-    match runtime.block_on(run(args, &console)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
+    console::set_colors(args.global.no_color);
+    let console = Console::new(&args.global, name(&matches), &matches);
+    start_logging(args.global.verbose, &console);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime);
+    match runtime.and_then(|runtime| runtime.block_on(run(args, &console))) {
+        Ok(code) => ExitCode::from(code),
         Err(error) => {
-            let code = error.exit_code();
-            console.error(&error.into());
-            ExitCode::from(code)
+            console.error(&error);
+            ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// `-v` shows each request to the cloud, `-vv` also what the libraries say.
+/// The name of the command that is run: `verify`, or `local serve`.
+fn name(matches: &ArgMatches) -> Option<String> {
+    let (command, matches) = matches.subcommand()?;
+    Some(name(matches).map_or_else(|| command.to_owned(), |rest| format!("{command} {rest}")))
+}
+
+/// Says what is wrong with a command line, on stdout, too, if it asks for JSON. Its exit code; help that was asked for is no
+/// misuse.
+fn misused(error: &clap::Error) -> u8 {
+    // That nobody can read it is no reason to fail in another way.
+    let _ = error.print();
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    // As much of the command line as can be understood.
+    let parsed = command_line::definition().ignore_errors(true).try_get_matches().ok().filter(|_| error.use_stderr());
+    if let Some(matches) = parsed
+        && let Some(output) = output(&matches)
+    {
+        Console::with_output(output, name(&matches)).print_misuse(code, &error.to_string());
+    }
+    code
+}
+
+/// What a command line that is not valid asks to be printed.
+fn output(matches: &ArgMatches) -> Option<Output> {
+    let of_command = matches.subcommand().and_then(|(_, matches)| output(matches));
+    of_command.or_else(|| matches.try_get_one("output").ok().flatten().copied())
+}
+
+/// `-v` shows each request to the cloud, `-vv` also what the libraries say; without, they say nothing: an error tells it.
 fn start_logging(verbose: u8, console: &Console) {
     let console = console.clone();
     let filter = match verbose {
-        0 => "warn",
-        1 => "zonewalk=debug",
+        0 => "off,zonewalk=warn",
+        1 => "off,zonewalk=debug",
         _ => "debug",
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(move || console.log_writer())
-        .with_target(false)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let log = log.with_writer(move || console.log_writer());
+    log.with_ansi(console::has_colors()).init();
 }
 
-/// Runs the command. False: a check did not hold.
-async fn run(args: Args, console: &Console) -> Result<bool, Error> {
+/// Runs the command, and gives its exit code.
+async fn run(args: Args, console: &Console) -> Result<u8, Error> {
     let Args { global, command } = args;
     match command {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
+        Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
-        Command::Local(command) => command.run(global, console).await?,
+        Command::Local(command) => return command.run(global, console).await,
+        Command::Completions(args) => write_stdout(&pages::completions(args.shell)),
+        Command::Man(ManArgs { dir: None }) => write_stdout(&pages::manual()?),
+        Command::Man(ManArgs { dir: Some(dir) }) => pages::write_manuals(&dir)?,
+        Command::Version => write_stdout(&format!("zonewalk {}\n", env!("CARGO_PKG_VERSION"))),
     }
-    Ok(true)
+    Ok(0)
 }
 
-async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<bool, Error> {
+async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Console) -> Result<u8, Error> {
     let resolved = resolve::resolve(global, command.provision())?;
+    console.note_run(|run| {
+        run.name = Some(resolved.settings.name.to_string());
+        (run.region, run.endpoint_url) = match &resolved.destination {
+            Destination::Cloud(target) => (target.region.clone(), target.endpoint_url.clone()),
+            Destination::Local { region, .. } => (Some(region.clone()), None),
+        };
+    });
     command.check(&resolved.settings)?;
     let started = Instant::now();
     let mut page = console.page(ZoneNames::default());
     let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
-        (Ok(session), _) => {
+        (Ok(None), _) => Box::new(Declined::new(matches!(command, CloudCommand::Down(_)))),
+        (Ok(Some(session)), _) => {
             let on_part = |part: &dyn Outcome| {
                 session.progress.end();
                 console.print_part(part, &console.page(session.ctx.zones()));
             };
-            let result = command.run(&session.ctx, on_part).await;
             let progress = Arc::clone(&session.progress);
+            let last = RefCell::new(String::new());
+            let on_look = |now: &Now| {
+                let page = console.page(session.ctx.zones());
+                console.print_look(now, &page, &session.progress, &mut last.borrow_mut());
+            };
+            let result = command.run(&session.ctx, on_part, on_look).await;
             progress.end();
             page.zones = session.ctx.zones();
+            console.note_run(|run| {
+                run.account = session.ctx.account();
+                run.zones = session.ctx.zones();
+            });
             if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
-                session.ctx.events.note(cost::still_stands(&session.ctx, what));
+                let text = cost::still_stands(&session.ctx, what);
+                console.warn(&text);
             }
             let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
             progress.end();
@@ -108,9 +165,9 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
             outcome
         }
         // Then there is nothing to remove.
-        (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down) => {
-            console.progress_line(&format!("no local cloud is running{}", local_cloud::gone(&process)));
-            Box::new(Down::default())
+        (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down(_)) => {
+            console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
+            if command.is_dry_run() { Box::new(DownPlan::default()) } else { Box::new(Down::default()) }
         }
         (Err(error), _) => return Err(error),
     };
@@ -119,7 +176,7 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
     if let Some(next) = outcome.next() {
         console.progress_line(&format!("next: {next}"));
     }
-    Ok(outcome.holds())
+    Ok(outcome.exit_code())
 }
 
 fn run_predict(args: &PredictArgs) -> Result<(), Error> {

@@ -1,18 +1,13 @@
 //! Arguments, environment and file, resolved once: flag, then environment, then `zonewalk.toml`, then the article's value.
 //! (The AWS SDK does the same for the profile and the region that neither flag nor file give.)
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use serde::Deserialize;
-
 use super::args::{Global, ProvisionArgs};
+use super::settings_file::SettingsFile;
 use crate::aws::{CredentialSource, Target};
 use crate::cloud::{self, Faults};
 use crate::commands::Error;
 use crate::processes::local_cloud::{self, Asked, Proxy};
-use crate::settings::{Name, ServiceConnectMode, Settings, TaskCount};
-use crate::text_file;
+use crate::settings::Settings;
 
 pub(super) struct Resolved {
     pub(super) settings: Settings,
@@ -32,70 +27,18 @@ pub(super) enum Destination {
     },
 }
 
-/// The settings file. Its keys are the flags' names.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct File {
-    name: Option<String>,
-    profile: Option<String>,
-    region: Option<String>,
-    endpoint_url: Option<String>,
-    task_count: Option<u32>,
-    timeout: Option<u64>,
-    instance_type: Option<String>,
-    backend_command: Option<Vec<String>>,
-    frontend_command: Option<Vec<String>>,
-    frontend: Option<ServiceConnectMode>,
-    templates: Option<PathBuf>,
-    ami_parameter: Option<String>,
-    image: Option<String>,
-    instance_profile: Option<String>,
-    execution_role: Option<String>,
-    create_roles: Option<bool>,
-    check_permissions: Option<bool>,
-    check_quota: Option<bool>,
-    allow_cidr: Option<OneOrMany>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-/// The settings file that is read if no other is named; it need not exist.
-const DEFAULT_FILE: &str = "zonewalk.toml";
-
 /// The article's region, and the local cloud's unless another is named.
 const DEFAULT_LOCAL_REGION: &str = "us-east-1";
 
 pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Result<Resolved, Error> {
     let asked = global.asked();
-    let file = read_file(global.config.as_deref())?;
+    let file = SettingsFile::read(global.config.as_deref())?;
     let none = ProvisionArgs::default();
     let given = provision.unwrap_or(&none);
     let defaults = Settings::default();
-    let allow_cidrs = match file.allow_cidr {
-        _ if !given.allow_cidrs.is_empty() => given.allow_cidrs.clone(),
-        None => defaults.allow_cidrs,
-        Some(OneOrMany::One(cidr)) => vec![cidr.parse()?],
-        Some(OneOrMany::Many(cidrs)) if cidrs.is_empty() => {
-            return Err(Error::Usage("allow-cidr in the settings file is empty: then nobody could verify".to_owned()));
-        }
-        Some(OneOrMany::Many(cidrs)) => cidrs.iter().map(|cidr| cidr.parse()).collect::<Result<_, _>>()?,
-    };
     let settings = Settings {
-        name: match (global.name, file.name) {
-            (Some(name), _) => name,
-            (None, Some(name)) => Name::new(&name)?,
-            (None, None) => defaults.name,
-        },
-        task_count: match (given.task_count, file.task_count) {
-            (Some(count), _) => count,
-            (None, Some(count)) => TaskCount::new(count)?,
-            (None, None) => defaults.task_count,
-        },
+        name: global.name.or(file.name).unwrap_or(defaults.name),
+        task_count: given.task_count.or(file.task_count).unwrap_or(defaults.task_count),
         instance_type: given.instance_type.clone().or(file.instance_type).unwrap_or(defaults.instance_type),
         ami_parameter: file.ami_parameter.unwrap_or(defaults.ami_parameter),
         image: given.image.clone().or(file.image).unwrap_or(defaults.image),
@@ -108,9 +51,12 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
         create_roles: !given.no_create_roles && file.create_roles.unwrap_or(defaults.create_roles),
         check_permissions: !given.no_check_permissions && file.check_permissions.unwrap_or(defaults.check_permissions),
         check_quota: !given.no_check_quota && file.check_quota.unwrap_or(defaults.check_quota),
-        allow_cidrs,
+        allow_cidrs: match given.allow_cidrs.as_slice() {
+            [] => file.allow_cidr.unwrap_or(defaults.allow_cidrs),
+            given => given.to_vec(),
+        },
         adopt: global.adopt,
-        timeout: global.timeout.or(file.timeout).map_or(defaults.timeout, Duration::from_secs),
+        timeout: global.timeout.or(file.timeout).unwrap_or(defaults.timeout),
     };
     let region = global.region.or(file.region);
     if let Some(region) = region.as_deref().filter(|region| !looks_like_a_region(region)) {
@@ -159,16 +105,6 @@ fn endpoint_of_environment() -> Option<String> {
     let ignored =
         variable("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS").is_some_and(|ignored| ignored.eq_ignore_ascii_case("true"));
     variable("AWS_ENDPOINT_URL").filter(|_| !ignored)
-}
-
-fn read_file(named: Option<&Path>) -> Result<File, Error> {
-    let path = named.map_or_else(|| PathBuf::from(DEFAULT_FILE), Path::to_path_buf);
-    let text = match text_file::read(&path) {
-        Ok(text) => text,
-        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(File::default()),
-        Err(error) => return Err(Error::Usage(format!("settings file {}: {error}", path.display()))),
-    };
-    toml::from_str(&text).map_err(|error| Error::Usage(format!("settings file {}: {error}", path.display())))
 }
 
 /// Whether a text has the form of a region, groups of letters and a number: `us-east-1`, `us-gov-west-1`.

@@ -1,6 +1,6 @@
 //! The account: the regions, which come into being with their first request, and what they share.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -109,25 +109,29 @@ impl Account {
     }
 
     /// The walkthroughs of which something stands, by the owner tag that each resource carries: name and region, which is none
-    /// where only roles are left, since they are the account's.
-    pub(super) fn walkthroughs(&self) -> BTreeSet<(String, Option<String>)> {
-        let mut found = BTreeSet::new();
-        let mut of_account = BTreeSet::new();
+    /// where only roles are left, since they are the account's; and how many resources carry it.
+    pub(super) fn walkthroughs(&self) -> BTreeMap<(String, Option<String>), u64> {
+        let mut found = BTreeMap::new();
+        // Every region sees them.
+        let mut of_account = BTreeMap::new();
         for (name, region) in self.regions.lock().iter() {
+            let mut seen = BTreeMap::new();
             region.with(|region| {
                 for service in services::ALL {
+                    let is_of_account = service.signing_name == iam::SERVICE.signing_name;
                     for walkthrough in (service.tagged)(region, OWNER_TAG) {
-                        if service.signing_name == iam::SERVICE.signing_name {
-                            of_account.insert(walkthrough);
+                        if is_of_account {
+                            *seen.entry((walkthrough, None)).or_default() += 1;
                         } else {
-                            found.insert((walkthrough, Some(name.clone())));
+                            *found.entry((walkthrough, Some(name.clone()))).or_default() += 1;
                         }
                     }
                 }
             });
+            of_account = seen;
         }
-        of_account.retain(|walkthrough| !found.iter().any(|(found, _)| found == walkthrough));
-        found.extend(of_account.into_iter().map(|walkthrough| (walkthrough, None)));
+        of_account.retain(|(walkthrough, _), _| !found.keys().any(|(found, _)| found == walkthrough));
+        found.extend(of_account);
         found
     }
 

@@ -1,11 +1,12 @@
 //! What the local cloud speaks, for people and for tests.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::services;
 
 /// An operation that the local cloud has.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct OperationSummary {
     /// The service's name in IAM actions and signatures, e.g. `elasticloadbalancing`.
     pub service: &'static str,

@@ -19,8 +19,16 @@ use super::states::Extent;
 /// An answer, ready to be sent.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// The code of an error that it is.
+    pub(super) error: Option<String>,
     pub(super) content_type: &'static str,
     pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn refused(error: &AwsError, content_type: &'static str, body: Vec<u8>) -> Self {
+        Self { status: error.status, error: Some(error.code.clone()), content_type, body }
+    }
 }
 
 impl Account {
@@ -49,11 +57,16 @@ impl Account {
             Answering::Refuse(error) => Err(error),
             Answering::DropRequest => return None,
         };
-        let (status, (content_type, body)) = match result {
-            Ok(answer) => (StatusCode::OK, request.encoding.answer(request.operation.name, &answer, request_id)),
-            Err(error) => (error.status, request.encoding.error(&error, request_id)),
-        };
-        Some(Answer { status, content_type, body })
+        Some(match result {
+            Ok(answer) => {
+                let (content_type, body) = request.encoding.answer(request.operation.name, &answer, request_id);
+                Answer { status: StatusCode::OK, error: None, content_type, body }
+            }
+            Err(error) => {
+                let (content_type, body) = request.encoding.error(&error, request_id);
+                Answer::refused(&error, content_type, body)
+            }
+        })
     }
 }
 

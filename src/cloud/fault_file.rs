@@ -1,20 +1,19 @@
 //! How faults are read from a file (TOML or JSON), or from what a client sends.
 
+use super::catalog::operations;
 use super::faults::{FaultKind, Faults, matches};
 use super::services;
+use crate::plain;
 
 impl Faults {
     /// The error names what is not understood, and where.
     pub fn from_toml(text: &str) -> Result<Self, String> {
-        let faults: Self = toml::from_str(text).map_err(|error| error.to_string())?;
-        faults.checked()
+        plain::from_toml::<Self>(text)?.checked()
     }
 
     /// As [`Faults::from_toml`].
     pub fn from_json(text: &[u8]) -> Result<Self, String> {
-        let faults: Self = serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_slice(text))
-            .map_err(|error| error.to_string())?;
-        faults.checked()
+        plain::from_json::<Self>(&String::from_utf8_lossy(text))?.checked()
     }
 
     fn checked(self) -> Result<Self, String> {
@@ -29,6 +28,7 @@ impl Faults {
     }
 }
 
+/// What is wrong with the operations that a fault is for, most likely a slip of the pen: the fault would never strike.
 fn check_operation(pattern: &str) -> Result<(), String> {
     if pattern == "*" {
         return Ok(());
@@ -37,11 +37,23 @@ fn check_operation(pattern: &str) -> Result<(), String> {
         .split_once(':')
         .ok_or_else(|| format!("operation {pattern:?} is not service:Operation, as in \"ecs:CreateService\""))?;
     let known: Vec<_> = services::ALL.iter().map(|service| service.signing_name).collect();
-    if known.iter().any(|name| matches(service, name)) {
-        Ok(())
-    } else {
-        Err(format!("operation {pattern:?} is of no service here; there are {}", known.join(", ")))
+    if !known.iter().any(|name| matches(service, name)) {
+        return Err(format!("operation {pattern:?} is of no service here; there are {}", known.join(", ")));
     }
+    let operations: Vec<_> = operations().map(|it| format!("{}:{}", it.service, it.operation)).collect();
+    if operations.iter().any(|name| matches(pattern, name)) {
+        return Ok(());
+    }
+    // A pattern is like the beginnings of names that are as long.
+    let stem = pattern.trim_end_matches('*');
+    let beginnings =
+        operations.iter().map(|name| if stem == pattern { name } else { name.get(..stem.len()).unwrap_or(name) });
+    let star = if stem == pattern { "" } else { "*" };
+    let advice = plain::nearest(stem, beginnings.map(AsRef::as_ref)).map_or_else(
+        || "`zonewalk local operations` lists them".to_owned(),
+        |near| format!("did you mean {near}{star}?"),
+    );
+    Err(format!("there is no operation {pattern:?}; {advice}"))
 }
 
 /// As it is written in files.
@@ -87,10 +99,14 @@ mod tests {
             ("kind = \"drop-answer\"\nrate = 2.0", "rate"),
             ("kind = \"drop-answer\"\noperation = \"elbv2:*\"", "elasticloadbalancing"),
             ("kind = \"drop-answer\"\noperation = \"CreateService\"", "service:Operation"),
+            ("kind = \"drop-answer\"\noperation = \"ecs:Craete*\"", "did you mean ecs:Create*?"),
+            ("kind = \"drop-answer\"\noperation = \"ecs:CreateServices\"", "did you mean ecs:CreateService?"),
+            ("kind = \"drop-answer\"\noperation = \"ecs:*Nothing*\"", "`zonewalk local operations`"),
+            ("kind = \"throtle\"", "did you mean throttle?"),
         ] {
             assert!(error(text).contains(named), "{text}: {}", error(text));
         }
         let error = Faults::from_json(br#"{"fault": [{"kind": "throttle", "frist": 2}]}"#).unwrap_err();
-        assert!(error.contains("fault[0]") && error.contains("frist"), "{error}");
+        assert_eq!(error, "fault[0]: there is no frist; did you mean first?");
     }
 }

@@ -30,9 +30,9 @@ mod wildcard;
 mod wire;
 
 pub use catalog::{OperationSummary, StructureSummary, operations, structures};
-pub use faults::{Fault, FaultKind, Faults};
+pub use faults::{Fault, FaultKind, Faults, FaultsReport};
 pub use ids::ACCOUNT_ID;
-pub use options::{Exchange, Observer, Options};
+pub use options::{Exchange, Observer, OnRequest, Options, Served};
 pub use schedule::Pace;
 pub use server::LocalCloud;
 

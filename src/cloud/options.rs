@@ -1,7 +1,11 @@
 //! How a local cloud is to be, and who looks on.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::faults::Faults;
 use super::schedule::Pace;
@@ -25,6 +29,7 @@ pub struct Options {
     /// The tasks' Service Connect proxies.
     pub proxies: Proxies,
     pub observer: Option<Observer>,
+    pub on_request: Option<OnRequest>,
 }
 
 impl Default for Options {
@@ -38,6 +43,7 @@ impl Default for Options {
             faults: Faults::default(),
             proxies: Proxies::default(),
             observer: None,
+            on_request: None,
         }
     }
 }
@@ -56,4 +62,35 @@ pub struct Exchange {
     pub content_type: &'static str,
     /// The answer's body.
     pub body: Vec<u8>,
+}
+
+/// Is told of every request, once it is answered: also of those that are no AWS call, and of those that a fault leaves unanswered.
+pub type OnRequest = Arc<dyn Fn(&Served) + Send + Sync>;
+
+/// A request, and what became of it. Displays as a line of a log.
+#[derive(Clone, Debug)]
+pub struct Served {
+    pub answered_at: Timestamp,
+    /// `ecs:CreateService`; of what is no AWS call, method and path.
+    pub what: String,
+    pub region: Option<String>,
+    /// HTTP status of the answer. None: there was no answer.
+    pub status: Option<u16>,
+    /// The code of the error that was the answer.
+    pub error: Option<String>,
+    pub took: Duration,
+}
+
+impl fmt::Display for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { answered_at, what, region, status, error, took } = self;
+        let status = status.map_or_else(|| "---".to_owned(), |status| status.to_string());
+        write!(f, "{answered_at:.3}  {status}  {what}  {}", region.as_deref().unwrap_or("-"))?;
+        write!(f, "  {:.1} ms", took.as_secs_f64() * 1_000.0)?;
+        match error {
+            Some(error) => write!(f, "  {error}"),
+            None if status == "---" => f.write_str("  closed without an answer"),
+            None => Ok(()),
+        }
+    }
 }

@@ -4,12 +4,13 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Response, StatusCode, header};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -18,7 +19,7 @@ use super::account::Account;
 use super::error::AwsError;
 use super::exchange::Answer;
 use super::faults::{Answering, Faults, Injected};
-use super::options::{Exchange, Observer, Options};
+use super::options::{Exchange, Observer, OnRequest, Options, Served};
 use super::request::{Request, encoding_of};
 use super::wire::is_cbor;
 use crate::http::{Handler, Server};
@@ -38,6 +39,7 @@ pub struct LocalCloud {
 struct Shared {
     account: Account,
     observer: Option<Observer>,
+    on_request: Option<OnRequest>,
     requests: AtomicU64,
     stop: CancellationToken,
     tracker: TaskTracker,
@@ -53,6 +55,7 @@ impl LocalCloud {
         let shared = Arc::new(Shared {
             account,
             observer: options.observer,
+            on_request: options.on_request,
             requests: AtomicU64::new(0),
             stop: CancellationToken::new(),
             tracker: TaskTracker::new(),
@@ -102,12 +105,15 @@ impl Handler for Shared {
 
     /// The error is a fault's: it closes the connection without an answer.
     async fn handle(&self, request: hyper::Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Full<Bytes>>> {
+        let received = Instant::now();
         let (head, body) = request.into_parts();
+        let path = || format!("{} {}", head.method, head.uri.path());
         let refused = |error: &AwsError| {
             let request_id = self.next_request_id();
             let (content_type, body) = encoding_of(&head.uri, &head.headers).error(error, &request_id);
             let mut response =
-                response(Answer { status: error.status, content_type, body }, &request_id, is_cbor(&head.headers));
+                response(Answer::refused(error, content_type, body), &request_id, is_cbor(&head.headers));
+            self.tell(path(), None, Some(&response), received);
             // Where the clients of services with REST and JSON look for the code.
             if let Ok(code) = header::HeaderValue::from_str(&error.code) {
                 response.headers_mut().insert("x-amzn-errortype", code);
@@ -138,6 +144,7 @@ impl Handler for Shared {
                 if !delay.is_zero() {
                     tokio::time::sleep(delay).await;
                 }
+                self.tell(request.action(), Some(&request.region), answer.as_ref(), received);
                 answer.ok_or_else(|| io::ErrorKind::ConnectionReset.into())
             }
             Err(error) => Ok(refused(&error)),
@@ -159,8 +166,11 @@ impl Shared {
             }
             (&Method::GET, "walkthroughs") => {
                 let standing = self.account.walkthroughs().into_iter();
-                let standing: Value =
-                    standing.map(|(name, region)| json!({ "name": name, "region": region })).collect();
+                let standing: Value = standing
+                    .map(
+                        |((name, region), resources)| json!({ "name": name, "region": region, "resources": resources }),
+                    )
+                    .collect();
                 return own_answer(StatusCode::OK, &standing);
             }
             (&Method::GET, "faults") => None,
@@ -190,12 +200,10 @@ impl Shared {
     ) -> Option<Response<Full<Bytes>>> {
         let dropped = matches!(injected.answering, Answering::DropAnswer);
         let answer = self.account.answer(request, injected, request_id, &self.tracker, &self.stop)?;
-        let (service, operation) = (request.service.signing_name, request.operation.name);
-        tracing::debug!(service, operation, status = %answer.status);
         if let Some(observer) = &self.observer {
             observer(&Exchange {
-                service,
-                operation,
+                service: request.service.signing_name,
+                operation: request.operation.name,
                 status: answer.status.as_u16(),
                 content_type: answer.content_type,
                 body: answer.body.clone(),
@@ -204,15 +212,36 @@ impl Shared {
         (!dropped).then(|| response(answer, request_id, cbor))
     }
 
+    /// Tells whoever wants to know what became of a request.
+    fn tell(&self, what: String, region: Option<&str>, answer: Option<&Response<Full<Bytes>>>, received: Instant) {
+        if let Some(on_request) = &self.on_request {
+            on_request(&Served {
+                answered_at: Timestamp::now(),
+                what,
+                region: region.map(str::to_owned),
+                status: answer.map(|answer| answer.status().as_u16()),
+                error: answer.and_then(|answer| answer.extensions().get()).map(|ErrorCode(code)| code.clone()),
+                took: received.elapsed(),
+            });
+        }
+    }
+
     fn next_request_id(&self) -> String {
         let n = self.requests.fetch_add(1, Ordering::Relaxed);
         format!("00000000-0000-4000-a000-{n:012x}")
     }
 }
 
+/// Goes with an answer that is an error, for the log alone.
+#[derive(Clone)]
+struct ErrorCode(String);
+
 fn response(answer: Answer, request_id: &str, cbor: bool) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = answer.status;
+    if let Some(code) = answer.error {
+        response.extensions_mut().insert(ErrorCode(code));
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(answer.content_type));
     if let Ok(id) = header::HeaderValue::from_str(request_id) {
@@ -226,5 +255,5 @@ fn response(answer: Answer, request_id: &str, cbor: bool) -> Response<Full<Bytes
 
 fn own_answer(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
     let body = body.to_string().into_bytes();
-    response(Answer { status, content_type: "application/json", body }, "-", false)
+    response(Answer { status, error: None, content_type: "application/json", body }, "-", false)
 }

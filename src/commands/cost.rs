@@ -1,5 +1,11 @@
 //! What the walkthrough costs on AWS.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::settings::Settings;
 use crate::stages::Context;
 
@@ -11,27 +17,80 @@ const ROOT_VOLUME: f64 = 0.0033;
 const PUBLIC_IPV4: f64 = 0.005;
 
 /// The load balancer has a public address in each of three zones.
-const LOAD_BALANCER_ADDRESSES: f64 = 3.0;
+const LOAD_BALANCER_ADDRESSES: u32 = 3;
 
-/// An estimate in words: `about 0.64 USD an hour (12 t3.medium, a load balancer, 15 public addresses)`.
-pub fn hourly(settings: &Settings) -> String {
-    let instances = f64::from(settings.task_count.instances());
-    let rest = LOAD_BALANCER + instances * (ROOT_VOLUME + PUBLIC_IPV4) + LOAD_BALANCER_ADDRESSES * PUBLIC_IPV4;
-    if settings.instance_type == "t3.medium" {
-        format!(
-            "about {:.2} USD an hour ({instances} t3.medium, a load balancer, {} public addresses)",
-            rest + instances * T3_MEDIUM,
-            instances + LOAD_BALANCER_ADDRESSES
-        )
-    } else {
-        format!("about {rest:.2} USD an hour and the price of {instances} {}", settings.instance_type)
+/// What a walkthrough costs while it stands, by the list prices of us-east-1.
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+pub struct Cost {
+    /// The sum of all items. None: the price of the instance type is not known here.
+    pub usd_per_hour: Option<f64>,
+    pub items: Vec<Item>,
+    /// The same in words.
+    pub text: String,
+}
+
+/// A part of the cost.
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[schemars(rename = "CostItem")]
+pub struct Item {
+    /// What is paid for: an instance type, `load balancer`, `root volume` or `public IPv4 address`.
+    pub what: String,
+    pub count: u32,
+    /// The price of all of them together. None: it is not known here.
+    pub usd_per_hour: Option<f64>,
+}
+
+impl Item {
+    fn new(what: &str, count: u32, price: Option<f64>) -> Self {
+        let usd_per_hour = price.map(|price| rounded(price * f64::from(count)));
+        Self { what: what.to_owned(), count, usd_per_hour }
     }
+}
+
+/// An estimate of what a walkthrough with these settings costs.
+pub fn hourly(settings: &Settings) -> Cost {
+    of(&BTreeMap::from([(settings.instance_type.clone(), settings.task_count.instances())]))
+}
+
+/// The same for so many instances of each type, with a load balancer.
+pub(super) fn of(instances: &BTreeMap<String, u32>) -> Cost {
+    let all: u32 = instances.values().sum();
+    let price = |instance_type: &str| (instance_type == "t3.medium").then_some(T3_MEDIUM);
+    let mut items: Vec<Item> =
+        instances.iter().map(|(instance_type, n)| Item::new(instance_type, *n, price(instance_type))).collect();
+    let addresses = all + LOAD_BALANCER_ADDRESSES;
+    items.push(Item::new("load balancer", 1, Some(LOAD_BALANCER)));
+    items.push(Item::new("root volume", all, Some(ROOT_VOLUME)));
+    items.push(Item::new("public IPv4 address", addresses, Some(PUBLIC_IPV4)));
+    let usd_per_hour = items.iter().map(|item| item.usd_per_hour).sum::<Option<f64>>().map(rounded);
+    let rest: f64 = items.iter().filter_map(|item| item.usd_per_hour).sum();
+    let machines = instances.iter().map(|(instance_type, n)| format!("{n} {instance_type}"));
+    let machines = machines.collect::<Vec<_>>().join(", ");
+    let text = match usd_per_hour {
+        Some(usd) => {
+            format!("about {usd:.2} USD an hour ({machines}, a load balancer, {addresses} public addresses)")
+        }
+        None => format!("about {rest:.2} USD an hour and the price of {machines}"),
+    };
+    Cost { usd_per_hour, items, text }
+}
+
+impl Cost {
+    /// What it has come to. None: the price is not known here.
+    pub fn so_far(&self, age: Duration) -> Option<f64> {
+        self.usd_per_hour.map(|usd| rounded(usd * age.as_secs_f64() / 3600.0))
+    }
+}
+
+/// To a hundredth of a cent: what is beyond is the binary system's.
+fn rounded(usd: f64) -> f64 {
+    (usd * 10_000.0).round() / 10_000.0
 }
 
 /// Says that `what` stands where a command ends: on AWS it costs until it is removed.
 pub fn still_stands(ctx: &Context, what: &str) -> String {
     let price =
-        if ctx.clients.is_aws() { format!(" and costs up to {}", hourly(&ctx.settings)) } else { String::new() };
+        if ctx.clients.is_aws() { format!(" and costs up to {}", hourly(&ctx.settings).text) } else { String::new() };
     format!("{what} still stands{price}: `zonewalk down` removes it")
 }
 
@@ -61,5 +120,16 @@ mod tests {
         assert_eq!(priced, format!("it still stands and costs up to {price}: `zonewalk down` removes it"));
         assert_eq!(told(Some("https://ecs.us-east-1.amazonaws.com")).await, priced);
         assert_eq!(told(Some("http://127.0.0.1:1")).await, "it still stands: `zonewalk down` removes it");
+    }
+
+    #[test]
+    fn the_items_add_up_to_the_whole_unless_one_is_not_known() {
+        let of = |instance_type: &str, n| of(&BTreeMap::from([(instance_type.to_owned(), n)]));
+        let cost = of("t3.medium", 12);
+        assert_eq!(cost.usd_per_hour, Some(0.6363));
+        assert_eq!(cost.so_far(Duration::from_secs(3 * 3600 + 12 * 60)), Some(2.0362));
+        let other = of("c7i-flex.large", 6);
+        assert_eq!((other.usd_per_hour, other.so_far(Duration::from_secs(3600))), (None, None));
+        assert_eq!(other.text, "about 0.09 USD an hour and the price of 6 c7i-flex.large");
     }
 }

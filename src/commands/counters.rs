@@ -3,17 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
 use crate::envoy::script::{self, Script};
-use crate::envoy::stats::ZoneStats;
+use crate::envoy::stats::{ZoneRequests, ZoneStats};
 use crate::stages::inventory::Placed;
 use crate::stages::{Context, Error as StageError, inventory, run_command};
 use crate::traffic::Counted;
 
 /// The proxy of one frontend task, with its counters since it started.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Proxy {
     pub task: String,
     pub az_id: String,
@@ -90,6 +91,20 @@ pub(super) fn growth(before: &[Proxy], after: &[Proxy]) -> BTreeMap<String, u64>
         for (name, value) in &proxy.stats.counters {
             let from = earlier.map_or(0, |earlier| earlier.stats.counter(name));
             *growth.entry(name.clone()).or_default() += value.saturating_sub(from);
+        }
+    }
+    growth
+}
+
+/// By how much the requests between each pair of zones grew.
+pub(super) fn zone_growth(before: &[Proxy], after: &[Proxy]) -> Vec<ZoneRequests> {
+    let mut growth = sum(after).zone_requests;
+    // A proxy that has gone counted what none of these did.
+    let stays = |proxy: &&Proxy| after.iter().any(|later| later.task == proxy.task);
+    let before: Vec<Proxy> = before.iter().filter(stays).cloned().collect();
+    for earlier in sum(&before).zone_requests {
+        if let Some(pair) = growth.iter_mut().find(|pair| pair.from == earlier.from && pair.to == earlier.to) {
+            pair.requests = pair.requests.saturating_sub(earlier.requests);
         }
     }
     growth

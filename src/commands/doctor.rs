@@ -1,16 +1,17 @@
 //! `doctor`: what would stop `up`, told before it starts, with the way to fix it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
 use super::outcome::Outcome;
-use super::text::findings;
+use super::text::{findings, ready_or_blocked};
 use crate::report::page::Page;
 use crate::stages::Context;
 use crate::stages::finding::Finding;
 use crate::walkthrough;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Doctor {
     pub findings: Vec<Finding>,
 }
@@ -24,9 +25,8 @@ impl Outcome for Doctor {
         "doctor"
     }
 
-    fn text(&self, _page: &Page) -> String {
-        let end = if self.holds() { "nothing stops `zonewalk up`" } else { "`zonewalk up` would refuse" };
-        format!("{}\n{end}", findings(&self.findings))
+    fn text(&self, page: &Page) -> String {
+        format!("{}\n{}", findings(&self.findings, page), ready_or_blocked(&self.findings))
     }
 
     fn holds(&self) -> bool {

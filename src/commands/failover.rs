@@ -1,23 +1,22 @@
 //! `failover`: takes backends away under traffic, shows what that does to the zones, and always gives them back.
 
-use std::fmt::Write;
-
 use clap::ValueEnum;
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::Outcome;
-use super::text::{matrix, state_name, statements, verdict};
-use super::verify::{self, Options as VerifyOptions};
-use super::{Error, verify::expectation};
+use super::text::{errors, on_or_off, performance, statements, verdict};
+use super::verify::{self, FIX, Options as VerifyOptions, expectation};
+use super::{Error, matrix};
 use crate::events::{Event, PhaseName};
-use crate::report::numbers::percent;
+use crate::report::numbers::{count, grouped, percent};
 use crate::report::page::Page;
-use crate::routing::PredictedState;
+use crate::report::style::{bad, good, strong};
 use crate::settings::Settings;
 use crate::stages::rollout::scale_service;
 use crate::stages::{Context, Error as StageError, inventory};
-use crate::traffic::{self, Load, Verdict, Verification};
+use crate::traffic::{self, Load, RoutingState, Verdict, Verification};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -29,7 +28,7 @@ pub struct Options {
 }
 
 /// How the backends are taken away: what `--mode` takes, its help included, and what the outcome says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     // ECS chooses which tasks it stops, and so how those that are left are spread.
@@ -37,27 +36,93 @@ pub enum Mode {
     Scale,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Phase {
     pub phase: PhaseName,
+    /// What zone-aware routing was to be in this phase. Null: that changes while tasks stop.
+    pub expected_state: Option<OnOrOff>,
+    /// Whether the phase is as it should be.
+    pub holds: bool,
+    /// What was seen. Its verdict is that of the phase.
     #[serde(flatten)]
     pub result: Verification,
 }
 
+/// What zone-aware routing is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnOrOff {
+    On,
+    Off,
+}
+
 impl Phase {
-    /// Whether the phase is as it should be. In the failed-over one zone-aware routing may be off, if that is predicted.
-    pub fn holds(&self) -> bool {
-        let (errors, requests) = (self.result.errors, self.result.requests);
-        match self.phase {
-            PhaseName::Before | PhaseName::Restored => self.result.verdict.passed(),
-            PhaseName::During if self.result.exact => errors == 0,
+    /// Judges what was seen in a phase. In the failed-over one zone-aware routing may be off, if that is predicted.
+    pub fn new(phase: PhaseName, result: Verification) -> Self {
+        let (errors, requests) = (result.errors, result.requests);
+        let holds = match phase {
+            PhaseName::Before | PhaseName::Restored => result.verdict.passed(),
+            PhaseName::During if result.exact => errors == 0,
             PhaseName::During => errors * FAILS_FROM_ONE_IN < requests.max(1),
-            PhaseName::FailedOver => self.result.holds_whatever_the_design(),
+            PhaseName::FailedOver => result.holds_whatever_the_design(),
+        };
+        let expected_state = match phase {
+            PhaseName::Before | PhaseName::Restored => Some(OnOrOff::On),
+            PhaseName::During => None,
+            PhaseName::FailedOver if result.zone_aware_routing.required_same_zone_share.is_some() => Some(OnOrOff::On),
+            PhaseName::FailedOver => Some(OnOrOff::Off),
+        };
+        Self { phase, expected_state, holds, result: Verification { verdict: Verdict::of(holds), ..result } }
+    }
+
+    pub fn holds(&self) -> bool {
+        self.holds
+    }
+
+    /// What speaks against it, if it does not hold.
+    fn reasons(&self) -> String {
+        match self.phase {
+            // The prediction is for the placement at its end.
+            PhaseName::During => format!("{} of {}", errors(&self.result), count(self.result.requests, "request")),
+            _ => self.result.reasons.join("; "),
         }
+    }
+
+    /// A line, and what there is to see where requests crossed zones or more is wanted than usual.
+    fn text(&self, page: &Page) -> String {
+        let result = &self.result;
+        let name = strong(format!("{:<11}", self.phase.to_string()));
+        if self.phase == PhaseName::During {
+            // The placement changes meanwhile, so there is no one matrix to predict.
+            let requests = count(result.requests, "request");
+            return page.wrap(&format!("{name}  {requests} while tasks stopped, {}", errors(result)), 13);
+        }
+        let state = result.zone_aware_routing.state;
+        let [observed, predicted] = [result.same_zone_share, result.expected.same_zone_share].map(percent);
+        let judged = match self.holds() {
+            true if observed == predicted => good("as predicted"),
+            true => format!("{} ({predicted})", good("as predicted")),
+            false if state == RoutingState::Off || self.phase != PhaseName::FailedOver && state != RoutingState::On => {
+                bad("expected zone-aware routing, found it off")
+            }
+            false => format!("{} ({predicted})", bad("not as predicted")),
+        };
+        let mut line = format!("{name}  {observed} same-zone, {judged}");
+        if self.holds() {
+            line.push_str(&format!("; zone-aware routing {}", on_or_off(state)));
+        }
+        let mut lines = vec![page.wrap(&line, 13)];
+        if page.verbose || !self.holds() || state != RoutingState::On {
+            lines.extend(result.reasons.iter().map(|reason| page.wrap(&format!("  {}", page.name_zones(reason)), 4)));
+            lines.push(matrix::of_verification(result, page));
+            lines.push(page.wrap(&performance(result), 2));
+            lines.extend(statements(result).map(|statement| page.wrap(&page.name_zones(&statement), 2)));
+        }
+        lines.join("\n")
     }
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Failover {
     pub mode: Mode,
     /// The number of backends before.
@@ -70,6 +135,34 @@ pub struct Failover {
     pub restored: bool,
     pub verdict: Verdict,
     pub reasons: Vec<String>,
+}
+
+impl Failover {
+    fn of(options: Options, from: u32, phases: Vec<Phase>, restored: bool) -> Self {
+        let failed = phases.iter().filter(|phase| !phase.holds());
+        let reasons: Vec<String> = failed.map(|phase| format!("{}: {}", phase.phase, phase.reasons())).collect();
+        Self {
+            mode: options.mode,
+            from,
+            to: options.to,
+            errors: phases.iter().map(|phase| phase.result.errors).sum(),
+            verdict: Verdict::of(reasons.is_empty()),
+            phases,
+            restored,
+            reasons,
+        }
+    }
+
+    /// Whether backends were taken away: not if the phase before was not as it should be.
+    fn was_scaled(&self) -> bool {
+        self.phases.len() > 1
+    }
+
+    /// How many requests of all phases failed.
+    fn failed(&self) -> String {
+        let requests = self.phases.iter().map(|phase| phase.result.requests).sum();
+        format!("{} of {} failed", grouped(self.errors), count(requests, "request"))
+    }
 }
 
 /// On AWS a few requests may fail while tasks stop. Service Connect takes two more tries for each, and a task that stops is
@@ -108,7 +201,18 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Failover, Error> {
         )));
     }
 
-    let mut phases = vec![];
+    let before = phase(ctx, PhaseName::Before, verify::run(ctx, options.verify).await?);
+    // A drill would show nothing then, and in the end give back what does not do.
+    if !before.holds() {
+        return Ok(Failover::of(options, from, vec![before], false));
+    }
+    if options.restore && from != ctx.settings.task_count.get() {
+        ctx.events.note(format!(
+            "{service} has {from} tasks and will be restored to that, though the settings say {}",
+            ctx.settings.task_count.get()
+        ));
+    }
+    let mut phases = vec![before];
     let drilled = drill(ctx, &url, options, &mut phases).await;
     let restored = if options.restore { restore(ctx, service, from).await } else { Ok(false) };
     drilled?;
@@ -116,27 +220,10 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Failover, Error> {
     if restored {
         phases.push(phase(ctx, PhaseName::Restored, verify::run(ctx, options.verify).await?));
     }
-
-    let reasons: Vec<String> = phases
-        .iter()
-        .filter(|phase| !phase.holds())
-        .map(|phase| format!("{}: {}", phase.phase, phase.result.reasons.join("; ")))
-        .collect();
-    Ok(Failover {
-        mode: options.mode,
-        from,
-        to: options.to,
-        errors: phases.iter().map(|phase| phase.result.errors).sum(),
-        verdict: Verdict::of(reasons.is_empty()),
-        phases,
-        restored,
-        reasons,
-    })
+    Ok(Failover::of(options, from, phases, restored))
 }
 
 async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phase>) -> Result<(), Error> {
-    phases.push(phase(ctx, PhaseName::Before, verify::run(ctx, options.verify).await?));
-
     let scaled = CancellationToken::new();
     let load = Load {
         url: url.to_owned(),
@@ -168,7 +255,7 @@ async fn restore(ctx: &Context, service: &str, tasks: u32) -> Result<bool, Stage
 }
 
 fn phase(ctx: &Context, name: PhaseName, result: Verification) -> Phase {
-    let phase = Phase { phase: name, result };
+    let phase = Phase::new(name, result);
     let Verification { same_zone_share, errors, ref expected, .. } = phase.result;
     // The placement changes during one of them, so that nothing can be predicted of it.
     let predicted = expected.same_zone_share.filter(|_| name != PhaseName::During);
@@ -182,41 +269,33 @@ impl Outcome for Failover {
     }
 
     fn text(&self, page: &Page) -> String {
-        let mut text = format!("backends: {} → {}", self.from, self.to);
-        for phase in &self.phases {
-            let _ = write!(text, "\n\n{}", phase.phase);
-            if phase.phase == PhaseName::During {
-                // The placement changes meanwhile, so there is no one matrix to predict.
-                let _ = write!(
-                    text,
-                    ": {} requests while tasks stopped, {} errors",
-                    phase.result.requests, phase.result.errors
-                );
-                continue;
+        let head = match (self.was_scaled(), self.restored) {
+            (false, _) => "nothing was scaled: the drill needs a walkthrough that is as it should be".to_owned(),
+            (true, true) => format!("backends {} → {} → {0}, {}", self.from, self.to, self.failed()),
+            (true, false) => {
+                format!(
+                    "backends {} → {}, {}; not restored: `zonewalk up` does that",
+                    self.from,
+                    self.to,
+                    self.failed()
+                )
             }
-            let _ = write!(
-                text,
-                ": {} in the same zone, {} predicted ({})\n{}",
-                percent(phase.result.same_zone_share),
-                percent(phase.result.expected.same_zone_share),
-                phase.result.expected.state.map_or("differs by zone", state_name),
-                matrix(&phase.result, page)
-            );
-            text.push_str(&statements(&phase.result));
-            // Where all requests stay in their zone, the table says everything.
-            if phase.result.expected.state != Some(PredictedState::LocalityDirect) || !phase.holds() {
-                for reason in &phase.result.reasons {
-                    let _ = write!(text, "\n  {reason}");
-                }
-            }
-        }
-        let end = if self.restored { "restored" } else { "not restored: `zonewalk up` does that" };
-        let _ = write!(text, "\n\n{end}; {} errors in all", self.errors);
-        text.push_str(&verdict(self.verdict, &self.reasons));
-        text
+        };
+        let reasons = self.reasons.iter().map(String::as_str);
+        let mut lines = vec![verdict(self.verdict, [head.as_str()].into_iter().chain(reasons), page), String::new()];
+        lines.extend(self.phases.iter().map(|phase| phase.text(page)));
+        lines.join("\n")
     }
 
     fn holds(&self) -> bool {
         self.verdict.passed()
+    }
+
+    fn next(&self) -> Option<String> {
+        match (self.holds(), self.was_scaled() && !self.restored) {
+            (_, true) => Some("`zonewalk up` restores the backends".to_owned()),
+            (true, false) => Some("`zonewalk stats`".to_owned()),
+            (false, false) => Some(FIX.to_owned()),
+        }
     }
 }

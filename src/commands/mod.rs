@@ -6,16 +6,24 @@ mod counters;
 pub mod doctor;
 pub mod down;
 pub mod failover;
+pub mod failure;
+pub mod forecast;
+pub(crate) mod limits;
+pub mod local;
+mod matrix;
 pub mod outcome;
 pub mod predict;
+pub mod question;
 pub mod redeploy;
 mod settling;
 pub mod stats;
 pub mod status;
+mod status_text;
 mod text;
 pub mod up;
 pub mod verify;
 pub mod walkthrough;
+pub mod watch;
 
 use crate::processes::{local_cloud, local_traffic};
 use crate::stages;
@@ -38,11 +46,14 @@ pub enum Error {
     DataPlane(#[from] data_plane::Error),
     #[error(transparent)]
     Predict(#[from] predict::Error),
-    #[error("{0}")]
-    Settings(#[from] crate::settings::InvalidSetting),
     /// The user asked for something that no cloud can do.
     #[error("{0}")]
     Usage(String),
+    #[error("the program cannot start its threads: {0}")]
+    Runtime(std::io::Error),
+    /// What the command would remove at its end stood before it.
+    #[error("{0}")]
+    Stands(String),
     /// The command needs something that is not there yet.
     #[error("{0}")]
     Missing(String),
@@ -53,7 +64,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stage(stages::Error::Interrupted) => 130,
-            Self::Settings(_) | Self::Usage(_) | Self::Predict(_) | Self::Target(_) => 2,
+            Self::Usage(_) | Self::Stands(_) | Self::Predict(_) | Self::Target(_) => 2,
             Self::LocalCloud(error) if error.is_usage() => 2,
             Self::LocalTraffic(error) if error.is_usage() => 2,
             _ => 3,

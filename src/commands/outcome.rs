@@ -1,6 +1,7 @@
 //! What comes of a command. Whichever command it was, there is one way to print it, to serialize it and to exit.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::report::page::Page;
 
@@ -11,9 +12,23 @@ pub trait Outcome: Json {
     /// The outcome as text, for people; where it has colors, they are taken out again if none are wanted.
     fn text(&self, page: &Page) -> String;
 
+    /// The exit code of the command.
+    fn exit_code(&self) -> u8 {
+        match (self.is_interrupted(), self.holds()) {
+            (true, _) => 130, // a shell's for a program that SIGINT ended
+            (false, true) => 0,
+            (false, false) => 1,
+        }
+    }
+
     /// Whether every check held; if not, the exit code is 1.
     fn holds(&self) -> bool {
         true
+    }
+
+    /// Whether it is what there was when the user interrupted the command.
+    fn is_interrupted(&self) -> bool {
+        false
     }
 
     /// Whether this was a removal, and left nothing behind.
@@ -27,13 +42,13 @@ pub trait Outcome: Json {
     }
 }
 
-/// A value as the JSON document that it is printed as.
+/// A value as JSON: what an outcome is in the `result` of its command's document.
 pub trait Json {
-    fn json(&self) -> String;
+    fn json(&self) -> Value;
 }
 
 impl<T: Serialize> Json for T {
-    fn json(&self) -> String {
-        serde_json::to_string_pretty(self).expect("outcomes have only text keys") + "\n"
+    fn json(&self) -> Value {
+        serde_json::to_value(self).expect("outcomes have only text keys")
     }
 }

@@ -1,12 +1,15 @@
 //! `predict`: topologies in, routing out. No cloud, no traffic.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead};
 use std::path::PathBuf;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::routing::{Prediction, Simulation, Topology, predict, simulate};
+use crate::plain;
+use crate::routing::{PredictedState, Prediction, Simulation, Topology, predict, simulate};
 use crate::text_file::without_mark;
 
 /// One line of input. A record of a measurement is one, too: its numbers of requests and observations are ignored. Any other
@@ -34,6 +37,57 @@ pub struct Predicted {
     pub simulated: Option<Simulation>,
 }
 
+/// By hand: `routing` is pure, and describes nothing.
+impl JsonSchema for Predicted {
+    fn schema_name() -> Cow<'static, str> {
+        "Predicted".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let whole = json_schema!({ "type": "integer", "minimum": 0 });
+        let share = json_schema!({ "type": "number", "minimum": 0 });
+        json_schema!({
+            "description": "A line of `predict`'s output: what Envoy would do in the situation that a line of its input describes.",
+            "type": "object",
+            "properties": {
+                "id": { "description": "The ID of the line in the input.", "type": "string" },
+                "state": { "description": "What zone-aware routing would be.", "enum": PredictedState::ALL },
+                "reason": { "description": "Why, in words.", "type": "string" },
+                "local_percent_to_route": {
+                    "description": "Of 10,000 requests, how many stay in their own zone, if some must leave it.",
+                    "type": ["integer", "null"],
+                },
+                "zone_share": {
+                    "description": "The share of the requests that goes to each zone with backends.",
+                    "type": "object",
+                    "additionalProperties": share,
+                },
+                "failed_share": { "description": "The share of the requests that fail.", "type": "number" },
+                "simulated": {
+                    "description": "What came of the requests that `--simulate` made.",
+                    "type": "object",
+                    "properties": {
+                        "requests": { "description": "The number of requests.", "type": "integer" },
+                        "zone_requests": {
+                            "description": "The requests that went to each zone.",
+                            "type": "object",
+                            "additionalProperties": whole,
+                        },
+                        "failed": { "description": "The requests that failed.", "type": "integer" },
+                        "counters": {
+                            "description": "What Envoy's counters would read.",
+                            "type": "object",
+                            "additionalProperties": whole,
+                        },
+                    },
+                    "required": ["requests", "zone_requests", "failed", "counters"],
+                },
+            },
+            "required": ["id", "state", "reason", "local_percent_to_route", "zone_share", "failed_share"],
+        })
+    }
+}
+
 /// How many picks to simulate, and the seed of their random numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Simulate {
@@ -43,13 +97,13 @@ pub struct Simulate {
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("{}: {reason}", .path.display())]
+    #[error("{}: {}", .path.display(), plain::of_io(.reason))]
     Open { path: PathBuf, reason: io::Error },
     #[error(
         "line {line}: {reason}; a line is {{\"id\": \"…\", \"topology\": {{\"self_zone\": \"a\", \"local\": {{\"a\": 2}}, \"upstream\": {{\"a\": 3, \"b\": 3}}}}}}"
     )]
     Line { line: usize, reason: String },
-    #[error("reading line {line}: {reason}")]
+    #[error("line {line} cannot be read: {}", plain::of_io(.reason))]
     Read { line: usize, reason: io::Error },
 }
 
@@ -62,18 +116,12 @@ pub fn run(input: impl BufRead, simulation: Option<Simulate>) -> impl Iterator<I
             Ok(text) => text,
             Err(reason) => return Some(Err(Error::Read { line, reason })),
         };
-        Some(parse(without_mark(&text)).map_err(|reason| Error::Line { line, reason }).map(|line| Predicted {
-            id: line.id,
-            simulated: simulation.map(|simulation| simulate(&line.topology, simulation.requests, simulation.seed)),
-            prediction: predict(&line.topology),
+        Some(plain::from_json::<Line>(without_mark(&text)).map_err(|reason| Error::Line { line, reason }).map(|line| {
+            Predicted {
+                id: line.id,
+                simulated: simulation.map(|simulation| simulate(&line.topology, simulation.requests, simulation.seed)),
+                prediction: predict(&line.topology),
+            }
         }))
     })
-}
-
-/// Parses a line; the error names the field by its path.
-fn parse(text: &str) -> Result<Line, String> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let line = serde_path_to_error::deserialize(&mut json).map_err(|error| error.to_string())?;
-    json.end().map_err(|error| error.to_string())?;
-    Ok(line)
 }

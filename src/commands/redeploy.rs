@@ -2,27 +2,29 @@
 //! zone-aware when it is deployed again: called services first, their callers after them.
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
 use super::outcome::Outcome;
+use crate::report::numbers::count;
 use crate::report::page::Page;
+use crate::report::style::attention;
 use crate::stages::Context;
 use crate::stages::rollout::{self, Deployment};
 
 /// Which services are deployed again: what the command line takes, its help included.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Options {
-    /// Any cluster [default: the walkthrough's]
+    /// Cluster of the services; it need not be the walkthrough's [default: the walkthrough's]
     #[arg(long, requires = "services")]
     pub cluster: Option<String>,
-    /// A service of it; can be given several times, those that are called before their callers [default: the backend, the
-    /// frontend]
+    /// Service to deploy; repeatable, called services before their callers [default: backend, frontend]
     #[arg(long = "service", value_name = "SERVICE")]
     pub services: Vec<String>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Redeployment {
     pub cluster: String,
     pub deployments: Vec<Deployment>,
@@ -55,11 +57,18 @@ impl Outcome for Redeployment {
         "redeploy"
     }
 
-    fn text(&self, _page: &Page) -> String {
+    fn text(&self, page: &Page) -> String {
         let lines = self.deployments.iter().map(|deployment| {
-            let connect =
-                if deployment.service_connect { "" } else { "; Service Connect is off, so nothing is zone-aware" };
-            format!("{}: {} tasks, {}{connect}", deployment.service, deployment.tasks, deployment.id)
+            let mut line = format!(
+                "{}: {}, deployment {}",
+                deployment.service,
+                count(deployment.tasks.into(), "new task"),
+                deployment.id
+            );
+            if !deployment.service_connect {
+                line.push_str(&attention("; Service Connect is off, so zone-aware routing is, too"));
+            }
+            page.wrap(&line, 2)
         });
         lines.collect::<Vec<_>>().join("\n")
     }

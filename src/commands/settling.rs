@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::Error;
 use super::verify::{self, Options, Traffic};
 use crate::events::Event;
-use crate::report::numbers::percent;
+use crate::report::numbers::{count, duration, percent};
 use crate::stages::{Context, Error as StageError};
 use crate::traffic::{Demands, RoutingState, Verdict};
 
@@ -24,7 +24,7 @@ const BETWEEN_PROBES: Duration = Duration::from_secs(2);
 const IN_A_ROW: u32 = 5;
 
 /// What the waiting is for, as it is shown.
-const WHAT: &str = "traffic to follow the tasks";
+const WHAT: &str = "traffic to settle";
 
 /// Sends few requests now and then until they go where they are predicted to, or the limit is reached.
 pub(super) async fn settle(ctx: &Context, url: &str, options: Options, demands: Demands) -> Result<(), Error> {
@@ -32,7 +32,7 @@ pub(super) async fn settle(ctx: &Context, url: &str, options: Options, demands: 
     let few = Traffic { requests: PROBES, ..options.traffic };
     let (started, mut in_a_row) = (Instant::now(), 0);
     let result = loop {
-        let seen = verify::measure(ctx, url, few, demands, None).await?;
+        let seen = verify::whole(verify::measure(ctx, url, few, demands, None).await?)?;
         let is_on = seen.zone_aware_routing.state == RoutingState::On && seen.verdict == Verdict::Pass;
         in_a_row = if is_on { in_a_row + 1 } else { 0 };
         if seen.as_predicted || in_a_row >= IN_A_ROW {
@@ -40,13 +40,16 @@ pub(super) async fn settle(ctx: &Context, url: &str, options: Options, demands: 
         }
         let elapsed = started.elapsed();
         let state = format!(
-            "{} in the same zone, {} predicted, {} errors",
+            "{} same-zone, {} predicted, {}",
             percent(seen.same_zone_share),
             percent(seen.expected.same_zone_share),
-            seen.errors
+            count(seen.errors, "error")
         );
         if elapsed >= limit {
-            ctx.events.note(format!("traffic has not settled after {} s: {state}", elapsed.as_secs()));
+            ctx.events.note(format!(
+                "traffic does not go where it is predicted to, even after {}: {state}",
+                duration(elapsed)
+            ));
             break Ok(());
         }
         ctx.events.send(Event::Waiting { what: WHAT.to_owned(), state, elapsed, usually: None });

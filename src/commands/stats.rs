@@ -3,77 +3,132 @@
 
 use std::collections::BTreeMap;
 
+use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::outcome::Outcome;
 use super::text::verdict;
-use super::{Error, counters, verify};
+use super::verify::{self, FIX, Traffic};
+use super::{Error, counters, matrix};
 use crate::envoy::stats::ZoneRequests;
+use crate::report::numbers::{count, grouped};
 use crate::report::page::Page;
-use crate::report::table::{align_numbers, table};
-use crate::stages::Context;
+use crate::report::style::attention;
+use crate::report::table::{align_numbers, lines, table};
+use crate::stages::{Context, Error as StageError};
 use crate::traffic::{Counted, Verdict};
 
 pub use super::counters::Proxy;
 
-#[derive(Clone, Debug, Serialize)]
+/// The traffic between the two readings: what the command line takes, its help included.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Options {
+    #[command(flatten)]
+    traffic: Traffic,
+    /// Only read the counters: send no requests, judge nothing
+    #[arg(long, conflicts_with_all = ["requests", "concurrency"])]
+    no_traffic: bool,
+}
+
+impl Options {
+    /// The traffic that is asked for, of no request where only the counters are.
+    pub fn traffic(&self) -> Traffic {
+        if self.no_traffic { Traffic { requests: 0, ..self.traffic } } else { self.traffic }
+    }
+}
+
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Stats {
     pub proxies: Vec<Proxy>,
     pub totals: Totals,
-    pub verdict: Verdict,
+    /// Whether the counters show that requests are routed by zone. None: no requests were to be sent, so nothing is shown.
+    pub verdict: Option<Verdict>,
     pub reasons: Vec<String>,
 }
 
 /// The sums over all proxies.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Totals {
     pub counters: BTreeMap<String, u64>,
     pub zone_requests: Vec<ZoneRequests>,
     /// By how much each counter grew between two readings, with the requests that were sent meanwhile.
     pub growth: BTreeMap<String, u64>,
+    /// By how much the requests of each pair of zones grew.
+    pub zone_growth: Vec<ZoneRequests>,
     pub requests_sent: u64,
 }
 
-pub async fn run(ctx: &Context, traffic: verify::Traffic) -> Result<Stats, Error> {
+/// Reads the counters before and after traffic, or once if that has no requests.
+pub async fn run(ctx: &Context, traffic: Traffic) -> Result<Stats, Error> {
     let before = counters::read(ctx, ctx.settings.timeout).await?;
+    if traffic.requests == 0 {
+        return Ok(Stats::of(before.clone(), &before, 0, None));
+    }
     let url = verify::load_balancer_url(ctx).await?;
     let sent = verify::send(ctx, &url, traffic).await?;
+    if ctx.cancel.is_cancelled() {
+        return Err(StageError::Interrupted.into());
+    }
     let proxies = counters::read(ctx, ctx.settings.timeout).await?;
-    let (growth, total) = (counters::growth(&before, &proxies), counters::sum(&proxies));
-    let (holds, reasons) = judge(&growth, sent.requests(), sent.failed());
-    Ok(Stats {
-        proxies,
-        totals: Totals {
-            counters: total.counters,
-            zone_requests: total.zone_requests,
-            growth,
-            requests_sent: sent.requests(),
-        },
-        verdict: Verdict::of(holds),
-        reasons,
-    })
+    Ok(Stats::of(proxies, &before, sent.requests(), Some(sent.failed())))
+}
+
+impl Stats {
+    /// `failed`: how many of the requests failed, if any were to be sent.
+    fn of(proxies: Vec<Proxy>, before: &[Proxy], sent: u64, failed: Option<u64>) -> Self {
+        let (growth, total) = (counters::growth(before, &proxies), counters::sum(&proxies));
+        let judged = failed.map(|failed| judge(&growth, sent, failed));
+        let verdict = judged.as_ref().map(|(holds, _)| Verdict::of(*holds));
+        Self {
+            totals: Totals {
+                counters: total.counters,
+                zone_requests: total.zone_requests,
+                growth,
+                zone_growth: counters::zone_growth(before, &proxies),
+                requests_sent: sent,
+            },
+            proxies,
+            verdict,
+            reasons: judged.map(|(_, reasons)| reasons).unwrap_or_default(),
+        }
+    }
 }
 
 /// Whether the growth of the counters shows that requests were routed by zone.
 fn judge(growth: &BTreeMap<String, u64>, sent: u64, failed: u64) -> (bool, Vec<String>) {
     let Counted { all_directly: direct, sampled, cross_zone: cross } = counters::counted(growth);
     let routed = direct + sampled + cross;
-    let mut reasons = vec![format!(
-        "{sent} requests: {direct} sent directly in the own zone, {sampled} kept in it by sampling, {cross} sent to another"
-    )];
+    let mut reasons = vec![];
     if failed > 0 {
-        reasons.push(format!("{failed} of them failed"));
+        reasons.push(format!("{} of {} failed", grouped(failed), count(sent, "request")));
     }
     if routed == 0 {
         reasons.push(
-            "no zone counter moved: the proxies do not route by zone (fewer than 6 healthy backends, or a service that was not redeployed)"
+            "no zone counter moved: Envoy does not route by zone (fewer than 6 healthy backends, or services that are older than \
+             zone-aware routing: `zonewalk redeploy`)"
                 .to_owned(),
         );
     } else if routed < sent - failed {
-        reasons.push(format!("{} requests were not routed by zone", sent - failed - routed));
+        reasons.push(format!("{} not routed by zone", count(sent - failed - routed, "request")));
     }
+    reasons.push(format!(
+        "{}: {} same-zone, {} same-zone by sampling, {} cross-zone",
+        count(sent, "request"),
+        grouped(direct),
+        grouped(sampled),
+        grouped(cross)
+    ));
     (failed == 0 && sent > 0 && direct + sampled > 0 && routed >= sent, reasons)
 }
+
+/// The counters that the article goes by, the last two, and those that prove it, each with its meaning.
+const MEANINGS: [(&str, &str); 4] = [
+    ("lb_zone_routing_all_directly", "same-zone, with backends for all"),
+    ("lb_zone_routing_sampled", "same-zone, with backends for some"),
+    ("lb_zone_routing_cross_zone", "0 = all traffic stays in its zone"),
+    ("lb_zone_cluster_too_small", "too few backends: fine at startup"),
+];
 
 impl Outcome for Stats {
     fn title(&self) -> &'static str {
@@ -81,23 +136,65 @@ impl Outcome for Stats {
     }
 
     fn text(&self, page: &Page) -> String {
-        let mut counters = table(page, ["COUNTER", "TOTAL", "GROWTH"]);
-        for (name, total) in &self.totals.counters {
-            let growth = self.totals.growth.get(name).copied().unwrap_or(0);
-            counters.add_row([name.clone(), total.to_string(), format!("+{growth}")]);
+        let proxies = count(self.proxies.len() as u64, "proxy").replace("proxys", "proxies");
+        let head = match self.verdict {
+            Some(judged) => verdict(judged, &self.reasons, page),
+            None => attention("no requests were sent, so there is no growth to judge"),
+        };
+        let totals = &self.totals;
+        let grows = self.verdict.is_some();
+        let numbers = |name: &str| {
+            let total = totals.counters.get(name).copied().unwrap_or(0);
+            let growth = totals.growth.get(name).copied().unwrap_or(0);
+            let mut numbers = if grows { vec![grouped(growth)] } else { vec![] };
+            if page.verbose || !grows {
+                numbers.push(grouped(total));
+            }
+            numbers
+        };
+        let growth_title = if grows { vec!["GROWTH"] } else { vec![] };
+        let total_title = if page.verbose || !grows { vec!["TOTAL"] } else { vec![] };
+        let titles = || growth_title.iter().chain(&total_title).copied();
+
+        let mut named = table(page, ["COUNTER"].into_iter().chain(titles()).chain(["MEANING"]));
+        for (name, meaning) in MEANINGS {
+            named.add_row([name.to_owned()].into_iter().chain(numbers(name)).chain([meaning.to_owned()]));
         }
-        align_numbers(&mut counters);
-        let mut zones = table(page, ["PROXY IN", "BACKEND IN", "REQUESTS"]);
-        for pair in &self.totals.zone_requests {
-            zones.add_row([pair.from.clone(), pair.to.clone(), pair.requests.to_string()]);
+        align_numbers(&mut named);
+        if let Some(meaning) = named.column_iter_mut().last() {
+            meaning.set_cell_alignment(comfy_table::CellAlignment::Left);
         }
-        align_numbers(&mut zones);
-        format!("{} proxies\n{counters}\n{zones}{}", self.proxies.len(), verdict(self.verdict, &self.reasons))
+        let mut blocks = vec![head, format!("the counters of {proxies}:\n{}", lines(&named))];
+        if page.verbose {
+            let mut others = table(page, ["COUNTER"].into_iter().chain(titles()));
+            let named = |name: &String| MEANINGS.iter().any(|(named, _)| named == name);
+            for name in totals.counters.keys().filter(|name| !named(name)) {
+                others.add_row([name.clone()].into_iter().chain(numbers(name)));
+            }
+            align_numbers(&mut others);
+            blocks.push(format!("other counters:\n{}", lines(&others)));
+        }
+        if grows {
+            blocks.push(format!("requests of this run:\n{}", pairs(&totals.zone_growth, page)));
+        }
+        if page.verbose || !grows {
+            blocks.push(format!("requests since the proxies started:\n{}", pairs(&totals.zone_requests, page)));
+        }
+        blocks.join("\n\n")
     }
 
     fn holds(&self) -> bool {
-        self.verdict.passed()
+        self.verdict.is_none_or(Verdict::passed)
     }
+
+    fn next(&self) -> Option<String> {
+        Some(if self.holds() { "`zonewalk down` removes everything" } else { FIX }.to_owned())
+    }
+}
+
+fn pairs(requests: &[ZoneRequests], page: &Page) -> String {
+    let cells = requests.iter().map(|pair| ((pair.from.as_str(), pair.to.as_str()), (pair.requests, None)));
+    matrix::matrix(&cells.collect(), false, page)
 }
 
 #[cfg(test)]
@@ -112,7 +209,7 @@ mod tests {
     fn a_cross_zone_counter_of_zero_is_no_proof() {
         let (holds, reasons) = judge(&growth(&[("lb_zone_routing_cross_zone", 0)]), 60, 0);
         assert!(!holds);
-        assert!(reasons.iter().any(|reason| reason.contains("no zone counter moved")), "{reasons:?}");
+        assert!(reasons[0].contains("no zone counter moved"), "{reasons:?}");
     }
 
     #[test]

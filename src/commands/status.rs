@@ -1,76 +1,255 @@
-//! `status`: what exists, what is healthy, where the tasks are.
+//! `status`: whether zone-aware routing is on, what exists, what is healthy, where the tasks are.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
+use super::cost::{self, Cost};
+use super::forecast::{Cause, Forecast};
 use super::outcome::Outcome;
-use super::text::{findings, plans};
+use super::status_text;
 use crate::aws::AzId;
-use crate::plan::{Action, PlannedChange};
+use crate::plan::{Action, Kind, PlannedChange};
 use crate::report::page::Page;
-use crate::report::table::{align_numbers, table};
 use crate::stages::Context;
 use crate::stages::finding::Finding;
-use crate::stages::inventory::{self, ServiceStatus};
-use crate::walkthrough::{self, Examination};
+use crate::stages::inventory::{self, GroupStatus, LoadBalancerStatus, ServiceStatus, Targets};
+use crate::walkthrough::{self, Examination, Leftover, Resource, Standing};
 
-#[derive(Clone, Debug, Serialize)]
-pub struct Status {
+/// What runs, and how it does.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Now {
+    /// The walkthrough's name.
+    pub name: String,
     pub account: String,
     pub region: String,
+    /// Where the calls go, if not to AWS.
+    pub endpoint_url: Option<String>,
+    /// Whose Service Connect proxies the tasks have. None: AWS's, of which nothing is known.
+    pub proxies: Option<String>,
+    /// The seconds since the Auto Scaling group was made. None: it does not stand.
+    pub up_s: Option<u64>,
+    /// What stands costs this. None: nothing that costs stands, or this is not AWS.
+    pub cost: Option<Cost>,
+    /// What it has cost since it was made, if nothing has changed since.
+    pub usd_so_far: Option<f64>,
+    pub zone_aware_routing: Forecast,
     /// The URL that requests are to be sent to. None: there is no load balancer yet.
+    #[serde(rename = "url")]
     pub alb_url: Option<String>,
     pub services: Vec<ServiceStatus>,
     /// The number of instances that take tasks.
     pub container_instances: u32,
-    /// The number of those whose agent is not connected now: most will be again soon.
+    /// The number of instances that the Auto Scaling group is to have.
+    pub instances_desired: u32,
+    /// The number of container instances whose agent is not connected now: most will be again soon.
     pub disconnected_agents: u32,
-    /// The number of container instances by AZ ID.
-    pub zones: BTreeMap<AzId, u32>,
+    /// The container instances by AZ ID, for each of the walkthrough's zones.
+    pub instances_by_zone: BTreeMap<AzId, u32>,
     pub healthy_targets: u32,
+    /// The load balancer's targets by AZ ID.
+    pub targets_by_zone: BTreeMap<AzId, Targets>,
+    /// What is not ready yet.
+    pub under_way: Vec<UnderWay>,
+}
+
+/// Something that is being made, changed or deleted.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct UnderWay {
+    pub kind: Kind,
+    pub name: String,
+    /// How far it is.
+    pub state: String,
+}
+
+/// What runs, and how that differs from what is wanted.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Status {
+    #[serde(flatten)]
+    pub now: Now,
     /// What `up` would change. None: nothing stands, or a problem keeps `up` from knowing.
     pub drift: Option<Vec<PlannedChange>>,
     /// The problems for which `up` would refuse.
     pub problems: Vec<Finding>,
+    /// Everything that `down` would remove.
+    pub resources: Vec<Resource>,
+    /// The kinds of resources of which AWS did not tell what there is.
+    pub unknown: Vec<Leftover>,
+    #[serde(skip)]
+    pub(super) options: Options,
+    /// The tasks that each service is to have.
+    #[serde(skip)]
+    tasks_wanted: u32,
 }
 
-pub async fn run(ctx: &Context) -> Result<Status, Error> {
-    let (account, alb_url, services, hosts, healthy_targets, examination) = tokio::try_join!(
+/// How a status is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Whether the text lists all resources.
+    pub resources: bool,
+    /// Whether the check holds only if zone-aware routing is on, and nothing has drifted or is blocked.
+    pub exit_code: bool,
+}
+
+/// Looks at what runs.
+pub(super) async fn look(ctx: &Context) -> Result<Now, Error> {
+    let (account, balancer, group, services, hosts) = tokio::try_join!(
         inventory::find_account(ctx),
-        inventory::find_load_balancer_url(ctx),
+        inventory::find_load_balancer(ctx),
+        inventory::find_group(ctx),
         inventory::find_services(ctx),
         inventory::find_container_hosts(ctx),
-        inventory::count_healthy_targets(ctx),
-        walkthrough::examine(ctx),
     )?;
-    let Examination { findings, plans: mut drift, .. } = examination;
-    let problems = findings.into_iter().filter(Finding::blocks).collect();
-    let stands = drift.iter().any(|plan| matches!(plan.action, Action::Kept | Action::Changed));
-    drift.retain(|plan| plan.action != Action::Kept);
-    let alb_url = match alb_url {
-        Some(url) => Some(ctx.events.patiently("the hosts to be ready", ctx.data_plane.ingress(url)).await?),
+    let names = &ctx.names;
+    let frontends = services.iter().filter(|service| service.name == names.frontend.service);
+    let frontends: Vec<_> = frontends.flat_map(|service| service.tasks.clone()).collect();
+    let targets_by_zone = inventory::find_targets(ctx, &frontends).await?;
+    let alb_url = match &balancer {
+        Some(balancer) => {
+            let ingress = ctx.data_plane.ingress(balancer.url.clone());
+            Some(ctx.events.patiently("the hosts to be ready", ingress).await?)
+        }
         None => None,
     };
-    let (mut zones, mut disconnected_agents) = (BTreeMap::new(), 0);
-    for host in hosts {
-        *zones.entry(host.place.az_id).or_default() += 1;
-        disconnected_agents += u32::from(!host.is_connected);
-    }
-    Ok(Status {
+    let age = group.as_ref().and_then(|group| group.age);
+    let age = age.or(balancer.as_ref().and_then(|balancer| balancer.age));
+    let instances = group.as_ref().map(|group| &group.instances);
+    let cost = instances.filter(|_| ctx.clients.is_aws()).map(cost::of);
+    let usd_so_far = cost.as_ref().zip(age).and_then(|(cost, age)| cost.so_far(age));
+    let mut now = Now {
+        name: ctx.settings.name.to_string(),
         account,
         region: ctx.clients.region.clone(),
+        endpoint_url: ctx.clients.emulator_url().map(str::to_owned),
+        proxies: ctx.proxies.clone(),
+        up_s: age.map(|age| age.as_secs()),
+        cost,
+        usd_so_far,
+        zone_aware_routing: Forecast::of(&services, &names.frontend.service, &names.backend.service),
         alb_url,
+        container_instances: u32::try_from(hosts.len()).unwrap_or(u32::MAX),
+        instances_desired: group.as_ref().map_or(0, |group| group.desired),
+        disconnected_agents: hosts.iter().map(|host| u32::from(!host.is_connected)).sum(),
+        instances_by_zone: BTreeMap::new(),
+        healthy_targets: targets_by_zone.values().map(|targets| targets.healthy).sum(),
+        targets_by_zone,
+        under_way: vec![],
         services,
-        container_instances: zones.values().sum(),
-        disconnected_agents,
-        zones,
-        healthy_targets,
-        drift: stands.then_some(drift),
-        problems,
+    };
+    for host in hosts {
+        *now.instances_by_zone.entry(host.place.az_id).or_default() += 1;
+    }
+    now.fill_in_zones(group.as_ref(), balancer.as_ref());
+    now.under_way = now.find_under_way(ctx, group.as_ref(), balancer.as_ref());
+    Ok(now)
+}
+
+impl Now {
+    /// The zones that the walkthrough uses, or has something in.
+    pub(super) fn zones(&self) -> BTreeSet<&AzId> {
+        let tasks = self.services.iter().flat_map(|service| service.tasks_by_zone.keys());
+        self.instances_by_zone.keys().chain(self.targets_by_zone.keys()).chain(tasks).collect()
+    }
+
+    /// A zone that has lost everything is not to vanish: it has 0 of each.
+    fn fill_in_zones(&mut self, group: Option<&GroupStatus>, balancer: Option<&LoadBalancerStatus>) {
+        let used = group.iter().flat_map(|group| &group.zones);
+        let used = used.chain(balancer.iter().flat_map(|balancer| &balancer.zones));
+        let zones: BTreeSet<AzId> = used.chain(self.zones()).cloned().collect();
+        for zone in zones {
+            self.targets_by_zone.entry(zone.clone()).or_default();
+            self.services.iter_mut().for_each(|service| {
+                service.tasks_by_zone.entry(zone.clone()).or_default();
+            });
+            self.instances_by_zone.entry(zone).or_default();
+        }
+    }
+
+    fn find_under_way(
+        &self,
+        ctx: &Context,
+        group: Option<&GroupStatus>,
+        balancer: Option<&LoadBalancerStatus>,
+    ) -> Vec<UnderWay> {
+        let of = |kind, name: &str, state: String| UnderWay { kind, name: name.to_owned(), state };
+        let mut found = vec![];
+        if let Some(balancer) = balancer.filter(|balancer| !balancer.is_active) {
+            found.push(of(Kind::LoadBalancer, &ctx.names.load_balancer, balancer.state.clone()));
+        }
+        if let Some(group) = group {
+            let (name, registered) = (&ctx.names.auto_scaling_group, self.container_instances);
+            if group.is_leaving {
+                found.push(of(Kind::AutoScalingGroup, name, "being deleted".to_owned()));
+            } else if registered != group.desired {
+                let state = format!("{registered} of {} instances registered", group.desired);
+                found.push(of(Kind::AutoScalingGroup, name, state));
+            }
+        }
+        for service in &self.services {
+            let ServiceStatus { name, running, desired, pending, deployments, .. } = service;
+            let state = service.deployment.as_ref().and_then(|deployment| deployment.state.as_deref());
+            let is_deploying = *deployments > 1 || state == Some("IN_PROGRESS");
+            if running != desired || *pending > 0 || is_deploying {
+                let what = if is_deploying { "deploying, " } else { "" };
+                found.push(of(Kind::Service, name, format!("{what}{running} of {desired} tasks run")));
+            }
+        }
+        found
+    }
+}
+
+pub async fn run(ctx: &Context, options: Options) -> Result<Status, Error> {
+    // What a look finds on its way to the answer is `doctor`'s to tell.
+    let ctx = &ctx.with_events(ctx.events.without_findings());
+    let (mut now, examination, standing) =
+        tokio::try_join!(look(ctx), examine(ctx), async { Ok(walkthrough::find_standing(ctx).await?) })?;
+    let Examination { findings, plans: mut drift, .. } = examination;
+    let Standing { resources, unknown, .. } = standing;
+    let is_planned = drift.iter().any(|plan| matches!(plan.action, Action::Kept | Action::Changed));
+    drift.retain(|plan| plan.action != Action::Kept);
+    // Those that were looked at already are told with how far they are.
+    let leaving = resources.iter().filter(|resource| resource.being_deleted && resource.kind != Kind::AutoScalingGroup);
+    now.under_way.extend(leaving.map(|resource| UnderWay {
+        kind: resource.kind,
+        name: resource.name.clone().unwrap_or_else(|| resource.id.clone()),
+        state: "being deleted".to_owned(),
+    }));
+    Ok(Status {
+        now,
+        drift: is_planned.then_some(drift),
+        problems: findings.into_iter().filter(Finding::blocks).collect(),
+        resources,
+        unknown,
+        options,
+        tasks_wanted: ctx.settings.task_count.get(),
     })
+}
+
+async fn examine(ctx: &Context) -> Result<Examination, Error> {
+    Ok(walkthrough::examine(ctx).await?)
+}
+
+impl Status {
+    /// Whether zone-aware routing is on, and `up` would change nothing.
+    pub fn is_well(&self) -> bool {
+        let no_drift = self.drift.as_ref().is_some_and(Vec::is_empty);
+        self.now.zone_aware_routing.is_on() && no_drift && self.problems.is_empty()
+    }
+
+    /// The tasks that the backend is set to, if they are fewer than wanted and those of the frontend are not: as a drill leaves it
+    /// that does not restore.
+    fn scaled_down(&self) -> Option<u32> {
+        let desired = |name: &str| self.now.services.iter().find(|service| service.name == name).map(|it| it.desired);
+        let routing = &self.now.zone_aware_routing;
+        let backends = desired(&routing.backend).filter(|backends| *backends < self.tasks_wanted)?;
+        (desired(&routing.frontend) == Some(self.tasks_wanted)).then_some(backends)
+    }
+
+    fn is_being_removed(&self) -> bool {
+        self.now.under_way.iter().any(|it| it.state == "being deleted")
+    }
 }
 
 impl Outcome for Status {
@@ -79,38 +258,50 @@ impl Outcome for Status {
     }
 
     fn text(&self, page: &Page) -> String {
-        let mut zones: BTreeSet<&str> = self.zones.keys().map(|zone| zone.as_str()).collect();
-        zones.extend(self.services.iter().flat_map(|service| service.tasks_by_zone.keys()).map(|zone| zone.as_str()));
-        let mut table = table(page, ["", "TOTAL"].into_iter().chain(zones.iter().copied()));
-        let row = |name: &str, total: String, by_zone: BTreeMap<&str, u32>| {
-            let counts = zones.iter().map(|zone| by_zone.get(zone).copied().unwrap_or(0).to_string());
-            [name.to_owned(), total].into_iter().chain(counts).collect::<Vec<_>>()
-        };
-        let instances = self.zones.iter().map(|(zone, count)| (zone.as_str(), *count)).collect();
-        table.add_row(row("container instances", self.container_instances.to_string(), instances));
-        for service in &self.services {
-            let tasks = service.tasks_by_zone.iter().map(|(zone, count)| (zone.as_str(), *count)).collect();
-            table.add_row(row(&service.name, format!("{} of {}", service.running, service.desired), tasks));
-        }
-        align_numbers(&mut table);
-        let url = self.alb_url.as_deref().unwrap_or("no load balancer: run `zonewalk up`");
-        let mut text = format!(
-            "account {} in {}\n{table}\nhealthy targets: {}\n{url}",
-            self.account, self.region, self.healthy_targets
-        );
-        if self.disconnected_agents > 0 {
-            let _ = write!(text, "\nagents that are not connected now: {}", self.disconnected_agents);
-        }
-        match self.drift.as_deref() {
-            Some([]) => text.push_str("\nall as `zonewalk up` would have it"),
-            Some(drift) => {
-                let _ = write!(text, "\n`zonewalk up` would mend:\n{}", plans(drift, page));
+        status_text::status(self, page)
+    }
+
+    fn holds(&self) -> bool {
+        !self.options.exit_code || self.is_well()
+    }
+
+    fn next(&self) -> Option<String> {
+        let routing = &self.now.zone_aware_routing;
+        let drifted = self.drift.as_ref().is_some_and(|drift| !drift.is_empty());
+        let next = if self.is_being_removed() {
+            "`zonewalk down` removes what is left".to_owned()
+        } else if !self.problems.is_empty() {
+            "`zonewalk doctor` tells what else is looked at before `zonewalk up`".to_owned()
+        } else if self.resources.is_empty() {
+            "`zonewalk up`".to_owned()
+        } else if let Some(backends) = self.scaled_down() {
+            format!("`zonewalk up` restores the backends ({backends} → {})", self.tasks_wanted)
+        } else if drifted {
+            "`zonewalk up` fixes the drift; `zonewalk down` removes everything".to_owned()
+        } else if !self.now.under_way.is_empty() {
+            "`zonewalk status --watch` until nothing is under way".to_owned()
+        } else {
+            match routing.cause {
+                Cause::TooFewBackends => {
+                    format!(
+                        "`zonewalk up --task-count {}` or more turns zone-aware routing on",
+                        routing.backends_needed
+                    )
+                }
+                Cause::DeployedBefore => "`zonewalk redeploy`".to_owned(),
+                _ => "`zonewalk verify` proves it with traffic".to_owned(),
             }
-            None => {}
-        }
-        if !self.problems.is_empty() {
-            let _ = write!(text, "\n`zonewalk up` would refuse:\n{}", findings(&self.problems));
-        }
-        text
+        };
+        Some(next)
+    }
+}
+
+impl Outcome for Now {
+    fn title(&self) -> &'static str {
+        "status"
+    }
+
+    fn text(&self, page: &Page) -> String {
+        status_text::now(self, page)
     }
 }

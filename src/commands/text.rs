@@ -1,114 +1,165 @@
 //! What the texts of several outcomes share.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
+use std::fmt::Display;
 
-use crate::plan::PlannedChange;
-use crate::report::numbers::percent;
+use crate::plan::{Action, PlannedChange};
+use crate::report::numbers::{count, grouped, milliseconds, percent};
 use crate::report::page::Page;
-use crate::report::table::{align_numbers, table};
-use crate::routing::PredictedState;
+use crate::report::style::{attention, bad, faint, good};
 use crate::stages::finding::{Finding, Level};
-use crate::traffic::{Percentiles, RoutingState, Verdict, Verification};
+use crate::traffic::{RoutingState, Verdict, Verification};
 
-pub(super) fn findings(findings: &[Finding]) -> String {
-    let lines = findings.iter().map(|finding| {
+/// Findings, a paragraph each.
+pub(super) fn findings<'a>(findings: impl IntoIterator<Item = &'a Finding>, page: &Page) -> String {
+    let lines = findings.into_iter().map(|finding| {
         let level = match finding.level {
-            Level::Fine => "ok",
-            Level::Note => "note",
-            Level::Unknown => "?",
-            Level::Problem => "PROBLEM",
+            Level::Fine => good("ok     "),
+            Level::Note => attention("note   "),
+            Level::Unknown => attention("unknown"),
+            Level::Problem => bad("PROBLEM"),
         };
-        format!("{level:<7} {:<11} {}", finding.check, finding.what)
+        let line = format!("{level}  {:<13}  {}", finding.check, page.name_zones(&finding.what));
+        page.wrap(&line, 24)
     });
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Whether `up` would start: `ready: run `zonewalk up``.
+pub(super) fn ready_or_blocked(findings: &[Finding]) -> String {
+    match findings.iter().filter(|finding| finding.blocks()).count() as u64 {
+        0 => format!("{}: run `zonewalk up`", good("ready")),
+        1 => format!("{}: fix the problem above, then run `zonewalk up`", bad("blocked")),
+        problems => format!("{}: fix the {problems} problems above, then run `zonewalk up`", bad("blocked")),
+    }
+}
+
+/// What `up` would do with each resource, in the order in which it would, and where those differ that it would change. What
+/// would stay as it is comes to one line, unless more is wanted.
 pub(super) fn plans(plans: &[PlannedChange], page: &Page) -> String {
-    let mut table = table(page, ["STEP", "RESOURCE", "NAME", "WOULD BE"]);
-    for plan in plans {
-        let differences: Vec<String> = plan.differences.iter().map(ToString::to_string).collect();
-        let action = match differences.as_slice() {
-            [] => plan.action.to_string(),
-            _ => format!("{}: {}", plan.action, differences.join(", ")),
+    let shown = || plans.iter().filter(|plan| page.verbose || plan.action != Action::Kept);
+    let widest = shown().map(|plan| plan.kind.to_string().len()).max().unwrap_or(0);
+    let mut lines = vec![];
+    for plan in shown() {
+        let action = verb(plan.action);
+        let padded = format!("{action:<9}");
+        let rest = format!("{:<widest$}  {}", plan.kind, plan.name);
+        let line = match plan.action {
+            Action::Created => format!("{}  {rest}", good(padded)),
+            Action::Changed | Action::Adopted => format!("{}  {rest}", attention(padded)),
+            Action::Kept => faint(format!("{padded}  {rest}")),
+            Action::Refused => format!("{}  {rest}", bad(padded)),
         };
-        table.add_row([plan.stage.to_string(), plan.kind.to_string(), plan.name.clone(), action]);
+        lines.push(page.wrap(&line, 13 + widest));
+        lines.extend(plan.differences.iter().map(|difference| page.wrap(&format!("{:13}{difference}", ""), 15)));
+        lines.extend(
+            plan.effect
+                .iter()
+                .map(|effect| page.wrap(&format!("{:13}{}", "", bad(format!("until then, {effect}"))), 15)),
+        );
     }
-    table.to_string()
-}
-
-/// The requests by frontend's and backend's zone, the prediction in brackets.
-pub(super) fn matrix(result: &Verification, page: &Page) -> String {
-    let observed: BTreeMap<(&str, &str), u64> =
-        result.matrix.iter().map(|cell| ((cell.frontend.as_str(), cell.backend.as_str()), cell.requests)).collect();
-    let expected: BTreeMap<(&str, &str), f64> = result
-        .expected
-        .matrix
-        .iter()
-        .map(|cell| ((cell.frontend.as_str(), cell.backend.as_str()), cell.requests))
-        .collect();
-    let pairs = || observed.keys().chain(expected.keys());
-    let frontends: BTreeSet<&str> = pairs().map(|(frontend, _)| *frontend).collect();
-    let backends: BTreeSet<&str> = pairs().map(|(_, backend)| *backend).collect();
-    let mut table = table(page, ["FRONTEND \\ BACKEND"].into_iter().chain(backends.iter().copied()));
-    for frontend in frontends {
-        let cells = backends.iter().map(|backend| {
-            let key = (frontend, *backend);
-            let seen = observed.get(&key).copied().unwrap_or(0);
-            format!("{seen} ({:.0})", expected.get(&key).copied().unwrap_or(0.0))
-        });
-        table.add_row([frontend.to_owned()].into_iter().chain(cells).collect::<Vec<_>>());
+    let unchanged = plans.iter().filter(|plan| plan.action == Action::Kept).count();
+    if !page.verbose && unchanged > 0 {
+        lines.push(faint(format!("{unchanged} unchanged")));
     }
-    align_numbers(&mut table);
-    format!("{table}\n{} requests, {} errors; predicted numbers in brackets", result.requests, result.errors)
+    lines.join("\n")
 }
 
-pub(super) fn latency(what: &str, percentiles: Percentiles) -> String {
-    let ms = |value: Option<f64>| value.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
-    format!("{what} p50 {}, p99 {}", ms(percentiles.p50), ms(percentiles.p99))
-}
-
-pub(super) fn state_name(state: PredictedState) -> &'static str {
-    match state {
-        PredictedState::NoLocalityRouting => "zone-aware routing off",
-        PredictedState::LocalityDirect => "all to the own zone",
-        PredictedState::LocalityResidual => "own zone first, the rest by residual capacity",
-        PredictedState::Panic => "panic: health and zones are disregarded",
+fn verb(action: Action) -> &'static str {
+    match action {
+        Action::Created => "create",
+        Action::Changed => "change",
+        Action::Kept => "unchanged",
+        Action::Adopted => "take over",
+        Action::Refused => "not ours",
     }
 }
 
-/// The two statements, each in a line.
-pub(super) fn statements(result: &Verification) -> String {
-    let routing = &result.zone_aware_routing;
-    let needed = routing.required_same_zone_share.map_or_else(
-        || "no share is demanded".to_owned(),
-        |share| format!("{} in the same zone, {} demanded", percent(result.same_zone_share), percent(Some(share))),
-    );
-    let counted = match (&routing.counters, &routing.counters_not_read) {
-        (Some(counted), _) => {
-            format!("the proxies counted {} kept in it, {} sent to another", counted.kept(), counted.cross_zone)
-        }
-        (None, Some(reason)) => format!("the proxies' counters were not read: {reason}"),
-        (None, None) => "no counters".to_owned(),
-    };
-    let state = match routing.state {
-        RoutingState::On => "on",
-        RoutingState::Off => "not shown to be on",
-        RoutingState::OffAsPredicted => "off, as Envoy's algorithm has it for these endpoints",
-    };
-    let exactly = if result.as_predicted { "yes" } else { "no" };
-    let decides = if result.exact { "" } else { " (which does not decide here: --strict)" };
+/// The sum of a plan: `Plan: 1 to create, 2 to change, 16 unchanged`.
+pub(super) fn sum(plans: &[PlannedChange]) -> String {
+    let parts = [
+        (Action::Created, "to create"),
+        (Action::Changed, "to change"),
+        (Action::Adopted, "to take over"),
+        (Action::Refused, "not ours"),
+        (Action::Kept, "unchanged"),
+    ];
+    if plans.iter().all(|plan| plan.action == Action::Kept) {
+        return format!("Plan: nothing to do, {} unchanged", plans.len());
+    }
+    let counts = parts.map(|(action, what)| (plans.iter().filter(|plan| plan.action == action).count(), what));
+    let told = counts.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}"));
+    format!("Plan: {}", told.collect::<Vec<_>>().join(", "))
+}
+
+/// The line under a matrix: how fast and how well requests were answered.
+pub(super) fn performance(result: &Verification) -> String {
+    let rate = result.requests_per_second.map_or("-".to_owned(), |rate| grouped(rate.round() as u64));
+    let all = result.latency_ms.all;
+    let latencies = [("p50", all.p50), ("p95", all.p95), ("p99", all.p99)];
+    let latencies = latencies.map(|(name, latency)| format!("{name} {}", milliseconds(latency)));
+    let errors = if result.errors == 0 { errors(result) } else { bad(errors(result)) };
+    format!("{rate} req/s · {} · {errors}", latencies.join(" · "))
+}
+
+/// How many requests failed, and of what: `12 errors (10 HTTP 503, 2 not answered within 20 s)`.
+pub(super) fn errors(result: &Verification) -> String {
+    let kinds: Vec<String> = result.error_kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+    match result.errors {
+        0 => "0 errors".to_owned(),
+        errors => format!("{} ({})", count(errors, "error"), kinds.join(", ")),
+    }
+}
+
+/// The share of the requests that stayed in their zone, and what was predicted of it.
+pub(super) fn shares(result: &Verification) -> String {
     format!(
-        "\nzone-aware routing: {state} ({needed}; {counted})\nexactly what Envoy's algorithm does: {exactly}{decides}"
+        "{} of {} stayed in their zone (predicted {})",
+        percent(result.same_zone_share),
+        count(result.requests - result.errors, "request"),
+        percent(result.expected.same_zone_share)
     )
 }
 
-pub(super) fn verdict(verdict: Verdict, reasons: &[String]) -> String {
-    let mut text = format!("\n{}", verdict_word(verdict).to_uppercase());
-    for reason in reasons {
-        let _ = write!(text, "\n  {reason}");
+/// The two statements, each in a line.
+pub(super) fn statements(result: &Verification) -> [String; 2] {
+    let routing = &result.zone_aware_routing;
+    let counted = match (&routing.counters, &routing.counters_not_read) {
+        (Some(counted), _) => {
+            format!("Envoy's counters: {} same-zone, {} cross-zone", counted.kept(), counted.cross_zone)
+        }
+        (None, Some(reason)) => format!("Envoy's counters were not read: {reason}"),
+        (None, None) => "Envoy's counters were not read".to_owned(),
+    };
+    let needed = match (routing.state, routing.required_same_zone_share) {
+        (RoutingState::Off, Some(share)) => format!("at least {} same-zone is demanded; ", percent(Some(share))),
+        _ => String::new(),
+    };
+    let yes = if result.as_predicted { good("yes") } else { attention("no") };
+    let decides = if result.exact { "" } else { " (--strict makes that decide, too)" };
+    [
+        format!("zone-aware routing: {} ({needed}{counted})", on_or_off(routing.state)),
+        format!("exactly what Envoy's algorithm does: {yes}{decides}"),
+    ]
+}
+
+pub(super) fn on_or_off(state: RoutingState) -> String {
+    match state {
+        RoutingState::On => good("ON"),
+        RoutingState::Off => bad("OFF"),
+        RoutingState::OffAsPredicted => attention("OFF"),
     }
-    text
+}
+
+/// A verdict and the first thing to say about it, further lines below it.
+pub(super) fn verdict<T: Display>(verdict: Verdict, lines: impl IntoIterator<Item = T>, page: &Page) -> String {
+    let word = verdict_word(verdict).to_uppercase();
+    let word = if verdict.passed() { good(word) } else { bad(word) };
+    let mut heads = [format!("{word}  ")].into_iter();
+    let lines = lines.into_iter().map(|line| {
+        let head = heads.next().unwrap_or_else(|| " ".repeat(6));
+        page.wrap(&format!("{head}{}", page.name_zones(&line.to_string())), 6)
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 pub(super) fn verdict_word(verdict: Verdict) -> &'static str {

@@ -1,16 +1,17 @@
 //! `up`: provisions what is missing, changes what differs, keeps the rest.
 
-use std::fmt::Write;
-
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Error;
+use super::cost::{self, Cost};
 use super::outcome::Outcome;
-use super::text::{findings, plans};
-use super::{Error, cost};
+use super::text::{findings, plans, ready_or_blocked, sum};
 use crate::plan::{Action, PlannedChange};
+use crate::report::numbers::count;
 use crate::report::page::Page;
 use crate::stages::Context;
-use crate::stages::finding::Finding;
+use crate::stages::finding::{Finding, Level};
 use crate::walkthrough::{self, Examination, Up};
 
 pub async fn run(ctx: &Context) -> Result<Up, Error> {
@@ -27,12 +28,12 @@ pub async fn run(ctx: &Context) -> Result<Up, Error> {
 }
 
 /// What `up` would do.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct DryRun {
     pub resources: Vec<PlannedChange>,
     pub findings: Vec<Finding>,
-    /// What it would cost, as an estimate in words.
-    pub cost: String,
+    /// What it would cost on AWS.
+    pub cost: Cost,
     /// The ranges of addresses that may reach the load balancer.
     pub reachable_from: Vec<String>,
 }
@@ -49,20 +50,29 @@ impl Outcome for Up {
         "up"
     }
 
-    fn text(&self, _page: &Page) -> String {
-        let count = |action| self.resources.iter().filter(|resource| resource.action == action).count();
+    fn text(&self, page: &Page) -> String {
+        let number = |action| self.resources.iter().filter(|resource| resource.action == action).count();
         let actions = [Action::Created, Action::Changed, Action::Adopted, Action::Kept];
         let counts: Vec<String> = actions
             .into_iter()
-            .map(|action| (count(action), action))
-            .filter(|(count, _)| *count > 0)
-            .map(|(count, action)| format!("{count} {action}"))
+            .map(|action| (number(action), action))
+            .filter(|(number, _)| *number > 0)
+            .map(|(number, action)| format!("{number} {action}"))
             .collect();
-        format!("{} resources: {}\n{}", self.resources.len(), counts.join(", "), self.alb_url)
+        let resources = count(self.resources.len() as u64, "resource");
+        let url = &self.alb_url;
+        [
+            format!("{resources}: {}", counts.join(", ")),
+            format!("address: {url}"),
+            // Without the header, as in a browser, the frontend answers by itself and no backend is called.
+            format!("try it: curl -H \"azAwareRouting: true\" {url}"),
+        ]
+        .map(|line| page.wrap(&line, 2))
+        .join("\n")
     }
 
     fn next(&self) -> Option<String> {
-        Some("`zonewalk verify`; `zonewalk down` removes everything".to_owned())
+        Some("`zonewalk verify` proves it with traffic; `zonewalk down` removes everything".to_owned())
     }
 }
 
@@ -72,18 +82,19 @@ impl Outcome for DryRun {
     }
 
     fn text(&self, page: &Page) -> String {
-        let mut text = plans(&self.resources, page);
-        let problems: Vec<Finding> = self.findings.iter().filter(|finding| finding.blocks()).cloned().collect();
-        if !problems.is_empty() {
-            let _ = write!(text, "\n{}", findings(&problems));
+        let mut lines = vec![];
+        if !self.resources.is_empty() {
+            lines.extend([plans(&self.resources, page), String::new(), sum(&self.resources)]);
         }
-        let _ = write!(
-            text,
-            "\ncost on AWS: {}\nthe load balancer can be reached from {}",
-            self.cost,
-            self.reachable_from.join(", ")
-        );
-        text
+        let told = || self.findings.iter().filter(|finding| finding.level != Level::Fine);
+        if told().next().is_some() {
+            lines.push(findings(told(), page));
+        }
+        lines.push(page.wrap(&format!("cost on AWS: {}", self.cost.text), 2));
+        let reachable_from = self.reachable_from.join(", ");
+        lines.push(page.wrap(&format!("the load balancer can be reached from {reachable_from}"), 2));
+        lines.push(ready_or_blocked(&self.findings));
+        lines.join("\n")
     }
 
     fn holds(&self) -> bool {

@@ -2,30 +2,34 @@
 //! tasks' placement predicts.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Duration;
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::limits::within;
 use super::outcome::Outcome;
-use super::text::{latency, matrix, state_name, statements, verdict};
-use super::{Error, counters, settling};
+use super::text::{performance, shares, statements, verdict};
+use super::{Error, counters, matrix, settling};
 use crate::aws::AzId;
 use crate::events::Event;
-use crate::report::numbers::percent;
+use crate::plan::Action;
+use crate::report::numbers::milliseconds;
 use crate::report::page::Page;
-use crate::stages::{Context, inventory};
-use crate::traffic::{self, Demands, Expectation, Load, Observation, TasksByZone, Verification};
+use crate::report::style::attention;
+use crate::routing::PredictedState;
+use crate::stages::{Context, Error as StageError, inventory};
+use crate::traffic::{self, Demands, Expectation, Load, Observation, RoutingState, TasksByZone, Verification};
+use crate::walkthrough;
 
 /// How many requests are sent: what the command line takes, its help included.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Traffic {
     /// Requests to send
-    #[arg(long, default_value_t = Traffic::default().requests, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", default_value_t = Traffic::default().requests, value_parser = within::<u64>(1..=1_000_000))]
     pub requests: u64,
     /// Requests under way at once
-    #[arg(long, default_value_t = Traffic::default().concurrency, value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, value_name = "COUNT", default_value_t = Traffic::default().concurrency, value_parser = within::<u32>(1..=256))]
     pub concurrency: u32,
 }
 
@@ -40,12 +44,10 @@ impl Default for Traffic {
 pub struct Options {
     #[command(flatten)]
     pub traffic: Traffic,
-    /// Percent of the requests that zone-aware routing is to keep in their zone at least, of those that it could: AWS promises
-    /// more than 80
-    #[arg(long, value_name = "PERCENT", default_value_t = Options::default().min_same_zone, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// Least share of the requests to stay in their zone, of those that could; AWS promises more than 80
+    #[arg(long, value_name = "PERCENT", default_value_t = Options::default().min_same_zone, value_parser = within::<u32>(1..=100))]
     pub min_same_zone: u32,
-    /// Also fail if the traffic is not exactly what Envoy's algorithm would do, as is always asked of the local cloud and of
-    /// emulators; on AWS that is only shown
+    /// On AWS, too, fail if the traffic is not exactly what Envoy's algorithm would do
     #[arg(long)]
     pub strict: bool,
 }
@@ -69,10 +71,40 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until traffic has settled, and measures it between two readings of the proxies' counters.
 pub async fn run(ctx: &Context, options: Options) -> Result<Verification, Error> {
+    whole(run_until_interrupted(ctx, options).await?)
+}
+
+/// The same. If the user interrupts the traffic, it is judged by the answers that came before.
+pub async fn run_until_interrupted(ctx: &Context, options: Options) -> Result<Verification, Error> {
     let (url, demands) = (load_balancer_url(ctx).await?, options.demands(ctx));
     settling::settle(ctx, &url, options, demands).await?;
     let before = counters::or_reason(counters::read(ctx, PATIENCE).await)?;
-    measure(ctx, &url, options.traffic, demands, Some(before)).await
+    let mut verification = measure(ctx, &url, options.traffic, demands, Some(before)).await?;
+    if verification.errors > 0 && !verification.interrupted {
+        verification.reasons.extend(closed_ways(ctx).await?);
+    }
+    Ok(verification)
+}
+
+/// The drift that is in a request's way.
+async fn closed_ways(ctx: &Context) -> Result<Vec<String>, Error> {
+    let plans = match walkthrough::examine(ctx).await {
+        Ok(examination) => examination.plans,
+        Err(StageError::Interrupted) => return Err(StageError::Interrupted.into()),
+        // The verdict stands without it.
+        Err(error) => return Ok(vec![format!("whether there is drift is not known: {error}")]),
+    };
+    let closed = plans.into_iter().filter_map(|plan| {
+        let differences = plan.differences.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let state = if plan.action == Action::Created { "is missing" } else { &differences };
+        plan.effect.map(|effect| format!("{} {} {state}: {effect}", plan.kind, plan.name))
+    });
+    Ok(closed.collect())
+}
+
+/// The verification, if it was not interrupted.
+pub(super) fn whole(verification: Verification) -> Result<Verification, Error> {
+    if verification.interrupted { Err(StageError::Interrupted.into()) } else { Ok(verification) }
 }
 
 /// Sends traffic and judges it; also by the growth of the counters, if they have been read before it.
@@ -85,13 +117,18 @@ pub(super) async fn measure(
 ) -> Result<Verification, Error> {
     let expectation = expectation(ctx).await?;
     let observed = send(ctx, url, traffic).await?;
+    let interrupted = ctx.cancel.is_cancelled();
+    if interrupted && observed.answered() == 0 {
+        return Err(StageError::Interrupted.into());
+    }
     let counted = match before {
+        _ if interrupted => Err("interrupted".to_owned()),
         Some(Ok(before)) => counters::or_reason(counters::read(ctx, PATIENCE).await)?
             .map(|after| counters::counted(&counters::growth(&before, &after))),
         Some(Err(reason)) => Err(reason),
         None => Err("they were not asked for".to_owned()),
     };
-    Ok(traffic::verify(&observed, &expectation, counted, demands))
+    Ok(Verification { interrupted, ..traffic::verify(&observed, &expectation, counted, demands) })
 }
 
 /// The zones of the answers that the placement of the running tasks predicts.
@@ -102,7 +139,7 @@ pub(super) async fn expectation(ctx: &Context) -> Result<Expectation, Error> {
     )?;
     if frontends.is_empty() {
         return Err(Error::Missing(format!(
-            "no task of {} runs, so nobody would answer: run `zonewalk up`",
+            "no task of {} runs, so nothing would answer: run `zonewalk up`",
             ctx.names.frontend.service
         )));
     }
@@ -119,6 +156,7 @@ pub(super) async fn load_balancer_url(ctx: &Context) -> Result<String, Error> {
     Ok(ctx.events.patiently("the hosts to be ready", ctx.data_plane.ingress(url)).await?)
 }
 
+/// Sends requests until all are answered or the user interrupts.
 pub(super) async fn send(ctx: &Context, url: &str, traffic: Traffic) -> Result<Observation, Error> {
     let load = Load {
         url: url.to_owned(),
@@ -126,11 +164,7 @@ pub(super) async fn send(ctx: &Context, url: &str, traffic: Traffic) -> Result<O
         concurrency: traffic.concurrency,
         per_second: None,
     };
-    let observed = drive(ctx, &load, &ctx.cancel).await?;
-    if ctx.cancel.is_cancelled() {
-        return Err(crate::stages::Error::Interrupted.into());
-    }
-    Ok(observed)
+    drive(ctx, &load, &ctx.cancel).await
 }
 
 /// Sends traffic, and tells how far it is.
@@ -147,24 +181,50 @@ impl Outcome for Verification {
     }
 
     fn text(&self, page: &Page) -> String {
-        let mut text = matrix(self, page);
-        let _ = write!(
-            text,
-            "\nsame zone: {} observed, {} predicted ({})",
-            percent(self.same_zone_share),
-            percent(self.expected.same_zone_share),
-            self.expected.state.map_or("differs by zone", state_name),
-        );
-        let _ = write!(text, "\nlatency: {}", latency("same zone", self.latency_ms.same_zone));
-        if self.latency_ms.cross_zone.p50.is_some() {
-            let _ = write!(text, "; {}", latency("cross-zone", self.latency_ms.cross_zone));
+        let head = if self.interrupted {
+            let line = format!("{}  so far {}", attention("INTERRUPTED"), shares(self));
+            page.wrap(&line, 13)
+        } else if self.verdict.passed() {
+            verdict(self.verdict, [shares(self)], page)
+        } else {
+            let shares = shares(self);
+            let reasons = self.reasons.iter().map(String::as_str);
+            verdict(self.verdict, reasons.clone().take(1).chain([shares.as_str()]).chain(reasons.skip(1)), page)
+        };
+        let mut lines = vec![head, matrix::of_verification(self, page)];
+        lines.push(page.wrap(&performance(self), 2));
+        if self.latency_ms.cross_zone.p50.is_some() && self.latency_ms.same_zone.p50.is_some() {
+            let [same, cross] = [self.latency_ms.same_zone.p50, self.latency_ms.cross_zone.p50].map(milliseconds);
+            lines.push(format!("p50 same-zone {same}, cross-zone {cross}"));
         }
-        text.push_str(&statements(self));
-        text.push_str(&verdict(self.verdict, &self.reasons));
-        text
+        lines.extend(statements(self).map(|statement| page.wrap(&page.name_zones(&statement), 2)));
+        // Where all stay in their zone as predicted, the reasons say nothing that the matrix does not.
+        let is_plain = self.as_predicted && self.expected.state == Some(PredictedState::LocalityDirect);
+        if self.verdict.passed() && (page.verbose || !is_plain) {
+            lines.extend(self.reasons.iter().map(|reason| page.wrap(&format!("  {}", page.name_zones(reason)), 4)));
+        }
+        lines.join("\n")
     }
 
     fn holds(&self) -> bool {
         self.verdict.passed()
     }
+
+    fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    fn next(&self) -> Option<String> {
+        match (self.verdict.passed(), self.zone_aware_routing.state) {
+            _ if self.interrupted => None,
+            (true, _) => Some("`zonewalk failover`".to_owned()),
+            (false, RoutingState::Off) => Some(format!(
+                "{FIX}; if there is none, `zonewalk redeploy`: services that are older than zone-aware routing need that"
+            )),
+            (false, _) => Some(FIX.to_owned()),
+        }
+    }
 }
+
+/// What to type where the traffic is not as it should be.
+pub(super) const FIX: &str = "`zonewalk status` shows the drift, `zonewalk up` fixes it";

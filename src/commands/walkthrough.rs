@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
@@ -11,14 +12,15 @@ use super::status::Status;
 use super::text::verdict_word;
 use super::{Error, down, failover, stats, status, up, verify};
 use crate::events::Event;
-use crate::report::numbers::duration;
+use crate::report::numbers::{count, duration};
 use crate::report::page::Page;
 use crate::report::table::table;
-use crate::stages::Context;
+use crate::settings::Settings;
+use crate::stages::{Context, preflight};
 use crate::traffic::{Verdict, Verification};
-use crate::walkthrough::{Down, Up};
+use crate::walkthrough::{self, Down, Up};
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Walkthrough {
     /// All steps in their order, with what is also in the fields below: the verdict of each.
     pub steps: Vec<Step>,
@@ -27,15 +29,46 @@ pub struct Walkthrough {
     pub verify: Verification,
     pub failover: failover::Failover,
     pub stats: Stats,
-    pub down: Down,
+    /// None: everything was to be left standing.
+    pub down: Option<Down>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    pub failover: failover::Options,
+    /// Whether everything is left standing at the end, and what stands already is gone on with.
+    pub keep: bool,
+}
+
+/// What cannot succeed on a walkthrough with these settings: told before it is made.
+pub fn check(options: Options, settings: &Settings) -> Result<(), Error> {
+    let (tasks, needed) = (settings.task_count.get(), preflight::backends_needed());
+    let failover = options.failover;
+    failover::check(failover, settings)?;
+    if tasks < needed {
+        return Err(Error::Usage(format!(
+            "with {tasks} tasks a service zone-aware routing stays off, since Envoy needs {needed} backends, and `verify` and \
+             `stats` cannot pass: use --task-count {needed} or more, or go step by step, beginning with `zonewalk up \
+             --task-count {tasks}`"
+        )));
+    }
+    if !failover.restore && failover.to < needed {
+        return Err(Error::Usage(format!(
+            "--no-restore leaves {} backends, and Envoy needs {needed} for zone-aware routing, so `stats` cannot pass \
+             afterwards: leave it out, or go step by step: `zonewalk up`, then `zonewalk failover --no-restore`",
+            failover.to
+        )));
+    }
+    Ok(())
 }
 
 /// What came of a step, and how long it took.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Step {
     pub step: &'static str,
     pub verdict: Verdict,
     #[serde(rename = "seconds", serialize_with = "in_seconds")]
+    #[schemars(with = "f64")]
     pub time: Duration,
 }
 
@@ -48,24 +81,41 @@ const STEPS: [&str; 6] = ["up", "status", "verify", "failover", "stats", "down"]
 
 /// Runs all steps, and gives what comes of each to `on_part` as it ends. A check that does not hold does not end the run; an
 /// error does.
-pub async fn run(
-    ctx: &Context,
-    options: failover::Options,
-    on_part: impl Fn(&dyn Outcome),
-) -> Result<Walkthrough, Error> {
-    let mut run = Run { ctx, on_part, steps: vec![] };
+pub async fn run(ctx: &Context, options: Options, on_part: impl Fn(&dyn Outcome)) -> Result<Walkthrough, Error> {
+    if !options.keep {
+        refuse_what_stands(ctx).await?;
+    }
+    let (failover, of) = (options.failover, if options.keep { STEPS.len() - 1 } else { STEPS.len() });
+    let mut run = Run { ctx, on_part, of, steps: vec![] };
     let up = run.step(up::run(ctx)).await?;
-    let status = run.step(status::run(ctx)).await?;
-    let verify = run.step(verify::run(ctx, options.verify)).await?;
-    let failover = run.step(failover::run(ctx, options)).await?;
-    let stats = run.step(stats::run(ctx, options.verify.traffic)).await?;
-    let down = run.step(down::run(ctx)).await?;
-    Ok(Walkthrough { steps: run.steps, up, status, verify, failover, stats, down })
+    let status = run.step(status::run(ctx, status::Options::default())).await?;
+    let verify = run.step(verify::run(ctx, failover.verify)).await?;
+    let drill = run.step(failover::run(ctx, failover)).await?;
+    let stats = run.step(stats::run(ctx, failover.verify.traffic)).await?;
+    let down = if options.keep { None } else { Some(run.step(down::run(ctx)).await?) };
+    Ok(Walkthrough { steps: run.steps, up, status, verify, failover: drill, stats, down })
+}
+
+/// What stood before is not this command's to remove at its end.
+async fn refuse_what_stands(ctx: &Context) -> Result<(), Error> {
+    let ctx = &ctx.with_events(ctx.events.without_findings());
+    let resources = walkthrough::find_standing(ctx).await?.resources;
+    let staying = resources.iter().filter(|resource| !resource.being_deleted).count();
+    if staying == 0 {
+        return Ok(());
+    }
+    let (name, resources) = (&ctx.settings.name, count(staying as u64, "resource"));
+    Err(Error::Stands(format!(
+        "walkthrough {name} stands already ({resources}), and this command would remove it at its end: `zonewalk walkthrough \
+         --keep` goes on with it and leaves it standing, `zonewalk down` removes it first; or choose another --name"
+    )))
 }
 
 struct Run<'c, F> {
     ctx: &'c Context,
     on_part: F,
+    /// How many steps there are to be.
+    of: usize,
     /// The steps that have ended.
     steps: Vec<Step>,
 }
@@ -73,7 +123,7 @@ struct Run<'c, F> {
 impl<F: Fn(&dyn Outcome)> Run<'_, F> {
     async fn step<T: Outcome>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let (began, step) = (Instant::now(), STEPS[self.steps.len()]);
-        let heading = Event::Heading { number: self.steps.len() + 1, of: STEPS.len(), title: step };
+        let heading = Event::Heading { number: self.steps.len() + 1, of: self.of, title: step };
         self.ctx.events.send(heading);
         let outcome = work.await?;
         (self.on_part)(&outcome);
@@ -101,6 +151,11 @@ impl Outcome for Walkthrough {
     }
 
     fn left_nothing(&self) -> bool {
-        self.down.leftovers.is_empty()
+        self.down.as_ref().is_some_and(|down| down.leftovers.is_empty())
+    }
+
+    fn next(&self) -> Option<String> {
+        let removes = "`zonewalk down` removes everything";
+        (!self.left_nothing()).then(|| removes.to_owned())
     }
 }

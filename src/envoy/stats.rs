@@ -6,20 +6,23 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The zone counters of one proxy, over all its upstream clusters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct ZoneStats {
     /// The counters of zone routing by Envoy's names without the cluster's: `lb_zone_routing_all_directly` and others.
     pub counters: BTreeMap<String, u64>,
     pub zone_requests: Vec<ZoneRequests>,
 }
 
-/// The requests that a proxy in zone `from` completed with endpoints in zone `to`; both are AZ IDs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The requests that a frontend's proxy in zone `from` completed with backends in zone `to`; both are AZ IDs.
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct ZoneRequests {
+    #[serde(rename = "frontend")]
     pub from: String,
+    #[serde(rename = "backend")]
     pub to: String,
     pub requests: u64,
 }

@@ -35,8 +35,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) async fn open(address: SocketAddr, counters: Arc<PoolCounters>) -> io::Result<Self> {
+    /// Connects. If what is sent there is dropped, that fails after `dropped_for`, without being tried.
+    pub(super) async fn open(
+        address: SocketAddr,
+        counters: Arc<PoolCounters>,
+        dropped_for: Option<Duration>,
+    ) -> io::Result<Self> {
         let counted = Counted::new(counters);
+        if let Some(limit) = dropped_for {
+            tokio::time::sleep(limit).await;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
         let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
         let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;

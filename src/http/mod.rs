@@ -14,9 +14,10 @@ mod server;
 pub(crate) use body::{Body, Ended};
 pub(crate) use client::{AskError, PORT, ask, ask_socket};
 pub(crate) use headers::{passed_on, to_next_hop};
+pub use pool::Patience;
 pub(crate) use pool::{Pool, PoolCounters, SendError};
 pub use server::Server;
-pub(crate) use server::{Handler, listen};
+pub(crate) use server::{Handler, listen, listen_shared};
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};

@@ -19,8 +19,31 @@ use super::connection::Connection;
 pub(crate) struct Pool {
     address: SocketAddr,
     idle_timeout: Duration,
-    idle: Mutex<Vec<Connection>>,
+    kept: Mutex<Kept>,
     pub(super) counters: Arc<PoolCounters>,
+}
+
+#[derive(Default)]
+struct Kept {
+    idle: Vec<Connection>,
+    /// Set while nothing gets through to the endpoint.
+    blocked: Option<Patience>,
+}
+
+/// How long somebody waits for an endpoint that nothing gets through to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// For a new connection.
+    pub connect: Duration,
+    /// For another request on a connection that stands, which is closed then.
+    pub idle: Duration,
+}
+
+impl Patience {
+    /// The same at another pace.
+    pub fn map(self, scale: impl Fn(Duration) -> Duration) -> Self {
+        Self { connect: scale(self.connect), idle: scale(self.idle) }
+    }
 }
 
 /// Envoy's counters of connections and of requests that wait for one, over all pools that share them.
@@ -60,7 +83,13 @@ pub(crate) enum SendError {
 
 impl Pool {
     pub(crate) fn new(address: SocketAddr, idle_timeout: Duration, counters: Arc<PoolCounters>) -> Arc<Self> {
-        Arc::new(Self { address, idle_timeout, idle: Mutex::default(), counters })
+        Arc::new(Self { address, idle_timeout, kept: Mutex::default(), counters })
+    }
+
+    /// Whether nothing gets through to the endpoint from now on: what is sent to it on a new connection is dropped in silence.
+    /// Connections that stand are used as before.
+    pub(crate) fn block(&self, blocked: Option<Patience>) {
+        self.kept.lock().blocked = blocked;
     }
 
     /// Sends a request on an idle connection or a new one.
@@ -95,7 +124,9 @@ impl Pool {
 
     async fn open(&self) -> io::Result<Connection> {
         let waiting = Waiting::new(&self.counters);
-        let opened = Connection::open(self.address, self.counters.clone()).await;
+        let blocked = self.kept.lock().blocked;
+        let opened =
+            Connection::open(self.address, self.counters.clone(), blocked.map(|patience| patience.connect)).await;
         waiting.end(opened.as_ref().err());
         opened
     }
@@ -115,10 +146,11 @@ impl Pool {
     }
 
     fn take_idle(&self) -> Option<Connection> {
-        let connection = self.idle.lock().pop()?;
+        let mut kept = self.kept.lock();
+        let connection = kept.idle.pop()?;
         // The top one was used last: if it has been idle for too long, all have.
-        if connection.has_rested() >= self.idle_timeout {
-            self.idle.lock().clear();
+        if connection.has_rested() >= kept.idle_timeout(self) {
+            kept.idle.clear();
             return None;
         }
         Some(connection)
@@ -128,21 +160,29 @@ impl Pool {
     pub(super) fn release(&self, mut connection: Connection) {
         if connection.is_reusable() {
             connection.rest();
-            self.idle.lock().push(connection);
+            self.kept.lock().idle.push(connection);
         }
     }
 
     /// Closes what has been idle for too long, and forgets what the other side has closed.
     pub(crate) fn sweep(&self) {
-        self.idle.lock().retain_mut(|connection| {
+        let mut kept = self.kept.lock();
+        let limit = kept.idle_timeout(self);
+        kept.idle.retain_mut(|connection| {
             connection.drive(&mut Context::from_waker(Waker::noop()));
-            connection.is_reusable() && connection.has_rested() < self.idle_timeout
+            connection.is_reusable() && connection.has_rested() < limit
         });
     }
 
     /// Closes what is not in use.
     pub(crate) fn clear(&self) {
-        self.idle.lock().clear();
+        self.kept.lock().idle.clear();
+    }
+}
+
+impl Kept {
+    fn idle_timeout(&self, pool: &Pool) -> Duration {
+        self.blocked.map_or(pool.idle_timeout, |patience| patience.idle.min(pool.idle_timeout))
     }
 }
 

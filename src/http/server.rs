@@ -50,6 +50,16 @@ pub(crate) fn listen() -> io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
+/// A socket on an address of loopback that others of ours may listen on, too (`SO_REUSEPORT`), so that one can take another's
+/// place. To be called within a runtime.
+pub(crate) fn listen_shared(address: SocketAddr, backlog: u32) -> io::Result<tokio::net::TcpListener> {
+    let socket = tokio::net::TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
+    socket.bind(address)?;
+    socket.listen(backlog)
+}
+
 /// A running server. Dropped, it is gone at once with all its connections.
 pub struct Server {
     drain: Arc<Drain>,
@@ -77,6 +87,15 @@ impl Server {
         self.drain.start();
     }
 
+    /// Cancelled when it listens no longer.
+    pub(crate) fn closed(&self) -> CancellationToken {
+        self.drain.closed.clone()
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.accepting.is_finished()
+    }
+
     /// Waits until a drained server has finished.
     pub async fn finished(self) {
         // An error is a panic in the accepting task, which has ended then just as well.
@@ -99,6 +118,8 @@ impl Server {
 struct Drain {
     started: AtomicBool,
     waiting: Notify,
+    /// Cancelled when the socket is closed.
+    closed: CancellationToken,
 }
 
 impl Drain {
@@ -143,6 +164,7 @@ async fn accept<H: Handler>(
         }
     }
     drop(listener);
+    drain.closed.cancel();
     while connections.join_next().await.is_some() {}
 }
 

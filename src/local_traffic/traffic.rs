@@ -1,6 +1,7 @@
 //! The part of the tasks' containers and proxies, and of the load balancer and its health checks: the mesh plays it,
 //! following the emulator's state.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -65,6 +66,7 @@ impl Worker {
             plain_ports,
             service_connect: self.service_connect(cluster, service),
             draining: self.is_stopping(task),
+            blocked: BTreeSet::new(),
         })
     }
 
@@ -86,6 +88,7 @@ impl Worker {
             namespace: self.names.namespace.clone(),
             services: Some(own).filter(is_offered).map(offered).into_iter().collect(),
             upstreams: all.into_iter().filter(is_offered).map(upstream).collect(),
+            patience: topology::PROXYS_PATIENCE,
         })
     }
 
@@ -99,7 +102,7 @@ impl Worker {
         let mut balancers = cluster.service(task)?.load_balancers().iter();
         let port = balancers.find(|balancer| balancer.target_group_arn() == group)?.container_port()?;
         let port = u16::try_from(port).ok()?;
-        Some(Target { ip: private_ip(task)?, port, in_service: !self.is_stopping(task) })
+        Some(Target { ip: private_ip(task)?, port, in_service: !self.is_stopping(task), blocked: false })
     }
 
     async fn register_targets(&mut self, ingress: &Ingress, targets: &[Target]) -> Result<(), RoundError> {
@@ -142,7 +145,12 @@ fn load_balancer(ingress: &Ingress, targets: &[Target]) -> topology::LoadBalance
         targets: targets.to_vec(),
         health_check: health_check(group),
     });
-    topology::LoadBalancer { arn: ingress.arn().to_owned(), target_group }
+    topology::LoadBalancer {
+        arn: ingress.arn().to_owned(),
+        target_group,
+        blocked: false,
+        patience: topology::LOAD_BALANCERS_PATIENCE,
+    }
 }
 
 fn is_client_only(service: &Service) -> bool {

@@ -3,7 +3,8 @@
 //! Service Connect delivers the same over Cloud Map and Envoy's discovery services, some seconds later.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use super::endpoints::{self, Address, LocalCluster};
@@ -18,7 +19,13 @@ pub(super) struct Discovery<'a> {
     /// The tasks of each ECS service, by region and service.
     services: HashMap<(&'a str, &'a str), LocalCluster>,
     /// The endpoints by region, namespace and discovery name; those of one locality are next to each other.
-    names: HashMap<(&'a str, &'a str, &'a str), Vec<Address>>,
+    names: HashMap<(&'a str, &'a str, &'a str), Vec<Endpoint>>,
+}
+
+struct Endpoint {
+    /// Its address in the tasks' network, by which it is blocked.
+    network: SocketAddrV4,
+    address: Address,
 }
 
 pub(super) fn locality(task: &Task) -> Locality {
@@ -59,26 +66,51 @@ impl<'a> Discovery<'a> {
             for service in &service_connect.services {
                 if let Some(socket) = reachable(task, service.container_port) {
                     let name = (&*task.region, &*service_connect.namespace, &*service.discovery_name);
-                    let address = Address { owner: owner.clone(), socket, locality: locality(task) };
-                    discovery.names.entry(name).or_default().push(address);
+                    let network = SocketAddrV4::new(task.private_ip, service.container_port);
+                    let address = Address { owner: owner.clone(), socket, locality: locality(task), blocked: None };
+                    discovery.names.entry(name).or_default().push(Endpoint { network, address });
                 }
             }
         }
         for endpoints in discovery.names.values_mut() {
-            endpoints.sort_by(|a, b| a.locality.cmp(&b.locality));
+            endpoints.sort_by(|a, b| a.address.locality.cmp(&b.address.locality));
         }
         discovery
     }
 
-    /// Tells a task's proxy where everything is now.
-    pub(super) fn inform(&self, task: &Task, proxy: &Proxy) {
-        let Some(service_connect) = &task.service_connect else { return };
-        let upstreams = service_connect.upstreams.iter().map(|upstream| {
+    /// Tells a task's proxy where everything is now. An Envoy finds a black hole in the place of an endpoint that is blocked for
+    /// it: it is another address, so that connections that stood are closed and the outlier detector starts anew.
+    pub(super) fn inform(
+        &self,
+        task: &Task,
+        proxy: &Proxy,
+        black_hole: &mut impl FnMut(SocketAddr) -> io::Result<SocketAddr>,
+    ) -> io::Result<()> {
+        let Some(service_connect) = &task.service_connect else { return Ok(()) };
+        let mut seen = |endpoint: &Endpoint| {
+            let mut address = endpoint.address.clone();
+            if task.blocked.contains(&endpoint.network) {
+                match proxy {
+                    Proxy::Sidecar(_) => address.blocked = Some(service_connect.patience),
+                    Proxy::Envoy(_) => address.socket = black_hole(address.socket)?,
+                }
+            }
+            Ok(address)
+        };
+        let mut upstreams = Vec::new();
+        for upstream in &service_connect.upstreams {
             let name = (&*task.region, &*service_connect.namespace, &*upstream.discovery_name);
-            let endpoints = self.names.get(&name).map_or(&[][..], Vec::as_slice);
-            (cluster_name(&upstream.discovery_name, service_connect), endpoints)
-        });
-        proxy.update(&self.local_cluster(task), &upstreams.collect::<Vec<_>>());
+            let endpoints =
+                self.names.get(&name).into_iter().flatten().map(&mut seen).collect::<io::Result<Vec<_>>>()?;
+            upstreams.push((cluster_name(&upstream.discovery_name, service_connect), endpoints));
+        }
+        proxy.update(&self.local_cluster(task), &upstreams);
+        Ok(())
+    }
+
+    /// Whether an endpoint is at this address.
+    pub(super) fn has(&self, socket: SocketAddr) -> bool {
+        self.names.values().flatten().any(|endpoint| endpoint.address.socket == socket)
     }
 
     /// The tasks of the same service; a task of no service is its own local cluster.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use crate::http::Patience;
 use crate::routing::Locality;
 
 /// A destination that an application may call through its proxy.
@@ -22,6 +23,14 @@ pub struct Address {
     pub owner: Arc<str>,
     pub socket: SocketAddr,
     pub locality: Locality,
+    /// Set while nothing gets through to it from here. It is the same endpoint, with the same record.
+    pub blocked: Option<Patience>,
+}
+
+impl Address {
+    pub(super) fn is_of_the_same_endpoint(&self, other: &Self) -> bool {
+        (&self.owner, self.socket, &self.locality) == (&other.owner, other.socket, &other.locality)
+    }
 }
 
 /// A proxy's own service, which Envoy calls its local cluster: the tasks' addresses by locality.

@@ -18,6 +18,7 @@ pub mod topology;
 
 mod alb;
 mod app;
+mod black_hole;
 mod discovery;
 mod matcher;
 mod task;
@@ -37,6 +38,7 @@ use tokio::task::JoinSet;
 use alb::{LoadBalancer, Place};
 pub use alb::{TargetHealth, UnhealthyReason};
 pub(crate) use app::applications;
+use black_hole::BlackHole;
 use discovery::Discovery;
 use envoy_proxy::Event;
 pub use envoy_proxy::{BINARY_VARIABLE, Binary, BinaryError};
@@ -64,6 +66,8 @@ struct State {
     topology: Topology,
     tasks: HashMap<String, TaskState>,
     load_balancers: HashMap<String, LoadBalancer>,
+    /// What real Envoys find in the place of endpoints that are blocked for them, by the endpoints' addresses.
+    black_holes: HashMap<SocketAddr, BlackHole>,
     /// The removed tasks and load balancers that still answer requests in flight.
     finishing: JoinSet<()>,
 }
@@ -99,13 +103,13 @@ impl Mesh {
     /// balancer picks from the new endpoints; removed tasks stop accepting and finish what is in flight.
     ///
     /// A load balancer that an earlier topology had and this one lacks is closed. An error means that a socket could not be
-    /// bound; then nothing has changed, except that some of the new tasks may run already, which no proxy knows of.
+    /// bound; then nothing old has stopped, some of the new may run already, and some proxies may know of it.
     pub fn apply(&self, topology: &Topology) -> io::Result<()> {
         let mut state = self.state.lock();
         state.start_new(topology, self)?;
         // First everything new starts, then all are pointed to it, and only then does the old stop.
-        state.inform_proxies(topology);
-        state.point_load_balancers(topology, &self.runtime);
+        state.inform_proxies(topology, &self.runtime)?;
+        state.point_load_balancers(topology, &self.runtime)?;
         state.stop_old(topology, &self.runtime);
         state.topology.clone_from(topology);
         Ok(())
@@ -243,7 +247,11 @@ impl State {
                     None => return,
                 };
                 self.tasks.insert(arn.to_owned(), started);
-                self.inform_proxies(&self.topology);
+                let topology = std::mem::take(&mut self.topology);
+                if let Err(error) = self.inform_proxies(&topology, runtime) {
+                    tracing::error!(%error, "proxies could not be told of a new task");
+                }
+                self.topology = topology;
             }
             Event::Failed(reason) => {
                 if let Some(task) = self.tasks.get_mut(arn) {
@@ -254,19 +262,27 @@ impl State {
         }
     }
 
-    fn inform_proxies(&self, topology: &Topology) {
+    fn inform_proxies(&mut self, topology: &Topology, runtime: &Handle) -> io::Result<()> {
         let running = topology.tasks.iter().filter(|task| self.running(&task.arn).is_some());
         let discovery = Discovery::new(running, |task, port| self.running(&task.arn)?.port(port));
+        let Self { tasks, black_holes, .. } = self;
+        black_holes.retain(|socket, _| discovery.has(*socket));
+        let mut black_hole = |socket| match black_holes.entry(socket) {
+            Entry::Occupied(open) => Ok(open.get().address),
+            Entry::Vacant(new) => Ok(new.insert(BlackHole::open(runtime)?).address),
+        };
         for task in &topology.tasks {
-            match self.tasks.get(&task.arn) {
-                Some(TaskState::Running(RunningTask { proxy: Some(proxy), .. })) => discovery.inform(task, proxy),
-                Some(TaskState::Starting(starting)) => discovery.inform(task, &Proxy::Envoy(starting.envoy.clone())),
-                Some(TaskState::Running(_) | TaskState::Failed(_)) | None => {}
-            }
+            let proxy = match tasks.get(&task.arn) {
+                Some(TaskState::Running(RunningTask { proxy: Some(proxy), .. })) => proxy.clone(),
+                Some(TaskState::Starting(starting)) => Proxy::Envoy(starting.envoy.clone()),
+                Some(TaskState::Running(_) | TaskState::Failed(_)) | None => continue,
+            };
+            discovery.inform(task, &proxy, &mut black_hole)?;
         }
+        Ok(())
     }
 
-    fn point_load_balancers(&mut self, topology: &Topology, runtime: &Handle) {
+    fn point_load_balancers(&mut self, topology: &Topology, runtime: &Handle) -> io::Result<()> {
         let Self { tasks, load_balancers, .. } = self;
         for wanted in &topology.load_balancers {
             let Some(load_balancer) = load_balancers.get_mut(&wanted.arn) else { continue };
@@ -280,8 +296,9 @@ impl State {
                 }
             };
             load_balancer.announced = true;
-            load_balancer.forward_to(wanted.target_group.as_ref(), locate, runtime);
+            load_balancer.become_as(wanted, locate, runtime)?;
         }
+        Ok(())
     }
 
     fn stop_old(&mut self, topology: &Topology, runtime: &Handle) {

@@ -18,6 +18,15 @@ pub enum Proxies {
     Envoy(Binary),
 }
 
+impl std::fmt::Display for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Zonewalk => f.write_str("zonewalk's own"),
+            Self::Envoy(binary) => write!(f, "Envoy {}", binary.version()),
+        }
+    }
+}
+
 /// A running task's proxy.
 #[derive(Clone)]
 pub enum Proxy {
@@ -28,7 +37,7 @@ pub enum Proxy {
 impl Proxy {
     /// Sets the endpoints of the own service, and of each upstream cluster by its name. Endpoints of one locality must be
     /// next to each other.
-    pub fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
+    pub fn update(&self, local: &LocalCluster, upstreams: &[(String, Vec<Address>)]) {
         match self {
             Self::Sidecar(sidecar) => {
                 let hosts = |ips: &Vec<Ipv4Addr>| vec![Host::default(); ips.len()];

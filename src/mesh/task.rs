@@ -14,7 +14,7 @@ use super::discovery;
 use super::envoy_proxy::{self, Binary, EnvoyProxy, Ingress, Listeners};
 use super::proxy::Proxy;
 use super::sidecar::Sidecar;
-use super::topology::Task;
+use super::topology::{PROXYS_PATIENCE, Task};
 use crate::http::{Handler, Server, listen};
 
 /// The time between SIGTERM and SIGKILL (`stopTimeout`, ECS API Reference).
@@ -133,6 +133,7 @@ impl StartingTask {
             locality: discovery::locality(task),
             ingresses: offered_ports(task).map(ingress).collect(),
             upstreams: &upstreams,
+            connect_timeout: task.service_connect.as_ref().map_or(PROXYS_PATIENCE, |connect| connect.patience).connect,
         };
         let envoy = Arc::new(EnvoyProxy::start(binary, &settings, runtime, on_event)?);
         Ok(Self { task: task.clone(), envoy, applications })

@@ -1,13 +1,15 @@
 //! What the mesh is asked to be: the running tasks and the load balancers, as plain data.
 //!
 //! A [`Topology`] is always the whole wanted state; `Mesh::apply` finds out what changed. Of a task that runs already
-//! only `draining` is read again: a task's definition does not change while it runs, and a running task does not learn
+//! only `draining` and `blocked` are read again: a task's definition does not change while it runs, and a running task does not learn
 //! client aliases made after it started (ECS Developer Guide, "Amazon ECS Service Connect components").
 
-use std::net::Ipv4Addr;
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use super::matcher::Matcher;
+pub use crate::http::Patience;
 
 /// Everything that is to run, of all regions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +41,9 @@ pub struct Task {
     pub service_connect: Option<ServiceConnect>,
     /// Whether it is deregistered and about to end: it is no longer discovered, and still serves what comes.
     pub draining: bool,
+    /// The addresses and ports of tasks that nothing from here gets through to: it is dropped in silence, as by a security
+    /// group. They are discovered all the same.
+    pub blocked: BTreeSet<SocketAddrV4>,
 }
 
 /// A service's `serviceConnectConfiguration`, resolved when the task started.
@@ -49,7 +54,18 @@ pub struct ServiceConnect {
     pub services: Vec<Service>,
     /// The destinations that this task can call.
     pub upstreams: Vec<Upstream>,
+    /// The proxy's, with those that are blocked.
+    pub patience: Patience,
 }
+
+/// Envoy's defaults of `connect_timeout`, and of Service Connect's idle timeout (`ServiceConnectService.timeout`, ECS API
+/// Reference).
+pub const PROXYS_PATIENCE: Patience = Patience { connect: Duration::from_secs(5), idle: Duration::from_secs(5 * 60) };
+
+/// The connection timeout ("Troubleshoot your Application Load Balancers", HTTP 504), and the default of
+/// `idle_timeout.timeout_seconds`.
+pub const LOAD_BALANCERS_PATIENCE: Patience =
+    Patience { connect: Duration::from_secs(10), idle: Duration::from_secs(60) };
 
 /// An endpoint that a task offers under a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +96,10 @@ pub struct LoadBalancer {
     pub arn: String,
     /// The target group that its listener forwards to. `None`: it has no listener yet.
     pub target_group: Option<TargetGroup>,
+    /// Whether nothing gets through to its listener: it is dropped in silence.
+    pub blocked: bool,
+    /// Its own, with targets that are blocked.
+    pub patience: Patience,
 }
 
 /// A target group of target type `ip`.
@@ -97,6 +117,8 @@ pub struct Target {
     pub port: u16,
     /// Whether it takes new requests and is checked: not while it is deregistering.
     pub in_service: bool,
+    /// Whether nothing gets through to it from the load balancer: it is dropped in silence.
+    pub blocked: bool,
 }
 
 /// A target group's health check: `GET path`, answered with a status that matches.

@@ -6,23 +6,24 @@
 
 use std::ffi::OsStr;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Write};
-use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::turn::Turn;
+use super::error::Error;
+use super::record::Record;
+use super::start::Starting;
+use super::turn::{self, Turn};
+use super::users::{Rest, User, Users};
+use super::{log, state_dir};
 use crate::http::{self, AskError};
-
-/// The variable that names the directory of the records, if it is not to be the user's runtime or cache directory.
-const STATE_DIR_VARIABLE: &str = "ZONEWALK_STATE_DIR";
 
 /// How long a process may take to answer at one of its own paths.
 const ANSWER_LIMIT: Duration = Duration::from_secs(15);
@@ -30,59 +31,12 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(15);
 /// How long a process may take to listen, or to end: it needs a few milliseconds, far more on a machine under load.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// The version that a record tells.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("{what} did not start within {} s; its output is in {}", START_LIMIT.as_secs(), .log.display())]
-    NotStarted { what: &'static str, log: PathBuf },
-    #[error("{what} ended as it started ({status}); its output is in {}", .log.display())]
-    Died { what: &'static str, status: ExitStatus, log: PathBuf },
-    #[error("{what} did not stop within {} s: end it with `kill {process}`", START_LIMIT.as_secs())]
-    NotStopped { what: &'static str, process: u32 },
-    #[error(
-        "{what} runs and does not answer at {endpoint_url}: end it with `kill -9 {process}` and repeat the command"
-    )]
-    Silent { what: &'static str, endpoint_url: String, process: u32 },
-    #[error(
-        "{what} that runs was started by another version of zonewalk, and may lack what this one asks of it: {first}end it with `kill {process}` and repeat the command"
-    )]
-    OtherVersion { what: &'static str, first: &'static str, process: u32 },
-    #[error("{}: {source}; set {STATE_DIR_VARIABLE} to a directory that can be written", .path.display())]
-    State { path: PathBuf, source: io::Error },
-    #[error("no directory for records: set {STATE_DIR_VARIABLE}")]
-    NoStateDir,
-}
-
-/// The record that a running process leaves for the commands that look for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Record<T> {
-    pub endpoint_url: String,
-    pub process: u32,
-    /// Of zonewalk. None: one that did not say.
-    pub version: Option<String>,
-    /// What only this kind of process has to tell.
-    #[serde(flatten)]
-    pub own: T,
-}
-
-impl<T> Record<T> {
-    /// The record of this very process.
-    pub(super) fn new(endpoint_url: String, own: T) -> Self {
-        Self { endpoint_url, process: std::process::id(), version: Some(VERSION.to_owned()), own }
-    }
-
-    /// Whether the process was started by this version of zonewalk.
-    pub(super) fn is_of_this_version(&self) -> bool {
-        self.version.as_deref() == Some(VERSION)
-    }
-}
-
 /// A command's use of a running process: until it leaves, or ends, no other ends the process.
 #[derive(Debug)]
 pub(super) struct Use<T> {
     pub(super) record: Record<T>,
+    /// Whether this command has started the process.
+    pub(super) started: bool,
     locked: File,
 }
 
@@ -142,7 +96,7 @@ impl Background {
         }
         let _turn = self.turn().await?;
         Ok(match self.find_or_clear().await? {
-            Found::Running(record) => Found::Running(self.enter(record)?),
+            Found::Running(record) => Found::Running(self.enter(record, false)?),
             Found::Gone(process) => Found::Gone(process),
             Found::Nothing => Found::Nothing,
         })
@@ -172,22 +126,16 @@ impl Background {
         args: impl IntoIterator<Item: AsRef<OsStr>>,
     ) -> Result<Use<T>, Error> {
         let _turn = self.turn().await?;
-        let record = match self.find_or_clear().await? {
-            Found::Running(record) => record,
-            Found::Gone(_) | Found::Nothing => self.start(args).await?,
-        };
-        self.enter(record)
+        match self.find_or_clear().await? {
+            Found::Running(record) => self.enter(record, false),
+            Found::Gone(_) | Found::Nothing => self.enter(self.start(args).await?, true),
+        }
     }
 
-    fn enter<T>(&self, record: Record<T>) -> Result<Use<T>, Error> {
-        let path = self.path("users")?;
-        let open = || {
-            let file = File::options().create(true).append(true).open(&path)?;
-            // At once: nobody looks for other users but in its turn, and this turn is ours.
-            file.lock_shared().map(|()| file)
-        };
-        let locked = open().map_err(|source| Error::State { path: path.clone(), source })?;
-        Ok(Use { record, locked })
+    fn enter<T>(&self, record: Record<T>, started: bool) -> Result<Use<T>, Error> {
+        let users = self.users()?;
+        let locked = users.enter().map_err(|error| Error::state(&users.0, &error))?;
+        Ok(Use { record, started, locked })
     }
 
     /// Ends a command's use of the process. The last one out ends the process too, if that is wanted, by this command or by one
@@ -199,33 +147,44 @@ impl Background {
         needs: impl AsyncFnOnce(&Record<T>) -> bool,
     ) -> Result<Left, Error> {
         let _turn = self.turn().await?;
-        let path = self.path("users")?;
-        let state_error = |source| Error::State { path: path.clone(), source };
-        let Use { record, mut locked } = used;
-        if ends {
-            // For whoever is the last one out.
-            locked.write_all(b"end\n").map_err(state_error)?;
+        let users = self.users()?;
+        let Use { record, locked, .. } = used;
+        match users.leave(locked, ends).map_err(|error| Error::state(&users.0, &error))? {
+            Rest::Users => Ok(Left::InUse),
+            Rest::Nobody { end } if !(ends || end) || needs(&record).await => Ok(Left::RunsOn),
+            Rest::Nobody { .. } => self.stop(&record).await.map(|()| Left::Ended),
         }
-        drop(locked);
-        let mut wish = String::new();
-        match File::open(&path) {
-            Ok(mut users) => {
-                match users.try_lock() {
-                    Ok(()) => {}
-                    Err(TryLockError::WouldBlock) => return Ok(Left::InUse),
-                    Err(TryLockError::Error(source)) => return Err(state_error(source)),
-                }
-                users.read_to_string(&mut wish).map_err(state_error)?;
-                std::fs::remove_file(&path).map_err(state_error)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(state_error(source)),
+    }
+
+    /// Ends the process, unless a command uses it.
+    pub(super) async fn end<T>(&self, record: &Record<T>) -> Result<(), Error> {
+        let _turn = self.turn().await?;
+        let users = self.users()?;
+        match users.look().map_err(|error| Error::state(&users.0, &error))? {
+            Rest::Nobody { .. } => self.stop(record).await,
+            Rest::Users => Err(self.in_use(&self.list_users()?)),
         }
-        if (!ends && wish.is_empty()) || needs(&record).await {
-            return Ok(Left::RunsOn);
-        }
-        self.stop(&record).await?;
-        Ok(Left::Ended)
+    }
+
+    /// An error if a command uses the process.
+    pub(super) fn refuse_if_used(&self) -> Result<(), Error> {
+        let users = self.list_users()?;
+        if users.is_empty() { Ok(()) } else { Err(self.in_use(&users)) }
+    }
+
+    fn in_use(&self, users: &[User]) -> Error {
+        let users: Vec<_> = users.iter().map(ToString::to_string).collect();
+        Error::InUse { what: self.what, users: users.join(", ") }
+    }
+
+    /// The commands that use the process.
+    pub(super) fn list_users(&self) -> Result<Vec<User>, Error> {
+        let users = self.users()?;
+        users.list().map_err(|error| Error::state(&users.0, &error))
+    }
+
+    fn users(&self) -> Result<Users, Error> {
+        self.path("users").map(Users)
     }
 
     async fn start<T: DeserializeOwned>(
@@ -233,32 +192,24 @@ impl Background {
         args: impl IntoIterator<Item: AsRef<OsStr>>,
     ) -> Result<Record<T>, Error> {
         let log = self.path("log")?;
-        let state_error = |source| Error::State { path: log.clone(), source };
-        let output = File::create(&log).map_err(state_error)?;
-        let errors = output.try_clone().map_err(state_error)?;
-        let program = std::env::current_exe().map_err(state_error)?;
-        let mut command = std::process::Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(output).stderr(errors);
-        {
-            // In a process group of its own: Ctrl-C at the command that started it is not meant for it.
-            use std::os::unix::process::CommandExt;
-            command.process_group(0);
-        }
-        let mut child = command.spawn().map_err(state_error)?;
-        let started = Instant::now();
-        while started.elapsed() < START_LIMIT {
+        let state_error = |error| Error::state(&log, &error);
+        let output = log::begin(&log).map_err(state_error)?;
+        // What cannot be removed is known to be stale: nothing holds a lock on it.
+        let forget = |process| drop(self.remove_record(process));
+        let mut starting = Starting::spawn(args, output, forget).map_err(state_error)?;
+        let began = Instant::now();
+        while began.elapsed() < START_LIMIT {
             // It need not be this one: a command that was killed may have started another just before.
             if let Found::Running(record) = self.find().await? {
+                starting.is_found(record.process);
                 return Ok(record);
             }
-            if let Some(status) = child.try_wait().map_err(state_error)? {
+            if let Some(status) = starting.ended().map_err(state_error)? {
                 return Err(Error::Died { what: self.what, status, log });
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // No command would find it.
-        child.kill().map_err(state_error)?;
-        Err(Error::NotStarted { what: self.what, log })
+        Err(Error::NotStarted { what: self.what, seconds: START_LIMIT.as_secs(), log })
     }
 
     /// Stops the process of this record and waits until it is gone.
@@ -267,7 +218,8 @@ impl Background {
         let asked = Instant::now();
         while self.is_alive(record)? {
             if asked.elapsed() >= START_LIMIT {
-                return Err(Error::NotStopped { what: self.what, process: record.process });
+                let (seconds, process) = (START_LIMIT.as_secs(), record.process);
+                return Err(Error::NotStopped { what: self.what, seconds, process });
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -288,7 +240,7 @@ impl Background {
             std::fs::rename(&partial, &path)?;
             Ok(file)
         };
-        let file = write().map_err(|source| Error::State { path: path.clone(), source })?;
+        let file = write().map_err(|error| Error::state(&path, &error))?;
         // A process has one record.
         let _ = LOCKED.set(file);
         Ok(())
@@ -299,9 +251,9 @@ impl Background {
         if !self.is_recorded(process)? {
             return Ok(());
         }
-        let path = self.path("json")?;
+        let path = self.record_path()?;
         match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::State { path, source: error }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::state(&path, &error)),
             _ => Ok(()),
         }
     }
@@ -309,12 +261,12 @@ impl Background {
     /// Waits until no other command starts or ends the process, and keeps others from it.
     async fn turn(&self) -> Result<Turn, Error> {
         let path = self.path("lock")?;
-        let directory = state_dir()?;
-        let turn = async {
-            std::fs::create_dir_all(&directory)?;
-            Turn::wait_for(path.clone()).await
-        };
-        turn.await.map_err(|source| Error::State { path: path.clone(), source })
+        let directory = state_dir::directory()?;
+        std::fs::create_dir_all(&directory).map_err(|error| Error::state(&directory, &error))?;
+        Turn::wait_for(path.clone()).await.map_err(|error| match error.kind() {
+            io::ErrorKind::TimedOut => Error::NoTurn { what: self.what, seconds: turn::LIMIT.as_secs() },
+            _ => Error::state(&path, &error),
+        })
     }
 
     /// Whether the process of a record lives: it holds a lock on the record. A version without locks has its record removed
@@ -323,12 +275,8 @@ impl Background {
         if !self.is_recorded(record.process)? || record.version.is_none() {
             return self.is_recorded(record.process);
         }
-        let path = self.path("json")?;
-        match File::open(&path) {
-            Ok(file) => Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(Error::State { path, source }),
-        }
+        let path = self.record_path()?;
+        is_held(&path).map_err(|error| Error::state(&path, &error))
     }
 
     /// Whether the record is this process's, whatever it tells of its own.
@@ -337,17 +285,40 @@ impl Background {
     }
 
     fn read_record<T: DeserializeOwned>(&self) -> Result<Option<Record<T>>, Error> {
-        let path = self.path("json")?;
+        let path = self.record_path()?;
         match std::fs::read(&path) {
             // A half-written or foreign file is no record.
             Ok(text) => Ok(serde_json::from_slice(&text).ok()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(Error::State { path, source }),
+            Err(error) => Err(Error::state(&path, &error)),
         }
     }
 
-    fn path(&self, extension: &str) -> Result<PathBuf, Error> {
-        Ok(state_dir()?.join(format!("{}.{extension}", self.name)))
+    /// Where the record is: a process that an older version started, and that still runs, has it where that one had its files.
+    pub(super) fn record_path(&self) -> Result<PathBuf, Error> {
+        let path = self.path("json")?;
+        if path.exists() {
+            return Ok(path);
+        }
+        let older = state_dir::of_older_versions().into_iter().map(|older| older.join(self.file("json")));
+        Ok(older.into_iter().find(|path| is_held(path).unwrap_or(false)).unwrap_or(path))
+    }
+
+    pub(super) fn path(&self, extension: &str) -> Result<PathBuf, Error> {
+        Ok(state_dir::directory()?.join(self.file(extension)))
+    }
+
+    fn file(&self, extension: &str) -> String {
+        format!("{}.{extension}", self.name)
+    }
+}
+
+/// Whether a process holds a lock on its record.
+fn is_held(path: &Path) -> io::Result<bool> {
+    match File::open(path) {
+        Ok(file) => Ok(matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -359,13 +330,4 @@ async fn ask(url: &str, method: Method, path: &str) -> bool {
 /// The answer to a request at one of a process's own paths, or why there is none.
 pub(super) async fn send(url: &str, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), AskError> {
     http::ask(method, &format!("{url}/_zonewalk/{path}"), body, ANSWER_LIMIT).await
-}
-
-fn state_dir() -> Result<PathBuf, Error> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    variable(STATE_DIR_VARIABLE)
-        .or_else(|| variable("XDG_RUNTIME_DIR").map(|base| base.join("zonewalk")))
-        .or_else(|| variable("XDG_CACHE_HOME").map(|base| base.join("zonewalk")))
-        .or_else(|| variable("HOME").map(|base| base.join(".cache").join("zonewalk")))
-        .ok_or(Error::NoStateDir)
 }

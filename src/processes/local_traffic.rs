@@ -4,10 +4,12 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::background::{self, Background, Use};
+use super::background::{Background, Use};
+use super::{error, record};
 use crate::aws::Clients;
 use crate::local_traffic::LocalTraffic;
 use crate::local_traffic::client::Client;
+use crate::plain;
 use crate::settings::Name;
 
 #[derive(Debug, thiserror::Error)]
@@ -16,10 +18,10 @@ pub enum Error {
         "--local-traffic plays the hosts' part on an emulator, and this is AWS, which has hosts; name the emulator with --endpoint-url"
     )]
     NotAnEmulator,
-    #[error("listening on loopback: {0}")]
+    #[error("no port on loopback can be listened on: {}", plain::of_io(.0))]
     Listen(std::io::Error),
     #[error(transparent)]
-    Background(#[from] background::Error),
+    Background(#[from] error::Error),
 }
 
 impl Error {
@@ -29,7 +31,7 @@ impl Error {
 }
 
 /// The record that the process leaves for the commands that look for it.
-type Record = background::Record<()>;
+type Record = record::Record<()>;
 
 /// The process, of which there is one for each emulator, region and walkthrough.
 fn process(clients: &Clients, name: &Name) -> Result<Background, Error> {
@@ -43,7 +45,7 @@ fn process(clients: &Clients, name: &Name) -> Result<Background, Error> {
 pub async fn serve(clients: Clients, name: &Name, stop: impl Future<Output = ()>) -> Result<(), Error> {
     let process = process(&clients, name)?;
     let traffic = LocalTraffic::start(clients, name).await.map_err(Error::Listen)?;
-    let record = Record::new(traffic.control_url(), ());
+    let record = Record::new(traffic.control_url(), Some(process.path("log")?), ());
     // The command that started it has the turn.
     process.write_record(&record)?;
     tokio::select! {
@@ -72,8 +74,8 @@ impl InUse {
         args.extend(profile.map(|profile| ["--profile", profile]).into_iter().flatten());
         let used: Use<()> = process.join_or_start(args).await?;
         if !used.record.is_of_this_version() {
-            let error = background::Error::OtherVersion { what: process.what, first: "", process: used.record.process };
-            return Err(error.into());
+            let cure = format!("end it with `kill {}`", used.record.process);
+            return Err(error::Error::OtherVersion { what: process.what, cure }.into());
         }
         Ok(Self { process, used })
     }

@@ -1,6 +1,14 @@
 //! The processes that outlive a command: found, started in the background, shared by commands, served and stopped.
 
 mod background;
+mod error;
 pub mod local_cloud;
 pub mod local_traffic;
+pub mod log;
+mod record;
+mod start;
+mod state_dir;
 mod turn;
+mod users;
+
+pub use self::users::User;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a command waits for its turn: those before it may each start or end a process.
-const LIMIT: Duration = Duration::from_secs(180);
+pub(super) const LIMIT: Duration = Duration::from_secs(180);
 
 /// A turn, which ends when it is dropped or its process ends, however it ends: the lock is the operating system's.
 pub(super) struct Turn {
@@ -18,7 +18,7 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    /// Waits for a turn with the lock file at `path`.
+    /// Waits for a turn with the lock file at `path`; a wait that is given up leaves nothing.
     pub(super) async fn wait_for(path: PathBuf) -> io::Result<Self> {
         let asked = Instant::now();
         loop {
@@ -28,8 +28,7 @@ impl Turn {
                 Ok(()) if is_at(&file, &path)? => return Ok(Self { path, _locked: file }),
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) if asked.elapsed() >= LIMIT => {
-                    let reason = format!("other commands have held this lock for {} s", LIMIT.as_secs());
-                    return Err(io::Error::new(io::ErrorKind::TimedOut, reason));
+                    return Err(io::ErrorKind::TimedOut.into());
                 }
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(10)).await,
                 Err(TryLockError::Error(error)) => return Err(error),

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use crate::routing::Percent;
+
 /// A share as a percentage, `33.3%` or `100%`; none as a dash.
 pub fn percent(share: Option<f64>) -> String {
-    share.map_or("-".to_owned(), |share| {
-        let text = format!("{:.1}", share * 100.0);
-        format!("{}%", text.strip_suffix(".0").unwrap_or(&text))
-    })
+    share.map_or("-".to_owned(), |share| Percent(share).to_string())
+}
+
+/// A latency: `1.5 ms`; none as a dash.
+pub fn milliseconds(latency: Option<f64>) -> String {
+    latency.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"))
 }
 
 /// A time in the two units that matter: `0.4s`, `12s`, `1m50s`, `3h12m`, `2d4h`.
@@ -42,8 +46,8 @@ mod tests {
 
     #[test]
     fn shares_are_percentages() {
-        let shares = [None, Some(0.0), Some(1.0 / 3.0), Some(0.9996), Some(1.0)];
-        assert_eq!(shares.map(percent), ["-", "0%", "33.3%", "100%", "100%"]);
+        let shares = [None, Some(0.0), Some(0.0001), Some(1.0 / 3.0), Some(0.9999), Some(1.0)];
+        assert_eq!(shares.map(percent), ["-", "0%", "0.1%", "33.3%", "99.9%", "100%"], "one stray request is seen");
     }
 
     #[test]

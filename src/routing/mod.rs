@@ -28,7 +28,7 @@ pub use balancer::LoadBalancer;
 pub use config::{Config, LbPolicy, LocalityBasis, Runtime};
 pub use counters::{Counter, CounterSnapshot, Counters, CountersOf};
 pub use hosts::{Health, Host, HostIndex, HostSet, Locality, LocalityHosts, Tally};
-pub use plan::{BASIS, LocalityRoutingState, Plan, PlannedLocality, Reason};
+pub use plan::{BASIS, LocalityRoutingState, Percent, Plan, PlannedLocality, Reason};
 pub use predict::{PredictedState, Prediction, Simulation, Spread, predict, simulate};
 pub use priority::PriorityLoad;
 pub use topology::Topology;

@@ -176,41 +176,40 @@ fn percentages(basis: LocalityBasis, local: &Split, upstream: &Split) -> Vec<Pla
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const OFF: &str = "zone-aware routing is off";
+        let share = |part: &u64| Percent(*part as f64 / BASIS as f64);
         match self {
             Self::NoLocalCluster => write!(f, "the proxy does not know its own cluster (local_cluster_name): {OFF}"),
             Self::TooFewUpstreamLocalities { localities } => {
-                write!(f, "the called service is in {localities} zone(s), fewer than the minimum of 2: {OFF}")
+                write!(f, "the backends are in {}, Envoy needs 2: {OFF}", Count(*localities as u64, "zone"))
             }
             Self::TooFewLocalLocalities { localities } => {
-                write!(f, "the calling service is in {localities} zone(s), fewer than the minimum of 2: {OFF}")
+                write!(f, "the frontends are in {}, Envoy needs 2: {OFF}", Count(*localities as u64, "zone"))
             }
             Self::NodeHasNoLocality => write!(f, "the proxy does not know its own zone: {OFF}"),
-            Self::NoLocalHostInOwnLocality { own } => {
-                write!(f, "the calling service has no endpoint in the own zone {own}: {OFF}")
-            }
+            Self::NoLocalHostInOwnLocality { own } => write!(f, "no frontend is in the proxy's own zone {own}: {OFF}"),
             Self::ClusterTooSmall { healthy, min_cluster_size } => {
-                write!(f, "{healthy} healthy endpoints, fewer than the minimum of {min_cluster_size}: {OFF}")
+                write!(f, "{}, Envoy needs {min_cluster_size}: {OFF}", Count(*healthy, "healthy backend"))
             }
             Self::OwnLocalitySuffices { own, upstream, local } => write!(
                 f,
-                "own zone {own} has {} of the healthy endpoints for {} of the callers: all requests stay in it",
-                Percent(*upstream),
-                Percent(*local)
+                "{own}: {} of the backends for {} of the frontends, so all requests stay in the zone",
+                share(upstream),
+                share(local)
             ),
             Self::ForceLocalZone { own, healthy, min_size } => write!(
                 f,
-                "own zone {own} has {healthy} healthy endpoints, not fewer than the {min_size} of force_local_zone: \
-                 all requests stay in it"
+                "{own}: {}, at least the {min_size} of force_local_zone, so all requests stay in the zone",
+                Count(*healthy, "healthy backend")
             ),
             Self::OwnLocalityIsShort { own, upstream, local } => write!(
                 f,
-                "own zone {own} has {} of the healthy endpoints for {} of the callers: {} of requests stay in it",
-                Percent(*upstream),
-                Percent(*local),
-                Percent((upstream * BASIS).checked_div(*local).unwrap_or(0))
+                "{own}: {} of the backends for {} of the frontends, so {} of the requests stay in the zone",
+                share(upstream),
+                share(local),
+                share(&(upstream * BASIS).checked_div(*local).unwrap_or(0))
             ),
             Self::OwnLocalityIsNotUpstream { own } => {
-                write!(f, "the called service has no endpoint in the own zone {own}: no request can stay in it")
+                write!(f, "{own}: no backends, so no request can stay in the zone")
             }
         }
     }
@@ -224,11 +223,26 @@ impl fmt::Display for Locality {
     }
 }
 
-/// A part of [`BASIS`] as people read it.
-struct Percent(u64);
+/// A share as people read it: `33.3%`, or `100%`. Only the whole is 100%, and only nothing is 0%.
+#[derive(Clone, Copy, Debug)]
+pub struct Percent(pub f64);
 
 impl fmt::Display for Percent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:02} %", self.0 / 100, self.0 % 100)
+        // Shares are sums of fractions: one within a rounding error of 0 or 1 is meant to be 0 or 1.
+        let is_part = (1e-9..1.0 - 1e-9).contains(&self.0);
+        let share = if is_part { self.0.clamp(0.001, 0.999) } else { self.0 };
+        let text = format!("{:.1}", share * 100.0);
+        write!(f, "{}%", text.strip_suffix(".0").unwrap_or(&text))
+    }
+}
+
+/// A number of things whose plural has an `s`.
+struct Count(u64, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} {}{plural}", self.0, self.1)
     }
 }

@@ -30,6 +30,10 @@ pub enum PredictedState {
     Panic,
 }
 
+impl PredictedState {
+    pub const ALL: [Self; 4] = [Self::NoLocalityRouting, Self::LocalityDirect, Self::LocalityResidual, Self::Panic];
+}
+
 /// How requests come to their zones, for those who judge a sample by the expected shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -304,8 +308,11 @@ fn reason(topology: &Topology, balancer: &Balancer, state: PredictedState) -> St
     if state == PredictedState::Panic {
         let panicking = balancer.priority_load().panic.iter().position(|&panic| panic).unwrap_or(0);
         let tally = tally(&upstream[panicking]);
+        if tally.total == 0 {
+            return "there are no backends: requests fail".to_owned();
+        }
         return format!(
-            "{} of {} endpoints are available, below the panic threshold of {} %: {}",
+            "{} of {} backends are available, below the panic threshold of {}%: {}",
             tally.healthy + tally.degraded,
             tally.total,
             config.panic_percent(),
@@ -315,13 +322,13 @@ fn reason(topology: &Topology, balancer: &Balancer, state: PredictedState) -> St
     let branches = balancer.loaded_branches();
     let route = branches.first().map(|(branch, _)| &branch.route);
     if let Some(Route::Weighted { .. }) = route {
-        return "localities are taken by their weights: zone-aware routing is off".to_owned();
+        return "zones are taken by their weights: zone-aware routing is off".to_owned();
     }
     if state == PredictedState::NoLocalityRouting && plan.state != LocalityRoutingState::NoLocalityRouting {
         if let Some(Route::ZoneAware(ZoneAware { choice: ZoneChoice::LocalPanic(_), .. })) = route {
             let tally = topology.local_hosts().as_ref().map(tally).unwrap_or_default();
             return format!(
-                "{} of the calling service's {} endpoints are available, below the panic threshold of {} %: {}",
+                "{} of {} frontends are available, below the panic threshold of {}%: {}",
                 tally.healthy + tally.degraded,
                 tally.total,
                 config.panic_percent(),
@@ -329,7 +336,7 @@ fn reason(topology: &Topology, balancer: &Balancer, state: PredictedState) -> St
             );
         }
         if config.enabled_percent() == 0 {
-            return "routing_enabled comes to 0 %: zone-aware routing is off".to_owned();
+            return "routing_enabled comes to 0%: zone-aware routing is off".to_owned();
         }
         return "no request goes to priority 0, and zone-aware routing is for no other".to_owned();
     }
@@ -337,7 +344,7 @@ fn reason(topology: &Topology, balancer: &Balancer, state: PredictedState) -> St
         (reason, 100) => reason.to_string(),
         (reason @ Reason::NoLocalCluster, _) => reason.to_string(),
         (reason, enabled) if plan.state != LocalityRoutingState::NoLocalityRouting => {
-            format!("{reason}; this goes for the {enabled} % of requests that routing_enabled lets through")
+            format!("{reason}; this goes for the {enabled}% of requests that routing_enabled lets through")
         }
         (reason, _) => reason.to_string(),
     }

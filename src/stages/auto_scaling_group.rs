@@ -5,7 +5,7 @@ use aws_sdk_autoscaling::types::{self, InstanceRefreshStatus, RefreshPreferences
 
 use super::launch_template::LaunchTemplateVersion;
 use super::network::Network;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::tags::{self, Tagged};
@@ -87,7 +87,7 @@ impl AutoScalingGroup<'_> {
     }
 }
 
-async fn find(ctx: &Context, name: &str) -> Result<Option<Found<types::AutoScalingGroup>>, Error> {
+pub(super) async fn find(ctx: &Context, name: &str) -> Result<Option<Found<types::AutoScalingGroup>>, Error> {
     let request = ctx.clients.autoscaling.describe_auto_scaling_groups().auto_scaling_group_names(name);
     let answer = ctx.look("autoscaling:DescribeAutoScalingGroups", request.send()).await?;
     Ok(answer.auto_scaling_groups.unwrap_or_default().pop().map(|group| {
@@ -199,7 +199,11 @@ impl Removal for AutoScalingGroup<'_> {
     const USUALLY: Option<&'static str> = Some("1–2 min");
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        Ok(Remaining::of(ctx, find(ctx, &ctx.names.auto_scaling_group).await?))
+        let name = &ctx.names.auto_scaling_group;
+        let details = |group: &types::AutoScalingGroup| {
+            Details::named(name).arn(group.auto_scaling_group_arn()).created(group.created_time())
+        };
+        Ok(Remaining::of(ctx, find(ctx, name).await?, details))
     }
 
     /// Deletes it with its instances, at once: what ran on them is gone already.

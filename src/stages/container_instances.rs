@@ -12,7 +12,7 @@ use super::auto_scaling_group::Fleet;
 use super::ecs_cluster::{EcsCluster, find_remaining};
 use super::launch_failures::{Failure, LaunchFailures};
 use super::network::Network;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::wait::{Poll, Subject, quoted, wait};
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -190,7 +190,8 @@ impl Removal for Registration {
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let Some(cluster) = find_remaining(ctx).await? else { return Ok(vec![]) };
         let arns = list(ctx, &ctx.names.cluster, None).await?;
-        Ok(arns.into_iter().map(|arn| Remaining { id: arn, ours: cluster.ours, leaving: false }).collect())
+        let remaining = |arn| Remaining { id: arn, ours: cluster.ours, leaving: false, details: Details::default() };
+        Ok(arns.into_iter().map(remaining).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
@@ -214,9 +215,9 @@ impl Removal for Instance {
             let state = instance.state().and_then(|state| state.name());
             if state != Some(&InstanceStateName::Terminated) {
                 let leaving = state == Some(&InstanceStateName::ShuttingDown);
-                remaining.push(
-                    Remaining::new(ctx, instance.instance_id().unwrap_or_default(), instance.owner()).leaving(leaving),
-                );
+                let found = Remaining::new(ctx, instance.instance_id().unwrap_or_default(), instance.owner());
+                let details = Details::named(&ctx.names.instance).created(instance.launch_time());
+                remaining.push(found.leaving(leaving).with(details));
             }
         }
         Ok(remaining)

@@ -28,10 +28,14 @@ pub struct Context {
     /// The token that is cancelled when the user interrupts: the request under way is awaited, and no further one is sent.
     pub cancel: CancellationToken,
     pub data_plane: DataPlane,
+    /// Whose Service Connect proxies the tasks have, if they are not AWS's.
+    pub proxies: Option<String>,
     /// The start of this run: what AWS dates before it is history.
     started: SystemTime,
     /// The zones that have been looked up in this run.
     zones: Arc<Mutex<ZoneNames>>,
+    /// The account, once it has been asked for.
+    account: Arc<Mutex<Option<String>>>,
     /// What has been noted of looks that were refused.
     noted: Arc<Mutex<BTreeSet<String>>>,
     /// What was found to be others' and stays so: it is not asked for again.
@@ -52,8 +56,10 @@ impl Context {
             events,
             cancel,
             data_plane: DataPlane::default(),
+            proxies: None,
             started: SystemTime::now(),
             zones: Arc::default(),
+            account: Arc::default(),
             noted: Arc::default(),
             foreign: Arc::default(),
             begun: Arc::default(),
@@ -64,6 +70,11 @@ impl Context {
     /// The same context where somebody else than the cloud carries the traffic.
     pub fn with_data_plane(self, data_plane: DataPlane) -> Self {
         Self { data_plane, ..self }
+    }
+
+    /// The same context where these proxies do the routing.
+    pub fn with_proxies(self, proxies: Option<String>) -> Self {
+        Self { proxies, ..self }
     }
 
     /// The same context with another token, for work that others do not interrupt, such as putting back what was changed.
@@ -113,6 +124,15 @@ impl Context {
 
     pub(super) fn learn_zones(&self, zones: ZoneNames) {
         *self.zones.lock() = zones;
+    }
+
+    /// The account that has been asked for in this run.
+    pub fn account(&self) -> Option<String> {
+        self.account.lock().clone()
+    }
+
+    pub(super) fn learn_account(&self, account: &str) {
+        *self.account.lock() = Some(account.to_owned());
     }
 
     /// The value of the owner tag.
@@ -202,7 +222,7 @@ impl Context {
     }
 
     /// How long ago something happened that AWS dates so.
-    pub(super) fn age(&self, time: &DateTime) -> Duration {
+    pub(crate) fn age(&self, time: &DateTime) -> Duration {
         let now = DateTime::from(SystemTime::now()).as_secs_f64() + self.clients.clock.ahead();
         Duration::try_from_secs_f64(now - time.as_secs_f64()).unwrap_or_default()
     }

@@ -4,7 +4,7 @@ use aws_sdk_ecs::types::{ClusterField, ClusterServiceConnectDefaultsRequest, Clu
 
 use super::identity::Identity;
 use super::namespace::NamespaceArn;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::stage::{Found, Stage};
 use super::wait::Poll;
 use super::{Context, Error};
@@ -37,8 +37,9 @@ async fn find(ctx: &Context, name: &str) -> Result<Option<Found<aws_sdk_ecs::typ
 
 /// Finds the walkthrough's cluster, unless it is INACTIVE. `down` calls it by its name.
 pub(super) async fn find_remaining(ctx: &Context) -> Result<Option<Remaining>, Error> {
-    let found = find(ctx, &ctx.names.cluster).await?;
-    Ok(Remaining::of(ctx, found.map(|found| Found { id: ctx.names.cluster.clone(), ..found })).pop())
+    let name = &ctx.names.cluster;
+    let found = find(ctx, name).await?.map(|found| Found { id: name.clone(), ..found });
+    Ok(Remaining::of(ctx, found, |cluster| Details::named(name).arn(cluster.cluster_arn())).pop())
 }
 
 /// Finds who made the walkthrough, if that was somebody else: two people may have taken one name.

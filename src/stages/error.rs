@@ -42,7 +42,7 @@ pub enum Error {
     #[error("{kind} {id} was not deleted: {reason}; repeat `zonewalk down`")]
     NotDeleted { kind: Kind, id: String, reason: String },
 
-    #[error("interrupted; what is made stands: repeat the command to resume, or remove it with `zonewalk down`")]
+    #[error("interrupted")]
     Interrupted,
 
     /// A template does not render, or not to what it should.

@@ -1,12 +1,13 @@
 //! What is found before anything is made, and whether it stops `up`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use strum::IntoStaticStr;
 
 use crate::plan::display_in_words;
 
 /// A subject that is looked at before anything is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Check {
@@ -17,15 +18,17 @@ pub enum Check {
     Roles,
     Quota,
     InstanceType,
+    TaskCount,
     Names,
 }
 
 display_in_words!(Check);
 
 /// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
+    #[serde(rename = "ok")]
     Fine,
     /// `up` works, and something else does not.
     Note,
@@ -36,11 +39,12 @@ pub enum Level {
 }
 
 /// What was found of one subject, and what to do about it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Finding {
     pub check: Check,
     pub level: Level,
     /// The facts and, if they are a problem, what they break and how to fix it.
+    #[serde(rename = "message")]
     pub what: String,
 }
 

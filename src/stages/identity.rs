@@ -67,6 +67,7 @@ impl Identity {
 pub(crate) async fn find_identity(ctx: &Context) -> Result<Identity, Error> {
     let caller = ctx.look("sts:GetCallerIdentity", ctx.clients.sts.get_caller_identity().send()).await?;
     let account = caller.account().unwrap_or_default().to_owned();
+    ctx.learn_account(&account);
     let arn = caller.arn().unwrap_or_default().to_owned();
     let partition = arn.split(':').nth(1).unwrap_or("aws").to_owned();
     ctx.events

@@ -59,7 +59,7 @@ pub(crate) async fn find_image(ctx: &Context) -> Result<Image, Error> {
     };
     let Some(value) = value else {
         return Err(Error::Prerequisite(format!(
-            "there is no SSM parameter {name} in {}; ECS-optimized images are named by \
+            "SSM parameter {name} does not exist in {}; ECS-optimized images are named by \
              /aws/service/ecs/optimized-ami/amazon-linux-2023/recommended",
             ctx.clients.region
         )));

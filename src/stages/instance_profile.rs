@@ -1,7 +1,7 @@
 //! Before step 4, where the account has none that serves: the profile through which instances are given their role.
 
 use super::identity::Identity;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::roles::{NOT_LOOKED_FOR, RoleName, own_instance_role};
 use super::stage::{Found, Stage};
 use super::{Context, Error};
@@ -88,8 +88,12 @@ impl Removal for InstanceProfile<'_> {
     const KIND: Kind = Kind::InstanceProfile;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        let found = ctx.unless_refused(find(ctx, &own_instance_role(ctx)).await, NOT_LOOKED_FOR)?;
-        Ok(Remaining::of(ctx, found.flatten()))
+        let name = own_instance_role(ctx);
+        let found = ctx.unless_refused(find(ctx, &name).await, NOT_LOOKED_FOR)?;
+        let details = |profile: &aws_sdk_iam::types::InstanceProfile| {
+            Details::named(name).arn(Some(profile.arn())).created(Some(profile.create_date()))
+        };
+        Ok(Remaining::of(ctx, found.flatten(), details))
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use super::identity::Identity;
 use super::image::Image;
 use super::task_definitions::Needs;
 use super::{Context, Error};
+use crate::aws::CloudError;
 
 /// The facts of an instance type that matter here.
 pub(crate) struct InstanceTypeInfo {
@@ -25,7 +26,16 @@ pub(crate) struct InstanceTypeInfo {
 pub(super) async fn find_instance_type(ctx: &Context) -> Result<InstanceTypeInfo, Error> {
     let name = ctx.settings.instance_type.clone();
     let request = ctx.clients.ec2.describe_instance_types().instance_types(name.as_str().into());
-    let answer = ctx.look("ec2:DescribeInstanceTypes", request.send()).await?;
+    let answer = ctx.look("ec2:DescribeInstanceTypes", request.send()).await.map_err(|error| match error {
+        Error::Cloud(CloudError { code: Some(code), .. }) if code == "InvalidInstanceType" => {
+            let region = &ctx.clients.region;
+            Error::Prerequisite(format!(
+                "{region} has no instance type {name}: choose another with --instance-type, for example t3.medium, of those that \
+                 `aws ec2 describe-instance-types --region {region} --query InstanceTypes[].InstanceType` lists"
+            ))
+        }
+        error => error,
+    })?;
     let found = answer.instance_types().first();
     let whole = |number: Option<i64>| number.and_then(|number| u64::try_from(number).ok()).unwrap_or_default();
     let processor = found.and_then(|found| found.processor_info());

@@ -3,20 +3,94 @@
 //! ECS names zones by name; here all are IDs, which is what Service Connect, the demo application and Envoy speak.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use aws_sdk_ecs::types::{ContainerInstance, Task};
+use aws_sdk_ecs::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_ecs::types::{ContainerInstance, HealthStatus, Task};
+use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerStateEnum, TargetHealthStateEnum};
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Context, Error, container_instances, identity, load_balancer, network, rollout, target_group, tasks};
+use super::{
+    Context, Error, auto_scaling_group, container_instances, identity, load_balancer, network, rollout, target_group,
+    tasks,
+};
 use crate::aws::{AzId, AzName};
 
 /// A service, and where its tasks run.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServiceStatus {
     pub name: String,
     pub running: u32,
     pub desired: u32,
+    /// The tasks that are being started.
+    pub pending: u32,
+    /// The running tasks by AZ ID.
     pub tasks_by_zone: BTreeMap<AzId, u32>,
+    /// The running tasks.
+    pub tasks: Vec<TaskStatus>,
+    /// The newest deployment.
+    pub deployment: Option<DeploymentStatus>,
+    /// The deployments that have tasks: more than one while a new one takes over.
+    pub deployments: u32,
+}
+
+/// A running task.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct TaskStatus {
+    /// The task's ARN.
+    pub id: String,
+    pub az_id: AzId,
+    /// Whether ECS finds it healthy: a task whose containers have no health check is taken to be.
+    pub healthy: bool,
+    /// Its private IPv4 address.
+    pub address: Option<String>,
+    /// The ARN of the container instance that it runs on.
+    pub container_instance: Option<String>,
+    pub started_at: Option<String>,
+}
+
+/// A deployment of a service.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct DeploymentStatus {
+    pub id: String,
+    pub created_at: Option<String>,
+    /// Its state as ECS names it: `COMPLETED`, `IN_PROGRESS`, `FAILED`. None: the cloud does not tell.
+    pub state: Option<String>,
+    /// Whether Service Connect is on in it. None: the cloud does not tell.
+    pub service_connect: Option<bool>,
+}
+
+/// The load balancer.
+#[derive(Clone, Debug)]
+pub struct LoadBalancerStatus {
+    pub url: String,
+    /// Its state as Elastic Load Balancing names it: `active`, `provisioning`.
+    pub state: String,
+    pub is_active: bool,
+    pub zones: Vec<AzId>,
+    pub age: Option<Duration>,
+}
+
+/// The Auto Scaling group.
+#[derive(Clone, Debug)]
+pub struct GroupStatus {
+    pub desired: u32,
+    /// The zones of its subnets.
+    pub zones: Vec<AzId>,
+    /// Its instances, by type.
+    pub instances: BTreeMap<String, u32>,
+    pub age: Option<Duration>,
+    pub is_leaving: bool,
+}
+
+/// The targets of the load balancer in a zone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct Targets {
+    /// Those that get requests.
+    pub healthy: u32,
+    /// All that are not about to leave.
+    pub registered: u32,
 }
 
 /// An instance that has joined the cluster, or a running task on one, where its proxy can be asked.
@@ -44,44 +118,137 @@ pub async fn find_load_balancer_url(ctx: &Context) -> Result<Option<String>, Err
     if found.is_some() {
         ctx.set_stands();
     }
-    Ok(found.map(|found| format!("http://{}/", found.facts.dns_name().unwrap_or_default())))
+    Ok(found.map(|found| url(&found.facts)))
 }
 
-/// Counts the targets that the load balancer sends requests to; none without a target group.
-pub async fn count_healthy_targets(ctx: &Context) -> Result<u32, Error> {
-    match target_group::find(ctx, &ctx.names.target_group).await?.and_then(|group| group.target_group_arn) {
-        Some(arn) => Ok(target_group::find_targets(ctx, &arn).await?.map_or(0, |targets| targets.healthy)),
-        None => Ok(0),
+fn url(balancer: &aws_sdk_elasticloadbalancingv2::types::LoadBalancer) -> String {
+    format!("http://{}/", balancer.dns_name().unwrap_or_default())
+}
+
+/// Finds the load balancer.
+pub async fn find_load_balancer(ctx: &Context) -> Result<Option<LoadBalancerStatus>, Error> {
+    let (zones, found) = tokio::try_join!(find_zones(ctx), load_balancer::find(ctx, &ctx.names.load_balancer))?;
+    Ok(found.map(|found| {
+        let balancer = found.facts;
+        let code = balancer.state().and_then(|state| state.code());
+        let in_zones = balancer.availability_zones().iter().filter_map(|zone| zone.zone_name());
+        LoadBalancerStatus {
+            url: url(&balancer),
+            state: code.map_or("in no known state", LoadBalancerStateEnum::as_str).to_owned(),
+            is_active: matches!(code, Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired)),
+            zones: in_zones.map(|zone| zone_id(Some(AzName::new(zone)), &zones)).collect(),
+            age: balancer.created_time().map(|time| ctx.age(time)),
+        }
+    }))
+}
+
+/// Finds the Auto Scaling group.
+pub async fn find_group(ctx: &Context) -> Result<Option<GroupStatus>, Error> {
+    let (zones, found) =
+        tokio::try_join!(find_zones(ctx), auto_scaling_group::find(ctx, &ctx.names.auto_scaling_group))?;
+    Ok(found.map(|found| {
+        let group = found.facts;
+        let mut instances = BTreeMap::new();
+        for instance in group.instances() {
+            *instances.entry(instance.instance_type().unwrap_or("unknown").to_owned()).or_default() += 1;
+        }
+        GroupStatus {
+            desired: group.desired_capacity().unwrap_or_default().unsigned_abs(),
+            zones: group.availability_zones().iter().map(|zone| zone_id(Some(AzName::new(zone)), &zones)).collect(),
+            instances,
+            age: group.created_time().map(|time| ctx.age(time)),
+            is_leaving: found.leaving.is_some(),
+        }
+    }))
+}
+
+/// Finds the targets of the load balancer by zone; none without a target group. A target whose zone is not told is in that of
+/// the task that has its address.
+pub async fn find_targets(ctx: &Context, tasks: &[TaskStatus]) -> Result<BTreeMap<AzId, Targets>, Error> {
+    let Some(group) = target_group::find(ctx, &ctx.names.target_group).await? else { return Ok(BTreeMap::new()) };
+    let arn = group.target_group_arn().unwrap_or_default();
+    let instead = "which targets are healthy is not known";
+    let (zones, described) = tokio::try_join!(find_zones(ctx), target_group::describe_targets(ctx, arn, instead))?;
+    let mut targets = BTreeMap::<AzId, Targets>::new();
+    for described in described.unwrap_or_default() {
+        let state = described.target_health().and_then(|health| health.state());
+        let Some(target) = described.target().filter(|_| state != Some(&TargetHealthStateEnum::Draining)) else {
+            continue;
+        };
+        let task = tasks.iter().find(|task| task.address.as_deref() == target.id());
+        let zone = target.availability_zone().map(AzName::new).filter(|zone| zones.contains_key(zone));
+        let az_id = match (zone, task) {
+            (None, Some(task)) => task.az_id.clone(),
+            (zone, _) => zone_id(zone, &zones),
+        };
+        let count = targets.entry(az_id).or_default();
+        count.registered += 1;
+        count.healthy += u32::from(state == Some(&TargetHealthStateEnum::Healthy));
     }
+    Ok(targets)
 }
 
 /// Finds the backend and the frontend, as far as they exist.
 pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
     let names = [ctx.names.backend.service.as_str(), ctx.names.frontend.service.as_str()];
-    let mut found = rollout::describe(ctx, &ctx.names.cluster, &names).await?;
+    let cluster = &ctx.names.cluster;
+    let (zones, mut found) = tokio::try_join!(find_zones(ctx), rollout::describe(ctx, cluster, &names))?;
     found.retain(|service| service.status() == Some("ACTIVE"));
     found.sort_by_key(|service| names.iter().position(|name| Some(*name) == service.service_name()));
     let mut statuses = vec![];
     for service in found {
         let name = service.service_name().unwrap_or_default().to_owned();
+        let tasks = tasks::find_running(ctx, cluster, &name).await?;
+        let newest = rollout::newest_deployment(&service);
         statuses.push(ServiceStatus {
             running: service.running_count().unsigned_abs(),
             desired: service.desired_count().unsigned_abs(),
-            tasks_by_zone: tasks_by_zone(ctx, &name).await?,
+            pending: service.pending_count().unsigned_abs(),
+            tasks_by_zone: count_by_zone(&tasks, &zones),
+            tasks: tasks.iter().filter_map(|task| task_status(task, &zones)).collect(),
+            deployment: newest.map(|newest| DeploymentStatus {
+                id: newest.id().unwrap_or_default().to_owned(),
+                created_at: newest.created_at().and_then(in_utc),
+                state: newest.rollout_state().map(ToString::to_string),
+                service_connect: newest.service_connect_configuration().map(|connect| connect.enabled()),
+            }),
+            deployments: u32::try_from(service.deployments().len()).unwrap_or(u32::MAX),
             name,
         });
     }
     Ok(statuses)
 }
 
+fn task_status(task: &Task, zones: &BTreeMap<AzName, AzId>) -> Option<TaskStatus> {
+    let details = task.attachments().iter().flat_map(|attachment| attachment.details());
+    let address = details.into_iter().find(|detail| detail.name() == Some("privateIPv4Address"));
+    Some(TaskStatus {
+        id: task.task_arn()?.to_owned(),
+        az_id: zone_of(task, zones),
+        healthy: task.health_status() != Some(&HealthStatus::Unhealthy),
+        address: address.and_then(|address| address.value()).map(str::to_owned),
+        container_instance: task.container_instance_arn().map(str::to_owned),
+        started_at: task.started_at().and_then(in_utc),
+    })
+}
+
+/// A time of AWS's as RFC 3339 has it.
+pub(crate) fn in_utc(time: &DateTime) -> Option<String> {
+    time.fmt(DateTimeFormat::DateTime).ok()
+}
+
 /// Counts the tasks of the service that run in each zone.
 pub async fn tasks_by_zone(ctx: &Context, service: &str) -> Result<BTreeMap<AzId, u32>, Error> {
     let (zones, tasks) = tokio::try_join!(find_zones(ctx), tasks::find_running(ctx, &ctx.names.cluster, service))?;
+    Ok(count_by_zone(&tasks, &zones))
+}
+
+fn count_by_zone(tasks: &[Task], zones: &BTreeMap<AzName, AzId>) -> BTreeMap<AzId, u32> {
     let mut counts = BTreeMap::new();
-    for task in &tasks {
-        *counts.entry(zone_of(task, &zones)).or_default() += 1;
+    for task in tasks {
+        *counts.entry(zone_of(task, zones)).or_default() += 1;
     }
-    Ok(counts)
+    counts
 }
 
 /// An instance that has joined the cluster.

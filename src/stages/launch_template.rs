@@ -11,7 +11,7 @@ use minijinja::context;
 
 use super::ecs_cluster::EcsCluster;
 use super::image::Image;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::roles::Roles;
 use super::security_groups::SecurityGroups;
 use super::stage::{Found, Stage};
@@ -116,7 +116,8 @@ impl Stage for LaunchTemplate {
     }
 
     async fn find(&self, ctx: &Context) -> Result<Option<Found<NewestVersion>>, Error> {
-        let Some((id, owner)) = find(ctx, &self.name).await? else { return Ok(None) };
+        let Some(template) = find(ctx, &self.name).await? else { return Ok(None) };
+        let (id, owner) = (template.launch_template_id().unwrap_or_default().to_owned(), template.owner());
         let request = ctx.clients.ec2.describe_launch_template_versions().launch_template_id(&id).versions("$Latest");
         let answer = optional(ctx.look("ec2:DescribeLaunchTemplateVersions", request.send()).await)?;
         let version = answer.and_then(|answer| answer.launch_template_versions.unwrap_or_default().pop());
@@ -186,12 +187,10 @@ impl Stage for LaunchTemplate {
     }
 }
 
-/// Finds a template's ID and its owner.
-async fn find(ctx: &Context, name: &str) -> Result<Option<(String, Option<String>)>, Error> {
+async fn find(ctx: &Context, name: &str) -> Result<Option<aws_sdk_ec2::types::LaunchTemplate>, Error> {
     let request = ctx.clients.ec2.describe_launch_templates().launch_template_names(name);
     let answer = optional(ctx.look("ec2:DescribeLaunchTemplates", request.send()).await)?;
-    let template = answer.and_then(|answer| answer.launch_templates.unwrap_or_default().pop());
-    Ok(template.and_then(|template| Some((template.launch_template_id().map(str::to_owned)?, template.owner()))))
+    Ok(answer.and_then(|answer| answer.launch_templates.unwrap_or_default().pop()))
 }
 
 impl Removal for LaunchTemplate {
@@ -201,14 +200,16 @@ impl Removal for LaunchTemplate {
         let by_tag = tags::ec2_filter(ctx.owner());
         let request = ctx.clients.ec2.describe_launch_templates().filters(by_tag);
         let answer = ctx.look("ec2:DescribeLaunchTemplates", request.send()).await?;
-        let tagged = answer
-            .launch_templates()
-            .iter()
-            .filter_map(|template| Some((template.launch_template_id()?.to_owned(), template.owner())));
-        let mut all: Vec<_> = tagged.chain(find(ctx, &ctx.names.launch_template).await?).collect();
-        all.sort();
-        all.dedup();
-        Ok(all.into_iter().map(|(id, owner)| Remaining::new(ctx, id, owner)).collect())
+        let mut all = answer.launch_templates.unwrap_or_default();
+        all.extend(find(ctx, &ctx.names.launch_template).await?);
+        all.sort_by_key(|template| template.launch_template_id.clone());
+        all.dedup_by_key(|template| template.launch_template_id.clone());
+        let remaining = |template: &aws_sdk_ec2::types::LaunchTemplate| {
+            let name = template.launch_template_name().unwrap_or_default();
+            let details = Details::named(name).created(template.create_time());
+            Remaining::new(ctx, template.launch_template_id().unwrap_or_default(), template.owner()).with(details)
+        };
+        Ok(all.iter().map(remaining).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

@@ -5,7 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::{self, Action, ActionTypeEnum, Protoc
 
 use super::elbv2_tags::{adopt, find_tags};
 use super::load_balancer::{self, LoadBalancerAddress};
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::stage::{Found, Stage};
 use super::target_group::TargetGroupArn;
 use super::{Context, Error};
@@ -38,6 +38,10 @@ async fn find(ctx: &Context, load_balancer_arn: &str) -> Result<Option<Found<typ
     Ok(find_tags(ctx, &arn).await?.map(|tags| Found::new(arn, tags.owner(), listener)))
 }
 
+fn name() -> String {
+    format!("HTTP:{PORT}")
+}
+
 impl Listener<'_> {
     fn action(&self) -> Action {
         Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(self.target_group.0.made()).build()
@@ -50,7 +54,7 @@ impl Stage for Listener<'_> {
     type Output = ListeningTargetGroup;
 
     fn name(&self) -> String {
-        format!("HTTP:{PORT}")
+        name()
     }
 
     async fn find(&self, ctx: &Context) -> Result<Option<Found<Self::Facts>>, Error> {
@@ -95,7 +99,7 @@ impl Removal for Listener<'_> {
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let Some(balancer) = load_balancer::find(ctx, &ctx.names.load_balancer).await? else { return Ok(vec![]) };
-        Ok(Remaining::of(ctx, find(ctx, &balancer.id).await?))
+        Ok(Remaining::of(ctx, find(ctx, &balancer.id).await?, |_| Details::named(name())))
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

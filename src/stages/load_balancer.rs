@@ -4,7 +4,7 @@ use aws_sdk_elasticloadbalancingv2::types::{self, LoadBalancerStateEnum};
 
 use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::security_groups::SecurityGroups;
 use super::stage::{Found, Stage};
 use super::wait::Poll;
@@ -113,7 +113,9 @@ impl Removal for LoadBalancer<'_> {
     const KIND: Kind = Kind::LoadBalancer;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        Ok(Remaining::of(ctx, find(ctx, &ctx.names.load_balancer).await?))
+        let name = &ctx.names.load_balancer;
+        let details = |balancer: &types::LoadBalancer| Details::named(name).created(balancer.created_time());
+        Ok(Remaining::of(ctx, find(ctx, name).await?, details))
     }
 
     /// Deletes it with its listeners.

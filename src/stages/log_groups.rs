@@ -1,7 +1,7 @@
 //! Before step 6: the log groups of both services. The article leaves them to be made by the first task, which the
 //! Service Connect proxy does not do and the execution role may not; a proxy that starts first then fails its task.
 
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -65,7 +65,7 @@ impl Removal for LogGroup<'_> {
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let mut remaining = vec![];
         for name in [&ctx.names.backend.log_group, &ctx.names.frontend.log_group] {
-            remaining.extend(Remaining::of(ctx, find(ctx, name).await?));
+            remaining.extend(Remaining::of(ctx, find(ctx, name).await?, |arn| Details::named(name).arn(Some(arn))));
         }
         Ok(remaining)
     }

@@ -5,6 +5,7 @@
 //! [`crate::walkthrough`].
 
 pub(crate) mod auto_scaling_group;
+pub(crate) mod console_links;
 pub(crate) mod container_instances;
 mod context;
 pub(crate) mod ecs_cluster;
@@ -41,7 +42,7 @@ pub(crate) mod task_definitions;
 mod task_document;
 mod task_spec;
 mod tasks;
-mod templates;
+pub(crate) mod templates;
 mod wait;
 mod ways_out;
 

@@ -7,7 +7,7 @@ use aws_sdk_servicediscovery::types::{
     ServiceFilter, ServiceFilterName, ServiceSummary,
 };
 
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::stage::{Found, Stage};
 use super::wait::{Poll, wait};
 use super::{Context, Error};
@@ -120,7 +120,8 @@ impl Removal for Namespace<'_> {
     const KIND: Kind = Kind::Namespace;
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
-        Ok(Remaining::of(ctx, find(ctx, &ctx.names.namespace).await?))
+        let name = &ctx.names.namespace;
+        Ok(Remaining::of(ctx, find(ctx, name).await?, |arn| Details::named(name).arn(Some(arn))))
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {
@@ -181,8 +182,9 @@ async fn find_discovery_services(ctx: &Context) -> Result<Vec<(String, Remaining
     let named = |service: &&ServiceSummary| ours.iter().any(|name| Some(name.as_str()) == service.name());
     let services = pages.iter().flat_map(|page| page.services()).filter(named);
     let remaining = |it: &ServiceSummary| {
+        let name = it.name().unwrap_or_default();
         let remaining = Remaining::new(ctx, it.id().unwrap_or_default(), namespace.owner.clone());
-        (it.name().unwrap_or_default().to_owned(), remaining)
+        (name.to_owned(), remaining.with(Details::named(name).arn(it.arn()).created(it.create_date())))
     };
     Ok(services.map(remaining).collect())
 }

@@ -36,6 +36,7 @@ const LATER: &[(&str, &[&str])] = &[
         &[
             "autoscaling:StartInstanceRefresh",
             "autoscaling:UpdateAutoScalingGroup",
+            "ec2:AuthorizeSecurityGroupEgress",
             "ec2:CreateLaunchTemplateVersion",
             "ec2:RevokeSecurityGroupIngress",
             "ecs:UpdateCluster",

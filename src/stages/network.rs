@@ -4,7 +4,6 @@
 //! `us-east-1a`), or a zone that does not offer the instance type (us-east-1e has no t3.medium): both are left out here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use aws_sdk_ec2::types::LocationType;
 
@@ -31,15 +30,14 @@ pub(crate) struct Subnet {
 }
 
 impl Network {
+    /// `vpc-…: subnet-… in use1-az1 (us-east-1a), …`.
+    pub(crate) fn text(&self, zones: &ZoneNames) -> String {
+        let subnets = self.subnets.iter().map(|it| format!("{} in {}", it.id, zones.label(it.zone.as_str())));
+        format!("{}: {}", self.vpc_id, subnets.collect::<Vec<_>>().join(", "))
+    }
+
     pub(crate) fn subnet_ids(&self) -> Vec<String> {
         self.subnets.iter().map(|subnet| subnet.id.clone()).collect()
-    }
-}
-
-impl fmt::Display for Network {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let subnets: Vec<_> = self.subnets.iter().map(|subnet| format!("{} in {}", subnet.id, subnet.zone)).collect();
-        write!(f, "{}: {}", self.vpc_id, subnets.join(", "))
     }
 }
 
@@ -54,17 +52,18 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
         return Err(Error::Prerequisite(format!(
             "{region} has {} Availability Zones for this account ({}), and {ZONES} are needed: choose another --region",
             zones.len(),
-            listed(&zones)
+            listed(&zones, ctx)
         )));
     }
     let zones: Vec<AzName> =
         zones.into_iter().filter(|zone| offering.as_ref().is_none_or(|offering| offering.contains(zone))).collect();
     if zones.len() < ZONES {
+        let offer = match zones.len() {
+            0 => format!("no Availability Zone of {region} offers {instance_type}"),
+            some => format!("{some} Availability Zones of {region} offer {instance_type} ({})", listed(&zones, ctx)),
+        };
         return Err(Error::Prerequisite(format!(
-            "{} Availability Zones of {region} offer {instance_type} ({}), and {ZONES} are needed: choose another \
-             --instance-type or --region",
-            zones.len(),
-            listed(&zones)
+            "{offer}, and {ZONES} are needed: choose another --instance-type or --region"
         )));
     }
     let (mut found, mut shortcomings) = (vec![], vec![]);
@@ -79,7 +78,7 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
             "{vpc_id} has a subnet that serves in {} Availability Zones that offer {instance_type} ({}), and {ZONES} are \
              needed; {}; or choose another --region",
             found.len(),
-            listed(&found.into_iter().map(|(_, subnet)| subnet.zone).collect::<Vec<_>>()),
+            listed(&found.into_iter().map(|(_, subnet)| subnet.zone).collect::<Vec<_>>(), ctx),
             subnets::list(&shortcomings)
         )));
     }
@@ -89,12 +88,13 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
     let mut subnets: Vec<Subnet> = found.into_iter().map(|(_, subnet)| subnet).collect();
     subnets.sort_by(|a, b| a.zone.cmp(&b.zone));
     let network = Network { vpc_id, subnets };
-    ctx.events.send(Event::Found { step: Step::Network, what: network.to_string() });
+    ctx.events.send(Event::Found { step: Step::Network, what: network.text(&ctx.zones()) });
     Ok(network)
 }
 
-fn listed(zones: &[AzName]) -> String {
-    zones.iter().map(AzName::as_str).collect::<Vec<_>>().join(", ")
+fn listed(zones: &[AzName], ctx: &Context) -> String {
+    let names = ctx.zones();
+    zones.iter().map(|zone| names.label(zone.as_str())).collect::<Vec<_>>().join(", ")
 }
 
 pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
@@ -102,7 +102,7 @@ pub(super) async fn find_default_vpc(ctx: &Context) -> Result<String, Error> {
     let answer = ctx.look("ec2:DescribeVpcs", request.send()).await?;
     answer.vpcs().iter().find_map(|vpc| vpc.vpc_id().map(str::to_owned)).ok_or_else(|| {
         Error::Prerequisite(format!(
-            "{} has no default VPC; make one with `aws ec2 create-default-vpc --region {0}`, or choose another --region",
+            "{} has no default VPC; create one with `aws ec2 create-default-vpc --region {0}`, or choose another --region",
             ctx.clients.region
         ))
     })
@@ -134,7 +134,7 @@ async fn find_zones_offering_instances(ctx: &Context) -> Result<Option<BTreeSet<
         .into_paginator()
         .send();
     let pages = ctx.pages("ec2:DescribeInstanceTypeOfferings", async || pages.next().await).await;
-    let instead = format!("all zones are taken to offer {}", ctx.settings.instance_type);
+    let instead = format!("assuming that all zones offer {}", ctx.settings.instance_type);
     Ok(ctx.unless_refused(pages, &instead)?.map(|pages| {
         let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
         offerings.filter_map(|offering| offering.location().map(AzName::new)).collect()

@@ -13,6 +13,7 @@ use super::quota::{find_rules_problem, find_vcpu_quota};
 use super::role_choice::{RoleSources, choose_roles};
 use super::task_definitions::task_needs;
 use super::{Context, Error};
+use crate::routing::Config;
 use crate::settings::Cidr;
 
 /// What `up` builds on: all that stages take and nobody makes.
@@ -29,7 +30,10 @@ pub(crate) struct Prerequisites {
 pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prerequisites>), Error> {
     let mut findings = vec![];
     let Some(identity) = note(Check::Credentials, find_identity(ctx).await, &mut findings, |identity| {
-        format!("account {} as {}, {} in {}", identity.account, identity.arn, identity.partition, ctx.clients.region)
+        format!(
+            "account {}, {}, partition {}, region {}",
+            identity.account, identity.arn, identity.partition, ctx.clients.region
+        )
     })?
     else {
         return Ok((findings, None));
@@ -53,21 +57,31 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     if let Some(missing) = note_unless_unknown(Check::Permissions, missing, &mut findings)? {
         findings.extend(permissions_findings(missing, ctx.settings.check_permissions));
     }
-    let network = note(Check::Network, network, &mut findings, ToString::to_string)?;
+    let network = note(Check::Network, network, &mut findings, |network| network.text(&ctx.zones()))?;
     let image = note(Check::Image, image, &mut findings, ToString::to_string)?;
     let needs = task_needs(ctx)?;
     findings.extend(instance_type::problems(&needs, image.as_ref(), instance_type.as_ref().ok(), free_plan?));
     let role_sources = note(Check::Roles, role_sources, &mut findings, ToString::to_string)?;
-    let quota = instance_type.and_then(|instance_type| Ok((instance_type, quota?)));
-    if let Some((instance_type, quota)) = note_unless_unknown(Check::Quota, quota, &mut findings)? {
+    let quota = match instance_type {
+        Err(Error::Prerequisite(what)) => {
+            findings.push(Finding::new(Check::InstanceType, Level::Problem, what));
+            None
+        }
+        instance_type => {
+            let quota = instance_type.and_then(|instance_type| Ok((instance_type, quota?)));
+            note_unless_unknown(Check::Quota, quota, &mut findings)?
+        }
+    };
+    if let Some((instance_type, quota)) = quota {
         findings.push(quota.finding(ctx, &instance_type));
     }
     findings.extend(too_many_ranges?);
     findings.extend(unreachable_ranges(ctx));
+    findings.extend(too_few_tasks(ctx));
     if let Some(owner) = sharing? {
         let what = format!(
-            "account {owner} shares a namespace named {} with this one, which stays as it is: `zonewalk up` makes one of its \
-             own; to tell the two apart by their names, choose others with --name",
+            "account {owner} shares a namespace named {} with this one, which is left alone: `zonewalk up` creates one of \
+             its own; for a name of its own, too, use --name",
             ctx.names.namespace
         );
         findings.push(Finding::new(Check::Names, Level::Fine, what));
@@ -81,20 +95,33 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     Ok((findings, prerequisites))
 }
 
+/// The healthy backends without which zone-aware routing is off: Envoy's minimum cluster size.
+pub fn backends_needed() -> u32 {
+    u32::try_from(Config::default().min_cluster_size).unwrap_or(u32::MAX)
+}
+
+/// Fewer tasks than zone-aware routing needs can be run, but prove nothing.
+fn too_few_tasks(ctx: &Context) -> Option<Finding> {
+    let (tasks, needed) = (ctx.settings.task_count.get(), backends_needed());
+    let what = format!(
+        "zone-aware routing stays off with {tasks} tasks a service, since Envoy needs {needed} backends: --task-count {needed} \
+         or more turns it on"
+    );
+    (tasks < needed).then(|| Finding::new(Check::TaskCount, Level::Note, what))
+}
+
 /// The load balancer has IPv4 addresses alone, as in the article: no one comes to it from an IPv6 one.
 fn unreachable_ranges(ctx: &Context) -> Option<Finding> {
     let (of_ipv6, others): (Vec<Cidr>, _) = ctx.settings.distinct_cidrs().into_iter().partition(Cidr::is_ipv6);
     let of_ipv6 = of_ipv6.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let why = "the load balancer has IPv4 addresses only";
+    let what = format!("{of_ipv6} cannot reach the load balancer: it has IPv4 addresses only");
     match (of_ipv6.is_empty(), others.is_empty()) {
         (true, _) => None,
-        (false, false) => {
-            Some(Finding::new(Check::Network, Level::Unknown, format!("nobody comes from {of_ipv6}: {why}")))
-        }
+        (false, false) => Some(Finding::new(Check::Network, Level::Unknown, what)),
         (false, true) => {
             let what = format!(
-                "nobody can come from {of_ipv6}: {why}; give the IPv4 addresses that AWS sees, for example what `curl \
-                 https://checkip.amazonaws.com` prints, as --allow-cidr 192.0.2.7/32"
+                "{what}; give the IPv4 address that AWS sees, for example what `curl https://checkip.amazonaws.com` prints, \
+                 as --allow-cidr 192.0.2.7/32"
             );
             Some(Finding::new(Check::Network, Level::Problem, what))
         }
@@ -130,7 +157,7 @@ fn note_unless_unknown<T>(
     match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if is_finding(&error) => {
-            findings.push(Finding::new(check, Level::Unknown, format!("cannot be known: {error}")));
+            findings.push(Finding::new(check, Level::Unknown, format!("not known: {error}")));
             Ok(None)
         }
         Err(error) => Err(error),
@@ -142,8 +169,9 @@ fn is_finding(error: &Error) -> bool {
     use crate::aws::ErrorClass::{Absent, Other, Refused, Unsupported};
     match error {
         Error::Prerequisite(_) => true,
-        Error::Cloud(error) if error.class == Unsupported => true,
-        Error::Cloud(error) => error.code.is_some() && matches!(error.class, Absent | Other | Refused),
+        // Without a code: there are no credentials.
+        Error::Cloud(error) if matches!(error.class, Refused | Unsupported) => true,
+        Error::Cloud(error) => error.code.is_some() && matches!(error.class, Absent | Other),
         _ => false,
     }
 }
@@ -153,7 +181,7 @@ fn permissions_findings(missing: Option<NeededPermissions>, believed: bool) -> V
     let Some(NeededPermissions { now: MissingPermissions { denied, undetermined, missing_context_keys }, later }) =
         missing
     else {
-        return vec![finding(Level::Unknown, "cannot be known of a federated user".to_owned())];
+        return vec![finding(Level::Unknown, "not known: IAM cannot be asked about a federated user".to_owned())];
     };
     let mut findings = vec![];
     let purposes = later.iter().map(|(purpose, actions)| format!("{purpose}: {}", actions.join(", ")));
@@ -165,28 +193,28 @@ fn permissions_findings(missing: Option<NeededPermissions>, believed: bool) -> V
         }
         findings.push(if believed {
             let what = format!(
-                "not allowed: {denied}; `zonewalk up` would stop half-way; attach the policy that `zonewalk policy` prints, or \
-                 add --no-check-permissions if it is allowed on single resources or with MFA, of which IAM's simulation \
-                 knows nothing"
+                "not allowed: {denied}; `zonewalk up` would stop halfway; attach the policy that `zonewalk policy` prints, or \
+                 add --no-check-permissions if they are allowed on single resources or with MFA, which IAM's simulation \
+                 does not take into account"
             );
             finding(Level::Problem, what)
         } else {
-            finding(Level::Unknown, format!("not allowed if IAM's simulation is right, which is not heeded: {denied}"))
+            finding(Level::Unknown, format!("not allowed, by IAM's simulation, which --no-check-permissions ignores: {denied}"))
         });
     }
     if findings.is_empty() && !purposes.is_empty() {
-        findings.push(finding(Level::Note, format!("not allowed, and not needed to begin with: {purposes}")));
+        findings.push(finding(Level::Note, format!("not allowed, but not needed by `zonewalk up`: {purposes}")));
     }
     if !undetermined.is_empty() {
         let missing_context_keys = Vec::from_iter(missing_context_keys).join(", ");
         let what = format!(
-            "not known to be allowed: {}: policies depend on {missing_context_keys}, of which IAM's simulation knows nothing",
+            "perhaps not allowed, which depends on {missing_context_keys}, unknown to IAM's simulation: {}",
             undetermined.join(", ")
         );
         findings.push(finding(Level::Unknown, what));
     }
     if findings.is_empty() {
-        findings.push(finding(Level::Fine, "every action this tool takes is allowed".to_owned()));
+        findings.push(finding(Level::Fine, "every action that zonewalk takes is allowed".to_owned()));
     }
     findings
 }

@@ -40,11 +40,11 @@ impl VcpuQuota {
         let name = &ctx.settings.instance_type;
         if !is_standard(name) {
             let what =
-                format!("cannot be known: {name} is no standard instance, and counts against a quota of its own");
+                format!("not known: {name} is not a standard instance type and counts against a quota of its own");
             return Finding::new(Check::Quota, Level::Unknown, what);
         }
         let (Self { limit, in_use, .. }, needed) = (self, self.needed(ctx, instance_type));
-        let numbers = format!("{needed} vCPU more, {in_use} of {limit} on-demand standard vCPU in use");
+        let numbers = format!("{needed} more vCPU needed, {in_use} of {limit} on-demand standard vCPU in use");
         if in_use + needed <= *limit {
             return Finding::new(Check::Quota, Level::Fine, numbers);
         }
@@ -70,7 +70,7 @@ fn exceeded(ctx: &Context, what: String) -> Finding {
         let what = format!("{what}; or add --no-check-quota if AWS counts otherwise");
         Finding::new(Check::Quota, Level::Problem, what)
     } else {
-        Finding::new(Check::Quota, Level::Unknown, format!("if AWS counts so, which is not heeded: {what}"))
+        Finding::new(Check::Quota, Level::Unknown, format!("ignored because of --no-check-quota: {what}"))
     }
 }
 
@@ -94,8 +94,8 @@ pub(super) async fn find_rules_problem(ctx: &Context) -> Result<Option<Finding>,
         Err(error) => return Err(error),
     };
     let what = format!(
-        "{ranges} ranges of addresses, and a security group takes {limit} inbound rules (RulesPerSecurityGroupLimitExceeded): \
-         give fewer and wider ones with --allow-cidr, or {}",
+        "{ranges} address ranges, and a security group takes {limit} inbound rules (RulesPerSecurityGroupLimitExceeded): give \
+         fewer, wider ones with --allow-cidr, or {}",
         increase("vpc", INBOUND_RULES, ranges)
     );
     Ok((ranges > limit).then(|| exceeded(ctx, what)))

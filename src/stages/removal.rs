@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_ecs::primitives::DateTime;
 use tokio::time::Instant;
 
 use super::stage::Found;
@@ -22,6 +23,31 @@ pub(crate) struct Remaining {
     pub(crate) ours: bool,
     /// Whether it is being deleted already, so that it is only waited for.
     pub(crate) leaving: bool,
+    pub(crate) details: Details,
+}
+
+/// What else is known of a resource: nothing of it is needed to remove it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Details {
+    pub(crate) name: Option<String>,
+    pub(crate) arn: Option<String>,
+    pub(crate) created: Option<DateTime>,
+    /// The rules of a security group, which go with it.
+    pub(crate) rules: usize,
+}
+
+impl Details {
+    pub(super) fn named(name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..Self::default() }
+    }
+
+    pub(super) fn arn(self, arn: Option<&str>) -> Self {
+        Self { arn: arn.map(str::to_owned), ..self }
+    }
+
+    pub(super) fn created(self, created: Option<&DateTime>) -> Self {
+        Self { created: created.copied(), ..self }
+    }
 }
 
 impl Remaining {
@@ -30,14 +56,14 @@ impl Remaining {
         if ours {
             ctx.set_stands();
         }
-        Self { id: id.into(), ours, leaving: false }
+        Self { id: id.into(), ours, leaving: false, details: Details::default() }
     }
 
     /// What is left of a kind of which there is one at most, by the ID that reports call it.
-    pub(super) fn of<T>(ctx: &Context, found: Option<Found<T>>) -> Vec<Self> {
+    pub(super) fn of<T>(ctx: &Context, found: Option<Found<T>>, details: impl FnOnce(&T) -> Details) -> Vec<Self> {
         let remaining = |found: Found<T>| {
             let (leaving, owner) = (found.leaving.is_some(), found.is_ours(ctx).then(|| ctx.owner().to_owned()));
-            Self { leaving, ..Self::new(ctx, found.id, owner) }
+            Self { leaving, ..Self::new(ctx, found.id, owner).with(details(&found.facts)) }
         };
         found.map(remaining).into_iter().collect()
     }
@@ -45,18 +71,25 @@ impl Remaining {
     pub(super) fn leaving(self, leaving: bool) -> Self {
         Self { leaving, ..self }
     }
+
+    pub(super) fn with(self, details: Details) -> Self {
+        Self { details, ..self }
+    }
 }
 
 /// What became of a removal.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) removed: Vec<(Kind, String)>,
+    /// The rules that went with their security groups.
+    pub(crate) rules_removed: usize,
     pub(crate) failed: Vec<(Kind, String, Error)>,
 }
 
 impl Outcome {
     pub(crate) fn merge(&mut self, other: Self) {
         self.removed.extend(other.removed);
+        self.rules_removed += other.rules_removed;
         self.failed.extend(other.failed);
     }
 }
@@ -75,7 +108,7 @@ pub(crate) trait Removal {
     async fn remove(ctx: &Context) -> Outcome {
         let started = Instant::now();
         let kind = Self::KIND;
-        let mut removed = vec![];
+        let (mut removed, mut rules_removed) = (vec![], 0);
         let mut failed = vec![];
         let mut fail = |id: &str, error: Error| {
             if !error.is_interrupted() {
@@ -92,7 +125,7 @@ pub(crate) trait Removal {
                     let deleted =
                         if resource.leaving { Ok(()) } else { delete_patiently::<Self>(ctx, &resource.id).await };
                     match deleted {
-                        Ok(()) => going.push(resource.id),
+                        Ok(()) => going.push((resource.id, resource.details.rules)),
                         Err(error) => fail(&resource.id, error),
                     }
                 }
@@ -100,14 +133,16 @@ pub(crate) trait Removal {
         }
 
         if !going.is_empty() {
-            let what = format!("removal of {kind} {}", going.join(", "));
+            let ids: Vec<&str> = going.iter().map(|(id, _)| id.as_str()).collect();
+            let what = format!("removal of {kind} {}", ids.join(", "));
             let gone = wait(ctx, Subject::from(what).usually(Self::USUALLY), async || {
                 let remaining = Self::list(ctx).await?;
-                going.retain(|id| {
+                going.retain(|(id, rules)| {
                     let remains = remaining.iter().any(|resource| resource.id == *id);
                     if !remains {
                         ctx.events.send(Event::Removed { kind, id: id.clone(), elapsed: started.elapsed() });
                         removed.push((kind, id.clone()));
+                        rules_removed += rules;
                     }
                     remains
                 });
@@ -115,10 +150,10 @@ pub(crate) trait Removal {
             })
             .await;
             if let Err(error) = gone {
-                going.iter().for_each(|id| fail(id, error.clone()));
+                going.iter().for_each(|(id, _)| fail(id, error.clone()));
             }
         }
-        Outcome { removed, failed }
+        Outcome { removed, rules_removed, failed }
     }
 }
 

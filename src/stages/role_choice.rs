@@ -171,7 +171,8 @@ fn is_used_despite_simulation(ctx: &Context, asked_for: Option<&str>, name: &str
     let doubted = !ctx.settings.check_permissions && !may_make && !candidate.lacks.is_empty();
     if doubted {
         let lacks = candidate.lacks.join(", ");
-        ctx.events.note(format!("{name} does not allow {lacks} if IAM's simulation is right, which is not heeded"));
+        ctx.events
+            .note(format!("{name} does not allow {lacks}, by IAM's simulation, which --no-check-permissions ignores"));
     }
     doubted
 }
@@ -190,17 +191,17 @@ fn own_or_refuse(
     guide: &str,
 ) -> Result<RoleSource, Error> {
     let (why, doubt) = if shortcomings.is_empty() {
-        ("there is none".to_owned(), "")
+        ("it does not exist".to_owned(), "")
     } else {
         (shortcomings.join("; "), ", or add --no-check-permissions if IAM's simulation is wrong about it")
     };
     match named {
         Some(name) => Err(Error::Prerequisite(format!(
-            "{name} cannot be the {what}: {why}; mend it as {guide} says, or leave the name away{doubt}"
+            "{name} cannot be the {what}: {why}; fix it as {guide} says, or leave the name out{doubt}"
         ))),
         None if ctx.settings.create_roles => Ok(RoleSource::Own),
         None => Err(Error::Prerequisite(format!(
-            "no {what}: {why}; make it as {guide} says, or let zonewalk make its own, without --no-create-roles{doubt}"
+            "no {what}: {why}; create it as {guide} says, or let zonewalk create its own, without --no-create-roles{doubt}"
         ))),
     }
 }
@@ -213,7 +214,7 @@ async fn is_made(ctx: &Context, name: &str) -> Result<bool, Error> {
 async fn find_instance_profile(ctx: &Context, identity: &Identity, name: &str) -> Result<Option<Candidate>, Error> {
     let request = ctx.clients.iam.get_instance_profile().instance_profile_name(name);
     let answer = optional(ctx.look("iam:GetInstanceProfile", request.send()).await);
-    let Some(answer) = ctx.unless_refused(answer, &format!("{name} is taken to be there"))? else {
+    let Some(answer) = ctx.unless_refused(answer, &format!("assuming that {name} exists"))? else {
         return Ok(Some(Candidate::unseen(identity.iam_arn(&format!("instance-profile/{name}")))));
     };
     let Some(profile) = answer.and_then(|answer| answer.instance_profile) else { return Ok(None) };
@@ -234,7 +235,7 @@ async fn find_instance_profile(ctx: &Context, identity: &Identity, name: &str) -
 
 async fn find_execution_role(ctx: &Context, identity: &Identity, name: &str) -> Result<Option<Candidate>, Error> {
     let role = find_role(ctx, name).await;
-    let Some(role) = ctx.unless_refused(role, &format!("{name} is taken to be there"))? else {
+    let Some(role) = ctx.unless_refused(role, &format!("assuming that {name} exists"))? else {
         return Ok(Some(Candidate::unseen(identity.iam_arn(&format!("role/{name}")))));
     };
     let Some(role) = role else { return Ok(None) };
@@ -259,7 +260,7 @@ async fn find_missing(ctx: &Context, arn: &str, needed: &[&str]) -> Result<Vec<S
     let needed: Vec<String> = needed.iter().map(|&action| action.to_owned()).collect();
     match permissions::simulate(ctx, arn, &needed, None, &BTreeMap::new()).await {
         Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::Refused | ErrorClass::Unsupported) => {
-            ctx.events.note(format!("what {arn} allows cannot be known: {error}"));
+            ctx.events.note(format!("what {arn} allows is not known: {error}"));
             Ok(vec![])
         }
         missing => {
@@ -267,7 +268,7 @@ async fn find_missing(ctx: &Context, arn: &str, needed: &[&str]) -> Result<Vec<S
             if !undetermined.is_empty() {
                 let missing_context_keys = Vec::from_iter(missing_context_keys).join(", ");
                 ctx.events.note(format!(
-                    "{arn} is taken to allow {}: that depends on {missing_context_keys}",
+                    "assuming that {arn} allows {}: that depends on {missing_context_keys}",
                     undetermined.join(", ")
                 ));
             }
@@ -282,7 +283,7 @@ impl fmt::Display for RoleSources {
             RoleSource::Existing(arn) => arn.clone(),
             RoleSource::Own => own.to_owned(),
         };
-        let instances = text(&self.instance_profile, "one of this tool's own for the instances");
-        write!(f, "{instances}; {}", text(&self.execution_role, "one of this tool's own for the tasks"))
+        let instances = text(&self.instance_profile, "one that zonewalk creates for the instances");
+        write!(f, "{instances}; {}", text(&self.execution_role, "one that zonewalk creates for the tasks"))
     }
 }

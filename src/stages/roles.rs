@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::identity::Identity;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::ErrorClass;
@@ -188,7 +188,10 @@ impl Removal for Role {
         let mut remaining = vec![];
         for name in [own_instance_role(ctx), own_execution_role(ctx)] {
             let role = ctx.unless_refused(find_role(ctx, &name).await, NOT_LOOKED_FOR)?.flatten();
-            remaining.extend(role.map(|role| Remaining::new(ctx, name, role.owner())));
+            remaining.extend(role.map(|role| {
+                let details = Details::named(&name).arn(Some(role.arn())).created(Some(role.create_date()));
+                Remaining::new(ctx, name, role.owner()).with(details)
+            }));
         }
         Ok(remaining)
     }

@@ -2,6 +2,7 @@
 //! and a change of its task count.
 
 use aws_sdk_ecs::types::{DeploymentRolloutState, DesiredStatus, ServiceField};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -112,7 +113,7 @@ pub(super) fn last_events(service: &aws_sdk_ecs::types::Service) -> String {
 }
 
 /// A deployment that is completed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Deployment {
     pub service: String,
     pub id: String,

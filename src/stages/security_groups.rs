@@ -5,7 +5,7 @@ use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdG
 
 use super::error::missing_is_none;
 use super::network::{Network, find_default_vpc};
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::ec2_filter;
@@ -28,18 +28,27 @@ pub(crate) struct SecurityGroup<'a> {
     pub(crate) network: &'a Network,
     pub(crate) name: &'a str,
     pub(crate) description: &'static str,
+    /// What it means that nothing gets out of it.
+    pub(crate) closed: Option<&'static str>,
+}
+
+/// Whether anything gets out of a group. To where is its owner's choice: AWS makes it with a rule that allows everything.
+pub(crate) struct LetsOut(bool);
+
+fn outbound_rules(lets_out: bool) -> &'static str {
+    if lets_out { "some" } else { "none" }
 }
 
 impl Stage for SecurityGroup<'_> {
     const KIND: Kind = Kind::SecurityGroup;
-    type Facts = ();
+    type Facts = LetsOut;
     type Output = GroupId;
 
     fn name(&self) -> String {
         self.name.to_owned()
     }
 
-    async fn find(&self, ctx: &Context) -> Result<Option<Found<()>>, Error> {
+    async fn find(&self, ctx: &Context) -> Result<Option<Found<LetsOut>>, Error> {
         let request = ctx
             .clients
             .ec2
@@ -48,11 +57,22 @@ impl Stage for SecurityGroup<'_> {
             .filters(ec2_filter("vpc-id", [&self.network.vpc_id]));
         let answer = ctx.look("ec2:DescribeSecurityGroups", request.send()).await?;
         let group = answer.security_groups().last();
-        Ok(group.map(|group| Found::new(group.group_id().unwrap_or_default(), group.owner(), ())))
+        Ok(group.map(|group| {
+            let lets_out = LetsOut(!group.ip_permissions_egress().is_empty());
+            Found::new(group.group_id().unwrap_or_default(), group.owner(), lets_out)
+        }))
     }
 
-    fn output(&self, found: Option<Found<()>>) -> GroupId {
+    fn output(&self, found: Option<Found<LetsOut>>) -> GroupId {
         GroupId(found.map(|found| found.id).into())
+    }
+
+    fn compare(&self, LetsOut(lets_out): &LetsOut) -> Vec<Option<Difference>> {
+        vec![Difference::of(Field::OutboundRules, outbound_rules(*lets_out), outbound_rules(true))]
+    }
+
+    fn effect(&self, facts: Option<&LetsOut>) -> Option<&'static str> {
+        facts.filter(|LetsOut(lets_out)| !lets_out).and(self.closed)
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -67,7 +87,15 @@ impl Stage for SecurityGroup<'_> {
         ctx.change("ec2:CreateSecurityGroup", request.send()).await
     }
 
-    async fn adopt(&self, ctx: &Context, found: &Found<()>) -> Result<(), Error> {
+    /// Gives it the rule back that AWS makes it with.
+    async fn change(&self, ctx: &Context, found: &Found<LetsOut>) -> Result<(), Error> {
+        let everywhere = IpRange::builder().cidr_ip("0.0.0.0/0").build();
+        let everything = IpPermission::builder().ip_protocol("-1").ip_ranges(everywhere).build();
+        let request = ctx.clients.ec2.authorize_security_group_egress().group_id(&found.id).ip_permissions(everything);
+        ctx.change("ec2:AuthorizeSecurityGroupEgress", request.send()).await
+    }
+
+    async fn adopt(&self, ctx: &Context, found: &Found<LetsOut>) -> Result<(), Error> {
         let request = ctx.clients.ec2.create_tags().resources(&found.id).tags(tags::ec2(ctx.owner()));
         ctx.change("ec2:CreateTags", request.send()).await
     }
@@ -76,10 +104,14 @@ impl Stage for SecurityGroup<'_> {
 /// The one rule of a group. Other sources of just its port are closed: a narrower `--allow-cidr` must not leave the wider one
 /// in force. Rules of other ports or protocols are somebody's own.
 pub(crate) struct IngressRule<'a> {
+    /// From whom to whom: `lb → client`. IDs would say that to nobody.
+    pub(crate) way: String,
     pub(crate) group: &'a GroupId,
     pub(crate) port: u16,
     /// Who is admitted; never empty.
     pub(crate) sources: Vec<Source>,
+    /// What it means that they are not.
+    pub(crate) closed: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -146,7 +178,7 @@ impl Stage for IngressRule<'_> {
     type Output = ();
 
     fn name(&self) -> String {
-        format!("{} tcp {} from {}", self.group.0, self.port, in_order(&self.sources))
+        format!("{} tcp {}", self.way, self.port)
     }
 
     async fn find(&self, ctx: &Context) -> Result<Option<Found<Vec<Source>>>, Error> {
@@ -171,6 +203,14 @@ impl Stage for IngressRule<'_> {
 
     fn compare(&self, admitted: &Vec<Source>) -> Vec<Option<Difference>> {
         vec![Difference::of(Field::Sources, in_order(admitted), in_order(&self.sources))]
+    }
+
+    /// In a group that exists: of one that is still to be made, nothing stands that could fail.
+    fn effect(&self, admitted: Option<&Vec<Source>>) -> Option<&'static str> {
+        self.group.0.known()?;
+        let is_kept_out =
+            |source: &Source| matches!(source, Source::Group(_)) && !admitted.is_some_and(|it| it.contains(source));
+        (admitted.is_none() || self.sources.iter().any(is_kept_out)).then_some(self.closed)
     }
 
     async fn create(&self, ctx: &Context) -> Result<(), Error> {
@@ -235,7 +275,12 @@ impl Removal for SecurityGroup<'_> {
             let vpc = missing_is_none(find_default_vpc(ctx).await)?;
             groups.retain(|group| group.owner().is_some() || group.vpc_id == vpc);
         }
-        Ok(groups.iter().map(|g| Remaining::new(ctx, g.group_id().unwrap_or_default(), g.owner())).collect())
+        let remaining = |group: &aws_sdk_ec2::types::SecurityGroup| {
+            let rules = group.ip_permissions().len();
+            let details = Details { rules, ..Details::named(group.group_name().unwrap_or_default()) };
+            Remaining::new(ctx, group.group_id().unwrap_or_default(), group.owner()).with(details)
+        };
+        Ok(groups.iter().map(remaining).collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

@@ -14,7 +14,7 @@ use super::ecs_cluster::EcsCluster;
 use super::listener::ListeningTargetGroup;
 use super::namespace::forget;
 use super::network::Network;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::rollout::{describe, find_failure_of, last_events, newest_deployment, rollout};
 use super::security_groups::GroupId;
 use super::stage::{Found, Stage};
@@ -325,7 +325,9 @@ impl Removal for Service<'_> {
             .filter(|service| service.status() != Some("INACTIVE"))
             .map(|service| {
                 let leaving = service.status() == Some("DRAINING");
-                Remaining::new(ctx, service.service_name().unwrap_or_default(), service.owner()).leaving(leaving)
+                let name = service.service_name().unwrap_or_default();
+                let details = Details::named(name).arn(service.service_arn()).created(service.created_at());
+                Remaining::new(ctx, name, service.owner()).leaving(leaving).with(details)
             })
             .collect())
     }

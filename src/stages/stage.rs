@@ -63,6 +63,11 @@ pub(crate) trait Stage {
         vec![]
     }
 
+    /// What does not work while it is missing, or as it is.
+    fn effect(&self, _facts: Option<&Self::Facts>) -> Option<&'static str> {
+        None
+    }
+
     fn differences(&self, facts: &Self::Facts) -> Vec<Difference> {
         self.compare(facts).into_iter().flatten().collect()
     }
@@ -86,8 +91,13 @@ pub(crate) trait Stage {
             Some(_) if differences.is_empty() => Action::Kept,
             Some(_) => Action::Changed,
         };
+        let effect = match action {
+            Action::Created | Action::Changed => self.effect(found.as_ref().map(|found| &found.facts)),
+            Action::Kept | Action::Adopted | Action::Refused => None,
+        };
         let (kind, name) = (Self::KIND, self.name());
-        Ok((PlannedChange { stage: kind.step(), kind, name, action, differences }, self.output(found)))
+        let id = found.as_ref().map(|found| found.id.clone());
+        Ok((PlannedChange { stage: kind.step(), kind, name, id, action, differences, effect }, self.output(found)))
     }
 
     /// Finds the resource or makes it, changes what differs, and waits until it is ready, whoever made it.
@@ -148,8 +158,9 @@ pub(crate) trait Stage {
         }
 
         let (name, id) = (self.name(), found.id.clone());
-        ctx.events.send(Event::StageDone { kind, name, id: id.clone(), action, elapsed: started.elapsed() });
-        Ok((ResourceReport { stage: kind.step(), kind, id, action }, self.output(Some(found))))
+        let elapsed = started.elapsed();
+        ctx.events.send(Event::StageDone { kind, name: name.clone(), id: id.clone(), action, elapsed });
+        Ok((ResourceReport { stage: kind.step(), kind, name, id, action }, self.output(Some(found))))
     }
 
     fn subject(&self) -> Subject {

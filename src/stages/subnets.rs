@@ -33,7 +33,7 @@ struct Candidate {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Shortcoming {
     pub(super) what: String,
-    pub(super) mend: String,
+    pub(super) fix: String,
 }
 
 /// A subnet that serves.
@@ -84,7 +84,7 @@ impl Subnets {
         }
         let none = || Shortcoming {
             what: format!("no subnet in {zone}"),
-            mend: format!("`aws ec2 create-default-subnet --region {region} --availability-zone {zone}`"),
+            fix: format!("`aws ec2 create-default-subnet --region {region} --availability-zone {zone}`"),
         };
         Err(match closest {
             Some((subnet, lacks)) => lacks.into_iter().map(|lack| (format!("{} in {zone}", subnet.id), lack)).collect(),
@@ -97,7 +97,7 @@ impl Subnets {
         let (region, needed) = (&self.region, self.needed);
         let private = (!gives_public_addresses).then(|| Shortcoming {
             what: "instances get no public address".to_owned(),
-            mend: format!(
+            fix: format!(
                 "`aws ec2 modify-subnet-attribute --region {region} --subnet-id {id} --map-public-ip-on-launch`"
             ),
         });
@@ -107,7 +107,7 @@ impl Subnets {
                 "{free_addresses} free addresses, and {needed} are needed (AWS places no load balancer where fewer than \
                  {FREE_FOR_A_LOAD_BALANCER} are free)"
             ),
-            mend: format!(
+            fix: format!(
                 "free some, which `aws ec2 describe-network-interfaces --region {region} --filters \
                  Name=subnet-id,Values={id}` lists, or add a larger subnet with `aws ec2 create-subnet`"
             ),
@@ -126,7 +126,7 @@ pub(super) fn list(shortcomings: &[(String, Shortcoming)]) -> String {
             None => told.push((shortcoming, vec![place])),
         }
     }
-    let texts = told.iter().map(|(it, places)| format!("{} ({}): {}", it.what, places.join(", "), it.mend));
+    let texts = told.iter().map(|(it, places)| format!("{} ({}): {}", it.what, places.join(", "), it.fix));
     texts.collect::<Vec<_>>().join("; ")
 }
 
@@ -138,7 +138,7 @@ async fn find_in_use(ctx: &Context) -> Result<BTreeSet<String>, Error> {
     let balancers = ctx.clients.elbv2.describe_load_balancers().names(balancer);
     let balancers = ctx.look("elasticloadbalancing:DescribeLoadBalancers", balancers.send());
     let (groups, balancers) = tokio::join!(groups, balancers);
-    let instead = "no subnet is taken to be in use";
+    let instead = "assuming that no subnet is in use";
     let (groups, balancers) =
         (ctx.unless_refused(groups, instead)?, ctx.unless_refused(optional(balancers), instead)?.flatten());
     let groups = groups.iter().flat_map(|answer| answer.auto_scaling_groups());

@@ -1,12 +1,12 @@
 //! Step 5: the frontend's tasks as the load balancer sees them, by their private addresses, and how it checks them.
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    self, ProtocolEnum, TargetGroupAttribute, TargetHealthStateEnum, TargetTypeEnum,
+    self, ProtocolEnum, TargetGroupAttribute, TargetHealthDescription, TargetHealthStateEnum, TargetTypeEnum,
 };
 
 use super::elbv2_tags::{adopt, find_tags};
 use super::network::Network;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::stage::{Found, Stage};
 use super::{Context, Error};
 use crate::aws::error::optional;
@@ -65,13 +65,22 @@ impl Targets {
     }
 }
 
-/// None: the caller may not know.
-pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Option<Targets>, Error> {
+/// What the load balancer tells of each target. None: the caller may not know.
+pub(super) async fn describe_targets(
+    ctx: &Context,
+    arn: &str,
+    instead: &str,
+) -> Result<Option<Vec<TargetHealthDescription>>, Error> {
     let request = ctx.clients.elbv2.describe_target_health().target_group_arn(arn);
     let answer = optional(ctx.look("elasticloadbalancing:DescribeTargetHealth", request.send()).await);
+    let answer = ctx.unless_refused(answer, instead)?;
+    Ok(answer.map(|answer| answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default()))
+}
+
+/// None: the caller may not know.
+pub(super) async fn find_targets(ctx: &Context, arn: &str) -> Result<Option<Targets>, Error> {
     let instead = "whether the load balancer finds the tasks healthy is not waited for";
-    let Some(answer) = ctx.unless_refused(answer, instead)? else { return Ok(None) };
-    let targets = answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
+    let Some(targets) = describe_targets(ctx, arn, instead).await? else { return Ok(None) };
     let mut found = Targets { healthy: 0, trouble: None };
     for health in targets.iter().filter_map(|target| target.target_health()) {
         match health.state() {
@@ -178,7 +187,10 @@ impl Removal for TargetGroup<'_> {
         let Some(group) = find(ctx, &ctx.names.target_group).await? else { return Ok(vec![]) };
         let arn = group.target_group_arn().unwrap_or_default();
         let tags = find_tags(ctx, arn).await?;
-        Ok(tags.map(|tags| Remaining::new(ctx, arn, tags.owner())).into_iter().collect())
+        let remaining = |tags: types::TagDescription| {
+            Remaining::new(ctx, arn, tags.owner()).with(Details::named(&ctx.names.target_group))
+        };
+        Ok(tags.map(remaining).into_iter().collect())
     }
 
     async fn delete(ctx: &Context, id: &str) -> Result<(), Error> {

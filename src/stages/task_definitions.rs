@@ -7,7 +7,7 @@ use aws_sdk_ecs::types::{TaskDefinitionField, TaskDefinitionStatus};
 use minijinja::context;
 
 use super::log_groups::LogGroupName;
-use super::removal::{Remaining, Removal};
+use super::removal::{Details, Remaining, Removal};
 use super::roles::Roles;
 use super::stage::{Found, Stage};
 use super::task_document::{DIGEST_TAG, Document};
@@ -257,7 +257,11 @@ impl Removal for TaskDefinition {
                     if ctx.foreign.lock().contains(&arn) {
                         continue;
                     }
-                    let found = Remaining::of(ctx, describe(ctx, &arn).await?);
+                    let details = |described: &Described| {
+                        let revision = arn.rsplit('/').next().unwrap_or_default();
+                        Details::named(revision).created(described.definition.registered_at())
+                    };
+                    let found = Remaining::of(ctx, describe(ctx, &arn).await?, details);
                     let is_foreign = !ctx.settings.adopt && found.iter().all(|found| !found.ours);
                     if is_inactive && is_foreign {
                         ctx.foreign.lock().insert(arn);

@@ -54,14 +54,14 @@ impl WaysOut {
         let Some(gateway) = gateway else {
             return Some(Shortcoming {
                 what: format!("{vpc_id} has no internet gateway"),
-                mend: format!(
+                fix: format!(
                     "`aws ec2 create-internet-gateway --region {region}`, then `aws ec2 attach-internet-gateway --region \
                      {region} --vpc-id {vpc_id} --internet-gateway-id igw-…`, then {}",
                     route_by(verb, "igw-…")
                 ),
             });
         };
-        let shortcoming = |what: &str, mend| Some(Shortcoming { what: format!("route table {id} {what}"), mend });
+        let shortcoming = |what: &str, fix| Some(Shortcoming { what: format!("route table {id} {what}"), fix });
         match route.and_then(target) {
             _ if is_blackhole => shortcoming("leads 0.0.0.0/0 to what is not there any more", route_by(verb, gateway)),
             None => shortcoming("has no route 0.0.0.0/0 to an internet gateway", route_by(verb, gateway)),

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::observation::Observation;
+use super::observation::{Observation, STATUS};
 use crate::events::Traffic;
 
 /// How long a request may take: Service Connect gives it 15 s, and the load balancer and the way there come on top.
@@ -47,12 +47,20 @@ pub struct Load {
 
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    #[error("{url:?} is no URL that requests can be sent to: {reason}")]
+    #[error("requests cannot be sent to {url:?}: {reason}")]
     Url { url: String, reason: String },
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
-    #[error("the load balancer at {url} is out of reach: none of the first {tried} requests got a connection ({reason}); {}", hint(.url))]
-    OutOfReach { url: Url, tried: u64, reason: String },
+    #[error("the load balancer at {url} is out of reach: none of the first {tried} requests got a connection ({}); {}", .why.reason, hint(.url, .why))]
+    OutOfReach { url: Url, tried: u64, why: Unconnected },
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug)]
+pub struct Unconnected {
+    reason: String,
+    /// Nothing was heard from there, not even a refusal.
+    in_silence: bool,
 }
 
 /// The fields of the demo application's answer that tell where a request was.
@@ -103,22 +111,24 @@ pub async fn drive(
         }
     }
     match run.out_of_reach.get() {
-        Some(reason) => {
+        Some(why) => {
             let tried = run.unconnected.load(Ordering::Relaxed);
-            Err(DriveError::OutOfReach { url: run.url.clone(), tried, reason: reason.clone() })
+            Err(DriveError::OutOfReach { url: run.url.clone(), tried, why: why.clone() })
         }
-        None => Ok(total),
+        None => Ok(Observation { took: run.begin.elapsed(), ..total }),
     }
 }
 
 /// What may be in the way.
-fn hint(url: &Url) -> &'static str {
-    if is_loopback(url) {
-        "nothing listens there: `zonewalk status` says what stands, `zonewalk up` mends it"
+fn hint(url: &Url, why: &Unconnected) -> &'static str {
+    if is_loopback(url) && why.in_silence {
+        "its security group lets nobody in: `zonewalk status` names the rule, `zonewalk up` fixes it"
+    } else if is_loopback(url) {
+        "nothing listens there: `zonewalk status` says what exists, `zonewalk up` fixes it"
     } else {
-        "its security group lets in what --allow-cidr says and drops all else in silence: if AWS sees you at another address (a \
-         VPN, a provider's or a company's shared one), repeat `zonewalk up` with that --allow-cidr; if the way out of this \
-         network is a proxy, set HTTP_PROXY"
+        "its security group lets in the ranges of --allow-cidr and drops everything else silently: if AWS sees you at another \
+         address (a VPN's, or one that a provider or company shares), repeat `zonewalk up` with that --allow-cidr; if this \
+         network reaches others through a proxy, set HTTP_PROXY"
     }
 }
 
@@ -150,7 +160,7 @@ struct Run {
     /// Whether any request got one.
     connected: AtomicBool,
     /// Why none gets one, once that is clear.
-    out_of_reach: OnceLock<String>,
+    out_of_reach: OnceLock<Unconnected>,
     stop: CancellationToken,
 }
 
@@ -205,7 +215,7 @@ impl Run {
         let unconnected = self.unconnected.fetch_add(1, Ordering::Relaxed) + 1;
         if unconnected >= OUT_OF_REACH.min(self.requests) && !self.connected.load(Ordering::Relaxed) {
             // The first to know says it.
-            let _ = self.out_of_reach.set(reason(error));
+            let _ = self.out_of_reach.set(Unconnected { reason: reason(error), in_silence: error.is_timeout() });
         }
     }
 
@@ -217,29 +227,37 @@ impl Run {
             let answer = sent.map_err(|error| reason(&error))?;
             self.connected.store(true, Ordering::Relaxed);
             let (status, body) = (answer.status(), Limited::new(Body::from(answer), MAX_ANSWER));
-            let body = body.collect().await.map_err(|error| reason(error.as_ref()))?;
+            let body = body.collect().await.map_err(|error| innermost_cause(error.as_ref()))?;
             if !status.is_success() {
-                return Err(format!("status {}", status.as_u16()));
+                return Err(format!("{STATUS}{}", status.as_u16()));
             }
             let answer: Answer = serde_json::from_slice(&body.to_bytes())
-                .map_err(|_| "the answer is not the demo application's JSON".to_owned())?;
+                .map_err(|_| "not answered with the demo application's JSON".to_owned())?;
             match (answer.availability_zone_id, answer.upstream_availability_zone_id) {
                 (Some(frontend), Some(backend)) if !frontend.is_empty() && !backend.is_empty() => {
                     Ok((frontend, backend))
                 }
-                (Some(_), _) => Err("the answer names no backend's zone (upstreamAvailabilityZoneId)".to_owned()),
-                _ => Err("the answer names no zones (availabilityZoneId)".to_owned()),
+                (Some(_), _) => Err("answered without a backend's zone (upstreamAvailabilityZoneId)".to_owned()),
+                _ => Err("answered without a zone (availabilityZoneId)".to_owned()),
             }
         };
         match tokio::time::timeout(REQUEST_TIMEOUT, exchange).await {
             Ok(result) => result,
-            Err(_) => Err(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
+            Err(_) => Err(format!("not answered within {} s", REQUEST_TIMEOUT.as_secs())),
         }
     }
 }
 
-/// The innermost cause of an error, which says what happened on the wire.
-fn reason(error: &(dyn std::error::Error + 'static)) -> String {
+/// Says what happened on the wire.
+fn reason(error: &reqwest::Error) -> String {
+    if error.is_connect() && error.is_timeout() {
+        format!("not connected within {} s", CONNECT_TIMEOUT.as_secs())
+    } else {
+        innermost_cause(error)
+    }
+}
+
+fn innermost_cause(error: &(dyn std::error::Error + 'static)) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

@@ -29,15 +29,26 @@ impl Expectation {
         states.all(|state| state == first).then_some(first)
     }
 
+    /// The share of the requests that stay in their zone, if each of these frontends is sent as many. None: there are none.
+    pub fn same_zone_share(&self, frontends: &TasksByZone) -> Option<f64> {
+        let all: u32 = frontends.values().sum();
+        let stay = |zone: &str, prediction: &Prediction| {
+            let tasks = frontends.get(zone).copied().unwrap_or_default();
+            f64::from(tasks) * prediction.zone_share.get(zone).copied().unwrap_or_default()
+        };
+        let stay: f64 = self.0.iter().map(|(zone, prediction)| stay(zone, prediction)).sum();
+        (all > 0).then(|| stay / f64::from(all))
+    }
+
     /// The predictions' reasons, each once.
     pub fn reasons(&self) -> Vec<String> {
         let mut zones_by_reason = BTreeMap::<&str, Vec<&str>>::new();
         for (zone, prediction) in &self.0 {
             zones_by_reason.entry(&prediction.reason).or_default().push(zone);
         }
-        let told = |(reason, zones): (&str, Vec<&str>)| match zones.len() == self.0.len() {
-            true => reason.to_owned(),
-            false => format!("{}: {reason}", zones.join(", ")),
+        let told = |(reason, zones): (&str, Vec<&str>)| {
+            let names_them = zones.len() == self.0.len() || reason.starts_with(zones[0]);
+            if names_them { reason.to_owned() } else { format!("{}: {reason}", zones.join(", ")) }
         };
         zones_by_reason.into_iter().map(told).collect()
     }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+/// How the errors begin that are answers of an HTTP status.
+pub(super) const STATUS: &str = "HTTP ";
+
 /// The latencies of one kind of request.
 #[derive(Clone, Debug)]
 pub struct Latencies(Histogram<u64>);
@@ -38,6 +41,8 @@ pub struct Observation {
     pub errors: BTreeMap<String, u64>,
     pub same_zone: Latencies,
     pub cross_zone: Latencies,
+    /// From the first request's start to the last one's end.
+    pub took: Duration,
 }
 
 impl Observation {
@@ -58,8 +63,28 @@ impl Observation {
         for (error, requests) in &other.errors {
             *self.errors.entry(error.clone()).or_default() += requests;
         }
+        self.took = self.took.max(other.took);
         self.same_zone.0 += &other.same_zone.0;
         self.cross_zone.0 += &other.cross_zone.0;
+    }
+
+    /// The latencies of all answered requests.
+    pub fn all(&self) -> Latencies {
+        let mut all = self.same_zone.clone();
+        all.0 += &self.cross_zone.0;
+        all
+    }
+
+    /// The requests a second. None: nothing was sent.
+    pub fn requests_per_second(&self) -> Option<f64> {
+        (!self.took.is_zero()).then(|| self.requests() as f64 / self.took.as_secs_f64())
+    }
+
+    /// The requests that were answered with an error, by its HTTP status.
+    pub fn errors_by_status(&self) -> BTreeMap<u16, u64> {
+        let by_status =
+            |(error, requests): (&String, &u64)| Some((error.strip_prefix(STATUS)?.parse().ok()?, *requests));
+        self.errors.iter().filter_map(by_status).collect()
     }
 
     pub fn answered(&self) -> u64 {

@@ -6,9 +6,11 @@
 //! the count of a zone is then held against the binomial distribution, and contradicts the prediction if a count as far
 //! out has a probability below [`FALSE_ALARM`], shared among all zones tested.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+use serde_json::Number;
 use statrs::distribution::{Binomial, DiscreteCDF};
 
 use super::expectation::{Expectation, routes_by_zone};
@@ -19,7 +21,7 @@ use crate::routing::PredictedState;
 /// The probability that a run which is as predicted is called a contradiction.
 const FALSE_ALARM: f64 = 1e-6;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     Pass,
@@ -37,7 +39,8 @@ impl Verdict {
 }
 
 /// The requests from a frontend's to a backend's zone: a whole number if observed, an expected value if predicted.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
+#[schemars(inline)]
 pub struct Cell<N> {
     pub frontend: String,
     pub backend: String,
@@ -51,12 +54,21 @@ impl<N> Cell<N> {
 }
 
 /// The verdict on a run of traffic, and what it rests on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Verification {
     pub requests: u64,
     pub errors: u64,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    /// The requests that failed, by what went wrong.
     pub error_kinds: BTreeMap<String, u64>,
+    /// Whether the user interrupted it: it is about the requests that had been answered by then.
+    pub interrupted: bool,
+    /// Those of them that were answered with an error, by its HTTP status.
+    pub errors_by_status: BTreeMap<u16, u64>,
+    /// The time from the first request's start to the last one's end, in seconds.
+    pub duration_s: f64,
+    /// The requests in a second, on average. Null: nothing was sent.
+    pub requests_per_second: Option<f64>,
+    /// The answered requests, for every pair of zones.
     pub matrix: Vec<Cell<u64>>,
     /// The share of the answered requests that stayed in their zone.
     pub same_zone_share: Option<f64>,
@@ -84,29 +96,51 @@ impl Verification {
 }
 
 /// The prediction for the requests that each frontend zone had.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Expected {
     /// The predicted state; none if the zones' differ.
+    #[schemars(schema_with = "predicted_state")]
     pub state: Option<PredictedState>,
     pub same_zone_share: Option<f64>,
+    /// The requests that are to be expected, for every pair of zones: a mean, which need not be a whole number.
+    #[serde(serialize_with = "means")]
+    #[schemars(with = "Vec<Cell<f64>>")]
     pub matrix: Vec<Cell<f64>>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+fn predicted_state(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "enum": PredictedState::ALL.map(Some).into_iter().chain([None]).collect::<Vec<_>>() })
+}
+
+/// A mean that is a whole number is written as one.
+fn means<S: Serializer>(cells: &[Cell<f64>], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(cells.iter().map(|cell| {
+        let mean = (cell.requests * 1000.0).round() / 1000.0;
+        let whole = (mean.fract() == 0.0).then(|| Number::from(mean as u64));
+        Cell::new(&cell.frontend, &cell.backend, whole.or_else(|| Number::from_f64(mean)))
+    }))
+}
+
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LatencyMs {
+    /// Of all requests.
+    pub all: Percentiles,
     pub same_zone: Percentiles,
     pub cross_zone: Percentiles,
 }
 
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Percentiles {
     pub p50: Option<f64>,
+    pub p90: Option<f64>,
+    pub p95: Option<f64>,
     pub p99: Option<f64>,
 }
 
 impl From<&Latencies> for Percentiles {
     fn from(latencies: &Latencies) -> Self {
-        Self { p50: latencies.percentile_ms(50.0), p99: latencies.percentile_ms(99.0) }
+        let [p50, p90, p95, p99] = [50.0, 90.0, 95.0, 99.0].map(|percent| latencies.percentile_ms(percent));
+        Self { p50, p90, p95, p99 }
     }
 }
 
@@ -118,15 +152,11 @@ pub fn verify(
     counted: Result<Counted, String>,
     demands: Demands,
 ) -> Verification {
-    let expected = expected(observed, expectation);
-    let mut contradictions = contradictions(observed, expectation);
-    if observed.requests() == 0 {
-        contradictions.push("no request was sent".to_owned());
-    }
-    for (error, count) in &observed.errors {
-        contradictions.push(format!("{count} of {} requests failed: {error}", observed.requests()));
-    }
-    let as_predicted = contradictions.is_empty();
+    let zones = zones(observed, expectation);
+    let expected = expected(observed, expectation, &zones);
+    let contradictions = contradictions(observed, expectation);
+    let failures = failures(observed);
+    let as_predicted = contradictions.is_empty() && failures.is_empty();
     let evidence = Evidence {
         answered: observed.answered(),
         same_zone_share: observed.same_zone_share().unwrap_or_default(),
@@ -134,27 +164,34 @@ pub fn verify(
         counted,
     };
     let zone_aware_routing = ZoneAwareRouting::of(evidence, demands.min_same_zone);
-    let mut reasons = contradictions;
-    reasons.extend(zone_aware_routing.complaint());
-    if as_predicted {
-        reasons.push(format!(
-            "{:.0} % of the requests stayed in their zone, {:.0} % were predicted",
-            percent(observed.same_zone_share()),
-            percent(expected.same_zone_share)
-        ));
+    // The first says most: what failed; then why it is off by design, or why it should be on and is not.
+    let mut reasons = failures;
+    if expectation.is_active() {
+        reasons.extend(zone_aware_routing.complaint());
+        reasons.extend(contradictions);
+        reasons.extend(expectation.reasons());
+    } else {
+        reasons.extend(expectation.reasons());
+        reasons.extend(contradictions);
     }
-    reasons.extend(expectation.reasons());
-    let cells = observed.matrix.iter().map(|((frontend, backend), &n)| Cell::new(frontend, backend, n));
     let is_on = zone_aware_routing.state == RoutingState::On;
     let nothing_failed = observed.requests() > 0 && observed.failed() == 0;
     Verification {
         requests: observed.requests(),
         errors: observed.failed(),
         error_kinds: observed.errors.clone(),
-        matrix: cells.collect(),
+        interrupted: false,
+        errors_by_status: observed.errors_by_status(),
+        duration_s: observed.took.as_secs_f64(),
+        requests_per_second: observed.requests_per_second(),
+        matrix: matrix(&zones, &observed.matrix),
         same_zone_share: observed.same_zone_share(),
         expected,
-        latency_ms: LatencyMs { same_zone: (&observed.same_zone).into(), cross_zone: (&observed.cross_zone).into() },
+        latency_ms: LatencyMs {
+            all: (&observed.all()).into(),
+            same_zone: (&observed.same_zone).into(),
+            cross_zone: (&observed.cross_zone).into(),
+        },
         zone_aware_routing,
         as_predicted,
         exact: demands.exact,
@@ -163,13 +200,37 @@ pub fn verify(
     }
 }
 
-fn percent(share: Option<f64>) -> f64 {
-    100.0 * share.unwrap_or(f64::NAN)
+/// What failed, the most frequent first.
+fn failures(observed: &Observation) -> Vec<String> {
+    if observed.requests() == 0 {
+        return vec!["no request was sent".to_owned()];
+    }
+    let mut errors: Vec<(&String, &u64)> = observed.errors.iter().collect();
+    errors.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    let told =
+        errors.iter().map(|(error, count)| format!("{count} of {} requests failed: {error}", observed.requests()));
+    told.collect()
 }
 
-fn expected(observed: &Observation, expectation: &Expectation) -> Expected {
+/// The zones that tasks run in or answers came from.
+fn zones(observed: &Observation, expectation: &Expectation) -> BTreeSet<String> {
+    let seen = observed.matrix.keys().flat_map(|(frontend, backend)| [frontend, backend]);
+    let predicted = expectation.0.iter().flat_map(|(zone, prediction)| prediction.zone_share.keys().chain([zone]));
+    seen.chain(predicted).cloned().collect()
+}
+
+/// A cell for every pair of zones, whether there is something in it or not.
+fn matrix<N: Copy + Default>(zones: &BTreeSet<String>, cells: &BTreeMap<(String, String), N>) -> Vec<Cell<N>> {
+    let cell = |frontend: &String, backend: &String| {
+        let requests = cells.get(&(frontend.clone(), backend.clone())).copied().unwrap_or_default();
+        Cell::new(frontend, backend, requests)
+    };
+    zones.iter().flat_map(|frontend| zones.iter().map(move |backend| cell(frontend, backend))).collect()
+}
+
+fn expected(observed: &Observation, expectation: &Expectation, zones: &BTreeSet<String>) -> Expected {
     let rows = observed.by_frontend();
-    let mut matrix = Vec::new();
+    let mut cells = BTreeMap::new();
     let mut same_zone = 0.0;
     for (frontend, prediction) in &expectation.0 {
         let requests = rows.get(frontend.as_str()).copied().unwrap_or(0) as f64;
@@ -177,14 +238,14 @@ fn expected(observed: &Observation, expectation: &Expectation) -> Expected {
             if frontend == backend {
                 same_zone += requests * share;
             }
-            matrix.push(Cell::new(frontend, backend, requests * share));
+            cells.insert((frontend.clone(), backend.clone()), requests * share);
         }
     }
     let answered = observed.answered();
     Expected {
         state: expectation.state(),
         same_zone_share: (answered > 0).then(|| same_zone / answered as f64),
-        matrix,
+        matrix: matrix(zones, &cells),
     }
 }
 
@@ -193,7 +254,7 @@ fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<Stri
     let rows = observed.by_frontend();
     let mut found = vec![];
     for frontend in rows.keys().filter(|frontend| !expectation.0.contains_key(**frontend)) {
-        found.push(format!("answers came from frontends in {frontend}, where no frontend task runs"));
+        found.push(format!("answers came from frontends in {frontend}, where no frontend runs"));
     }
     let is_silent = |frontend: &&String| !rows.contains_key(frontend.as_str()) && observed.answered() > 0;
     for frontend in expectation.0.keys().filter(is_silent) {
@@ -211,13 +272,15 @@ fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<Stri
             if !is_plausible(count, row, share, FALSE_ALARM / tests as f64) {
                 let kind = if routes_by_zone(prediction.state) { "zone-aware routing" } else { "plain round-robin" };
                 found.push(format!(
-                    "{count} of {row} requests of the frontends in {frontend} went to {backend}, where {kind} would send {:.1}",
+                    "{count} of {row} requests of the frontends in {frontend} went to {backend}, where {kind} would send {:.0}",
                     share * row as f64
                 ));
             }
         }
         if elsewhere > 0 {
-            found.push(format!("{elsewhere} requests of the frontends in {frontend} went where no backend task runs"));
+            found.push(format!(
+                "{elsewhere} requests of the frontends in {frontend} went to zones where no backend runs"
+            ));
         }
     }
     found

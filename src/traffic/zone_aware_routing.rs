@@ -2,7 +2,10 @@
 //! counters. That the traffic is exactly what Envoy's algorithm would do is the second: Service Connect's settings of the
 //! algorithm are not public, so that AWS may keep its promise and still differ.
 
+use schemars::JsonSchema;
 use serde::Serialize;
+
+use crate::routing::Percent;
 
 /// What is asked of a run of traffic.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +18,7 @@ pub struct Demands {
 }
 
 /// What the frontends' proxies counted while the requests were sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Counted {
     /// `lb_zone_routing_all_directly`: sent to the own zone, which takes all.
     pub all_directly: u64,
@@ -31,7 +34,7 @@ impl Counted {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RoutingState {
     On,
@@ -42,7 +45,7 @@ pub enum RoutingState {
 }
 
 /// The first statement, and what it rests on.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ZoneAwareRouting {
     pub state: RoutingState,
     /// The least share of requests in their zone that was asked for: of what the algorithm could keep there, the demanded
@@ -90,10 +93,10 @@ impl ZoneAwareRouting {
     /// What speaks against it, if it is not shown to be on where it should.
     pub(super) fn complaint(&self) -> Option<String> {
         let required = self.required_same_zone_share.filter(|_| self.state == RoutingState::Off)?;
-        let counted = self.counters.map(|counted| format!("; the proxies counted {} sent so", counted.kept()));
+        let counted = self.counters.map(|counted| format!("; Envoy's counters say {} did", counted.kept()));
         Some(format!(
-            "zone-aware routing is not shown to be on: {:.0} % of the requests are to stay in their zone{}",
-            100.0 * required,
+            "expected zone-aware routing, found it off: at least {} of the requests should stay in their zone{}",
+            Percent(required),
             counted.unwrap_or_default()
         ))
     }

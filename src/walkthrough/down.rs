@@ -1,5 +1,6 @@
 //! `down`: removes what carries our tag, users before what they use, and looks again for what is left.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::order::{look_at_all, remove_all};
@@ -14,13 +15,19 @@ use crate::stages::{Context, Error};
 const USUALLY: &str = "3–6 min";
 
 /// What `down` did.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Down {
     pub removed: Vec<Removed>,
+    /// The rules that went with the security groups.
+    pub rules_removed: usize,
     /// Resources that are ours and still there.
     pub leftovers: Vec<Leftover>,
     /// Resources that have one of our names and not our tag, and were left alone; `--adopt` removes them.
     pub not_ours: Vec<Leftover>,
+    /// The seconds from the Auto Scaling group's creation to its removal. None: it did not stand, or this is not AWS.
+    pub up_s: Option<u64>,
+    /// What that has cost, if nothing has changed meanwhile.
+    pub usd_spent: Option<f64>,
 }
 
 impl Down {
@@ -30,15 +37,16 @@ impl Down {
 }
 
 /// A resource that was removed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Removed {
+    #[serde(rename = "step")]
     pub stage: Step,
     pub kind: Kind,
     pub id: String,
 }
 
 /// A resource that was not removed, and why.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Leftover {
     pub kind: Kind,
     pub id: String,
@@ -56,9 +64,15 @@ pub async fn down(ctx: &Context) -> Result<Down, Error> {
     ctx.events.send(Event::Planned { resources: None, usually: USUALLY });
     let outcome = Box::pin(remove_all(ctx)).await;
     if ctx.cancel.is_cancelled() {
+        let removed = match outcome.removed.len() {
+            1 => "1 resource".to_owned(),
+            removed => format!("{removed} resources"),
+        };
+        ctx.events.note(format!("{removed} removed so far: `zonewalk down` removes what is left"));
         return Err(Error::Interrupted);
     }
     let mut down = Box::pin(look_again(ctx, &outcome)).await;
+    down.rules_removed = outcome.rules_removed;
     down.removed = outcome.removed.into_iter().map(|(kind, id)| Removed { stage: kind.step(), kind, id }).collect();
     if down.found_nothing() {
         let at = ctx.clients.endpoint_url.as_deref().map(|url| format!(" at {url}")).unwrap_or_default();

@@ -3,7 +3,9 @@
 
 mod down;
 mod order;
+mod standing;
 mod up;
 
 pub use down::{Down, Leftover, Removed, down};
+pub use standing::{Resource, Standing, find_standing};
 pub use up::{Examination, Up, examine, up};

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 
-use crate::plan::{Kind, PlannedChange, ResourceReport};
+use crate::plan::{Kind, PlannedChange, ResourceReport, in_order};
 use crate::stages::auto_scaling_group::AutoScalingGroup;
 use crate::stages::container_instances::{Capacity, Instance, Registration, wait_for_instances};
 use crate::stages::ecs_cluster::{Cluster, EcsCluster};
@@ -136,19 +136,21 @@ impl Run {
     /// Step 2.
     async fn security_groups(&self, network: &Network) -> Result<SecurityGroups, Error> {
         let names = &self.ctx.names;
-        let group = |name, description| self.stage(SecurityGroup { network, name, description });
+        let group = |name, description, closed| self.stage(SecurityGroup { network, name, description, closed });
+        let (to_frontends, to_backends) =
+            ("the load balancer cannot reach the frontends", "the frontends cannot reach the backends");
         let (lb, client, server) = all3(
-            group(&names.lb_security_group, "Security group for az aware routing LB"),
-            group(&names.client_security_group, "Security group for az aware routing client"),
-            group(&names.server_security_group, "Security group for az aware routing server"),
+            group(&names.lb_security_group, "Security group for az aware routing LB", Some(to_frontends)),
+            group(&names.client_security_group, "Security group for az aware routing client", Some(to_backends)),
+            group(&names.server_security_group, "Security group for az aware routing server", None),
         )
         .await?;
-        let rule = |group, port, sources| self.stage(IngressRule { group, port, sources });
-        let callers = self.ctx.settings.distinct_cidrs().iter().map(Source::range).collect();
+        let rule = |way, group, port, sources, closed| self.stage(IngressRule { way, group, port, sources, closed });
+        let callers: Vec<_> = self.ctx.settings.distinct_cidrs().iter().map(Source::range).collect();
         all3(
-            rule(&lb, 80, callers),
-            rule(&client, names.frontend.port, Source::members(&lb)),
-            rule(&server, names.backend.port, Source::members(&client)),
+            rule(format!("{} → lb", in_order(&callers)), &lb, 80, callers, "callers cannot reach the load balancer"),
+            rule("lb → client".to_owned(), &client, names.frontend.port, Source::members(&lb), to_frontends),
+            rule("client → server".to_owned(), &server, names.backend.port, Source::members(&client), to_backends),
         )
         .await?;
         Ok(SecurityGroups { lb, client, server })

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::order::{Mode, Run};
@@ -18,8 +19,10 @@ use crate::stages::{Context, Error};
 const USUALLY: &str = "3–6 min";
 
 /// What exists after `up`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Up {
+    /// The URL that requests are to be sent to.
+    #[serde(rename = "url")]
     pub alb_url: String,
     pub resources: Vec<ResourceReport>,
 }
@@ -105,7 +108,7 @@ pub async fn examine(ctx: &Context) -> Result<Examination, Error> {
                 let creator = find_other_creator(ctx, &prerequisites.identity).await?;
                 findings.extend(creator.map(|creator| {
                     let what = format!(
-                        "walkthrough {name} was made by {creator}: what `zonewalk up` changes is theirs; --name makes one of your own"
+                        "walkthrough {name} was created by {creator}: `zonewalk up` would change theirs; --name creates one of your own"
                     );
                     Finding::new(Check::Names, Level::Note, what)
                 }));
@@ -124,10 +127,10 @@ fn names_finding(plans: &[PlannedChange]) -> Finding {
     let foreign = plans.iter().filter(|plan| plan.action == Action::Refused);
     let foreign: Vec<_> = foreign.map(|plan| format!("{} {}", plan.kind, plan.name)).collect();
     if foreign.is_empty() {
-        return Finding::new(Check::Names, Level::Fine, "no resource of others is in the way");
+        return Finding::new(Check::Names, Level::Fine, "no name is taken");
     }
     let what = format!(
-        "not this walkthrough's, for lack of the owner tag: {}; take them over with `zonewalk up --adopt`, or choose other \
+        "exists already and lacks this walkthrough's owner tag: {}; take over with `zonewalk up --adopt`, or choose other \
          names with --name",
         foreign.join(", ")
     );

@@ -55,7 +55,7 @@ async fn boto3_reads_every_answer_with_no_unknown_or_missing_member() {
     .await
     .unwrap();
     let ctx = support::context(&cloud, support::settings()).await;
-    let options = failover::Options {
+    let failover = failover::Options {
         mode: failover::Mode::Scale,
         to: 2,
         restore: true,
@@ -64,6 +64,7 @@ async fn boto3_reads_every_answer_with_no_unknown_or_missing_member() {
             ..verify::Options::default()
         },
     };
+    let options = commands::walkthrough::Options { failover, keep: false };
     commands::walkthrough::run(&ctx, options, |_| ()).await.unwrap();
     cloud.shutdown().await;
 

@@ -48,7 +48,7 @@ fn envoys_are_refused_where_there_can_be_none() {
     assert_refused(&["up", "--region", "us-east-1", "--proxy", "envoy"], 2, &["--local", "local serve"]);
     assert_refused(&["up", "--local", "--proxy", "haproxy"], 2, &["zonewalk", "envoy"]);
     for args in [&["walkthrough", "--local"][..], &["local", "serve", "--listen", "127.0.0.1:0"]] {
-        for (binary, says) in [("no-such-envoy", "there is no Envoy at no-such-envoy"), ("false", "cannot be run")] {
+        for (binary, says) in [("no-such-envoy", "there is no program no-such-envoy"), ("false", "cannot be run")] {
             let machine = Machine::with("ENVOY_BIN", binary.as_ref());
             let output = machine.zonewalk(&[args, &["--proxy", "envoy"]].concat());
             let message = String::from_utf8(output.stderr).unwrap();
@@ -76,17 +76,16 @@ fn settings_that_cannot_be_are_refused_before_anything_starts() {
     assert_refused(&["walkthrough", "--local", "--task-count", "2"], 2, &["--to 2 takes nothing away", "--task-count"]);
     assert_refused(&["walkthrough", "--local", "--to", "6"], 2, &["--to 6 takes nothing away", "6 tasks"]);
     assert_refused(&["up", "--local", "--config", "missing.toml"], 2, &["missing.toml"]);
-    assert_refused(&["up", "--local", "--allow-cidr", "192.0.2.1/24"], 2, &["192.0.2.1/24", "192.0.2.7/32"]);
+    assert_refused(
+        &["up", "--local", "--allow-cidr", "192.0.2.1/24"],
+        2,
+        &["192.0.2.1/24", "did you mean 192.0.2.0/24?"],
+    );
     assert_refused(&["up", "--local", "--frontend", "server"], 2, &["client-only"]);
     assert_refused(&["redeploy", "--local", "--cluster", "theirs"], 2, &["--service"]);
     assert_refused(&["verify", "--local", "--requests", "0"], 2, &["--requests"]);
     assert_refused(&["up", "--local", "--endpoint-url", "http://127.0.0.1:1"], 2, &["--local", "--endpoint-url"]);
     assert_refused(&["up", "--region", "us-east-1"], 2, &["--yes", "USD an hour", "in us-east-1 that"]);
-    assert_refused(
-        &["up", "--region", "eu-west-1", "--profile", "work"],
-        2,
-        &["in eu-west-1, with profile work, that cost"],
-    );
     assert_refused(&["up", "--local", "--faults", "missing.toml"], 2, &["missing.toml"]);
     assert_refused(&["up", "--yes", "--region", "us-east-1", "--faults", "missing.toml"], 2, &["--local"]);
     assert_refused(&["local", "serve", "--listen", "0.0.0.0:0"], 2, &["loopback", "127.0.0.1"]);
@@ -94,7 +93,7 @@ fn settings_that_cannot_be_are_refused_before_anything_starts() {
 
 #[test]
 fn without_a_local_cloud_the_error_says_how_to_start_one() {
-    for command in ["status", "doctor", "redeploy", "verify", "failover", "stats"] {
+    for command in ["status", "redeploy", "verify", "failover", "stats"] {
         assert_refused(&[command, "--local"], 3, &["no local cloud is running", "zonewalk up --local"]);
     }
     let refusal = refuse(&["down", "--local"], "");
@@ -241,7 +240,8 @@ fn the_operations_of_the_local_cloud_are_listed_with_their_parameters() {
     assert!(lines.lines().any(|line| line == "ecs:DeleteService  cluster service force"), "{lines}");
     let document: serde_json::Value =
         serde_json::from_str(&list(&["local", "operations", "--output", "json"])).unwrap();
-    assert_eq!(document.as_array().unwrap().len(), lines.lines().count());
-    let cluster = document.as_array().unwrap().iter().find(|listed| listed["operation"] == "DescribeClusters").unwrap();
+    let operations = document["result"]["operations"].as_array().unwrap();
+    assert_eq!(operations.len(), lines.lines().count());
+    let cluster = operations.iter().find(|listed| listed["operation"] == "DescribeClusters").unwrap();
     assert_eq!((&cluster["service"], &cluster["read"]), (&"ecs".into(), &true.into()));
 }

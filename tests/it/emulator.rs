@@ -66,7 +66,9 @@ impl User {
         let output = self.zonewalk(args);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(0), "{args:?}: {said}");
-        (serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}")), said)
+        let document: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"));
+        (document["result"].clone(), said)
     }
 
     pub(crate) fn aws(&self, command: &str) -> Value {
@@ -134,13 +136,13 @@ pub(crate) fn walk(user: &User) {
 
     let (up, said) = user.outcome(&["up"]);
     assert_eq!(actions(&up), ["created"], "{up}");
-    assert!(up["alb_url"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{up}");
+    assert!(up["url"].as_str().unwrap().starts_with("http://127.0.0.1:"), "{up}");
     for gap in ["join no cluster", "does not spread", "no task runs", "does not count", "carries no request"] {
         assert!(said.contains(gap), "{gap:?} is not told: {said}");
     }
     let (again, _) = user.outcome(&["up"]);
-    assert_eq!(actions(&again), ["kept"], "{again}");
-    assert_eq!(up["alb_url"], again["alb_url"]);
+    assert_eq!(actions(&again), ["unchanged"], "{again}");
+    assert_eq!(up["url"], again["url"]);
 
     let (status, _) = user.outcome(&["status"]);
     assert_eq!((&status["container_instances"], &status["healthy_targets"]), (&Value::from(12), &Value::from(6)));

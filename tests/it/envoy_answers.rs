@@ -136,8 +136,14 @@ impl Proxied {
             let server = sidecar.serve_outbound(listener, &Handle::current()).unwrap();
             return Self { proxy: Proxy::Sidecar(sidecar), egress, _server: Some(server) };
         };
-        let settings =
-            Settings { task: "task", service: "service", locality: zone(1), ingresses: vec![], upstreams: &upstreams };
+        let settings = Settings {
+            task: "task",
+            service: "service",
+            locality: zone(1),
+            ingresses: vec![],
+            upstreams: &upstreams,
+            connect_timeout: Duration::from_secs(5),
+        };
         let (ready, listeners) = oneshot::channel();
         let ready = std::sync::Mutex::new(Some(ready));
         let tell = move |event| match event {
@@ -278,12 +284,11 @@ async fn hear(proxies: Proxies) -> Heard {
                 Host::Refuses => refusing().await,
                 Host::IsGone => gone.address,
             };
-            hosts.push(Address { owner: format!("host{number}").into(), socket, locality: zone(1) });
+            hosts.push(Address { owner: format!("host{number}").into(), socket, locality: zone(1), blocked: None });
         }
         endpoints.push((conversation.upstream().name, hosts));
     }
     let local: LocalCluster = [(zone(1), vec![[10, 0, 0, 1].into()])].into();
-    let endpoints: Vec<_> = endpoints.iter().map(|(name, hosts)| (name.clone(), hosts.as_slice())).collect();
     proxied.proxy.update(&local, &endpoints);
     proxied.knows_all().await;
 

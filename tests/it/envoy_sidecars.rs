@@ -177,7 +177,7 @@ async fn an_envoy_that_dies_takes_its_task_along_and_none_outlives_the_cloud() {
     let mut cloud = Cloud::serve(&machine).await;
     let up = machine.zonewalk(&["up", "--local", "--task-count", "1"]);
     assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
-    let other = machine.zonewalk(&["status", "--local", "--proxy", "zonewalk"]);
+    let other = machine.zonewalk(&["up", "--local", "--proxy", "zonewalk"]);
     assert_eq!(other.status.code(), Some(2), "{}", String::from_utf8_lossy(&other.stderr));
 
     let before = envoys_of(&machine);

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::machine::Machine;
+use crate::machine::{Machine, result};
 
 const NAME: &str = "lb.example.invalid";
 
@@ -70,7 +70,7 @@ impl Relay {
 async fn traffic_goes_through_the_environments_proxy_but_to_loopback() {
     let machine = Machine::new();
     let up = machine.json(&["up", "--local", "--output", "json"]);
-    let load_balancer = up["alb_url"].as_str().unwrap().trim_start_matches("http://").trim_end_matches('/');
+    let load_balancer = up["url"].as_str().unwrap().trim_start_matches("http://").trim_end_matches('/');
     let record = machine.path().join("local.json");
     let local = std::fs::read_to_string(&record).unwrap();
     let endpoint = serde_json::from_str::<Value>(&local).unwrap()["endpoint_url"].as_str().unwrap().to_owned();
@@ -81,7 +81,7 @@ async fn traffic_goes_through_the_environments_proxy_but_to_loopback() {
         command.env("HTTP_PROXY", format!("http://{address}"));
         let output: Output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        result(&output.stdout)
     };
     assert_eq!(verify().await["requests"], 200);
     assert_eq!(proxy.targets(), Vec::<String>::new());

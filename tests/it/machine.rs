@@ -40,11 +40,19 @@ impl Machine {
         command
     }
 
+    /// The result of a command that succeeds.
     pub(crate) fn json(&self, args: &[&str]) -> Value {
         let output = self.zonewalk(args);
         assert_eq!(output.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}"))
+        result(&output.stdout)
     }
+}
+
+/// The result in the document that a command has printed.
+pub(crate) fn result(stdout: &[u8]) -> Value {
+    let mut document: Value =
+        serde_json::from_slice(stdout).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(stdout)));
+    document["result"].take()
 }
 
 /// The exit code of `doctor` against a cloud, with further arguments and variables and a settings file.

@@ -213,8 +213,8 @@ async fn a_health_check_passes_with_the_codes_of_its_matcher_only() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_load_balancer_answers_for_targets_that_do_not() {
     let mut stage = Stage::new(1, 6).await;
-    let nowhere = Target { ip: Ipv4Addr::new(172, 31, 9, 9), port: 8080, in_service: true };
-    let refusing = Target { ip: frontend(0).private_ip, port: 9999, in_service: true };
+    let nowhere = Target { ip: Ipv4Addr::new(172, 31, 9, 9), port: 8080, in_service: true, blocked: false };
+    let refusing = Target { ip: frontend(0).private_ip, port: 9999, in_service: true, blocked: false };
     for (targets, expected) in [
         (vec![], StatusCode::SERVICE_UNAVAILABLE),
         (vec![Target { in_service: false, ..nowhere }], StatusCode::SERVICE_UNAVAILABLE),
@@ -258,7 +258,7 @@ async fn what_is_not_the_articles_is_answered_for_on_its_ports() {
     stage.topology.tasks.push(other.clone());
     // The port that it offers over Service Connect, and another.
     for port in [8080, 9090] {
-        let target = Target { ip: other.private_ip, port, in_service: true };
+        let target = Target { ip: other.private_ip, port, in_service: true, blocked: false };
         stage.topology.load_balancers[0].target_group.as_mut().unwrap().targets = vec![target];
         stage.apply();
         stage = stage.settled().await;

@@ -1,6 +1,6 @@
 //! A mesh with the article's two services in three zones behind a load balancer, and a client of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use zonewalk::mesh::topology::{
-    ClientAlias, HealthCheck, LoadBalancer, Service, ServiceConnect, Target, TargetGroup, Task, Topology, Upstream,
+    ClientAlias, HealthCheck, LoadBalancer, Patience, Service, ServiceConnect, Target, TargetGroup, Task, Topology,
+    Upstream,
 };
 use zonewalk::mesh::{Mesh, Proxies};
 
@@ -21,6 +22,9 @@ pub(crate) const LOAD_BALANCER: &str =
 pub(crate) const TARGET_GROUP: &str =
     "arn:aws:elasticloadbalancing:us-east-1:000000000000:targetgroup/tg/73e2d6bc24d8a067";
 const CLUSTER: &str = "cluster.sc-test-az-aware-backend.ns.";
+
+/// With what is blocked: none, and connections that stand are not used again.
+const PATIENCE: Patience = Patience { connect: Duration::from_millis(1), idle: Duration::ZERO };
 
 /// More looks than any condition takes, with a pause between them.
 const LOOKS: u32 = 12_000;
@@ -64,9 +68,11 @@ impl Stage {
 
     pub(crate) fn with_targets(mut self, health_check: HealthCheck) -> Self {
         let targets = self.topology.tasks.iter().filter(|task| task.family == "fe");
-        let targets = targets.map(|task| Target { ip: task.private_ip, port: 8080, in_service: true }).collect();
+        let targets =
+            targets.map(|task| Target { ip: task.private_ip, port: 8080, in_service: true, blocked: false }).collect();
         let target_group = Some(TargetGroup { arn: TARGET_GROUP.to_owned(), targets, health_check });
-        self.topology.load_balancers = vec![LoadBalancer { arn: LOAD_BALANCER.to_owned(), target_group }];
+        self.topology.load_balancers =
+            vec![LoadBalancer { arn: LOAD_BALANCER.to_owned(), target_group, blocked: false, patience: PATIENCE }];
         self.apply();
         self
     }
@@ -127,7 +133,12 @@ impl Browser {
 pub(crate) fn backend(number: u32) -> Task {
     let offered =
         Service { discovery_name: "sc-test-az-aware-backend".to_owned(), container_port: 8090, aliases: vec![alias()] };
-    let service_connect = ServiceConnect { namespace: "ns".to_owned(), services: vec![offered], upstreams: Vec::new() };
+    let service_connect = ServiceConnect {
+        namespace: "ns".to_owned(),
+        services: vec![offered],
+        upstreams: Vec::new(),
+        patience: PATIENCE,
+    };
     task("backend", number, service_connect, &["server", "-port=8090", "-protocol=http", "-name=product", "-routes=[]"])
 }
 
@@ -137,8 +148,12 @@ pub(crate) fn frontend(number: u32) -> Task {
     let offered =
         Service { discovery_name: "sc-test-az-aware-fe".to_owned(), container_port: 8080, aliases: Vec::new() };
     let upstream = Upstream { discovery_name: "sc-test-az-aware-backend".to_owned(), alias: alias() };
-    let service_connect =
-        ServiceConnect { namespace: "ns".to_owned(), services: vec![offered], upstreams: vec![upstream] };
+    let service_connect = ServiceConnect {
+        namespace: "ns".to_owned(),
+        services: vec![offered],
+        upstreams: vec![upstream],
+        patience: PATIENCE,
+    };
     task("fe", number, service_connect, &["server", "-port=8080", "-protocol=http", "-name=fe", routes])
 }
 
@@ -155,6 +170,7 @@ fn task(family: &str, number: u32, service_connect: ServiceConnect, command: &[&
         plain_ports: vec![],
         service_connect: Some(service_connect),
         draining: false,
+        blocked: BTreeSet::new(),
     }
 }
 

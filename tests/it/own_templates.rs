@@ -130,7 +130,8 @@ fn files_with_a_byte_order_mark_are_read() {
     write("t.jsonl", topology);
     utf16("t16.jsonl", topology);
     for file in ["t.jsonl", "t16.jsonl"] {
-        assert_eq!(machine.json(&["predict", file])["id"], "x");
+        let predicted = machine.zonewalk(&["predict", file]);
+        assert_eq!(serde_json::from_slice::<serde_json::Value>(&predicted.stdout).unwrap()["id"], "x");
     }
     let mut piped = assert_cmd::Command::cargo_bin("zonewalk").unwrap();
     piped.arg("predict").write_stdin(format!("{MARK}{topology}\n")).assert().success();
@@ -143,4 +144,24 @@ fn files_with_a_byte_order_mark_are_read() {
         assert!(up["resources"].to_string().contains("from-file-"), "{up}");
     }
     machine.json(&["down", "--local", "--output", "json"]);
+}
+
+#[test]
+fn a_template_whose_name_is_misspelled_is_refused() {
+    let machine = Machine::new();
+    for (file, says) in [
+        ("task_definition.backnd.json", "did you mean task_definition.backend.json?"),
+        ("user-data.sh", "did you mean user_data.sh?"),
+        ("notes.txt", "it has none of user_data.sh"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join(file), "{}").unwrap();
+        let output = machine.zonewalk(&["up", "--local", "--templates", directory.path().to_str().unwrap()]);
+        let message = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{message}");
+        assert!(message.contains(says), "{file}: {message}");
+    }
+    let missing = machine.zonewalk(&["up", "--local", "--templates", "missing"]);
+    let message = String::from_utf8_lossy(&missing.stderr);
+    assert!(message.contains("templates in missing: no such file or directory"), "{message}");
 }

@@ -137,8 +137,9 @@ async fn a_walkthrough_passes_under_the_policy_alone() {
     let traffic = verify::Traffic { requests: 60, concurrency: 4 };
     let traffic = verify::Options { traffic, ..verify::Options::default() };
     let drill = failover::Options { mode: failover::Mode::Scale, to: 2, restore: true, verify: traffic };
-    let done = walkthrough::run(&ctx, drill, |_| ()).await.unwrap();
-    assert!(done.down.leftovers.is_empty(), "{:#?}", done.down);
+    let options = walkthrough::Options { failover: drill, keep: false };
+    let removal = walkthrough::run(&ctx, options, |_| ()).await.unwrap().down.unwrap();
+    assert!(removal.leftovers.is_empty(), "{removal:#?}");
 
     // What changes call, too.
     up(&ctx).await.unwrap();

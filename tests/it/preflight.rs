@@ -49,7 +49,7 @@ async fn a_quota_that_is_too_low_is_told_with_the_command_that_raises_it() {
     let cloud = LocalCloud::start(options).await.unwrap();
     let (check, what) = problem(&context(&cloud, settings()).await).await;
     assert_eq!(check, Check::Quota);
-    assert!(what.starts_with("24 vCPU more, 0 of 16") && what.contains("--desired-value 24"), "{what}");
+    assert!(what.starts_with("24 more vCPU needed, 0 of 16") && what.contains("--desired-value 24"), "{what}");
 
     // Four tasks need 16; once they run, no more is needed.
     let fewer = context(&cloud, Settings { task_count: "4".parse().unwrap(), ..settings() }).await;
@@ -96,8 +96,8 @@ async fn the_policy_suffices_and_what_it_asks_of_tags_is_never_a_problem() {
         let cloud = cloud_under(policy).await;
         let found = permissions(&context(&cloud, settings()).await).await;
         assert_eq!((found.len(), found[0].0), (1, level), "{found:?}");
-        let names_it =
-            found[0].1.contains("ec2:TerminateInstances: policies depend on aws:ResourceTag/zonewalk:walkthrough");
+        let names_it = found[0].1.contains("depends on aws:ResourceTag/zonewalk:walkthrough")
+            && found[0].1.ends_with(": ec2:TerminateInstances");
         assert_eq!(names_it, level == Level::Unknown, "{found:?}");
         cloud.shutdown().await;
     }
@@ -139,7 +139,7 @@ async fn what_the_simulation_cannot_know_is_told_and_stops_nothing() {
     let found = permissions(&ctx).await;
     assert_eq!((found.len(), found[0].0), (1, Level::Unknown), "{found:?}");
     let says =
-        |text: &str| text.contains("ecs:CreateCluster") && text.contains("depend on aws:MultiFactorAuthPresent,");
+        |text: &str| text.contains("ecs:CreateCluster") && text.contains("depends on aws:MultiFactorAuthPresent,");
     assert!(says(&found[0].1), "{found:?}");
     up(&ctx).await.unwrap();
     assert!(told.lock().unwrap().iter().any(|note| says(note)), "{told:?}");
@@ -222,7 +222,10 @@ async fn a_type_that_too_few_zones_offer_is_told() {
     let doctor = doctor::run(&context(&cloud, none).await).await.unwrap();
     let network = doctor.findings.iter().find(|finding| finding.check == Check::Network).unwrap();
     assert_eq!(network.level, Level::Problem);
-    assert!(network.what.contains("t9.enormous") && network.what.contains("3 are needed"), "{network:#?}");
+    assert!(network.what.contains("no Availability Zone of us-east-1 offers t9.enormous"), "{network:#?}");
+    let instance_type = doctor.findings.iter().find(|finding| finding.check == Check::InstanceType).unwrap();
+    assert_eq!(instance_type.level, Level::Problem);
+    assert!(instance_type.what.starts_with("us-east-1 has no instance type t9.enormous: "), "{instance_type:#?}");
     cloud.shutdown().await;
 }
 
@@ -232,20 +235,20 @@ async fn status_tells_why_up_would_refuse() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
-    let sound = status::run(&ctx).await.unwrap();
+    let sound = status::run(&ctx, Default::default()).await.unwrap();
     assert!(sound.problems.is_empty() && sound.drift.is_some_and(|drift| drift.is_empty()), "{:?}", sound.problems);
 
     let none = Settings { instance_type: "t9.enormous".to_owned(), ..settings() };
-    let status = status::run(&context(&cloud, none).await).await.unwrap();
+    let status = status::run(&context(&cloud, none).await, Default::default()).await.unwrap();
     let problems: Vec<_> = status.problems.iter().map(|finding| (finding.check, finding.level)).collect();
     assert_eq!(problems[0], (Check::Network, Level::Problem));
     assert!(problems.iter().all(|(_, level)| *level == Level::Problem), "{problems:?}");
-    assert!(status.drift.is_none() && status.services.len() == 2 && status.alb_url.is_some(), "{status:?}");
+    assert!(status.drift.is_none() && status.now.services.len() == 2 && status.now.alb_url.is_some(), "{status:?}");
 
     let json = serde_json::to_value(&status).unwrap();
-    assert!(json["problems"][0]["what"].as_str().unwrap().contains("t9.enormous"), "{json}");
+    assert!(json["problems"][0]["message"].as_str().unwrap().contains("t9.enormous"), "{json}");
     let text = status.text(&Page::default());
-    assert!(text.contains("`zonewalk up` would refuse:\nPROBLEM network"), "{text}");
-    assert!(text.contains("6 of 6") && text.contains("http://"), "the rest is gone: {text}");
+    assert!(text.contains("blocked:\n") && text.contains("PROBLEM"), "{text}");
+    assert!(text.contains("6/6") && text.contains("http://"), "the rest is gone: {text}");
     cloud.shutdown().await;
 }

@@ -155,7 +155,7 @@ async fn more_ranges_than_a_security_group_takes_are_told_with_the_quota() {
     let with = |allow_cidrs| Settings { task_count: "1".parse().unwrap(), allow_cidrs, ..settings() };
     let (check, what) = problem(&context(&cloud, with(ranges(0, 61))).await).await;
     assert_eq!(check, Check::Quota);
-    assert!(what.starts_with("61 ranges of addresses, and a security group takes 60 inbound rules"), "{what}");
+    assert!(what.starts_with("61 address ranges, and a security group takes 60 inbound rules"), "{what}");
     assert!(what.contains("--service-code vpc --quota-code L-0EA8095F --desired-value 61`"), "{what}");
 
     // As many as there can be, some of them twice; then as many others.
@@ -176,13 +176,12 @@ async fn a_range_that_nobody_can_come_from_is_told() {
     for ranges in [&["::/0"][..], &["2001:db8::/32", "2001:db8::/32"]] {
         let (check, what) = problem(&context(&cloud, with(ranges)).await).await;
         assert_eq!(check, Check::Network);
-        let words =
-            format!("nobody can come from {}: the load balancer has IPv4 addresses only", ranges.last().unwrap());
+        let words = format!("{} cannot reach the load balancer: it has IPv4 addresses only", ranges.last().unwrap());
         assert!(what.starts_with(&words) && what.contains("--allow-cidr"), "{what}");
     }
     // Beside one that somebody can come from, it does no harm.
     let findings = doctor::run(&context(&cloud, with(&["192.0.2.0/24", "::/0"])).await).await.unwrap().findings;
-    let told = findings.iter().find(|finding| finding.what.starts_with("nobody comes from ::/0")).unwrap();
+    let told = findings.iter().find(|finding| finding.what.starts_with("::/0 cannot reach")).unwrap();
     assert_eq!((told.check, told.level), (Check::Network, Level::Unknown));
     cloud.shutdown().await;
 }

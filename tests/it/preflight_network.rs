@@ -227,7 +227,7 @@ async fn of_several_subnets_in_a_zone_the_one_with_most_room_is_taken_and_kept()
     }
     let roomy = stand.add_subnet("us-east-1a", "172.31.128.0/20").await;
     let chosen = stand.chosen().await;
-    assert!(chosen.contains(&format!("{roomy} in us-east-1a")), "{chosen}");
+    assert!(chosen.contains(&format!("{roomy} in use1-az4 (us-east-1a)")), "{chosen}");
     up(&stand.ctx).await.unwrap();
     // It has less room now than this one.
     stand.add_subnet("us-east-1a", "172.31.144.0/20").await;
@@ -283,8 +283,8 @@ async fn a_region_with_two_zones_is_told_and_another_one_advised() {
     assert_eq!(check, Check::Network);
     assert_eq!(
         what,
-        "us-west-1 has 2 Availability Zones for this account (us-west-1a, us-west-1c), and 3 are needed: choose another \
-         --region"
+        "us-west-1 has 2 Availability Zones for this account (usw1-az3 (us-west-1a), usw1-az1 (us-west-1c)), and 3 are \
+         needed: choose another --region"
     );
     cloud.shutdown().await;
 }

@@ -1,7 +1,8 @@
 //! The life of what runs in the background: shared by all commands, ended by the last one, found by every one.
 
+use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::machine::Machine;
 
 /// What the commands said and how they ended, all started at once.
-fn at_once<'a>(machine: &Machine, commands: impl IntoIterator<Item = Vec<&'a str>>) -> Vec<Output> {
+pub(crate) fn at_once<'a>(machine: &Machine, commands: impl IntoIterator<Item = Vec<&'a str>>) -> Vec<Output> {
     let children: Vec<Child> = commands
         .into_iter()
         .map(|args| {
@@ -21,13 +22,13 @@ fn at_once<'a>(machine: &Machine, commands: impl IntoIterator<Item = Vec<&'a str
     children.into_iter().map(|child| child.wait_with_output().unwrap()).collect()
 }
 
-fn succeed(outputs: &[Output]) {
+pub(crate) fn succeed(outputs: &[Output]) {
     for output in outputs {
         assert!(output.status.success(), "{}", said(output));
     }
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -40,12 +41,18 @@ fn records(directory: &Path) -> Vec<String> {
     names
 }
 
-fn record(machine: &Machine) -> Value {
+/// Starts a local cloud in the background, with a little in it: its process.
+pub(crate) fn start(machine: &Machine) -> String {
+    machine.json(&["up", "--local", "--task-count", "1", "--output", "json"]);
+    record(machine)["process"].to_string()
+}
+
+pub(crate) fn record(machine: &Machine) -> Value {
     serde_json::from_slice(&std::fs::read(machine.path().join("local.json")).unwrap()).unwrap()
 }
 
 /// The processes of zonewalk that were started in this machine's directory.
-fn processes(machine: &Machine) -> Vec<String> {
+pub(crate) fn processes(machine: &Machine) -> Vec<String> {
     let ours = |process: &String| {
         let directory = std::fs::read_link(format!("/proc/{process}/cwd"));
         let command = std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
@@ -56,7 +63,7 @@ fn processes(machine: &Machine) -> Vec<String> {
     all.filter(|name| name.chars().all(|c| c.is_ascii_digit())).filter(ours).collect()
 }
 
-fn assert_nothing_runs(machine: &Machine) {
+pub(crate) fn assert_nothing_runs(machine: &Machine) {
     assert_eq!(records(machine.path()), Vec::<String>::new());
     assert_eq!(processes(machine), Vec::<String>::new());
 }
@@ -65,24 +72,27 @@ fn assert_nothing_runs(machine: &Machine) {
 struct Serve {
     process: Child,
     endpoint_url: String,
-    said: std::process::ChildStderr,
+    /// What it says.
+    log: PathBuf,
 }
 
 impl Serve {
     fn start(machine: &Machine) -> Self {
+        let log = machine.path().join("served.log");
         let mut command = machine.command(&["local", "serve", "--listen", "127.0.0.1:0"]);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // It tells each request: more than a pipe holds.
+        let mut process = command.stdout(Stdio::piped()).stderr(File::create(&log).unwrap()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
-        Self { endpoint_url: url.to_owned(), said: process.stderr.take().unwrap(), process }
+        Self { endpoint_url: url.to_owned(), log, process }
     }
 
     /// Ends it as Ctrl-C does; gives what it said.
     fn end(mut self) -> String {
         signal("-INT", self.process.id());
         assert!(self.process.wait().unwrap().success());
-        std::io::read_to_string(&mut self.said).unwrap()
+        std::fs::read_to_string(&self.log).unwrap()
     }
 }
 
@@ -93,7 +103,7 @@ impl Drop for Serve {
     }
 }
 
-fn signal(signal: &str, process: impl ToString) {
+pub(crate) fn signal(signal: &str, process: impl ToString) {
     assert!(Command::new("kill").args([signal, &process.to_string()]).status().unwrap().success());
 }
 
@@ -148,7 +158,7 @@ fn a_command_that_uses_the_cloud_keeps_it_and_ends_it_for_the_one_that_removed()
     let verify = machine.command(&["verify", "--local", "--requests", "1000000", "--name", "az-aware"]);
     let mut verify = { verify }.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let users = machine.path().join("local.users");
-    while std::fs::File::open(&users).is_ok_and(|users| users.try_lock().is_ok()) || !users.exists() {
+    while File::open(&users).is_ok_and(|users| users.try_lock().is_ok()) || !users.exists() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     // It would end by itself once the load balancer is gone.
@@ -173,7 +183,8 @@ fn a_cloud_that_the_user_serves_is_left_alone() {
     machine.json(&["down", "--local", "--output", "json"]);
     assert_eq!(processes(&machine), [serve.process.id().to_string()]);
     let url = serve.endpoint_url.clone();
-    assert!(serve.end().contains(&format!("use --endpoint-url {url} for this one")));
+    let said = serve.end();
+    assert!(said.contains(&format!("use --endpoint-url {url} for this one")), "{said}");
     assert_nothing_runs(&machine);
 
     // Alone, commands use it, and none ends it.
@@ -182,7 +193,9 @@ fn a_cloud_that_the_user_serves_is_left_alone() {
     assert_eq!(processes(&machine), [serve.process.id().to_string()]);
     machine.json(&["down", "--local", "--output", "json"]);
     assert_eq!(record(&machine)["endpoint_url"], *serve.endpoint_url);
-    serve.end();
+    // Requests are told without being asked for.
+    let said = serve.end();
+    assert!(said.contains("Z  200  ecs:CreateService  us-east-1  "), "{said}");
     assert_nothing_runs(&machine);
 }
 
@@ -190,14 +203,13 @@ fn a_cloud_that_the_user_serves_is_left_alone() {
 fn a_cloud_that_was_killed_is_known_to_be_gone() {
     let machine = Machine::new();
     for command in ["status", "down", "up"] {
-        machine.json(&["up", "--local", "--dry-run", "--output", "json"]);
-        let process = record(&machine)["process"].to_string();
+        let process = start(&machine);
         signal("-KILL", &process);
         let output = machine.zonewalk(&[command, "--local"]);
         match command {
             "up" => assert!(output.status.success(), "{}", said(&output)),
             _ => {
-                let told = format!("no local cloud is running (process {process} was killed, and all");
+                let told = format!("no local cloud is running (process {process} was killed, and everything");
                 assert!(said(&output).contains(&told), "{}", said(&output));
                 assert_eq!(records(machine.path()), [""; 0]);
             }
@@ -218,7 +230,7 @@ fn a_cloud_of_another_version_is_not_used_and_can_be_left() {
     std::fs::write(machine.path().join("local.json"), older.to_string()).unwrap();
     let up = machine.zonewalk(&["up", "--local"]);
     assert_eq!(up.status.code(), Some(3));
-    for words in ["another version of zonewalk", "`zonewalk down --local`", &format!("`kill {}`", serve.process.id())] {
+    for words in ["another version of zonewalk", "`zonewalk down --local`", "`zonewalk local stop`"] {
         assert!(said(&up).contains(words), "{words}: {}", said(&up));
     }
     machine.json(&["down", "--local", "--output", "json"]);
@@ -231,8 +243,7 @@ fn a_cloud_of_another_version_is_not_used_and_can_be_left() {
 #[test]
 fn a_cloud_that_hangs_is_named_with_what_ends_it() {
     let machine = Machine::new();
-    machine.json(&["up", "--local", "--dry-run", "--output", "json"]);
-    let process = record(&machine)["process"].to_string();
+    let process = start(&machine);
     signal("-STOP", &process);
     let status = machine.zonewalk(&["status", "--local"]);
     signal("-KILL", &process);
@@ -259,23 +270,25 @@ fn without_a_directory_for_records_the_user_is_told_to_name_one() {
 #[test]
 fn what_a_running_cloud_is_not_is_refused() {
     let machine = Machine::new();
-    machine.json(&["up", "--local", "--dry-run", "--output", "json"]);
+    start(&machine);
     for (asked, words) in [
-        (&["--pace", "aws"][..], "the pace fast, not aws"),
-        (&["--bare-account"], "an account with the article's roles, not a bare one"),
-        (&["--proxy", "envoy"], "zonewalk proxies, not envoy"),
+        (&["--pace", "aws"][..], "was started with --pace fast; for --pace aws, stop it first"),
+        (&["--bare-account"], "has an account with the article's roles; for --bare-account, stop it first"),
+        (&["--proxy", "envoy"], "uses zonewalk's own proxies; for --proxy envoy, stop it first"),
     ] {
-        let output = machine.zonewalk(&[&["up", "--local"], asked].concat());
-        assert_eq!(output.status.code(), Some(2), "{}", said(&output));
-        assert!(said(&output).contains(words), "{}", said(&output));
-        assert!(said(&output).contains("`zonewalk down --local`"), "{}", said(&output));
+        for command in [&["up", "--local"][..], &["up", "--local", "--dry-run"], &["doctor", "--local"]] {
+            let output = machine.zonewalk(&[command, asked].concat());
+            assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+            assert!(said(&output).contains(words), "{}", said(&output));
+            assert!(said(&output).contains("`zonewalk local stop`"), "{}", said(&output));
+        }
     }
-    // What it is may be asked for; and whoever removes takes any.
+    // What it is may be asked for.
     machine.json(&["up", "--local", "--dry-run", "--pace", "fast", "--proxy", "zonewalk", "--output", "json"]);
-    machine.json(&["down", "--local", "--pace", "aws", "--output", "json"]);
+    machine.json(&["down", "--local", "--output", "json"]);
     assert_nothing_runs(&machine);
     for asked in [&["--pace", "aws"][..], &["--bare-account"]] {
-        let output = machine.zonewalk(&[&["status"], asked].concat());
+        let output = machine.zonewalk(&[&["up"], asked].concat());
         assert_eq!(output.status.code(), Some(2), "{}", said(&output));
         assert!(said(&output).contains("add --local"), "{}", said(&output));
     }

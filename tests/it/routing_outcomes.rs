@@ -96,38 +96,20 @@ fn the_reason_is_given_in_numbers() {
     let short = json!({ "upstream": { "a": 2, "b": 6 } });
     let ill = json!({ "a": { "healthy": 1, "unhealthy": 3 }, "b": { "degraded": 1 } });
     for (situation, reason) in [
-        (
-            even.clone(),
-            "own zone a has 50.00 % of the healthy endpoints for 50.00 % of the callers: all requests stay in it",
-        ),
-        (
-            short.clone(),
-            "own zone a has 25.00 % of the healthy endpoints for 50.00 % of the callers: 50.00 % of requests stay in it",
-        ),
+        (even.clone(), "a: 50% of the backends for 50% of the frontends, so all requests stay in the zone"),
+        (short.clone(), "a: 25% of the backends for 50% of the frontends, so 50% of the requests stay in the zone"),
         (
             json!({ "upstream": { "a": { "healthy": 3, "sub_zone": "s" }, "b": 3 } }),
-            "the called service has no endpoint in the own zone a: no request can stay in it",
+            "a: no backends, so no request can stay in the zone",
         ),
         (
             merged(&short, &json!({ "force_local_zone": { "min_size": 2 } })),
-            "own zone a has 2 healthy endpoints, not fewer than the 2 of force_local_zone: all requests stay in it",
+            "a: 2 healthy backends, at least the 2 of force_local_zone, so all requests stay in the zone",
         ),
-        (
-            json!({ "upstream": { "a": 3, "b": 2 } }),
-            "5 healthy endpoints, fewer than the minimum of 6: zone-aware routing is off",
-        ),
-        (
-            json!({ "upstream": { "a": 6 } }),
-            "the called service is in 1 zone(s), fewer than the minimum of 2: zone-aware routing is off",
-        ),
-        (
-            also(json!({ "local": { "a": 1 } })),
-            "the calling service is in 1 zone(s), fewer than the minimum of 2: zone-aware routing is off",
-        ),
-        (
-            also(json!({ "self_zone": "c" })),
-            "the calling service has no endpoint in the own zone c: zone-aware routing is off",
-        ),
+        (json!({ "upstream": { "a": 3, "b": 2 } }), "5 healthy backends, Envoy needs 6: zone-aware routing is off"),
+        (json!({ "upstream": { "a": 6 } }), "the backends are in 1 zone, Envoy needs 2: zone-aware routing is off"),
+        (also(json!({ "local": { "a": 1 } })), "the frontends are in 1 zone, Envoy needs 2: zone-aware routing is off"),
+        (also(json!({ "self_zone": "c" })), "no frontend is in the proxy's own zone c: zone-aware routing is off"),
         (also(json!({ "self_zone": null })), "the proxy does not know its own zone: zone-aware routing is off"),
         (
             also(json!({ "local_cluster_name": false })),
@@ -135,35 +117,35 @@ fn the_reason_is_given_in_numbers() {
         ),
         (
             also(json!({ "routing_enabled": 50 })),
-            "own zone a has 50.00 % of the healthy endpoints for 50.00 % of the callers: all requests stay in it; \
-             this goes for the 50 % of requests that routing_enabled lets through",
+            "a: 50% of the backends for 50% of the frontends, so all requests stay in the zone; \
+             this goes for the 50% of requests that routing_enabled lets through",
         ),
         (
             json!({ "upstream": { "a": 3, "b": 2 }, "routing_enabled": 50 }),
-            "5 healthy endpoints, fewer than the minimum of 6: zone-aware routing is off",
+            "5 healthy backends, Envoy needs 6: zone-aware routing is off",
         ),
-        (also(json!({ "routing_enabled": 0 })), "routing_enabled comes to 0 %: zone-aware routing is off"),
+        (also(json!({ "routing_enabled": 0 })), "routing_enabled comes to 0%: zone-aware routing is off"),
         (
             json!({ "upstream": ill }),
-            "2 of 5 endpoints are available, below the panic threshold of 50 %: all are used, whatever their zone and health",
+            "2 of 5 backends are available, below the panic threshold of 50%: all are used, whatever their zone and health",
         ),
         (
             json!({ "upstream": ill, "fail_traffic_on_panic": true }),
-            "2 of 5 endpoints are available, below the panic threshold of 50 %: with fail_traffic_on_panic, requests fail",
+            "2 of 5 backends are available, below the panic threshold of 50%: with fail_traffic_on_panic, requests fail",
         ),
         (
             also(json!({ "local": ill })),
-            "2 of the calling service's 5 endpoints are available, below the panic threshold of 50 %: \
+            "2 of 5 frontends are available, below the panic threshold of 50%: \
              zone-aware routing is off",
         ),
         (
             also(json!({ "local": ill, "fail_traffic_on_panic": true })),
-            "2 of the calling service's 5 endpoints are available, below the panic threshold of 50 %: \
+            "2 of 5 frontends are available, below the panic threshold of 50%: \
              with fail_traffic_on_panic, requests fail",
         ),
         (
             json!({ "upstream": { "a": { "healthy": 3, "locality_weight": 1 }, "b": 3 }, "locality_weighted": true }),
-            "localities are taken by their weights: zone-aware routing is off",
+            "zones are taken by their weights: zone-aware routing is off",
         ),
         (
             json!({

@@ -40,6 +40,7 @@ impl Proxy {
             owner: format!("host{number}").into(),
             socket,
             locality: own.clone(),
+            blocked: None,
         };
         sidecar.update("backend.ns", &local, &hosts.iter().enumerate().map(endpoint).collect::<Vec<_>>());
         tokio::spawn(sidecar.clone().maintain());

@@ -60,7 +60,7 @@ fn what_a_failed_command_leaves_on_aws_is_told_with_its_price() {
     let up = aws.zonewalk(&["up", "--yes"]);
     assert_eq!(up.status.code(), Some(3), "{}", said(&up));
     assert!(said(&up).contains(&format!("what was made {PRICE}: `zonewalk down")), "{}", said(&up));
-    let walkthrough = aws.zonewalk(&["walkthrough", "--yes"]);
+    let walkthrough = aws.zonewalk(&["walkthrough", "--yes", "--keep"]);
     assert!(said(&walkthrough).contains(&format!("all that was made {PRICE}")), "{}", said(&walkthrough));
     // There is a load balancer, and no task.
     let failover = aws.zonewalk(&["failover"]);
@@ -69,7 +69,7 @@ fn what_a_failed_command_leaves_on_aws_is_told_with_its_price() {
     let other = aws.zonewalk(&["redeploy", "--cluster", "others", "--service", "others"]);
     assert!(!other.status.success() && !said(&other).contains("USD"), "{}", said(&other));
     // Nothing was asked of the account by the command itself.
-    let down = aws.zonewalk(&["down"]);
+    let down = aws.zonewalk(&["down", "--yes"]);
     assert!(down.status.success() && !said(&down).contains("USD"), "{}", said(&down));
 }
 
@@ -78,7 +78,7 @@ fn what_down_leaves_on_aws_is_told_with_its_price() {
     let aws = Aws::serve("[[fault]]\nkind = 'server-error'\noperation = 'elasticloadbalancing:DeleteLoadBalancer'\n");
     let up = aws.zonewalk(&["up", "--yes", "--task-count", "1"]);
     assert!(up.status.success(), "{}", said(&up));
-    let down = aws.zonewalk(&["down"]);
+    let down = aws.zonewalk(&["down", "--yes"]);
     assert_eq!(down.status.code(), Some(1), "{}", said(&down));
     assert!(said(&down).contains(&format!("what `down` has not removed {PRICE}")), "{}", said(&down));
 }

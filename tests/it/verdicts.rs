@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use zonewalk::commands::failover::Phase;
+use zonewalk::commands::failover::{OnOrOff, Phase};
 use zonewalk::events::PhaseName;
 use zonewalk::routing::PredictedState;
 use zonewalk::traffic::{Counted, Demands, Expectation, Observation, RoutingState, TasksByZone, Verdict, Verification};
@@ -132,7 +132,7 @@ fn while_tasks_stop_less_than_one_percent_may_fail_on_aws_and_none_elsewhere() {
     let holds = |errors: u64, exact| {
         let failed = BTreeMap::from([("status 503".to_owned(), errors)]);
         let seen = Observation { errors: failed, ..observed(&[("a", "a", 500 - errors), ("b", "b", 500)]) };
-        Phase { phase: PhaseName::During, result: judge(&seen, &expectation, None, exact) }.holds()
+        Phase::new(PhaseName::During, judge(&seen, &expectation, None, exact)).holds()
     };
     assert!(holds(9, false) && !holds(10, false));
     assert!(!holds(1, true));
@@ -159,4 +159,57 @@ fn below_the_threshold_it_is_off_by_design_unless_the_counters_say_otherwise() {
     let local = observed(&[("a", "a", 50), ("b", "b", 50)]);
     assert_eq!(judge(&local, &expectation, Some(100), false).verdict, Verdict::Pass, "AWS's threshold is lower");
     assert!(!judge(&local, &expectation, Some(100), true).holds_whatever_the_design());
+}
+
+#[test]
+fn every_pair_of_zones_has_a_cell_in_both_matrices() {
+    let expectation = Expectation::of(&tasks(&[("a", 3), ("b", 2)]), &tasks(&[("a", 1), ("c", 1)]));
+    let seen = verify(&observed(&[("a", "a", 3), ("a", "c", 4), ("b", "c", 1)]), &expectation);
+    let json = serde_json::to_value(&seen).unwrap();
+    let cells = |matrix: &serde_json::Value| -> Vec<(String, String, serde_json::Value)> {
+        let text = |cell: &serde_json::Value, key: &str| cell[key].as_str().unwrap().to_owned();
+        let cells = matrix.as_array().unwrap().iter();
+        cells.map(|cell| (text(cell, "frontend"), text(cell, "backend"), cell["requests"].clone())).collect()
+    };
+    let (matrix, expected) = (cells(&json["matrix"]), cells(&json["expected"]["matrix"]));
+    let pairs = |cells: &[(String, String, serde_json::Value)]| -> Vec<String> {
+        cells.iter().map(|(frontend, backend, _)| format!("{frontend}{backend}")).collect()
+    };
+    assert_eq!(pairs(&matrix), ["aa", "ab", "ac", "ba", "bb", "bc", "ca", "cb", "cc"]);
+    assert_eq!(pairs(&matrix), pairs(&expected));
+    let requests: Vec<String> = expected.iter().map(|(.., requests)| requests.to_string()).collect();
+    assert_eq!(requests, ["3.5", "0", "3.5", "0.5", "0", "0.5", "0", "0", "0"]);
+    assert!(matrix.iter().all(|(.., requests)| requests.is_u64()), "{matrix:?}");
+}
+
+#[test]
+fn failed_requests_are_told_by_their_status() {
+    let expectation = Expectation::of(&two_zones(), &two_zones());
+    let errors = [("HTTP 503", 2), ("HTTP 502", 1), ("no answer within 20 s", 4)];
+    let errors = errors.map(|(error, requests)| (error.to_owned(), requests));
+    let seen = Observation {
+        errors: BTreeMap::from(errors),
+        took: std::time::Duration::from_millis(500),
+        ..observed(&[("a", "a", 9), ("b", "b", 9)])
+    };
+    let seen = verify(&seen, &expectation);
+    assert_eq!((seen.errors, seen.error_kinds["no answer within 20 s"]), (7, 4));
+    assert_eq!(seen.errors_by_status, BTreeMap::from([(502, 1), (503, 2)]));
+    assert_eq!((seen.requests_per_second, seen.duration_s), (Some(50.0), 0.5));
+}
+
+#[test]
+fn a_phase_that_is_as_it_should_be_has_no_verdict_that_fails() {
+    let expectation = Expectation::of(&two_zones(), &tasks(&[("a", 1), ("b", 1)]));
+    let off = judge(
+        &observed(&[("a", "a", 25), ("a", "b", 25), ("b", "b", 25), ("b", "a", 25)]),
+        &expectation,
+        Some(0),
+        true,
+    );
+    assert_eq!(off.verdict, Verdict::Fail);
+    let phase = Phase::new(PhaseName::FailedOver, off.clone());
+    assert_eq!((phase.holds, phase.expected_state, phase.result.verdict), (true, Some(OnOrOff::Off), Verdict::Pass));
+    let phase = Phase::new(PhaseName::Restored, off);
+    assert_eq!((phase.holds, phase.expected_state, phase.result.verdict), (false, Some(OnOrOff::On), Verdict::Fail));
 }

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 
-use super::plan::{RoleRefusal, matches};
+use super::plan::{FaultReport, FaultsReport, RoleRefusal, matches};
 use super::{Fault, FaultKind, Faults};
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::states::Extent;
@@ -262,13 +262,12 @@ impl Injector {
 
     /// The faults as they were asked for, and how often each has been met.
     pub(crate) fn report(&self) -> Value {
-        let rules = self.rules.iter().map(|rule| {
-            let mut wire = json!(rule.fault);
-            wire["matched"] = json!(rule.matched);
-            wire["struck"] = json!(rule.struck.load(Ordering::Relaxed));
-            wire
-        });
-        json!({ "seed": self.seed, "fault": rules.collect::<Value>() })
+        let report = |rule: &Rule| FaultReport {
+            fault: rule.fault.clone(),
+            matched: rule.matched,
+            struck: rule.struck.load(Ordering::Relaxed),
+        };
+        json!(FaultsReport { seed: self.seed, faults: self.rules.iter().map(report).collect() })
     }
 }
 

@@ -10,5 +10,5 @@ mod plan;
 pub(crate) use injector::{
     Answering, Call, Confirmation, DEPLOYMENT_IS_ACTIVE, Injected, Injector, Launch, Refusal, SharedInjector,
 };
-pub use plan::{Fault, FaultKind, Faults};
+pub use plan::{Fault, FaultKind, Faults, FaultsReport};
 pub(crate) use plan::{RoleRefusal, matches};

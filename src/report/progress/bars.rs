@@ -13,6 +13,7 @@ pub(super) struct Bars {
     width: Box<dyn Fn() -> u16 + Send + Sync>,
     waits: HashMap<String, ProgressBar>,
     work: Option<ProgressBar>,
+    text: Option<ProgressBar>,
 }
 
 /// The time is first, since the end of a line that is too long is cut off.
@@ -21,11 +22,22 @@ const WORK: &str = "  {wide_msg}";
 
 impl Bars {
     pub(super) fn new(all: MultiProgress, width: Box<dyn Fn() -> u16 + Send + Sync>) -> Self {
-        Self { all, width, waits: HashMap::new(), work: None }
+        Self { all, width, waits: HashMap::new(), work: None, text: None }
     }
 
     pub(super) fn width(&self) -> u16 {
         (self.width)()
+    }
+
+    /// Draws a text of several lines, above all else.
+    pub(super) fn draw_text(&mut self, text: String) {
+        let bar = self.text.get_or_insert_with(|| styled(self.all.insert(0, ProgressBar::no_length()), "{msg}"));
+        bar.set_message(text);
+        bar.tick();
+    }
+
+    pub(super) fn clear_text(&mut self) {
+        self.text.take().iter().for_each(|bar| clear(&self.all, bar));
     }
 
     pub(super) fn draw(&mut self, waits: &BTreeMap<String, Wait>, work: Option<String>) {

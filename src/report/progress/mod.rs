@@ -115,8 +115,24 @@ impl Progress {
         let mut state = self.state.lock();
         state.waits.clear();
         state.work = None;
-        self.draw(&mut state);
+        if let Screen::Bars(bars) = &mut state.screen {
+            bars.clear_text();
+        }
+        self.redraw(&mut state);
         self.tell_unchanged(&mut state);
+    }
+
+    /// Ends all that is shown of work under way, and prints something else.
+    pub fn interrupt(&self, print: impl FnOnce()) {
+        self.end();
+        print();
+    }
+
+    /// Draws a text of several lines on a terminal, in the place of the one that was drawn before.
+    pub fn draw(&self, text: String) {
+        if let Screen::Bars(bars) = &mut self.state.lock().screen {
+            bars.draw_text(text);
+        }
     }
 
     fn show(&self, event: Event) {
@@ -180,7 +196,7 @@ impl Progress {
             }
             Event::Note { message } => self.line(state, &lines::note(&message)),
         }
-        self.draw(state);
+        self.redraw(state);
     }
 
     fn at_aws_pace(&self, usually: Option<&'static str>) -> Option<&'static str> {
@@ -188,7 +204,7 @@ impl Progress {
     }
 
     /// Shows what is waited for as it is now.
-    fn draw(&self, state: &mut State) {
+    fn redraw(&self, state: &mut State) {
         let State { screen, work, waits, .. } = state;
         match screen {
             Screen::Bars(bars) => {
@@ -222,7 +238,7 @@ async fn tick(progress: Weak<Progress>) {
     loop {
         tokio::time::sleep(TICK).await;
         let Some(progress) = progress.upgrade() else { return };
-        progress.draw(&mut progress.state.lock());
+        progress.redraw(&mut progress.state.lock());
     }
 }
 

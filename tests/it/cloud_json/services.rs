@@ -158,6 +158,8 @@ async fn tasks_behind_a_load_balancer_are_targets_until_they_have_drained() {
         "The container app did not have a container port 1 defined.",
     );
 
+    let open = stand.clients.ec2.authorize_security_group_ingress().group_id(&stand.group).ip_protocol("tcp");
+    open.from_port(8080).to_port(8080).cidr_ip("0.0.0.0/0").send().await.unwrap();
     let balancer = balancers.create_load_balancer().name("app").set_subnets(Some(stand.subnets.clone()));
     let balancer = balancer.send().await.unwrap().load_balancers.unwrap().remove(0).load_balancer_arn.unwrap();
     let forward = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group).build();

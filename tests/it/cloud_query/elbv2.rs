@@ -1,5 +1,6 @@
 //! Elastic Load Balancing: creation that can be repeated, targets' states, what stays for a while after.
 
+use aws_sdk_ec2::types::{IpPermission, UserIdGroupPair};
 use aws_sdk_elasticloadbalancingv2::operation::create_load_balancer::builders::CreateLoadBalancerFluentBuilder;
 use aws_sdk_elasticloadbalancingv2::operation::create_target_group::builders::CreateTargetGroupFluentBuilder;
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -182,14 +183,24 @@ async fn a_target_says_why_it_is_not_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_answers_is_a_healthy_target() {
+async fn a_task_that_answers_is_a_healthy_target_once_its_security_group_lets_health_checks_in() {
     let stand = Stand::new(Pace::Instant).await;
-    let ip = run_the_app(&stand).await;
-    let group = stand.security_group("lb").await;
+    let [group, own] = [stand.security_group("lb").await, stand.security_group("app").await];
+    let ip = run_the_app(&stand, &own).await;
     let target_group = stand.target_group("tg").await;
     let load_balancer = stand.load_balancer("abc", &group).await;
     stand.listener(&load_balancer, &target_group).await;
     stand.register(&target_group, &ip).await;
+    until("the target times out", async || {
+        let health = stand.health(&target_group).await.remove(0);
+        health.reason() == Some(&TargetHealthReasonEnum::Timeout)
+    })
+    .await;
+    let from_load_balancer = UserIdGroupPair::builder().group_id(&group).build();
+    let permission = IpPermission::builder().ip_protocol("tcp").from_port(8000).to_port(8080);
+    let permission = permission.user_id_group_pairs(from_load_balancer).build();
+    let authorize = stand.clients.ec2.authorize_security_group_ingress().group_id(&own);
+    authorize.ip_permissions(permission).send().await.unwrap();
     until("the target is healthy", async || {
         let health = stand.health(&target_group).await.remove(0);
         health.state() == Some(&TargetHealthStateEnum::Healthy) && health.reason().is_none()
@@ -198,8 +209,8 @@ async fn a_task_that_answers_is_a_healthy_target() {
     stand.end().await;
 }
 
-/// A task of the article's app on an instance of its own; answers with its address.
-async fn run_the_app(stand: &Stand) -> String {
+/// A task of the article's app, in a security group, on an instance of its own; answers with its address.
+async fn run_the_app(stand: &Stand, group: &str) -> String {
     use aws_sdk_ecs::types::{AwsVpcConfiguration, ContainerDefinition, NetworkConfiguration, NetworkMode};
     let ecs = &stand.clients.ecs;
     ecs.create_cluster().cluster_name("cluster").send().await.unwrap();
@@ -208,7 +219,8 @@ async fn run_the_app(stand: &Stand) -> String {
     let container = ContainerDefinition::builder().name("app").image("app").memory(256).set_command(Some(command));
     let register = ecs.register_task_definition().family("app").network_mode(NetworkMode::Awsvpc);
     register.container_definitions(container.build()).send().await.unwrap();
-    let network = AwsVpcConfiguration::builder().set_subnets(Some(stand.subnets("a"))).build().unwrap();
+    let network = AwsVpcConfiguration::builder().set_subnets(Some(stand.subnets("a")));
+    let network = network.security_groups(group).build().unwrap();
     let network = NetworkConfiguration::builder().awsvpc_configuration(network).build();
     let run = ecs.run_task().cluster("cluster").task_definition("app").network_configuration(network);
     let run = run.send().await.unwrap();

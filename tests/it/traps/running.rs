@@ -38,7 +38,7 @@ async fn trap_04_a_cross_zone_counter_of_zero_is_no_proof() {
     assert_eq!(stats.totals.growth.get("lb_zone_routing_cross_zone").copied().unwrap_or(0), 0);
     let crossed: u64 = stats.totals.zone_requests.iter().filter(|cell| cell.from != cell.to).map(|c| c.requests).sum();
     assert!(crossed > 0, "requests cross zones all the same");
-    assert_eq!(stats.verdict, Verdict::Fail, "{:?}", stats.reasons);
+    assert_eq!(stats.verdict, Some(Verdict::Fail), "{:?}", stats.reasons);
     walk.end().await;
 }
 

@@ -17,6 +17,7 @@ mod launch_data;
 mod launch_templates;
 mod launching;
 mod permissions;
+mod reach;
 mod resources;
 mod route_tables;
 mod rules;
@@ -44,6 +45,7 @@ pub(crate) use self::instances::{Instance, InstanceState, instance, instances, l
 pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
 pub(crate) use self::launch_templates::{Resolved, resolve};
 pub(crate) use self::launching::{Location, check as check_launch, launch};
+pub(crate) use self::reach::Reach;
 pub(crate) use self::route_tables::reaches_internet;
 pub(crate) use self::subnets::{Subnet, free_addresses};
 

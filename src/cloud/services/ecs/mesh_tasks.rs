@@ -1,25 +1,43 @@
 //! The tasks as the mesh carries them.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddrV4;
+
 use super::tasks::{LastStatus, Task};
 use crate::cloud::region::Region;
+use crate::cloud::services::ec2::Reach;
 use crate::cloud::wire::Params;
 use crate::mesh::{self, topology};
 
 /// The tasks whose containers run, or are to.
 pub(super) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
-    region
-        .ecs()
-        .tasks
-        .iter()
-        .filter(|task| {
-            let runs = (LastStatus::Running..=LastStatus::Stopping).contains(&task.last_status);
-            runs && task.started_at.is_some() || task.last_status == LastStatus::Pending && task.is_starting
-        })
-        .map(|task| topology_task(region, task))
-        .collect()
+    let runs = |task: &&Task| {
+        let runs = (LastStatus::Running..=LastStatus::Stopping).contains(&task.last_status);
+        runs && task.started_at.is_some() || task.last_status == LastStatus::Pending && task.is_starting
+    };
+    let running: Vec<&Task> = region.ecs().tasks.iter().filter(runs).collect();
+    let reach = Reach::of(region);
+    running.iter().map(|task| topology_task(region, task, blocked(&reach, task, &running))).collect()
 }
 
-fn topology_task(region: &Region, task: &Task) -> topology::Task {
+/// What of the task's upstreams its security groups, or theirs, keep it from.
+fn blocked(reach: &Reach<'_>, task: &Task, running: &[&Task]) -> BTreeSet<SocketAddrV4> {
+    let Some(connect) = &task.service_connect else { return BTreeSet::new() };
+    let is_upstream = |name: &str| task.upstreams.iter().any(|upstream| upstream.discovery_name == name);
+    let mut blocked = BTreeSet::new();
+    for other in running {
+        let offers = other.service_connect.iter().filter(|offers| offers.namespace == connect.namespace);
+        let endpoints = offers.flat_map(|offers| &offers.offered).map(|offered| &offered.endpoint);
+        for endpoint in endpoints.filter(|endpoint| is_upstream(&endpoint.discovery_name)) {
+            if !reach.connects(&task.interface.id, &other.interface.id, endpoint.container_port) {
+                blocked.insert(SocketAddrV4::new(other.interface.private_ip, endpoint.container_port));
+            }
+        }
+    }
+    blocked
+}
+
+fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>) -> topology::Task {
     let (command, plain_ports) = mesh::applications(task.definition.containers().into_iter().map(application));
     topology::Task {
         arn: task.arn.clone(),
@@ -34,8 +52,10 @@ fn topology_task(region: &Region, task: &Task) -> topology::Task {
             namespace: connect.namespace.clone(),
             services: connect.offered.iter().map(|offered| offered.endpoint.clone()).collect(),
             upstreams: task.upstreams.clone(),
+            patience: topology::PROXYS_PATIENCE.map(|on_aws| region.schedule.pace.scale(on_aws)),
         }),
         draining: task.last_status > LastStatus::Running,
+        blocked,
     }
 }
 

@@ -29,6 +29,12 @@ pub(super) fn target_group_of<'s>(state: &'s State, load_balancer_arn: &str) -> 
     state.target_groups.iter().find(|group| group.arn == listener.target_group_arn)
 }
 
+/// The port of a load balancer's listener.
+pub(super) fn port_of(state: &State, load_balancer_arn: &str) -> Option<u16> {
+    let listener = state.listeners.iter().find(|listener| listener.load_balancer_arn == load_balancer_arn)?;
+    Some(listener.port)
+}
+
 pub(super) fn find<'s>(state: &'s State, arn: &str) -> Result<&'s Listener, AwsError> {
     state.listeners.iter().find(|listener| listener.arn == arn).ok_or_else(not_found)
 }

@@ -53,6 +53,11 @@ impl LoadBalancer {
         self.zones.iter().any(|zone| zone.az_name == az_name)
     }
 
+    /// Its network interfaces, one a zone.
+    pub(super) fn interfaces(&self) -> impl Iterator<Item = &str> {
+        self.zones.iter().map(|zone| zone.interface_id.as_str())
+    }
+
     /// `app/<name>/<hexadecimal digits>`, part of the ARNs of its listeners.
     pub(super) fn path(&self) -> &str {
         self.arn.split_once("loadbalancer/").map_or("", |(_, path)| path)

@@ -17,8 +17,10 @@ use self::target_groups::TargetGroup;
 use crate::cloud::error::{AwsError, Words};
 use crate::cloud::region::Region;
 use crate::cloud::service::Service;
+use crate::cloud::services::ec2::Reach;
 use crate::cloud::wire::tags::TagStore;
 use crate::cloud::wire::{Encoding, Params};
+use crate::mesh::topology;
 
 pub(crate) use self::targets::{TargetState, deregister_target, register_target, target_state};
 
@@ -50,16 +52,19 @@ pub(crate) fn target_group(region: &Region, arn: &str) -> Option<TargetGroupFact
 }
 
 /// The load balancers as the mesh is to run them.
-pub(crate) fn mesh_load_balancers(region: &Region) -> Vec<crate::mesh::topology::LoadBalancer> {
-    let state = region.elbv2();
+pub(crate) fn mesh_load_balancers(region: &Region) -> Vec<topology::LoadBalancer> {
+    let (state, reach) = (region.elbv2(), Reach::of(region));
     let load_balancers = state.load_balancers.iter();
     load_balancers
-        .map(|load_balancer| crate::mesh::topology::LoadBalancer {
+        .map(|load_balancer| topology::LoadBalancer {
             arn: load_balancer.arn.clone(),
             // One that is still provisioning neither serves nor probes.
             target_group: listeners::target_group_of(state, &load_balancer.arn)
                 .filter(|_| load_balancer.active)
-                .map(|group| targets::mesh_target_group(region, load_balancer, group)),
+                .map(|group| targets::mesh_target_group(region, &reach, load_balancer, group)),
+            blocked: listeners::port_of(state, &load_balancer.arn)
+                .is_some_and(|port| !load_balancer.interfaces().all(|id| reach.lets_callers_in(id, port))),
+            patience: topology::LOAD_BALANCERS_PATIENCE.map(|on_aws| region.schedule.pace.scale(on_aws)),
         })
         .collect()
 }

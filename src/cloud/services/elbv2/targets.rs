@@ -144,6 +144,7 @@ pub(crate) fn deregister_target(region: &mut Region, target_group_arn: &str, ip:
 /// A load balancer's target group as the mesh is to serve and probe it.
 pub(super) fn mesh_target_group(
     region: &Region,
+    reach: &ec2::Reach<'_>,
     load_balancer: &LoadBalancer,
     group: &TargetGroup,
 ) -> topology::TargetGroup {
@@ -151,13 +152,23 @@ pub(super) fn mesh_target_group(
     let check = &group.health_check;
     let in_zone =
         |target: &Target| zone_of(region, group, target.ip).is_none_or(|zone| load_balancer.serves_zone(zone));
+    // The mesh has one server for all nodes of the load balancer: what one of them cannot reach, it does not.
+    let is_blocked = |target: &Target| {
+        let target_interface = reach.interface_at(&group.settings.vpc_id, target.ip);
+        target_interface.is_some_and(|to| !load_balancer.interfaces().all(|from| reach.connects(from, to, target.port)))
+    };
     topology::TargetGroup {
         arn: group.arn.clone(),
         targets: group
             .targets
             .iter()
             .filter(|target| in_zone(target))
-            .map(|target| topology::Target { ip: target.ip, port: target.port, in_service: target.draining.is_none() })
+            .map(|target| topology::Target {
+                ip: target.ip,
+                port: target.port,
+                in_service: target.draining.is_none(),
+                blocked: is_blocked(target),
+            })
             .collect(),
         health_check: topology::HealthCheck {
             path: check.path.clone(),

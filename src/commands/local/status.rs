@@ -1,0 +1,131 @@
+//! `local status`: which local cloud runs, what is in it, who uses it.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::commands::outcome::Outcome;
+use crate::processes::User;
+use crate::processes::local_cloud::{self, Error, NewCloud, Proxy, Standing};
+use crate::report::numbers;
+use crate::report::page::Page;
+use crate::report::style::{attention, good};
+use crate::report::table::{align_numbers, table};
+
+#[derive(Debug, Serialize)]
+pub struct LocalStatus {
+    running: bool,
+    #[serde(flatten)]
+    cloud: Option<Cloud>,
+    /// The process of one that has ended without having been told to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    killed_process: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Cloud {
+    endpoint_url: String,
+    process: u32,
+    version: Option<String>,
+    background: bool,
+    #[serde(flatten)]
+    started_with: NewCloud,
+    started_at: Option<String>,
+    age_s: Option<u64>,
+    log: Option<PathBuf>,
+    state_file: PathBuf,
+    users: Vec<User>,
+    walkthroughs: Vec<Standing>,
+}
+
+pub async fn run() -> Result<LocalStatus, Error> {
+    let record = match local_cloud::find().await {
+        Ok(record) => record,
+        Err(Error::NotRunning(killed_process)) => {
+            return Ok(LocalStatus { running: false, cloud: None, killed_process });
+        }
+        Err(error) => return Err(error),
+    };
+    let cloud = Cloud {
+        walkthroughs: local_cloud::walkthroughs(&record).await?,
+        users: local_cloud::users()?,
+        state_file: local_cloud::state_file()?,
+        age_s: record.age().map(|age| age.as_secs()),
+        background: record.own.background,
+        started_with: record.own.cloud,
+        endpoint_url: record.endpoint_url,
+        process: record.process,
+        version: record.version,
+        started_at: record.started_at,
+        log: record.log,
+    };
+    Ok(LocalStatus { running: true, cloud: Some(cloud), killed_process: None })
+}
+
+impl Outcome for LocalStatus {
+    fn title(&self) -> &'static str {
+        "local status"
+    }
+
+    fn text(&self, page: &Page) -> String {
+        match &self.cloud {
+            Some(cloud) => cloud.text(page),
+            None => attention(format!("no local cloud is running{}", local_cloud::gone(self.killed_process))),
+        }
+    }
+
+    fn holds(&self) -> bool {
+        self.running
+    }
+
+    fn next(&self) -> Option<String> {
+        Some(if self.running {
+            "`eval \"$(zonewalk local env)\"` points AWS clients at it; `zonewalk local stop` ends it".to_owned()
+        } else {
+            "`zonewalk up --local` starts one".to_owned()
+        })
+    }
+}
+
+impl Cloud {
+    fn text(&self, page: &Page) -> String {
+        let age = self.age_s.map(|age| format!(" for {}", numbers::duration(std::time::Duration::from_secs(age))));
+        let place = if self.background { "in the background" } else { "in the foreground" };
+        let version = self.version.as_deref().unwrap_or("that it does not say");
+        let NewCloud { pace, bare_account, proxy } = self.started_with;
+        let proxies = match proxy {
+            Proxy::Zonewalk => "zonewalk's own",
+            Proxy::Envoy => "real Envoys",
+        };
+        let roles = if bare_account { "without" } else { "with" };
+        let log =
+            self.log.as_ref().map_or("the terminal where it was started".to_owned(), |log| log.display().to_string());
+        let users: Vec<_> = self.users.iter().map(ToString::to_string).collect();
+        let users = if users.is_empty() { "no command just now".to_owned() } else { users.join("\n              ") };
+        let mut lines = vec![
+            format!("local cloud   {} at {}{}", good("running"), self.endpoint_url, age.unwrap_or_default()),
+            format!("process       {} {place}, version {version}", self.process),
+            format!("pace          {pace}"),
+            format!("proxies       {proxies}"),
+            format!("account       {roles} the article's roles"),
+            format!("log           {log}"),
+            format!("state file    {}", self.state_file.display()),
+            format!("used by       {users}"),
+        ];
+        if self.walkthroughs.is_empty() {
+            lines.push("walkthroughs  none".to_owned());
+        } else {
+            let mut table = table(page, ["WALKTHROUGH", "TAGGED RESOURCES", "REGION"]);
+            align_numbers(&mut table);
+            for Standing { name, region, resources } in &self.walkthroughs {
+                let resources = resources.map_or("?".to_owned(), numbers::grouped);
+                table.add_row([name, &resources, region.as_deref().unwrap_or("all (roles alone are left)")]);
+            }
+            if let Some(column) = table.column_mut(2) {
+                column.set_cell_alignment(comfy_table::CellAlignment::Left);
+            }
+            lines.push(format!("\n{table}"));
+        }
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,71 @@
+//! What a local cloud answers at its own paths: the walkthroughs in it, its faults.
+
+use std::fmt;
+use std::path::Path;
+
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::error::Error;
+use super::started::Record;
+use crate::cloud::Faults;
+use crate::plain;
+use crate::processes::background;
+use crate::text_file;
+
+/// A walkthrough of which something stands in a local cloud.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Standing {
+    pub name: String,
+    /// None: only roles are left, which are the account's.
+    pub region: Option<String>,
+    /// How many resources carry its tag. None: a version that did not say.
+    pub resources: Option<u64>,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, region, .. } = self;
+        match region {
+            Some(region) => write!(f, "walkthrough {name} in {region}"),
+            None => write!(f, "the roles of walkthrough {name}"),
+        }
+    }
+}
+
+/// The walkthroughs of which something stands in a local cloud.
+pub async fn walkthroughs(record: &Record) -> Result<Vec<Standing>, Error> {
+    own_path(record, Method::GET, "walkthroughs", Bytes::new()).await
+}
+
+/// Reads the faults that a file asks for: JSON if its name ends in `.json`, else TOML.
+pub fn read_faults(path: &Path) -> Result<Faults, Error> {
+    let error = |reason| Error::Faults { path: path.to_owned(), reason };
+    let text = text_file::read(path).map_err(|reason| error(plain::of_io(&reason)))?;
+    let is_json = path.extension().is_some_and(|extension| extension == "json");
+    let faults = if is_json { Faults::from_json(text.as_bytes()) } else { Faults::from_toml(&text) };
+    faults.map_err(error)
+}
+
+/// The faults of a running local cloud, and how often each was met.
+pub async fn faults(record: &Record) -> Result<Value, Error> {
+    own_path(record, Method::GET, "faults", Bytes::new()).await
+}
+
+/// Replaces the faults of a running local cloud.
+pub async fn set_faults(record: &Record, faults: &Faults) -> Result<Value, Error> {
+    own_path(record, Method::PUT, "faults", serde_json::to_vec(faults).unwrap_or_default().into()).await
+}
+
+async fn own_path<T: DeserializeOwned>(record: &Record, method: Method, path: &str, body: Bytes) -> Result<T, Error> {
+    let error = |reason| Error::NoAnswer { endpoint_url: record.endpoint_url.clone(), reason };
+    let answer = background::send(&record.endpoint_url, method, path, body).await;
+    let (status, body) = answer.map_err(|reason| error(reason.to_string()))?;
+    match serde_json::from_slice(&body) {
+        Ok(answer) if status == StatusCode::OK => Ok(answer),
+        _ => Err(error(String::from_utf8_lossy(&body).into_owned())),
+    }
+}
