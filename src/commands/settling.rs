@@ -8,7 +8,6 @@ use tokio::time::Instant;
 use super::Error;
 use super::verify::{self, Options, Traffic};
 use crate::events::Event;
-use crate::plan::Step;
 use crate::report::numbers::{count, duration, percent};
 use crate::stages::{Context, Error as StageError};
 use crate::traffic::{Demands, RoutingState, Verdict};
@@ -53,7 +52,7 @@ pub(super) async fn settle(ctx: &Context, url: &str, options: Options, demands: 
             ));
             break Ok(());
         }
-        ctx.events.send(Event::Waiting { step: Step::Services, what: WHAT.to_owned(), state, elapsed });
+        ctx.events.send(Event::Waiting { what: WHAT.to_owned(), state, elapsed, usually: None });
         let pause = tokio::time::sleep(BETWEEN_PROBES);
         if ctx.cancel.run_until_cancelled(pause).await.is_none() {
             break Err(StageError::Interrupted.into());

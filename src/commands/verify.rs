@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use super::limits::within;
 use super::outcome::Outcome;
@@ -167,9 +168,15 @@ pub(super) async fn send(ctx: &Context, url: &str, traffic: Traffic) -> Result<O
         concurrency: traffic.concurrency,
         per_second: None,
     };
-    let (events, total) = (ctx.events.clone(), traffic.requests);
-    let progress = move |done| events.send(Event::Traffic { done, total: Some(total) });
-    Ok(traffic::drive(&load, &ctx.cancel, progress).await?)
+    drive(ctx, &load, &ctx.cancel).await
+}
+
+/// Sends traffic, and tells how far it is.
+pub(super) async fn drive(ctx: &Context, load: &Load, stop: &CancellationToken) -> Result<Observation, Error> {
+    let events = ctx.events.clone();
+    let observed = traffic::drive(load, stop, move |traffic| events.send(Event::Traffic(traffic))).await;
+    ctx.events.send(Event::TrafficEnded);
+    Ok(observed?)
 }
 
 impl Outcome for Verification {
