@@ -77,7 +77,8 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Verification, Error>
 /// The same. If the user interrupts the traffic, it is judged by the answers that came before.
 pub async fn run_until_interrupted(ctx: &Context, options: Options) -> Result<Verification, Error> {
     let (url, demands) = (load_balancer_url(ctx).await?, options.demands(ctx));
-    settling::settle(ctx, &url, options, demands).await?;
+    let few = async |requests| whole(measure(ctx, &url, Traffic { requests, ..options.traffic }, demands, None).await?);
+    settling::settle(ctx, few).await?;
     let before = counters::or_reason(counters::read(ctx, PATIENCE).await)?;
     let mut verification = measure(ctx, &url, options.traffic, demands, Some(before)).await?;
     if verification.errors > 0 && !verification.interrupted {
