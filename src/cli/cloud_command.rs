@@ -76,7 +76,7 @@ impl CloudCommand {
     pub(super) fn before_it_ends(&self) -> Option<&'static str> {
         match self {
             Self::Failover(_) => Some("restoring the backends first"),
-            Self::Down => Some("the removals under way are finished first"),
+            Self::Down(DownArgs { dry_run: false }) => Some("the removals under way are finished first"),
             Self::Up(UpArgs { dry_run: false, .. }) | Self::Walkthrough(_) | Self::Redeploy(_) => {
                 Some("the requests under way are finished first")
             }

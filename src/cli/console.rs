@@ -229,7 +229,8 @@ impl Console {
         if !io::stdin().is_terminal() {
             return None;
         }
-        let _ = write!(anstream::stderr(), "{} [y/N] ", self.advice.complete(question));
+        let question = format!("{} [y/N]", self.advice.complete(question));
+        let _ = write!(anstream::stderr(), "{} ", self.page(ZoneNames::default()).wrap(&question, 0));
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))

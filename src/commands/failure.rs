@@ -104,6 +104,7 @@ fn kind(error: &Error) -> FailureKind {
         Error::Drive(DriveError::OutOfReach { .. }) | Error::LocalCloud(local_cloud::Error::NoAnswer { .. }) => {
             FailureKind::Unreachable
         }
+        Error::LocalCloud(error) if error.is_in_use() => FailureKind::Conflict,
         error if error.exit_code() == 2 => FailureKind::Usage,
         _ => FailureKind::Failed,
     }

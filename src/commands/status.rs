@@ -29,16 +29,16 @@ pub struct Now {
     pub region: String,
     /// Where the calls go, if not to AWS.
     pub endpoint_url: Option<String>,
-    /// Whose Service Connect proxies the tasks have. None: AWS's, of which nothing is known.
+    /// Whose Service Connect proxies the tasks have. Null: AWS's, of which nothing is known.
     pub proxies: Option<String>,
-    /// The seconds since the Auto Scaling group was made. None: it does not stand.
+    /// The seconds since the Auto Scaling group was made. Null: it does not stand.
     pub up_s: Option<u64>,
-    /// What stands costs this. None: nothing that costs stands, or this is not AWS.
+    /// What stands costs this. Null: nothing that costs stands, or this is not AWS.
     pub cost: Option<Cost>,
     /// What it has cost since it was made, if nothing has changed since.
     pub usd_so_far: Option<f64>,
     pub zone_aware_routing: Forecast,
-    /// The URL that requests are to be sent to. None: there is no load balancer yet.
+    /// The URL that requests are to be sent to. Null: there is no load balancer yet.
     #[serde(rename = "url")]
     pub alb_url: Option<String>,
     /// The backend and the frontend, as far as they exist.
@@ -74,7 +74,7 @@ pub struct UnderWay {
 pub struct Status {
     #[serde(flatten)]
     pub now: Now,
-    /// What `up` would change. None: nothing stands, or a problem keeps `up` from knowing.
+    /// What `up` would change. Null: nothing stands, or a problem keeps `up` from knowing.
     pub drift: Option<Vec<PlannedChange>>,
     /// The problems for which `up` would refuse.
     pub problems: Vec<Finding>,

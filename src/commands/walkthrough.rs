@@ -27,7 +27,7 @@ pub struct Walkthrough {
     pub failover: failover::Failover,
     /// What the proxies counted.
     pub stats: Stats,
-    /// What `down` removed.
+    /// What `down` removed. Null: everything was to be left standing.
     pub down: Option<Down>,
 }
 

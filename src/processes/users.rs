@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 /// A command that uses a process.
 #[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct User {
-    /// The process's ID.
+    /// Its process ID.
     pub process: u32,
     /// The command line as it was typed.
     pub command: String,

@@ -62,9 +62,9 @@ pub struct DeploymentStatus {
     pub id: String,
     /// When it was begun, in UTC (RFC 3339).
     pub created_at: Option<String>,
-    /// Its state as ECS names it: `COMPLETED`, `IN_PROGRESS`, `FAILED`. None: the cloud does not tell.
+    /// Its state as ECS names it: `COMPLETED`, `IN_PROGRESS`, `FAILED`. Null: the cloud does not tell.
     pub state: Option<String>,
-    /// Whether Service Connect is on in it. None: the cloud does not tell.
+    /// Whether Service Connect is on in it. Null: the cloud does not tell.
     pub service_connect: Option<bool>,
 }
 

@@ -75,9 +75,9 @@ fn all_that_is_printed_is_as_the_schema_says() {
 
     // Nothing is there.
     printed.run(&machine, "status --local", 3);
-    printed.run(&machine, "local faults", 3);
-    printed.run(&machine, "local status", 1);
-    printed.run(&machine, "local stop", 0);
+    for (command, code) in [("status", 1), ("stop", 0), ("env", 3), ("logs", 3), ("faults", 3)] {
+        printed.run(&machine, &format!("local {command}"), code);
+    }
     printed.run(&machine, "down --local", 0);
     printed.run(&machine, "verify --local --requests none", 2);
     printed.run(&machine, "status --region mars", 2);
@@ -100,15 +100,18 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "doctor --local", 0);
     printed.run(&machine, "status --local", 0);
     printed.run(&machine, "status --local --image another:1", 0);
+    printed.run(&machine, "status --local --image another:1 --exit-code", 1);
+    printed.run(&machine, "status --local --watch --for 1s", 0);
+    printed.run(&machine, "down --local --dry-run", 0);
+    assert_eq!(printed.run(&machine, "walkthrough --local", 2)["error"]["kind"], "conflict");
     printed.run(&machine, "verify --local --requests 50", 0);
     printed.run_in_lines(&machine, "failover --local --requests 60", 0);
     printed.run(&machine, "stats --local --requests 30", 0);
     printed.run(&machine, "stats --local --no-traffic", 0);
     printed.run(&machine, "redeploy --local", 0);
-    printed.run(&machine, "local operations", 0);
-    printed.run(&machine, "local status", 0);
-    printed.run(&machine, "local env", 0);
-    printed.run(&machine, "local logs", 0);
+    for (command, code) in [("operations", 0), ("status", 0), ("env", 0), ("logs", 0), ("stop", 2)] {
+        printed.run(&machine, &format!("local {command}"), code);
+    }
 
     // Interrupted.
     printed.interrupt(&machine, "failover --local", "before");
@@ -141,9 +144,9 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "down --local", 0);
 
     printed.run(&machine, "walkthrough --local", 0);
-
-    printed.run(&machine, "up --local --task-count 3", 0);
+    printed.run(&machine, "up --local --task-count 1", 0);
     printed.run(&machine, "local stop --yes", 0);
+
     serve(&machine, &mut printed);
     let truth = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/envoy-truth.jsonl");
     for args in [&["predict", truth][..], &["predict", truth, "--simulate", "10"]] {

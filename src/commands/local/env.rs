@@ -10,7 +10,7 @@ use crate::report::page::Page;
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LocalEnv {
-    /// The environment variables, by their names.
+    /// The variables that point AWS clients at the local cloud.
     variables: Variables,
     #[serde(skip)]
     shell: Shell,

@@ -59,11 +59,11 @@ impl Log {
 
 #[derive(Debug, JsonSchema, Serialize)]
 pub struct LocalLogs {
-    /// Whether a local cloud is running.
+    /// Whether a local cloud runs. If none does, this is the log of the last one.
     running: bool,
-    /// The file that the lines are from.
+    /// The file.
     log: PathBuf,
-    /// The lines, oldest first.
+    /// A line for each request, the oldest first, with what else it had to tell in between.
     lines: Vec<String>,
 }
 

@@ -20,11 +20,11 @@ use crate::text_file;
 /// A walkthrough of which something stands in a local cloud.
 #[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Standing {
-    /// The name of the walkthrough.
+    /// The walkthrough's name.
     pub name: String,
-    /// The region that it is in. Null: only roles are left, which are the account's.
+    /// Its region. Null if only roles are left, which have none.
     pub region: Option<String>,
-    /// How many resources carry its tag. Null: a version that did not say.
+    /// How many resources carry its tag, instances included. Null if the local cloud does not say.
     pub resources: Option<u64>,
 }
 
