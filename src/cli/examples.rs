@@ -111,6 +111,36 @@ Examples:
   zonewalk local logs
   zonewalk local logs --follow"
         }
+        ["schema"] => {
+            "\
+Examples:
+  zonewalk schema > zonewalk.schema.json
+  zonewalk schema verify"
+        }
+        ["local", "status"] => {
+            "\
+Examples:
+  zonewalk local status
+  zonewalk local status --output json"
+        }
+        ["local", "env"] => {
+            "\
+Examples:
+  eval \"$(zonewalk local env)\"
+  zonewalk local env > local.sh"
+        }
+        ["local", "stop"] => {
+            "\
+Examples:
+  zonewalk local stop
+  zonewalk local stop --output json"
+        }
+        ["local", "logs"] => {
+            "\
+Examples:
+  zonewalk local logs
+  zonewalk local logs | grep CreateService"
+        }
         ["local", "serve"] => {
             "\
 Examples:

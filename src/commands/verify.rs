@@ -127,7 +127,11 @@ pub(super) async fn measure(
         Some(Err(reason)) => Err(reason),
         None => Err("they were not asked for".to_owned()),
     };
-    Ok(Verification { interrupted, ..traffic::verify(&observed, &expectation, counted, demands) })
+    Ok(Verification {
+        interrupted,
+        proxies: ctx.proxies.clone(),
+        ..traffic::verify(&observed, &expectation, counted, demands)
+    })
 }
 
 /// The zones of the answers that the placement of the running tasks predicts.
@@ -191,6 +195,7 @@ impl Outcome for Verification {
             lines.push(format!("p50 same-zone {same}, cross-zone {cross}"));
         }
         lines.extend(statements(self).map(|statement| page.wrap(&page.name_zones(&statement), 2)));
+        lines.extend(self.proxies.iter().map(|proxies| format!("proxies: {proxies}")));
         // Where all stay in their zone as predicted, the reasons say nothing that the matrix does not.
         let is_plain = self.as_predicted && self.expected.state == Some(PredictedState::LocalityDirect);
         if self.verdict.passed() && (page.verbose || !is_plain) {
