@@ -112,7 +112,7 @@ fn the_commands_that_are_told_find_what_up_made() {
         let of_the_walkthrough: Vec<_> = commands.iter().filter(|command| command[0] != "local").collect();
         assert!(!of_the_walkthrough.is_empty(), "{text}");
         for command in of_the_walkthrough {
-            assert_eq!(command[1..], given, "{text}");
+            assert!(command.ends_with(&given), "{command:?}: {text}");
         }
     }
     let up = machine.zonewalk(&[&["up"], &given[..]].concat());
