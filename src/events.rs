@@ -19,18 +19,43 @@ const A_MOMENT: Duration = Duration::from_secs(2);
 pub enum Event {
     /// A step of the walkthrough begins: its number, out of how many, and its name.
     #[serde(rename = "step_started")]
-    Heading { number: usize, of: usize, title: &'static str },
+    Heading {
+        /// Which step it is, from 1 on.
+        number: usize,
+        /// How many steps there are.
+        of: usize,
+        /// The command that the step is.
+        title: &'static str,
+    },
     /// It is known how many resources are to be seen to, if it can be, and how long all that takes on AWS.
-    Planned { resources: Option<usize>, usually: &'static str },
+    Planned {
+        /// How many resources are to be seen to. Null: that is not known.
+        resources: Option<usize>,
+        /// How long all of it takes on AWS: `3–6 min`.
+        usually: &'static str,
+    },
     /// A resource is being created, or looked at if it exists.
     #[serde(rename = "resource_started")]
-    StageStarted { kind: Kind, name: String },
+    StageStarted {
+        /// What kind of resource it is.
+        kind: Kind,
+        /// The name that zonewalk gives it.
+        name: String,
+    },
     /// Something was looked up, not made: the account, the network, the machine image.
-    Found { step: Step, what: String },
-    /// Something that is waited for was looked at, and is not ready yet. The state may be empty.
-    Waiting {
+    Found {
+        /// The article's step that it belongs to.
+        step: Step,
+        /// What was found, in words.
         what: String,
+    },
+    /// Something that is waited for was looked at, and is not ready yet.
+    Waiting {
+        /// What is waited for.
+        what: String,
+        /// How far it is, in words.
         state: String,
+        /// How long it has been waited for, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
         #[schemars(with = "f64")]
         elapsed: Duration,
@@ -38,50 +63,77 @@ pub enum Event {
         usually: Option<&'static str>,
     },
     /// The wait for `what` is over, however it ended.
-    Waited { what: String },
+    Waited {
+        /// What was waited for.
+        what: String,
+    },
     /// A resource is as it should be.
     #[serde(rename = "resource_done")]
     StageDone {
+        /// What kind of resource it is.
         kind: Kind,
+        /// The name that the walkthrough gives it.
         name: String,
+        /// The ID, ARN or name that AWS knows it by.
         id: String,
+        /// What was done with it.
         action: Action,
+        /// How long it took, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
         #[schemars(with = "f64")]
         elapsed: Duration,
     },
     /// What belongs to a resource, and is not one that is made, is as it should be.
     Ready {
+        /// What is as it should be, in words.
         what: String,
+        /// How long it took, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
         #[schemars(with = "f64")]
         elapsed: Duration,
     },
     /// A resource was removed.
     Removed {
+        /// What kind of resource it is.
         kind: Kind,
+        /// The ID, ARN or name that AWS knows it by.
         id: String,
+        /// How long it took, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
         #[schemars(with = "f64")]
         elapsed: Duration,
     },
     /// A removal failed; the others go on.
-    RemovalFailed { kind: Kind, id: String, reason: String },
+    RemovalFailed {
+        /// What kind of resource it is.
+        kind: Kind,
+        /// The ID, ARN or name that AWS knows it by.
+        id: String,
+        /// Why it was not removed.
+        reason: String,
+    },
     /// So many requests have been sent and answered.
     Traffic(Traffic),
     /// No more requests are sent.
     TrafficEnded,
     /// A phase of a failover drill is over.
     Phase {
+        /// Which phase it is.
         phase: PhaseName,
+        /// Whether it was as it should be.
         holds: bool,
+        /// The share of the answered requests that stayed in their zone. Null: none were answered.
         same_zone_share: Option<f64>,
-        /// None in the phase in which that changes.
+        /// The share that was predicted. Null in the phase in which the placement changes.
         predicted: Option<f64>,
+        /// The requests that failed.
         errors: u64,
     },
     /// Something the user should know and need not act on.
-    Note { message: String },
+    Note {
+        /// The note.
+        message: String,
+    },
 }
 
 /// To the millisecond.

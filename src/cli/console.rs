@@ -284,7 +284,8 @@ impl Console {
         if !io::stdin().is_terminal() {
             return None;
         }
-        let _ = write!(anstream::stderr(), "{} [y/N] ", self.advice.complete(question));
+        let question = format!("{} [y/N]", self.advice.complete(question));
+        let _ = write!(anstream::stderr(), "{} ", self.page(ZoneNames::default()).wrap(&question, 0));
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
@@ -328,6 +329,7 @@ fn is_news(event: &Event, traffic_told: &mut Option<Instant>) -> bool {
 /// What the local cloud speaks.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Operations {
+    /// Every operation of every service.
     operations: Vec<OperationSummary>,
 }
 

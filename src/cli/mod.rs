@@ -23,7 +23,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::ArgMatches;
+use clap::{ArgMatches, ValueEnum};
 use tokio::time::Instant;
 
 use self::args::{Args, Command, Global, ManArgs, Output, PredictArgs};
@@ -76,20 +76,22 @@ fn misused(error: &clap::Error) -> u8 {
     // That nobody can read it is no reason to fail in another way.
     let _ = error.print();
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
-    // As much of the command line as can be understood.
-    let parsed = command_line::definition().ignore_errors(true).try_get_matches().ok().filter(|_| error.use_stderr());
-    if let Some(matches) = parsed
-        && let Some(output) = output(&matches)
-    {
-        Console::with_output(output, name(&matches)).print_misuse(code, &error.to_string());
+    let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    if let Some(output) = output(words).filter(|_| error.use_stderr()) {
+        // As much of the command line as can be understood.
+        let matches = command_line::definition().ignore_errors(true).try_get_matches().ok();
+        Console::with_output(output, matches.as_ref().and_then(name)).print_misuse(code, &error.to_string());
     }
     code
 }
 
 /// What a command line that is not valid asks to be printed.
-fn output(matches: &ArgMatches) -> Option<Output> {
-    let of_command = matches.subcommand().and_then(|(_, matches)| output(matches));
-    of_command.or_else(|| matches.try_get_one("output").ok().flatten().copied())
+fn output(words: impl Iterator<Item = String>) -> Option<Output> {
+    let mut words = words.skip_while(|word| !word.starts_with("--output") && !word.starts_with("-o"));
+    let word = words.next()?;
+    let value = word.trim_start_matches("--output").trim_start_matches("-o").trim_start_matches('=');
+    let value = if value.is_empty() { words.next()? } else { value.to_owned() };
+    Output::from_str(&value, false).ok()
 }
 
 /// `-v` shows each request to the cloud, `-vv` also what the libraries say; without, they say nothing: an error tells it.

@@ -38,6 +38,7 @@ pub enum Mode {
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Phase {
+    /// Which phase it is.
     pub phase: PhaseName,
     /// What zone-aware routing was to be in this phase. Null: that changes while tasks stop.
     pub expected_state: Option<OnOrOff>,
@@ -124,16 +125,21 @@ impl Phase {
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Failover {
+    /// How the backends are taken away.
     pub mode: Mode,
     /// The number of backends before.
     pub from: u32,
     /// The number of backends while failed over.
     pub to: u32,
+    /// The phases in their order.
     pub phases: Vec<Phase>,
     /// The failed requests of all phases.
     pub errors: u64,
+    /// Whether the backends have been restored.
     pub restored: bool,
+    /// Whether every phase was as it should be.
     pub verdict: Verdict,
+    /// Why not, if not.
     pub reasons: Vec<String>,
 }
 

@@ -24,12 +24,17 @@ use crate::walkthrough::{self, Down, Up};
 pub struct Walkthrough {
     /// All steps in their order, with what is also in the fields below: the verdict of each.
     pub steps: Vec<Step>,
+    /// What `up` did.
     pub up: Up,
+    /// What `status` told after it.
     pub status: Status,
+    /// What `verify` saw.
     pub verify: Verification,
+    /// What came of the drill.
     pub failover: failover::Failover,
+    /// What the proxies counted.
     pub stats: Stats,
-    /// None: everything was to be left standing.
+    /// What `down` removed. Null: everything was to be left standing.
     pub down: Option<Down>,
 }
 
@@ -65,8 +70,11 @@ pub fn check(options: Options, settings: &Settings) -> Result<(), Error> {
 /// What came of a step, and how long it took.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Step {
+    /// The command that the step is.
     pub step: &'static str,
+    /// Whether its checks held.
     pub verdict: Verdict,
+    /// How long it took, in seconds.
     #[serde(rename = "seconds", serialize_with = "in_seconds")]
     #[schemars(with = "f64")]
     pub time: Duration,

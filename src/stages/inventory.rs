@@ -20,8 +20,11 @@ use crate::aws::{AzId, AzName};
 /// A service, and where its tasks run.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServiceStatus {
+    /// The name of the service.
     pub name: String,
+    /// The tasks that run.
     pub running: u32,
+    /// The tasks that are to run.
     pub desired: u32,
     /// The tasks that are being started.
     pub pending: u32,
@@ -55,9 +58,9 @@ pub struct TaskStatus {
 pub struct DeploymentStatus {
     pub id: String,
     pub created_at: Option<String>,
-    /// Its state as ECS names it: `COMPLETED`, `IN_PROGRESS`, `FAILED`. None: the cloud does not tell.
+    /// Its state as ECS names it: `COMPLETED`, `IN_PROGRESS`, `FAILED`. Null: the cloud does not tell.
     pub state: Option<String>,
-    /// Whether Service Connect is on in it. None: the cloud does not tell.
+    /// Whether Service Connect is on in it. Null: the cloud does not tell.
     pub service_connect: Option<bool>,
 }
 

@@ -115,8 +115,11 @@ pub(super) fn last_events(service: &aws_sdk_ecs::types::Service) -> String {
 /// A deployment that is completed.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Deployment {
+    /// The name of the service.
     pub service: String,
+    /// The deployment's ID.
     pub id: String,
+    /// The tasks that run in it.
     pub tasks: u32,
     /// Whether Service Connect is on in it; without it no routing is zone-aware.
     pub service_connect: bool,

@@ -17,6 +17,7 @@ const USUALLY: &str = "3–6 min";
 /// What `down` did.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Down {
+    /// What was removed.
     pub removed: Vec<Removed>,
     /// The rules that went with the security groups.
     pub rules_removed: usize,
@@ -39,17 +40,23 @@ impl Down {
 /// A resource that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Removed {
+    /// The article's step that the resource belongs to.
     #[serde(rename = "step")]
     pub stage: Step,
+    /// What kind of resource it was.
     pub kind: Kind,
+    /// The ID, ARN or name that AWS knew it by.
     pub id: String,
 }
 
 /// A resource that was not removed, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Leftover {
+    /// What kind of resource it is.
     pub kind: Kind,
+    /// The ID, ARN or name that AWS knows it by.
     pub id: String,
+    /// Why it was not removed.
     pub reason: String,
 }
 

@@ -24,6 +24,7 @@ pub struct Up {
     /// The URL that requests are to be sent to.
     #[serde(rename = "url")]
     pub alb_url: String,
+    /// Everything that was looked at, created or changed.
     pub resources: Vec<ResourceReport>,
 }
 

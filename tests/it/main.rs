@@ -6,6 +6,7 @@ mod agents;
 mod agreement;
 mod answers;
 mod article;
+mod asked;
 mod blocked;
 mod cli;
 mod clients;

@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use crate::machine::Machine;
 
-struct Aws {
+pub(crate) struct Aws {
     machine: Machine,
     process: Child,
     url: String,
 }
 
 impl Aws {
-    fn serve(faults: &str) -> Self {
+    pub(crate) fn serve(faults: &str) -> Self {
         let machine = Machine::new();
         std::fs::write(machine.path().join("f.toml"), faults).unwrap();
         let serve = ["local", "serve", "--listen", "127.0.0.1:0", "--faults", "f.toml"];
@@ -28,9 +28,14 @@ impl Aws {
         Self { machine, process, url: url.expect("it runs") }
     }
 
-    fn zonewalk(&self, args: &[&str]) -> Output {
+    /// Where it is reached at a name of AWS's: through this proxy.
+    pub(crate) fn proxy(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn zonewalk(&self, args: &[&str]) -> Output {
         let mut command = self.machine.command(args);
-        command.args(["--endpoint-url", "http://zonewalk.amazonaws.com", "--timeout", "4"]);
+        command.args(["--endpoint-url", ENDPOINT, "--timeout", "4"]);
         command.env("AWS_ACCESS_KEY_ID", "test").env("AWS_SECRET_ACCESS_KEY", "test").env("AWS_REGION", "us-east-1");
         command.env("HTTP_PROXY", &self.url).stdin(Stdio::null()).output().unwrap()
     }
@@ -42,6 +47,8 @@ impl Drop for Aws {
         let _ = self.process.wait();
     }
 }
+
+pub(crate) const ENDPOINT: &str = "http://zonewalk.amazonaws.com";
 
 const PRICE: &str =
     "still stands and costs up to about 0.64 USD an hour (12 t3.medium, a load balancer, 15 public addresses)";
