@@ -20,18 +20,18 @@ pub enum Event {
     /// A step of the walkthrough begins: its number, out of how many, and its name.
     #[serde(rename = "step_started")]
     Heading {
-        /// Its number, from 1.
+        /// Which step it is, from 1 on.
         number: usize,
         /// How many steps there are.
         of: usize,
-        /// The command that it runs.
+        /// The command that the step is.
         title: &'static str,
     },
     /// It is known how many resources are to be seen to, if it can be, and how long all that takes on AWS.
     Planned {
-        /// The resources to be created, changed or removed. Null: that is not known before.
+        /// How many resources are to be seen to. Null: that is not known.
         resources: Option<usize>,
-        /// How long it takes on AWS, in words.
+        /// How long all of it takes on AWS: `3–6 min`.
         usually: &'static str,
     },
     /// A resource is being created, or looked at if it exists.
@@ -72,7 +72,7 @@ pub enum Event {
     StageDone {
         /// What kind of resource it is.
         kind: Kind,
-        /// The name that zonewalk gives it.
+        /// The name that the walkthrough gives it.
         name: String,
         /// The ID, ARN or name that AWS knows it by.
         id: String,
@@ -85,7 +85,7 @@ pub enum Event {
     },
     /// What belongs to a resource, and is not one that is made, is as it should be.
     Ready {
-        /// What is ready.
+        /// What is as it should be, in words.
         what: String,
         /// How long it took, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
@@ -124,7 +124,7 @@ pub enum Event {
         holds: bool,
         /// The share of the answered requests that stayed in their zone. Null: none were answered.
         same_zone_share: Option<f64>,
-        /// The share that was predicted. Null: in the phase in which that changes.
+        /// The share that was predicted. Null in the phase in which the placement changes.
         predicted: Option<f64>,
         /// The requests that failed.
         errors: u64,

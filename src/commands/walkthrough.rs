@@ -70,8 +70,11 @@ pub fn check(options: Options, settings: &Settings) -> Result<(), Error> {
 /// What came of a step, and how long it took.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Step {
+    /// The command that the step is.
     pub step: &'static str,
+    /// Whether its checks held.
     pub verdict: Verdict,
+    /// How long it took, in seconds.
     #[serde(rename = "seconds", serialize_with = "in_seconds")]
     #[schemars(with = "f64")]
     pub time: Duration,
