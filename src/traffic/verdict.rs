@@ -65,6 +65,8 @@ pub struct Verification {
     pub errors: u64,
     /// The requests that failed, by what went wrong.
     pub error_kinds: BTreeMap<String, u64>,
+    /// Whose Service Connect proxies routed the requests. Null: AWS's, of which nothing is known.
+    pub proxies: Option<String>,
     /// Whether the user interrupted it: it is about the requests that had been answered by then.
     pub interrupted: bool,
     /// Those of them that were answered with an error, by its HTTP status.
@@ -195,6 +197,7 @@ pub fn verify(
         requests: observed.requests(),
         errors: observed.failed(),
         error_kinds: observed.errors.clone(),
+        proxies: None,
         interrupted: false,
         errors_by_status: observed.errors_by_status(),
         duration_s: observed.took.as_secs_f64(),

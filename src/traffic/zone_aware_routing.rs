@@ -94,7 +94,7 @@ impl ZoneAwareRouting {
     /// What speaks against it, if it is not shown to be on where it should.
     pub(super) fn complaint(&self) -> Option<String> {
         let required = self.required_same_zone_share.filter(|_| self.state == RoutingState::Off)?;
-        let counted = self.counters.map(|counted| format!("; Envoy's counters say {} did", counted.kept()));
+        let counted = self.counters.map(|counted| format!("; the proxies counted {} that did", counted.kept()));
         Some(format!(
             "expected zone-aware routing, found it off: at least {} of the requests should stay in their zone{}",
             Percent(required),
