@@ -171,7 +171,7 @@ pub struct CloudError {
     pub message: String,
     pub class: ErrorClass,
     /// Why there is no answer, if there is none.
-    unanswered: Option<Unanswered>,
+    unanswered: Option<Box<Unanswered>>,
     endpoint_url: Option<String>,
 }
 
@@ -203,7 +203,7 @@ impl CloudError {
                 // A page of an emulator's own says that it lacks the operation; AWS sends none.
                 let class =
                     if reason == Unanswered::Foreign && endpoint_url.is_none() { Other } else { reason.class() };
-                (None, reason.to_string(), class, Some(reason))
+                (None, reason.to_string(), class, Some(Box::new(reason)))
             }
         };
         Self { action, code, message, class, unanswered, endpoint_url: endpoint_url.map(str::to_owned) }

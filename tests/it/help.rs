@@ -25,8 +25,9 @@ fn the_help_of_every_command_fits_a_terminal() {
     for command in commands(&pages[0].1) {
         let page = print(&[&command, "--help"]);
         let inner = commands(&page);
-        pages.push((command.clone(), page));
-        pages.extend(inner.iter().map(|inner| (format!("{command} {inner}"), print(&[&command, inner, "--help"]))));
+        pages.push((format!("zonewalk {command}"), page));
+        let of_inner = |inner: &String| (format!("zonewalk {command} {inner}"), print(&[&command, inner, "--help"]));
+        pages.extend(inner.iter().map(of_inner));
     }
     assert!(pages.len() > 15, "{}", pages.len());
     for (command, page) in &pages {

@@ -57,7 +57,7 @@ async fn a_quota_that_is_too_low_is_told_with_the_command_that_raises_it() {
     up(&fewer).await.unwrap();
     let (check, what) = problem(&context(&cloud, settings()).await).await;
     assert_eq!(check, Check::Quota);
-    assert!(what.starts_with("8 vCPU more, 16 of 16"), "{what}");
+    assert!(what.starts_with("8 more vCPU needed, 16 of 16"), "{what}");
     cloud.shutdown().await;
 }
 
