@@ -117,30 +117,6 @@ Examples:
   zonewalk schema > zonewalk.schema.json
   zonewalk schema verify"
         }
-        ["local", "status"] => {
-            "\
-Examples:
-  zonewalk local status
-  zonewalk local status --output json"
-        }
-        ["local", "env"] => {
-            "\
-Examples:
-  eval \"$(zonewalk local env)\"
-  zonewalk local env > local.sh"
-        }
-        ["local", "stop"] => {
-            "\
-Examples:
-  zonewalk local stop
-  zonewalk local stop --output json"
-        }
-        ["local", "logs"] => {
-            "\
-Examples:
-  zonewalk local logs
-  zonewalk local logs | grep CreateService"
-        }
         ["local", "serve"] => {
             "\
 Examples:
@@ -158,12 +134,6 @@ Examples:
 Examples:
   zonewalk local operations
   zonewalk local operations --output json"
-        }
-        ["schema"] => {
-            "\
-Examples:
-  zonewalk schema > zonewalk.schema.json
-  zonewalk schema verify"
         }
         ["completions"] => {
             "\
