@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::commands::outcome::Outcome;
 use crate::processes::User;
-use crate::processes::local_cloud::{self, Error, NewCloud, Proxy, Standing};
+use crate::processes::local_cloud::{self, Error, NewCloud, Standing};
 use crate::report::numbers;
 use crate::report::page::Page;
 use crate::report::style::{attention, good};
@@ -34,6 +34,8 @@ struct Cloud {
     version: Option<String>,
     /// Whether a command with --local has started it. If not, `local serve` has.
     background: bool,
+    /// Whose Service Connect proxies its tasks have: `zonewalk's own`, or Envoy with its version. Null if it does not say.
+    proxies: Option<String>,
     #[serde(flatten)]
     started_with: NewCloud,
     /// When it was started, in UTC (RFC 3339). Null if it does not say.
@@ -64,6 +66,7 @@ pub async fn run() -> Result<LocalStatus, Error> {
         state_file: local_cloud::state_file()?,
         age_s: record.age().map(|age| age.as_secs()),
         background: record.own.background,
+        proxies: record.own.proxies,
         started_with: record.own.cloud,
         endpoint_url: record.endpoint_url,
         process: record.process,
@@ -108,10 +111,7 @@ impl Cloud {
         let place = if self.background { "in the background" } else { "in the foreground" };
         let version = self.version.as_deref().unwrap_or("that it does not say");
         let NewCloud { pace, bare_account, proxy } = self.started_with;
-        let proxies = match proxy {
-            Proxy::Zonewalk => "zonewalk's own",
-            Proxy::Envoy => "real Envoys",
-        };
+        let proxies = self.proxies.clone().unwrap_or_else(|| proxy.to_string());
         let roles = if bare_account { "without" } else { "with" };
         let log =
             self.log.as_ref().map_or("the terminal where it was started".to_owned(), |log| log.display().to_string());
