@@ -162,9 +162,12 @@ impl Serialize for Field {
 /// A difference between a resource and what is wanted of it.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct Difference {
+    /// What differs.
     #[schemars(with = "String")]
     pub field: Field,
+    /// The value that it has.
     pub is: String,
+    /// The value that the settings ask for.
     pub wanted: String,
 }
 
@@ -191,13 +194,18 @@ pub(crate) fn in_order<T: fmt::Display + Ord>(items: impl IntoIterator<Item = T>
 /// What `up` would do with one resource.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct PlannedChange {
+    /// The article's step that the resource belongs to.
     #[serde(rename = "step")]
     pub stage: Step,
+    /// What kind of resource it is.
     pub kind: Kind,
+    /// The name that zonewalk gives it.
     pub name: String,
-    /// The ID, ARN or name that AWS knows it by. None: it does not exist yet.
+    /// The ID, ARN or name that AWS knows it by. Null: it does not exist yet.
     pub id: Option<String>,
+    /// What `up` would do with it.
     pub action: Action,
+    /// What differs from the settings.
     pub differences: Vec<Difference>,
     /// What does not work before. None: nothing that is known.
     pub effect: Option<&'static str>,
@@ -206,12 +214,16 @@ pub struct PlannedChange {
 /// What `up` did with one resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct ResourceReport {
+    /// The article's step that the resource belongs to.
     #[serde(rename = "step")]
     pub stage: Step,
+    /// What kind of resource it is.
     pub kind: Kind,
+    /// The name that zonewalk gives it.
     pub name: String,
     /// The ID, ARN or name that AWS knows it by.
     pub id: String,
+    /// What `up` did with it.
     pub action: Action,
 }
 

@@ -55,6 +55,22 @@ impl CloudCommand {
         }
     }
 
+    /// What it is called while it is at work.
+    pub(super) fn title(&self) -> &'static str {
+        match self {
+            Self::Walkthrough(_) => "walkthrough",
+            Self::Up(_) | Self::Plan(_) if self.is_dry_run() => "plan",
+            Self::Up(_) | Self::Plan(_) => "up",
+            Self::Status(_) => "status",
+            Self::Verify(_) => "verify",
+            Self::Failover(_) => "failover",
+            Self::Stats(_) => "stats",
+            Self::Down(_) => "down",
+            Self::Doctor(_) => "doctor",
+            Self::Redeploy(_) => "redeploy",
+        }
+    }
+
     /// Whether it makes something, or would in a dry run.
     pub(super) fn makes(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Plan(_) | Self::Walkthrough(_))
@@ -76,7 +92,7 @@ impl CloudCommand {
     pub(super) fn before_it_ends(&self) -> Option<&'static str> {
         match self {
             Self::Failover(_) => Some("restoring the backends first"),
-            Self::Down(_) => Some("the removals under way are finished first"),
+            Self::Down(DownArgs { dry_run: false }) => Some("the removals under way are finished first"),
             Self::Up(UpArgs { dry_run: false, .. }) | Self::Walkthrough(_) | Self::Redeploy(_) => {
                 Some("the requests under way are finished first")
             }

@@ -10,6 +10,10 @@ use crate::commands::Error;
 use crate::commands::doctor::Doctor;
 use crate::commands::down::DownPlan;
 use crate::commands::failover::Failover;
+use crate::commands::local::env::LocalEnv;
+use crate::commands::local::logs::LocalLogs;
+use crate::commands::local::status::LocalStatus;
+use crate::commands::local::stop::LocalStop;
 use crate::commands::predict::Predicted;
 use crate::commands::question::Declined;
 use crate::commands::redeploy::Redeployment;
@@ -39,6 +43,10 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("down", &[of::<Down>, of::<DownPlan>, of::<Declined>]),
     ("doctor", &[of::<Doctor>]),
     ("redeploy", &[of::<Redeployment>]),
+    ("local status", &[of::<LocalStatus>]),
+    ("local env", &[of::<LocalEnv>]),
+    ("local stop", &[of::<LocalStop>]),
+    ("local logs", &[of::<LocalLogs>]),
     ("local serve", &[of::<Record>]),
     ("local faults", &[of::<FaultsReport>]),
     ("local operations", &[of::<super::console::Operations>]),
@@ -88,12 +96,12 @@ fn schema(is_wanted: impl Fn(&str) -> bool) -> Value {
     schema
 }
 
-/// Descriptions are comments, which are wrapped.
+/// Descriptions are comments, which are wrapped, and tell of Rust's None what JSON calls null.
 fn unwrap_descriptions(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
             if let Some(Value::String(description)) = members.get_mut("description") {
-                *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
+                *description = description.split_whitespace().collect::<Vec<_>>().join(" ").replace("None: ", "Null: ");
             }
             members.values_mut().for_each(unwrap_descriptions);
         }
@@ -118,4 +126,29 @@ fn document(generator: &mut SchemaGenerator, command: &Value, results: &[Schema]
         results => describe(&mut properties["result"], &json!({ "anyOf": results })),
     }
     schema
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command_line;
+    use super::*;
+
+    /// The commands by their names, `local serve` with both.
+    fn commands(command: &clap::Command, path: &str) -> Vec<String> {
+        let inner = command.get_subcommands().filter(|inner| !inner.is_hide_set());
+        let inner: Vec<_> = inner.flat_map(|inner| commands(inner, &format!("{path} {}", inner.get_name()))).collect();
+        if inner.is_empty() { vec![path.trim().to_owned()] } else { inner }
+    }
+
+    #[test]
+    fn each_command_has_a_schema_or_a_form_of_its_own() {
+        let own_form = [PREDICT, "policy", "schema", "completions", "man"];
+        let listed: Vec<&str> = RESULTS.iter().map(|(command, _)| *command).chain(own_form).collect();
+        let found = commands(&command_line::definition(), "");
+        assert!(found.len() > 15, "{found:?}");
+        let missing: Vec<_> = found.iter().filter(|command| !listed.contains(&command.as_str())).collect();
+        assert!(missing.is_empty(), "{missing:?}");
+        let gone: Vec<_> = listed.iter().filter(|command| !found.iter().any(|found| found == *command)).collect();
+        assert!(gone.is_empty(), "{gone:?}");
+    }
 }

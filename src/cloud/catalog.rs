@@ -10,6 +10,7 @@ use super::services;
 pub struct OperationSummary {
     /// The service's name in IAM actions and signatures, e.g. `elasticloadbalancing`.
     pub service: &'static str,
+    /// The operation's name.
     pub operation: &'static str,
     /// Whether it only looks, and changes nothing.
     pub read: bool,

@@ -22,8 +22,9 @@ const LOAD_BALANCER_ADDRESSES: u32 = 3;
 /// What a walkthrough costs while it stands, by the list prices of us-east-1.
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 pub struct Cost {
-    /// The sum of all items. None: the price of the instance type is not known here.
+    /// USD per hour, the sum of all items. Null: the price of the instance type is not known.
     pub usd_per_hour: Option<f64>,
+    /// What is paid for.
     pub items: Vec<Item>,
     /// The same in words.
     pub text: String,
@@ -35,8 +36,9 @@ pub struct Cost {
 pub struct Item {
     /// What is paid for: an instance type, `load balancer`, `root volume` or `public IPv4 address`.
     pub what: String,
+    /// How many of them.
     pub count: u32,
-    /// The price of all of them together. None: it is not known here.
+    /// USD per hour for all of them together. Null: the price is not known.
     pub usd_per_hour: Option<f64>,
 }
 

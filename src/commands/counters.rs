@@ -16,7 +16,9 @@ use crate::traffic::Counted;
 /// The proxy of one frontend task, with its counters since it started.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Proxy {
+    /// The task's ARN.
     pub task: String,
+    /// The zone of the task, by its ID.
     pub az_id: String,
     /// The ID of the EC2 instance.
     pub instance: String,

@@ -13,6 +13,7 @@ use crate::walkthrough;
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Doctor {
+    /// What was found, a finding for each subject.
     pub findings: Vec<Finding>,
 }
 

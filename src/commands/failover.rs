@@ -38,6 +38,7 @@ pub enum Mode {
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Phase {
+    /// Which phase it is.
     pub phase: PhaseName,
     /// What zone-aware routing was to be in this phase. Null: that changes while tasks stop.
     pub expected_state: Option<OnOrOff>,
@@ -124,16 +125,21 @@ impl Phase {
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Failover {
+    /// How the backends are taken away.
     pub mode: Mode,
     /// The number of backends before.
     pub from: u32,
     /// The number of backends while failed over.
     pub to: u32,
+    /// The phases in their order.
     pub phases: Vec<Phase>,
     /// The failed requests of all phases.
     pub errors: u64,
+    /// Whether the backends have been restored.
     pub restored: bool,
+    /// Whether every phase was as it should be.
     pub verdict: Verdict,
+    /// Why not, if not.
     pub reasons: Vec<String>,
 }
 
@@ -231,8 +237,7 @@ async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phas
         concurrency: options.verify.traffic.concurrency,
         per_second: Some(DURING_PER_SECOND),
     };
-    let events = ctx.events.clone();
-    let traffic = traffic::drive(&load, &scaled, move |done| events.send(Event::Traffic { done, total: None }));
+    let traffic = verify::drive(ctx, &load, &scaled);
     let scaling = async {
         let result = scale_service(ctx, &ctx.names.backend.service, options.to).await;
         scaled.cancel();
@@ -257,7 +262,10 @@ async fn restore(ctx: &Context, service: &str, tasks: u32) -> Result<bool, Stage
 
 fn phase(ctx: &Context, name: PhaseName, result: Verification) -> Phase {
     let phase = Phase::new(name, result);
-    ctx.events.send(Event::Phase { phase: name, holds: phase.holds(), same_zone_share: phase.result.same_zone_share });
+    let Verification { same_zone_share, errors, ref expected, .. } = phase.result;
+    // The placement changes during one of them, so that nothing can be predicted of it.
+    let predicted = expected.same_zone_share.filter(|_| name != PhaseName::During);
+    ctx.events.send(Event::Phase { phase: name, holds: phase.holds(), same_zone_share, predicted, errors });
     phase
 }
 

@@ -12,6 +12,7 @@ use crate::traffic::DriveError;
 /// Why a command could not do its work.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Failure {
+    /// What kind of failure it is.
     pub kind: FailureKind,
     /// What failed, and why.
     pub message: String,
@@ -103,6 +104,7 @@ fn kind(error: &Error) -> FailureKind {
         Error::Drive(DriveError::OutOfReach { .. }) | Error::LocalCloud(local_cloud::Error::NoAnswer { .. }) => {
             FailureKind::Unreachable
         }
+        Error::LocalCloud(error) if error.is_in_use() => FailureKind::Conflict,
         error if error.exit_code() == 2 => FailureKind::Usage,
         _ => FailureKind::Failed,
     }

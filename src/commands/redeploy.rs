@@ -26,7 +26,9 @@ pub struct Options {
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Redeployment {
+    /// The cluster of the services.
     pub cluster: String,
+    /// The new deployments, in their order.
     pub deployments: Vec<Deployment>,
 }
 

@@ -40,22 +40,28 @@ impl Options {
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Stats {
+    /// The counters of each frontend's proxy.
     pub proxies: Vec<Proxy>,
+    /// The sums over all proxies.
     pub totals: Totals,
-    /// Whether the counters show that requests are routed by zone. None: no requests were to be sent, so nothing is shown.
+    /// Whether the counters show that requests are routed by zone. Null: no requests were sent, so nothing is shown.
     pub verdict: Option<Verdict>,
+    /// What the verdict rests on.
     pub reasons: Vec<String>,
 }
 
 /// The sums over all proxies.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Totals {
+    /// Envoy's counters since the proxies started.
     pub counters: BTreeMap<String, u64>,
+    /// The requests between zones since the proxies started.
     pub zone_requests: Vec<ZoneRequests>,
     /// By how much each counter grew between two readings, with the requests that were sent meanwhile.
     pub growth: BTreeMap<String, u64>,
     /// By how much the requests of each pair of zones grew.
     pub zone_growth: Vec<ZoneRequests>,
+    /// The requests that were sent between the two readings.
     pub requests_sent: u64,
 }
 

@@ -20,22 +20,25 @@ use crate::walkthrough::{self, Examination, Leftover, Resource, Standing};
 pub struct Now {
     /// The walkthrough's name.
     pub name: String,
+    /// The AWS account.
     pub account: String,
+    /// The AWS region.
     pub region: String,
     /// Where the calls go, if not to AWS.
     pub endpoint_url: Option<String>,
-    /// Whose Service Connect proxies the tasks have. None: AWS's, of which nothing is known.
+    /// Whose Service Connect proxies the tasks have. Null: AWS's, of which nothing is known.
     pub proxies: Option<String>,
-    /// The seconds since the Auto Scaling group was made. None: it does not stand.
+    /// The seconds since the Auto Scaling group was made. Null: it does not stand.
     pub up_s: Option<u64>,
-    /// What stands costs this. None: nothing that costs stands, or this is not AWS.
+    /// What stands costs this. Null: nothing that costs stands, or this is not AWS.
     pub cost: Option<Cost>,
     /// What it has cost since it was made, if nothing has changed since.
     pub usd_so_far: Option<f64>,
     pub zone_aware_routing: Forecast,
-    /// The URL that requests are to be sent to. None: there is no load balancer yet.
+    /// The URL that requests are to be sent to. Null: there is no load balancer yet.
     #[serde(rename = "url")]
     pub alb_url: Option<String>,
+    /// The backend and the frontend, as far as they exist.
     pub services: Vec<ServiceStatus>,
     /// The number of instances that take tasks.
     pub container_instances: u32,
@@ -45,6 +48,7 @@ pub struct Now {
     pub disconnected_agents: u32,
     /// The container instances by AZ ID, for each of the walkthrough's zones.
     pub instances_by_zone: BTreeMap<AzId, u32>,
+    /// The frontends that the load balancer sends requests to.
     pub healthy_targets: u32,
     /// The load balancer's targets by AZ ID.
     pub targets_by_zone: BTreeMap<AzId, Targets>,
@@ -56,6 +60,7 @@ pub struct Now {
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct UnderWay {
     pub kind: Kind,
+    /// The name that zonewalk gives it.
     pub name: String,
     /// How far it is.
     pub state: String,
@@ -66,7 +71,7 @@ pub struct UnderWay {
 pub struct Status {
     #[serde(flatten)]
     pub now: Now,
-    /// What `up` would change. None: nothing stands, or a problem keeps `up` from knowing.
+    /// What `up` would change. Null: nothing stands, or a problem keeps `up` from knowing.
     pub drift: Option<Vec<PlannedChange>>,
     /// The problems for which `up` would refuse.
     pub problems: Vec<Finding>,

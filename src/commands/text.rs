@@ -125,10 +125,10 @@ pub(super) fn statements(result: &Verification) -> [String; 2] {
     let routing = &result.zone_aware_routing;
     let counted = match (&routing.counters, &routing.counters_not_read) {
         (Some(counted), _) => {
-            format!("Envoy's counters: {} same-zone, {} cross-zone", counted.kept(), counted.cross_zone)
+            format!("the proxies counted {} same-zone, {} cross-zone", counted.kept(), counted.cross_zone)
         }
-        (None, Some(reason)) => format!("Envoy's counters were not read: {reason}"),
-        (None, None) => "Envoy's counters were not read".to_owned(),
+        (None, Some(reason)) => format!("the proxies' counters were not read: {reason}"),
+        (None, None) => "the proxies' counters were not read".to_owned(),
     };
     let needed = match (routing.state, routing.required_same_zone_share) {
         (RoutingState::Off, Some(share)) => format!("at least {} same-zone is demanded; ", percent(Some(share))),

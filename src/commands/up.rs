@@ -30,7 +30,9 @@ pub async fn run(ctx: &Context) -> Result<Up, Error> {
 /// What `up` would do.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct DryRun {
+    /// What would become of each resource.
     pub resources: Vec<PlannedChange>,
+    /// What was found beforehand.
     pub findings: Vec<Finding>,
     /// What it would cost on AWS.
     pub cost: Cost,

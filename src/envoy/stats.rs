@@ -14,16 +14,20 @@ use serde::Serialize;
 pub struct ZoneStats {
     /// The counters of zone routing by Envoy's names without the cluster's: `lb_zone_routing_all_directly` and others.
     pub counters: BTreeMap<String, u64>,
+    /// The requests between zones.
     pub zone_requests: Vec<ZoneRequests>,
 }
 
 /// The requests that a frontend's proxy in zone `from` completed with backends in zone `to`; both are AZ IDs.
 #[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct ZoneRequests {
+    /// The zone of the frontends, by its ID.
     #[serde(rename = "frontend")]
     pub from: String,
+    /// The zone of the backends, by its ID.
     #[serde(rename = "backend")]
     pub to: String,
+    /// How many requests were completed.
     pub requests: u64,
 }
 

@@ -13,13 +13,15 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The record that a running process leaves for the commands that look for it.
 #[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Record<T> {
+    /// The URL that AWS calls are to be sent to.
     pub endpoint_url: String,
+    /// The process's ID.
     pub process: u32,
-    /// Of zonewalk. None: one that did not say.
+    /// The version of zonewalk that it was started by. Null: one that did not say.
     pub version: Option<String>,
-    /// In UTC, as RFC 3339 has it. None: a version that did not say.
+    /// When it was started, in UTC (RFC 3339). Null: a version that did not say.
     pub started_at: Option<String>,
-    /// Where its output goes. None: to the terminal of whoever serves it, or a version that did not say.
+    /// The file that its output goes to. Null: its output goes to the terminal, or it did not say.
     pub log: Option<PathBuf>,
     /// What only this kind of process has to tell.
     #[serde(flatten)]

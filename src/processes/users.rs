@@ -7,13 +7,15 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use rustix::process::{Pid, test_kill_process};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A command that uses a process.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct User {
+    /// Its process ID.
     pub process: u32,
-    /// As it was typed.
+    /// The command line as it was typed.
     pub command: String,
 }
 

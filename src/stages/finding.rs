@@ -41,9 +41,11 @@ pub enum Level {
 /// What was found of one subject, and what to do about it.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Finding {
+    /// What was looked at.
     pub check: Check,
+    /// How bad it is.
     pub level: Level,
-    /// The facts and, if they are a problem, what they break and how to fix it.
+    /// The facts and, for a problem, what it breaks and how to fix it.
     #[serde(rename = "message")]
     pub what: String,
 }

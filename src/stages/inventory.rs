@@ -20,8 +20,11 @@ use crate::aws::{AzId, AzName};
 /// A service, and where its tasks run.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServiceStatus {
+    /// The name of the service.
     pub name: String,
+    /// The tasks that run.
     pub running: u32,
+    /// The tasks that are to run.
     pub desired: u32,
     /// The tasks that are being started.
     pub pending: u32,
@@ -40,6 +43,7 @@ pub struct ServiceStatus {
 pub struct TaskStatus {
     /// The task's ARN.
     pub id: String,
+    /// The zone that it runs in, by its ID.
     pub az_id: AzId,
     /// Whether ECS finds it healthy: a task whose containers have no health check is taken to be.
     pub healthy: bool,
@@ -47,17 +51,20 @@ pub struct TaskStatus {
     pub address: Option<String>,
     /// The ARN of the container instance that it runs on.
     pub container_instance: Option<String>,
+    /// When it was started, in UTC (RFC 3339).
     pub started_at: Option<String>,
 }
 
 /// A deployment of a service.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct DeploymentStatus {
+    /// The deployment's ID.
     pub id: String,
+    /// When it was begun, in UTC (RFC 3339).
     pub created_at: Option<String>,
-    /// Its state as ECS names it: `COMPLETED`, `IN_PROGRESS`, `FAILED`. None: the cloud does not tell.
+    /// Its state as ECS names it: `COMPLETED`, `IN_PROGRESS`, `FAILED`. Null: the cloud does not tell.
     pub state: Option<String>,
-    /// Whether Service Connect is on in it. None: the cloud does not tell.
+    /// Whether Service Connect is on in it. Null: the cloud does not tell.
     pub service_connect: Option<bool>,
 }
 

@@ -279,11 +279,15 @@ async fn find_missing(ctx: &Context, arn: &str, needed: &[&str]) -> Result<Vec<S
 
 impl fmt::Display for RoleSources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |choice: &RoleSource, own: &str| match choice {
-            RoleSource::Existing(arn) => arn.clone(),
-            RoleSource::Own => own.to_owned(),
+        let name = |choice: &RoleSource| match choice {
+            RoleSource::Existing(arn) => arn.rsplit('/').next().unwrap_or(arn).to_owned(),
+            RoleSource::Own => "created by `zonewalk up`".to_owned(),
         };
-        let instances = text(&self.instance_profile, "one that zonewalk creates for the instances");
-        write!(f, "{instances}; {}", text(&self.execution_role, "one that zonewalk creates for the tasks"))
+        write!(
+            f,
+            "instance profile {}; task execution role {}",
+            name(&self.instance_profile),
+            name(&self.execution_role)
+        )
     }
 }

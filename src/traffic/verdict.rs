@@ -42,8 +42,11 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 #[schemars(inline)]
 pub struct Cell<N> {
+    /// The zone of the frontends, by its ID.
     pub frontend: String,
+    /// The zone of the backends, by its ID.
     pub backend: String,
+    /// How many requests went that way.
     pub requests: N,
 }
 
@@ -56,23 +59,29 @@ impl<N> Cell<N> {
 /// The verdict on a run of traffic, and what it rests on.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Verification {
+    /// The requests that were sent.
     pub requests: u64,
+    /// The requests that failed.
     pub errors: u64,
     /// The requests that failed, by what went wrong.
     pub error_kinds: BTreeMap<String, u64>,
+    /// Whose Service Connect proxies routed the requests. Null: AWS's, of which nothing is known.
+    pub proxies: Option<String>,
     /// Whether the user interrupted it: it is about the requests that had been answered by then.
     pub interrupted: bool,
     /// Those of them that were answered with an error, by its HTTP status.
     pub errors_by_status: BTreeMap<u16, u64>,
     /// The time from the first request's start to the last one's end, in seconds.
     pub duration_s: f64,
-    /// The requests in a second, on average. Null: nothing was sent.
+    /// The requests a second, on average. Null: nothing was sent.
     pub requests_per_second: Option<f64>,
     /// The answered requests, for every pair of zones.
     pub matrix: Vec<Cell<u64>>,
     /// The share of the answered requests that stayed in their zone.
     pub same_zone_share: Option<f64>,
+    /// What Envoy's algorithm predicts for these requests.
     pub expected: Expected,
+    /// How long answers took, in milliseconds.
     pub latency_ms: LatencyMs,
     /// The first statement: whether zone-aware routing is on.
     pub zone_aware_routing: ZoneAwareRouting,
@@ -82,6 +91,7 @@ pub struct Verification {
     pub exact: bool,
     /// Whether zone-aware routing is on, nothing failed and, if it decides, all is as predicted.
     pub verdict: Verdict,
+    /// What the verdict rests on.
     pub reasons: Vec<String>,
 }
 
@@ -98,9 +108,10 @@ impl Verification {
 /// The prediction for the requests that each frontend zone had.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Expected {
-    /// The predicted state; none if the zones' differ.
+    /// What Envoy's algorithm does with the endpoints that there are. Null: that differs by zone.
     #[schemars(schema_with = "predicted_state")]
     pub state: Option<PredictedState>,
+    /// The share of the requests that are to stay in their zone. Null: none were answered.
     pub same_zone_share: Option<f64>,
     /// The requests that are to be expected, for every pair of zones: a mean, which need not be a whole number.
     #[serde(serialize_with = "means")]
@@ -123,17 +134,23 @@ fn means<S: Serializer>(cells: &[Cell<f64>], serializer: S) -> Result<S::Ok, S::
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LatencyMs {
-    /// Of all requests.
+    /// Of all answered requests.
     pub all: Percentiles,
+    /// Of those that stayed in their zone.
     pub same_zone: Percentiles,
+    /// Of those that went to another zone.
     pub cross_zone: Percentiles,
 }
 
 #[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
 pub struct Percentiles {
+    /// The median. Null: there were no such requests.
     pub p50: Option<f64>,
+    /// The 90th percentile.
     pub p90: Option<f64>,
+    /// The 95th percentile.
     pub p95: Option<f64>,
+    /// The 99th percentile.
     pub p99: Option<f64>,
 }
 
@@ -180,6 +197,7 @@ pub fn verify(
         requests: observed.requests(),
         errors: observed.failed(),
         error_kinds: observed.errors.clone(),
+        proxies: None,
         interrupted: false,
         errors_by_status: observed.errors_by_status(),
         duration_s: observed.took.as_secs_f64(),

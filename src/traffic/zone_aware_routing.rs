@@ -47,13 +47,14 @@ pub enum RoutingState {
 /// The first statement, and what it rests on.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ZoneAwareRouting {
+    /// Whether it is shown to be on.
     pub state: RoutingState,
-    /// The least share of requests in their zone that was asked for: of what the algorithm could keep there, the demanded
-    /// share. None: it does not route by zone.
+    /// The least share of requests in their zone that was asked for: the demanded share of what the algorithm could
+    /// keep there. Null: the algorithm does not route by zone with these endpoints.
     pub required_same_zone_share: Option<f64>,
-    /// None: they were not read.
+    /// What the proxies counted meanwhile. Null: their counters were not read.
     pub counters: Option<Counted>,
-    /// Why the counters were not read.
+    /// Why the counters were not read, if they were not.
     pub counters_not_read: Option<String>,
 }
 
@@ -93,7 +94,7 @@ impl ZoneAwareRouting {
     /// What speaks against it, if it is not shown to be on where it should.
     pub(super) fn complaint(&self) -> Option<String> {
         let required = self.required_same_zone_share.filter(|_| self.state == RoutingState::Off)?;
-        let counted = self.counters.map(|counted| format!("; Envoy's counters say {} did", counted.kept()));
+        let counted = self.counters.map(|counted| format!("; the proxies counted {} that did", counted.kept()));
         Some(format!(
             "expected zone-aware routing, found it off: at least {} of the requests should stay in their zone{}",
             Percent(required),

@@ -4,15 +4,20 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::order::{look_at_all, remove_all};
+use crate::events::Event;
 use crate::plan::{Kind, Step};
 use crate::stages::ecs_cluster::find_other_creator;
 use crate::stages::identity::find_identity;
 use crate::stages::removal::{Outcome, UNKNOWN_ID};
 use crate::stages::{Context, Error};
 
+/// How long it takes on AWS to remove everything: instances and network interfaces take longest (`stages::removal`).
+const USUALLY: &str = "3–6 min";
+
 /// What `down` did.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct Down {
+    /// What was removed.
     pub removed: Vec<Removed>,
     /// The rules that went with the security groups.
     pub rules_removed: usize,
@@ -35,17 +40,23 @@ impl Down {
 /// A resource that was removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Removed {
+    /// The article's step that the resource belongs to.
     #[serde(rename = "step")]
     pub stage: Step,
+    /// What kind of resource it was.
     pub kind: Kind,
+    /// The ID, ARN or name that AWS knew it by.
     pub id: String,
 }
 
 /// A resource that was not removed, and why.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 pub struct Leftover {
+    /// What kind of resource it is.
     pub kind: Kind,
+    /// The ID, ARN or name that AWS knows it by.
     pub id: String,
+    /// Why it was not removed.
     pub reason: String,
 }
 
@@ -57,6 +68,7 @@ pub async fn down(ctx: &Context) -> Result<Down, Error> {
         Ok(Some(creator)) => ctx.events.note(format!("walkthrough {} was made by {creator}", ctx.settings.name)),
         Err(error) => ctx.events.note(format!("who made walkthrough {} is not known: {error}", ctx.settings.name)),
     }
+    ctx.events.send(Event::Planned { resources: None, usually: USUALLY });
     let outcome = Box::pin(remove_all(ctx)).await;
     if ctx.cancel.is_cancelled() {
         let removed = match outcome.removed.len() {

@@ -16,7 +16,7 @@ const NEVER: &[&str] = &[
     "os error",
     "provider",
     "invalid digit",
-    "expected ",
+    ", expected ",
     "u32",
     "u64",
     "1..=",

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 use crate::machine::Machine;
 
 fn print(args: &[&str]) -> String {
-    let mut command = Machine::new().command(args);
-    let output = command.env("COLUMNS", "80").output().unwrap();
+    let machine = Machine::new();
+    let output = machine.command(args).env("COLUMNS", "80").output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

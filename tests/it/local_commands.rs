@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::machine::{Machine, result};
 use crate::peers;
 use crate::processes::{assert_nothing_runs, at_once, processes, record, said, signal, start, succeed};
+use crate::terminal::Terminal;
 
 fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -56,7 +57,7 @@ fn the_local_cloud_is_found_pointed_at_read_and_stopped() {
     for words in [format!("running at {url}"), format!("{process} in the background"), log.display().to_string()] {
         assert!(text.contains(&words), "{words}: {text}");
     }
-    let row = ["az-aware", &resources.to_string(), "us-east-1"];
+    let row = ["az-aware", "us-east-1", &resources.to_string()];
     assert!(text.lines().any(|line| line.split_whitespace().eq(row)), "{text}");
 
     let env = machine.zonewalk(&["local", "env", "--region", "eu-west-1"]);
@@ -86,6 +87,25 @@ fn the_local_cloud_is_found_pointed_at_read_and_stopped() {
     assert_nothing_runs(&machine);
     let last = machine.zonewalk(&["local", "logs"]);
     assert!(printed(&last).starts_with(&logs) && said(&last).contains("this is the log of the last one"));
+}
+
+#[test]
+fn on_a_terminal_it_is_asked_before_a_walkthrough_ends_with_the_cloud() {
+    let machine = Machine::new();
+    start(&machine);
+    for columns in [80, 120] {
+        Terminal::new(columns).run(&machine, &["local", "status"]).assert_tidy_end(0);
+        let spared = Terminal::new(columns).typing("Go on? [y/N]", "n\r").run(&machine, &["local", "stop"]);
+        spared.assert_tidy_end(1);
+        assert!(spared.contains("This ends walkthrough az-aware in us-east-1 with the local cloud"), "{spared}");
+        assert!(spared.contains("the local cloud runs on"), "{spared}");
+    }
+    let env = Terminal::new(80).run(&machine, &["local", "env", "--shell", "fish"]);
+    env.assert_tidy_end(0);
+    assert_eq!(env.last_line(), "# to set them: zonewalk local env --shell fish | source");
+    Terminal::new(80).typing("Go on? [y/N]", "y\r").run(&machine, &["local", "stop"]).assert_tidy_end(0);
+    assert_nothing_runs(&machine);
+    Terminal::new(80).run(&machine, &["local", "status"]).assert_tidy_end(1);
 }
 
 #[test]
@@ -174,6 +194,35 @@ fn an_interrupt_is_heeded_while_another_command_starts_the_cloud() {
     drop(lock);
     std::fs::remove_file(machine.path().join("local.lock")).unwrap();
     assert_nothing_runs(&machine);
+}
+
+#[test]
+fn an_interrupt_is_heeded_while_the_cloud_starts() {
+    let machine = Machine::with("ENVOY_BIN", Path::new("./envoy"));
+    // The command looks first. The process that it starts looks, too, and has to wait.
+    let envoy = "#!/bin/sh\nwhile [ -e seen ]; do sleep 0.02; done\ntouch seen\necho 'envoy  version: 0/1.40.0/Clean/RELEASE/x'\n";
+    let path = machine.path().join("envoy");
+    std::fs::write(&path, envoy).unwrap();
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let mut up = machine.command(&["up", "--local", "--proxy", "envoy"]);
+    let mut up = up.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let starts = || {
+        let command_line = |process| std::fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        let processes = processes(&machine).into_iter().map(command_line);
+        processes.map(|line| String::from_utf8_lossy(&line).into_owned()).any(|line| line.contains("--background"))
+    };
+    while !starts() {
+        assert!(up.try_wait().unwrap().is_none(), "it has ended");
+    }
+    signal("-INT", up.id());
+    assert_eq!(up.wait().unwrap().code(), Some(130));
+    assert!(!starts(), "nobody would find it");
+    // Then the script ends, too.
+    std::fs::remove_file(machine.path().join("seen")).unwrap();
+    while !processes(&machine).is_empty() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(!machine.path().join("local.json").exists() && !machine.path().join("local.lock").exists());
 }
 
 #[test]

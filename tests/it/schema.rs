@@ -75,7 +75,9 @@ fn all_that_is_printed_is_as_the_schema_says() {
 
     // Nothing is there.
     printed.run(&machine, "status --local", 3);
-    printed.run(&machine, "local faults", 3);
+    for (command, code) in [("status", 1), ("stop", 0), ("env", 3), ("logs", 3), ("faults", 3)] {
+        printed.run(&machine, &format!("local {command}"), code);
+    }
     printed.run(&machine, "down --local", 0);
     printed.run(&machine, "verify --local --requests none", 2);
     printed.run(&machine, "status --region mars", 2);
@@ -107,7 +109,9 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "stats --local --requests 30", 0);
     printed.run(&machine, "stats --local --no-traffic", 0);
     printed.run(&machine, "redeploy --local", 0);
-    printed.run(&machine, "local operations", 0);
+    for (command, code) in [("operations", 0), ("status", 0), ("env", 0), ("logs", 0), ("stop", 2)] {
+        printed.run(&machine, &format!("local {command}"), code);
+    }
 
     // Interrupted.
     printed.interrupt(&machine, "failover --local", "before");
@@ -140,6 +144,8 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "down --local", 0);
 
     printed.run(&machine, "walkthrough --local", 0);
+    printed.run(&machine, "up --local --task-count 1", 0);
+    printed.run(&machine, "local stop --yes", 0);
 
     serve(&machine, &mut printed);
     let truth = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/envoy-truth.jsonl");
@@ -199,7 +205,10 @@ fn every_field_is_described() {
     let mut wrong = vec![];
     for (path, object) in found {
         for (name, field) in object["properties"].as_object().unwrap() {
-            let description = field["description"].as_str().unwrap_or_default();
+            let of_type = field["$ref"].as_str().map(|path| &schema["$defs"][path.rsplit('/').next().unwrap()]);
+            let description =
+                [Some(field), of_type].into_iter().flatten().find_map(|part| part["description"].as_str());
+            let description = description.unwrap_or_default();
             let constant = field.get("const").is_some();
             if !constant && (description.is_empty() || description.contains("None") || !description.ends_with('.')) {
                 wrong.push(format!("{path} {name}: {description:?}"));

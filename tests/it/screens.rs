@@ -92,7 +92,7 @@ fn verified(rows: [[u64; 3]; 3], backends: [u32; 3], counted: Result<Counted, St
     let demands = Demands { min_same_zone: 0.8, exact: true };
     let result = verify(&observed, &expectation, counted, demands);
     let latency_ms = LatencyMs { all: latencies(1.5), same_zone: latencies(1.4), cross_zone: latencies(1.9) };
-    Verification { latency_ms, ..result }
+    Verification { latency_ms, proxies: Some("Envoy 1.40.0".to_owned()), ..result }
 }
 
 const ALL_LOCAL: [[u64; 3]; 3] = [[66, 0, 0], [0, 67, 0], [0, 0, 67]];

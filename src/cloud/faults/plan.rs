@@ -22,6 +22,7 @@ pub struct Faults {
 pub struct FaultsReport {
     /// The seed of the random numbers that decide by `rate`.
     pub seed: u64,
+    /// The faults, in the order in which they are met.
     #[serde(rename = "fault")]
     pub faults: Vec<FaultReport>,
 }
@@ -41,6 +42,7 @@ pub struct FaultReport {
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Fault {
+    /// What goes wrong.
     pub kind: FaultKind,
     /// `service:Operation` as IAM spells it, `*` standing for any text. Without one: every call. A role is refused only
     /// where one is handed over or acted in; the launch of an instance by a group is `ec2:RunInstances` there.

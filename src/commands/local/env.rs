@@ -1,25 +1,31 @@
 //! `local env`: the variables by which any AWS client finds the local cloud.
 
 use clap_complete::Shell;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::outcome::Outcome;
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct LocalEnv {
+    /// The variables that point AWS clients at the local cloud.
     variables: Variables,
     #[serde(skip)]
     shell: Shell,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 struct Variables {
+    /// Where AWS calls are to be sent.
     aws_endpoint_url: String,
+    /// Any key will do.
     aws_access_key_id: &'static str,
+    /// Any key will do.
     aws_secret_access_key: &'static str,
+    /// The region.
     aws_region: String,
     /// Of the region's two names the one that the AWS CLI and boto3 read.
     aws_default_region: String,

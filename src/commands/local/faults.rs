@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::commands::outcome::Outcome;
 use crate::report::page::Page;
-use crate::report::table::table;
+use crate::report::table::{self, table};
 
 /// The faults as the file has them that asks for them, each with how many calls it was about (`matched`) and met (`struck`).
 #[derive(Debug, Serialize)]
@@ -32,7 +32,7 @@ impl Outcome for LocalFaults {
         for column in table.column_iter_mut().skip(3) {
             column.set_cell_alignment(comfy_table::CellAlignment::Right);
         }
-        table.to_string()
+        table::lines(&table)
     }
 }
 

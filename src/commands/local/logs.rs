@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::outcome::Outcome;
@@ -56,10 +57,13 @@ impl Log {
     }
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub struct LocalLogs {
+    /// Whether a local cloud runs. If none does, this is the log of the last one.
     running: bool,
+    /// The file.
     log: PathBuf,
+    /// A line for each request, the oldest first, with what else it had to tell in between.
     lines: Vec<String>,
 }
 

@@ -1,5 +1,6 @@
 //! `local stop`: ends the local cloud that runs, and says what was in it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::outcome::Outcome;
@@ -49,20 +50,27 @@ impl Ending {
     }
 }
 
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, JsonSchema, Serialize)]
 pub struct LocalStop {
+    /// What became of it.
     state: State,
+    /// Where it listened. Null if none was running.
     endpoint_url: Option<String>,
+    /// Its process ID. Null if none was running.
     process: Option<u32>,
     /// What was in it.
     walkthroughs: Vec<Standing>,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// What the local cloud is now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum State {
+    /// It has ended.
     Stopped,
+    /// The user did not want it ended after all.
     RunsOn,
+    /// None was running.
     #[default]
     NotRunning,
 }
@@ -72,7 +80,7 @@ impl Outcome for LocalStop {
         "local stop"
     }
 
-    fn text(&self, _page: &Page) -> String {
+    fn text(&self, page: &Page) -> String {
         let process = self.process.unwrap_or_default();
         let text = match self.state {
             State::Stopped => format!("local cloud stopped (process {process})"),
@@ -83,10 +91,11 @@ impl Outcome for LocalStop {
             Some(resources) => format!("{walkthrough} ({})", numbers::count(resources, "tagged resource")),
             None => walkthrough.to_string(),
         });
-        match (self.state, walkthroughs.collect::<Vec<_>>().join(", ")) {
+        let text = match (self.state, walkthroughs.collect::<Vec<_>>().join(", ")) {
             (State::Stopped, contents) if !contents.is_empty() => format!("{text}, and with it {contents}"),
             _ => text,
-        }
+        };
+        page.wrap(&text, 0)
     }
 
     fn holds(&self) -> bool {

@@ -41,6 +41,11 @@ impl Error {
         use Error::{Envoy, Faults, InUse, NotLoopback, OtherCloud};
         matches!(self, InUse { .. } | NotLoopback(_) | Faults { .. } | Envoy(_) | OtherCloud { .. })
     }
+
+    /// Whether another command uses the cloud.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Background(error::Error::InUse { .. }))
+    }
 }
 
 /// Says that a cloud has ended without having been told to, if that is known by its process.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use hyper::{Method, StatusCode};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,12 +18,13 @@ use crate::processes::background;
 use crate::text_file;
 
 /// A walkthrough of which something stands in a local cloud.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
 pub struct Standing {
+    /// The walkthrough's name.
     pub name: String,
-    /// None: only roles are left, which are the account's.
+    /// Its region. Null if only roles are left, which have none.
     pub region: Option<String>,
-    /// How many resources carry its tag. None: a version that did not say.
+    /// How many resources carry its tag, instances included. Null if the local cloud does not say.
     pub resources: Option<u64>,
 }
 

@@ -69,8 +69,11 @@ impl Proxy {
 #[derive(Clone, Copy, Debug, Default, JsonSchema, Serialize, Deserialize)]
 #[serde(default)]
 pub struct NewCloud {
+    /// How fast it is.
     pub pace: Pace,
+    /// Whether its account lacks the article's roles.
     pub bare_account: bool,
+    /// Whose proxies its tasks have.
     pub proxy: Proxy,
 }
 
