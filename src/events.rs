@@ -7,17 +7,33 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use strum::IntoStaticStr;
-use tokio::time::Instant;
 
 use crate::plan::{Action, Kind, Step, display_in_words};
 
-/// How long something is waited for in silence; what takes longer is told again and again.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a call may take before it is said that it is waited for: longer than nearly all of them.
+const A_MOMENT: Duration = Duration::from_secs(2);
 
 /// Something that happened while a command worked.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
+    /// A step of the walkthrough begins: its number, out of how many, and its name.
+    #[serde(rename = "step_started")]
+    Heading {
+        /// Which step it is, from 1 on.
+        number: usize,
+        /// How many steps there are.
+        of: usize,
+        /// The command that the step is.
+        title: &'static str,
+    },
+    /// It is known how many resources are to be seen to, if it can be, and how long all that takes on AWS.
+    Planned {
+        /// How many resources are to be seen to. Null: that is not known.
+        resources: Option<usize>,
+        /// How long all of it takes on AWS: `3–6 min`.
+        usually: &'static str,
+    },
     /// A resource is being created, or looked at if it exists.
     #[serde(rename = "resource_started")]
     StageStarted {
@@ -33,18 +49,18 @@ pub enum Event {
         /// What was found, in words.
         what: String,
     },
-    /// Something that is waited for was polled and is not ready yet.
+    /// Something that is waited for was looked at, and is not ready yet.
     Waiting {
-        /// The article's step that it belongs to.
-        step: Step,
         /// What is waited for.
         what: String,
-        /// How far it is, in words.
+        /// How far it is, in words. May be empty.
         state: String,
         /// How long it has been waited for, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
         #[schemars(with = "f64")]
         elapsed: Duration,
+        /// How long that takes on AWS, if that is known: `2–3 min`.
+        usually: Option<&'static str>,
     },
     /// The wait for `what` is over, however it ended.
     Waited {
@@ -56,10 +72,21 @@ pub enum Event {
     StageDone {
         /// What kind of resource it is.
         kind: Kind,
+        /// The name that the walkthrough gives it.
+        name: String,
         /// The ID, ARN or name that AWS knows it by.
         id: String,
         /// What was done with it.
         action: Action,
+        /// How long it took, in seconds.
+        #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
+        #[schemars(with = "f64")]
+        elapsed: Duration,
+    },
+    /// What belongs to a resource, and is not one that is made, is as it should be.
+    Ready {
+        /// What is as it should be, in words.
+        what: String,
         /// How long it took, in seconds.
         #[serde(rename = "elapsed_s", serialize_with = "in_seconds")]
         #[schemars(with = "f64")]
@@ -85,13 +112,10 @@ pub enum Event {
         /// Why it was not removed.
         reason: String,
     },
-    /// Requests have been sent and answered; the total is none if it is not known.
-    Traffic {
-        /// The requests that have ended.
-        done: u64,
-        /// The requests that are to be sent. Null: traffic goes on until it is stopped.
-        total: Option<u64>,
-    },
+    /// So many requests have been sent and answered.
+    Traffic(Traffic),
+    /// No more requests are sent.
+    TrafficEnded,
     /// A phase of a failover drill is over.
     Phase {
         /// Which phase it is.
@@ -100,6 +124,10 @@ pub enum Event {
         holds: bool,
         /// The share of the answered requests that stayed in their zone. Null: none were answered.
         same_zone_share: Option<f64>,
+        /// The share that was predicted. Null in the phase in which the placement changes.
+        predicted: Option<f64>,
+        /// The requests that failed.
+        errors: u64,
     },
     /// Something the user should know and need not act on.
     Note {
@@ -111,6 +139,18 @@ pub enum Event {
 /// To the millisecond.
 fn in_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
+}
+
+/// How far traffic is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+pub struct Traffic {
+    /// The requests that have ended.
+    pub done: u64,
+    /// None: until it is stopped.
+    pub total: Option<u64>,
+    /// The requests whose frontend and backend were in one zone.
+    pub same_zone: u64,
+    pub errors: u64,
 }
 
 /// A phase of a failover drill.
@@ -159,15 +199,30 @@ impl Events {
         self.send(Event::Note { message: message.into() });
     }
 
-    /// Does `work`, and says at intervals that `what` is waited for, and for how long, if it takes long.
+    /// Does `work`, and says that `what` is waited for if it takes more than a moment.
     pub async fn patiently<T>(&self, what: &str, work: impl Future<Output = T>) -> T {
-        let (began, mut work) = (Instant::now(), std::pin::pin!(work));
-        loop {
-            match tokio::time::timeout(PATIENCE, &mut work).await {
-                Ok(done) => return done,
-                Err(_) => self.note(format!("waiting for {what} ({:.0} s)", began.elapsed().as_secs_f64())),
-            }
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = tokio::time::timeout(A_MOMENT, &mut work).await {
+            return done;
         }
+        let (what, state) = (what.to_owned(), String::new());
+        self.send(Event::Waiting { what: what.clone(), state, elapsed: A_MOMENT, usually: None });
+        let waited = Waited { events: self, what };
+        let done = work.await;
+        drop(waited);
+        done
+    }
+}
+
+/// Says that a wait is over, also if it is given up.
+struct Waited<'e> {
+    events: &'e Events,
+    what: String,
+}
+
+impl Drop for Waited<'_> {
+    fn drop(&mut self) {
+        self.events.send(Event::Waited { what: std::mem::take(&mut self.what) });
     }
 }
 
@@ -184,18 +239,22 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn what_takes_long_is_told_at_intervals() {
-        let notes: Arc<Mutex<Vec<String>>> = Arc::default();
-        let noted = Arc::clone(&notes);
+    async fn what_takes_more_than_a_moment_is_waited_for() {
+        let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+        let seer = Arc::clone(&seen);
         let events = Events::new(move |event| {
-            if let Event::Note { message } = event {
-                noted.lock().unwrap().push(message);
-            }
+            seer.lock().unwrap().push(match event {
+                Event::Waiting { what, elapsed, .. } => format!("waiting for {what} ({} s)", elapsed.as_secs()),
+                Event::Waited { what } => format!("waited for {what}"),
+                other => panic!("{other:?}"),
+            });
         });
         let takes = |seconds| events.patiently("the answer", tokio::time::sleep(Duration::from_secs(seconds)));
-        takes(29).await;
-        assert_eq!(*notes.lock().unwrap(), [""; 0]);
+        takes(1).await;
+        assert_eq!(*seen.lock().unwrap(), [""; 0]);
         takes(100).await;
-        assert_eq!(*notes.lock().unwrap(), [30, 60, 90].map(|s| format!("waiting for the answer ({s} s)")));
+        let _ = tokio::time::timeout(Duration::from_secs(5), takes(100)).await;
+        let once = ["waiting for the answer (2 s)", "waited for the answer"];
+        assert_eq!(*seen.lock().unwrap(), [once, once].concat());
     }
 }

@@ -55,6 +55,22 @@ impl CloudCommand {
         }
     }
 
+    /// What it is called while it is at work.
+    pub(super) fn title(&self) -> &'static str {
+        match self {
+            Self::Walkthrough(_) => "walkthrough",
+            Self::Up(_) | Self::Plan(_) if self.is_dry_run() => "plan",
+            Self::Up(_) | Self::Plan(_) => "up",
+            Self::Status(_) => "status",
+            Self::Verify(_) => "verify",
+            Self::Failover(_) => "failover",
+            Self::Stats(_) => "stats",
+            Self::Down(_) => "down",
+            Self::Doctor(_) => "doctor",
+            Self::Redeploy(_) => "redeploy",
+        }
+    }
+
     /// Whether it makes something, or would in a dry run.
     pub(super) fn makes(&self) -> bool {
         matches!(self, Self::Up(_) | Self::Plan(_) | Self::Walkthrough(_))

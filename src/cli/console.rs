@@ -1,11 +1,14 @@
 //! What the program writes, and where: outcomes to stdout, everything else to stderr. Nothing else prints.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
 
 use anstyle::AnsiColor;
 use clap::ArgMatches;
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -25,7 +28,7 @@ use crate::commands::status::Now;
 use crate::events::{Event, Events};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
-use crate::report::progress::Progress;
+use crate::report::progress::{Progress, View, wrapped};
 use crate::report::style;
 
 /// How often traffic is told of in lines.
@@ -38,6 +41,10 @@ pub(super) struct Console {
     verbose: bool,
     quiet: bool,
     advice: Arc<Advice>,
+    /// The bars on stderr, which all that is written has to keep clear of; hidden where it is no terminal.
+    bars: MultiProgress,
+    /// Whether anything has been written, to stdout and to stderr: what comes after it stands apart from it.
+    has_written: Arc<[AtomicBool; 2]>,
     run: Arc<Mutex<Run>>,
 }
 
@@ -49,13 +56,39 @@ impl Console {
             quiet: global.quiet,
             advice: Arc::new(Advice::new(matches)),
             run: Arc::new(Mutex::new(Run::new(command))),
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+            has_written: Arc::default(),
         }
+    }
+
+    /// Where progress is shown.
+    pub(super) fn view(&self) -> View {
+        if !self.has_terminal() {
+            return View::Log { now: SystemTime::now() };
+        }
+        let width = || columns(io::stderr()).unwrap_or(80);
+        View::Terminal { bars: self.bars.clone(), width: Box::new(width) }
+    }
+
+    /// Whether progress is shown on a terminal.
+    pub(super) fn has_terminal(&self) -> bool {
+        !self.quiet && !self.bars.is_hidden()
+    }
+
+    pub(super) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
+    /// Writes to stderr with no bar in the way.
+    pub(super) fn log_writer(&self) -> impl Write + use<> {
+        LogWriter(self.bars.clone())
     }
 
     /// For a command line that is not valid.
     pub(super) fn with_output(output: Output, command: Option<String>) -> Self {
         let run = Arc::new(Mutex::new(Run::new(command)));
-        Self { output, verbose: false, quiet: false, advice: Arc::default(), run }
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
+        Self { output, verbose: false, quiet: false, advice: Arc::default(), run, bars, has_written: Arc::default() }
     }
 
     /// Has advice lead the AWS CLI to the local cloud.
@@ -72,13 +105,12 @@ impl Console {
 
     /// The page that stdout is.
     pub(super) fn page(&self, zones: ZoneNames) -> Page {
-        let size = terminal_size::terminal_size_of(io::stdout());
-        Page { width: size.map(|(width, _)| width.0), verbose: self.verbose, zones }
+        Page { width: columns(io::stdout()), verbose: self.verbose, zones }
     }
 
     pub(super) fn print(&self, outcome: &dyn Outcome, page: &Page) {
         match self.output {
-            Output::Human => self.print_part(outcome, page),
+            Output::Human => self.print_text(&outcome.text(page), page),
             Output::Json | Output::Jsonl => self.print_document(End {
                 exit_code: Some(outcome.exit_code()),
                 next: outcome.next(),
@@ -127,9 +159,28 @@ impl Console {
     /// Prints a part of the walkthrough as it ends; JSON waits for the whole.
     pub(super) fn print_part(&self, outcome: &dyn Outcome, page: &Page) {
         if self.output == Output::Human {
-            let text = self.advice.complete(&outcome.text(page));
-            write_stdout(&format!("\n{}\n{text}\n", style::strong(outcome.title())));
+            let text = outcome.text(page);
+            // On a terminal its heading stands above its progress.
+            let heading = if page.width.is_some() && !self.bars.is_hidden() {
+                String::new()
+            } else {
+                format!("{}\n", style::strong(outcome.title()))
+            };
+            self.print_text(&format!("{heading}{text}"), page);
         }
+    }
+
+    fn print_text(&self, text: &str, page: &Page) {
+        let mut text = self.advice.complete(text);
+        if let Some(width) = page.width {
+            text = wrapped(&text, width);
+        }
+        let [stdout, stderr] = &*self.has_written;
+        // What is written to stderr is in between on a terminal only.
+        if stdout.swap(true, Ordering::Relaxed) || page.width.is_some() && stderr.load(Ordering::Relaxed) {
+            text.insert(0, '\n');
+        }
+        self.bars.suspend(|| write_stdout(&format!("{text}\n")));
     }
 
     /// Prints an outcome as it is, without a heading, as for a shell that reads it.
@@ -166,8 +217,9 @@ impl Console {
     /// Prints what the local cloud speaks, an operation a line.
     pub(super) fn print_operations(&self) {
         let operations: Vec<_> = cloud::operations().collect();
+        let width = columns(io::stdout()).unwrap_or(u16::MAX);
         let line = |OperationSummary { service, operation, parameters, .. }: &OperationSummary| {
-            format!("{service}:{operation}  {}\n", parameters.join(" "))
+            wrapped(&format!("{service}:{operation}  {}", parameters.join(" ")), width) + "\n"
         };
         self.print_result(
             || operations.iter().map(line).collect(),
@@ -178,14 +230,10 @@ impl Console {
 
     /// Writes a line of progress under a heading, which may be empty.
     pub(super) fn say(&self, heading: &str, text: &str) {
-        self.progress_line(&format!("{heading:>16}  {text}"));
+        self.progress_line(&if heading.is_empty() { text.to_owned() } else { format!("{heading}: {text}") });
     }
 
-    /// Whether progress is shown on a terminal.
-    pub(super) fn has_terminal(&self) -> bool {
-        !self.quiet && io::stderr().is_terminal()
-    }
-
+    /// Writes a line of progress, or several.
     pub(super) fn progress_line(&self, line: &str) {
         if !self.quiet {
             self.message(line);
@@ -194,13 +242,20 @@ impl Console {
 
     /// Writes a line that is not progress: an error, or what the user has to know all the same.
     pub(super) fn message(&self, line: &str) {
+        let mut line = self.advice.complete(line);
+        if let Some(width) = columns(io::stderr()) {
+            line = wrapped(&line, width);
+        }
+        self.has_written[1].store(true, Ordering::Relaxed);
         // That nobody can read it is no reason to fail.
-        let _ = writeln!(anstream::stderr(), "{}", self.advice.complete(line));
+        self.bars.suspend(|| {
+            let _ = writeln!(anstream::stderr(), "{line}");
+        });
     }
 
     /// Writes what the user has to know though the command goes on, or has ended.
     pub(super) fn warn(&self, text: &str) {
-        self.message(&format!("{:>16}  {text}", ""));
+        self.message(text);
     }
 
     /// Says why the command could not do its work.
@@ -276,6 +331,23 @@ fn is_news(event: &Event, traffic_told: &mut Option<Instant>) -> bool {
 pub(super) struct Operations {
     /// Every operation of every service.
     operations: Vec<OperationSummary>,
+}
+
+/// The columns of a terminal; none if it is none.
+fn columns(stream: impl AsFd) -> Option<u16> {
+    terminal_size::terminal_size_of(stream).map(|(width, _)| width.0)
+}
+
+struct LogWriter(MultiProgress);
+
+impl Write for LogWriter {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(text))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Turns colors off for terminals, too, as NO_COLOR does; elsewhere there are none.

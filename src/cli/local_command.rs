@@ -246,7 +246,7 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
             let text = format!(
                 "commands with --local go on using the one that runs already: use --endpoint-url {url} for this one"
             );
-            console.say("", &text);
+            console.progress_line(&text);
         }
         console.print_serving(record, &LocalEnv::new(record, &region, Shell::Bash));
     };

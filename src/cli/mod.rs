@@ -21,6 +21,7 @@ mod values;
 use std::cell::RefCell;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::{ArgMatches, ValueEnum};
 use tokio::time::Instant;
@@ -37,6 +38,8 @@ use crate::commands::question::Declined;
 use crate::commands::status::Now;
 use crate::commands::{Error, cost, predict};
 use crate::processes::local_cloud;
+use crate::report::numbers::duration;
+use crate::report::style;
 use crate::stages::permissions;
 use crate::text_file;
 use crate::walkthrough::Down;
@@ -50,7 +53,7 @@ pub fn main() -> ExitCode {
     };
     console::set_colors(args.global.no_color);
     let console = Console::new(&args.global, name(&matches), &matches);
-    start_logging(args.global.verbose);
+    start_logging(args.global.verbose, &console);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime);
     match runtime.and_then(|runtime| runtime.block_on(run(args, &console))) {
         Ok(code) => ExitCode::from(code),
@@ -92,13 +95,15 @@ fn output(words: impl Iterator<Item = String>) -> Option<Output> {
 }
 
 /// `-v` shows each request to the cloud, `-vv` also what the libraries say; without, they say nothing: an error tells it.
-fn start_logging(verbose: u8) {
+fn start_logging(verbose: u8, console: &Console) {
+    let console = console.clone();
     let filter = match verbose {
         0 => "off,zonewalk=warn",
         1 => "off,zonewalk=debug",
         _ => "debug",
     };
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let log = log.with_writer(move || console.log_writer());
     log.with_ansi(console::has_colors()).init();
 }
 
@@ -135,16 +140,17 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         (Ok(None), _) => Box::new(Declined::new(matches!(command, CloudCommand::Down(_)))),
         (Ok(Some(session)), _) => {
             let on_part = |part: &dyn Outcome| {
-                let page = console.page(session.ctx.zones());
-                session.progress.interrupt(|| console.print_part(part, &page));
+                session.progress.end();
+                console.print_part(part, &console.page(session.ctx.zones()));
             };
+            let progress = Arc::clone(&session.progress);
             let last = RefCell::new(String::new());
             let on_look = |now: &Now| {
                 let page = console.page(session.ctx.zones());
                 console.print_look(now, &page, &session.progress, &mut last.borrow_mut());
             };
             let result = command.run(&session.ctx, on_part, on_look).await;
-            session.progress.interrupt(|| ());
+            progress.end();
             page.zones = session.ctx.zones();
             console.note_run(|run| {
                 run.account = session.ctx.account();
@@ -152,9 +158,10 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
             });
             if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
                 let text = cost::still_stands(&session.ctx, what);
-                session.progress.interrupt(|| console.warn(&text));
+                console.warn(&text);
             }
             let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
+            progress.end();
             let outcome = result?;
             closed?;
             outcome
@@ -167,9 +174,9 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         (Err(error), _) => return Err(error),
     };
     console.print(&*outcome, &page);
-    console.say("done", &format!("in {:.1} s", started.elapsed().as_secs_f64()));
+    console.progress_line(&style::faint(format!("done in {}", duration(started.elapsed()))));
     if let Some(next) = outcome.next() {
-        console.say("next", &next);
+        console.progress_line(&format!("next: {next}"));
     }
     Ok(outcome.exit_code())
 }

@@ -10,6 +10,7 @@ use super::console::Console;
 use super::interrupt;
 use super::resolve::{Destination, Resolved};
 use crate::aws::{Clients, Target};
+use crate::cloud::Pace;
 use crate::commands::{Error, cost, question};
 use crate::data_plane::DataPlane;
 use crate::events::Events;
@@ -45,7 +46,7 @@ impl Session {
         let cancel = matches!(destination, Destination::Local { .. })
             .then(|| interrupt::token(console, command.before_it_ends()));
         let lines = console.clone();
-        let progress = Progress::new(console.has_terminal(), move |line: &str| lines.progress_line(line));
+        let progress = Progress::new(console.view(), console.is_verbose(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
         let events = console.events(progress.events());
         let opening = open_destination(command, destination, &events, cancel.as_ref());
@@ -64,6 +65,10 @@ impl Session {
         {
             return Ok(None);
         }
+        if clients.is_aws() || local_cloud.as_ref().is_some_and(|cloud| cloud.record().own.cloud.pace == Pace::Aws) {
+            progress.set_aws_pace();
+        }
+        progress.begin(command.title());
         // Not before: until it is answered, an interrupt ends the question.
         let cancel = cancel.unwrap_or_else(|| interrupt::token(console, command.before_it_ends()));
         let local_traffic = if local_traffic && !command.is_dry_run() {

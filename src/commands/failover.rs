@@ -237,8 +237,7 @@ async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phas
         concurrency: options.verify.traffic.concurrency,
         per_second: Some(DURING_PER_SECOND),
     };
-    let events = ctx.events.clone();
-    let traffic = traffic::drive(&load, &scaled, move |done| events.send(Event::Traffic { done, total: None }));
+    let traffic = verify::drive(ctx, &load, &scaled);
     let scaling = async {
         let result = scale_service(ctx, &ctx.names.backend.service, options.to).await;
         scaled.cancel();
@@ -263,7 +262,10 @@ async fn restore(ctx: &Context, service: &str, tasks: u32) -> Result<bool, Stage
 
 fn phase(ctx: &Context, name: PhaseName, result: Verification) -> Phase {
     let phase = Phase::new(name, result);
-    ctx.events.send(Event::Phase { phase: name, holds: phase.holds(), same_zone_share: phase.result.same_zone_share });
+    let Verification { same_zone_share, errors, ref expected, .. } = phase.result;
+    // The placement changes during one of them, so that nothing can be predicted of it.
+    let predicted = expected.same_zone_share.filter(|_| name != PhaseName::During);
+    ctx.events.send(Event::Phase { phase: name, holds: phase.holds(), same_zone_share, predicted, errors });
     phase
 }
 

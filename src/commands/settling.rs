@@ -6,12 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Error;
-use super::verify::{self, Options, Traffic};
 use crate::events::Event;
-use crate::plan::Step;
 use crate::report::numbers::{count, duration, percent};
 use crate::stages::{Context, Error as StageError};
-use crate::traffic::{Demands, RoutingState, Verdict};
+use crate::traffic::{RoutingState, Verdict, Verification};
 
 /// How long is waited at most. Outlier detection ejects an endpoint for 30 s at first and for 300 s at most (Envoy,
 /// `base_ejection_time` and `max_ejection_time`).
@@ -27,13 +25,15 @@ const IN_A_ROW: u32 = 5;
 /// What the waiting is for, as it is shown.
 const WHAT: &str = "traffic to settle";
 
-/// Sends few requests now and then until they go where they are predicted to, or the limit is reached.
-pub(super) async fn settle(ctx: &Context, url: &str, options: Options, demands: Demands) -> Result<(), Error> {
+/// Sends few requests now and then until they go where they are predicted to, or the limit is reached. `measure` sends so many.
+pub(super) async fn settle(
+    ctx: &Context,
+    measure: impl AsyncFn(u64) -> Result<Verification, Error>,
+) -> Result<(), Error> {
     let limit = if ctx.clients.is_aws() { LIMIT_ON_AWS } else { LIMIT }.min(ctx.settings.timeout);
-    let few = Traffic { requests: PROBES, ..options.traffic };
     let (started, mut in_a_row) = (Instant::now(), 0);
     let result = loop {
-        let seen = verify::whole(verify::measure(ctx, url, few, demands, None).await?)?;
+        let seen = measure(PROBES).await?;
         let is_on = seen.zone_aware_routing.state == RoutingState::On && seen.verdict == Verdict::Pass;
         in_a_row = if is_on { in_a_row + 1 } else { 0 };
         if seen.as_predicted || in_a_row >= IN_A_ROW {
@@ -53,7 +53,7 @@ pub(super) async fn settle(ctx: &Context, url: &str, options: Options, demands: 
             ));
             break Ok(());
         }
-        ctx.events.send(Event::Waiting { step: Step::Services, what: WHAT.to_owned(), state, elapsed });
+        ctx.events.send(Event::Waiting { what: WHAT.to_owned(), state, elapsed, usually: None });
         let pause = tokio::time::sleep(BETWEEN_PROBES);
         if ctx.cancel.run_until_cancelled(pause).await.is_none() {
             break Err(StageError::Interrupted.into());

@@ -7,12 +7,9 @@ use serde::Serialize;
 
 use super::Error;
 use super::cost::{self, Cost};
-use super::forecast::{Cause, Forecast};
-use super::outcome::Outcome;
-use super::status_text;
+use super::forecast::Forecast;
 use crate::aws::AzId;
 use crate::plan::{Action, Kind, PlannedChange};
-use crate::report::page::Page;
 use crate::stages::Context;
 use crate::stages::finding::Finding;
 use crate::stages::inventory::{self, GroupStatus, LoadBalancerStatus, ServiceStatus, Targets};
@@ -86,7 +83,7 @@ pub struct Status {
     pub(super) options: Options,
     /// The tasks that each service is to have.
     #[serde(skip)]
-    tasks_wanted: u32,
+    pub(super) tasks_wanted: u32,
 }
 
 /// How a status is asked for.
@@ -245,68 +242,14 @@ impl Status {
 
     /// The tasks that the backend is set to, if they are fewer than wanted and those of the frontend are not: as a drill leaves it
     /// that does not restore.
-    fn scaled_down(&self) -> Option<u32> {
+    pub(super) fn scaled_down(&self) -> Option<u32> {
         let desired = |name: &str| self.now.services.iter().find(|service| service.name == name).map(|it| it.desired);
         let routing = &self.now.zone_aware_routing;
         let backends = desired(&routing.backend).filter(|backends| *backends < self.tasks_wanted)?;
         (desired(&routing.frontend) == Some(self.tasks_wanted)).then_some(backends)
     }
 
-    fn is_being_removed(&self) -> bool {
+    pub(super) fn is_being_removed(&self) -> bool {
         self.now.under_way.iter().any(|it| it.state == "being deleted")
-    }
-}
-
-impl Outcome for Status {
-    fn title(&self) -> &'static str {
-        "status"
-    }
-
-    fn text(&self, page: &Page) -> String {
-        status_text::status(self, page)
-    }
-
-    fn holds(&self) -> bool {
-        !self.options.exit_code || self.is_well()
-    }
-
-    fn next(&self) -> Option<String> {
-        let routing = &self.now.zone_aware_routing;
-        let drifted = self.drift.as_ref().is_some_and(|drift| !drift.is_empty());
-        let next = if self.is_being_removed() {
-            "`zonewalk down` removes what is left".to_owned()
-        } else if !self.problems.is_empty() {
-            "`zonewalk doctor` tells what else is looked at before `zonewalk up`".to_owned()
-        } else if self.resources.is_empty() {
-            "`zonewalk up`".to_owned()
-        } else if let Some(backends) = self.scaled_down() {
-            format!("`zonewalk up` restores the backends ({backends} → {})", self.tasks_wanted)
-        } else if drifted {
-            "`zonewalk up` fixes the drift; `zonewalk down` removes everything".to_owned()
-        } else if !self.now.under_way.is_empty() {
-            "`zonewalk status --watch` until nothing is under way".to_owned()
-        } else {
-            match routing.cause {
-                Cause::TooFewBackends => {
-                    format!(
-                        "`zonewalk up --task-count {}` or more turns zone-aware routing on",
-                        routing.backends_needed
-                    )
-                }
-                Cause::DeployedBefore => "`zonewalk redeploy`".to_owned(),
-                _ => "`zonewalk verify` proves it with traffic".to_owned(),
-            }
-        };
-        Some(next)
-    }
-}
-
-impl Outcome for Now {
-    fn title(&self) -> &'static str {
-        "status"
-    }
-
-    fn text(&self, page: &Page) -> String {
-        status_text::now(self, page)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::forecast::Cause;
+use super::outcome::Outcome;
 use super::status::{Now, Status, UnderWay};
 use super::text::{findings, plans};
 use crate::report::numbers::{count, duration, percent};
@@ -13,7 +15,61 @@ use crate::walkthrough::Resource;
 /// The width of the words before an answer.
 const LABEL: usize = 20;
 
-pub(super) fn status(status: &Status, page: &Page) -> String {
+impl Outcome for Status {
+    fn title(&self) -> &'static str {
+        "status"
+    }
+
+    fn text(&self, page: &Page) -> String {
+        status(self, page)
+    }
+
+    fn holds(&self) -> bool {
+        !self.options.exit_code || self.is_well()
+    }
+
+    fn next(&self) -> Option<String> {
+        let routing = &self.now.zone_aware_routing;
+        let drifted = self.drift.as_ref().is_some_and(|drift| !drift.is_empty());
+        let next = if self.is_being_removed() {
+            "`zonewalk down` removes what is left".to_owned()
+        } else if !self.problems.is_empty() {
+            "`zonewalk doctor` tells what else is looked at before `zonewalk up`".to_owned()
+        } else if self.resources.is_empty() {
+            "`zonewalk up`".to_owned()
+        } else if let Some(backends) = self.scaled_down() {
+            format!("`zonewalk up` restores the backends ({backends} → {})", self.tasks_wanted)
+        } else if drifted {
+            "`zonewalk up` fixes the drift; `zonewalk down` removes everything".to_owned()
+        } else if !self.now.under_way.is_empty() {
+            "`zonewalk status --watch` until nothing is under way".to_owned()
+        } else {
+            match routing.cause {
+                Cause::TooFewBackends => {
+                    format!(
+                        "`zonewalk up --task-count {}` or more turns zone-aware routing on",
+                        routing.backends_needed
+                    )
+                }
+                Cause::DeployedBefore => "`zonewalk redeploy`".to_owned(),
+                _ => "`zonewalk verify` proves it with traffic".to_owned(),
+            }
+        };
+        Some(next)
+    }
+}
+
+impl Outcome for Now {
+    fn title(&self) -> &'static str {
+        "status"
+    }
+
+    fn text(&self, page: &Page) -> String {
+        now(self, page)
+    }
+}
+
+fn status(status: &Status, page: &Page) -> String {
     let mut parts = vec![now(&status.now, page)];
     match status.drift.as_deref() {
         Some([]) => parts.push(good("no drift: everything matches your settings")),
@@ -33,7 +89,7 @@ pub(super) fn status(status: &Status, page: &Page) -> String {
 }
 
 /// What runs, and how it does.
-pub(super) fn now(now: &Now, page: &Page) -> String {
+fn now(now: &Now, page: &Page) -> String {
     let mut parts = vec![head(now, page), routing(now, page)];
     if !now.zones().is_empty() {
         parts.push(format!("\n{}\n", by_zone(now, page)));

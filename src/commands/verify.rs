@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
 
 use super::limits::within;
 use super::outcome::Outcome;
@@ -76,7 +77,8 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Verification, Error>
 /// The same. If the user interrupts the traffic, it is judged by the answers that came before.
 pub async fn run_until_interrupted(ctx: &Context, options: Options) -> Result<Verification, Error> {
     let (url, demands) = (load_balancer_url(ctx).await?, options.demands(ctx));
-    settling::settle(ctx, &url, options, demands).await?;
+    let few = async |requests| whole(measure(ctx, &url, Traffic { requests, ..options.traffic }, demands, None).await?);
+    settling::settle(ctx, few).await?;
     let before = counters::or_reason(counters::read(ctx, PATIENCE).await)?;
     let mut verification = measure(ctx, &url, options.traffic, demands, Some(before)).await?;
     if verification.errors > 0 && !verification.interrupted {
@@ -167,9 +169,15 @@ pub(super) async fn send(ctx: &Context, url: &str, traffic: Traffic) -> Result<O
         concurrency: traffic.concurrency,
         per_second: None,
     };
-    let (events, total) = (ctx.events.clone(), traffic.requests);
-    let progress = move |done| events.send(Event::Traffic { done, total: Some(total) });
-    Ok(traffic::drive(&load, &ctx.cancel, progress).await?)
+    drive(ctx, &load, &ctx.cancel).await
+}
+
+/// Sends traffic, and tells how far it is.
+pub(super) async fn drive(ctx: &Context, load: &Load, stop: &CancellationToken) -> Result<Observation, Error> {
+    let events = ctx.events.clone();
+    let observed = traffic::drive(load, stop, move |traffic| events.send(Event::Traffic(traffic))).await;
+    ctx.events.send(Event::TrafficEnded);
+    Ok(observed?)
 }
 
 impl Outcome for Verification {

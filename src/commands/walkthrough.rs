@@ -1,15 +1,20 @@
 //! `walkthrough`: the whole article, in its order.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use tokio::time::Instant;
 
 use super::outcome::Outcome;
 use super::stats::Stats;
 use super::status::Status;
 use super::text::verdict_word;
 use super::{Error, down, failover, stats, status, up, verify};
-use crate::report::numbers::count;
+use crate::events::Event;
+use crate::report::numbers::{count, duration};
 use crate::report::page::Page;
+use crate::report::table::table;
 use crate::settings::Settings;
 use crate::stages::{Context, preflight};
 use crate::traffic::{Verdict, Verification};
@@ -17,6 +22,8 @@ use crate::walkthrough::{self, Down, Up};
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Walkthrough {
+    /// All steps in their order, with what is also in the fields below: the verdict of each.
+    pub steps: Vec<Step>,
     /// What `up` did.
     pub up: Up,
     /// What `status` told after it.
@@ -60,15 +67,41 @@ pub fn check(options: Options, settings: &Settings) -> Result<(), Error> {
     Ok(())
 }
 
-/// Runs all parts, and gives each to `on_part` as it ends. A check that does not hold does not end the run; an error does.
+/// What came of a step, and how long it took.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct Step {
+    /// The command that the step is.
+    pub step: &'static str,
+    /// Whether its checks held.
+    pub verdict: Verdict,
+    /// How long it took, in seconds.
+    #[serde(rename = "seconds", serialize_with = "in_seconds")]
+    #[schemars(with = "f64")]
+    pub time: Duration,
+}
+
+fn in_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    // To the millisecond.
+    serializer.serialize_f64((time.as_secs_f64() * 1000.0).round() / 1000.0)
+}
+
+const STEPS: [&str; 6] = ["up", "status", "verify", "failover", "stats", "down"];
+
+/// Runs all steps, and gives what comes of each to `on_part` as it ends. A check that does not hold does not end the run; an
+/// error does.
 pub async fn run(ctx: &Context, options: Options, on_part: impl Fn(&dyn Outcome)) -> Result<Walkthrough, Error> {
     if !options.keep {
         refuse_what_stands(ctx).await?;
     }
-    let up = part(&on_part, up::run(ctx).await?);
-    let (status, verify, failover, stats) = prove(ctx, options.failover, &on_part).await?;
-    let down = if options.keep { None } else { Some(part(&on_part, down::run(ctx).await?)) };
-    Ok(Walkthrough { up, status, verify, failover, stats, down })
+    let (failover, of) = (options.failover, if options.keep { STEPS.len() - 1 } else { STEPS.len() });
+    let mut run = Run { ctx, on_part, of, steps: vec![] };
+    let up = run.step(up::run(ctx)).await?;
+    let status = run.step(status::run(ctx, status::Options::default())).await?;
+    let verify = run.step(verify::run(ctx, failover.verify)).await?;
+    let drill = run.step(failover::run(ctx, failover)).await?;
+    let stats = run.step(stats::run(ctx, failover.verify.traffic)).await?;
+    let down = if options.keep { None } else { Some(run.step(down::run(ctx)).await?) };
+    Ok(Walkthrough { steps: run.steps, up, status, verify, failover: drill, stats, down })
 }
 
 /// What stood before is not this command's to remove at its end.
@@ -86,45 +119,43 @@ async fn refuse_what_stands(ctx: &Context) -> Result<(), Error> {
     )))
 }
 
-/// Runs the parts between `up` and `down`.
-async fn prove(
-    ctx: &Context,
-    options: failover::Options,
-    on_part: &impl Fn(&dyn Outcome),
-) -> Result<(Status, Verification, failover::Failover, Stats), Error> {
-    let status = part(on_part, status::run(ctx, status::Options::default()).await?);
-    let verify = part(on_part, verify::run(ctx, options.verify).await?);
-    let failover = part(on_part, failover::run(ctx, options).await?);
-    let stats = part(on_part, stats::run(ctx, options.verify.traffic).await?);
-    Ok((status, verify, failover, stats))
+struct Run<'c, F> {
+    ctx: &'c Context,
+    on_part: F,
+    /// How many steps there are to be.
+    of: usize,
+    /// The steps that have ended.
+    steps: Vec<Step>,
 }
 
-fn part<T: Outcome>(on_part: impl Fn(&dyn Outcome), result: T) -> T {
-    on_part(&result);
-    result
+impl<F: Fn(&dyn Outcome)> Run<'_, F> {
+    async fn step<T: Outcome>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let (began, step) = (Instant::now(), STEPS[self.steps.len()]);
+        let heading = Event::Heading { number: self.steps.len() + 1, of: self.of, title: step };
+        self.ctx.events.send(heading);
+        let outcome = work.await?;
+        (self.on_part)(&outcome);
+        self.steps.push(Step { step, verdict: Verdict::of(outcome.holds()), time: began.elapsed() });
+        Ok(outcome)
+    }
 }
 
-/// The text has only the verdicts of the parts, which have been shown as they ended.
+/// The text has only the steps' verdicts and times; what came of them has been shown as they ended.
 impl Outcome for Walkthrough {
     fn title(&self) -> &'static str {
         "walkthrough"
     }
 
-    fn text(&self, _page: &Page) -> String {
-        let parts = [
-            ("verify", self.verify.verdict),
-            ("failover", self.failover.verdict),
-            ("stats", Verdict::of(self.stats.holds())),
-        ];
-        let down = self.down.as_ref().map(|down| ("down", Verdict::of(down.leftovers.is_empty())));
-        let words = parts.into_iter().chain(down).map(|(part, verdict)| format!("{part} {}", verdict_word(verdict)));
-        words.collect::<Vec<_>>().join(", ")
+    fn text(&self, page: &Page) -> String {
+        let mut table = table(page, ["STEP", "VERDICT", "TIME"]);
+        for Step { step, verdict, time } in &self.steps {
+            table.add_row([(*step).to_owned(), verdict_word(*verdict).to_string(), duration(*time)]);
+        }
+        table.to_string()
     }
 
     fn holds(&self) -> bool {
-        [self.verify.verdict, self.failover.verdict].into_iter().all(Verdict::passed)
-            && self.stats.holds()
-            && self.down.as_ref().is_none_or(|down| down.leftovers.is_empty())
+        self.steps.iter().all(|step| step.verdict.passed())
     }
 
     fn left_nothing(&self) -> bool {

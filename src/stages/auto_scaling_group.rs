@@ -196,6 +196,7 @@ impl AutoScalingGroup<'_> {
 
 impl Removal for AutoScalingGroup<'_> {
     const KIND: Kind = Kind::AutoScalingGroup;
+    const USUALLY: Option<&'static str> = Some("1–2 min");
 
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {
         let name = &ctx.names.auto_scaling_group;

@@ -13,7 +13,7 @@ use super::ecs_cluster::{EcsCluster, find_remaining};
 use super::launch_failures::{Failure, LaunchFailures};
 use super::network::Network;
 use super::removal::{Details, Remaining, Removal};
-use super::wait::{Poll, wait};
+use super::wait::{Poll, Subject, quoted, wait};
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
@@ -36,11 +36,10 @@ pub(crate) async fn wait_for_instances(
     fleet: &Fleet,
     network: &Network,
 ) -> Result<Capacity, Error> {
-    let step = Kind::ContainerInstance.step();
-    let what = format!("{} instances in cluster {}", fleet.instances, cluster.name);
+    let wanted = fleet.instances;
     let (started, mut failures) = (Instant::now(), LaunchFailures::default());
     let (patience, mut uneven_since) = (PATIENCE.min(ctx.settings.timeout / 4), None);
-    wait(ctx, step, &what, async || {
+    wait(ctx, Subject::from("container instances").usually(Some("1–2 min")), async || {
         let mut active = find_active(ctx, &cluster.name).await?;
         // ECS places no task where it hears of no agent.
         active.retain(ContainerInstance::agent_connected);
@@ -49,41 +48,63 @@ pub(crate) async fn wait_for_instances(
         for zone in active.iter().filter_map(zone) {
             *by_zone.entry(zone).or_default() += 1;
         }
-        if is_enough(&by_zone, fleet.instances) {
+        if is_enough(&by_zone, wanted) {
             return Ok(Poll::Done(()));
         }
-        let mut state = by_zone.iter().map(|(zone, n)| format!("{n} in {zone}")).collect::<Vec<_>>().join(", ");
-        match failures.look(ctx, &fleet.group).await? {
-            Some(Failure::Final(reason)) => return Ok(Poll::Failed { state, reason }),
-            Some(Failure::MayPass(reason)) => state.push_str(&format!("; {reason}")),
-            None => {}
-        }
         let joined = by_zone.values().sum::<u32>();
-        if joined < fleet.instances {
+        let mut state = format!("{joined} of {wanted} registered");
+        let failure = match failures.look(ctx, &fleet.group).await? {
+            Some(Failure::Final(reason)) => return Ok(Poll::Failed { state, reason }),
+            Some(Failure::MayPass(reason)) => Some(reason),
+            None => None,
+        };
+        let mut not_joining = "";
+        if joined < wanted {
             uneven_since = None;
             let running = count_running(ctx, &fleet.group).await?;
             if let Some(running) = running {
-                state.push_str(&format!("; {running} of {} run", fleet.instances));
+                state.push_str(&format!(", {running} running"));
             }
             if running.is_some_and(|running| running > joined) && started.elapsed() >= patience {
-                state.push_str(NOT_JOINING);
+                not_joining = NOT_JOINING;
             }
-        } else if lacks_capacity(&state) && uneven_since.get_or_insert_with(Instant::now).elapsed() >= patience {
-            return Ok(Poll::Failed { state, reason: uneven(&by_zone, ctx) });
+        } else if failure.as_deref().is_some_and(lacks_capacity)
+            && uneven_since.get_or_insert_with(Instant::now).elapsed() >= patience
+        {
+            return Ok(Poll::Failed { state: counted(&by_zone, ctx), reason: uneven(&by_zone, ctx) });
         }
-        Ok(Poll::pending(state))
+        if joined > 0 {
+            state.push_str(&format!(": {}", counted(&by_zone, ctx)));
+        }
+        state.push_str(not_joining);
+        if let Some(reason) = &failure {
+            state.push_str(&format!(". {}", failed_launch(reason)));
+        }
+        let detail = if failure.is_some() { ELSEWHERE.to_owned() } else { String::new() };
+        Ok(Poll::Pending { state, detail })
     })
     .await?;
-    ctx.events.send(Event::Found { step, what: format!("{what}, after {} s", started.elapsed().as_secs()) });
+    ctx.events
+        .send(Event::Ready { what: format!("{wanted} container instances registered"), elapsed: started.elapsed() });
     Ok(Capacity(()))
+}
+
+/// How many there are in which zone: `4 in use1-az1 (us-east-1a), 0 in use1-az4 (us-east-1b)`.
+fn counted(by_zone: &BTreeMap<AzName, u32>, ctx: &Context) -> String {
+    let zones = ctx.zones();
+    let counts = by_zone.iter().map(|(zone, n)| format!("{n} in {}", zones.label(zone.as_str())));
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 /// How long instances may run before they have joined, and a group be uneven for lack of capacity, before more is said than that.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-const NOT_JOINING: &str = "; those that run and have not joined do not reach ECS, or may not: look at their subnets' route to an \
-                           internet gateway and public addresses, at their security groups' rules for HTTPS out, and at \
+const NOT_JOINING: &str = ". Those that run and have not registered cannot reach ECS, or may not: look at their subnets' route to \
+                           an internet gateway and public addresses, at their security groups' rules for HTTPS out, and at \
                            their role, which needs AmazonEC2ContainerServiceforEC2Role";
+
+/// What helps where launches fail.
+const ELSEWHERE: &str = "Another --instance-type or --region may help.";
 
 /// The instances of the group that run, joined or not; none if the caller may not look.
 async fn count_running(ctx: &Context, group: &str) -> Result<Option<u32>, Error> {
@@ -102,14 +123,19 @@ async fn count_running(ctx: &Context, group: &str) -> Result<Option<u32>, Error>
 /// What to do where a zone has no machines left, and the group has put all its instances elsewhere: AWS balances as well as
 /// it can (EC2 Auto Scaling User Guide, "Availability Zone distribution").
 fn uneven(by_zone: &BTreeMap<AzName, u32>, ctx: &Context) -> String {
-    let least = by_zone.values().min();
-    let zones = by_zone.iter().filter(|(_, n)| Some(*n) == least).map(|(zone, _)| zone.as_str());
+    let (least, zones) = (by_zone.values().min(), ctx.zones());
+    let lacking = by_zone.iter().filter(|(_, n)| Some(*n) == least).map(|(zone, _)| zones.label(zone.as_str()));
     format!(
         "EC2 has no capacity for {} in {}, and the instances are all elsewhere, where services cannot be even; they cost until \
          `zonewalk down`: choose another --instance-type or --region, or repeat the command later",
         ctx.settings.instance_type,
-        zones.collect::<Vec<_>>().join(", ")
+        lacking.collect::<Vec<_>>().join(", ")
     )
+}
+
+/// Why a launch has failed, in AWS's words.
+fn failed_launch(reason: &str) -> String {
+    format!("A launch has failed, and the group tries again. {}", quoted(reason).trim_end_matches('.'))
 }
 
 fn lacks_capacity(reason: &str) -> bool {

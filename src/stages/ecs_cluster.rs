@@ -78,7 +78,7 @@ impl Stage for Cluster<'_> {
         match cluster.status() {
             Some("ACTIVE") => Poll::Done(()),
             Some("FAILED") => Poll::failed("FAILED", "ECS could not make what belongs to it"),
-            status => Poll::pending(status.unwrap_or("no status")),
+            status => Poll::pending_in(status),
         }
     }
 

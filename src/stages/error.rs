@@ -27,15 +27,16 @@ pub enum Error {
 
     /// AWS has given up on it, so waiting on would be in vain.
     #[error(
-        "{what} has failed ({state}): {reason}; mend that and repeat the command (`zonewalk down` removes what `up` has made)"
+        "{what} failed ({state}): {}. Fix that and repeat the command; `zonewalk down` removes what `up` has created",
+        .reason.trim_end_matches('.')
     )]
     Failed { what: String, state: String, reason: String },
 
-    #[error("timed out after {} s waiting for {what}; last seen: {state}{detail}; repeat the command to go on waiting, longer with --timeout", .limit.as_secs())]
+    #[error("timed out after {} s waiting for {what}. {}Repeat the command to keep waiting, longer with --timeout", .limit.as_secs(), last_seen(.state, .detail))]
     TimedOut { what: String, limit: Duration, state: String, detail: String },
 
     /// ECS goes on with it, whoever waits.
-    #[error("timed out after {} s waiting for the deployment of {service}, which goes on; last seen: {state}{detail}; `aws ecs wait services-stable --cluster {cluster} --services {service}` waits for it. The same command with a --timeout that is longer than the deployment has taken does, too; otherwise it starts another one", .limit.as_secs())]
+    #[error("timed out after {} s waiting for the deployment of {service}, which goes on. {}`aws ecs wait services-stable --cluster {cluster} --services {service}` waits for it; so does the same command with a --timeout longer than the deployment has taken, and otherwise it starts another one", .limit.as_secs(), last_seen(.state, .detail))]
     DeploymentGoesOn { cluster: String, service: String, limit: Duration, state: String, detail: String },
 
     #[error("{kind} {id} was not deleted: {reason}; repeat `zonewalk down`")]
@@ -62,6 +63,12 @@ impl Classified for Error {
             _ => None,
         }
     }
+}
+
+/// The state, and what else there is to tell, as sentences before the next one.
+fn last_seen(state: &str, detail: &str) -> String {
+    let sentences = [format!("Last seen: {state}."), detail.to_owned()];
+    sentences.iter().filter(|sentence| !sentence.is_empty()).map(|sentence| format!("{sentence} ")).collect()
 }
 
 /// The problems among the findings, a line for each.

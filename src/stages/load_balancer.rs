@@ -42,6 +42,7 @@ fn subnets(balancer: &types::LoadBalancer) -> String {
 
 impl Stage for LoadBalancer<'_> {
     const KIND: Kind = Kind::LoadBalancer;
+    const USUALLY: Option<&'static str> = Some("2–3 min");
     type Facts = types::LoadBalancer;
     type Output = LoadBalancerAddress;
 
@@ -66,7 +67,7 @@ impl Stage for LoadBalancer<'_> {
             Some(LoadBalancerStateEnum::Failed) => {
                 Poll::failed("failed", state.and_then(|state| state.reason()).unwrap_or("AWS gives no reason"))
             }
-            code => Poll::pending(code.map_or("no state", |code| code.as_str())),
+            code => Poll::pending_in(code.map(|code| code.as_str())),
         }
     }
 

@@ -99,7 +99,7 @@ impl Stage for Namespace<'_> {
 /// Waits for a Cloud Map operation, which may fail long after the request was accepted.
 async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) -> Result<(), Error> {
     let Some(id) = operation else { return Ok(()) };
-    wait(ctx, Kind::Namespace.step(), what, async || {
+    wait(ctx, what, async || {
         let request = ctx.clients.servicediscovery.get_operation().operation_id(id);
         let answer = optional(ctx.look("servicediscovery:GetOperation", request.send()).await)?;
         let Some(operation) = answer.and_then(|answer| answer.operation) else {
@@ -108,9 +108,9 @@ async fn wait_for_operation(ctx: &Context, what: &str, operation: Option<&str>) 
         Ok(match operation.status {
             Some(OperationStatus::Success) => Poll::Done(()),
             Some(OperationStatus::Fail) => {
-                Poll::failed("FAIL", operation.error_message().unwrap_or("AWS gives no reason"))
+                Poll::failed("failed", operation.error_message().unwrap_or("AWS gives no reason"))
             }
-            status => Poll::pending(status.map_or_else(String::new, |status| status.to_string())),
+            status => Poll::pending_in(status.as_ref().map(|status| status.as_str())),
         })
     })
     .await

@@ -7,10 +7,10 @@ use aws_sdk_ecs::primitives::DateTime;
 use tokio::time::Instant;
 
 use super::stage::Found;
-use super::wait::{Poll, wait};
+use super::wait::{Poll, Subject, wait};
 use super::{Context, Error};
-use crate::aws::ErrorClass;
 use crate::aws::error::optional;
+use crate::aws::{CloudError, ErrorClass};
 use crate::events::Event;
 use crate::plan::Kind;
 
@@ -97,6 +97,8 @@ impl Outcome {
 /// A kind of resource that `down` removes.
 pub(crate) trait Removal {
     const KIND: Kind;
+    /// How long it takes on AWS until it is gone, if that is worth saying: `2–3 min`.
+    const USUALLY: Option<&'static str> = None;
 
     /// All there is of the kind, by name, and by tag where AWS can be asked that.
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error>;
@@ -133,7 +135,7 @@ pub(crate) trait Removal {
         if !going.is_empty() {
             let ids: Vec<&str> = going.iter().map(|(id, _)| id.as_str()).collect();
             let what = format!("removal of {kind} {}", ids.join(", "));
-            let gone = wait(ctx, kind.step(), &what, async || {
+            let gone = wait(ctx, Subject::from(what).usually(Self::USUALLY), async || {
                 let remaining = Self::list(ctx).await?;
                 going.retain(|(id, rules)| {
                     let remains = remaining.iter().any(|resource| resource.id == *id);
@@ -144,7 +146,7 @@ pub(crate) trait Removal {
                     }
                     remains
                 });
-                Ok(if going.is_empty() { Poll::Done(()) } else { Poll::pending(format!("{} left", going.len())) })
+                Ok(if going.is_empty() { Poll::Done(()) } else { Poll::pending(still_there(kind, going.len())) })
             })
             .await;
             if let Err(error) = gone {
@@ -161,15 +163,43 @@ const UNEXPLAINED: Duration = Duration::from_secs(60);
 /// Stands in a failure for resources that could not be listed.
 pub(crate) const UNKNOWN_ID: &str = "(could not be listed)";
 
+/// What of a kind is still there after its deletion.
+fn still_there(kind: Kind, number: usize) -> String {
+    match (kind, number) {
+        (Kind::Service, _) => "its tasks are stopping".to_owned(),
+        (Kind::AutoScalingGroup, _) => "its instances are being terminated".to_owned(),
+        (_, 1) => "being deleted".to_owned(),
+        _ => format!("{number} are being deleted"),
+    }
+}
+
+/// How long network interfaces of what is gone are known to stay: "1 to 5 min", from practice.
+const INTERFACES_STAY: Duration = Duration::from_secs(300);
+
+/// What a deletion that is refused since something uses the resource waits for. The users that are ours are gone by then, so it
+/// is their network interfaces, unless that takes too long.
+fn in_use<T>(kind: Kind, waited: Duration, error: &CloudError) -> Poll<T> {
+    match (kind, error.class) {
+        (Kind::SecurityGroup, ErrorClass::InUse) if waited < INTERFACES_STAY => Poll::pending_since(
+            "waiting for the network interfaces of the load balancer and the tasks to go (1–5 min)",
+            &error.message,
+        ),
+        (_, ErrorClass::InUse) => Poll::pending_since("something still uses it", &error.message),
+        _ => Poll::refused(error),
+    }
+}
+
 /// Tries again while something still uses it: network interfaces detach minutes after what they belonged to is gone.
 async fn delete_patiently<R: Removal + ?Sized>(ctx: &Context, id: &str) -> Result<(), Error> {
     let started = Instant::now();
-    wait(ctx, R::KIND.step(), &format!("removal of {} {id}", R::KIND), async || match R::delete(ctx, id).await {
+    wait(ctx, format!("removal of {} {id}", R::KIND), async || match R::delete(ctx, id).await {
         Err(Error::Cloud(error)) if matches!(error.class, ErrorClass::InUse | ErrorClass::NotReady) => {
-            Ok(Poll::pending(error.message))
+            Ok(in_use(R::KIND, started.elapsed(), &error))
         }
         // AWS's answer says so and not why: it may not have heard of a change right before.
-        Err(Error::NotDeleted { reason, .. }) if started.elapsed() < UNEXPLAINED => Ok(Poll::pending(reason)),
+        Err(Error::NotDeleted { reason, .. }) if started.elapsed() < UNEXPLAINED => {
+            Ok(Poll::pending_since("AWS has not deleted it; trying again", &reason))
+        }
         deleted => optional(deleted).map(|_| Poll::Done(())),
     })
     .await

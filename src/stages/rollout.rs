@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::wait::{Poll, wait};
+use super::wait::{Poll, Subject, wait};
 use super::{Context, Error, target_group, tasks};
 use crate::aws::error::optional;
 use crate::events::Event;
-use crate::plan::{Action, Kind};
+use crate::plan::Kind;
 
 /// How many of a service's last events a time-out tells.
 const EVENTS_TOLD: usize = 3;
@@ -88,7 +88,8 @@ pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32, failu
     let state = newest.and_then(|deployment| deployment.rollout_state());
     if state == Some(&DeploymentRolloutState::Failed) {
         let reason = newest.and_then(|deployment| deployment.rollout_state_reason()).unwrap_or("ECS gives no reason");
-        return Poll::failed(DeploymentRolloutState::Failed, format!("{reason}{failure}{}", last_events(service)));
+        let reason = format!("{}{failure}. {}", reason.trim_end_matches('.'), last_events(service));
+        return Poll::failed(DeploymentRolloutState::Failed, reason.trim_end());
     }
     let (running, pending) = (service.running_count(), service.pending_count());
     let rolled_out = state.is_none_or(|state| *state == DeploymentRolloutState::Completed);
@@ -100,7 +101,7 @@ pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32, failu
     if let Some(trouble) =
         service.events().first().and_then(|event| event.message()).filter(|m| m.contains("unable to"))
     {
-        text.push_str(&format!("; {trouble}"));
+        text.push_str(&format!("; ECS says: “{}”", trouble.trim_end_matches('.')));
     }
     text.push_str(&failure);
     Poll::Pending { state: text, detail: last_events(service) }
@@ -108,7 +109,7 @@ pub(super) fn rollout(service: &aws_sdk_ecs::types::Service, desired: i32, failu
 
 pub(super) fn last_events(service: &aws_sdk_ecs::types::Service) -> String {
     let messages: Vec<_> = service.events().iter().filter_map(|event| event.message()).take(EVENTS_TOLD).collect();
-    if messages.is_empty() { String::new() } else { format!("; its last events: {}", messages.join("; ")) }
+    if messages.is_empty() { String::new() } else { format!("Its last events: “{}”.", messages.join("” “")) }
 }
 
 /// A deployment that is completed.
@@ -136,7 +137,7 @@ fn under_way<'s>(ctx: &Context, service: &'s aws_sdk_ecs::types::Service) -> Opt
 
 /// Starts a new deployment of a service, whoever's, unless a young one is under way, and waits until its tasks alone run.
 pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Deployment, Error> {
-    let (step, kind, started) = (Kind::Service.step(), Kind::Service, Instant::now());
+    let (kind, started) = (Kind::Service, Instant::now());
     ctx.events.send(Event::StageStarted { kind, name: service.to_owned() });
     let found = describe(ctx, cluster, &[service]).await?.pop();
     let Some(found) = found.filter(|found| found.status() == Some("ACTIVE")) else {
@@ -159,9 +160,10 @@ pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Dep
     };
     let id = id.as_str();
     let mut was_seen = false;
-    let done = wait(ctx, step, &format!("new deployment of service {service}"), async || {
+    let subject = Subject::from(format!("{kind} {service}")).usually(Some("1–3 min"));
+    let done = wait(ctx, subject, async || {
         let Some(found) = describe(ctx, cluster, &[service]).await?.pop() else {
-            return Ok(Poll::pending("not visible"));
+            return Ok(Poll::pending("not visible yet"));
         };
         let Some(newest) = newest_deployment(&found) else { return Ok(Poll::pending("no deployment yet")) };
         let ours = found.deployments().iter().find(|deployment| deployment.id() == Some(id));
@@ -192,8 +194,7 @@ pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Dep
         }
         error => error,
     })?;
-    let elapsed = started.elapsed();
-    ctx.events.send(Event::StageDone { kind, id: service.to_owned(), action: Action::Changed, elapsed });
+    ctx.events.send(Event::Ready { what: format!("{kind} {service} deployed again"), elapsed: started.elapsed() });
     Ok(done)
 }
 
@@ -204,9 +205,9 @@ pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(
     let cluster = &ctx.names.cluster;
     let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).desired_count(desired);
     ctx.change("ecs:UpdateService", request.send()).await?;
-    wait(ctx, Kind::Service.step(), &format!("service {service} with {tasks} tasks"), async || {
+    wait(ctx, format!("service {service} with {tasks} tasks"), async || {
         let Some(found) = describe(ctx, cluster, &[service]).await?.pop() else {
-            return Ok(Poll::pending("not visible"));
+            return Ok(Poll::pending("not visible yet"));
         };
         match find_rollout(ctx, cluster, &found, desired).await? {
             Poll::Done(()) => {}
@@ -215,7 +216,7 @@ pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(
         let stopping = tasks::find(ctx, cluster, service, DesiredStatus::Stopped).await?;
         let stopping = stopping.iter().filter(|task| task.last_status() != Some("STOPPED")).count();
         if stopping > 0 {
-            return Ok(Poll::pending(format!("{stopping} stopping")));
+            return Ok(Poll::pending(format!("{tasks} of {tasks} running, {stopping} stopping")));
         }
         for arn in found.load_balancers().iter().filter_map(|balancer| balancer.target_group_arn()) {
             if let Some(targets) = target_group::find_targets(ctx, arn).await?

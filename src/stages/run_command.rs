@@ -5,11 +5,10 @@ use std::time::Duration;
 use aws_sdk_ssm::types::{CommandInvocationStatus, InstanceInformationStringFilter, PingStatus};
 use futures_util::future::try_join_all;
 
-use super::wait::{Poll, wait_at_most};
+use super::wait::{Poll, in_words, wait_at_most};
 use super::{Context, Error};
 use crate::aws::ErrorClass;
 use crate::aws::error::optional;
-use crate::plan::Step;
 
 /// SSM takes at most 50 instance IDs a command.
 const INSTANCES_A_COMMAND: usize = 50;
@@ -34,19 +33,41 @@ pub async fn run_script(
     script: &str,
     patience: Duration,
 ) -> Result<Vec<ScriptRun>, Error> {
-    let commands = wait_at_most(ctx, Step::Services, "SSM agents", patience, async || {
+    let commands = wait_at_most(ctx, "the instances' SSM agents", patience, async || {
         let instances = find().await?;
         if let Some(pending) = find_offline(ctx, &instances).await? {
             return Ok(pending);
         }
         match send(ctx, &instances, script).await {
             // An agent that has just signed off; those that have been sent the script only read.
-            Err(Error::Cloud(error)) if error.class == ErrorClass::NotReady => Ok(Poll::pending(error.message)),
+            Err(Error::Cloud(error)) if error.class == ErrorClass::NotReady => {
+                Ok(Poll::pending_since("an agent has just signed off", &error.message))
+            }
             sent => sent.map(Poll::Done),
         }
     })
     .await?;
-    try_join_all(commands.iter().map(|(command, instance)| output(ctx, command, instance, patience))).await
+    let mut runs: Vec<Option<ScriptRun>> = vec![None; commands.len()];
+    wait_at_most(ctx, "the counters of Envoy, read on the instances through SSM", patience, async || {
+        let looks = commands.iter().zip(&runs).filter(|(_, run)| run.is_none());
+        let looks = looks.map(|((command, instance), _)| look(ctx, command, instance));
+        let mut looks = try_join_all(looks).await?.into_iter();
+        let mut pending = None;
+        for run in runs.iter_mut().filter(|run| run.is_none()) {
+            match looks.next() {
+                Some(Poll::Done(done)) => *run = Some(done),
+                Some(Poll::Pending { state, .. }) => pending = Some(state),
+                Some(Poll::Failed { state, reason }) => return Ok(Poll::Failed { state, reason }),
+                None => {}
+            }
+        }
+        let done = runs.iter().flatten();
+        Ok(match pending {
+            None => Poll::Done(done.cloned().collect()),
+            Some(state) => Poll::pending(format!("{} of {} have answered; {state}", done.count(), runs.len())),
+        })
+    })
+    .await
 }
 
 /// Sends the script, and gives each instance's command.
@@ -85,40 +106,38 @@ async fn find_offline<T>(ctx: &Context, instances: &[String]) -> Result<Option<P
         return Ok(None);
     }
     let detail = match silent {
-        0 => "; they have not called in: their role needs AmazonSSMManagedInstanceCore".to_owned(),
-        _ => format!("; the agents of {silent} have called in before and do not now"),
+        0 => "They have not called in: their role needs AmazonSSMManagedInstanceCore.".to_owned(),
+        _ => format!("The agents of {silent} have called in before and do not now."),
     };
-    let state = format!("{} of {} are not online", instances.len() - online, instances.len());
+    let state = format!("{online} of {} online", instances.len());
     Ok(Some(Poll::Pending { state, detail }))
 }
 
-async fn output(ctx: &Context, command: &str, instance: &str, patience: Duration) -> Result<ScriptRun, Error> {
-    wait_at_most(ctx, Step::Services, &format!("the script on {instance}"), patience, async || {
-        let request = ctx.clients.ssm.get_command_invocation().command_id(command).instance_id(instance);
-        // The invocation is not known for a moment after the command is sent.
-        let Some(invocation) = optional(ctx.look("ssm:GetCommandInvocation", request.send()).await)? else {
-            return Ok(Poll::pending("not known yet"));
-        };
-        let status = invocation.status().cloned().unwrap_or(CommandInvocationStatus::Pending);
-        let errors = invocation.standard_error_content().unwrap_or_default().trim();
-        let ran = |output: &str, complaint: String| {
-            Poll::Done(ScriptRun { instance: instance.to_owned(), output: output.to_owned(), complaint })
-        };
-        Ok(match status {
-            CommandInvocationStatus::Success => {
-                let output = invocation.standard_output_content().unwrap_or_default();
-                if output.len() < OUTPUT_LIMIT {
-                    ran(output, errors.to_owned())
-                } else {
-                    Poll::failed("cut off", format!("it printed over {OUTPUT_LIMIT} characters"))
-                }
+/// What became of the script on one instance so far.
+async fn look(ctx: &Context, command: &str, instance: &str) -> Result<Poll<ScriptRun>, Error> {
+    let request = ctx.clients.ssm.get_command_invocation().command_id(command).instance_id(instance);
+    // The invocation is not known for a moment after the command is sent.
+    let Some(invocation) = optional(ctx.look("ssm:GetCommandInvocation", request.send()).await)? else {
+        return Ok(Poll::pending_in(None));
+    };
+    let status = invocation.status().cloned().unwrap_or(CommandInvocationStatus::Pending);
+    let errors = invocation.standard_error_content().unwrap_or_default().trim();
+    let ran = |output: &str, complaint: String| {
+        Poll::Done(ScriptRun { instance: instance.to_owned(), output: output.to_owned(), complaint })
+    };
+    Ok(match status {
+        CommandInvocationStatus::Success => {
+            let output = invocation.standard_output_content().unwrap_or_default();
+            if output.len() < OUTPUT_LIMIT {
+                ran(output, errors.to_owned())
+            } else {
+                Poll::failed("cut off", format!("the script on {instance} printed over {OUTPUT_LIMIT} characters"))
             }
-            CommandInvocationStatus::Pending
-            | CommandInvocationStatus::InProgress
-            | CommandInvocationStatus::Delayed => Poll::pending(status.as_str()),
-            // One host of many; whether its answer is needed is for whoever asked.
-            failed => ran("", format!("the script ended as {failed} {errors}").trim_end().to_owned()),
-        })
+        }
+        CommandInvocationStatus::Pending | CommandInvocationStatus::InProgress | CommandInvocationStatus::Delayed => {
+            Poll::pending_in(Some(status.as_str()))
+        }
+        // One host of many; whether its answer is needed is for whoever asked.
+        failed => ran("", format!("the script ended as {} {errors}", in_words(failed.as_str())).trim_end().to_owned()),
     })
-    .await
 }

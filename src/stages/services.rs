@@ -154,6 +154,7 @@ pub(crate) struct ServiceFacts {
 
 impl Stage for Service<'_> {
     const KIND: Kind = Kind::Service;
+    const USUALLY: Option<&'static str> = Some("about 1 min");
     type Facts = ServiceFacts;
     type Output = RunningService;
 
@@ -312,6 +313,7 @@ impl Stage for Service<'_> {
 
 impl Removal for Service<'_> {
     const KIND: Kind = Kind::Service;
+    const USUALLY: Option<&'static str> = Some("about 1 min");
 
     /// Lists the frontend first, since it calls the backend.
     async fn list(ctx: &Context) -> Result<Vec<Remaining>, Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::wait::{Poll, wait, wait_at_most};
+use super::wait::{Poll, Subject, in_words, wait, wait_at_most};
 use super::{Context, Error};
 use crate::aws::ErrorClass;
 use crate::events::Event;
@@ -40,6 +40,8 @@ impl<T> Found<T> {
 /// One resource of the walkthrough: a struct of what it depends on.
 pub(crate) trait Stage {
     const KIND: Kind;
+    /// How long it takes on AWS until it is ready, if that is worth saying: `2–3 min`.
+    const USUALLY: Option<&'static str> = None;
     /// What AWS tells of the resource now.
     type Facts;
     /// The value that later stages are given.
@@ -100,7 +102,7 @@ pub(crate) trait Stage {
 
     /// Finds the resource or makes it, changes what differs, and waits until it is ready, whoever made it.
     async fn ensure(&self, ctx: &Context) -> Result<(ResourceReport, Self::Output), Error> {
-        let (step, kind, started) = (Self::KIND.step(), Self::KIND, Instant::now());
+        let (kind, started) = (Self::KIND, Instant::now());
         ctx.events.send(Event::StageStarted { kind, name: self.name() });
 
         let mut action = Action::Kept;
@@ -129,7 +131,7 @@ pub(crate) trait Stage {
         }
 
         let mut changed = false;
-        let found = wait(ctx, step, &self.what(), async || {
+        let found = wait(ctx, self.subject(), async || {
             let found = match latest.take() {
                 Some(found) => found,
                 None => match self.find(ctx).await? {
@@ -142,11 +144,11 @@ pub(crate) trait Stage {
                 if !changed {
                     match self.change(ctx, &found).await {
                         Ok(()) => changed = true,
-                        Err(Error::Cloud(error)) if error.class.may_pass() => return Ok(Poll::pending(error.message)),
+                        Err(Error::Cloud(error)) if error.class.may_pass() => return Ok(Poll::refused(&error)),
                         Err(error) => return Err(error),
                     }
                 }
-                return Ok(Poll::pending(difference.to_string()));
+                return Ok(Poll::pending(format!("changing {difference}")));
             }
             Ok(self.state(&found.facts).map(|()| found))
         })
@@ -155,20 +157,21 @@ pub(crate) trait Stage {
             action = Action::Changed;
         }
 
-        let id = found.id.clone();
-        ctx.events.send(Event::StageDone { kind, id: id.clone(), action, elapsed: started.elapsed() });
-        Ok((ResourceReport { stage: step, kind, name: self.name(), id, action }, self.output(Some(found))))
+        let (name, id) = (self.name(), found.id.clone());
+        let elapsed = started.elapsed();
+        ctx.events.send(Event::StageDone { kind, name: name.clone(), id: id.clone(), action, elapsed });
+        Ok((ResourceReport { stage: kind.step(), kind, name, id, action }, self.output(Some(found))))
     }
 
-    fn what(&self) -> String {
-        format!("{} {}", Self::KIND, self.name())
+    fn subject(&self) -> Subject {
+        Subject::from(format!("{} {}", Self::KIND, self.name())).usually(Self::USUALLY)
     }
 
     /// Finds the resource, once no predecessor of its name is being deleted any more.
     async fn find_settled(&self, ctx: &Context) -> Result<Option<Found<Self::Facts>>, Error> {
-        wait(ctx, Self::KIND.step(), &self.what(), async || {
+        wait(ctx, self.subject().usually(None), async || {
             Ok(match self.find(ctx).await? {
-                Some(Found { leaving: Some(state), .. }) => Poll::pending(state),
+                Some(Found { leaving: Some(state), .. }) => Poll::pending(being_deleted(&state)),
                 found => Poll::Done(found),
             })
         })
@@ -177,10 +180,10 @@ pub(crate) trait Stage {
 
     /// Waits until a resource that exists is seen: AWS is eventually consistent.
     async fn find_visible(&self, ctx: &Context) -> Result<Found<Self::Facts>, Error> {
-        wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || {
+        wait_at_most(ctx, self.subject().usually(None), PROPAGATION_LIMIT, async || {
             Ok(match self.find(ctx).await? {
-                None => Poll::pending("exists, not visible yet"),
-                Some(Found { leaving: Some(state), .. }) => Poll::pending(state),
+                None => Poll::pending("it exists, and is not visible yet"),
+                Some(Found { leaving: Some(state), .. }) => Poll::pending(being_deleted(&state)),
                 Some(found) => Poll::Done(found),
             })
         })
@@ -190,21 +193,26 @@ pub(crate) trait Stage {
     /// Creates it as soon as what it needs has spread; false if it exists already.
     async fn create_patiently(&self, ctx: &Context) -> Result<bool, Error> {
         let mut refusal = None;
-        let created = wait_at_most(ctx, Self::KIND.step(), &self.what(), PROPAGATION_LIMIT, async || {
-            match self.create(ctx).await {
+        let created =
+            wait_at_most(ctx, self.subject().usually(None), PROPAGATION_LIMIT, async || match self.create(ctx).await {
                 Ok(()) => Ok(Poll::Done(true)),
                 Err(Error::Cloud(error)) if error.class == ErrorClass::AlreadyExists => Ok(Poll::Done(false)),
                 Err(Error::Cloud(error)) if error.class.may_pass() => {
-                    refusal = Some(error.clone());
-                    Ok(Poll::pending(error.message))
+                    let poll = Poll::refused(&error);
+                    refusal = Some(error);
+                    Ok(poll)
                 }
                 Err(error) => Err(error),
-            }
-        })
-        .await;
+            })
+            .await;
         match (created, refusal) {
             (Err(Error::TimedOut { .. }), Some(refusal)) => Err(Error::Cloud(refusal)),
             (created, _) => created,
         }
     }
+}
+
+/// One of the same name is to go first.
+fn being_deleted(state: &str) -> String {
+    format!("an earlier one is being deleted ({})", in_words(state))
 }

@@ -129,7 +129,7 @@ impl TaskDefinition {
     /// have neither names nor client tokens to be told apart by.
     async fn register_once(&self, ctx: &Context) -> Result<(), Error> {
         let mut attempted = false;
-        wait(ctx, Kind::TaskDefinition.step(), &self.what(), async || {
+        wait(ctx, self.subject(), async || {
             if attempted
                 && let Some(found) = self.find(ctx).await?
                 && self.differences(&found.facts).is_empty()
@@ -139,7 +139,7 @@ impl TaskDefinition {
             attempted = true;
             match self.register(ctx).await {
                 Ok(()) => Ok(Poll::Done(())),
-                Err(Error::Cloud(error)) if error.class == ErrorClass::Unreachable => Ok(Poll::pending(error.message)),
+                Err(Error::Cloud(error)) if error.class == ErrorClass::Unreachable => Ok(Poll::refused(&error)),
                 Err(error) => Err(error),
             }
         })

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Limited};
+use parking_lot::Mutex;
 use reqwest::{Body, Client, Url, redirect};
 use serde::Deserialize;
 use tokio::task::JoinSet;
@@ -13,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::observation::{Observation, STATUS};
+use crate::events::Traffic;
 
 /// How long a request may take: Service Connect gives it 15 s, and the load balancer and the way there come on top.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -70,11 +72,11 @@ struct Answer {
 }
 
 /// Sends until `load` is done or `stop` is cancelled; what is under way then is awaited and counted. `progress` hears how
-/// many requests are done.
+/// far that is.
 pub async fn drive(
     load: &Load,
     stop: &CancellationToken,
-    progress: impl Fn(u64) + Send + Sync + 'static,
+    progress: impl Fn(Traffic) + Send + Sync + 'static,
 ) -> Result<Observation, DriveError> {
     let url =
         Url::parse(&load.url).map_err(|error| DriveError::Url { url: load.url.clone(), reason: error.to_string() })?;
@@ -82,10 +84,10 @@ pub async fn drive(
         client: client(&url)?,
         url,
         requests: load.requests.unwrap_or(u64::MAX),
+        so_far: Mutex::new(Traffic { total: load.requests, ..Traffic::default() }),
         interval: load.per_second.map(|rate| Duration::from_secs(1) / rate.max(1)),
         begin: Instant::now(),
         sent: AtomicU64::new(0),
-        done: AtomicU64::new(0),
         unconnected: AtomicU64::new(0),
         connected: AtomicBool::new(false),
         out_of_reach: OnceLock::new(),
@@ -95,6 +97,7 @@ pub async fn drive(
         Some(_) => load.concurrency.max(MOST_FOR_A_RATE),
         None => load.concurrency.max(1),
     };
+    progress(*run.so_far.lock());
     let progress = Arc::new(progress);
     let mut workers = JoinSet::new();
     for _ in 0..workers_wanted {
@@ -148,10 +151,10 @@ struct Run {
     client: Client,
     url: Url,
     requests: u64,
+    so_far: Mutex<Traffic>,
     interval: Option<Duration>,
     begin: Instant,
     sent: AtomicU64,
-    done: AtomicU64,
     /// The requests that got no connection.
     unconnected: AtomicU64,
     /// Whether any request got one.
@@ -161,15 +164,17 @@ struct Run {
     stop: CancellationToken,
 }
 
-async fn work<P: Fn(u64)>(run: Arc<Run>, progress: Arc<P>) -> Observation {
+async fn work<P: Fn(Traffic)>(run: Arc<Run>, progress: Arc<P>) -> Observation {
     let mut seen = Observation::default();
     while let Some(intended) = run.next().await {
-        match run.send().await {
+        let sent = run.send().await;
+        let so_far = run.count(&sent);
+        match sent {
             // From the intended start on: a request that had to wait for the one before it was late for its user.
             Ok((frontend, backend)) => seen.record(frontend, backend, intended.elapsed()),
             Err(error) => seen.record_error(error),
         }
-        progress(run.done.fetch_add(1, Ordering::Relaxed) + 1);
+        progress(so_far);
     }
     seen
 }
@@ -190,6 +195,16 @@ impl Run {
             () = tokio::time::sleep_until(intended) => Some(intended),
             () = self.stop.cancelled() => None,
         }
+    }
+
+    fn count(&self, sent: &Result<(String, String), String>) -> Traffic {
+        let mut so_far = self.so_far.lock();
+        so_far.done += 1;
+        match sent {
+            Ok((frontend, backend)) => so_far.same_zone += u64::from(frontend == backend),
+            Err(_) => so_far.errors += 1,
+        }
+        *so_far
     }
 
     fn note_failure(&self, error: &reqwest::Error) {

@@ -4,11 +4,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::order::{look_at_all, remove_all};
+use crate::events::Event;
 use crate::plan::{Kind, Step};
 use crate::stages::ecs_cluster::find_other_creator;
 use crate::stages::identity::find_identity;
 use crate::stages::removal::{Outcome, UNKNOWN_ID};
 use crate::stages::{Context, Error};
+
+/// How long it takes on AWS to remove everything: instances and network interfaces take longest (`stages::removal`).
+const USUALLY: &str = "3–6 min";
 
 /// What `down` did.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
@@ -64,6 +68,7 @@ pub async fn down(ctx: &Context) -> Result<Down, Error> {
         Ok(Some(creator)) => ctx.events.note(format!("walkthrough {} was made by {creator}", ctx.settings.name)),
         Err(error) => ctx.events.note(format!("who made walkthrough {} is not known: {error}", ctx.settings.name)),
     }
+    ctx.events.send(Event::Planned { resources: None, usually: USUALLY });
     let outcome = Box::pin(remove_all(ctx)).await;
     if ctx.cancel.is_cancelled() {
         let removed = match outcome.removed.len() {

@@ -8,11 +8,15 @@ use serde::Serialize;
 use super::order::{Mode, Run};
 use crate::aws::ErrorClass;
 use crate::aws::error::Classified;
+use crate::events::Event;
 use crate::plan::{Action, Kind, PlannedChange, ResourceReport};
 use crate::stages::ecs_cluster::find_other_creator;
 use crate::stages::finding::{Check, Finding, Level};
 use crate::stages::preflight::{self, Prerequisites};
 use crate::stages::{Context, Error};
+
+/// How long it takes on AWS to make everything: docs/aws.md.
+const USUALLY: &str = "3–6 min";
 
 /// What exists after `up`.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -26,7 +30,7 @@ pub struct Up {
 
 /// Makes what is missing, changes what differs, keeps the rest. If anything foreseeable would stop it, it makes nothing.
 pub async fn up(ctx: &Context) -> Result<Up, Error> {
-    let Examination { findings, prerequisites, .. } = examine(ctx).await?;
+    let Examination { findings, prerequisites, plans } = examine(ctx).await?;
     let prerequisites = match prerequisites {
         Some(prerequisites) if !findings.iter().any(Finding::blocks) => prerequisites,
         _ => return Err(Error::Preflight(findings)),
@@ -34,6 +38,7 @@ pub async fn up(ctx: &Context) -> Result<Up, Error> {
     for finding in findings.iter().filter(|finding| matches!(finding.level, Level::Note | Level::Unknown)) {
         ctx.events.note(format!("{}: {}", finding.check, finding.what));
     }
+    ctx.events.send(Event::Planned { resources: Some(plans.len()), usually: USUALLY });
     let run = Run::new(ctx, Mode::Ensure);
     let address = Box::pin(run.all(prerequisites)).await;
     let mut resources = run.reports.into_inner();

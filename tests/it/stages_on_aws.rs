@@ -52,7 +52,7 @@ async fn a_change_that_fails_is_told_and_not_waited_for() {
     let broken = Settings { backend_command: Some(command), ..settings() };
     for _ in 0..2 {
         let error = up(&context(&cloud, broken.clone()).await).await.unwrap_err().to_string();
-        assert!(error.contains("has failed (FAILED)"), "{error}");
+        assert!(error.contains("failed (failed)"), "{error}");
         assert!(error.contains("Essential container in task exited"), "{error}");
     }
     let mended = up(&context(&cloud, settings()).await).await.unwrap();

@@ -262,7 +262,7 @@ async fn an_up_that_does_not_end_tells_what_it_has_begun() {
     // The run that makes them, and one that finds the group.
     for _ in 0..2 {
         let waits_for_instances =
-            |event: &Event| matches!(event, Event::Waiting { what, .. } if what.contains("instances in cluster"));
+            |event: &Event| matches!(event, Event::Waiting { what, .. } if what.contains("container instances"));
         let notes = note_of_an_up_interrupted_at(&ctx, waits_for_instances).await;
         let all =
             "3 are under way (1 Auto Scaling group and its instances, 1 load balancer, 1 target group): `zonewalk up`";

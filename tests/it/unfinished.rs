@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use zonewalk::cloud::Pace;
 use zonewalk::commands::outcome::Outcome;
 use zonewalk::commands::{Error, failover, verify};
-use zonewalk::events::{Event, Events};
+use zonewalk::events::{Event, Events, Traffic};
 use zonewalk::report::page::Page;
 use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::{self, Context, inventory};
@@ -30,7 +30,7 @@ async fn an_interrupted_verification_tells_of_the_answers_before() {
         let cancel = CancellationToken::new();
         let token = cancel.clone();
         let events = Events::new(move |event| {
-            if matches!(event, Event::Traffic { done: 50.., total: Some(MANY), .. }) {
+            if matches!(event, Event::Traffic(Traffic { done: 50.., total: Some(MANY), .. })) {
                 token.cancel();
             }
         });

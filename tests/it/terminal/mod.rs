@@ -19,6 +19,7 @@ use pty_process::blocking::{self, Pty};
 use crate::machine::Machine;
 
 mod commands;
+mod paced;
 
 /// What a terminal sends for Ctrl-C.
 pub(crate) const CTRL_C: &str = "\u{3}";
@@ -124,8 +125,8 @@ fn next(written: &Receiver<Vec<u8>>, child: &mut Child, deadline: Instant) -> Op
     }
 }
 
-/// The lines on a screen and above it; those that the terminal had to wrap are one line each.
-fn lines(screen: &mut vt100::Screen) -> Vec<String> {
+/// The rows on a screen and above it, and whether each goes on in the next one.
+fn rows(screen: &mut vt100::Screen) -> Vec<(String, bool)> {
     let (rows, columns) = screen.size();
     let mut text: Vec<(String, bool)> = vec![];
     let mut take = |screen: &vt100::Screen, row: u16| {
@@ -139,8 +140,13 @@ fn lines(screen: &mut vt100::Screen) -> Vec<String> {
     screen.set_scrollback(0);
     (0..rows.get()).for_each(|row| take(screen, row));
 
+    text
+}
+
+/// The lines on a screen and above it; those that the terminal had to wrap are one line each.
+fn lines(screen: &mut vt100::Screen) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for (row, wrapped) in text {
+    for (row, wrapped) in rows(screen) {
         lines.last_mut().unwrap().push_str(&row);
         if !wrapped {
             lines.push(String::new());
@@ -201,4 +207,31 @@ impl fmt::Display for Screen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.text())
     }
+}
+
+/// A text with what differs from run to run taken out: identifiers and addresses; and lines of what was done at once in the
+/// order of the alphabet.
+fn redacted(text: &str) -> String {
+    let mut lines: Vec<String> = text.lines().map(|line| words(line).collect()).collect();
+    let is_done = |line: &String| line.contains("✓ ");
+    for block in lines.chunk_by_mut(|a, b| is_done(a) && is_done(b)) {
+        block.sort();
+    }
+    lines.join("\n")
+}
+
+/// The words of a line and what is between them, in turn.
+fn words(line: &str) -> impl Iterator<Item = String> {
+    let is_part = |c: char| c.is_alphanumeric() || "-:./".contains(c);
+    let words = line.chars().collect::<Vec<_>>();
+    let words =
+        words.chunk_by(|a, b| is_part(*a) == is_part(*b)).map(|word| word.iter().collect()).map(|word: String| {
+            let id = word.split_once('-').filter(|(kind, id)| ["lt", "ns", "sg"].contains(kind) && id.len() >= 12);
+            match (id, word.strip_prefix("http://127.0.0.1:")) {
+                (Some((kind, _)), _) => format!("{kind}-…"),
+                (_, Some(_)) => "http://127.0.0.1:…/".to_owned(),
+                _ => word,
+            }
+        });
+    words.collect::<Vec<_>>().into_iter()
 }
