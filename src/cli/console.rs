@@ -139,7 +139,7 @@ impl Console {
     fn print_document(&self, end: End) {
         let document = Document::of(&self.run.lock(), end);
         let text = match self.output {
-            Output::Jsonl => serde_json::to_string(&document.as_last_line()),
+            Output::Jsonl => serde_json::to_string(&document.into_last_line()),
             _ => serde_json::to_string_pretty(&document),
         };
         let text = text.expect("outcomes have only text keys") + "\n";

@@ -143,7 +143,7 @@ impl JsonSchema for Line<'_> {
 
 impl Document {
     /// The same as the last line of jsonl.
-    pub(super) fn as_last_line(self) -> Self {
+    pub(super) fn into_last_line(self) -> Self {
         Self { time: Some(rfc3339(Timestamp::now())), event: Some("result"), ..self }
     }
 

@@ -201,7 +201,7 @@ impl Background {
         while began.elapsed() < START_LIMIT {
             // It need not be this one: a command that was killed may have started another just before.
             if let Found::Running(record) = self.find().await? {
-                starting.is_found(record.process);
+                starting.found_as(record.process);
                 return Ok(record);
             }
             if let Some(status) = starting.ended().map_err(state_error)? {

@@ -29,8 +29,8 @@ impl<F: FnMut(u32)> Starting<F> {
         self.child.try_wait()
     }
 
-    /// This process is one that commands find; if it is this one, it runs on.
-    pub(super) fn is_found(mut self, process: u32) {
+    /// Commands find this process; if it is the one that was started, it runs on.
+    pub(super) fn found_as(mut self, process: u32) {
         self.has_started = process == self.child.id();
     }
 }
