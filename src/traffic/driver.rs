@@ -52,7 +52,7 @@ pub enum DriveError {
     #[error("no HTTP client: {0}")]
     Client(#[from] reqwest::Error),
     #[error("the load balancer at {url} is out of reach: none of the first {tried} requests got a connection ({}); {}", .why.reason, hint(.url, .why))]
-    OutOfReach { url: Url, tried: u64, why: Unconnected },
+    OutOfReach { url: Box<Url>, tried: u64, why: Unconnected },
 }
 
 /// Why there is no connection.
@@ -113,7 +113,7 @@ pub async fn drive(
     match run.out_of_reach.get() {
         Some(why) => {
             let tried = run.unconnected.load(Ordering::Relaxed);
-            Err(DriveError::OutOfReach { url: run.url.clone(), tried, why: why.clone() })
+            Err(DriveError::OutOfReach { url: Box::new(run.url.clone()), tried, why: why.clone() })
         }
         None => Ok(Observation { took: run.begin.elapsed(), ..total }),
     }
