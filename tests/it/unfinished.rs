@@ -86,7 +86,7 @@ async fn a_drill_says_if_it_restores_to_another_count_than_the_settings() {
     let options = failover::Options { mode: failover::Mode::Scale, to: 6, restore: true, verify };
     let drill = failover::run(&ctx, options).await.unwrap();
     assert!(drill.restored && drill.holds(), "{:?}", drill.reasons);
-    let notes = notes.lock().unwrap();
+    let notes = std::mem::take(&mut *notes.lock().unwrap());
     assert!(notes.iter().any(|note| note.contains("has 9 tasks") && note.contains("settings say 6")), "{notes:?}");
     cloud.shutdown().await;
 }

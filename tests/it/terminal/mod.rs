@@ -11,10 +11,11 @@ use std::num::NonZeroU16;
 use std::process::Child;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pty_process::Size;
 use pty_process::blocking::{self, Pty};
+use tokio::time::Instant;
 
 use crate::machine::Machine;
 
