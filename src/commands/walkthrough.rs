@@ -14,7 +14,7 @@ use super::{Error, down, failover, stats, status, up, verify};
 use crate::events::Event;
 use crate::report::numbers::{count, duration};
 use crate::report::page::Page;
-use crate::report::table::table;
+use crate::report::table::{lines, table};
 use crate::settings::Settings;
 use crate::stages::{Context, preflight};
 use crate::traffic::{Verdict, Verification};
@@ -75,7 +75,7 @@ pub struct Step {
     /// Whether its checks held.
     pub verdict: Verdict,
     /// How long it took, in seconds.
-    #[serde(rename = "seconds", serialize_with = "in_seconds")]
+    #[serde(rename = "duration_s", serialize_with = "in_seconds")]
     #[schemars(with = "f64")]
     pub time: Duration,
 }
@@ -151,7 +151,7 @@ impl Outcome for Walkthrough {
         for Step { step, verdict, time } in &self.steps {
             table.add_row([(*step).to_owned(), verdict_word(*verdict).to_string(), duration(*time)]);
         }
-        table.to_string()
+        lines(&table)
     }
 
     fn holds(&self) -> bool {

@@ -21,6 +21,7 @@ use crate::machine::Machine;
 
 mod commands;
 mod paced;
+mod sessions;
 
 /// What a terminal sends for Ctrl-C.
 pub(crate) const CTRL_C: &str = "\u{3}";
