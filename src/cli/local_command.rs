@@ -72,7 +72,7 @@ Kinds of faults (--faults FILE), each in a [[fault]] of its own:
   drop-request         the connection closed, and nothing carried out
   hide                 carried out, and not seen by reads:
                        calls = 3, or milliseconds = 500
-  refuse-role          refused: a new role or instance profile has not spread yet
+  refuse-role          refused: a new role or instance profile has not spread
   empty-profile        refused: a new instance profile is known, and the role
                        in it is not yet
   service-linked-role  refused: a service cannot act yet in its own role, which
