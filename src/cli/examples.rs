@@ -111,12 +111,6 @@ Examples:
   zonewalk local logs
   zonewalk local logs --follow"
         }
-        ["schema"] => {
-            "\
-Examples:
-  zonewalk schema > zonewalk.schema.json
-  zonewalk schema verify"
-        }
         ["local", "serve"] => {
             "\
 Examples:
@@ -134,6 +128,12 @@ Examples:
 Examples:
   zonewalk local operations
   zonewalk local operations --output json"
+        }
+        ["schema"] => {
+            "\
+Examples:
+  zonewalk schema > zonewalk.schema.json
+  zonewalk schema verify"
         }
         ["completions"] => {
             "\

@@ -34,6 +34,7 @@ mod local_traffic;
 mod machine;
 mod measuring;
 mod mesh;
+mod messages;
 mod mesh_stage;
 mod moto;
 mod operations;
