@@ -72,7 +72,7 @@ Kinds of faults (--faults FILE), each in a [[fault]] of its own:
   drop-request         the connection closed, and nothing carried out
   hide                 carried out, and not seen by reads:
                        calls = 3, or milliseconds = 500
-  refuse-role          refused: a new role or instance profile has not spread yet
+  refuse-role          refused: a new role or instance profile has not spread
   empty-profile        refused: a new instance profile is known, and the role
                        in it is not yet
   service-linked-role  refused: a service cannot act yet in its own role, which
@@ -83,7 +83,7 @@ Kinds of faults (--faults FILE), each in a [[fault]] of its own:
                        it cannot be launched
   shared-namespace     another account shares a Cloud Map namespace:
                        name = \"az-aware-routing-ec2-ns\"
-  lose-instance        an instance dies just before the call: zone = \"us-east-1a\"
+  lose-instance        an instance dies before the call: zone = \"us-east-1a\"
   disconnect-agent     an ECS agent is disconnected just before the call, and
                        comes back: milliseconds = 500, zone = \"us-east-1a\"
   hold-deployment      a service cannot be deleted: a deployment is active that
