@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::advice::Advice;
 use super::args::{Global, Output};
 use super::document::{Document, End, Line, Run};
+use super::terminal_echo;
 use crate::aws::{Clients, ZoneNames};
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
@@ -366,6 +367,7 @@ pub(super) fn has_colors() -> bool {
 pub(super) fn write_stdout(text: &str) {
     let mut stdout = anstream::stdout().lock();
     if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        terminal_echo::restore();
         std::process::exit(if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { 3 });
     }
 }

@@ -4,6 +4,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::console::Console;
+use super::terminal_echo;
 
 /// A shell's exit code for a program that SIGINT ended.
 const INTERRUPTED: i32 = 130;
@@ -21,6 +22,7 @@ pub(super) fn token(console: &Console, first: Option<&'static str>) -> Cancellat
             console.message(&format!("interrupted{first}"));
             cancelled.cancel();
             interrupts.next().await;
+            terminal_echo::restore();
             std::process::exit(INTERRUPTED);
         })),
         Err(error) => tracing::warn!(%error, "an interrupt will end this at once"),

@@ -15,6 +15,7 @@ mod resolve;
 mod schema;
 mod session;
 mod settings_file;
+mod terminal_echo;
 mod tips;
 mod values;
 
@@ -55,13 +56,15 @@ pub fn main() -> ExitCode {
     let console = Console::new(&args.global, name(&matches), &matches);
     start_logging(args.global.verbose, &console);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Runtime);
-    match runtime.and_then(|runtime| runtime.block_on(run(args, &console))) {
-        Ok(code) => ExitCode::from(code),
+    let code = match runtime.and_then(|runtime| runtime.block_on(run(args, &console))) {
+        Ok(code) => code,
         Err(error) => {
             console.error(&error);
-            ExitCode::from(error.exit_code())
+            error.exit_code()
         }
-    }
+    };
+    terminal_echo::restore();
+    ExitCode::from(code)
 }
 
 /// The name of the command that is run: `verify`, or `local serve`.

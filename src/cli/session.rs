@@ -9,6 +9,7 @@ use super::cloud_command::CloudCommand;
 use super::console::Console;
 use super::interrupt;
 use super::resolve::{Destination, Resolved};
+use super::terminal_echo;
 use crate::aws::{Clients, Target};
 use crate::cloud::Pace;
 use crate::commands::{Error, cost, question};
@@ -46,6 +47,9 @@ impl Session {
         let cancel = matches!(destination, Destination::Local { .. })
             .then(|| interrupt::token(console, command.before_it_ends()));
         let lines = console.clone();
+        if console.has_terminal() {
+            terminal_echo::hide_control_characters();
+        }
         let progress = Progress::new(console.view(), console.is_verbose(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
         let events = console.events(progress.events());

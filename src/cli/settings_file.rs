@@ -67,7 +67,7 @@ fn wait<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error
 fn ranges<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Cidr>>, D::Error> {
     let ranges = match toml::Value::deserialize(from)? {
         toml::Value::Array(ranges) if ranges.is_empty() => {
-            return Err(D::Error::custom("the list is empty: then nobody could verify"));
+            return Err(D::Error::custom("the list is empty, and nothing could reach the load balancer"));
         }
         toml::Value::Array(ranges) => ranges,
         one => vec![one],

@@ -276,7 +276,7 @@ impl Outcome for Failover {
 
     fn text(&self, page: &Page) -> String {
         let head = match (self.was_scaled(), self.restored) {
-            (false, _) => "nothing was scaled: the drill needs a walkthrough that is as it should be".to_owned(),
+            (false, _) => "nothing was scaled: a drill begins with zone-aware routing as predicted".to_owned(),
             (true, true) => format!("backends {} → {} → {0}, {}", self.from, self.to, self.failed()),
             (true, false) => {
                 format!(

@@ -77,7 +77,7 @@ fn status(status: &Status, page: &Page) -> String {
         None => {}
     }
     if !status.problems.is_empty() {
-        parts.push(format!("{}\n{}", bad("blocked: `zonewalk up` would refuse"), findings(&status.problems, page)));
+        parts.push(format!("{}\n{}", bad("`zonewalk up` is blocked:"), findings(&status.problems, page)));
     }
     for left in &status.unknown {
         parts.push(line(page, "not known", &format!("{}: {}", left.kind, left.reason)));

@@ -43,7 +43,7 @@ impl Worker {
     /// Why no task stays, if that is so.
     pub(super) fn trouble(&self) -> Option<String> {
         let text = format!(
-            "{} tasks have stopped so far though nobody stopped them: the emulator at {} moves tasks on by itself, and has no \
+            "{} tasks have stopped so far though no command stopped them: the emulator at {} moves tasks on by itself, and has no \
              {SET} at which it could be told not to (moto 5 has); configure it to keep tasks RUNNING, then repeat the command",
             self.vanished,
             self.clients.emulator_url().unwrap_or_default(),

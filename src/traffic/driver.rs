@@ -122,7 +122,7 @@ pub async fn drive(
 /// What may be in the way.
 fn hint(url: &Url, why: &Unconnected) -> &'static str {
     if is_loopback(url) && why.in_silence {
-        "its security group lets nobody in: `zonewalk status` names the rule, `zonewalk up` fixes it"
+        "its security group lets no one in: `zonewalk status` names the rule, `zonewalk up` fixes it"
     } else if is_loopback(url) {
         "nothing listens there: `zonewalk status` says what exists, `zonewalk up` fixes it"
     } else {

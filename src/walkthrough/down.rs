@@ -65,7 +65,7 @@ pub async fn down(ctx: &Context) -> Result<Down, Error> {
     let identity = find_identity(ctx).await?; // is anyone there, and are we let in
     match find_other_creator(ctx, &identity).await {
         Ok(None) => {}
-        Ok(Some(creator)) => ctx.events.note(format!("walkthrough {} was made by {creator}", ctx.settings.name)),
+        Ok(Some(creator)) => ctx.events.note(format!("walkthrough {} was created by {creator}", ctx.settings.name)),
         Err(error) => ctx.events.note(format!("who made walkthrough {} is not known: {error}", ctx.settings.name)),
     }
     ctx.events.send(Event::Planned { resources: None, usually: USUALLY });

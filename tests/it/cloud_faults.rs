@@ -220,11 +220,15 @@ async fn instances_that_cannot_reach_ecs_are_told_from_those_that_do_not_run() {
     let error = up(&context(&cloud, with(2)).await).await.unwrap_err().to_string();
     assert!(error.contains("0 running") && !error.contains("cannot reach ECS"), "{error}");
 
-    // Their security groups let nothing out.
+    // Their security groups let out what is of no use: that is the user's own doing, which `up` leaves.
     let ec2 = once(&cloud).await.ec2;
     let named = aws_sdk_ec2::types::Filter::builder().name("group-name").values("az-aware-*").build();
     let groups = ec2.describe_security_groups().filters(named).send().await.unwrap();
     for group in groups.security_groups() {
+        let one = aws_sdk_ec2::types::IpPermission::builder().ip_protocol("tcp").from_port(1).to_port(1);
+        let one = one.ip_ranges(aws_sdk_ec2::types::IpRange::builder().cidr_ip("192.0.2.0/24").build()).build();
+        let authorize = ec2.authorize_security_group_egress().group_id(group.group_id().unwrap());
+        authorize.ip_permissions(one).send().await.unwrap();
         let revoke = ec2.revoke_security_group_egress().group_id(group.group_id().unwrap());
         revoke.set_ip_permissions(group.ip_permissions_egress.clone()).send().await.unwrap();
     }

@@ -193,7 +193,7 @@ async fn a_walkthrough_that_somebody_else_made_is_told() {
     let (ctx, notes) = noting(&cloud).await;
     up(&ctx).await.unwrap();
     up(&ctx).await.unwrap();
-    assert!(notes.lock().unwrap().iter().all(|note| !note.contains("was made by")), "{notes:?}");
+    assert!(notes.lock().unwrap().iter().all(|note| !note.contains("was created by")), "{notes:?}");
 
     let ecs = &ctx.clients.ecs;
     let cluster =
@@ -203,8 +203,8 @@ async fn a_walkthrough_that_somebody_else_made_is_told() {
     ecs.tag_resource().resource_arn(cluster.cluster_arn().unwrap()).tags(tag).send().await.unwrap();
     let findings = doctor::run(&ctx).await.unwrap().findings;
     let told = findings.iter().find(|finding| finding.check == Check::Names && finding.level == Level::Note).unwrap();
-    assert!(told.what.contains(&format!("made by {other}")) && told.what.contains("--name"), "{told:?}");
+    assert!(told.what.contains(&format!("created by {other}")) && told.what.contains("--name"), "{told:?}");
     assert_eq!(down(&ctx).await.unwrap().leftovers, []);
-    assert!(notes.lock().unwrap().iter().any(|note| note.contains(&format!("made by {other}"))), "{notes:?}");
+    assert!(notes.lock().unwrap().iter().any(|note| note.contains(&format!("created by {other}"))), "{notes:?}");
     cloud.shutdown().await;
 }

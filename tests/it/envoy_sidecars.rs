@@ -59,7 +59,8 @@ async fn the_same_journey_with_either_proxy() {
         }
         // Without zones, each frontend's proxy takes the two backends in turn: six proxies are off by one each at most.
         assert_eq!(phases[2]["as_predicted"], true, "{}", phases[2]);
-        assert!(by_backend(&phases[2]).into_values().all(|requests| (94..=106).contains(&requests)), "{}", phases[2]);
+        let with_backends = by_backend(&phases[2]).into_values().filter(|requests| *requests > 0);
+        assert_eq!(with_backends.filter(|requests| (94..=106).contains(requests)).count(), 2, "{}", phases[2]);
     }
 }
 

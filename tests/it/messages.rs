@@ -7,8 +7,9 @@ use std::{fs, iter};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// Folders with other people's words: AWS's answers and scripts for shells.
-const OTHERS: &[&str] = &["cloud/services", "cloud/wire", "cloud/user_data", "cloud/dependent_actions.rs"];
+/// What has other people's words: AWS's answers, scripts for shells, and what libraries say, to be told in ours.
+const OTHERS: &[&str] =
+    &["aws/unanswered.rs", "cloud/dependent_actions.rs", "cloud/services", "cloud/user_data", "cloud/wire", "plain.rs"];
 
 /// Words of Rust, of parsers and of our own making, and other words for what has one here.
 const NEVER: &[&str] = &[

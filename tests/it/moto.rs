@@ -97,7 +97,7 @@ async fn tasks_that_an_emulator_stops_by_itself_are_told_with_what_to_do() {
     let output = tokio::task::block_in_place(|| user.zonewalk(&["up"]));
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{said}");
-    for words in ["though nobody stopped them", "configure it to keep tasks RUNNING"] {
+    for words in ["though no command stopped them", "configure it to keep tasks RUNNING"] {
         assert!(said.contains(words), "{words}: {said}");
     }
 }

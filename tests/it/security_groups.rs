@@ -269,7 +269,7 @@ async fn a_rule_that_is_missing_is_told_by_verify_and_status_and_fixed_by_up() {
     groups.revoke(&groups.lb, Direction::In, &of_range("tcp", 80, 80, "0.0.0.0/0")).await;
     let (code, said) = walk.verify_until_it_fails();
     assert_eq!(code, Some(3), "{said}");
-    assert!(said.contains("not connected within 5 s") && said.contains("its security group lets nobody in"), "{said}");
+    assert!(said.contains("not connected within 5 s") && said.contains("its security group lets no one in"), "{said}");
     walk.is_told("0.0.0.0/0 → lb tcp 80", "callers cannot reach the load balancer");
     walk.json(&["up", "--allow-cidr", "192.0.2.7/32"]);
     assert_eq!(walk.json(&["verify", "--requests", "50"])["same_zone_share"], 1.0);
