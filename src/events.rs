@@ -143,13 +143,15 @@ fn in_seconds<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S:
 
 /// How far traffic is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
+#[schemars(inline)]
 pub struct Traffic {
     /// The requests that have ended.
     pub done: u64,
-    /// None: until it is stopped.
+    /// The requests that are to be sent. Null: traffic goes on until it is stopped.
     pub total: Option<u64>,
     /// The requests whose frontend and backend were in one zone.
     pub same_zone: u64,
+    /// The requests that failed.
     pub errors: u64,
 }
 

@@ -334,6 +334,16 @@ pub(super) struct Operations {
     operations: Vec<OperationSummary>,
 }
 
+/// Says on stderr what is wrong with a command line.
+pub(super) fn print_misuse(error: &clap::Error) {
+    let mut text = error.render().ansi().to_string();
+    if let Some(width) = columns(io::stderr()) {
+        text = wrapped(&text, width);
+    }
+    // That nobody can read it is no reason to fail in another way.
+    let _ = write!(anstream::stderr(), "{text}");
+}
+
 /// The columns of a terminal; none if it is none.
 fn columns(stream: impl AsFd) -> Option<u16> {
     terminal_size::terminal_size_of(stream).map(|(width, _)| width.0)

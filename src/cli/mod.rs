@@ -76,8 +76,13 @@ fn name(matches: &ArgMatches) -> Option<String> {
 /// Says what is wrong with a command line, on stdout, too, if it asks for JSON. Its exit code; help that was asked for is no
 /// misuse.
 fn misused(error: &clap::Error) -> u8 {
-    // That nobody can read it is no reason to fail in another way.
-    let _ = error.print();
+    if error.use_stderr() {
+        console::set_colors(std::env::args_os().any(|word| word == "--no-color"));
+        console::print_misuse(error);
+    } else {
+        // That nobody can read it is no reason to fail in another way.
+        let _ = error.print();
+    }
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
     if let Some(output) = output(words).filter(|_| error.use_stderr()) {

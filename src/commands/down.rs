@@ -52,6 +52,7 @@ fn stood(up_s: Option<u64>, usd: Option<f64>) -> Option<String> {
 /// What `down` would do.
 #[derive(Clone, Debug, Default, JsonSchema, Serialize)]
 pub struct DownPlan {
+    /// The resources that `down` would remove.
     pub would_remove: Vec<Resource>,
     /// The rules that would go with the security groups.
     pub rules: usize,

@@ -55,9 +55,8 @@ impl User {
 
     pub(crate) fn zonewalk(&self, args: &[&str]) -> Output {
         // The endpoint is the variable's.
-        let always = ["--local-traffic", "--timeout", "120", "--output", "json"];
         let mut command = self.command(&self.zonewalk);
-        command.args(args).args(always);
+        command.args(args).args(["--local-traffic", "--output", "json"]).env("ZONEWALK_TIMEOUT", "120");
         output(command)
     }
 

@@ -248,7 +248,7 @@ async fn status_tells_why_up_would_refuse() {
     let json = serde_json::to_value(&status).unwrap();
     assert!(json["problems"][0]["message"].as_str().unwrap().contains("t9.enormous"), "{json}");
     let text = status.text(&Page::default());
-    assert!(text.contains("blocked:\n") && text.contains("PROBLEM"), "{text}");
+    assert!(text.contains("`zonewalk up` is blocked:") && text.contains("PROBLEM"), "{text}");
     assert!(text.contains("6/6") && text.contains("http://"), "the rest is gone: {text}");
     cloud.shutdown().await;
 }

@@ -144,6 +144,7 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "down --local", 0);
 
     printed.run(&machine, "walkthrough --local", 0);
+    printed.run_in_lines(&machine, "walkthrough --local", 0);
     printed.run(&machine, "up --local --task-count 1", 0);
     printed.run(&machine, "local stop --yes", 0);
 

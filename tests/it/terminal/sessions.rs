@@ -97,7 +97,10 @@ fn an_interrupted_run_says_what_is_there_and_leaves_a_tidy_screen() {
 
         session(&machine, columns, "up --local", 0, "zonewalk down --local");
         let verify = interrupt("verify --local --requests 200000", "of 200,000");
-        assert!(verify.contains("INTERRUPTED") && verify.contains("same-zone"), "the answers so far:\n{verify}");
+        assert!(
+            verify.contains("INTERRUPTED") && verify.contains("stayed in their zone"),
+            "the answers so far:\n{verify}"
+        );
         let failover = interrupt("failover --local", "✓ before");
         assert!(failover.contains("restoring"), "{failover}");
         session(&machine, columns, "status --local", 0, "next:");
