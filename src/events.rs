@@ -96,6 +96,8 @@ pub enum Event {
     Removed {
         /// What kind of resource it is.
         kind: Kind,
+        /// What it was called. Null: it had no name but its ID.
+        name: Option<String>,
         /// The ID, ARN or name that AWS knows it by.
         id: String,
         /// How long it took, in seconds.

@@ -207,7 +207,7 @@ pub struct PlannedChange {
     pub action: Action,
     /// What differs from the settings.
     pub differences: Vec<Difference>,
-    /// What does not work before. None: nothing that is known.
+    /// What does not work before. Null: nothing that is known.
     pub effect: Option<&'static str>,
 }
 

@@ -117,17 +117,17 @@ impl CloudCommand {
         let is_aws = ctx.clients.is_aws();
         match (self, result) {
             _ if !ctx.stands() || self.is_dry_run() => None,
-            (Self::Walkthrough(args), Ok(_)) if args.keep => is_aws.then_some("all that was made"),
+            (Self::Walkthrough(args), Ok(_)) if args.keep => is_aws.then_some("everything that was created"),
             (Self::Walkthrough(_), Ok(outcome)) | (Self::Down(_), Ok(outcome)) if !outcome.left_nothing() => {
                 is_aws.then_some("what `down` has not removed")
             }
             // That is not its own.
             (Self::Walkthrough(_), Err(Error::Stands(_))) => None,
-            (Self::Walkthrough(_), Err(_)) => Some("all that was made"),
+            (Self::Walkthrough(_), Err(_)) => Some("everything that was created"),
             (Self::Down(_), Err(_)) => is_aws.then_some("what `down` has not removed"),
             // Somebody else's cluster.
             (Self::Redeploy(redeploy::Options { cluster: Some(_), .. }), _) => None,
-            (_, Err(_)) => is_aws.then_some("what was made"),
+            (_, Err(_)) => is_aws.then_some("what was created"),
             _ => None,
         }
     }

@@ -229,11 +229,6 @@ impl Console {
         );
     }
 
-    /// Writes a line of progress under a heading, which may be empty.
-    pub(super) fn say(&self, heading: &str, text: &str) {
-        self.progress_line(&if heading.is_empty() { text.to_owned() } else { format!("{heading}: {text}") });
-    }
-
     /// Writes a line of progress, or several.
     pub(super) fn progress_line(&self, line: &str) {
         if !self.quiet {
@@ -252,11 +247,6 @@ impl Console {
         self.bars.suspend(|| {
             let _ = writeln!(anstream::stderr(), "{line}");
         });
-    }
-
-    /// Writes what the user has to know though the command goes on, or has ended.
-    pub(super) fn warn(&self, text: &str) {
-        self.message(text);
     }
 
     /// Says why the command could not do its work.
@@ -301,8 +291,7 @@ impl Console {
     pub(super) fn print_look(&self, now: &Now, page: &Page, progress: &Progress, last: &mut String) {
         if self.has_terminal() {
             let text = self.advice.complete(&now.text(page));
-            let colors = anstream::AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
-            progress.draw(if colors { text } else { anstream::adapter::strip_str(&text).to_string() });
+            progress.draw(if has_colors() { text } else { anstream::adapter::strip_str(&text).to_string() });
             return;
         }
         let summary = now.summary();

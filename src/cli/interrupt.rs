@@ -16,15 +16,20 @@ pub(super) fn token(console: &Console, first: Option<&'static str>) -> Cancellat
     let (cancelled, console) = (token.clone(), console.clone());
     // Before the task runs for the first time: until then, an interrupt would end the process.
     match Interrupts::listen() {
-        Ok(mut interrupts) => drop(tokio::spawn(async move {
-            interrupts.next().await;
-            let first = first.map(|first| format!(": {first}; Ctrl-C again ends at once")).unwrap_or_default();
-            console.message(&format!("interrupted{first}"));
-            cancelled.cancel();
-            interrupts.next().await;
-            terminal_echo::restore();
-            std::process::exit(INTERRUPTED);
-        })),
+        Ok(mut interrupts) => {
+            if console.has_terminal() {
+                terminal_echo::hide_control_characters();
+            }
+            drop(tokio::spawn(async move {
+                interrupts.next().await;
+                let first = first.map(|first| format!(": {first}; Ctrl-C again ends at once")).unwrap_or_default();
+                console.message(&format!("interrupted{first}"));
+                cancelled.cancel();
+                interrupts.next().await;
+                terminal_echo::restore();
+                std::process::exit(INTERRUPTED);
+            }));
+        }
         Err(error) => tracing::warn!(%error, "an interrupt will end this at once"),
     }
     token

@@ -143,7 +143,7 @@ pub(super) struct ServeArgs {
 fn print(outcome: &dyn Outcome, console: &Console) -> u8 {
     console.print_bare(outcome);
     if let Some(next) = outcome.next() {
-        console.say("next", &next);
+        console.progress_line(&format!("next: {next}"));
     }
     outcome.exit_code()
 }
@@ -194,7 +194,7 @@ async fn logs(args: &LogsArgs, console: &Console) -> Result<(), Error> {
         let running = log.running;
         print(&log.read()?, console);
         if !running {
-            console.say("", over);
+            console.progress_line(over);
         }
         return Ok(());
     }
@@ -203,7 +203,7 @@ async fn logs(args: &LogsArgs, console: &Console) -> Result<(), Error> {
         let goes_on = log.goes_on().await?;
         write_stdout(&log.new_lines()?);
         if !goes_on {
-            console.say("", over);
+            console.progress_line(over);
             return Ok(());
         }
         tokio::time::sleep(FOLLOW_INTERVAL).await;

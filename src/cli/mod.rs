@@ -166,7 +166,7 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
             });
             if let Some(what) = command.leaves(&session.ctx, result.as_deref()) {
                 let text = cost::still_stands(&session.ctx, what);
-                console.warn(&text);
+                console.message(&text);
             }
             let closed = session.close(result.as_ref().is_ok_and(|outcome| outcome.left_nothing()), console).await;
             progress.end();
@@ -176,7 +176,7 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         }
         // Then there is nothing to remove.
         (Err(Error::LocalCloud(local_cloud::Error::NotRunning(process))), CloudCommand::Down(_)) => {
-            console.say("", &format!("no local cloud is running{}", local_cloud::gone(process)));
+            console.progress_line(&format!("no local cloud is running{}", local_cloud::gone(process)));
             if command.is_dry_run() { Box::new(DownPlan::default()) } else { Box::new(Down::default()) }
         }
         (Err(error), _) => return Err(error),

@@ -96,12 +96,12 @@ fn schema(is_wanted: impl Fn(&str) -> bool) -> Value {
     schema
 }
 
-/// Descriptions are comments, which are wrapped, and tell of Rust's None what JSON calls null.
+/// Descriptions are comments, which are wrapped.
 fn unwrap_descriptions(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
             if let Some(Value::String(description)) = members.get_mut("description") {
-                *description = description.split_whitespace().collect::<Vec<_>>().join(" ").replace("None: ", "Null: ");
+                *description = description.split_whitespace().collect::<Vec<_>>().join(" ");
             }
             members.values_mut().for_each(unwrap_descriptions);
         }

@@ -9,7 +9,6 @@ use super::cloud_command::CloudCommand;
 use super::console::Console;
 use super::interrupt;
 use super::resolve::{Destination, Resolved};
-use super::terminal_echo;
 use crate::aws::{Clients, Target};
 use crate::cloud::Pace;
 use crate::commands::{Error, cost, question};
@@ -47,9 +46,6 @@ impl Session {
         let cancel = matches!(destination, Destination::Local { .. })
             .then(|| interrupt::token(console, command.before_it_ends()));
         let lines = console.clone();
-        if console.has_terminal() {
-            terminal_echo::hide_control_characters();
-        }
         let progress = Progress::new(console.view(), console.is_verbose(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
         let events = console.events(progress.events());
@@ -102,8 +98,8 @@ impl Session {
         }
         if let Some(cloud) = local_cloud {
             match events.patiently("the end of the local cloud", cloud.leave(removes && removed)).await? {
-                Left::Stopped => console.say("", "local cloud stopped"),
-                Left::Needed(by) => console.say("", &format!("the local cloud runs on for {by}")),
+                Left::Stopped => console.progress_line("local cloud stopped"),
+                Left::Needed(by) => console.progress_line(&format!("the local cloud runs on for {by}")),
                 Left::AsItWas => {}
             }
         }
@@ -133,7 +129,7 @@ async fn may_begin(
         return Err(Error::Usage(if makes {
             let cost = cost::hourly(settings).text;
             format!(
-                "this makes resources on AWS in {place} that cost {cost}: say --yes to agree, or --local to rehearse"
+                "this creates resources on AWS in {place} that cost {cost}: say --yes to agree, or --local to rehearse"
             )
         } else {
             format!(

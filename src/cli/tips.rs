@@ -10,7 +10,7 @@ use crate::plain::nearest;
 /// What others call things, and what to type here.
 const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["ls", "list", "get", "show", "describe", "ps", "info", "inspect"], "`zonewalk status` shows what exists"),
-    (&["watch"], "`zonewalk status` shows how it is now"),
+    (&["watch"], "`zonewalk status --watch` shows what changes"),
     (&["report"], "`zonewalk walkthrough --output json` reports on every step"),
     (
         &["init", "configure", "config"],
@@ -124,7 +124,7 @@ mod tests {
     fn names_that_others_use_lead_somewhere() {
         for (words, tip) in [
             ("ls", "`zonewalk status` shows"),
-            ("watch", "`zonewalk status`"),
+            ("watch", "`zonewalk status --watch`"),
             ("report", "`zonewalk walkthrough --output json`"),
             ("init", "nothing has to be set up; a zonewalk.toml"),
             ("serve", "`zonewalk local serve`"),

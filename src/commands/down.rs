@@ -60,7 +60,7 @@ pub struct DownPlan {
     pub not_ours: Vec<Leftover>,
     /// The kinds of which AWS did not tell what there is.
     pub unknown: Vec<Leftover>,
-    /// The seconds since the Auto Scaling group was made. None: it does not stand, or this is not AWS.
+    /// The seconds since the Auto Scaling group was made. Null: it does not stand, or this is not AWS.
     pub up_s: Option<u64>,
     /// What that has cost, if nothing has changed meanwhile.
     pub usd_so_far: Option<f64>,

@@ -246,7 +246,7 @@ async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phas
     let (observed, result) = tokio::join!(traffic, scaling);
     result?;
     let failed_over = expectation(ctx).await?;
-    let counted = Err("they stand for many placements".to_owned());
+    let counted = Err("tasks came and went meanwhile".to_owned());
     let during = traffic::verify(&observed?, &failed_over, counted, options.verify.demands(ctx));
     phases.push(phase(ctx, PhaseName::During, during));
 

@@ -27,7 +27,7 @@ pub struct Forecast {
     pub frontend: String,
     /// The service that is called.
     pub backend: String,
-    /// The share of the requests that stay in their zone. None: none would be answered.
+    /// The share of the requests that stay in their zone. Null: none would be answered.
     pub same_zone_share: Option<f64>,
     /// The running frontends by AZ ID.
     pub frontends: BTreeMap<AzId, u32>,

@@ -12,7 +12,7 @@ use crate::stages::{Context, inventory};
 pub async fn before_making(ctx: &Context, profile: Option<&str>) -> Result<String, Error> {
     let account = inventory::find_account(ctx).await?;
     let price = cost::hourly(&ctx.settings).text;
-    Ok(format!("This makes resources {} that cost {price}, until `zonewalk down`.", place(ctx, &account, profile)))
+    Ok(format!("This creates resources {} that cost {price}, until `zonewalk down`.", place(ctx, &account, profile)))
 }
 
 /// Whether to remove what stands. None: nothing does.

@@ -66,6 +66,8 @@ pub struct UnderWay {
     pub state: String,
 }
 
+const BEING_DELETED: &str = "being deleted";
+
 /// What runs, and how that differs from what is wanted.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct Status {
@@ -183,7 +185,7 @@ impl Now {
         if let Some(group) = group {
             let (name, registered) = (&ctx.names.auto_scaling_group, self.container_instances);
             if group.is_leaving {
-                found.push(of(Kind::AutoScalingGroup, name, "being deleted".to_owned()));
+                found.push(of(Kind::AutoScalingGroup, name, BEING_DELETED.to_owned()));
             } else if registered != group.desired {
                 let state = format!("{registered} of {} instances registered", group.desired);
                 found.push(of(Kind::AutoScalingGroup, name, state));
@@ -216,7 +218,7 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Status, Error> {
     now.under_way.extend(leaving.map(|resource| UnderWay {
         kind: resource.kind,
         name: resource.name.clone().unwrap_or_else(|| resource.id.clone()),
-        state: "being deleted".to_owned(),
+        state: BEING_DELETED.to_owned(),
     }));
     Ok(Status {
         now,
@@ -250,6 +252,6 @@ impl Status {
     }
 
     pub(super) fn is_being_removed(&self) -> bool {
-        self.now.under_way.iter().any(|it| it.state == "being deleted")
+        self.now.under_way.iter().any(|it| it.state == BEING_DELETED)
     }
 }

@@ -99,8 +99,8 @@ fn counted(by_zone: &BTreeMap<AzName, u32>, ctx: &Context) -> String {
 /// How long instances may run before they have joined, and a group be uneven for lack of capacity, before more is said than that.
 const PATIENCE: Duration = Duration::from_secs(240);
 
-const NOT_JOINING: &str = ". Those that run and have not registered cannot reach ECS, or may not: look at their subnets' route to \
-                           an internet gateway and public addresses, at their security groups' rules for HTTPS out, and at \
+const NOT_JOINING: &str = ". Instances that run and have not registered cannot reach ECS, or are not allowed to: check their subnets' \
+                           route to an internet gateway and public addresses, their security groups' rules for HTTPS out, and \
                            their role, which needs AmazonEC2ContainerServiceforEC2Role";
 
 /// What helps where launches fail.

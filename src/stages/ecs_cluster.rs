@@ -44,7 +44,7 @@ pub(super) async fn find_remaining(ctx: &Context) -> Result<Option<Remaining>, E
 
 /// Finds who made the walkthrough, if that was somebody else: two people may have taken one name.
 pub(crate) async fn find_other_creator(ctx: &Context, identity: &Identity) -> Result<Option<String>, Error> {
-    let found = ctx.unless_refused(find(ctx, &ctx.names.cluster).await, "who made the walkthrough is not known")?;
+    let found = ctx.unless_refused(find(ctx, &ctx.names.cluster).await, "who created the walkthrough is not known")?;
     let Some(found) = found.flatten().filter(|found| found.is_ours(ctx)) else { return Ok(None) };
     let creator = tags::creator_of(found.facts.tags()).filter(|creator| *creator != identity.creator());
     Ok(creator.map(str::to_owned))

@@ -22,7 +22,7 @@ pub enum Error {
     NotOurs { kind: Kind, name: String },
 
     /// Problems were found before anything was made.
-    #[error("nothing was made, since it would not succeed:{}", problems(.0))]
+    #[error("nothing was created, since this would stop it:{}", problems(.0))]
     Preflight(Vec<Finding>),
 
     /// AWS has given up on it, so waiting on would be in vain.

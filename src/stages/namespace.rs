@@ -156,7 +156,7 @@ impl Removal for DiscoveryService {
         let client = &ctx.clients.servicediscovery;
         let mut pages = client.list_instances().service_id(id).into_paginator().send();
         let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await;
-        let pages = ctx.unless_refused(pages, "ECS is taken to have deregistered its tasks")?.unwrap_or_default();
+        let pages = ctx.unless_refused(pages, "assuming that ECS has deregistered its tasks")?.unwrap_or_default();
         for instance in pages.iter().flat_map(|page| page.instances()) {
             let instance = instance.id().unwrap_or_default();
             let request = client.deregister_instance().service_id(id).instance_id(instance);

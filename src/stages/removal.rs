@@ -77,10 +77,18 @@ impl Remaining {
     }
 }
 
+/// A resource that was removed.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) kind: Kind,
+    pub(crate) name: Option<String>,
+    pub(crate) id: String,
+}
+
 /// What became of a removal.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    pub(crate) removed: Vec<(Kind, String)>,
+    pub(crate) removed: Vec<Gone>,
     /// The rules that went with their security groups.
     pub(crate) rules_removed: usize,
     pub(crate) failed: Vec<(Kind, String, Error)>,
@@ -125,7 +133,7 @@ pub(crate) trait Removal {
                     let deleted =
                         if resource.leaving { Ok(()) } else { delete_patiently::<Self>(ctx, &resource.id).await };
                     match deleted {
-                        Ok(()) => going.push((resource.id, resource.details.rules)),
+                        Ok(()) => going.push(resource),
                         Err(error) => fail(&resource.id, error),
                     }
                 }
@@ -133,16 +141,18 @@ pub(crate) trait Removal {
         }
 
         if !going.is_empty() {
-            let ids: Vec<&str> = going.iter().map(|(id, _)| id.as_str()).collect();
+            let ids: Vec<&str> = going.iter().map(|resource| resource.id.as_str()).collect();
             let what = format!("removal of {kind} {}", ids.join(", "));
             let gone = wait(ctx, Subject::from(what).usually(Self::USUALLY), async || {
                 let remaining = Self::list(ctx).await?;
-                going.retain(|(id, rules)| {
-                    let remains = remaining.iter().any(|resource| resource.id == *id);
+                going.retain(|resource| {
+                    let remains = remaining.iter().any(|other| other.id == resource.id);
                     if !remains {
-                        ctx.events.send(Event::Removed { kind, id: id.clone(), elapsed: started.elapsed() });
-                        removed.push((kind, id.clone()));
-                        rules_removed += rules;
+                        let (name, id, elapsed) =
+                            (resource.details.name.clone(), resource.id.clone(), started.elapsed());
+                        removed.push(Gone { kind, name: name.clone(), id: id.clone() });
+                        ctx.events.send(Event::Removed { kind, name, id, elapsed });
+                        rules_removed += resource.details.rules;
                     }
                     remains
                 });
@@ -150,7 +160,7 @@ pub(crate) trait Removal {
             })
             .await;
             if let Err(error) = gone {
-                going.iter().for_each(|(id, _)| fail(id, error.clone()));
+                going.iter().for_each(|resource| fail(&resource.id, error.clone()));
             }
         }
         Outcome { removed, rules_removed, failed }

@@ -122,7 +122,7 @@ impl Stage for Role {
 
     async fn find(&self, ctx: &Context) -> Result<Option<Found<Policies>>, Error> {
         let Some(role) = find_role(ctx, &self.name).await? else { return Ok(None) };
-        let instead = format!("the policies of {} are taken to be as they should", self.name);
+        let instead = format!("assuming that the policies of {} are as needed", self.name);
         let attached = match ctx.unless_refused(optional(list_attached(ctx, &self.name).await), &instead)? {
             Some(Some(attached)) if ctx.data_plane.checks_permissions() => attached.into_iter().collect(),
             // An emulator may not have the policies, and makes no difference.

@@ -9,7 +9,7 @@ use crate::plan::{Kind, Step};
 use crate::stages::console_links::console_url;
 use crate::stages::identity::find_identity;
 use crate::stages::inventory::in_utc;
-use crate::stages::removal::{Remaining, UNKNOWN_ID};
+use crate::stages::removal::Remaining;
 use crate::stages::{Context, Error};
 
 /// All that stands under a walkthrough's names or carries its tag.
@@ -30,15 +30,15 @@ pub struct Standing {
 pub struct Resource {
     pub step: Step,
     pub kind: Kind,
-    /// What it is called. None: it has no name but its ID.
+    /// What it is called. Null: it has no name but its ID.
     pub name: Option<String>,
     /// The ARN, or the ID of what AWS gives none.
     pub id: String,
-    /// The time of its creation in UTC. None: AWS does not tell it.
+    /// The time of its creation in UTC. Null: AWS does not tell it.
     pub created_at: Option<String>,
     /// The seconds since then.
     pub age_s: Option<u64>,
-    /// The page of AWS's console that shows it. None: it has none, or this is not AWS.
+    /// The page of AWS's console that shows it. Null: it has none, or this is not AWS.
     pub console_url: Option<String>,
     /// Whether AWS is deleting it.
     pub being_deleted: bool,
@@ -52,10 +52,7 @@ pub async fn find_standing(ctx: &Context) -> Result<Standing, Error> {
         match found {
             Ok(remaining) => remaining.into_iter().for_each(|one| standing.add(ctx, &partition, kind, one)),
             Err(error) if error.is_interrupted() => return Err(error),
-            Err(error) => {
-                let (id, reason) = (UNKNOWN_ID.to_owned(), error.to_string());
-                standing.unknown.push(Leftover { kind, id, reason });
-            }
+            Err(error) => standing.unknown.push(Leftover::unknown(kind, &error)),
         }
     }
     standing.resources.sort();
@@ -64,12 +61,12 @@ pub async fn find_standing(ctx: &Context) -> Result<Standing, Error> {
 
 impl Standing {
     fn add(&mut self, ctx: &Context, partition: &str, kind: Kind, found: Remaining) {
-        let details = found.details;
         if !found.ours && !ctx.settings.adopt {
-            let reason = "it has our name and not our tag; `zonewalk down --adopt` removes it".to_owned();
-            self.not_ours.push(Leftover { kind, id: found.id, reason });
+            let reason = "it has our name and not our tag; `zonewalk down --adopt` removes it";
+            self.not_ours.push(Leftover::new(kind, found, reason));
             return;
         }
+        let details = found.details;
         self.rules += details.rules;
         let name = details.name.as_deref().unwrap_or(&found.id);
         let console_url = ctx.clients.is_aws().then(|| console_url(ctx, partition, kind, name, &found.id)).flatten();

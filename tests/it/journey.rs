@@ -155,7 +155,7 @@ fn an_interrupted_failover_gives_the_backends_back() {
 fn a_walkthrough_that_ends_early_says_that_all_of_it_stands() {
     let machine = Machine::new();
     let rest = interrupt_the_drill(&machine, &["walkthrough", "--local", "--name", "mine"]);
-    let told = "all that was made still stands: `zonewalk down --local --name mine` removes it";
+    let told = "everything that was created still stands: `zonewalk down --local --name mine` removes it";
     assert!(rest.iter().any(|line| line.contains(told)), "{rest:?}");
     let down = machine.json(&["down", "--local", "--name", "mine", "--output", "json"]);
     assert!(down["removed"].as_array().unwrap().len() >= 15, "{down}");

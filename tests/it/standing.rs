@@ -66,13 +66,13 @@ fn what_a_failed_command_leaves_on_aws_is_told_with_its_price() {
 
     let up = aws.zonewalk(&["up", "--yes"]);
     assert_eq!(up.status.code(), Some(3), "{}", said(&up));
-    assert!(said(&up).contains(&format!("what was made {PRICE}: `zonewalk down")), "{}", said(&up));
+    assert!(said(&up).contains(&format!("what was created {PRICE}: `zonewalk down")), "{}", said(&up));
     let walkthrough = aws.zonewalk(&["walkthrough", "--yes", "--keep"]);
-    assert!(said(&walkthrough).contains(&format!("all that was made {PRICE}")), "{}", said(&walkthrough));
+    assert!(said(&walkthrough).contains(&format!("everything that was created {PRICE}")), "{}", said(&walkthrough));
     // There is a load balancer, and no task.
     let failover = aws.zonewalk(&["failover"]);
     assert_eq!(failover.status.code(), Some(3), "{}", said(&failover));
-    assert!(said(&failover).contains(&format!("what was made {PRICE}")), "{}", said(&failover));
+    assert!(said(&failover).contains(&format!("what was created {PRICE}")), "{}", said(&failover));
     let other = aws.zonewalk(&["redeploy", "--cluster", "others", "--service", "others"]);
     assert!(!other.status.success() && !said(&other).contains("USD"), "{}", said(&other));
     // Nothing was asked of the account by the command itself.

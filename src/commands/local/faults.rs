@@ -25,8 +25,7 @@ impl Outcome for LocalFaults {
         let mut table = table(page, ["KIND", "OPERATION", "DETAILS", "MATCHED", "STRUCK"]);
         for fault in faults {
             let said = |key| fault.get(key).map(words).unwrap_or_default();
-            let operation =
-                if fault.contains_key("operation") { said("operation") } else { "all that it fits".to_owned() };
+            let operation = if fault.contains_key("operation") { said("operation") } else { "every call".to_owned() };
             table.add_row([said("kind"), operation, details(fault), said("matched"), said("struck")]);
         }
         for column in table.column_iter_mut().skip(3) {
@@ -67,6 +66,6 @@ mod tests {
             text.lines().map(|line| line.split("  ").map(str::trim).filter(|c| !c.is_empty()).collect()).collect();
         assert_eq!(lines[0], ["KIND", "OPERATION", "DETAILS", "MATCHED", "STRUCK"], "{text}");
         assert_eq!(lines[1], ["throttle", "ecs:Create*", "after 3, first 2", "12", "2"], "{text}");
-        assert_eq!(lines[2], ["no-capacity", "all that it fits", "zone us-east-1a", "4", "4"], "{text}");
+        assert_eq!(lines[2], ["no-capacity", "every call", "zone us-east-1a", "4", "4"], "{text}");
     }
 }

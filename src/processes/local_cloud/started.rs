@@ -19,7 +19,7 @@ pub type Record = record::Record<Started>;
 pub struct Started {
     /// Whether a command with `--local` started it, so that one is to stop it.
     pub background: bool,
-    /// Whose Service Connect proxies its tasks have: `zonewalk's own`, `Envoy 1.40.0`. None: a version that did not say.
+    /// Whose Service Connect proxies its tasks have: `zonewalk's own`, `Envoy 1.40.0`. Null: a version that did not say.
     pub proxies: Option<String>,
     #[serde(flatten)]
     pub cloud: NewCloud,

@@ -77,13 +77,7 @@ pub(super) fn ready(what: &str, elapsed: Duration) -> String {
 }
 
 pub(super) fn done(kind: Kind, name: &str, id: &str, action: Action, elapsed: Duration) -> String {
-    let id = short(id);
-    // An ARN says no more than the name; an ID that AWS has chosen does.
-    let id = if id.contains(name) || name.contains(id) || id.contains('/') {
-        String::new()
-    } else {
-        faint(format!(" ({id})"))
-    };
+    let id = beside(name, id);
     let action = match action {
         Action::Created => good(action),
         Action::Changed | Action::Adopted => attention(action),
@@ -96,8 +90,16 @@ pub(super) fn unchanged(number: usize) -> String {
     format!("{} {number} unchanged", good("✓"))
 }
 
-pub(super) fn removed(kind: Kind, id: &str, elapsed: Duration) -> String {
-    format!("{} {kind} {} removed{}", good("✓"), short(id), time(elapsed))
+pub(super) fn removed(kind: Kind, name: Option<&str>, id: &str, elapsed: Duration) -> String {
+    let name = name.unwrap_or_else(|| short(id));
+    format!("{} {kind} {name} removed{}{}", good("✓"), beside(name, id), time(elapsed))
+}
+
+/// The ID in brackets, for a line that has the name: an ARN says no more than that, an ID that AWS has chosen does.
+fn beside(name: &str, id: &str) -> String {
+    let id = short(id);
+    let says_no_more = id.contains(name) || name.contains(id) || id.contains('/');
+    if says_no_more { String::new() } else { faint(format!(" ({id})")) }
 }
 
 pub(super) fn not_removed(kind: Kind, id: &str, reason: &str) -> String {

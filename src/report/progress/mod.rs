@@ -122,12 +122,6 @@ impl Progress {
         self.tell_unchanged(&mut state);
     }
 
-    /// Ends all that is shown of work under way, and prints something else.
-    pub fn interrupt(&self, print: impl FnOnce()) {
-        self.end();
-        print();
-    }
-
     /// Draws a text of several lines on a terminal, in the place of the one that was drawn before.
     pub fn draw(&self, text: String) {
         if let Screen::Bars(bars) = &mut self.state.lock().screen {
@@ -180,9 +174,9 @@ impl Progress {
                 }
             }
             Event::Ready { what, elapsed } => self.line(state, &lines::ready(&what, elapsed)),
-            Event::Removed { kind, id, elapsed } => {
+            Event::Removed { kind, name, id, elapsed } => {
                 state.did_one();
-                self.line(state, &lines::removed(kind, &id, elapsed));
+                self.line(state, &lines::removed(kind, name.as_deref(), &id, elapsed));
             }
             Event::RemovalFailed { kind, id, reason } => self.line(state, &lines::not_removed(kind, &id, &reason)),
             Event::Traffic(traffic) => {

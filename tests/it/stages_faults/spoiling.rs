@@ -23,6 +23,10 @@ pub(super) async fn what_up_mends(world: &World) {
     elbv2.set_subnets().load_balancer_arn(arn).set_subnets(Some(two)).send().await.unwrap();
     let groups = ec2.describe_security_groups().send().await.unwrap();
     let default = groups.security_groups().iter().find(|group| group.group_name() == Some("default")).unwrap();
+    let ours =
+        groups.security_groups().iter().find(|group| group.group_name() == Some(&names.lb_security_group)).unwrap();
+    let request = ec2.revoke_security_group_egress().group_id(ours.group_id().unwrap());
+    request.set_ip_permissions(ours.ip_permissions_egress.clone()).send().await.unwrap();
     let request = elbv2.set_security_groups().load_balancer_arn(arn).security_groups(default.group_id().unwrap());
     request.send().await.unwrap();
 
