@@ -2,6 +2,7 @@
 //! local cloud) is the endpoint alone and nothing above knows. Here too: what AWS's error codes mean ([`error`]) and
 //! the names of zones.
 
+mod attempts;
 mod clock;
 mod endpoint;
 pub mod error;
@@ -12,12 +13,14 @@ mod zones;
 
 use std::time::Duration;
 
+use attempts::FailedAttempts;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
 use clock::Clock;
 use error::{SdkResult, ServiceError};
+use tracing::Instrument;
 
 pub use error::{CloudError, ErrorClass};
 pub use profiles::NoProfile;
@@ -185,24 +188,28 @@ fn timeouts() -> TimeoutConfig {
 impl Clients {
     fn new(config: &SdkConfig) -> Result<Self, TargetError> {
         let clock = Clock::default();
-        // The two whose dates are looked at.
-        let autoscaling = aws_sdk_autoscaling::config::Builder::from(config).interceptor(clock.clone()).build();
-        let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(clock.clone()).build();
+        macro_rules! client {
+            ($sdk:ident) => {
+                $sdk::Client::from_conf(
+                    $sdk::config::Builder::from(config).interceptor(clock.clone()).interceptor(FailedAttempts).build(),
+                )
+            };
+        }
         Ok(Self {
-            clock,
             region: config.region().ok_or(TargetError::NoRegion)?.to_string(),
             endpoint_url: config.endpoint_url().map(str::to_owned),
-            autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling),
-            ec2: aws_sdk_ec2::Client::new(config),
-            ecs: aws_sdk_ecs::Client::from_conf(ecs),
-            elbv2: aws_sdk_elasticloadbalancingv2::Client::new(config),
-            freetier: aws_sdk_freetier::Client::new(config),
-            iam: aws_sdk_iam::Client::new(config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(config),
-            servicediscovery: aws_sdk_servicediscovery::Client::new(config),
-            servicequotas: aws_sdk_servicequotas::Client::new(config),
-            ssm: aws_sdk_ssm::Client::new(config),
-            sts: aws_sdk_sts::Client::new(config),
+            autoscaling: client!(aws_sdk_autoscaling),
+            ec2: client!(aws_sdk_ec2),
+            ecs: client!(aws_sdk_ecs),
+            elbv2: client!(aws_sdk_elasticloadbalancingv2),
+            freetier: client!(aws_sdk_freetier),
+            iam: client!(aws_sdk_iam),
+            logs: client!(aws_sdk_cloudwatchlogs),
+            servicediscovery: client!(aws_sdk_servicediscovery),
+            servicequotas: client!(aws_sdk_servicequotas),
+            ssm: client!(aws_sdk_ssm),
+            sts: client!(aws_sdk_sts),
+            clock,
         })
     }
 
@@ -216,18 +223,20 @@ impl Clients {
         request: impl Future<Output = SdkResult<T, E>>,
     ) -> impl Future<Output = Result<T, CloudError>> {
         let request = Box::pin(request);
-        async move {
+        let call = async move {
+            let sent = tokio::time::Instant::now();
             match request.await {
                 Ok(output) => {
-                    tracing::debug!(action, "done");
+                    tracing::debug!(took = ?sent.elapsed(), "done");
                     Ok(output)
                 }
                 Err(error) => {
                     let error = CloudError::from_sdk(action, self.endpoint_url.as_deref(), &error);
-                    tracing::debug!(action, %error, "failed");
+                    tracing::debug!(took = ?sent.elapsed(), %error, "failed");
                     Err(error)
                 }
             }
-        }
+        };
+        call.instrument(tracing::debug_span!("call", action))
     }
 }
