@@ -9,6 +9,7 @@ use crate::cloud::FaultsReport;
 use crate::commands::Error;
 use crate::commands::doctor::Doctor;
 use crate::commands::down::DownPlan;
+use crate::commands::explain::Explained;
 use crate::commands::failover::Failover;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::logs::LocalLogs;
@@ -17,6 +18,8 @@ use crate::commands::local::stop::LocalStop;
 use crate::commands::predict::Predicted;
 use crate::commands::question::Declined;
 use crate::commands::redeploy::Redeployment;
+use crate::commands::report::Report;
+use crate::commands::runs::Runs;
 use crate::commands::stats::Stats;
 use crate::commands::status::{Now, Status};
 use crate::commands::up::DryRun;
@@ -43,6 +46,9 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("down", &[of::<Down>, of::<DownPlan>, of::<Declined>]),
     ("doctor", &[of::<Doctor>]),
     ("redeploy", &[of::<Redeployment>]),
+    ("runs", &[of::<Runs>]),
+    ("report", &[of::<Report>]),
+    ("explain", &[of::<Explained>]),
     ("local status", &[of::<LocalStatus>]),
     ("local env", &[of::<LocalEnv>]),
     ("local stop", &[of::<LocalStop>]),
