@@ -34,6 +34,7 @@ mod local_traffic;
 mod machine;
 mod measuring;
 mod mesh;
+mod mesh_conditions;
 mod mesh_stage;
 mod messages;
 mod moto;
