@@ -8,6 +8,7 @@ mod answers;
 mod article;
 mod asked;
 mod blocked;
+mod browser;
 mod cli;
 mod clients;
 mod cloud_faults;
