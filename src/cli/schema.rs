@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::document::{Document, Line};
 use crate::cloud::FaultsReport;
 use crate::commands::Error;
+use crate::commands::compare::Comparison;
 use crate::commands::doctor::Doctor;
 use crate::commands::down::DownPlan;
 use crate::commands::failover::Failover;
@@ -38,7 +39,7 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("walkthrough", &[of::<Walkthrough>, of::<Declined>]),
     ("up", &[of::<Up>, of::<DryRun>, of::<Declined>]),
     ("status", &[of::<Status>, of::<Now>]),
-    ("verify", &[of::<Verification>]),
+    ("verify", &[of::<Verification>, of::<Comparison>]),
     ("failover", &[of::<Failover>]),
     ("stats", &[of::<Stats>]),
     ("down", &[of::<Down>, of::<DownPlan>, of::<Declined>]),
