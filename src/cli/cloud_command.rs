@@ -11,7 +11,7 @@ use crate::commands::limits::within;
 use crate::commands::outcome::Outcome;
 use crate::commands::status::Now;
 use crate::commands::watch::{self, Watch};
-use crate::commands::{self, Error, redeploy, stats, status, verify, walkthrough};
+use crate::commands::{self, Error, compare, redeploy, stats, status, verify, walkthrough};
 use crate::settings::Settings;
 use crate::stages::{Context, templates};
 
@@ -29,7 +29,7 @@ pub(super) enum CloudCommand {
     /// Show whether zone-aware routing is on, what is healthy, where the tasks run, and drift
     Status(StatusArgs),
     /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
-    Verify(verify::Options),
+    Verify(VerifyArgs),
     /// Scale the backend down under load, check where requests go, restore it
     Failover(FailoverArgs),
     /// Read the zone counters of every frontend's Envoy
@@ -151,7 +151,8 @@ impl CloudCommand {
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
             Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
-            Self::Verify(options) => Box::new(verify::run_until_interrupted(ctx, *options).await?),
+            Self::Verify(args) if args.compare => Box::new(compare::run(ctx, args.options).await?),
+            Self::Verify(args) => Box::new(verify::run_until_interrupted(ctx, args.options).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
             Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),
@@ -207,6 +208,15 @@ impl StatusArgs {
     fn looks(&self) -> Watch {
         Watch { interval: self.interval, limit: self.limit }
     }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct VerifyArgs {
+    /// In the local cloud: send the traffic with zone-aware routing and without, and show the change of the latency
+    #[arg(long)]
+    compare: bool,
+    #[command(flatten)]
+    options: verify::Options,
 }
 
 #[derive(Debug, ClapArgs)]

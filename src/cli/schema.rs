@@ -7,12 +7,14 @@ use serde_json::{Map, Value, json};
 use super::document::{Document, Line};
 use crate::cloud::FaultsReport;
 use crate::commands::Error;
+use crate::commands::compare::Comparison;
 use crate::commands::doctor::Doctor;
 use crate::commands::down::DownPlan;
 use crate::commands::explain::Explained;
 use crate::commands::failover::Failover;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::logs::LocalLogs;
+use crate::commands::local::mesh::LocalMesh;
 use crate::commands::local::status::LocalStatus;
 use crate::commands::local::stop::LocalStop;
 use crate::commands::predict::Predicted;
@@ -40,7 +42,7 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("walkthrough", &[of::<Walkthrough>, of::<Declined>]),
     ("up", &[of::<Up>, of::<DryRun>, of::<Declined>]),
     ("status", &[of::<Status>, of::<Now>]),
-    ("verify", &[of::<Verification>]),
+    ("verify", &[of::<Verification>, of::<Comparison>]),
     ("failover", &[of::<Failover>]),
     ("stats", &[of::<Stats>]),
     ("down", &[of::<Down>, of::<DownPlan>, of::<Declined>]),
@@ -55,6 +57,7 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("local logs", &[of::<LocalLogs>]),
     ("local serve", &[of::<Record>]),
     ("local faults", &[of::<FaultsReport>]),
+    ("local mesh", &[of::<LocalMesh>]),
     ("local operations", &[of::<super::console::Operations>]),
 ];
 

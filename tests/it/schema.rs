@@ -105,6 +105,9 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "down --local --dry-run", 0);
     assert_eq!(printed.run(&machine, "walkthrough --local", 2)["error"]["kind"], "conflict");
     printed.run(&machine, "verify --local --requests 50", 0);
+    printed.run(&machine, "local mesh --cross-zone 60ms", 0);
+    printed.run(&machine, "verify --local --compare --requests 60", 0);
+    printed.run(&machine, "local mesh --reset", 0);
     printed.run_in_lines(&machine, "failover --local --requests 60", 0);
     printed.run(&machine, "stats --local --requests 30", 0);
     printed.run(&machine, "stats --local --no-traffic", 0);
