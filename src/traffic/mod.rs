@@ -4,12 +4,17 @@
 
 mod driver;
 mod expectation;
+mod latency;
+mod load;
 mod observation;
 mod verdict;
+mod wire;
 mod zone_aware_routing;
 
-pub use driver::{DriveError, Load, drive};
+pub use driver::{DriveError, drive};
 pub use expectation::{Expectation, TasksByZone};
-pub use observation::{Latencies, Observation};
-pub use verdict::{Cell, Expected, LatencyMs, Percentiles, Verdict, Verification, verify};
+pub use latency::{Latencies, LatencyBucket, LatencyMs, PairLatency, Percentiles};
+pub use load::{Header, Load, ZoneFields};
+pub use observation::{Exchanges, Observation, Pair};
+pub use verdict::{Cell, Expected, Verdict, Verification, verify};
 pub use zone_aware_routing::{Counted, Demands, RoutingState, ZoneAwareRouting};

@@ -14,7 +14,8 @@ use serde_json::Number;
 use statrs::distribution::{Binomial, DiscreteCDF};
 
 use super::expectation::{Expectation, routes_by_zone};
-use super::observation::{Latencies, Observation};
+use super::latency::{self, LatencyBucket, LatencyMs, PairLatency};
+use super::observation::Observation;
 use super::zone_aware_routing::{Counted, Demands, Evidence, RoutingState, ZoneAwareRouting};
 use crate::routing::PredictedState;
 
@@ -81,8 +82,12 @@ pub struct Verification {
     pub same_zone_share: Option<f64>,
     /// What Envoy's algorithm predicts for these requests.
     pub expected: Expected,
-    /// How long answers took, in milliseconds.
+    /// How long answers took, in milliseconds, counted from when each request was to start.
     pub latency_ms: LatencyMs,
+    /// The same for each pair of zones between which requests went.
+    pub latency_pairs_ms: Vec<PairLatency>,
+    /// How many answers took how long.
+    pub latency_buckets: Vec<LatencyBucket>,
     /// The first statement: whether zone-aware routing is on.
     pub zone_aware_routing: ZoneAwareRouting,
     /// The second: whether the observed matrix is the predicted one, whatever that is.
@@ -132,35 +137,6 @@ fn means<S: Serializer>(cells: &[Cell<f64>], serializer: S) -> Result<S::Ok, S::
     }))
 }
 
-#[derive(Clone, Debug, JsonSchema, Serialize)]
-pub struct LatencyMs {
-    /// Of all answered requests.
-    pub all: Percentiles,
-    /// Of those that stayed in their zone.
-    pub same_zone: Percentiles,
-    /// Of those that went to another zone.
-    pub cross_zone: Percentiles,
-}
-
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
-pub struct Percentiles {
-    /// The median. Null: there were no such requests.
-    pub p50: Option<f64>,
-    /// The 90th percentile.
-    pub p90: Option<f64>,
-    /// The 95th percentile.
-    pub p95: Option<f64>,
-    /// The 99th percentile.
-    pub p99: Option<f64>,
-}
-
-impl From<&Latencies> for Percentiles {
-    fn from(latencies: &Latencies) -> Self {
-        let [p50, p90, p95, p99] = [50.0, 90.0, 95.0, 99.0].map(|percent| latencies.percentile_ms(percent));
-        Self { p50, p90, p95, p99 }
-    }
-}
-
 /// Judges an observation by an expectation, by the proxies' counters (or by the reason why they were not read), and by what
 /// is asked of it.
 pub fn verify(
@@ -205,11 +181,9 @@ pub fn verify(
         matrix: matrix(&zones, &observed.matrix),
         same_zone_share: observed.same_zone_share(),
         expected,
-        latency_ms: LatencyMs {
-            all: (&observed.all()).into(),
-            same_zone: (&observed.same_zone).into(),
-            cross_zone: (&observed.cross_zone).into(),
-        },
+        latency_ms: latency::of_kinds(observed),
+        latency_pairs_ms: latency::of_pairs(observed),
+        latency_buckets: latency::buckets(observed),
         zone_aware_routing,
         as_predicted,
         exact: demands.exact,
