@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::limits::{wait, within};
 use super::outcome::Outcome;
-use super::text::{performance, shares, statements, verdict};
+use super::text::{performance, shares, statements, verdict, zones};
 use super::{Error, counters, matrix, settling};
 use crate::aws::AzId;
 use crate::events::Event;
@@ -224,6 +224,7 @@ impl Outcome for Verification {
             let [same, cross] = [self.latency_ms.same_zone.p50, self.latency_ms.cross_zone.p50].map(milliseconds);
             lines.push(format!("p50 same-zone {same}, cross-zone {cross}"));
         }
+        lines.extend(zones(self).into_iter().map(|zone| page.wrap(&page.name_zones(&zone), 2)));
         lines.extend(statements(self).map(|statement| page.wrap(&page.name_zones(&statement), 2)));
         lines.extend(self.proxies.iter().map(|proxies| format!("proxies: {proxies}")));
         // Where all stay in their zone as predicted, the reasons say nothing that the matrix does not.

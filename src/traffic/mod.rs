@@ -1,9 +1,11 @@
 //! Proof by traffic: requests through the load balancer ([`driver`]), what their answers say about zones ([`observation`]),
-//! what Envoy's algorithm says they should ([`expectation`]), whether the two agree ([`verdict`]) and whether requests stay in
-//! their zone as AWS promises ([`zone_aware_routing`]).
+//! what Envoy's algorithm says they should ([`expectation`]), whether the two agree ([`verdict`]; by zone [`interval`], as a
+//! whole [`fit`]) and whether requests stay in their zone as AWS promises ([`zone_aware_routing`]).
 
 mod driver;
 mod expectation;
+mod fit;
+mod interval;
 mod latency;
 mod load;
 mod observation;
@@ -13,6 +15,8 @@ mod zone_aware_routing;
 
 pub use driver::{DriveError, drive};
 pub use expectation::{Expectation, TasksByZone};
+pub use fit::{Fit, FitTest, LEVEL, Null, Row};
+pub use interval::{CONFIDENCE, Interval, ZoneShare};
 pub use latency::{Latencies, LatencyBucket, LatencyMs, PairLatency, Percentiles};
 pub use load::{Header, Load, ZoneFields};
 pub use observation::{Exchanges, Observation, Pair};
