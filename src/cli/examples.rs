@@ -123,6 +123,13 @@ Examples:
   zonewalk local faults faults.toml
   zonewalk local faults --clear"
         }
+        ["local", "mesh"] => {
+            "\
+Examples:
+  zonewalk local mesh --cross-zone 5ms
+  zonewalk local mesh --routing-enabled 0
+  zonewalk local mesh --reset"
+        }
         ["local", "operations"] => {
             "\
 Examples:

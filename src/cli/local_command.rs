@@ -15,10 +15,13 @@ use super::resolve::{self, Destination};
 use super::values;
 use crate::cloud::{Faults, OnRequest};
 use crate::commands::Error;
+use crate::commands::limits::within;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::faults::LocalFaults;
+use crate::commands::local::mesh::LocalMesh;
 use crate::commands::local::{logs, status, stop};
 use crate::commands::outcome::Outcome;
+use crate::mesh::Conditions;
 use crate::processes::local_cloud::{self, RequestLog};
 use crate::processes::local_traffic;
 use crate::report::style;
@@ -38,6 +41,8 @@ pub(super) enum LocalCommand {
     /// Show the running local cloud's faults and how often each was met, or set them
     #[command(after_help = FAULTS)]
     Faults(FaultsArgs),
+    /// Show or set how long requests are under way between zones, and the proxies' zone-aware routing
+    Mesh(MeshArgs),
     /// List the operations that the local cloud has, each with the parameters that it takes
     Operations,
     /// Play the hosts' part on the emulator at --endpoint-url; --local-traffic starts it
@@ -55,6 +60,7 @@ impl LocalCommand {
             Self::Logs(args) => logs(args, console).await?,
             Self::Serve(args) => serve(args, &global, console).await?,
             Self::Faults(args) => faults(args, console).await?,
+            Self::Mesh(args) => mesh(args, console).await?,
             Self::Operations => console.print_operations(),
             Self::Hosts => hosts(global, console).await?,
         }
@@ -127,6 +133,25 @@ pub(super) struct FaultsArgs {
     /// Remove all faults; what was hidden is seen again
     #[arg(long, conflicts_with = "file")]
     pub(super) clear: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct MeshArgs {
+    /// Time of a request and its answer within a zone [a new cloud's: 350us, as AWS says]
+    #[arg(long, value_name = "TIME", value_parser = values::latency)]
+    same_zone: Option<f64>,
+    /// Time of a request and its answer to another zone [a new cloud's: 1.5ms, as AWS says]
+    #[arg(long, value_name = "TIME", value_parser = values::latency)]
+    cross_zone: Option<f64>,
+    /// Percent of requests for which the proxies consider zones; 0 switches zone-aware routing off
+    #[arg(long, value_name = "PERCENT", value_parser = within::<u64>(0..=100))]
+    routing_enabled: Option<u64>,
+    /// Fewest backends with which the proxies route by zone; real Envoys heed it with the next change of tasks
+    #[arg(long, value_name = "COUNT", value_parser = within::<u64>(1..=1_000))]
+    min_cluster_size: Option<u64>,
+    /// First put all back to what a new cloud has
+    #[arg(long)]
+    reset: bool,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -251,6 +276,21 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
         console.print_serving(record, &LocalEnv::new(record, &region, Shell::Bash));
     };
     local_cloud::serve(options, ready, stop.cancelled()).await?;
+    Ok(())
+}
+
+async fn mesh(args: &MeshArgs, console: &Console) -> Result<(), Error> {
+    let record = local_cloud::find().await?;
+    console.note_local_cloud(&record);
+    let before = local_cloud::conditions(&record).await?;
+    let mut wanted = if args.reset { local_cloud::CONDITIONS } else { before };
+    let Conditions { links, runtime } = &mut wanted;
+    links.same_zone_ms = args.same_zone.unwrap_or(links.same_zone_ms);
+    links.cross_zone_ms = args.cross_zone.unwrap_or(links.cross_zone_ms);
+    runtime.zone_routing_enabled = args.routing_enabled.or(runtime.zone_routing_enabled);
+    runtime.min_cluster_size = args.min_cluster_size.or(runtime.min_cluster_size);
+    let now = if wanted == before { before } else { local_cloud::set_conditions(&record, wanted).await? };
+    print(&LocalMesh::from(now), console);
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use crate::commands::down::DownPlan;
 use crate::commands::failover::Failover;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::logs::LocalLogs;
+use crate::commands::local::mesh::LocalMesh;
 use crate::commands::local::status::LocalStatus;
 use crate::commands::local::stop::LocalStop;
 use crate::commands::predict::Predicted;
@@ -49,6 +50,7 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("local logs", &[of::<LocalLogs>]),
     ("local serve", &[of::<Record>]),
     ("local faults", &[of::<FaultsReport>]),
+    ("local mesh", &[of::<LocalMesh>]),
     ("local operations", &[of::<super::console::Operations>]),
 ];
 

@@ -2,9 +2,20 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use jiff::SignedDuration;
+
+use crate::mesh::Links;
+
 /// A whole number.
 pub(super) fn whole_number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "a whole number is needed, 0 or more".to_owned())
+}
+
+/// How long a request and its answer are under way, in milliseconds: with units, or milliseconds alone.
+pub(super) fn latency(text: &str) -> Result<f64, String> {
+    let with_units = || text.parse::<SignedDuration>().ok().map(|duration| duration.as_secs_f64() * 1_000.0);
+    let latency = text.parse().ok().or_else(with_units).filter(|latency| (0.0..=Links::LONGEST_MS).contains(latency));
+    latency.ok_or_else(|| "a time of up to 10 seconds is needed: 350us, 1.5ms or 1.5 (milliseconds)".to_owned())
 }
 
 /// Where to listen on this machine: an address with a port, or a port alone.
@@ -23,6 +34,18 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn latencies_are_milliseconds_or_have_units() {
+        for (text, milliseconds) in
+            [("0", 0.0), ("1.5", 1.5), ("1.5ms", 1.5), ("350us", 0.35), ("350 µs", 0.35), ("2s", 2_000.0)]
+        {
+            assert_eq!(latency(text), Ok(milliseconds), "{text}");
+        }
+        for text in ["", "-1", "-1ms", "11s", "NaN", "inf", "soon"] {
+            assert!(latency(text).unwrap_err().contains("1.5ms"), "{text}");
+        }
+    }
 
     #[test]
     fn loopback_needs_no_address() {

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::error::Error;
 use super::started::Record;
 use crate::cloud::Faults;
+use crate::mesh::Conditions;
 use crate::plain;
 use crate::processes::background;
 use crate::text_file;
@@ -60,6 +61,16 @@ pub async fn faults(record: &Record) -> Result<Value, Error> {
 /// Replaces the faults of a running local cloud.
 pub async fn set_faults(record: &Record, faults: &Faults) -> Result<Value, Error> {
     own_path(record, Method::PUT, "faults", serde_json::to_vec(faults).unwrap_or_default().into()).await
+}
+
+/// The conditions under which a running local cloud carries requests.
+pub async fn conditions(record: &Record) -> Result<Conditions, Error> {
+    own_path(record, Method::GET, "mesh", Bytes::new()).await
+}
+
+/// From now on a running local cloud carries requests under these conditions.
+pub async fn set_conditions(record: &Record, conditions: Conditions) -> Result<Conditions, Error> {
+    own_path(record, Method::PUT, "mesh", serde_json::to_vec(&conditions).unwrap_or_default().into()).await
 }
 
 async fn own_path<T: DeserializeOwned>(record: &Record, method: Method, path: &str, body: Bytes) -> Result<T, Error> {

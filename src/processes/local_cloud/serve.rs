@@ -9,8 +9,13 @@ use jiff::Timestamp;
 use super::error::Error;
 use super::started::{NewCloud, Record, Started, process};
 use crate::cloud::{Faults, LocalCloud, OnRequest, Options};
+use crate::mesh::{Conditions, Links};
 use crate::plain;
 use crate::processes::{error, log};
+use crate::routing::Runtime;
+
+/// Under which conditions a new local cloud carries requests: between zones as on AWS, by Envoy's defaults.
+pub const CONDITIONS: Conditions = Conditions { links: Links::AWS, runtime: Runtime::NONE };
 
 #[derive(Clone)]
 pub struct ServeOptions {
@@ -61,6 +66,7 @@ pub async fn serve(
         bare_account,
         proxies,
         faults: options.faults,
+        conditions: CONDITIONS,
         on_request: Some(on_request),
         ..Options::default()
     })
