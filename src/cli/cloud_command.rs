@@ -87,6 +87,12 @@ impl CloudCommand {
         matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) | Self::Down(DownArgs { dry_run: true }))
     }
 
+    /// Whether a run of it is kept: what it found, made or removed is worth a look later.
+    pub(super) fn is_kept(&self) -> bool {
+        let is_look = matches!(self, Self::Status(_) | Self::Doctor(_));
+        !is_look && !self.is_dry_run()
+    }
+
     /// What an interrupted command does before it ends.
     pub(super) fn before_it_ends(&self) -> Option<&'static str> {
         match self {
