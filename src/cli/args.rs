@@ -12,7 +12,7 @@ use super::cloud_command::CloudCommand;
 use super::local_command::LocalCommand;
 use super::values;
 use crate::cloud::Pace;
-use crate::commands::predict;
+use crate::commands::{limits, predict};
 use crate::processes::local_cloud::{self, Proxy};
 use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
 
@@ -33,7 +33,7 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub(super) adopt: bool,
     /// Longest wait for one resource: 900 (seconds), 15m, 1h30m [default: 15m]
-    #[arg(long, global = true, env = "ZONEWALK_TIMEOUT", value_name = "TIME", value_parser = values::wait)]
+    #[arg(long, global = true, env = "ZONEWALK_TIMEOUT", value_name = "TIME", value_parser = limits::wait)]
     pub(super) timeout: Option<Duration>,
     /// Use a local cloud on this machine; no AWS account is read or touched
     #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]

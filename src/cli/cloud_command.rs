@@ -5,9 +5,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::ProvisionArgs;
-use super::values::wait;
 use crate::commands::failover::{self, Mode};
-use crate::commands::limits::within;
+use crate::commands::limits::{wait, within};
 use crate::commands::outcome::Outcome;
 use crate::commands::status::Now;
 use crate::commands::watch::{self, Watch};

@@ -64,6 +64,7 @@ mod schema;
 mod screens;
 mod security_groups;
 mod sidecar;
+mod simulated;
 mod situations;
 mod stages_faults;
 mod stages_kill;
