@@ -28,7 +28,7 @@ pub(super) enum CloudCommand {
     /// Show whether zone-aware routing is on, what is healthy, where the tasks run, and drift
     Status(StatusArgs),
     /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
-    Verify(verify::Options),
+    Verify(Box<verify::Asked>),
     /// Scale the backend down under load, check where requests go, restore it
     Failover(FailoverArgs),
     /// Read the zone counters of every frontend's Envoy
@@ -144,7 +144,7 @@ impl CloudCommand {
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
             Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
-            Self::Verify(options) => Box::new(verify::run_until_interrupted(ctx, *options).await?),
+            Self::Verify(asked) => Box::new(verify::run_until_interrupted(ctx, asked.as_ref().clone()).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
             Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),

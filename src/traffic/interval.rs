@@ -78,9 +78,9 @@ pub(super) fn by_zone(observed: &Observation, expectation: &Expectation) -> Vec<
         ZoneShare {
             frontend: frontend.to_owned(),
             requests,
-            predicted_same_zone_share: expectation.answered_shares(frontend).map(|shares| {
-                shares.iter().find(|(backend, _)| *backend == frontend).map_or(0.0, |(_, share)| *share)
-            }),
+            predicted_same_zone_share: expectation
+                .answered_shares(frontend)
+                .map(|shares| shares.iter().find(|(backend, _)| *backend == frontend).map_or(0.0, |(_, share)| *share)),
             same_zone_share: stayed as f64 / requests as f64,
             interval: Interval::of(stayed, requests),
         }
@@ -99,7 +99,10 @@ mod tests {
             [(0, 10, 0.0, 0.308_497), (10, 10, 0.691_503, 1.0), (7, 20, 0.153_909, 0.592_189), (66, 66, 0.945_637, 1.0)]
         {
             let interval = Interval::of(hits, of);
-            assert!((interval.low - low).abs() < 1e-5 && (interval.high - high).abs() < 1e-5, "{hits}/{of} {interval:?}");
+            assert!(
+                (interval.low - low).abs() < 1e-5 && (interval.high - high).abs() < 1e-5,
+                "{hits}/{of} {interval:?}"
+            );
         }
     }
 }

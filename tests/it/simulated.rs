@@ -75,7 +75,11 @@ fn the_test_of_the_matrix_has_power() {
     // Five points more of the first zone's requests leave it than are to, and five more of the third's.
     let shifted = [[0.70, 0.15, 0.15], SHARES[1], [0.075, 0.075, 0.85]];
     let [few, many] = [201, 1_998].map(|requests| denied(1_000, requests, &shifted, 0.05));
-    println!("shifted by 5 points: found at p < 0.05 in {:.0}% of runs with 200 requests, {:.0}% with 2,000", few * 100.0, many * 100.0);
+    println!(
+        "shifted by 5 points: found at p < 0.05 in {:.0}% of runs with 200 requests, {:.0}% with 2,000",
+        few * 100.0,
+        many * 100.0
+    );
     let at_level = denied(1_000, 1_998, &shifted, LEVEL);
     println!("and at p < {LEVEL} in {:.0}% with 2,000", at_level * 100.0);
     assert!(few > 0.08 && many > 0.95 && at_level > 0.5, "{few} {many} {at_level}");
