@@ -28,7 +28,7 @@ pub(super) enum CloudCommand {
     /// Show whether zone-aware routing is on, what is healthy, where the tasks run, and drift
     Status(StatusArgs),
     /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
-    Verify(VerifyArgs),
+    Verify(Box<VerifyArgs>),
     /// Scale the backend down under load, check where requests go, restore it
     Failover(FailoverArgs),
     /// Read the zone counters of every frontend's Envoy
@@ -150,8 +150,8 @@ impl CloudCommand {
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
             Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
-            Self::Verify(args) if args.compare => Box::new(compare::run(ctx, args.options).await?),
-            Self::Verify(args) => Box::new(verify::run_until_interrupted(ctx, args.options).await?),
+            Self::Verify(args) if args.compare => Box::new(compare::run(ctx, args.asked.options).await?),
+            Self::Verify(args) => Box::new(verify::run_until_interrupted(ctx, args.asked.clone()).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
             Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),
@@ -212,10 +212,10 @@ impl StatusArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct VerifyArgs {
     /// In the local cloud: send the traffic with zone-aware routing and without, and show the change of the latency
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["url", "volume"])]
     compare: bool,
     #[command(flatten)]
-    options: verify::Options,
+    asked: verify::Asked,
 }
 
 #[derive(Debug, ClapArgs)]

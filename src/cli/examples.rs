@@ -43,7 +43,9 @@ Examples:
             "\
 Examples:
   zonewalk verify --local
-  zonewalk verify --region eu-west-1 --requests 2000 --strict"
+  zonewalk verify --region eu-west-1 --requests 2000 --strict
+  zonewalk verify --local --rate 200 --duration 10s --traffic 500GB/month
+  zonewalk verify --url http://shop.example.com/ --zone-fields zone,upstreamZone"
         }
         ["failover"] => {
             "\
