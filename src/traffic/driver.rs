@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::observation::{Observation, STATUS};
+use super::timeline::Timeline;
 use crate::events::Traffic;
 
 /// How long a request may take: Service Connect gives it 15 s, and the load balancer and the way there come on top.
@@ -92,7 +93,9 @@ pub async fn drive(
         connected: AtomicBool::new(false),
         out_of_reach: OnceLock::new(),
         stop: stop.clone(),
+        timeline: Timeline::current(),
     });
+    run.timeline.iter().for_each(|timeline| timeline.begin());
     let workers_wanted = match load.per_second {
         Some(_) => load.concurrency.max(MOST_FOR_A_RATE),
         None => load.concurrency.max(1),
@@ -162,6 +165,8 @@ struct Run {
     /// Why none gets one, once that is clear.
     out_of_reach: OnceLock<Unconnected>,
     stop: CancellationToken,
+    /// The timeline of the drill that this traffic is part of.
+    timeline: Option<Arc<Timeline>>,
 }
 
 async fn work<P: Fn(Traffic)>(run: Arc<Run>, progress: Arc<P>) -> Observation {
@@ -169,6 +174,8 @@ async fn work<P: Fn(Traffic)>(run: Arc<Run>, progress: Arc<P>) -> Observation {
     while let Some(intended) = run.next().await {
         let sent = run.send().await;
         let so_far = run.count(&sent);
+        let answered = sent.as_ref().ok().map(|(frontend, backend)| (intended.elapsed(), frontend == backend));
+        run.timeline.iter().for_each(|timeline| timeline.note(answered));
         match sent {
             // From the intended start on: a request that had to wait for the one before it was late for its user.
             Ok((frontend, backend)) => seen.record(frontend, backend, intended.elapsed()),

@@ -22,7 +22,7 @@ impl Default for Latencies {
 }
 
 impl Latencies {
-    fn record(&mut self, latency: Duration) {
+    pub(super) fn record(&mut self, latency: Duration) {
         self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
     }
 
