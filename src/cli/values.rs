@@ -10,6 +10,12 @@ pub(super) fn whole_number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "a whole number is needed, 0 or more".to_owned())
 }
 
+/// A share of a hundred, which need not be whole.
+pub(super) fn percentage(text: &str) -> Result<f64, String> {
+    let percent = text.trim_end_matches('%').parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "a percentage from 0 to 100 is needed, such as 0.5".to_owned())
+}
+
 /// How long something may take: seconds, or with units.
 pub(super) fn wait(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::from_secs);
@@ -42,6 +48,16 @@ mod tests {
         }
         for text in ["", "0", "-5", "-5m", "0s", "soon", "15 m 3", "1.5.2"] {
             assert!(wait(text).unwrap_err().contains("15m"), "{text}");
+        }
+    }
+
+    #[test]
+    fn percentages_are_of_a_hundred() {
+        for (text, percent) in [("0", 0.0), ("1", 1.0), ("0.5", 0.5), ("100%", 100.0)] {
+            assert_eq!(percentage(text), Ok(percent), "{text}");
+        }
+        for text in ["", "-1", "101", "NaN", "inf", "few"] {
+            assert!(percentage(text).unwrap_err().contains("0 to 100"), "{text}");
         }
     }
 
