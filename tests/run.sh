@@ -7,8 +7,11 @@ cd "$(dirname "$0")/.."
 ZONEWALK_PEERS="${CARGO_TARGET_DIR:-$PWD/target}/peers"
 export ZONEWALK_PEERS
 
-for tool in curl jq node npm; do
-  command -v "$tool" >/dev/null || { echo "tests/run.sh: $tool is missing (Debian: apt-get install curl jq nodejs npm)" >&2; exit 3; }
+for tool in chromedriver chromium curl jq node npm; do
+  command -v "$tool" >/dev/null || {
+    echo "tests/run.sh: $tool is missing (Debian: apt-get install chromium chromium-driver curl jq nodejs npm)" >&2
+    exit 3
+  }
 done
 
 # One environment a peer, remade when its requirements change.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::ProvisionArgs;
-use super::values::{percentage, wait};
+use super::values::percentage;
 use crate::commands::failover::{self, Drill, DrillName, MAX_ERRORS};
-use crate::commands::limits::within;
+use crate::commands::limits::{wait, within};
 use crate::commands::outcome::Outcome;
 use crate::commands::status::Now;
 use crate::commands::watch::{self, Watch};
-use crate::commands::{self, Error, redeploy, stats, status, verify, walkthrough};
+use crate::commands::{self, Error, compare, redeploy, stats, status, verify, walkthrough};
 use crate::settings::Settings;
 use crate::stages::{Context, templates};
 
@@ -29,7 +29,7 @@ pub(super) enum CloudCommand {
     /// Show whether zone-aware routing is on, what is healthy, where the tasks run, and drift
     Status(StatusArgs),
     /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
-    Verify(verify::Options),
+    Verify(VerifyArgs),
     /// Take backends or a zone away under load, check where requests go, restore them
     Failover(FailoverArgs),
     /// Read the zone counters of every frontend's Envoy
@@ -86,6 +86,12 @@ impl CloudCommand {
 
     pub(super) fn is_dry_run(&self) -> bool {
         matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) | Self::Down(DownArgs { dry_run: true }))
+    }
+
+    /// Whether a run of it is kept: what it found, made or removed is worth a look later.
+    pub(super) fn is_kept(&self) -> bool {
+        let is_look = matches!(self, Self::Status(_) | Self::Doctor(_));
+        !is_look && !self.is_dry_run()
     }
 
     /// What an interrupted command does before it ends.
@@ -153,7 +159,8 @@ impl CloudCommand {
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
             Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
-            Self::Verify(options) => Box::new(verify::run_until_interrupted(ctx, *options).await?),
+            Self::Verify(args) if args.compare => Box::new(compare::run(ctx, args.options).await?),
+            Self::Verify(args) => Box::new(verify::run_until_interrupted(ctx, args.options).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
             Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),
@@ -209,6 +216,15 @@ impl StatusArgs {
     fn looks(&self) -> Watch {
         Watch { interval: self.interval, limit: self.limit }
     }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct VerifyArgs {
+    /// In the local cloud: send the traffic with zone-aware routing and without, and show the change of the latency
+    #[arg(long)]
+    compare: bool,
+    #[command(flatten)]
+    options: verify::Options,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -15,11 +15,13 @@ use super::resolve::{self, Destination};
 use super::values;
 use crate::cloud::{Faults, OnRequest};
 use crate::commands::Error;
+use crate::commands::limits::within;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::faults::LocalFaults;
+use crate::commands::local::mesh::LocalMesh;
 use crate::commands::local::{logs, status, stop};
 use crate::commands::outcome::Outcome;
-use crate::processes::local_cloud::{self, RequestLog};
+use crate::processes::local_cloud::{self, Conditions, RequestLog};
 use crate::processes::local_traffic;
 use crate::report::style;
 
@@ -38,6 +40,8 @@ pub(super) enum LocalCommand {
     /// Show the running local cloud's faults and how often each was met, or set them
     #[command(after_help = FAULTS)]
     Faults(FaultsArgs),
+    /// Show or set how long requests are under way between zones, and the proxies' zone-aware routing
+    Mesh(MeshArgs),
     /// List the operations that the local cloud has, each with the parameters that it takes
     Operations,
     /// Play the hosts' part on the emulator at --endpoint-url; --local-traffic starts it
@@ -55,6 +59,7 @@ impl LocalCommand {
             Self::Logs(args) => logs(args, console).await?,
             Self::Serve(args) => serve(args, &global, console).await?,
             Self::Faults(args) => faults(args, console).await?,
+            Self::Mesh(args) => mesh(args, console).await?,
             Self::Operations => console.print_operations(),
             Self::Hosts => hosts(global, console).await?,
         }
@@ -130,6 +135,25 @@ pub(super) struct FaultsArgs {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct MeshArgs {
+    /// Time of a request and its answer within a zone [a new cloud's: 350us, as AWS says]
+    #[arg(long, value_name = "TIME", value_parser = values::latency)]
+    same_zone: Option<f64>,
+    /// Time of a request and its answer to another zone [a new cloud's: 1.5ms, as AWS says]
+    #[arg(long, value_name = "TIME", value_parser = values::latency)]
+    cross_zone: Option<f64>,
+    /// Percent of requests for which the proxies consider zones; 0 switches zone-aware routing off
+    #[arg(long, value_name = "PERCENT", value_parser = within::<u64>(0..=100))]
+    routing_enabled: Option<u64>,
+    /// Fewest backends with which the proxies route by zone; real Envoys heed it with the next change of tasks
+    #[arg(long, value_name = "COUNT", value_parser = within::<u64>(1..=1_000))]
+    min_cluster_size: Option<u64>,
+    /// First put all back to what a new cloud has
+    #[arg(long)]
+    reset: bool,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct ServeArgs {
     /// Address on this machine, or its port alone; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS", value_parser = values::listen_address)]
@@ -140,7 +164,7 @@ pub(super) struct ServeArgs {
 }
 
 /// Prints an outcome, and what to type next. Its exit code.
-fn print(outcome: &dyn Outcome, console: &Console) -> u8 {
+pub(super) fn print(outcome: &dyn Outcome, console: &Console) -> u8 {
     console.print_bare(outcome);
     if let Some(next) = outcome.next() {
         console.progress_line(&format!("next: {next}"));
@@ -251,6 +275,21 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
         console.print_serving(record, &LocalEnv::new(record, &region, Shell::Bash));
     };
     local_cloud::serve(options, ready, stop.cancelled()).await?;
+    Ok(())
+}
+
+async fn mesh(args: &MeshArgs, console: &Console) -> Result<(), Error> {
+    let record = local_cloud::find().await?;
+    console.note_local_cloud(&record);
+    let before = local_cloud::conditions(&record.endpoint_url).await?;
+    let mut wanted = if args.reset { Conditions::of_a_new_cloud() } else { before };
+    let Conditions { same_zone_ms, cross_zone_ms, runtime } = &mut wanted;
+    *same_zone_ms = args.same_zone.unwrap_or(*same_zone_ms);
+    *cross_zone_ms = args.cross_zone.unwrap_or(*cross_zone_ms);
+    runtime.zone_routing_enabled = args.routing_enabled.or(runtime.zone_routing_enabled);
+    runtime.min_cluster_size = args.min_cluster_size.or(runtime.min_cluster_size);
+    let now = if wanted == before { before } else { local_cloud::set_conditions(&record.endpoint_url, wanted).await? };
+    print(&LocalMesh::from(now), console);
     Ok(())
 }
 

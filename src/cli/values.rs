@@ -1,9 +1,10 @@
 //! How the values of options are read. What an option takes is said in its error.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use jiff::SignedDuration;
+
+use crate::mesh::Links;
 
 /// A whole number.
 pub(super) fn whole_number(text: &str) -> Result<u64, String> {
@@ -16,12 +17,11 @@ pub(super) fn percentage(text: &str) -> Result<f64, String> {
     percent.ok_or_else(|| "a percentage from 0 to 100 is needed, such as 0.5".to_owned())
 }
 
-/// How long something may take: seconds, or with units.
-pub(super) fn wait(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().map(Duration::from_secs);
-    let with_units = || text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    let wait = seconds.or_else(with_units).filter(|wait| *wait >= Duration::from_secs(1));
-    wait.ok_or_else(|| "a time of a second or more is needed: 900 (seconds), 90s, 15m or 1h30m".to_owned())
+/// How long a request and its answer are under way, in milliseconds: with units, or milliseconds alone.
+pub(super) fn latency(text: &str) -> Result<f64, String> {
+    let with_units = || text.parse::<SignedDuration>().ok().map(|duration| duration.as_secs_f64() * 1_000.0);
+    let latency = text.parse().ok().or_else(with_units).filter(|latency| (0.0..=Links::LONGEST_MS).contains(latency));
+    latency.ok_or_else(|| "a time of up to 10 seconds is needed: 350us, 1.5ms or 1.5 (milliseconds)".to_owned())
 }
 
 /// Where to listen on this machine: an address with a port, or a port alone.
@@ -42,12 +42,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_are_seconds_or_have_units() {
-        for (text, seconds) in [("900", 900), ("15m", 900), ("1h30m", 5400), ("90s", 90), ("2 minutes", 120)] {
-            assert_eq!(wait(text), Ok(Duration::from_secs(seconds)), "{text}");
+    fn latencies_are_milliseconds_or_have_units() {
+        for (text, milliseconds) in
+            [("0", 0.0), ("1.5", 1.5), ("1.5ms", 1.5), ("350us", 0.35), ("350 µs", 0.35), ("2s", 2_000.0)]
+        {
+            assert_eq!(latency(text), Ok(milliseconds), "{text}");
         }
-        for text in ["", "0", "-5", "-5m", "0s", "soon", "15 m 3", "1.5.2"] {
-            assert!(wait(text).unwrap_err().contains("15m"), "{text}");
+        for text in ["", "-1", "-1ms", "11s", "NaN", "inf", "soon"] {
+            assert!(latency(text).unwrap_err().contains("1.5ms"), "{text}");
         }
     }
 

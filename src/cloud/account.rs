@@ -18,13 +18,14 @@ use super::service::Founding;
 use super::services::{self, iam};
 use super::settle::SharedRegion;
 use super::states::States;
-use crate::mesh::{Mesh, Proxies};
+use crate::mesh::{Conditions, Mesh, Proxies};
 use crate::settings::OWNER_TAG;
 
 pub(super) struct Account {
     pace: Pace,
     vcpu_quota: u32,
     proxies: Proxies,
+    conditions: Mutex<Conditions>,
     pub(super) faults: SharedInjector,
     /// The states that all regions share: IAM's.
     states: States,
@@ -41,6 +42,7 @@ impl Account {
             pace: options.pace,
             vcpu_quota: options.vcpu_quota,
             proxies: options.proxies.clone(),
+            conditions: Mutex::new(options.conditions),
             faults: Arc::new(Mutex::new(Injector::new(options.faults.clone()))),
             states,
             regions: Mutex::default(),
@@ -85,15 +87,31 @@ impl Account {
                 states.insert(service.signing_name, state);
             }
         }
+        let mesh = Mesh::new(tokio::runtime::Handle::current(), self.proxies.clone());
+        mesh.set_conditions(self.conditions());
         Region {
             name: name.to_owned(),
             ids,
             schedule: Schedule::new(self.pace),
-            mesh: Mesh::new(tokio::runtime::Handle::current(), self.proxies.clone()),
+            mesh,
             published: None,
             vcpu_quota: self.vcpu_quota,
             faults: self.faults.clone(),
             states,
+        }
+    }
+
+    /// The conditions under which the meshes of all regions carry requests.
+    pub(super) fn conditions(&self) -> Conditions {
+        *self.conditions.lock()
+    }
+
+    pub(super) fn set_conditions(&self, conditions: Conditions) {
+        // Locked throughout: a region that comes into being meanwhile gets them too.
+        let regions = self.regions.lock();
+        *self.conditions.lock() = conditions;
+        for region in regions.values() {
+            region.with(|region| region.mesh.set_conditions(conditions));
         }
     }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::faults::Faults;
 use super::schedule::Pace;
-use crate::mesh::Proxies;
+use crate::mesh::{Conditions, Proxies};
 
 /// How a local cloud is to be.
 #[derive(Clone)]
@@ -28,6 +28,8 @@ pub struct Options {
     pub faults: Faults,
     /// The tasks' Service Connect proxies.
     pub proxies: Proxies,
+    /// Under which requests are carried; can be changed while it runs, at `/_zonewalk/mesh`.
+    pub conditions: Conditions,
     pub observer: Option<Observer>,
     pub on_request: Option<OnRequest>,
 }
@@ -42,6 +44,7 @@ impl Default for Options {
             vcpu_quota: 256,
             faults: Faults::default(),
             proxies: Proxies::default(),
+            conditions: Conditions::default(),
             observer: None,
             on_request: None,
         }

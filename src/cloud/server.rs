@@ -24,6 +24,7 @@ use super::options::{Exchange, Observer, OnRequest, Options, Served};
 use super::request::{Request, encoding_of};
 use super::wire::is_cbor;
 use crate::http::{Handler, Server};
+use crate::mesh::Conditions;
 
 /// What a request's body may have: many times the largest that a walkthrough sends, a task definition of 64 KiB.
 const MAX_BODY: usize = 1 << 20;
@@ -83,6 +84,16 @@ impl LocalCloud {
     /// The faults as they were asked for, each with how many calls it was about (`matched`) and met (`struck`).
     pub fn faults(&self) -> Value {
         self.shared.account.faults.lock().report()
+    }
+
+    /// The conditions under which requests are carried.
+    pub fn conditions(&self) -> Conditions {
+        self.shared.account.conditions()
+    }
+
+    /// From now on requests are carried under these conditions.
+    pub fn set_conditions(&self, conditions: Conditions) {
+        self.shared.account.set_conditions(conditions);
     }
 
     /// Completes when somebody has asked the cloud to stop.
@@ -174,6 +185,16 @@ impl Shared {
                     .collect();
                 return own_answer(StatusCode::OK, &standing);
             }
+            (&Method::GET, "mesh") => return own_answer(StatusCode::OK, &json!(self.account.conditions())),
+            (&Method::PUT, "mesh") => match serde_json::from_slice(body) {
+                Ok(conditions) => {
+                    self.account.set_conditions(conditions);
+                    return own_answer(StatusCode::OK, &json!(conditions));
+                }
+                Err(error) => {
+                    return own_answer(StatusCode::BAD_REQUEST, &json!({ "message": error.to_string() }));
+                }
+            },
             (&Method::GET, "faults") => None,
             (&Method::PUT, "faults") => match Faults::from_json(body) {
                 Ok(faults) => Some(faults),
@@ -181,7 +202,7 @@ impl Shared {
             },
             (&Method::DELETE, "faults") => Some(Faults::default()),
             _ => {
-                let message = "GET health, GET walkthroughs, GET, PUT or DELETE faults, POST shutdown";
+                let message = "GET health, GET walkthroughs, GET, PUT or DELETE faults, GET or PUT mesh, POST shutdown";
                 return own_answer(StatusCode::NOT_FOUND, &json!({ "message": message }));
             }
         };

@@ -10,6 +10,7 @@
 //! With [`Proxies::Envoy`], a real Envoy is in each sidecar's place. It takes time to start, and time to hear of endpoints:
 //! see [`Mesh::is_running`] and [`Mesh::is_up_to_date`].
 
+pub mod conditions;
 pub mod endpoints;
 pub mod envoy_proxy;
 pub mod proxy;
@@ -20,6 +21,7 @@ mod alb;
 mod app;
 mod black_hole;
 mod discovery;
+mod links;
 mod matcher;
 mod task;
 
@@ -39,9 +41,12 @@ use alb::{LoadBalancer, Place};
 pub use alb::{TargetHealth, UnhealthyReason};
 pub(crate) use app::applications;
 use black_hole::BlackHole;
+pub use conditions::Conditions;
 use discovery::Discovery;
 use envoy_proxy::Event;
 pub use envoy_proxy::{BINARY_VARIABLE, Binary, BinaryError};
+use links::CurrentLinks;
+pub use links::Links;
 pub use matcher::{InvalidMatcher, Matcher};
 pub use proxy::Proxies;
 use proxy::Proxy;
@@ -56,12 +61,14 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Mesh {
     state: Arc<Mutex<State>>,
     proxies: Proxies,
+    links: CurrentLinks,
     changed: Arc<Notify>,
     runtime: Handle,
 }
 
 #[derive(Default)]
 struct State {
+    conditions: Conditions,
     /// The topology that was last applied.
     topology: Topology,
     tasks: HashMap<String, TaskState>,
@@ -96,7 +103,7 @@ impl TaskFailure {
 impl Mesh {
     /// Makes an empty mesh, whose servers will run on `runtime`.
     pub fn new(runtime: Handle, proxies: Proxies) -> Self {
-        Self { state: Arc::default(), proxies, changed: Arc::default(), runtime }
+        Self { state: Arc::default(), proxies, links: CurrentLinks::default(), changed: Arc::default(), runtime }
     }
 
     /// Brings about the whole wanted state. On return the sockets of new tasks are bound and every sidecar and load
@@ -113,6 +120,16 @@ impl Mesh {
         state.stop_old(topology, &self.runtime);
         state.topology.clone_from(topology);
         Ok(())
+    }
+
+    /// From now on requests are carried under these conditions: by tasks that run and by those to come.
+    pub fn set_conditions(&self, conditions: Conditions) {
+        self.links.set(conditions.links);
+        let mut state = self.state.lock();
+        state.conditions = conditions;
+        for proxy in state.tasks.values().filter_map(TaskState::proxy) {
+            proxy.set_runtime(conditions.runtime);
+        }
     }
 
     /// Whether a task's application and proxy take requests.
@@ -192,8 +209,8 @@ impl Mesh {
         }
     }
 
-    fn start(&self, task: &topology::Task) -> Result<TaskState, StartError> {
-        match &self.proxies {
+    fn start(&self, task: &topology::Task, conditions: Conditions) -> Result<TaskState, StartError> {
+        let started = match &self.proxies {
             Proxies::Envoy(binary) if task.service_connect.is_some() => {
                 let (state, changed, runtime) =
                     (Arc::downgrade(&self.state), self.changed.clone(), self.runtime.clone());
@@ -204,10 +221,26 @@ impl Mesh {
                         changed.notify_one();
                     }
                 };
-                StartingTask::start(task, binary, &self.runtime, on_event)
+                StartingTask::start(task, binary, self.links.clone(), &self.runtime, on_event)
                     .map(|task| TaskState::Starting(Box::new(task)))
             }
-            Proxies::Envoy(_) | Proxies::Zonewalk => RunningTask::start(task, &self.runtime).map(TaskState::Running),
+            Proxies::Envoy(_) | Proxies::Zonewalk => {
+                RunningTask::start(task, &self.links, &self.runtime).map(TaskState::Running)
+            }
+        }?;
+        if let Some(proxy) = started.proxy() {
+            proxy.set_runtime(conditions.runtime);
+        }
+        Ok(started)
+    }
+}
+
+impl TaskState {
+    fn proxy(&self) -> Option<Proxy> {
+        match self {
+            Self::Running(task) => task.proxy.clone(),
+            Self::Starting(starting) => Some(Proxy::Envoy(starting.envoy.clone())),
+            Self::Failed(_) => None,
         }
     }
 }
@@ -218,7 +251,7 @@ impl State {
             if self.tasks.contains_key(&task.arn) {
                 continue;
             }
-            let started = match mesh.start(task) {
+            let started = match mesh.start(task, self.conditions) {
                 Ok(started) => started,
                 Err(StartError::Command(reason)) => TaskState::Failed(TaskFailure::Application(reason.to_string())),
                 Err(StartError::Io(error)) => return Err(error),
@@ -272,11 +305,7 @@ impl State {
             Entry::Vacant(new) => Ok(new.insert(BlackHole::open(runtime)?).address),
         };
         for task in &topology.tasks {
-            let proxy = match tasks.get(&task.arn) {
-                Some(TaskState::Running(RunningTask { proxy: Some(proxy), .. })) => proxy.clone(),
-                Some(TaskState::Starting(starting)) => Proxy::Envoy(starting.envoy.clone()),
-                Some(TaskState::Running(_) | TaskState::Failed(_)) | None => continue,
-            };
+            let Some(proxy) = tasks.get(&task.arn).and_then(TaskState::proxy) else { continue };
             discovery.inform(task, &proxy, &mut black_hole)?;
         }
         Ok(())

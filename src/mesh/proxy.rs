@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::endpoints::{Address, LocalCluster};
 use super::envoy_proxy::{Binary, EnvoyProxy};
 use super::sidecar::Sidecar;
-use crate::routing::{Host, HostSet};
+use crate::routing::{Host, HostSet, Runtime};
 
 /// The kind of proxy that tasks have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,6 +47,14 @@ impl Proxy {
                 }
             }
             Self::Envoy(envoy) => envoy.update(local, upstreams),
+        }
+    }
+
+    /// Sets the runtime keys, which apply at once; that of the smallest cluster for a real Envoy with its next change of endpoints.
+    pub fn set_runtime(&self, runtime: Runtime) {
+        match self {
+            Self::Sidecar(sidecar) => sidecar.set_runtime(runtime),
+            Self::Envoy(envoy) => envoy.set_runtime(runtime),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::app::{self, App, CommandError, Plain};
 use super::discovery;
 use super::envoy_proxy::{self, Binary, EnvoyProxy, Ingress, Listeners};
+use super::links::CurrentLinks;
 use super::proxy::Proxy;
 use super::sidecar::Sidecar;
 use super::topology::{PROXYS_PATIENCE, Task};
@@ -44,7 +45,7 @@ pub(super) enum StartError {
 
 impl RunningTask {
     /// Starts a task, with one of our own sidecars if it has Service Connect.
-    pub(super) fn start(task: &Task, runtime: &Handle) -> Result<Self, StartError> {
+    pub(super) fn start(task: &Task, links: &CurrentLinks, runtime: &Handle) -> Result<Self, StartError> {
         let mut running = Self::default();
         let mut outbound = None;
         if let Some(service_connect) = &task.service_connect {
@@ -64,7 +65,7 @@ impl RunningTask {
             running.front.push(Sidecar::serve_inbound(listener, applications.address(port), runtime)?);
             running.ports.insert(port, address);
         }
-        applications.serve(&mut running, task, outbound, runtime)?;
+        applications.serve(&mut running, task, outbound, links, runtime)?;
         Ok(running)
     }
 
@@ -114,6 +115,7 @@ pub(super) struct StartingTask {
     task: Task,
     pub(super) envoy: Arc<EnvoyProxy>,
     applications: Applications,
+    links: CurrentLinks,
 }
 
 impl StartingTask {
@@ -121,6 +123,7 @@ impl StartingTask {
     pub(super) fn start(
         task: &Task,
         binary: &Binary,
+        links: CurrentLinks,
         runtime: &Handle,
         on_event: impl Fn(envoy_proxy::Event) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
@@ -136,15 +139,15 @@ impl StartingTask {
             connect_timeout: task.service_connect.as_ref().map_or(PROXYS_PATIENCE, |connect| connect.patience).connect,
         };
         let envoy = Arc::new(EnvoyProxy::start(binary, &settings, runtime, on_event)?);
-        Ok(Self { task: task.clone(), envoy, applications })
+        Ok(Self { task: task.clone(), envoy, applications, links })
     }
 
     /// Starts the rest of the task, once Envoy is ready.
     pub(super) fn run(self, listeners: &Listeners, runtime: &Handle) -> Result<RunningTask, StartError> {
-        let Self { task, envoy, applications } = self;
+        let Self { task, envoy, applications, links } = self;
         let (ports, proxy) = (listeners.ingresses.clone(), Some(Proxy::Envoy(envoy)));
         let mut running = RunningTask { ports, proxy, ..RunningTask::default() };
-        applications.serve(&mut running, &task, Some(listeners.egress), runtime)?;
+        applications.serve(&mut running, &task, Some(listeners.egress), &links, runtime)?;
         Ok(running)
     }
 }
@@ -190,12 +193,13 @@ impl Applications {
         running: &mut RunningTask,
         task: &Task,
         outbound: Option<SocketAddr>,
+        links: &CurrentLinks,
         runtime: &Handle,
     ) -> Result<(), StartError> {
         if let Some((port, bound)) = self.article {
             let upstreams = task.service_connect.iter().flat_map(|service_connect| &service_connect.upstreams);
             let aliases: Vec<_> = upstreams.map(|upstream| upstream.alias.clone()).collect();
-            let app = App::new(&task.command, &task.az_id, outbound, &aliases)?;
+            let app = App::new(&task.command, &task.az_id, outbound, &aliases, links.clone())?;
             running.serve(&[port], bound, app, runtime)?;
         }
         if let Some((ports, bound)) = self.plain {

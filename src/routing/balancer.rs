@@ -49,9 +49,20 @@ impl<C: Counter> LoadBalancer<C> {
 
     /// The rebuild after the local cluster or priority 0 of the upstream has changed. Round-robins go on where they are.
     pub fn updated(&self, local: Option<&HostSet>, upstream: &[HostSet], counters: &CountersOf<C>) -> Self {
-        let next = Self::build(&self.config, self.own.as_ref(), local, upstream, self.seed);
+        self.reconfigured(&self.config, local, upstream, counters)
+    }
+
+    /// The rebuild as [`Self::updated`] does it, with another configuration from now on.
+    pub fn reconfigured(
+        &self,
+        config: &Config,
+        local: Option<&HostSet>,
+        upstream: &[HostSet],
+        counters: &CountersOf<C>,
+    ) -> Self {
+        let next = Self::build(config, self.own.as_ref(), local, upstream, self.seed);
         next.lists.go_on_from(&self.lists);
-        count_rebuild(&next.plan, &self.config, counters);
+        count_rebuild(&next.plan, config, counters);
         next
     }
 

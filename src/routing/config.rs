@@ -63,6 +63,16 @@ pub struct Runtime {
     pub healthy_panic_threshold: Option<u64>,
 }
 
+impl Runtime {
+    /// No key is given.
+    pub const NONE: Self = Self {
+        zone_routing_enabled: None,
+        min_cluster_size: None,
+        force_local_zone_min_size: None,
+        healthy_panic_threshold: None,
+    };
+}
+
 /// Envoy's policies that have zone-aware routing. Ring hash and Maglev do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -84,7 +94,7 @@ pub enum LocalityBasis {
 
 impl Config {
     /// The percentage of requests that consider zone-aware routing, whole, as Envoy uses it.
-    pub(super) fn enabled_percent(&self) -> u64 {
+    pub fn enabled_percent(&self) -> u64 {
         self.runtime.zone_routing_enabled.unwrap_or_else(|| whole_percent(self.routing_enabled)).min(100)
     }
 
@@ -93,7 +103,7 @@ impl Config {
         self.runtime.healthy_panic_threshold.unwrap_or_else(|| whole_percent(self.panic_threshold)).min(100)
     }
 
-    pub(super) fn min_cluster_size(&self) -> u64 {
+    pub fn min_cluster_size(&self) -> u64 {
         self.runtime.min_cluster_size.unwrap_or(self.min_cluster_size)
     }
 

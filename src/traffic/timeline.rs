@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::observation::Latencies;
+use super::latency::Latencies;
 use crate::events::PhaseName;
 
 /// A second of a drill.

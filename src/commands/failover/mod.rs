@@ -249,9 +249,9 @@ impl Run<'_> {
         let done = CancellationToken::new();
         let load = Load {
             url: self.url.clone(),
-            requests: None,
             concurrency: self.options.verify.traffic.concurrency,
             per_second: Some(PER_SECOND),
+            ..Load::default()
         };
         let work = async {
             let result = work.await;

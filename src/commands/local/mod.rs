@@ -3,5 +3,6 @@
 pub mod env;
 pub mod faults;
 pub mod logs;
+pub mod mesh;
 pub mod status;
 pub mod stop;

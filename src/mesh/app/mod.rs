@@ -17,7 +17,9 @@ use hyper::body::Incoming;
 use hyper::header::{HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
+use super::links::{CurrentLinks, FROM_ZONE};
 use super::topology::ClientAlias;
 use crate::http::{self, Body, Handler, Pool, answer};
 pub(super) use command::CommandError;
@@ -62,6 +64,7 @@ pub(super) struct App {
     /// The answer to a request that makes no call upstream.
     own_answer: Bytes,
     egress: Option<Egress>,
+    links: CurrentLinks,
 }
 
 /// The upstream that the application calls.
@@ -69,6 +72,8 @@ struct Egress {
     path: Uri,
     /// The destination's host and port, as `Host` has them.
     authority: HeaderValue,
+    /// The own zone's ID.
+    from_zone: HeaderValue,
     /// The connections to it. `None`: the name does not resolve, since Service Connect did not write it into the task's
     /// `/etc/hosts`.
     connections: Option<Arc<Pool>>,
@@ -102,11 +107,12 @@ impl App {
         az_id: &str,
         outbound: Option<SocketAddr>,
         aliases: &[ClientAlias],
+        links: CurrentLinks,
     ) -> Result<Self, CommandError> {
         let Command { name, egress, .. } = Command::parse(command)?;
         let own_answer = answer_of(&name, az_id, None, None);
-        let egress = egress.map(|destination| Egress::new(destination, outbound, aliases));
-        Ok(Self { az_id: az_id.to_owned(), own_answer, egress, name })
+        let egress = egress.map(|destination| Egress::new(destination, az_id, outbound, aliases));
+        Ok(Self { az_id: az_id.to_owned(), own_answer, egress, name, links })
     }
 
     async fn call_upstream(&self, egress: &Egress) -> Response<Body> {
@@ -126,6 +132,9 @@ impl Handler for App {
         if ![Method::GET, Method::HEAD].contains(request.method()) {
             return Ok(answer(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "method not allowed\n"));
         }
+        if let Some(zone) = request.headers().get(FROM_ZONE) {
+            self.links.cross(zone.as_bytes(), &self.az_id, Instant::now()).await;
+        }
         Ok(match (request.uri().path(), &self.egress) {
             ("/ping", _) => answer(StatusCode::OK, "text/plain", "pong\n"),
             ("/", Some(egress)) if request.headers().contains_key(AZ_AWARE_ROUTING) => self.call_upstream(egress).await,
@@ -136,7 +145,7 @@ impl Handler for App {
 }
 
 impl Egress {
-    fn new(destination: Destination, outbound: Option<SocketAddr>, aliases: &[ClientAlias]) -> Self {
+    fn new(destination: Destination, az_id: &str, outbound: Option<SocketAddr>, aliases: &[ClientAlias]) -> Self {
         let Destination { authority, path } = destination;
         let port = authority.port_u16().unwrap_or(http::PORT);
         let resolves =
@@ -145,7 +154,8 @@ impl Egress {
             .filter(|_| aliases.iter().any(resolves))
             .map(|address| Pool::new(address, IDLE_TIMEOUT, Arc::default()));
         let authority = HeaderValue::from_str(authority.as_str()).expect("an authority is visible ASCII");
-        Self { path, authority, connections }
+        let from_zone = HeaderValue::from_str(az_id).expect("a zone's ID is visible ASCII");
+        Self { path, authority, from_zone, connections }
     }
 
     async fn call(&self) -> Result<UpstreamAnswer, UpstreamFailure> {
@@ -155,6 +165,7 @@ impl Egress {
         let mut request = Request::new(Body::Whole(Bytes::new()));
         *request.uri_mut() = self.path.clone();
         request.headers_mut().insert(HOST, self.authority.clone());
+        request.headers_mut().insert(FROM_ZONE, self.from_zone.clone());
         let response = connections.send(request).await.map_err(|error| bad_gateway(error.to_string()))?;
 
         let status = response.status();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::mesh::endpoints::{Address, LocalCluster, Upstream};
 use crate::mesh::sidecar;
-use crate::routing::{Config, Locality};
+use crate::routing::{Config, Locality, Runtime};
 
 const TEMPLATE: &str = include_str!("../../../templates/envoy_bootstrap.json");
 
@@ -89,6 +89,18 @@ pub(super) fn bootstrap(settings: &Settings, directory: &Path, admin: &Path) -> 
             },
         },
     )
+}
+
+/// The request to Envoy's admin interface that sets these runtime keys. One without a value is as in the configuration.
+pub(super) fn runtime_modify(runtime: Runtime) -> String {
+    let keys = match serde_json::to_value(runtime) {
+        Ok(Value::Object(keys)) => keys,
+        _ => serde_json::Map::new(),
+    };
+    let keys = keys
+        .into_iter()
+        .map(|(key, value)| format!("{key}={}", if value.is_null() { String::new() } else { value.to_string() }));
+    format!("/runtime_modify?{}", keys.collect::<Vec<_>>().join("&"))
 }
 
 /// A path as text: JSON can hold no other.

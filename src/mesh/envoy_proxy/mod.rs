@@ -26,6 +26,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::endpoints::{Address, LocalCluster};
+use crate::routing::Runtime;
 use admin::Admin;
 pub use config::{Ingress, Settings};
 use process::Process;
@@ -80,6 +81,7 @@ struct Shared {
 /// The endpoints as they were last written.
 struct Files {
     version: u64,
+    runtime: Runtime,
     /// The endpoints by cluster.
     clusters: HashMap<String, Published>,
 }
@@ -109,7 +111,7 @@ impl EnvoyProxy {
             (cluster.to_owned(), published)
         });
         let shared = Arc::new(Shared {
-            files: Mutex::new(Files { version: 0, clusters: clusters.collect() }),
+            files: Mutex::new(Files { version: 0, runtime: Runtime::default(), clusters: clusters.collect() }),
             ports: settings.ingresses.iter().map(|ingress| ingress.port).collect(),
             published: AtomicU64::new(0),
             known: AtomicU64::new(0),
@@ -137,6 +139,17 @@ impl EnvoyProxy {
             if let Err(error) = self.shared.publish(cluster, endpoints) {
                 tracing::error!(cluster, %error, "an Envoy could not be told its endpoints");
             }
+        }
+    }
+
+    /// Sets the runtime keys. That of the smallest cluster is looked at with the next change of endpoints.
+    pub fn set_runtime(&self, runtime: Runtime) {
+        let mut files = self.shared.files.lock();
+        if files.runtime != runtime {
+            files.runtime = runtime;
+            files.version += 1;
+            self.shared.published.store(files.version, Release);
+            self.shared.changed.notify_one();
         }
     }
 
@@ -256,6 +269,10 @@ impl Shared {
     /// Waits until Envoy has the latest version of every file.
     async fn catch_up(&self) {
         let begin = Instant::now();
+        let runtime = self.files.lock().runtime;
+        if let Err(error) = self.admin.post(&config::runtime_modify(runtime)).await {
+            tracing::warn!(%error, "an Envoy has not taken its runtime keys");
+        }
         loop {
             let (latest, wanted) = {
                 let files = self.files.lock();

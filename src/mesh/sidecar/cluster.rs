@@ -17,7 +17,7 @@ use super::outlier::{CONSECUTIVE_5XX, Ejection};
 use super::stats::{ClusterStats, ResponseStats, StatsView};
 use crate::http::Pool;
 use crate::mesh::endpoints::{Address, Upstream};
-use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality};
+use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality, Runtime};
 
 /// How often a retry may pick again when it meets a host that has been tried (Envoy's
 /// `host_selection_retry_max_attempts`, whose default is 1; Service Connect's value is not published). Each is a whole
@@ -42,6 +42,7 @@ struct Plan {
 
 /// The members of a cluster, from which plans are made.
 struct Members {
+    config: Config,
     local: HostSet,
     endpoints: Vec<Member>,
 }
@@ -99,20 +100,15 @@ impl Cluster {
     pub(super) fn new(own: &Locality, upstream: Upstream) -> Self {
         let stats = ClusterStats::default();
         let local = HostSet::default();
-        let engine = LoadBalancer::new(
-            &Config::default(),
-            Some(own),
-            Some(&local),
-            &[HostSet::default()],
-            rand::random(),
-            &stats.balancer,
-        );
+        let config = Config::default();
+        let engine =
+            LoadBalancer::new(&config, Some(own), Some(&local), &[HostSet::default()], rand::random(), &stats.balancer);
         Self {
             name: upstream.name,
             authorities: upstream.authorities,
             from_zone: own.zone.clone(),
             plan: ArcSwap::from_pointee(Plan { engine, endpoints: Vec::new() }),
-            members: Mutex::new(Members { local, endpoints: Vec::new() }),
+            members: Mutex::new(Members { config, local, endpoints: Vec::new() }),
             stats,
         }
     }
@@ -153,6 +149,14 @@ impl Cluster {
         }
     }
 
+    pub(super) fn set_runtime(&self, runtime: Runtime) {
+        let mut members = self.members.lock();
+        if members.config.runtime != runtime {
+            members.config.runtime = runtime;
+            self.rebuild(&members);
+        }
+    }
+
     fn endpoint(&self, address: &Address) -> Arc<Endpoint> {
         let pool = Pool::new(address.socket, IDLE_TIMEOUT, self.stats.pools.clone());
         pool.block(address.blocked);
@@ -176,7 +180,8 @@ impl Cluster {
                 (zone[0].endpoint.address.locality.clone(), hosts.collect())
             })
             .collect();
-        let engine = self.plan.load().engine.updated(Some(&members.local), &[upstream], &self.stats.balancer);
+        let plan = self.plan.load();
+        let engine = plan.engine.reconfigured(&members.config, Some(&members.local), &[upstream], &self.stats.balancer);
         let endpoints = members.endpoints.iter().map(|member| member.endpoint.clone()).collect();
         self.plan.store(Arc::new(Plan { engine, endpoints }));
     }

@@ -23,7 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::endpoints::{Address, Upstream};
 pub use crate::http::Server;
-use crate::routing::{HostSet, Locality};
+use crate::routing::{HostSet, Locality, Runtime};
 use cluster::Cluster;
 pub(super) use cluster::HOST_SELECTION_RETRIES;
 use inbound::Inbound;
@@ -62,6 +62,13 @@ impl Sidecar {
     pub fn update(&self, upstream: &str, local: &HostSet, endpoints: &[Address]) {
         for cluster in self.clusters.iter().filter(|cluster| cluster.name == upstream) {
             cluster.update(local, endpoints);
+        }
+    }
+
+    /// Sets the runtime keys: from now on requests are balanced by them.
+    pub fn set_runtime(&self, runtime: Runtime) {
+        for cluster in &*self.clusters {
+            cluster.set_runtime(runtime);
         }
     }
 

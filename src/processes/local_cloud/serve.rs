@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::Error;
+use super::own_paths::Conditions;
 use super::started::{NewCloud, Record, Started, process};
 use crate::cloud::{Faults, LocalCloud, OnRequest, Options};
 use crate::plain;
@@ -61,6 +62,7 @@ pub async fn serve(
         bare_account,
         proxies,
         faults: options.faults,
+        conditions: Conditions::of_a_new_cloud().into(),
         on_request: Some(on_request),
         ..Options::default()
     })
