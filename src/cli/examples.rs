@@ -51,6 +51,8 @@ Examples:
             "\
 Examples:
   zonewalk failover --local
+  zonewalk failover spillover --local
+  zonewalk failover zone-loss --local --zone use1-az4
   zonewalk failover --region eu-west-1 --to 3 --requests 1000"
         }
         ["stats"] => {

@@ -17,6 +17,7 @@ mod cloud_json;
 mod cloud_query;
 mod denied;
 mod document;
+mod drills;
 mod emulator;
 mod envoy_answers;
 mod envoy_changes;
