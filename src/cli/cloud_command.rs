@@ -10,7 +10,7 @@ use crate::commands::limits::{wait, within};
 use crate::commands::outcome::Outcome;
 use crate::commands::status::Now;
 use crate::commands::watch::{self, Watch};
-use crate::commands::{self, Error, redeploy, stats, status, verify, walkthrough};
+use crate::commands::{self, Error, compare, redeploy, stats, status, verify, walkthrough};
 use crate::settings::Settings;
 use crate::stages::{Context, templates};
 
@@ -28,7 +28,7 @@ pub(super) enum CloudCommand {
     /// Show whether zone-aware routing is on, what is healthy, where the tasks run, and drift
     Status(StatusArgs),
     /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
-    Verify(Box<verify::Asked>),
+    Verify(Box<VerifyArgs>),
     /// Scale the backend down under load, check where requests go, restore it
     Failover(FailoverArgs),
     /// Read the zone counters of every frontend's Envoy
@@ -85,6 +85,12 @@ impl CloudCommand {
 
     pub(super) fn is_dry_run(&self) -> bool {
         matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) | Self::Down(DownArgs { dry_run: true }))
+    }
+
+    /// Whether a run of it is kept: what it found, made or removed is worth a look later.
+    pub(super) fn is_kept(&self) -> bool {
+        let is_look = matches!(self, Self::Status(_) | Self::Doctor(_));
+        !is_look && !self.is_dry_run()
     }
 
     /// What an interrupted command does before it ends.
@@ -144,7 +150,8 @@ impl CloudCommand {
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
             Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
-            Self::Verify(asked) => Box::new(verify::run_until_interrupted(ctx, asked.as_ref().clone()).await?),
+            Self::Verify(args) if args.compare => Box::new(compare::run(ctx, args.asked.options).await?),
+            Self::Verify(args) => Box::new(verify::run_until_interrupted(ctx, args.asked.clone()).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
             Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),
@@ -200,6 +207,15 @@ impl StatusArgs {
     fn looks(&self) -> Watch {
         Watch { interval: self.interval, limit: self.limit }
     }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct VerifyArgs {
+    /// In the local cloud: send the traffic with zone-aware routing and without, and show the change of the latency
+    #[arg(long, conflicts_with_all = ["volume", "url", "headers", "zone_fields"])]
+    compare: bool,
+    #[command(flatten)]
+    asked: verify::Asked,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -21,8 +21,7 @@ use crate::commands::local::faults::LocalFaults;
 use crate::commands::local::mesh::LocalMesh;
 use crate::commands::local::{logs, status, stop};
 use crate::commands::outcome::Outcome;
-use crate::mesh::Conditions;
-use crate::processes::local_cloud::{self, RequestLog};
+use crate::processes::local_cloud::{self, Conditions, RequestLog};
 use crate::processes::local_traffic;
 use crate::report::style;
 
@@ -165,7 +164,7 @@ pub(super) struct ServeArgs {
 }
 
 /// Prints an outcome, and what to type next. Its exit code.
-fn print(outcome: &dyn Outcome, console: &Console) -> u8 {
+pub(super) fn print(outcome: &dyn Outcome, console: &Console) -> u8 {
     console.print_bare(outcome);
     if let Some(next) = outcome.next() {
         console.progress_line(&format!("next: {next}"));
@@ -282,14 +281,14 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
 async fn mesh(args: &MeshArgs, console: &Console) -> Result<(), Error> {
     let record = local_cloud::find().await?;
     console.note_local_cloud(&record);
-    let before = local_cloud::conditions(&record).await?;
-    let mut wanted = if args.reset { local_cloud::CONDITIONS } else { before };
-    let Conditions { links, runtime } = &mut wanted;
-    links.same_zone_ms = args.same_zone.unwrap_or(links.same_zone_ms);
-    links.cross_zone_ms = args.cross_zone.unwrap_or(links.cross_zone_ms);
+    let before = local_cloud::conditions(&record.endpoint_url).await?;
+    let mut wanted = if args.reset { Conditions::of_a_new_cloud() } else { before };
+    let Conditions { same_zone_ms, cross_zone_ms, runtime } = &mut wanted;
+    *same_zone_ms = args.same_zone.unwrap_or(*same_zone_ms);
+    *cross_zone_ms = args.cross_zone.unwrap_or(*cross_zone_ms);
     runtime.zone_routing_enabled = args.routing_enabled.or(runtime.zone_routing_enabled);
     runtime.min_cluster_size = args.min_cluster_size.or(runtime.min_cluster_size);
-    let now = if wanted == before { before } else { local_cloud::set_conditions(&record, wanted).await? };
+    let now = if wanted == before { before } else { local_cloud::set_conditions(&record.endpoint_url, wanted).await? };
     print(&LocalMesh::from(now), console);
     Ok(())
 }

@@ -7,8 +7,10 @@ use serde_json::{Map, Value, json};
 use super::document::{Document, Line};
 use crate::cloud::FaultsReport;
 use crate::commands::Error;
+use crate::commands::compare::Comparison;
 use crate::commands::doctor::Doctor;
 use crate::commands::down::DownPlan;
+use crate::commands::explain::Explained;
 use crate::commands::failover::Failover;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::logs::LocalLogs;
@@ -18,6 +20,8 @@ use crate::commands::local::stop::LocalStop;
 use crate::commands::predict::Predicted;
 use crate::commands::question::Declined;
 use crate::commands::redeploy::Redeployment;
+use crate::commands::report::Report;
+use crate::commands::runs::Runs;
 use crate::commands::stats::Stats;
 use crate::commands::status::{Now, Status};
 use crate::commands::up::DryRun;
@@ -38,12 +42,15 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("walkthrough", &[of::<Walkthrough>, of::<Declined>]),
     ("up", &[of::<Up>, of::<DryRun>, of::<Declined>]),
     ("status", &[of::<Status>, of::<Now>]),
-    ("verify", &[of::<Verification>]),
+    ("verify", &[of::<Verification>, of::<Comparison>]),
     ("failover", &[of::<Failover>]),
     ("stats", &[of::<Stats>]),
     ("down", &[of::<Down>, of::<DownPlan>, of::<Declined>]),
     ("doctor", &[of::<Doctor>]),
     ("redeploy", &[of::<Redeployment>]),
+    ("runs", &[of::<Runs>]),
+    ("report", &[of::<Report>]),
+    ("explain", &[of::<Explained>]),
     ("local status", &[of::<LocalStatus>]),
     ("local env", &[of::<LocalEnv>]),
     ("local stop", &[of::<LocalStop>]),

@@ -33,6 +33,7 @@ pub(super) struct SettingsFile {
     pub(super) create_roles: Option<bool>,
     pub(super) check_permissions: Option<bool>,
     pub(super) check_quota: Option<bool>,
+    pub(super) record: Option<bool>,
     #[serde(default, deserialize_with = "ranges")]
     pub(super) allow_cidr: Option<Vec<Cidr>>,
 }

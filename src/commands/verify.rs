@@ -19,7 +19,7 @@ use crate::plan::Action;
 use crate::report::numbers::milliseconds;
 use crate::report::page::Page;
 use crate::report::style::attention;
-use crate::routing::PredictedState;
+use crate::routing::{PredictedState, Runtime};
 use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Demands, Expectation, Load, Observation, RoutingState, TasksByZone, Verification, Volume};
 use crate::walkthrough;
@@ -218,6 +218,11 @@ async fn measure(
 
 /// The zones of the answers that the placement of the running tasks predicts.
 pub(super) async fn expectation(ctx: &Context) -> Result<Expectation, Error> {
+    expectation_under(ctx, Runtime::NONE).await
+}
+
+/// The same, if the proxies have these runtime keys.
+pub(super) async fn expectation_under(ctx: &Context, runtime: Runtime) -> Result<Expectation, Error> {
     let (frontends, backends) = tokio::try_join!(
         inventory::tasks_by_zone(ctx, &ctx.names.frontend.service),
         inventory::tasks_by_zone(ctx, &ctx.names.backend.service),
@@ -231,7 +236,7 @@ pub(super) async fn expectation(ctx: &Context) -> Result<Expectation, Error> {
     let by_zone = |tasks: BTreeMap<AzId, u32>| -> TasksByZone {
         tasks.into_iter().map(|(zone, tasks)| (zone.as_str().to_owned(), tasks)).collect()
     };
-    Ok(Expectation::of(&by_zone(frontends), &by_zone(backends)))
+    Ok(Expectation::under(runtime, &by_zone(frontends), &by_zone(backends)))
 }
 
 pub(super) async fn load_balancer_url(ctx: &Context) -> Result<String, Error> {

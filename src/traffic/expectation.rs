@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::routing::{PredictedState, Prediction, Topology, predict};
+use crate::routing::{PredictedState, Prediction, Runtime, Topology, predict};
 
 /// The number of a service's running tasks by AZ ID.
 pub type TasksByZone = BTreeMap<String, u32>;
@@ -21,9 +21,16 @@ pub struct Expectation {
 
 impl Expectation {
     pub fn of(frontends: &TasksByZone, backends: &TasksByZone) -> Self {
+        Self::under(Runtime::NONE, frontends, backends)
+    }
+
+    /// The same, if the proxies have these runtime keys.
+    pub fn under(runtime: Runtime, frontends: &TasksByZone, backends: &TasksByZone) -> Self {
         let zones = frontends.iter().filter(|(_, tasks)| **tasks > 0);
-        let predictions =
-            zones.map(|(zone, _)| (zone.clone(), predict(&Topology::healthy(zone, frontends, backends)))).collect();
+        let predicted = |zone: &String| {
+            predict(&Topology { runtime: Some(runtime), ..Topology::healthy(zone, frontends, backends) })
+        };
+        let predictions = zones.map(|(zone, _)| (zone.clone(), predicted(zone))).collect();
         Self { predictions, backends: backends.clone(), is_known: true }
     }
 

@@ -69,6 +69,30 @@ fn crossed(matrix: &BTreeMap<(String, String), u32>) -> u32 {
 }
 
 #[test]
+fn the_latency_is_compared_with_zone_aware_routing_and_without() {
+    let machine = Machine::new();
+    machine.json(&["up", "--local", "--output", "json"]);
+    // So far that what this machine takes does not matter.
+    let mesh = machine.json(&["local", "mesh", "--cross-zone", "60ms", "--output", "json"]);
+    let compared = machine.json(&["verify", "--local", "--compare", "--output", "json"]);
+    assert_eq!(compared["verdict"], "pass", "{compared}");
+    let [on, off] = ["on", "off"].map(|side| &compared[side]);
+    assert_eq!((&on["same_zone_share"], &on["zone_aware_routing"]["state"]), (&1.0.into(), &"on".into()));
+    assert_eq!((&off["as_predicted"], &off["errors"]), (&true.into(), &0.into()), "{off}");
+    let median = |side: &serde_json::Value| side["latency_ms"]["all"]["p50"].as_f64().unwrap();
+    let change = compared["median_change"].as_f64().unwrap();
+    assert!((change - (median(on) / median(off) - 1.0)).abs() < 1e-9, "{compared}");
+    let share = off["same_zone_share"].as_f64().unwrap();
+    let links = 0.35 / (share * 0.35 + (1.0 - share) * 60.0) - 1.0;
+    assert!((compared["links_change"].as_f64().unwrap() - links).abs() < 1e-9, "{compared}");
+    // All is as it was.
+    assert_eq!(machine.json(&["local", "mesh", "--output", "json"]), mesh);
+    let verify = machine.json(&["verify", "--local", "--output", "json"]);
+    assert_eq!(verify["same_zone_share"], 1.0, "{verify}");
+    machine.json(&["down", "--local", "--output", "json"]);
+}
+
+#[test]
 fn a_running_local_cloud_is_told_its_conditions() {
     let machine = Machine::new();
     machine.json(&["up", "--local", "--output", "json"]);

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::outcome::Outcome;
-use crate::mesh::{Conditions, Links};
+use crate::processes::local_cloud::Conditions;
 use crate::report::page::Page;
 use crate::routing::Config;
 
@@ -23,8 +23,7 @@ pub struct LocalMesh {
 }
 
 impl From<Conditions> for LocalMesh {
-    fn from(Conditions { links, runtime }: Conditions) -> Self {
-        let Links { same_zone_ms, cross_zone_ms } = links;
+    fn from(Conditions { same_zone_ms, cross_zone_ms, runtime }: Conditions) -> Self {
         let config = Config { runtime, ..Config::default() };
         Self {
             same_zone_ms,

@@ -13,6 +13,8 @@ pub use self::control::{find, log, refuse_if_used, state_file, stop, unreadable,
 pub use self::error::Error;
 pub(crate) use self::error::gone;
 pub use self::in_use::{InUse, Left, Purpose};
-pub use self::own_paths::{Standing, conditions, faults, read_faults, set_conditions, set_faults, walkthroughs};
-pub use self::serve::{CONDITIONS, RequestLog, ServeOptions, serve};
+pub use self::own_paths::{
+    Conditions, Standing, conditions, faults, read_faults, set_conditions, set_faults, walkthroughs,
+};
+pub use self::serve::{RequestLog, ServeOptions, serve};
 pub use self::started::{Asked, NewCloud, Proxy, Record, Started};

@@ -13,9 +13,10 @@ use serde_json::Value;
 use super::error::Error;
 use super::started::Record;
 use crate::cloud::Faults;
-use crate::mesh::Conditions;
+use crate::mesh::{self, Links};
 use crate::plain;
 use crate::processes::background;
+use crate::routing::Runtime;
 use crate::text_file;
 
 /// A walkthrough of which something stands in a local cloud.
@@ -41,7 +42,7 @@ impl fmt::Display for Standing {
 
 /// The walkthroughs of which something stands in a local cloud.
 pub async fn walkthroughs(record: &Record) -> Result<Vec<Standing>, Error> {
-    own_path(record, Method::GET, "walkthroughs", Bytes::new()).await
+    own_path(&record.endpoint_url, Method::GET, "walkthroughs", Bytes::new()).await
 }
 
 /// Reads the faults that a file asks for: JSON if its name ends in `.json`, else TOML.
@@ -55,27 +56,63 @@ pub fn read_faults(path: &Path) -> Result<Faults, Error> {
 
 /// The faults of a running local cloud, and how often each was met.
 pub async fn faults(record: &Record) -> Result<Value, Error> {
-    own_path(record, Method::GET, "faults", Bytes::new()).await
+    own_path(&record.endpoint_url, Method::GET, "faults", Bytes::new()).await
 }
 
 /// Replaces the faults of a running local cloud.
 pub async fn set_faults(record: &Record, faults: &Faults) -> Result<Value, Error> {
-    own_path(record, Method::PUT, "faults", serde_json::to_vec(faults).unwrap_or_default().into()).await
+    own_path(&record.endpoint_url, Method::PUT, "faults", serde_json::to_vec(faults).unwrap_or_default().into()).await
+}
+
+/// Under which conditions a local cloud carries requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Conditions {
+    /// How long a request to a backend in its zone and its answer are under way, in milliseconds.
+    pub same_zone_ms: f64,
+    /// The same to a backend in another zone.
+    pub cross_zone_ms: f64,
+    /// The proxies' runtime keys.
+    pub runtime: Runtime,
+}
+
+impl Conditions {
+    /// Those of a new local cloud: between zones as on AWS, and Envoy's defaults.
+    pub fn of_a_new_cloud() -> Self {
+        mesh::Conditions { links: Links::AWS, runtime: Runtime::NONE }.into()
+    }
+}
+
+impl From<mesh::Conditions> for Conditions {
+    fn from(mesh::Conditions { links, runtime }: mesh::Conditions) -> Self {
+        Self { same_zone_ms: links.same_zone_ms, cross_zone_ms: links.cross_zone_ms, runtime }
+    }
+}
+
+impl From<Conditions> for mesh::Conditions {
+    fn from(Conditions { same_zone_ms, cross_zone_ms, runtime }: Conditions) -> Self {
+        Self { links: Links { same_zone_ms, cross_zone_ms }, runtime }
+    }
 }
 
 /// The conditions under which a running local cloud carries requests.
-pub async fn conditions(record: &Record) -> Result<Conditions, Error> {
-    own_path(record, Method::GET, "mesh", Bytes::new()).await
+pub async fn conditions(endpoint_url: &str) -> Result<Conditions, Error> {
+    own_path::<mesh::Conditions>(endpoint_url, Method::GET, "mesh", Bytes::new()).await.map(Into::into)
 }
 
 /// From now on a running local cloud carries requests under these conditions.
-pub async fn set_conditions(record: &Record, conditions: Conditions) -> Result<Conditions, Error> {
-    own_path(record, Method::PUT, "mesh", serde_json::to_vec(&conditions).unwrap_or_default().into()).await
+pub async fn set_conditions(endpoint_url: &str, conditions: Conditions) -> Result<Conditions, Error> {
+    let wanted = serde_json::to_vec(&mesh::Conditions::from(conditions)).unwrap_or_default();
+    own_path::<mesh::Conditions>(endpoint_url, Method::PUT, "mesh", wanted.into()).await.map(Into::into)
 }
 
-async fn own_path<T: DeserializeOwned>(record: &Record, method: Method, path: &str, body: Bytes) -> Result<T, Error> {
-    let error = |reason| Error::NoAnswer { endpoint_url: record.endpoint_url.clone(), reason };
-    let answer = background::send(&record.endpoint_url, method, path, body).await;
+async fn own_path<T: DeserializeOwned>(
+    endpoint_url: &str,
+    method: Method,
+    path: &str,
+    body: Bytes,
+) -> Result<T, Error> {
+    let error = |reason| Error::NoAnswer { endpoint_url: endpoint_url.to_owned(), reason };
+    let answer = background::send(endpoint_url, method, path, body).await;
     let (status, body) = answer.map_err(|reason| error(reason.to_string()))?;
     match serde_json::from_slice(&body) {
         Ok(answer) if status == StatusCode::OK => Ok(answer),

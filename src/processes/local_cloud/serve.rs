@@ -7,15 +7,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::error::Error;
+use super::own_paths::Conditions;
 use super::started::{NewCloud, Record, Started, process};
 use crate::cloud::{Faults, LocalCloud, OnRequest, Options};
-use crate::mesh::{Conditions, Links};
 use crate::plain;
 use crate::processes::{error, log};
-use crate::routing::Runtime;
-
-/// Under which conditions a new local cloud carries requests: between zones as on AWS, by Envoy's defaults.
-pub const CONDITIONS: Conditions = Conditions { links: Links::AWS, runtime: Runtime::NONE };
 
 #[derive(Clone)]
 pub struct ServeOptions {
@@ -66,7 +62,7 @@ pub async fn serve(
         bare_account,
         proxies,
         faults: options.faults,
-        conditions: CONDITIONS,
+        conditions: Conditions::of_a_new_cloud().into(),
         on_request: Some(on_request),
         ..Options::default()
     })
