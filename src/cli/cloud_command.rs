@@ -221,7 +221,7 @@ impl StatusArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct VerifyArgs {
     /// In the local cloud: send the traffic with zone-aware routing and without, and show the change of the latency
-    #[arg(long, conflicts_with_all = ["url", "volume"])]
+    #[arg(long, conflicts_with_all = ["volume", "url", "headers", "zone_fields"])]
     compare: bool,
     #[command(flatten)]
     asked: verify::Asked,

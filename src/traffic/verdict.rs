@@ -173,9 +173,10 @@ pub fn verify(
     let fit = fit::of(observed, expectation);
     let mut contradictions = contradictions(observed, expectation);
     // What is impossible has been named zone by zone.
-    contradictions.extend(fit.filter(|fit| fit.denies() && contradictions.is_empty()).map(|fit| {
-        format!("all zones together do not fit the prediction: p = {:.5}, below {}", fit.p_value, fit.level)
-    }));
+    contradictions
+        .extend(fit.filter(|fit| fit.denies() && contradictions.is_empty()).map(|fit| {
+            format!("all zones together are not as predicted: p = {:.5}, below {}", fit.p_value, fit.level)
+        }));
     let failures = failures(observed);
     let as_predicted = contradictions.is_empty() && failures.is_empty() && expectation.is_known();
     let exact = demands.exact && expectation.is_known();
