@@ -54,6 +54,7 @@ mod reach;
 mod redeploy;
 mod removal;
 mod report;
+mod report_page;
 mod routing_cases;
 mod routing_draws;
 mod routing_laws;
