@@ -88,6 +88,11 @@ impl CloudCommand {
         matches!(self, Self::Plan(_) | Self::Up(UpArgs { dry_run: true, .. }) | Self::Down(DownArgs { dry_run: true }))
     }
 
+    /// Whether the local cloud's live page is to be opened.
+    pub(super) fn opens_page(&self) -> bool {
+        matches!(self, Self::Up(UpArgs { open: true, .. }))
+    }
+
     /// What an interrupted command does before it ends.
     pub(super) fn before_it_ends(&self) -> Option<&'static str> {
         match self {
@@ -162,6 +167,9 @@ pub(super) struct UpArgs {
     /// Show what would be created or changed, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Open the live page of the local cloud in the browser
+    #[arg(long, requires = "local", conflicts_with = "dry_run")]
+    open: bool,
     #[command(flatten)]
     pub(super) provision: ProvisionArgs,
 }

@@ -3,6 +3,7 @@
 
 mod advice;
 mod args;
+mod browser;
 mod cloud_command;
 mod command_line;
 mod console;
