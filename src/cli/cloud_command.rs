@@ -94,6 +94,11 @@ impl CloudCommand {
         !is_look && !self.is_dry_run()
     }
 
+    /// Whether the local cloud's live page is to be opened.
+    pub(super) fn opens_page(&self) -> bool {
+        matches!(self, Self::Up(UpArgs { open: true, .. }))
+    }
+
     /// What an interrupted command does before it ends.
     pub(super) fn before_it_ends(&self) -> Option<&'static str> {
         match self {
@@ -176,6 +181,9 @@ pub(super) struct UpArgs {
     /// Show what would be created or changed, and change nothing
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Open the live page of the local cloud in the browser
+    #[arg(long, requires = "local", conflicts_with = "dry_run")]
+    open: bool,
     #[command(flatten)]
     pub(super) provision: ProvisionArgs,
 }

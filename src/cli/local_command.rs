@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use clap_complete::Shell;
 
 use super::args::Global;
+use super::browser;
 use super::console::{Console, write_stdout};
 use super::interrupt;
 use super::resolve::{self, Destination};
@@ -158,6 +159,9 @@ pub(super) struct ServeArgs {
     /// Address on this machine, or its port alone; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS", value_parser = values::listen_address)]
     listen: SocketAddr,
+    /// Open the live page in the browser
+    #[arg(long)]
+    open: bool,
     /// Started by `up --local`
     #[arg(long, hide = true)]
     background: bool,
@@ -273,6 +277,9 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
             console.progress_line(&text);
         }
         console.print_serving(record, &LocalEnv::new(record, &region, Shell::Bash));
+        if args.open {
+            browser::open(&record.live_page(), console);
+        }
     };
     local_cloud::serve(options, ready, stop.cancelled()).await?;
     Ok(())

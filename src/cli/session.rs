@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::browser;
 use super::cloud_command::CloudCommand;
 use super::console::Console;
 use super::interrupt;
@@ -54,6 +55,9 @@ impl Session {
         let clients = target.connect().await?;
         if local_cloud.is_some() {
             console.advise_local(&clients);
+        }
+        if let Some(cloud) = local_cloud.as_ref().filter(|_| command.opens_page()) {
+            browser::open(&cloud.record().live_page(), console);
         }
         console.note_run(|run| {
             run.region = Some(clients.region.clone());
@@ -173,7 +177,7 @@ async fn open_destination(
         Some(cancel) => heeding(cancel, opening).await?,
         None => opening.await?,
     };
-    if let Some(news) = used.news() {
+    for news in used.news() {
         events.note(news);
     }
     if let Some(faults) = faults

@@ -32,6 +32,7 @@ mod forward_proxy;
 mod help;
 mod inventory;
 mod journey;
+mod live;
 mod local_commands;
 mod local_traffic;
 mod machine;
