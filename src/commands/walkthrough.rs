@@ -99,10 +99,10 @@ pub async fn run(ctx: &Context, options: Options, on_part: impl Fn(&dyn Outcome)
     let (failover, verify_options, of) =
         (options.failover.clone(), options.failover.verify, if options.keep { STEPS.len() - 1 } else { STEPS.len() });
     let mut run = Run { ctx, on_part, of, steps: vec![] };
-    let up = run.step(up::run(ctx)).await?;
+    let up = run.step(Box::pin(up::run(ctx))).await?;
     let status = run.step(status::run(ctx, status::Options::default())).await?;
     let verify = run.step(verify::run(ctx, verify_options)).await?;
-    let drill = run.step(failover::run(ctx, failover)).await?;
+    let drill = run.step(Box::pin(failover::run(ctx, failover))).await?;
     let stats = run.step(stats::run(ctx, verify_options.traffic)).await?;
     let down = if options.keep { None } else { Some(run.step(down::run(ctx)).await?) };
     Ok(Walkthrough { steps: run.steps, up, status, verify, failover: drill, stats, down })

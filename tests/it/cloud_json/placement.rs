@@ -48,8 +48,8 @@ async fn placement_constraints_hold_for_tasks_that_are_placed_from_then_on() {
     stop_in("us-east-1c", 1).await;
     stand.until("they are even again", async || stand.zones("backend").await == zones([2, 2, 2])).await;
 
-    let only = member_of("attribute:ecs.availability-zone in [us-east-1b]");
-    update().placement_constraints(only).desired_count(9).send().await.unwrap();
+    let nowhere = member_of("attribute:ecs.availability-zone in [us-east-1d]");
+    update().placement_constraints(nowhere).desired_count(9).send().await.unwrap();
     let unplaced = "encountered error \"MemberOf placement constraint unsatisfied.\"";
     stand
         .until("the constraint is told", async || {
