@@ -7,6 +7,9 @@ use super::plot::{HEIGHT, WIDTH, steps, tick};
 use crate::report::numbers::{count, percent};
 use crate::runs::findings::Bucket;
 
+/// Which requests of a bucket are counted.
+type Count = fn(&Bucket) -> u64;
+
 /// How much wider the first bucket's end is than its beginning, which is not told.
 const FIRST: f64 = 1.1;
 
@@ -16,13 +19,13 @@ pub(super) fn of(of: &Figures<'_>, buckets: &[Bucket]) -> Option<Value> {
     let is_drawn = |bucket: &&Bucket| bucket.up_to_ms > 0.0;
     let (start, end) = ((first / FIRST).max(1e-6).ln(), last.max(1e-6).ln());
     let x = |ms: f64| ((ms.max(1e-6).ln() - start) / (end - start).max(1e-9) * WIDTH).clamp(0.0, WIDTH);
-    let series = |name: &str, class: &str, of: fn(&Bucket) -> u64| {
+    let series = |name: &str, class: &str, of: Count| {
         let all: u64 = buckets.iter().map(of).sum();
         json!({ "name": name, "class": class, "requests": count(all, "request"), "all": all })
     };
-    let kinds: [(&str, &str, fn(&Bucket) -> u64); 2] =
+    let kinds: [(&str, &str, Count); 2] =
         [("same-zone", "same", |bucket| bucket.same_zone), ("cross-zone", "cross", |bucket| bucket.cross_zone)];
-    let shares = |of: fn(&Bucket) -> u64| {
+    let shares = |of: Count| {
         let all: u64 = buckets.iter().map(of).sum();
         move |bucket: &Bucket| if all > 0 { of(bucket) as f64 / all as f64 } else { 0.0 }
     };
