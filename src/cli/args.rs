@@ -12,7 +12,7 @@ use super::cloud_command::CloudCommand;
 use super::local_command::LocalCommand;
 use super::values;
 use crate::cloud::Pace;
-use crate::commands::predict;
+use crate::commands::{limits, predict};
 use crate::processes::local_cloud::{self, Proxy};
 use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
 
@@ -33,7 +33,7 @@ pub(super) struct Global {
     #[arg(long, global = true)]
     pub(super) adopt: bool,
     /// Longest wait for one resource: 900 (seconds), 15m, 1h30m [default: 15m]
-    #[arg(long, global = true, env = "ZONEWALK_TIMEOUT", value_name = "TIME", value_parser = values::wait)]
+    #[arg(long, global = true, env = "ZONEWALK_TIMEOUT", value_name = "TIME", value_parser = limits::wait)]
     pub(super) timeout: Option<Duration>,
     /// Use a local cloud on this machine; no AWS account is read or touched
     #[arg(long, global = true, conflicts_with_all = ["profile", "endpoint_url"])]
@@ -77,6 +77,9 @@ pub(super) struct Global {
     /// Show no progress, only results and errors
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
+    /// Keep no record of this run
+    #[arg(long, global = true, env = "ZONEWALK_NO_RECORD", value_parser = FalseyValueParser::new())]
+    pub(super) no_record: bool,
     /// No colors [env: NO_COLOR]
     #[arg(long, global = true)]
     pub(super) no_color: bool,
@@ -94,12 +97,29 @@ pub(super) enum Output {
     Json,
     /// A JSON object in each line: what happens meanwhile, and the document at the end
     Jsonl,
+    /// JUnit's XML, for pipelines: of commands whose runs are kept, and of `report`
+    Junit,
+    /// Markdown, for pull requests: of the same commands
+    Markdown,
+}
+
+impl Output {
+    /// Whether it is a report of what came of a run, which not every command can give.
+    pub(super) fn is_report(self) -> bool {
+        matches!(self, Self::Junit | Self::Markdown)
+    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     #[command(flatten)]
     Cloud(CloudCommand),
+    /// List the runs that were kept, the newest first
+    Runs(RunsArgs),
+    /// Show runs that were kept, or write a web page of them
+    Report(ReportArgs),
+    /// Say what a counter, state, threshold or figure of the output means
+    Explain(ExplainArgs),
     /// Print the IAM policy that zonewalk needs
     Policy,
     /// Predict Envoy's routing for given topologies (JSON lines; offline)
@@ -162,6 +182,28 @@ pub(super) struct PredictArgs {
     /// Seed of the simulation's random numbers
     #[arg(long, default_value_t = 1, requires = "simulate", value_parser = values::whole_number)]
     seed: u64,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct RunsArgs {
+    /// Only those of this command, such as `verify`
+    pub(super) command: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ReportArgs {
+    /// IDs of runs, or their beginnings; `last` is the newest [default: last]
+    #[arg(value_name = "RUN")]
+    pub(super) runs: Vec<String>,
+    /// Web page to write, with all runs side by side; it needs no network
+    #[arg(long, value_name = "FILE")]
+    pub(super) html: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct ExplainArgs {
+    /// The term, as the output has it [default: list all]
+    pub(super) term: Vec<String>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -5,9 +5,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::ProvisionArgs;
-use super::values::wait;
 use crate::commands::failover::{self, Mode};
-use crate::commands::limits::within;
+use crate::commands::limits::{wait, within};
 use crate::commands::outcome::Outcome;
 use crate::commands::status::Now;
 use crate::commands::watch::{self, Watch};
@@ -91,6 +90,12 @@ impl CloudCommand {
     /// Whether the local cloud's live page is to be opened.
     pub(super) fn opens_page(&self) -> bool {
         matches!(self, Self::Up(UpArgs { open: true, .. }))
+    }
+
+    /// Whether a run of it is kept: what it found, made or removed is worth a look later.
+    pub(super) fn is_kept(&self) -> bool {
+        let is_look = matches!(self, Self::Status(_) | Self::Doctor(_));
+        !is_look && !self.is_dry_run()
     }
 
     /// What an interrupted command does before it ends.

@@ -30,12 +30,13 @@ pub(super) const SETTINGS: &[&str] = &[
 ];
 const NEW_CLOUD: &[&str] = &["pace", "proxy", "bare_account"];
 const OUTPUT: &[&str] = &["output", "verbose", "quiet", "no_color"];
+const KEPT: &[&str] = &["no_record"];
 
 /// The headings that the shared options stand under; the others stand with the command's own.
 const HEADINGS: &[(&str, &[&str])] = &[
     ("Where", WHERE),
     ("Local cloud", &["pace", "proxy", "bare_account", "faults"]),
-    ("Output", &["output", "verbose", "quiet", "no_color", "yes"]),
+    ("Output", &["output", "verbose", "quiet", "no_record", "no_color", "yes"]),
 ];
 
 /// A command's own options are listed before the shared ones.
@@ -44,12 +45,14 @@ const AFTER_OWN: usize = 100;
 /// The shared options that mean something to a command.
 fn shared_by(path: &[&str]) -> Vec<&'static str> {
     match path {
-        ["walkthrough" | "up"] => [WHERE, NEW_CLOUD, OUTPUT, &["faults", "adopt", "timeout", "yes"]].concat(),
+        ["walkthrough" | "up"] => [WHERE, NEW_CLOUD, OUTPUT, KEPT, &["faults", "adopt", "timeout", "yes"]].concat(),
         ["plan" | "doctor"] => [WHERE, NEW_CLOUD, OUTPUT, &["faults", "adopt"]].concat(),
         ["status"] => [WHERE, OUTPUT, &["faults", "adopt"]].concat(),
-        ["verify" | "failover" | "stats" | "redeploy"] => [WHERE, OUTPUT, &["faults", "timeout"]].concat(),
-        ["down"] => [WHERE, OUTPUT, &["faults", "adopt", "timeout", "yes"]].concat(),
+        ["verify" | "failover" | "stats" | "redeploy"] => [WHERE, OUTPUT, KEPT, &["faults", "timeout"]].concat(),
+        ["down"] => [WHERE, OUTPUT, KEPT, &["faults", "adopt", "timeout", "yes"]].concat(),
         ["policy"] => vec!["name", "config", "no_color"],
+        ["runs"] => vec!["name", "output", "no_color"],
+        ["report" | "explain"] => vec!["output", "no_color"],
         ["local", "serve"] => [NEW_CLOUD, &["faults", "output", "verbose", "no_color"]].concat(),
         ["local", "hosts"] => vec!["profile", "region", "endpoint_url", "name", "config", "verbose", "no_color"],
         ["local", "env"] => vec!["region", "config", "output", "no_color"],

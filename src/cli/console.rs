@@ -12,25 +12,27 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
 use super::document::{Document, End, Line, Run};
-use super::terminal_echo;
+use super::{asked, terminal_echo};
 use crate::aws::{Clients, ZoneNames};
 use crate::cloud::{self, OperationSummary};
 use crate::commands::Error;
 use crate::commands::failure::Failure;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
+use crate::commands::report::Report;
 use crate::commands::status::Now;
 use crate::events::{Event, Events};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
 use crate::report::progress::{Progress, View, wrapped};
-use crate::report::style;
+use crate::report::{junit, markdown, style};
+use crate::runs::{self, Findings, Store};
 
 /// How often traffic is told of in lines.
 const BETWEEN_TRAFFIC: Duration = Duration::from_secs(1);
@@ -42,6 +44,8 @@ pub(super) struct Console {
     verbose: bool,
     quiet: bool,
     advice: Arc<Advice>,
+    /// The options of the command line.
+    asked: Arc<Map<String, Value>>,
     /// The bars on stderr, which all that is written has to keep clear of; hidden where it is no terminal.
     bars: MultiProgress,
     /// Whether anything has been written, to stdout and to stderr: what comes after it stands apart from it.
@@ -56,6 +60,7 @@ impl Console {
             verbose: global.verbose > 0,
             quiet: global.quiet,
             advice: Arc::new(Advice::new(matches)),
+            asked: Arc::new(asked::options(matches)),
             run: Arc::new(Mutex::new(Run::new(command))),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             has_written: Arc::default(),
@@ -89,7 +94,16 @@ impl Console {
     pub(super) fn with_output(output: Output, command: Option<String>) -> Self {
         let run = Arc::new(Mutex::new(Run::new(command)));
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr());
-        Self { output, verbose: false, quiet: false, advice: Arc::default(), run, bars, has_written: Arc::default() }
+        Self {
+            output,
+            verbose: false,
+            quiet: false,
+            advice: Arc::default(),
+            asked: Arc::default(),
+            run,
+            bars,
+            has_written: Arc::default(),
+        }
     }
 
     /// Has advice lead the AWS CLI to the local cloud.
@@ -110,15 +124,15 @@ impl Console {
     }
 
     pub(super) fn print(&self, outcome: &dyn Outcome, page: &Page) {
-        match self.output {
-            Output::Human => self.print_text(&outcome.text(page), page),
-            Output::Json | Output::Jsonl => self.print_document(End {
-                exit_code: Some(outcome.exit_code()),
-                next: outcome.next(),
-                result: Some(outcome.json()),
-                error: outcome.is_interrupted().then(Failure::interrupted),
-            }),
+        if self.output == Output::Human {
+            self.print_text(&outcome.text(page), page);
         }
+        self.end(End {
+            exit_code: Some(outcome.exit_code()),
+            next: outcome.next(),
+            result: Some(outcome.json()),
+            error: outcome.is_interrupted().then(Failure::interrupted),
+        });
     }
 
     /// The events that are shown, each also a line of stdout where that is asked for.
@@ -137,23 +151,67 @@ impl Console {
         })
     }
 
-    fn print_document(&self, end: End) {
-        let document = Document::of(&self.run.lock(), end);
-        let text = match self.output {
-            Output::Jsonl => serde_json::to_string(&document.into_last_line()),
-            _ => serde_json::to_string_pretty(&document),
+    /// Has the run, with its options and these settings, kept when it has ended.
+    pub(super) fn keep(&self, settings: Map<String, Value>) {
+        let options = Value::Object((*self.asked).clone());
+        let asked = [("options".to_owned(), options), ("settings".to_owned(), settings.into())];
+        self.note_run(|run| run.asked = Some(asked.into_iter().collect()));
+    }
+
+    /// Keeps the run if it is to be, and prints its document if that is asked for.
+    fn end(&self, end: End) {
+        let (document, asked) = {
+            let mut run = self.run.lock();
+            (Document::of(&run, end), run.asked.take())
         };
-        let text = text.expect("outcomes have only text keys") + "\n";
-        write_stdout(&self.advice.in_json().complete(&text));
+        if self.output == Output::Human && asked.is_none() {
+            return;
+        }
+        let text = serde_json::to_string_pretty(&document).expect("outcomes have only text keys");
+        let text = self.advice.in_json().complete(&text);
+        if let Some(asked) = asked
+            && let Err(reason) = record(asked, &text)
+        {
+            self.message(&format!("this run is not kept: {reason}"));
+        }
+        match self.output {
+            Output::Human => {}
+            Output::Json => write_stdout(&(text + "\n")),
+            Output::Jsonl => {
+                let line = json_line(&document.into_last_line());
+                write_stdout(&self.advice.in_json().complete(&line));
+            }
+            Output::Junit | Output::Markdown => {
+                let (document, findings) = read(&text);
+                self.print_form(&[(&document, &findings)]);
+            }
+        }
+    }
+
+    /// Prints runs in a form for others.
+    fn print_form(&self, runs: &[(&runs::Document, &Findings)]) {
+        if self.output == Output::Junit {
+            write_stdout(&junit::of(runs));
+        } else {
+            let texts = runs.iter().map(|(document, findings)| markdown::of(document, findings));
+            write_stdout(&texts.collect::<Vec<_>>().join("\n"));
+        }
+    }
+
+    /// Prints runs that were kept.
+    pub(super) fn print_report(&self, report: &Report) {
+        if self.output.is_report() {
+            self.print_form(&report.read.iter().map(|run| (&run.document, &run.findings)).collect::<Vec<_>>());
+        } else {
+            self.print_bare(report);
+        }
     }
 
     /// Prints what is the result of a command that shows it in a form of its own.
     fn print_result(&self, text: impl FnOnce() -> String, result: Value, exit_code: Option<u8>) {
         match self.output {
             Output::Human => write_stdout(&text()),
-            Output::Json | Output::Jsonl => {
-                self.print_document(End { exit_code, result: Some(result), ..End::default() })
-            }
+            _ => self.end(End { exit_code, result: Some(result), ..End::default() }),
         }
     }
 
@@ -189,7 +247,7 @@ impl Console {
         let page = self.page(ZoneNames::default());
         match self.output {
             Output::Human => write_stdout(&format!("{}\n", self.advice.complete(&outcome.text(&page)))),
-            Output::Json | Output::Jsonl => self.print(outcome, &page),
+            _ => self.print(outcome, &page),
         }
     }
 
@@ -257,17 +315,15 @@ impl Console {
             let style = AnsiColor::Red.on_default().bold();
             self.message(&format!("{style}error{style:#}: {error}"));
         }
-        if self.output != Output::Human {
-            let (exit_code, error) = (Some(error.exit_code()), Some(error.into()));
-            self.print_document(End { exit_code, error, ..End::default() });
-        }
+        let (exit_code, error) = (Some(error.exit_code()), Some(error.into()));
+        self.end(End { exit_code, error, ..End::default() });
     }
 
     /// Prints the document of a command line that is not valid, of which the parser has said this.
     pub(super) fn print_misuse(&self, exit_code: u8, said: &str) {
         if self.output != Output::Human {
             let error = Some(Failure::misuse(said));
-            self.print_document(End { exit_code: Some(exit_code), error, ..End::default() });
+            self.end(End { exit_code: Some(exit_code), error, ..End::default() });
         }
     }
 
@@ -302,6 +358,21 @@ impl Console {
             *last = summary;
         }
     }
+}
+
+/// Keeps a run whose document this is.
+fn record(asked: Map<String, Value>, document: &str) -> Result<(), String> {
+    let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
+    let command = document["command"].as_str().unwrap_or("zonewalk").to_owned();
+    let kept = Store::of_user().and_then(|store| store.keep(asked, &command, document));
+    kept.map(drop).map_err(|error| error.to_string())
+}
+
+/// What a document says that has just been made.
+fn read(document: &str) -> (runs::Document, Findings) {
+    let document: runs::Document = serde_json::from_str(document).expect("a document has the shape that is read here");
+    let findings = Findings::of(&document).expect("what was found has the shape that is read here");
+    (document, findings)
 }
 
 /// Whether an event is to be a line: traffic is told of once a second, and not with each request.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::aws::ZoneNames;
@@ -26,6 +26,8 @@ pub(super) struct Run {
     pub(super) region: Option<String>,
     pub(super) endpoint_url: Option<String>,
     pub(super) zones: ZoneNames,
+    /// What was asked, if the run is to be kept.
+    pub(super) asked: Option<Map<String, Value>>,
 }
 
 impl Run {
@@ -39,6 +41,7 @@ impl Run {
             region: None,
             endpoint_url: None,
             zones: ZoneNames::default(),
+            asked: None,
         }
     }
 }
@@ -148,7 +151,7 @@ impl Document {
     }
 
     pub(super) fn of(run: &Run, end: End) -> Self {
-        let Run { command, started_at, began, name, account, region, endpoint_url, zones } = run.clone();
+        let Run { command, started_at, began, name, account, region, endpoint_url, zones, asked: _ } = run.clone();
         let zones = zones.iter().map(|(name, id)| Zone { id: id.to_string(), name: name.to_string() });
         Self {
             time: None,

@@ -75,6 +75,29 @@ Examples:
   zonewalk redeploy --local
   zonewalk redeploy --region eu-west-1 --cluster shop --service api --service web"
         }
+        ["runs"] => {
+            "\
+Examples:
+  zonewalk runs
+  zonewalk runs failover --output json"
+        }
+        ["report"] => {
+            "\
+A run may be named by the beginning of its ID, or `last`.
+
+Examples:
+  zonewalk report
+  zonewalk report last --html report.html
+  zonewalk report 20261126T0903 20261126T0915 --html both.html
+  zonewalk report last --output markdown >> \"$GITHUB_STEP_SUMMARY\""
+        }
+        ["explain"] => {
+            "\
+Examples:
+  zonewalk explain
+  zonewalk explain lb_zone_routing_cross_zone
+  zonewalk explain residual capacity"
+        }
         ["policy"] => {
             "\
 Examples:

@@ -168,7 +168,7 @@ pub(super) struct ServeArgs {
 }
 
 /// Prints an outcome, and what to type next. Its exit code.
-fn print(outcome: &dyn Outcome, console: &Console) -> u8 {
+pub(super) fn print(outcome: &dyn Outcome, console: &Console) -> u8 {
     console.print_bare(outcome);
     if let Some(next) = outcome.next() {
         console.progress_line(&format!("next: {next}"));

@@ -3,6 +3,7 @@
 
 mod advice;
 mod args;
+mod asked;
 mod browser;
 mod cloud_command;
 mod command_line;
@@ -26,9 +27,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{ArgMatches, ValueEnum};
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use self::args::{Args, Command, Global, ManArgs, Output, PredictArgs};
+use self::args::{Args, Command, Global, ManArgs, Output, PredictArgs, RunsArgs};
 use self::cloud_command::CloudCommand;
 use self::console::{Console, write_stdout};
 use self::resolve::Destination;
@@ -38,10 +40,11 @@ use crate::commands::down::DownPlan;
 use crate::commands::outcome::Outcome;
 use crate::commands::question::Declined;
 use crate::commands::status::Now;
-use crate::commands::{Error, cost, predict};
+use crate::commands::{Error, cost, explain, predict, report, runs};
 use crate::processes::local_cloud;
 use crate::report::numbers::duration;
 use crate::report::style;
+use crate::settings::Settings;
 use crate::stages::permissions;
 use crate::text_file;
 use crate::walkthrough::Down;
@@ -119,8 +122,25 @@ fn start_logging(verbose: u8, console: &Console) {
 /// Runs the command, and gives its exit code.
 async fn run(args: Args, console: &Console) -> Result<u8, Error> {
     let Args { global, command } = args;
+    let has_report = match &command {
+        Command::Cloud(command) => command.is_kept(),
+        command => matches!(command, Command::Report(_)),
+    };
+    if global.output.is_report() && !has_report {
+        return Err(Error::Usage(
+            "--output junit and markdown are for commands whose runs are kept (walkthrough, up, verify, failover, stats, \
+             redeploy, down) and for `zonewalk report`"
+                .to_owned(),
+        ));
+    }
     match command {
         Command::Cloud(command) => return run_against_cloud(&command, global, console).await,
+        Command::Runs(RunsArgs { command }) => {
+            let only = runs::Only { command, name: global.name.map(|name| name.to_string()) };
+            return Ok(local_command::print(&runs::run(&only)?, console));
+        }
+        Command::Report(args) => console.print_report(&report::run(&args.runs, args.html.as_deref())?),
+        Command::Explain(args) => console.print_bare(&explain::run(&args.term)?),
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
         Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
@@ -143,11 +163,16 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         };
     });
     command.check(&resolved.settings)?;
+    let is_kept = resolved.record && command.is_kept();
+    let settings = what_is_kept_of(&resolved.settings, command);
     let started = Instant::now();
     let mut page = console.page(ZoneNames::default());
     let outcome: Box<dyn Outcome> = match (Session::open(command, resolved, console).await, command) {
         (Ok(None), _) => Box::new(Declined::new(matches!(command, CloudCommand::Down(_)))),
         (Ok(Some(session)), _) => {
+            if is_kept {
+                console.keep(settings);
+            }
             let on_part = |part: &dyn Outcome| {
                 session.progress.end();
                 console.print_part(part, &console.page(session.ctx.zones()));
@@ -188,6 +213,17 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         console.progress_line(&format!("next: {next}"));
     }
     Ok(outcome.exit_code())
+}
+
+/// The settings that matter to what a command found.
+fn what_is_kept_of(settings: &Settings, command: &CloudCommand) -> Map<String, Value> {
+    let mut kept = Map::new();
+    if command.makes() {
+        kept.insert("task-count".to_owned(), settings.task_count.get().into());
+        kept.insert("instance-type".to_owned(), settings.instance_type.clone().into());
+        kept.insert("image".to_owned(), settings.image.clone().into());
+    }
+    kept
 }
 
 fn run_predict(args: &PredictArgs) -> Result<(), Error> {

@@ -14,6 +14,8 @@ pub(super) struct Resolved {
     pub(super) destination: Destination,
     pub(super) yes: bool,
     pub(super) local_traffic: bool,
+    /// Whether the run is kept.
+    pub(super) record: bool,
 }
 
 pub(super) enum Destination {
@@ -58,6 +60,7 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
         adopt: global.adopt,
         timeout: global.timeout.or(file.timeout).unwrap_or(defaults.timeout),
     };
+    let record = !global.no_record && file.record.unwrap_or(true);
     let region = global.region.or(file.region);
     if let Some(region) = region.as_deref().filter(|region| !looks_like_a_region(region)) {
         return Err(Error::Usage(format!("{region:?} is not an AWS region: they look like us-east-1 or eu-central-1")));
@@ -95,7 +98,7 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
             ..Target::default()
         })
     };
-    Ok(Resolved { settings, destination, yes: global.yes, local_traffic: global.local_traffic })
+    Ok(Resolved { settings, destination, yes: global.yes, local_traffic: global.local_traffic, record })
 }
 
 /// The endpoint that the environment names. Clap does not read the variable, since to it a variable contradicts `--local` as

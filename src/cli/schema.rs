@@ -10,6 +10,7 @@ use crate::commands::Error;
 use crate::commands::compare::Comparison;
 use crate::commands::doctor::Doctor;
 use crate::commands::down::DownPlan;
+use crate::commands::explain::Explained;
 use crate::commands::failover::Failover;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::logs::LocalLogs;
@@ -19,6 +20,8 @@ use crate::commands::local::stop::LocalStop;
 use crate::commands::predict::Predicted;
 use crate::commands::question::Declined;
 use crate::commands::redeploy::Redeployment;
+use crate::commands::report::Report;
+use crate::commands::runs::Runs;
 use crate::commands::stats::Stats;
 use crate::commands::status::{Now, Status};
 use crate::commands::up::DryRun;
@@ -45,6 +48,9 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("down", &[of::<Down>, of::<DownPlan>, of::<Declined>]),
     ("doctor", &[of::<Doctor>]),
     ("redeploy", &[of::<Redeployment>]),
+    ("runs", &[of::<Runs>]),
+    ("report", &[of::<Report>]),
+    ("explain", &[of::<Explained>]),
     ("local status", &[of::<LocalStatus>]),
     ("local env", &[of::<LocalEnv>]),
     ("local stop", &[of::<LocalStop>]),

@@ -42,7 +42,7 @@ impl Session {
         resolved: Resolved,
         console: &Console,
     ) -> Result<Option<Self>, Error> {
-        let Resolved { settings, destination, yes, local_traffic } = resolved;
+        let Resolved { settings, destination, yes, local_traffic, record: _ } = resolved;
         // A local cloud that is used is given up properly, whenever the command is interrupted.
         let cancel = matches!(destination, Destination::Local { .. })
             .then(|| interrupt::token(console, command.before_it_ends()));

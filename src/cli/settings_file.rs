@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::values;
-use crate::commands::Error;
+use crate::commands::{Error, limits};
 use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
 use crate::{plain, text_file};
 
@@ -34,6 +33,7 @@ pub(super) struct SettingsFile {
     pub(super) create_roles: Option<bool>,
     pub(super) check_permissions: Option<bool>,
     pub(super) check_quota: Option<bool>,
+    pub(super) record: Option<bool>,
     #[serde(default, deserialize_with = "ranges")]
     pub(super) allow_cidr: Option<Vec<Cidr>>,
 }
@@ -60,7 +60,7 @@ fn wait<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error
         toml::Value::String(text) => text,
         other => other.to_string(),
     };
-    values::wait(&text).map(Some).map_err(D::Error::custom)
+    limits::wait(&text).map(Some).map_err(D::Error::custom)
 }
 
 /// One range of addresses, or a list of them.

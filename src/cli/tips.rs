@@ -11,7 +11,8 @@ use crate::plain::nearest;
 const ELSEWHERE: &[(&[&str], &str)] = &[
     (&["ls", "list", "get", "show", "describe", "ps", "info", "inspect"], "`zonewalk status` shows what exists"),
     (&["watch"], "`zonewalk status --watch` shows what changes"),
-    (&["report"], "`zonewalk walkthrough --output json` reports on every step"),
+    (&["history", "records"], "`zonewalk runs` lists the runs that were kept"),
+    (&["what", "glossary"], "`zonewalk explain` says what the terms of the output mean"),
     (
         &["init", "configure", "config"],
         "nothing has to be set up; a zonewalk.toml may hold settings, by the options' names",
@@ -125,7 +126,7 @@ mod tests {
         for (words, tip) in [
             ("ls", "`zonewalk status` shows"),
             ("watch", "`zonewalk status --watch`"),
-            ("report", "`zonewalk walkthrough --output json`"),
+            ("history", "`zonewalk runs`"),
             ("init", "nothing has to be set up; a zonewalk.toml"),
             ("serve", "`zonewalk local serve`"),
             ("faults", "`zonewalk local faults`"),

@@ -1,7 +1,6 @@
 //! How the values of options are read. What an option takes is said in its error.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 use jiff::SignedDuration;
 
@@ -10,14 +9,6 @@ use crate::mesh::Links;
 /// A whole number.
 pub(super) fn whole_number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "a whole number is needed, 0 or more".to_owned())
-}
-
-/// How long something may take: seconds, or with units.
-pub(super) fn wait(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().ok().map(Duration::from_secs);
-    let with_units = || text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
-    let wait = seconds.or_else(with_units).filter(|wait| *wait >= Duration::from_secs(1));
-    wait.ok_or_else(|| "a time of a second or more is needed: 900 (seconds), 90s, 15m or 1h30m".to_owned())
 }
 
 /// How long a request and its answer are under way, in milliseconds: with units, or milliseconds alone.
@@ -43,16 +34,6 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn waits_are_seconds_or_have_units() {
-        for (text, seconds) in [("900", 900), ("15m", 900), ("1h30m", 5400), ("90s", 90), ("2 minutes", 120)] {
-            assert_eq!(wait(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "0", "-5", "-5m", "0s", "soon", "15 m 3", "1.5.2"] {
-            assert!(wait(text).unwrap_err().contains("15m"), "{text}");
-        }
-    }
 
     #[test]
     fn latencies_are_milliseconds_or_have_units() {

@@ -85,7 +85,7 @@ async fn without_zones(ctx: &Context, options: Options, runtime: Runtime) -> Res
             ..traffic::verify(&observed, &expectation, not_read, demands)
         })
     };
-    settling::settle(ctx, async |requests| measure(Traffic { requests, ..options.traffic }).await).await?;
+    settling::settle(ctx, async |requests| measure(Traffic::of(requests, options.traffic.concurrency)).await).await?;
     measure(options.traffic).await
 }
 

@@ -233,9 +233,9 @@ async fn drill(ctx: &Context, url: &str, options: Options, phases: &mut Vec<Phas
     let scaled = CancellationToken::new();
     let load = Load {
         url: url.to_owned(),
-        requests: None,
         concurrency: options.verify.traffic.concurrency,
         per_second: Some(DURING_PER_SECOND),
+        ..Load::default()
     };
     let traffic = verify::drive(ctx, &load, &scaled);
     let scaling = async {

@@ -6,8 +6,8 @@ use serde::Serialize;
 use super::Error;
 use crate::aws::{CloudError, ErrorClass};
 use crate::processes::local_cloud;
-use crate::stages;
 use crate::traffic::DriveError;
+use crate::{runs, stages};
 
 /// Why a command could not do its work.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -100,7 +100,9 @@ fn kind(error: &Error) -> FailureKind {
     match error {
         Error::Stage(error) => kind_of_stage(error),
         Error::Stands(_) => FailureKind::Conflict,
-        Error::Missing(_) | Error::LocalCloud(local_cloud::Error::NotRunning(_)) => FailureKind::NotFound,
+        Error::Missing(_)
+        | Error::Runs(runs::Error::None | runs::Error::Unknown { .. })
+        | Error::LocalCloud(local_cloud::Error::NotRunning(_)) => FailureKind::NotFound,
         Error::Drive(DriveError::OutOfReach { .. }) | Error::LocalCloud(local_cloud::Error::NoAnswer { .. }) => {
             FailureKind::Unreachable
         }

@@ -6,6 +6,7 @@ pub mod cost;
 mod counters;
 pub mod doctor;
 pub mod down;
+pub mod explain;
 pub mod failover;
 pub mod failure;
 pub mod forecast;
@@ -16,6 +17,8 @@ pub mod outcome;
 pub mod predict;
 pub mod question;
 pub mod redeploy;
+pub mod report;
+pub mod runs;
 mod settling;
 pub mod stats;
 pub mod status;
@@ -27,8 +30,7 @@ pub mod walkthrough;
 pub mod watch;
 
 use crate::processes::{local_cloud, local_traffic};
-use crate::stages;
-use crate::{aws, data_plane, traffic};
+use crate::{aws, data_plane, runs as kept, stages, traffic};
 
 /// Why a command could not do its work. A check that did not hold is an outcome, not an error.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +47,8 @@ pub enum Error {
     LocalTraffic(#[from] local_traffic::Error),
     #[error(transparent)]
     DataPlane(#[from] data_plane::Error),
+    #[error(transparent)]
+    Runs(#[from] kept::Error),
     #[error(transparent)]
     Predict(#[from] predict::Error),
     /// The user asked for something that no cloud can do.
@@ -68,6 +72,7 @@ impl Error {
             Self::Usage(_) | Self::Stands(_) | Self::Predict(_) | Self::Target(_) => 2,
             Self::LocalCloud(error) if error.is_usage() => 2,
             Self::LocalTraffic(error) if error.is_usage() => 2,
+            Self::Runs(_) => 2,
             _ => 3,
         }
     }

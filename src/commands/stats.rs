@@ -27,14 +27,14 @@ pub struct Options {
     #[command(flatten)]
     traffic: Traffic,
     /// Only read the counters: send no requests, judge nothing
-    #[arg(long, conflicts_with_all = ["requests", "concurrency"])]
+    #[arg(long, conflicts_with_all = ["requests", "duration", "concurrency", "rate"])]
     no_traffic: bool,
 }
 
 impl Options {
-    /// The traffic that is asked for, of no request where only the counters are.
-    pub fn traffic(&self) -> Traffic {
-        if self.no_traffic { Traffic { requests: 0, ..self.traffic } } else { self.traffic }
+    /// The traffic that is asked for, none where only the counters are.
+    pub fn traffic(&self) -> Option<Traffic> {
+        (!self.no_traffic).then_some(self.traffic)
     }
 }
 
@@ -65,12 +65,10 @@ pub struct Totals {
     pub requests_sent: u64,
 }
 
-/// Reads the counters before and after traffic, or once if that has no requests.
-pub async fn run(ctx: &Context, traffic: Traffic) -> Result<Stats, Error> {
+/// Reads the counters before and after traffic, or once if there is to be none.
+pub async fn run(ctx: &Context, traffic: impl Into<Option<Traffic>>) -> Result<Stats, Error> {
     let before = counters::read(ctx, ctx.settings.timeout).await?;
-    if traffic.requests == 0 {
-        return Ok(Stats::of(before.clone(), &before, 0, None));
-    }
+    let Some(traffic) = traffic.into() else { return Ok(Stats::of(before.clone(), &before, 0, None)) };
     let url = verify::load_balancer_url(ctx).await?;
     let sent = verify::send(ctx, &url, traffic).await?;
     if ctx.cancel.is_cancelled() {

@@ -7,7 +7,7 @@ use crate::report::numbers::{count, grouped, milliseconds, percent};
 use crate::report::page::Page;
 use crate::report::style::{attention, bad, faint, good};
 use crate::stages::finding::{Finding, Level};
-use crate::traffic::{RoutingState, Verdict, Verification};
+use crate::traffic::{FitTest, Interval, RoutingState, Verdict, Verification, ZoneShare};
 
 /// Findings, a paragraph each.
 pub(super) fn findings<'a>(findings: impl IntoIterator<Item = &'a Finding>, page: &Page) -> String {
@@ -138,8 +138,38 @@ pub(super) fn statements(result: &Verification) -> [String; 2] {
     let decides = if result.exact { "" } else { " (--strict makes that decide, too)" };
     [
         format!("zone-aware routing: {} ({needed}{counted})", on_or_off(routing.state)),
-        format!("exactly what Envoy's algorithm does: {yes}{decides}"),
+        format!("exactly what Envoy's algorithm does: {yes}{}{decides}", fit(result)),
     ]
+}
+
+/// The share of each frontend zone's requests that stayed, with what is certain of it: a line for all where all stayed as
+/// predicted, else one for each.
+pub(super) fn zones(result: &Verification) -> Vec<String> {
+    let all_stayed = |zone: &ZoneShare| zone.same_zone_share >= 1.0 && zone.predicted_same_zone_share >= Some(1.0);
+    let range = |zone: &ZoneShare| {
+        let Interval { low, high, confidence } = zone.interval;
+        let [low, high] = [low, high].map(|share| percent(Some(share)));
+        format!("{} interval {low} to {high}", percent(Some(confidence)))
+    };
+    if let Some(least) = result.zones.iter().min_by(|a, b| a.interval.low.total_cmp(&b.interval.low))
+        && result.zones.iter().all(all_stayed)
+    {
+        return vec![format!("every zone kept 100%, predicted 100% ({})", range(least))];
+    }
+    let line = |zone: &ZoneShare| {
+        let [kept, predicted] = [Some(zone.same_zone_share), zone.predicted_same_zone_share].map(percent);
+        format!("{} kept {kept} of {}, predicted {predicted} ({})", zone.frontend, zone.requests, range(zone))
+    };
+    result.zones.iter().map(line).collect()
+}
+
+/// How well the matrix fits the prediction, where that is not plain to see.
+fn fit(result: &Verification) -> String {
+    match result.fit.filter(|fit| fit.test != FitTest::Exact) {
+        Some(fit) if fit.p_value < fit.level => format!(", goodness of fit p < {}", fit.level),
+        Some(fit) => format!(", goodness of fit p = {:.2}", fit.p_value),
+        None => String::new(),
+    }
 }
 
 pub(super) fn on_or_off(state: RoutingState) -> String {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::ArgPredicate;
 use tokio_util::sync::CancellationToken;
 
-use super::limits::within;
+use super::limits::{wait, within};
 use super::outcome::Outcome;
-use super::text::{performance, shares, statements, verdict};
+use super::text::{performance, shares, statements, verdict, zones};
 use super::{Error, counters, matrix, settling};
 use crate::aws::AzId;
 use crate::events::Event;
@@ -25,17 +26,42 @@ use crate::walkthrough;
 /// How many requests are sent: what the command line takes, its help included.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Traffic {
-    /// Requests to send
-    #[arg(long, value_name = "COUNT", default_value_t = Traffic::default().requests, value_parser = within::<u64>(1..=1_000_000))]
-    pub requests: u64,
-    /// Requests under way at once
+    /// Requests to send; with --duration, the most
+    #[arg(long, value_name = "COUNT", default_value = "200", default_value_if("duration", ArgPredicate::IsPresent, None::<&str>), value_parser = within::<u64>(1..=1_000_000))]
+    pub requests: Option<u64>,
+    /// Time for which requests are started, such as 30s or 5m
+    #[arg(long, value_name = "DURATION", value_parser = wait)]
+    pub duration: Option<Duration>,
+    /// Requests under way at once; with --rate, more if the answers take too long for it
     #[arg(long, value_name = "COUNT", default_value_t = Traffic::default().concurrency, value_parser = within::<u32>(1..=256))]
     pub concurrency: u32,
+    /// Requests a second, each started at its time, however long the others take
+    #[arg(long, value_name = "PER_SECOND", value_parser = within::<u32>(1..=20_000))]
+    pub rate: Option<u32>,
 }
 
 impl Default for Traffic {
     fn default() -> Self {
-        Self { requests: 200, concurrency: 8 }
+        Self::of(200, 8)
+    }
+}
+
+impl Traffic {
+    /// So many requests, with so many under way at once.
+    pub const fn of(requests: u64, concurrency: u32) -> Self {
+        Self { requests: Some(requests), duration: None, concurrency, rate: None }
+    }
+
+    /// The load that this is on a URL.
+    pub(super) fn load(self, url: &str) -> Load {
+        Load {
+            url: url.to_owned(),
+            requests: self.requests,
+            lasting: self.duration,
+            concurrency: self.concurrency,
+            per_second: self.rate,
+            ..Load::default()
+        }
     }
 }
 
@@ -77,7 +103,9 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Verification, Error>
 /// The same. If the user interrupts the traffic, it is judged by the answers that came before.
 pub async fn run_until_interrupted(ctx: &Context, options: Options) -> Result<Verification, Error> {
     let (url, demands) = (load_balancer_url(ctx).await?, options.demands(ctx));
-    let few = async |requests| whole(measure(ctx, &url, Traffic { requests, ..options.traffic }, demands, None).await?);
+    let few = async |requests| {
+        whole(measure(ctx, &url, Traffic::of(requests, options.traffic.concurrency), demands, None).await?)
+    };
     settling::settle(ctx, few).await?;
     let before = counters::or_reason(counters::read(ctx, PATIENCE).await)?;
     let mut verification = measure(ctx, &url, options.traffic, demands, Some(before)).await?;
@@ -168,13 +196,7 @@ pub(super) async fn load_balancer_url(ctx: &Context) -> Result<String, Error> {
 
 /// Sends requests until all are answered or the user interrupts.
 pub(super) async fn send(ctx: &Context, url: &str, traffic: Traffic) -> Result<Observation, Error> {
-    let load = Load {
-        url: url.to_owned(),
-        requests: Some(traffic.requests),
-        concurrency: traffic.concurrency,
-        per_second: None,
-    };
-    drive(ctx, &load, &ctx.cancel).await
+    drive(ctx, &traffic.load(url), &ctx.cancel).await
 }
 
 /// Sends traffic, and tells how far it is.
@@ -207,6 +229,7 @@ impl Outcome for Verification {
             let [same, cross] = [self.latency_ms.same_zone.p50, self.latency_ms.cross_zone.p50].map(milliseconds);
             lines.push(format!("p50 same-zone {same}, cross-zone {cross}"));
         }
+        lines.extend(zones(self).into_iter().map(|zone| page.wrap(&page.name_zones(&zone), 2)));
         lines.extend(statements(self).map(|statement| page.wrap(&page.name_zones(&statement), 2)));
         lines.extend(self.proxies.iter().map(|proxies| format!("proxies: {proxies}")));
         // Where all stay in their zone as predicted, the reasons say nothing that the matrix does not.

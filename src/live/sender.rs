@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::scene::Place;
 use crate::cloud::Operator;
-use crate::traffic::{Load, Observation, Percentiles, drive};
+use crate::traffic::{Latencies, Load, Observation, Percentiles, drive};
 
 /// After so long without a look at the page, its traffic ends: the page asks once a second, or once a minute where it is in
 /// the background.
@@ -109,7 +109,7 @@ impl Shared {
         while !stop.is_cancelled() {
             let outcome = match place.traffic_url(&self.operator) {
                 Ok(Some(url)) => {
-                    let load = Load { url, requests: Some(rate.into()), concurrency: 1, per_second: Some(rate) };
+                    let load = Load { url, requests: Some(rate.into()), per_second: Some(rate), ..Load::default() };
                     drive(&load, &stop, |_| ()).await.map_err(|error| error.to_string())
                 }
                 Ok(None) => Err("there is no load balancer".to_owned()),
@@ -139,7 +139,7 @@ impl Shared {
 
 impl Second {
     fn of(observed: &Observation) -> Self {
-        let percentiles = |latencies| {
+        let percentiles = |latencies: &Latencies| {
             let percentiles = Percentiles::from(latencies);
             percentiles.p50.map(|_| percentiles)
         };
@@ -148,8 +148,8 @@ impl Second {
             requests: observed.requests(),
             errors: observed.errors.clone(),
             same_zone_share: observed.same_zone_share(),
-            same_zone_ms: percentiles(&observed.same_zone),
-            cross_zone_ms: percentiles(&observed.cross_zone),
+            same_zone_ms: percentiles(&observed.latencies(|(frontend, backend)| frontend == backend)),
+            cross_zone_ms: percentiles(&observed.latencies(|(frontend, backend)| frontend != backend)),
         }
     }
 }

@@ -11,4 +11,6 @@ mod state_dir;
 mod turn;
 mod users;
 
+pub use self::error::Error;
+pub use self::state_dir::directory as state_directory;
 pub use self::users::User;

@@ -11,7 +11,7 @@ use super::error::{Error, STATE_DIR_VARIABLE};
 const PROGRAM: &str = "zonewalk";
 
 /// The directory: by default the user's own for what is to outlive a restart and is no cache, which may be cleared.
-pub(super) fn directory() -> Result<PathBuf, Error> {
+pub fn directory() -> Result<PathBuf, Error> {
     choose(named(), Xdg::new())
 }
 

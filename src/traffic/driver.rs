@@ -1,26 +1,24 @@
-//! Sends the article's request, again and again, and notes what each answer says.
+//! Sends requests, again and again, and notes what each answer says.
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant as SystemInstant};
 
-use http_body_util::{BodyExt, Limited};
 use parking_lot::Mutex;
-use reqwest::{Body, Client, Url, redirect};
-use serde::Deserialize;
+use reqwest::Url;
+use serde_json::Value;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::observation::{Observation, STATUS};
+use super::load::{Load, ZoneFields};
+use super::observation::{Observation, STATUS, Seen};
+use super::wire::{Failure, Received, Wire, is_loopback};
 use crate::events::Traffic;
 
 /// How long a request may take: Service Connect gives it 15 s, and the load balancer and the way there come on top.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long a connection may take: far longer than there and back to any region.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// If so many requests from the first on get no connection, none ever will: a security group drops in silence what it does not
 /// let in.
@@ -28,22 +26,6 @@ const OUT_OF_REACH: u64 = 8;
 
 /// The most requests under way where a rate is to be held: enough for answers that take as long as 2.5 s, at 100 a second.
 const MOST_FOR_A_RATE: u32 = 256;
-
-/// The most that is read of an answer: far more than the application's has, whatever else may answer at the URL.
-const MAX_ANSWER: usize = 64 * 1024;
-
-/// The traffic that is to be sent.
-#[derive(Clone, Debug)]
-pub struct Load {
-    /// The load balancer's URL: `http://host/`.
-    pub url: String,
-    /// The number of requests; without one, traffic goes on until it is stopped.
-    pub requests: Option<u64>,
-    /// The number of requests under way at once; more where the rate needs it, since the answers come from far away.
-    pub concurrency: u32,
-    /// The most requests a second in all; without a number, each follows the answer to the one before.
-    pub per_second: Option<u32>,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
@@ -63,13 +45,8 @@ pub struct Unconnected {
     in_silence: bool,
 }
 
-/// The fields of the demo application's answer that tell where a request was.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Answer {
-    availability_zone_id: Option<String>,
-    upstream_availability_zone_id: Option<String>,
-}
+/// The zones of a frontend and a backend, or what went wrong, in words that group well.
+type Zones = Result<(String, String), String>;
 
 /// Sends until `load` is done or `stop` is cancelled; what is under way then is awaited and counted. `progress` hears how
 /// far that is.
@@ -78,44 +55,58 @@ pub async fn drive(
     stop: &CancellationToken,
     progress: impl Fn(Traffic) + Send + Sync + 'static,
 ) -> Result<Observation, DriveError> {
-    let url =
-        Url::parse(&load.url).map_err(|error| DriveError::Url { url: load.url.clone(), reason: error.to_string() })?;
+    let refused = |reason: &str| DriveError::Url { url: load.url.clone(), reason: reason.to_owned() };
+    let url = Url::parse(&load.url).map_err(|error| refused(&error.to_string()))?;
+    if url.scheme() != "http" {
+        return Err(refused("it does not begin with http://"));
+    }
+    let total = load.total();
+    // What was begun ends with this function, however it ends.
+    let stop = stop.child_token();
+    let _ends = stop.clone().drop_guard();
     let run = Arc::new(Run {
-        client: client(&url)?,
-        url,
-        requests: load.requests.unwrap_or(u64::MAX),
-        so_far: Mutex::new(Traffic { total: load.requests, ..Traffic::default() }),
-        interval: load.per_second.map(|rate| Duration::from_secs(1) / rate.max(1)),
+        wire: Wire::new(&url, &load.headers)?,
+        zone_fields: load.zone_fields.clone(),
+        requests: total.unwrap_or(u64::MAX),
+        so_far: Mutex::new((Traffic { total, ..Traffic::default() }, Seen::default())),
+        pace: load.per_second.map(Pace::new),
+        lasting: load.lasting,
         begin: Instant::now(),
         sent: AtomicU64::new(0),
         unconnected: AtomicU64::new(0),
         connected: AtomicBool::new(false),
         out_of_reach: OnceLock::new(),
-        stop: stop.clone(),
+        stop,
     });
-    let workers_wanted = match load.per_second {
+    let workers_wanted = match &run.pace {
         Some(_) => load.concurrency.max(MOST_FOR_A_RATE),
         None => load.concurrency.max(1),
     };
-    progress(*run.so_far.lock());
+    let workers_wanted = u64::from(workers_wanted).min(run.requests);
+    progress(run.so_far.lock().0);
     let progress = Arc::new(progress);
     let mut workers = JoinSet::new();
     for _ in 0..workers_wanted {
         workers.spawn(work(Arc::clone(&run), Arc::clone(&progress)));
     }
-    let mut total = Observation::default();
+    if run.pace.is_some() {
+        let run = Arc::clone(&run);
+        tokio::task::spawn_blocking(move || run.keep_pace());
+    }
     while let Some(joined) = workers.join_next().await {
-        match joined {
-            Ok(observed) => total.add(&observed),
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        if let Err(panic) = joined {
+            std::panic::resume_unwind(panic.into_panic());
         }
     }
     match run.out_of_reach.get() {
         Some(why) => {
             let tried = run.unconnected.load(Ordering::Relaxed);
-            Err(DriveError::OutOfReach { url: Box::new(run.url.clone()), tried, why: why.clone() })
+            Err(DriveError::OutOfReach { url: Box::new(url), tried, why: why.clone() })
         }
-        None => Ok(Observation { took: run.begin.elapsed(), ..total }),
+        None => {
+            let seen = std::mem::take(&mut run.so_far.lock().1);
+            Ok(seen.observation(run.begin.elapsed()))
+        }
     }
 }
 
@@ -132,27 +123,13 @@ fn hint(url: &Url, why: &Unconnected) -> &'static str {
     }
 }
 
-/// A client that goes by the environment's proxies, but to this machine itself. Every answer counts as it is: none is
-/// followed elsewhere.
-fn client(url: &Url) -> Result<Client, reqwest::Error> {
-    let client = Client::builder().redirect(redirect::Policy::none()).connect_timeout(CONNECT_TIMEOUT);
-    if is_loopback(url) { client.no_proxy() } else { client }.build()
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(ip) => ip.to_canonical().is_loopback(),
-        Err(_) => host == "localhost" || host.ends_with(".localhost"),
-    }
-}
-
 struct Run {
-    client: Client,
-    url: Url,
+    wire: Wire,
+    zone_fields: ZoneFields,
     requests: u64,
-    so_far: Mutex<Traffic>,
-    interval: Option<Duration>,
+    so_far: Mutex<(Traffic, Seen)>,
+    pace: Option<Pace>,
+    lasting: Option<Duration>,
     begin: Instant,
     sent: AtomicU64,
     /// The requests that got no connection.
@@ -164,19 +141,32 @@ struct Run {
     stop: CancellationToken,
 }
 
-async fn work<P: Fn(Traffic)>(run: Arc<Run>, progress: Arc<P>) -> Observation {
-    let mut seen = Observation::default();
-    while let Some(intended) = run.next().await {
-        let sent = run.send().await;
-        let so_far = run.count(&sent);
-        match sent {
-            // From the intended start on: a request that had to wait for the one before it was late for its user.
-            Ok((frontend, backend)) => seen.record(frontend, backend, intended.elapsed()),
-            Err(error) => seen.record_error(error),
-        }
-        progress(so_far);
+/// When requests are to start.
+struct Pace {
+    per_second: u32,
+    /// A permit for each request whose time has come.
+    due: Semaphore,
+}
+
+impl Pace {
+    fn new(per_second: u32) -> Self {
+        Self { per_second: per_second.max(1), due: Semaphore::new(0) }
     }
-    seen
+
+    /// When a request is to start, from the first one's start on.
+    fn offset(&self, number: u64) -> Duration {
+        let nanos = u128::from(number) * 1_000_000_000 / u128::from(self.per_second);
+        Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+}
+
+async fn work<P: Fn(Traffic)>(run: Arc<Run>, progress: Arc<P>) {
+    while let Some(intended) = run.next().await {
+        let (zones, bytes) = run.send().await;
+        // From the intended start on: a request that had to wait for the one before it was late for its user.
+        let latency = intended.elapsed();
+        progress(run.count(zones, latency, bytes));
+    }
 }
 
 impl Run {
@@ -189,97 +179,99 @@ impl Run {
         if number >= self.requests {
             return None;
         }
-        let Some(interval) = self.interval else { return Some(Instant::now()) };
-        let intended = self.begin + interval * u32::try_from(number).unwrap_or(u32::MAX);
-        tokio::select! {
-            () = tokio::time::sleep_until(intended) => Some(intended),
-            () = self.stop.cancelled() => None,
+        match &self.pace {
+            Some(pace) => {
+                self.stop.run_until_cancelled(pace.due.acquire()).await?.ok()?.forget();
+                Some(self.begin + pace.offset(number))
+            }
+            None if self.lasting.is_some_and(|lasting| self.begin.elapsed() >= lasting) => None,
+            None => Some(Instant::now()),
         }
     }
 
-    fn count(&self, sent: &Result<(String, String), String>) -> Traffic {
-        let mut so_far = self.so_far.lock();
+    /// Says of each request when its time has come. On a thread, whose sleep ends within a tenth of a millisecond: the
+    /// runtime's timers have whole ones, which would count as latency.
+    fn keep_pace(&self) {
+        let Some(pace) = &self.pace else { return };
+        let begin = SystemInstant::now();
+        for number in 0..self.requests {
+            std::thread::sleep((begin + pace.offset(number)).saturating_duration_since(SystemInstant::now()));
+            if self.stop.is_cancelled() || self.out_of_reach.get().is_some() {
+                return;
+            }
+            pace.due.add_permits(1);
+        }
+    }
+
+    fn count(&self, zones: Zones, latency: Duration, bytes: u64) -> Traffic {
+        let mut guard = self.so_far.lock();
+        let (so_far, seen) = &mut *guard;
         so_far.done += 1;
-        match sent {
-            Ok((frontend, backend)) => so_far.same_zone += u64::from(frontend == backend),
-            Err(_) => so_far.errors += 1,
+        match zones {
+            Ok((frontend, backend)) => {
+                so_far.same_zone += u64::from(frontend == backend);
+                seen.record(frontend, backend, latency, bytes);
+            }
+            Err(error) => {
+                so_far.errors += 1;
+                seen.record_error(error);
+            }
         }
         *so_far
     }
 
-    fn note_failure(&self, error: &reqwest::Error) {
-        if !error.is_connect() {
-            self.connected.store(true, Ordering::Relaxed);
-            return;
-        }
-        let unconnected = self.unconnected.fetch_add(1, Ordering::Relaxed) + 1;
-        if unconnected >= OUT_OF_REACH.min(self.requests) && !self.connected.load(Ordering::Relaxed) {
-            // The first to know says it.
-            let _ = self.out_of_reach.set(Unconnected { reason: reason(error), in_silence: error.is_timeout() });
-        }
-    }
-
-    /// Sends a request, and returns the zones of frontend and backend, or what went wrong, in words that group well.
-    async fn send(&self) -> Result<(String, String), String> {
-        let request = self.client.get(self.url.clone()).header("azAwareRouting", "true");
-        let exchange = async {
-            let sent = request.send().await.inspect_err(|error| self.note_failure(error));
-            let answer = sent.map_err(|error| reason(&error))?;
-            self.connected.store(true, Ordering::Relaxed);
-            let (status, body) = (answer.status(), Limited::new(Body::from(answer), MAX_ANSWER));
-            let body = body.collect().await.map_err(|error| innermost_cause(error.as_ref()))?;
-            if !status.is_success() {
-                return Err(format!("{STATUS}{}", status.as_u16()));
+    /// Says what went wrong, and notes if none ever gets a connection.
+    fn failure(&self, failure: Failure) -> String {
+        match failure {
+            Failure::Broken(reason) => {
+                self.connected.store(true, Ordering::Relaxed);
+                reason
             }
-            let answer: Answer = serde_json::from_slice(&body.to_bytes())
-                .map_err(|_| "not answered with the demo application's JSON".to_owned())?;
-            match (answer.availability_zone_id, answer.upstream_availability_zone_id) {
-                (Some(frontend), Some(backend)) if !frontend.is_empty() && !backend.is_empty() => {
-                    Ok((frontend, backend))
+            Failure::Unconnected { reason, in_silence } => {
+                let unconnected = self.unconnected.fetch_add(1, Ordering::Relaxed) + 1;
+                if unconnected >= OUT_OF_REACH.min(self.requests) && !self.connected.load(Ordering::Relaxed) {
+                    // The first to know says it.
+                    let _ = self.out_of_reach.set(Unconnected { reason: reason.clone(), in_silence });
                 }
-                (Some(_), _) => Err("answered without a backend's zone (upstreamAvailabilityZoneId)".to_owned()),
-                _ => Err("answered without a zone (availabilityZoneId)".to_owned()),
+                reason
             }
+        }
+    }
+
+    /// Sends a request, and returns what its answer says, with the bytes of both.
+    async fn send(&self) -> (Zones, u64) {
+        match tokio::time::timeout(REQUEST_TIMEOUT, self.wire.exchange()).await {
+            Ok(Ok(answer)) => {
+                self.connected.store(true, Ordering::Relaxed);
+                let bytes = self.wire.request_bytes + answer.bytes;
+                (self.zones(&answer), bytes)
+            }
+            Ok(Err(failure)) => (Err(self.failure(failure)), 0),
+            Err(_) => (Err(format!("not answered within {} s", REQUEST_TIMEOUT.as_secs())), 0),
+        }
+    }
+
+    /// The zones that an answer names.
+    fn zones(&self, answer: &Received) -> Zones {
+        if !answer.status.is_success() {
+            return Err(format!("{STATUS}{}", answer.status.as_u16()));
+        }
+        let ZoneFields { frontend, backend } = &self.zone_fields;
+        let Ok(mut json) = serde_json::from_slice::<Value>(&answer.body) else {
+            return Err(if *backend == ZoneFields::default().backend {
+                "not answered with the demo application's JSON".to_owned()
+            } else {
+                "not answered with JSON".to_owned()
+            });
         };
-        match tokio::time::timeout(REQUEST_TIMEOUT, exchange).await {
-            Ok(result) => result,
-            Err(_) => Err(format!("not answered within {} s", REQUEST_TIMEOUT.as_secs())),
-        }
-    }
-}
-
-/// Says what happened on the wire.
-fn reason(error: &reqwest::Error) -> String {
-    if error.is_connect() && error.is_timeout() {
-        format!("not connected within {} s", CONNECT_TIMEOUT.as_secs())
-    } else {
-        innermost_cause(error)
-    }
-}
-
-fn innermost_cause(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_is_loopback() {
-        let is_loopback = |url: &str| is_loopback(&Url::parse(url).unwrap());
-        for url in
-            ["http://127.0.0.1:80/", "http://127.8.8.8/", "http://[::1]:80/", "http://LOCALHOST/", "http://127.1"]
-        {
-            assert!(is_loopback(url), "{url}");
-        }
-        for url in ["http://lb.example.invalid/", "http://10.0.0.1/", "http://[2001:db8::1]/", "http://localhost.test/"]
-        {
-            assert!(!is_loopback(url), "{url}");
+        let mut zone = |pointer: &str| match json.pointer_mut(pointer).map(Value::take) {
+            Some(Value::String(zone)) if !zone.is_empty() => Some(zone),
+            _ => None,
+        };
+        match (zone(&frontend.pointer), zone(&backend.pointer)) {
+            (Some(frontend), Some(backend)) => Ok((frontend, backend)),
+            (Some(_), None) => Err(format!("answered without a backend's zone ({})", backend.name)),
+            (None, _) => Err(format!("answered without a zone ({})", frontend.name)),
         }
     }
 }

@@ -1,78 +1,80 @@
-//! What the answers say: requests by the zones of frontend and backend, latencies, errors.
+//! What the answers say: requests by the zones of frontend and backend, latencies, errors, bytes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use super::latency::Latencies;
 
 /// How the errors begin that are answers of an HTTP status.
 pub(super) const STATUS: &str = "HTTP ";
 
-/// The latencies of one kind of request.
-#[derive(Clone, Debug)]
-pub struct Latencies(Histogram<u64>);
+/// The zones of a frontend and a backend, by their IDs.
+pub type Pair = (String, String);
 
-impl Default for Latencies {
-    fn default() -> Self {
-        // A microsecond to a minute, three significant digits: more than a request is ever given.
-        Self(
-            Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are in order and the precision is allowed"),
-        )
-    }
-}
-
-impl Latencies {
-    fn record(&mut self, latency: Duration) {
-        self.0.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX).max(1));
-    }
-
-    /// A percentile in milliseconds; none if nothing was recorded.
-    pub fn percentile_ms(&self, percent: f64) -> Option<f64> {
-        (!self.0.is_empty()).then(|| self.0.value_at_percentile(percent) as f64 / 1000.0)
-    }
+/// What was measured of the answered requests between two zones.
+#[derive(Clone, Debug, Default)]
+pub struct Exchanges {
+    pub latencies: Latencies,
+    /// The bytes of the requests and the answers, as the driver sent and got them: first lines, headers and bodies.
+    pub bytes: u64,
 }
 
 /// Everything that was seen in one run of traffic. Zones are AZ IDs.
 #[derive(Clone, Debug, Default)]
 pub struct Observation {
     /// The answered requests by the frontend's and the backend's zone.
-    pub matrix: BTreeMap<(String, String), u64>,
+    pub matrix: BTreeMap<Pair, u64>,
     /// The requests that gave no pair of zones, by what went wrong.
     pub errors: BTreeMap<String, u64>,
-    pub same_zone: Latencies,
-    pub cross_zone: Latencies,
+    /// What was measured of the answered requests, by their zones.
+    pub exchanges: BTreeMap<Pair, Exchanges>,
     /// From the first request's start to the last one's end.
     pub took: Duration,
 }
 
-impl Observation {
-    pub(super) fn record(&mut self, frontend: String, backend: String, latency: Duration) {
-        let latencies = if frontend == backend { &mut self.same_zone } else { &mut self.cross_zone };
-        latencies.record(latency);
-        *self.matrix.entry((frontend, backend)).or_default() += 1;
+/// What has been seen so far: there are few pairs of zones, so that going through them is the quickest.
+#[derive(Default)]
+pub(super) struct Seen {
+    pairs: Vec<(Pair, Exchanges)>,
+    errors: BTreeMap<String, u64>,
+}
+
+impl Seen {
+    pub(super) fn record(&mut self, frontend: String, backend: String, latency: Duration, bytes: u64) {
+        let pair = (frontend, backend);
+        let known = self.pairs.iter().position(|(seen, _)| *seen == pair);
+        let place = known.unwrap_or_else(|| {
+            self.pairs.push((pair, Exchanges::default()));
+            self.pairs.len() - 1
+        });
+        let exchanges = &mut self.pairs[place].1;
+        exchanges.latencies.record(latency);
+        exchanges.bytes += bytes;
     }
 
     pub(super) fn record_error(&mut self, error: String) {
         *self.errors.entry(error).or_default() += 1;
     }
 
-    pub(super) fn add(&mut self, other: &Self) {
-        for (zones, requests) in &other.matrix {
-            *self.matrix.entry(zones.clone()).or_default() += requests;
+    pub(super) fn observation(self, took: Duration) -> Observation {
+        let count = |(pair, exchanges): &(Pair, Exchanges)| (pair.clone(), exchanges.latencies.count());
+        Observation {
+            matrix: self.pairs.iter().map(count).collect(),
+            errors: self.errors,
+            exchanges: self.pairs.into_iter().collect(),
+            took,
         }
-        for (error, requests) in &other.errors {
-            *self.errors.entry(error.clone()).or_default() += requests;
-        }
-        self.took = self.took.max(other.took);
-        self.same_zone.0 += &other.same_zone.0;
-        self.cross_zone.0 += &other.cross_zone.0;
     }
+}
 
-    /// The latencies of all answered requests.
-    pub fn all(&self) -> Latencies {
-        let mut all = self.same_zone.clone();
-        all.0 += &self.cross_zone.0;
-        all
+impl Observation {
+    /// The latencies of the requests between such zones.
+    pub fn latencies(&self, is_meant: impl Fn(&Pair) -> bool) -> Latencies {
+        let meant = self.exchanges.iter().filter(|(pair, _)| is_meant(pair));
+        meant.fold(Latencies::default(), |mut sum, (_, exchanges)| {
+            sum.add(&exchanges.latencies);
+            sum
+        })
     }
 
     /// The requests a second. None: nothing was sent.

@@ -4,7 +4,8 @@
 //! Zero and one are exact: where the prediction says that no request goes, a single one contradicts it. Any other share
 //! is a chance, drawn for each request or, for proxies that take their hosts in turn, spread more evenly than by chance;
 //! the count of a zone is then held against the binomial distribution, and contradicts the prediction if a count as far
-//! out has a probability below [`FALSE_ALARM`], shared among all zones tested.
+//! out has a probability below [`FALSE_ALARM`], shared among all zones tested. The matrix as a whole has a test of its own
+//! ([`super::fit`]), which finds what is too little to be seen in any one zone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,9 +15,12 @@ use serde_json::Number;
 use statrs::distribution::{Binomial, DiscreteCDF};
 
 use super::expectation::{Expectation, routes_by_zone};
-use super::observation::{Latencies, Observation};
+use super::fit::{self, Fit};
+use super::interval::{self, ZoneShare};
+use super::latency::{self, LatencyBucket, LatencyMs, PairLatency};
+use super::observation::Observation;
 use super::zone_aware_routing::{Counted, Demands, Evidence, RoutingState, ZoneAwareRouting};
-use crate::routing::PredictedState;
+use crate::routing::{Percent, PredictedState};
 
 /// The probability that a run which is as predicted is called a contradiction.
 const FALSE_ALARM: f64 = 1e-6;
@@ -81,8 +85,16 @@ pub struct Verification {
     pub same_zone_share: Option<f64>,
     /// What Envoy's algorithm predicts for these requests.
     pub expected: Expected,
-    /// How long answers took, in milliseconds.
+    /// The frontends' zones, each with its share of requests that stayed, as predicted and as seen.
+    pub zones: Vec<ZoneShare>,
+    /// How well the whole matrix fits the prediction. Null: nothing was predicted for what was answered.
+    pub fit: Option<Fit>,
+    /// How long answers took, in milliseconds, counted from when each request was to start.
     pub latency_ms: LatencyMs,
+    /// The same for each pair of zones between which requests went.
+    pub latency_pairs_ms: Vec<PairLatency>,
+    /// How many answers took how long.
+    pub latency_buckets: Vec<LatencyBucket>,
     /// The first statement: whether zone-aware routing is on.
     pub zone_aware_routing: ZoneAwareRouting,
     /// The second: whether the observed matrix is the predicted one, whatever that is.
@@ -132,35 +144,6 @@ fn means<S: Serializer>(cells: &[Cell<f64>], serializer: S) -> Result<S::Ok, S::
     }))
 }
 
-#[derive(Clone, Debug, JsonSchema, Serialize)]
-pub struct LatencyMs {
-    /// Of all answered requests.
-    pub all: Percentiles,
-    /// Of those that stayed in their zone.
-    pub same_zone: Percentiles,
-    /// Of those that went to another zone.
-    pub cross_zone: Percentiles,
-}
-
-#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
-pub struct Percentiles {
-    /// The median. Null: there were no such requests.
-    pub p50: Option<f64>,
-    /// The 90th percentile.
-    pub p90: Option<f64>,
-    /// The 95th percentile.
-    pub p95: Option<f64>,
-    /// The 99th percentile.
-    pub p99: Option<f64>,
-}
-
-impl From<&Latencies> for Percentiles {
-    fn from(latencies: &Latencies) -> Self {
-        let [p50, p90, p95, p99] = [50.0, 90.0, 95.0, 99.0].map(|percent| latencies.percentile_ms(percent));
-        Self { p50, p90, p95, p99 }
-    }
-}
-
 /// Judges an observation by an expectation, by the proxies' counters (or by the reason why they were not read), and by what
 /// is asked of it.
 pub fn verify(
@@ -171,7 +154,12 @@ pub fn verify(
 ) -> Verification {
     let zones = zones(observed, expectation);
     let expected = expected(observed, expectation, &zones);
-    let contradictions = contradictions(observed, expectation);
+    let fit = fit::of(observed, expectation);
+    let mut contradictions = contradictions(observed, expectation);
+    // What is impossible has been named zone by zone.
+    contradictions.extend(fit.filter(|fit| fit.denies() && contradictions.is_empty()).map(|fit| {
+        format!("the matrix as a whole does not fit the prediction: p = {:.5}, below {}", fit.p_value, fit.level)
+    }));
     let failures = failures(observed);
     let as_predicted = contradictions.is_empty() && failures.is_empty();
     let evidence = Evidence {
@@ -188,7 +176,12 @@ pub fn verify(
         reasons.extend(contradictions);
         reasons.extend(expectation.reasons());
     } else {
-        reasons.extend(expectation.reasons());
+        let across = expected.same_zone_share.map(|share| {
+            let share = Percent(1.0 - share);
+            format!("expect {share} of the requests across zones")
+        });
+        let off = expectation.reasons().into_iter().chain(across).collect::<Vec<_>>();
+        reasons.extend((!off.is_empty()).then(|| off.join("; ")));
         reasons.extend(contradictions);
     }
     let is_on = zone_aware_routing.state == RoutingState::On;
@@ -205,11 +198,11 @@ pub fn verify(
         matrix: matrix(&zones, &observed.matrix),
         same_zone_share: observed.same_zone_share(),
         expected,
-        latency_ms: LatencyMs {
-            all: (&observed.all()).into(),
-            same_zone: (&observed.same_zone).into(),
-            cross_zone: (&observed.cross_zone).into(),
-        },
+        zones: interval::by_zone(observed, expectation),
+        fit,
+        latency_ms: latency::of_kinds(observed),
+        latency_pairs_ms: latency::of_pairs(observed),
+        latency_buckets: latency::buckets(observed),
         zone_aware_routing,
         as_predicted,
         exact: demands.exact,
@@ -233,7 +226,8 @@ fn failures(observed: &Observation) -> Vec<String> {
 /// The zones that tasks run in or answers came from.
 fn zones(observed: &Observation, expectation: &Expectation) -> BTreeSet<String> {
     let seen = observed.matrix.keys().flat_map(|(frontend, backend)| [frontend, backend]);
-    let predicted = expectation.0.iter().flat_map(|(zone, prediction)| prediction.zone_share.keys().chain([zone]));
+    let predicted =
+        expectation.predictions.iter().flat_map(|(zone, prediction)| prediction.zone_share.keys().chain([zone]));
     seen.chain(predicted).cloned().collect()
 }
 
@@ -250,7 +244,7 @@ fn expected(observed: &Observation, expectation: &Expectation, zones: &BTreeSet<
     let rows = observed.by_frontend();
     let mut cells = BTreeMap::new();
     let mut same_zone = 0.0;
-    for (frontend, prediction) in &expectation.0 {
+    for (frontend, prediction) in &expectation.predictions {
         let requests = rows.get(frontend.as_str()).copied().unwrap_or(0) as f64;
         for (backend, share) in &prediction.zone_share {
             if frontend == backend {
@@ -271,22 +265,20 @@ fn expected(observed: &Observation, expectation: &Expectation, zones: &BTreeSet<
 fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<String> {
     let rows = observed.by_frontend();
     let mut found = vec![];
-    for frontend in rows.keys().filter(|frontend| !expectation.0.contains_key(**frontend)) {
+    for frontend in rows.keys().filter(|frontend| !expectation.predictions.contains_key(**frontend)) {
         found.push(format!("answers came from frontends in {frontend}, where no frontend runs"));
     }
     let is_silent = |frontend: &&String| !rows.contains_key(frontend.as_str()) && observed.answered() > 0;
-    for frontend in expectation.0.keys().filter(is_silent) {
+    for frontend in expectation.predictions.keys().filter(is_silent) {
         found.push(format!("no answer came from the frontends in {frontend}; send more --requests"));
     }
-    let tests: usize = expectation.0.values().map(|prediction| prediction.zone_share.len()).sum();
-    for (frontend, prediction) in &expectation.0 {
+    let tests: usize = expectation.predictions.values().map(|prediction| prediction.zone_share.len()).sum();
+    for (frontend, prediction) in &expectation.predictions {
         let Some(&row) = rows.get(frontend.as_str()) else { continue };
-        let answered = 1.0 - prediction.failed_share;
         let mut elsewhere = row;
-        for (backend, share) in &prediction.zone_share {
+        for (backend, share) in expectation.answered_shares(frontend).into_iter().flatten() {
             let count = observed.matrix.get(&(frontend.clone(), backend.clone())).copied().unwrap_or(0);
             elsewhere -= count;
-            let share = if answered > 0.0 { share / answered } else { 0.0 };
             if !is_plausible(count, row, share, FALSE_ALARM / tests as f64) {
                 let kind = if routes_by_zone(prediction.state) { "zone-aware routing" } else { "plain round-robin" };
                 found.push(format!(
@@ -307,11 +299,10 @@ fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<Stri
 /// Whether `count` hits of `n` are plausible if each is one with probability `share`; `alarm` bounds the probability of
 /// denying it wrongly.
 fn is_plausible(count: u64, n: u64, share: f64, alarm: f64) -> bool {
-    // Shares are sums of fractions of 10000ths: one within a rounding error of 0 or 1 is meant to be 0 or 1.
-    if share < 1e-9 {
+    if share <= 0.0 {
         return count == 0;
     }
-    if share > 1.0 - 1e-9 {
+    if share >= 1.0 {
         return count == n;
     }
     let Ok(binomial) = Binomial::new(share, n) else { return false };

@@ -59,10 +59,7 @@ async fn boto3_reads_every_answer_with_no_unknown_or_missing_member() {
         mode: failover::Mode::Scale,
         to: 2,
         restore: true,
-        verify: verify::Options {
-            traffic: verify::Traffic { requests: 60, concurrency: 4 },
-            ..verify::Options::default()
-        },
+        verify: verify::Options { traffic: verify::Traffic::of(60, 4), ..verify::Options::default() },
     };
     let options = commands::walkthrough::Options { failover, keep: false };
     commands::walkthrough::run(&ctx, options, |_| ()).await.unwrap();

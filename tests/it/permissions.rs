@@ -134,7 +134,7 @@ async fn a_walkthrough_passes_under_the_policy_alone() {
     let options = Options { pace: Pace::Fast, bare_account: true, policy: rehearsed, ..Options::default() };
     let cloud = LocalCloud::start(options).await.unwrap();
     let ctx = context(&cloud, settings()).await;
-    let traffic = verify::Traffic { requests: 60, concurrency: 4 };
+    let traffic = verify::Traffic::of(60, 4);
     let traffic = verify::Options { traffic, ..verify::Options::default() };
     let drill = failover::Options { mode: failover::Mode::Scale, to: 2, restore: true, verify: traffic };
     let options = walkthrough::Options { failover: drill, keep: false };

@@ -11,7 +11,7 @@ use zonewalk::traffic::{DriveError, Load, drive};
 const ANSWER: &str = r#"{"availabilityZoneId": "use1-az1", "upstreamAvailabilityZoneId": "use1-az1"}"#;
 
 fn load(url: &str, requests: u64, per_second: Option<u32>) -> Load {
-    Load { url: url.to_owned(), requests: Some(requests), concurrency: 2, per_second }
+    Load { url: url.to_owned(), requests: Some(requests), concurrency: 2, per_second, ..Load::default() }
 }
 
 #[tokio::test]

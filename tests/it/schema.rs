@@ -112,6 +112,11 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "stats --local --requests 30", 0);
     printed.run(&machine, "stats --local --no-traffic", 0);
     printed.run(&machine, "redeploy --local", 0);
+    for (command, code) in
+        [("runs", 0), ("report", 0), ("report nonsense", 2), ("explain panic threshold", 0), ("explain", 0)]
+    {
+        printed.run(&machine, command, code);
+    }
     for (command, code) in [("operations", 0), ("status", 0), ("env", 0), ("logs", 0), ("stop", 2)] {
         printed.run(&machine, &format!("local {command}"), code);
     }

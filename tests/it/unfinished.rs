@@ -17,7 +17,7 @@ use crate::support::{clients, context, settings, start_cloud};
 const MANY: u64 = 1_000_000;
 
 fn verification() -> verify::Options {
-    verify::Options { traffic: verify::Traffic { requests: MANY, concurrency: 8 }, ..verify::Options::default() }
+    verify::Options { traffic: verify::Traffic::of(MANY, 8), ..verify::Options::default() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -81,8 +81,7 @@ async fn a_drill_says_if_it_restores_to_another_count_than_the_settings() {
         }
     });
     let ctx = Context::new(clients(&cloud).await, settings(), events, CancellationToken::new());
-    let verify =
-        verify::Options { traffic: verify::Traffic { requests: 60, concurrency: 8 }, ..verify::Options::default() };
+    let verify = verify::Options { traffic: verify::Traffic::of(60, 8), ..verify::Options::default() };
     let options = failover::Options { mode: failover::Mode::Scale, to: 6, restore: true, verify };
     let drill = failover::run(&ctx, options).await.unwrap();
     assert!(drill.restored && drill.holds(), "{:?}", drill.reasons);

@@ -27,7 +27,7 @@ pub(crate) struct Browser {
     session: String,
     plain: reqwest::Client,
     driver: Child,
-    _profile: tempfile::TempDir,
+    profile: tempfile::TempDir,
 }
 
 /// What a user has asked of the system.
@@ -72,7 +72,7 @@ impl Browser {
             .expect("chromium starts (Debian: apt-get install chromium)");
         let id = client.session_id().await.unwrap().unwrap();
         let plain = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { client, session: format!("{driver_url}/session/{id}"), plain, driver, _profile: profile }
+        Self { client, session: format!("{driver_url}/session/{id}"), plain, driver, profile }
     }
 
     pub(crate) async fn open(&self, url: &str) {
@@ -167,10 +167,11 @@ impl Browser {
     }
 }
 
-/// A test that fails midway leaves no browser behind: the driver ends its own.
+/// A test that fails midway leaves no browser behind: a driver that is ended does not end its own.
 impl Drop for Browser {
     fn drop(&mut self) {
         let _ = Command::new("kill").arg(self.driver.id().to_string()).status();
+        let _ = Command::new("pkill").args(["-KILL", "-f"]).arg(self.profile.path()).status();
         let _ = self.driver.wait();
     }
 }

@@ -16,7 +16,7 @@ use zonewalk::walkthrough::up;
 use super::{Walk, article};
 
 /// Few requests: what is asked of them is all or nothing.
-const TRAFFIC: verify::Traffic = verify::Traffic { requests: 60, concurrency: 4 };
+const TRAFFIC: verify::Traffic = verify::Traffic::of(60, 4);
 
 #[test]
 fn trap_03_both_families_of_zone_counters_are_read() {
