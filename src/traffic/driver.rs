@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant as SystemInstant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use reqwest::Url;
@@ -200,9 +200,8 @@ impl Run {
     /// runtime's timers have whole ones, which would count as latency.
     fn keep_pace(&self) {
         let Some(pace) = &self.pace else { return };
-        let begin = SystemInstant::now();
         for number in 0..self.requests {
-            std::thread::sleep((begin + pace.offset(number)).saturating_duration_since(SystemInstant::now()));
+            std::thread::sleep((self.begin + pace.offset(number)).saturating_duration_since(Instant::now()));
             if self.stop.is_cancelled() || self.out_of_reach.get().is_some() {
                 return;
             }
