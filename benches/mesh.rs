@@ -70,6 +70,7 @@ impl Part {
             }),
             draining: false,
             blocked: BTreeSet::new(),
+            failing: false,
         }
     }
 }

@@ -3,8 +3,9 @@
 //! The way of the data: [`cli`] resolves arguments into [`settings`] and calls one of [`commands`]; `up` and `down` are
 //! the [`walkthrough`] over [`stages`], which speak to a cloud through [`aws`]; [`traffic`] is driven through the result
 //! and judged against [`routing`], Envoy's algorithm; [`envoy`] reads the proxies' own counters; [`plan`] and [`events`] are
-//! the words in which it is told, and [`report`] shows it as progress and tables; [`runs`] keeps what came of it. On one machine, [`cloud`] answers in AWS's
-//! place and [`mesh`] carries the traffic, which it also does where an emulator answers and [`local_traffic`] plays the part
+//! the words in which it is told, and [`report`] shows it as progress and tables; [`runs`] keeps what came of it. On one
+//! machine, [`cloud`] answers in AWS's place, [`live`] is the page about it, and [`mesh`] carries the traffic, which it also
+//! does where an emulator answers and [`local_traffic`] plays the part
 //! of its instances.
 
 pub mod aws;
@@ -15,6 +16,7 @@ pub mod data_plane;
 pub mod envoy;
 pub mod events;
 mod http;
+pub mod live;
 pub mod local_traffic;
 pub mod mesh;
 mod plain;

@@ -254,9 +254,10 @@ impl Console {
     pub(super) fn print_serving(&self, record: &Record, env: &LocalEnv) {
         let text = || {
             format!(
-                "the local cloud listens at {} (account {}, any credentials)\n\n  {}\n\nCtrl-C stops it\n",
+                "the local cloud listens at {} (account {}, any credentials)\nlive page: {}\n\n  {}\n\nCtrl-C stops it\n",
                 record.endpoint_url,
                 cloud::ACCOUNT_ID,
+                record.live_page(),
                 env.lines().join("\n  "),
             )
         };

@@ -9,6 +9,7 @@ use clap::{Args as ClapArgs, Subcommand};
 use clap_complete::Shell;
 
 use super::args::Global;
+use super::browser;
 use super::console::{Console, write_stdout};
 use super::interrupt;
 use super::resolve::{self, Destination};
@@ -158,6 +159,9 @@ pub(super) struct ServeArgs {
     /// Address on this machine, or its port alone; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS", value_parser = values::listen_address)]
     listen: SocketAddr,
+    /// Open the live page in the browser
+    #[arg(long)]
+    open: bool,
     /// Started by `up --local`
     #[arg(long, hide = true)]
     background: bool,
@@ -239,13 +243,13 @@ async fn hosts(global: Global, console: &Console) -> Result<(), Error> {
     let Destination::Cloud(target) = resolved.destination else {
         return Err(Error::Usage("the local cloud has hosts of its own".to_owned()));
     };
-    let stop = interrupt::token(console, None);
+    let stop = interrupt::token(console, None, None);
     local_traffic::serve(target.connect().await?, &resolved.settings.name, stop.cancelled()).await?;
     Ok(())
 }
 
 async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(), Error> {
-    let stop = interrupt::token(console, Some("stopping the local cloud"));
+    let stop = interrupt::token(console, Some("stopping the local cloud"), None);
     let requests = if args.background {
         RequestLog::Background
     } else {
@@ -273,6 +277,9 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
             console.progress_line(&text);
         }
         console.print_serving(record, &LocalEnv::new(record, &region, Shell::Bash));
+        if args.open {
+            browser::open(&record.live_page(), console);
+        }
     };
     local_cloud::serve(options, ready, stop.cancelled()).await?;
     Ok(())

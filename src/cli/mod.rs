@@ -4,6 +4,7 @@
 mod advice;
 mod args;
 mod asked;
+mod browser;
 mod cloud_command;
 mod command_line;
 mod console;

@@ -18,6 +18,7 @@ use super::service::Founding;
 use super::services::{self, iam};
 use super::settle::SharedRegion;
 use super::states::States;
+use super::trouble::Trouble;
 use crate::mesh::{Conditions, Mesh, Proxies};
 use crate::settings::OWNER_TAG;
 
@@ -78,6 +79,11 @@ impl Account {
         Ok(region)
     }
 
+    /// The regions that have come into being, in the order of their names.
+    pub(super) fn regions(&self) -> BTreeMap<String, Arc<SharedRegion>> {
+        self.regions.lock().iter().map(|(name, region)| (name.clone(), Arc::clone(region))).collect()
+    }
+
     fn new_region(&self, name: &str) -> Region {
         let mut ids = Ids::from_entropy();
         let mut states = States::default();
@@ -97,6 +103,7 @@ impl Account {
             published: None,
             vcpu_quota: self.vcpu_quota,
             faults: self.faults.clone(),
+            trouble: Trouble::default(),
             states,
         }
     }

@@ -15,6 +15,7 @@ mod exchange;
 mod fault_file;
 mod faults;
 mod ids;
+mod operator;
 mod options;
 mod partition;
 mod region;
@@ -25,6 +26,7 @@ mod service;
 mod services;
 mod settle;
 mod states;
+mod trouble;
 mod user_data;
 mod wildcard;
 mod wire;
@@ -32,9 +34,11 @@ mod wire;
 pub use catalog::{OperationSummary, StructureSummary, operations, structures};
 pub use faults::{Fault, FaultKind, Faults, FaultsReport};
 pub use ids::ACCOUNT_ID;
+pub use operator::{Operator, Pages};
 pub use options::{Exchange, Observer, OnRequest, Options, Served};
 pub use schedule::Pace;
 pub use server::LocalCloud;
+pub use trouble::Trouble;
 
 /// The regions the local cloud has.
 pub fn regions() -> &'static [&'static str] {

@@ -6,6 +6,7 @@ use super::faults::SharedInjector;
 use super::ids::Ids;
 use super::schedule::{Schedule, Transition};
 use super::states::{State, States};
+use super::trouble::Trouble;
 use crate::mesh::Mesh;
 use crate::mesh::topology::Topology;
 
@@ -24,6 +25,7 @@ pub(crate) struct Region {
     /// The vCPU that running On-Demand Standard instances may have together.
     pub(crate) vcpu_quota: u32,
     pub(crate) faults: SharedInjector,
+    pub(crate) trouble: Trouble,
     pub(crate) states: States,
 }
 

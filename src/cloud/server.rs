@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +20,7 @@ use super::account::Account;
 use super::error::AwsError;
 use super::exchange::Answer;
 use super::faults::{Answering, Faults, Injected};
+use super::operator::{Operator, Pages};
 use super::options::{Exchange, Observer, OnRequest, Options, Served};
 use super::request::{Request, encoding_of};
 use super::wire::is_cbor;
@@ -39,7 +40,8 @@ pub struct LocalCloud {
 }
 
 struct Shared {
-    account: Account,
+    account: Arc<Account>,
+    pages: OnceLock<Arc<dyn Pages>>,
     observer: Option<Observer>,
     on_request: Option<OnRequest>,
     requests: AtomicU64,
@@ -55,7 +57,8 @@ impl LocalCloud {
         let account =
             Account::new(&options).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error.message))?;
         let shared = Arc::new(Shared {
-            account,
+            account: Arc::new(account),
+            pages: OnceLock::new(),
             observer: options.observer,
             on_request: options.on_request,
             requests: AtomicU64::new(0),
@@ -94,6 +97,23 @@ impl LocalCloud {
     /// From now on requests are carried under these conditions.
     pub fn set_conditions(&self, conditions: Conditions) {
         self.shared.account.set_conditions(conditions);
+    }
+
+    /// The cloud from the inside.
+    pub fn operator(&self) -> Operator {
+        let Shared { account, on_request, stop, tracker, .. } = &*self.shared;
+        Operator {
+            account: Arc::clone(account),
+            on_request: on_request.clone(),
+            stop: stop.clone(),
+            tracker: tracker.clone(),
+        }
+    }
+
+    /// From now on these are served, too. There is one set of pages.
+    pub fn show(&self, pages: Arc<dyn Pages>) {
+        // A second set is not asked for anywhere.
+        let _ = self.shared.pages.set(pages);
     }
 
     /// Completes when somebody has asked the cloud to stop.
@@ -145,6 +165,9 @@ impl Handler for Shared {
             }
         };
         if let Some(path) = head.uri.path().strip_prefix("/_zonewalk/") {
+            if let Some(answer) = self.pages.get().and_then(|pages| pages.answer(&head, &body)) {
+                return Ok(answer);
+            }
             return Ok(self.own_path(&head.method, path, &body));
         }
         match Request::decode(&head.method, &head.uri, &head.headers, &body) {

@@ -8,12 +8,14 @@ mod body;
 mod client;
 mod connection;
 mod headers;
+mod loopback;
 mod pool;
 mod server;
 
 pub(crate) use body::{Body, Ended};
 pub(crate) use client::{AskError, PORT, ask, ask_socket};
 pub(crate) use headers::{passed_on, to_next_hop};
+pub(crate) use loopback::is_loopback;
 pub use pool::Patience;
 pub(crate) use pool::{Pool, PoolCounters, SendError};
 pub use server::Server;

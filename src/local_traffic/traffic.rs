@@ -67,6 +67,7 @@ impl Worker {
             service_connect: self.service_connect(cluster, service),
             draining: self.is_stopping(task),
             blocked: BTreeSet::new(),
+            failing: false,
         })
     }
 

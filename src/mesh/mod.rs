@@ -26,7 +26,7 @@ mod matcher;
 mod task;
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
@@ -106,6 +106,11 @@ impl Mesh {
         Self { state: Arc::default(), proxies, links: CurrentLinks::default(), changed: Arc::default(), runtime }
     }
 
+    /// Whose the tasks' proxies are.
+    pub fn proxies(&self) -> &Proxies {
+        &self.proxies
+    }
+
     /// Brings about the whole wanted state. On return the sockets of new tasks are bound and every sidecar and load
     /// balancer picks from the new endpoints; removed tasks stop accepting and finish what is in flight.
     ///
@@ -164,6 +169,11 @@ impl Mesh {
         state.load_balancers.values().find_map(|balancer| balancer.target_health(target_group_arn, ip, port))
     }
 
+    /// What was last applied.
+    pub fn topology(&self) -> Topology {
+        self.state.lock().topology.clone()
+    }
+
     /// Which of a task's containers exited, if one did.
     pub fn task_failure(&self, task_arn: &str) -> Option<TaskFailure> {
         match self.state.lock().tasks.get(task_arn)? {
@@ -186,6 +196,14 @@ impl Mesh {
     pub fn envoy_stats(&self, task_arn: &str) -> Option<String> {
         let proxy = self.state.lock().running(task_arn)?.proxy.clone()?;
         proxy.stats()
+    }
+
+    /// The endpoints that a task's sidecar avoids since they failed, by zone. `None`: no such task, or its proxy does not tell.
+    pub fn ejected(&self, task_arn: &str) -> Option<BTreeMap<String, u32>> {
+        match &self.state.lock().running(task_arn)?.proxy {
+            Some(Proxy::Sidecar(sidecar)) => Some(sidecar.ejected()),
+            Some(Proxy::Envoy(_)) | None => None,
+        }
     }
 
     /// Stops everything: nothing is accepted any more, and requests in flight have a moment to finish.
@@ -305,6 +323,9 @@ impl State {
             Entry::Vacant(new) => Ok(new.insert(BlackHole::open(runtime)?).address),
         };
         for task in &topology.tasks {
+            if let Some(TaskState::Running(running)) = tasks.get(&task.arn) {
+                running.fail(task.failing);
+            }
             let Some(proxy) = tasks.get(&task.arn).and_then(TaskState::proxy) else { continue };
             discovery.inform(task, &proxy, &mut black_hole)?;
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -32,6 +34,8 @@ pub(super) struct RunningTask {
     /// The servers that requests in flight still need: the application behind its sidecar, and the sidecar's outbound one.
     rear: Vec<Server>,
     maintenance: Option<AbortOnDropHandle<()>>,
+    /// Whether its application fails on purpose.
+    failing: Arc<AtomicBool>,
 }
 
 /// Why a task does not run.
@@ -87,6 +91,11 @@ impl RunningTask {
     /// The address on this machine of a port that something listens on.
     pub(super) fn port(&self, port: u16) -> Option<SocketAddr> {
         self.ports.get(&port).copied()
+    }
+
+    /// Has the application fail on purpose, or not any more.
+    pub(super) fn fail(&self, failing: bool) {
+        self.failing.store(failing, Relaxed);
     }
 
     /// Stops accepting; [`Self::finished`] waits for what is in flight.
@@ -199,7 +208,8 @@ impl Applications {
         if let Some((port, bound)) = self.article {
             let upstreams = task.service_connect.iter().flat_map(|service_connect| &service_connect.upstreams);
             let aliases: Vec<_> = upstreams.map(|upstream| upstream.alias.clone()).collect();
-            let app = App::new(&task.command, &task.az_id, outbound, &aliases, links.clone())?;
+            let app = App::new(&task.command, &task.az_id, outbound, &aliases, links.clone())?
+                .failing_with(running.failing.clone());
             running.serve(&[port], bound, app, runtime)?;
         }
         if let Some((ports, bound)) = self.plain {

@@ -1,7 +1,7 @@
 //! What the mesh is asked to be: the running tasks and the load balancers, as plain data.
 //!
 //! A [`Topology`] is always the whole wanted state; `Mesh::apply` finds out what changed. Of a task that runs already
-//! only `draining` and `blocked` are read again: a task's definition does not change while it runs, and a running task does not learn
+//! only `draining`, `blocked` and `failing` are read again: a task's definition does not change while it runs, and a running task does not learn
 //! client aliases made after it started (ECS Developer Guide, "Amazon ECS Service Connect components").
 
 use std::collections::BTreeSet;
@@ -44,6 +44,8 @@ pub struct Task {
     /// The addresses and ports of tasks that nothing from here gets through to: it is dropped in silence, as by a security
     /// group. They are discovered all the same.
     pub blocked: BTreeSet<SocketAddrV4>,
+    /// Whether its application fails every request but those for its health, on purpose.
+    pub failing: bool,
 }
 
 /// A service's `serviceConnectConfiguration`, resolved when the task started.

@@ -171,6 +171,7 @@ fn task(family: &str, number: u32, service_connect: ServiceConnect, command: &[&
         service_connect: Some(service_connect),
         draining: false,
         blocked: BTreeSet::new(),
+        failing: false,
     }
 }
 

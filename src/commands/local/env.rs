@@ -14,6 +14,8 @@ pub struct LocalEnv {
     variables: Variables,
     #[serde(skip)]
     shell: Shell,
+    #[serde(skip)]
+    live_page: String,
 }
 
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -43,7 +45,7 @@ impl LocalEnv {
             aws_region: region.to_owned(),
             aws_default_region: region.to_owned(),
         };
-        Self { variables, shell }
+        Self { variables, shell, live_page: record.live_page() }
     }
 
     /// A line for each variable. Their values have nothing in them that a shell would take for something else.
@@ -85,7 +87,11 @@ impl Outcome for LocalEnv {
     fn text(&self, page: &Page) -> String {
         let lines = self.lines().join("\n");
         // Where nobody but a user reads them, they have not been taken in.
-        if page.width.is_some() { format!("{lines}\n# to set them: {}", self.usage()) } else { lines }
+        if page.width.is_some() {
+            format!("{lines}\n# live page: {}\n# to set them: {}", self.live_page, self.usage())
+        } else {
+            lines
+        }
     }
 }
 
@@ -103,7 +109,7 @@ mod tests {
                 aws_region: "eu-west-1".to_owned(),
                 aws_default_region: "eu-west-1".to_owned(),
             };
-            let env = LocalEnv { variables, shell };
+            let env = LocalEnv { variables, shell, live_page: String::new() };
             let on_terminal = env.text(&Page { width: Some(80), ..Page::default() });
             assert!(
                 on_terminal.lines().last().is_some_and(|line| line.starts_with("# to set them: ")),

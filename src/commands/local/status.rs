@@ -28,6 +28,8 @@ pub struct LocalStatus {
 struct Cloud {
     /// Where it listens.
     endpoint_url: String,
+    /// Where its live page is.
+    live_page: String,
     /// Its process ID.
     process: u32,
     /// The version of zonewalk that runs it. Null if it does not say.
@@ -62,6 +64,7 @@ pub async fn run() -> Result<LocalStatus, Error> {
     };
     let cloud = Cloud {
         walkthroughs: local_cloud::walkthroughs(&record).await?,
+        live_page: record.live_page(),
         users: local_cloud::users()?,
         state_file: local_cloud::state_file()?,
         age_s: record.age().map(|age| age.as_secs()),
@@ -119,6 +122,7 @@ impl Cloud {
         let users = if users.is_empty() { "no command just now".to_owned() } else { users.join(", ") };
         let lines = [
             format!("local cloud   {} at {}{}", good("running"), self.endpoint_url, age.unwrap_or_default()),
+            format!("live page     {}", self.live_page),
             format!("process       {} {place}, version {version}", self.process),
             format!("pace          {pace}"),
             format!("proxies       {proxies}"),

@@ -9,6 +9,8 @@ mod plain;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -65,6 +67,7 @@ pub(super) struct App {
     own_answer: Bytes,
     egress: Option<Egress>,
     links: CurrentLinks,
+    failing: Arc<AtomicBool>,
 }
 
 /// The upstream that the application calls.
@@ -112,7 +115,12 @@ impl App {
         let Command { name, egress, .. } = Command::parse(command)?;
         let own_answer = answer_of(&name, az_id, None, None);
         let egress = egress.map(|destination| Egress::new(destination, az_id, outbound, aliases));
-        Ok(Self { az_id: az_id.to_owned(), own_answer, egress, name, links })
+        Ok(Self { az_id: az_id.to_owned(), own_answer, egress, name, links, failing: Arc::default() })
+    }
+
+    /// Fails while this is true, but for what asks for its health.
+    pub(super) fn failing_with(self, failing: Arc<AtomicBool>) -> Self {
+        Self { failing, ..self }
     }
 
     async fn call_upstream(&self, egress: &Egress) -> Response<Body> {
@@ -137,6 +145,10 @@ impl Handler for App {
         }
         Ok(match (request.uri().path(), &self.egress) {
             ("/ping", _) => answer(StatusCode::OK, "text/plain", "pong\n"),
+            _ if self.failing.load(Relaxed) => {
+                let error = Some("it fails on purpose");
+                json(StatusCode::INTERNAL_SERVER_ERROR, answer_of(&self.name, &self.az_id, None, error))
+            }
             ("/", Some(egress)) if request.headers().contains_key(AZ_AWARE_ROUTING) => self.call_upstream(egress).await,
             ("/", _) => json(StatusCode::OK, self.own_answer.clone()),
             _ => answer(StatusCode::NOT_FOUND, "text/plain", "404 page not found\n"),

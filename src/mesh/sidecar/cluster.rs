@@ -248,6 +248,13 @@ impl Cluster {
         }
     }
 
+    /// The zone of each endpoint that is ejected.
+    pub(super) fn ejected_zones(&self) -> Vec<String> {
+        let members = self.members.lock();
+        let ejected = members.endpoints.iter().filter(|member| member.ejection.is_active());
+        ejected.map(|member| member.endpoint.address.locality.zone.clone()).collect()
+    }
+
     pub(super) fn stats(&self) -> StatsView<'_> {
         let members = self.members.lock();
         let ejected = members.endpoints.iter().filter(|member| member.ejection.is_active()).count();

@@ -14,6 +14,7 @@ pub(super) mod outlier;
 mod retry;
 mod stats;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -70,6 +71,15 @@ impl Sidecar {
         for cluster in &*self.clusters {
             cluster.set_runtime(runtime);
         }
+    }
+
+    /// The endpoints that are ejected now, by zone.
+    pub fn ejected(&self) -> BTreeMap<String, u32> {
+        let mut zones = BTreeMap::new();
+        for zone in self.clusters.iter().flat_map(Cluster::ejected_zones) {
+            *zones.entry(zone).or_default() += 1;
+        }
+        zones
     }
 
     /// The text that Envoy's `/stats` has.

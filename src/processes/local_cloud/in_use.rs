@@ -102,16 +102,19 @@ impl InUse {
     }
 
     /// What the user should know of it, if it is a new one.
-    pub fn news(&self) -> Option<String> {
+    pub fn news(&self) -> Vec<String> {
         let Record { endpoint_url, process, log, .. } = &self.record;
         match &self.cloud {
             Cloud::Process(used) if used.started => {
                 let log = log.as_ref().map(|log| format!(", log {}", log.display())).unwrap_or_default();
-                Some(format!("local cloud started: {endpoint_url} (process {process}{log})"))
+                vec![
+                    format!("local cloud started: {endpoint_url} (process {process}{log})"),
+                    format!("live page: {}", self.record.live_page()),
+                ]
             }
-            Cloud::Process(_) => None,
+            Cloud::Process(_) => vec![],
             Cloud::Own(_) => {
-                Some("no local cloud is running: this looks at a new one, which ends with this command".to_owned())
+                vec!["no local cloud is running: this looks at a new one, which ends with this command".to_owned()]
             }
         }
     }

@@ -10,6 +10,7 @@ use super::error::Error;
 use super::own_paths::Conditions;
 use super::started::{NewCloud, Record, Started, process};
 use crate::cloud::{Faults, LocalCloud, OnRequest, Options};
+use crate::live;
 use crate::plain;
 use crate::processes::{error, log};
 
@@ -56,6 +57,12 @@ pub async fn serve(
             (Some((path, log)), on_request)
         }
     };
+    let calls = live::Calls::default();
+    let noted = calls.clone();
+    let on_request: OnRequest = Arc::new(move |served| {
+        noted.note(served);
+        on_request(served);
+    });
     let cloud = LocalCloud::start(Options {
         listen: address,
         pace,
@@ -71,6 +78,7 @@ pub async fn serve(
         io::ErrorKind::AddrInUse => Error::InUse { address },
         _ => Error::Listen { address, reason: plain::of_io(&error) },
     })?;
+    live::show(&cloud, calls);
     let url = cloud.endpoint_url();
     let started = |background| Started { background, proxies: Some(whose), cloud: options.cloud };
     let record = if let Some((path, log)) = log {

@@ -7,6 +7,7 @@ use strum::IntoStaticStr;
 
 use super::error::Error;
 use crate::cloud::Pace;
+use crate::live;
 use crate::mesh::{Binary, BinaryError, Proxies};
 use crate::processes::background::Background;
 use crate::processes::record;
@@ -23,6 +24,13 @@ pub struct Started {
     pub proxies: Option<String>,
     #[serde(flatten)]
     pub cloud: NewCloud,
+}
+
+impl Record {
+    /// The address of its live page.
+    pub fn live_page(&self) -> String {
+        live::url(&self.endpoint_url)
+    }
 }
 
 pub(super) fn process() -> Background {

@@ -1,6 +1,7 @@
 //! A real browser: Chromium, headless, which its own driver controls by WebDriver.
 
 mod harness;
+mod live;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -137,13 +138,14 @@ impl Browser {
         complaints.map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The URLs that pages have requested since this was last asked.
+    /// The URLs that pages have requested since this was last asked, but for the browser's own pages.
     pub(crate) async fn requested(&self) -> Vec<String> {
         let entries = self.log("performance").await;
         let messages =
             entries.iter().map(|entry| -> Value { serde_json::from_str(entry["message"].as_str().unwrap()).unwrap() });
         let requests = messages.filter(|message| message["message"]["method"] == "Network.requestWillBeSent");
-        requests.map(|message| message["message"]["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()
+        let url = |message: Value| message["message"]["params"]["request"]["url"].as_str().unwrap().to_owned();
+        requests.map(url).filter(|url| !url.starts_with("chrome://")).collect()
     }
 
     /// What axe-core finds to be serious or critical, each with where.

@@ -17,11 +17,11 @@ pub(super) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
     };
     let running: Vec<&Task> = region.ecs().tasks.iter().filter(runs).collect();
     let reach = Reach::of(region);
-    running.iter().map(|task| topology_task(region, task, blocked(&reach, task, &running))).collect()
+    running.iter().map(|task| topology_task(region, task, blocked(region, &reach, task, &running))).collect()
 }
 
-/// What of the task's upstreams its security groups, or theirs, keep it from.
-fn blocked(reach: &Reach<'_>, task: &Task, running: &[&Task]) -> BTreeSet<SocketAddrV4> {
+/// What of the task's upstreams its security groups, or theirs, keep it from, or trouble between the zones.
+fn blocked(region: &Region, reach: &Reach<'_>, task: &Task, running: &[&Task]) -> BTreeSet<SocketAddrV4> {
     let Some(connect) = &task.service_connect else { return BTreeSet::new() };
     let is_upstream = |name: &str| task.upstreams.iter().any(|upstream| upstream.discovery_name == name);
     let mut blocked = BTreeSet::new();
@@ -29,7 +29,9 @@ fn blocked(reach: &Reach<'_>, task: &Task, running: &[&Task]) -> BTreeSet<Socket
         let offers = other.service_connect.iter().filter(|offers| offers.namespace == connect.namespace);
         let endpoints = offers.flat_map(|offers| &offers.offered).map(|offered| &offered.endpoint);
         for endpoint in endpoints.filter(|endpoint| is_upstream(&endpoint.discovery_name)) {
-            if !reach.connects(&task.interface.id, &other.interface.id, endpoint.container_port) {
+            if region.trouble.parts(&task.az_id, &other.az_id)
+                || !reach.connects(&task.interface.id, &other.interface.id, endpoint.container_port)
+            {
                 blocked.insert(SocketAddrV4::new(other.interface.private_ip, endpoint.container_port));
             }
         }
@@ -56,6 +58,7 @@ fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>) 
         }),
         draining: task.last_status > LastStatus::Running,
         blocked,
+        failing: task.targets.is_empty() && region.trouble.failing_zones.contains(&task.az_id),
     }
 }
 

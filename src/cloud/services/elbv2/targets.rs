@@ -154,6 +154,10 @@ pub(super) fn mesh_target_group(
         |target: &Target| zone_of(region, group, target.ip).is_none_or(|zone| load_balancer.serves_zone(zone));
     // The mesh has one server for all nodes of the load balancer: what one of them cannot reach, it does not.
     let is_blocked = |target: &Target| {
+        let subnet = ec2::subnet_with_address(region, &group.settings.vpc_id, target.ip);
+        if subnet.is_some_and(|subnet| region.trouble.cut_zones.contains(&subnet.az_id)) {
+            return true;
+        }
         let target_interface = reach.interface_at(&group.settings.vpc_id, target.ip);
         target_interface.is_some_and(|to| !load_balancer.interfaces().all(|from| reach.connects(from, to, target.port)))
     };
