@@ -149,7 +149,7 @@ fn a_record_of_a_later_form_opens_with_a_note() {
     let newer = run("newer");
     let note = newer.note.clone().unwrap();
     assert!(note.contains("format 7") && note.contains("newer version"), "{note}");
-    assert!(page(&[newer.clone()]).contains(&note.replace('\'', "&#x27;")));
+    assert!(page(std::slice::from_ref(&newer)).contains(&note.replace('\'', "&#x27;")));
     assert_eq!(newer.findings.checks[0].found.requests, run("verify").findings.checks[0].found.requests);
     assert!(run("verify").note.is_none() && run("failover").note.is_none());
 }
