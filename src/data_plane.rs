@@ -40,6 +40,11 @@ impl DataPlane {
         client.notes().await
     }
 
+    /// Whether tasks are placed as their services' placement constraints say.
+    pub fn heeds_constraints(&self) -> bool {
+        matches!(self, Self::Cloud)
+    }
+
     /// Ends the tasks that the cloud does not end by itself, before what they run on is taken from them.
     pub async fn drain(&self) -> Result<(), Error> {
         let Self::Played(client) = self else { return Ok(()) };

@@ -166,7 +166,16 @@ pub enum PhaseName {
     /// The phase in which tasks stop. It is only asked how many requests fail, since the placement changes under it.
     During,
     FailedOver,
+    /// The phase in which tasks come back, of which the same is asked.
+    Restoring,
     Restored,
+}
+
+impl PhaseName {
+    /// Whether tasks come and go in it, so that nothing can be predicted of where requests go.
+    pub fn is_change(self) -> bool {
+        matches!(self, Self::During | Self::Restoring)
+    }
 }
 
 display_in_words!(PhaseName);

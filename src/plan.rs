@@ -128,6 +128,7 @@ pub enum Field {
     MetadataTokens,
     MinimumHealthyPercent,
     MinimumSize,
+    PlacementConstraints,
     Policy,
     Role,
     SecurityGroups,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::args::ProvisionArgs;
-use crate::commands::failover::{self, Mode};
+use super::values::percentage;
+use crate::commands::failover::{self, Drill, DrillName, MAX_ERRORS};
 use crate::commands::limits::{wait, within};
 use crate::commands::outcome::Outcome;
 use crate::commands::status::Now;
@@ -28,8 +29,8 @@ pub(super) enum CloudCommand {
     /// Show whether zone-aware routing is on, what is healthy, where the tasks run, and drift
     Status(StatusArgs),
     /// Send traffic and check that requests stay in their zone, as Envoy's algorithm predicts
-    Verify(VerifyArgs),
-    /// Scale the backend down under load, check where requests go, restore it
+    Verify(Box<VerifyArgs>),
+    /// Take backends or a zone away under load, check where requests go, restore them
     Failover(FailoverArgs),
     /// Read the zone counters of every frontend's Envoy
     Stats(stats::Options),
@@ -101,13 +102,20 @@ impl CloudCommand {
     /// What an interrupted command does before it ends.
     pub(super) fn before_it_ends(&self) -> Option<&'static str> {
         match self {
-            Self::Failover(_) => Some("restoring the backends first"),
+            Self::Failover(args) if args.drill.no_restore => None,
+            Self::Failover(_) => Some("restoring everything first"),
             Self::Down(DownArgs { dry_run: false }) => Some("the removals under way are finished first"),
             Self::Up(UpArgs { dry_run: false, .. }) | Self::Walkthrough(_) | Self::Redeploy(_) => {
                 Some("the requests under way are finished first")
             }
             _ => None,
         }
+    }
+
+    /// What an interrupted command says that is not let end by itself.
+    pub(super) fn if_ended_at_once(&self) -> Option<&'static str> {
+        let drills = matches!(self, Self::Failover(_) | Self::Walkthrough(_));
+        drills.then_some("what a drill has changed may not be restored: `zonewalk up` does that")
     }
 
     /// What of the arguments cannot be together with these settings, before anything is started or made.
@@ -117,7 +125,8 @@ impl CloudCommand {
             templates::check(directory).map_err(error)?;
         }
         match self {
-            Self::Walkthrough(args) => commands::walkthrough::check(args.options(), settings),
+            Self::Walkthrough(args) => commands::walkthrough::check(&args.options(), settings),
+            Self::Failover(args) => args.check(),
             _ => Ok(()),
         }
     }
@@ -155,8 +164,8 @@ impl CloudCommand {
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
             Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
-            Self::Verify(args) if args.compare => Box::new(compare::run(ctx, args.options).await?),
-            Self::Verify(args) => Box::new(verify::run_until_interrupted(ctx, args.options).await?),
+            Self::Verify(args) if args.compare => Box::new(compare::run(ctx, args.asked.options).await?),
+            Self::Verify(args) => Box::new(verify::run_until_interrupted(ctx, args.asked.clone()).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
             Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
             Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),
@@ -220,16 +229,16 @@ impl StatusArgs {
 #[derive(Debug, ClapArgs)]
 pub(super) struct VerifyArgs {
     /// In the local cloud: send the traffic with zone-aware routing and without, and show the change of the latency
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["volume", "url", "headers", "zone_fields"])]
     compare: bool,
     #[command(flatten)]
-    options: verify::Options,
+    asked: verify::Asked,
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct WalkthroughArgs {
     #[command(flatten)]
-    pub(super) failover: FailoverArgs,
+    pub(super) drill: DrillArgs,
     /// Leave everything standing at the end, and go on with what stands already
     #[arg(long)]
     keep: bool,
@@ -239,27 +248,71 @@ pub(super) struct WalkthroughArgs {
 
 impl WalkthroughArgs {
     fn options(&self) -> walkthrough::Options {
-        walkthrough::Options { failover: self.failover.options(), keep: self.keep }
+        let drill = Drill::Scale { to: self.drill.to.unwrap_or(DEFAULT_TO) };
+        walkthrough::Options { failover: self.drill.options(drill), keep: self.keep }
     }
 }
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct FailoverArgs {
-    /// How the backends are taken away
-    #[arg(long, hide = true, value_enum, default_value_t = Mode::Scale)]
-    mode: Mode,
-    /// Backends that are left
-    #[arg(long, value_name = "COUNT", default_value_t = 2, value_parser = within::<u32>(1..=15))]
-    to: u32,
-    /// Do not restore the backends
+    /// What is taken away: backends (scale, the article's drill), those of one zone (spillover), or all of a zone, as in an outage
+    /// (zone-loss)
+    #[arg(value_enum, value_name = "DRILL", default_value_t = DrillName::Scale)]
+    what: DrillName,
+    /// Zone to take away, by its ID or name; the first of the walkthrough's if none is given
+    #[arg(long, value_name = "ZONE")]
+    zone: Option<String>,
+    #[command(flatten)]
+    drill: DrillArgs,
+}
+
+/// How many backends the drill `scale` leaves: the article's.
+const DEFAULT_TO: u32 = 2;
+
+impl FailoverArgs {
+    /// What of the arguments belongs to another drill.
+    fn check(&self) -> Result<(), Error> {
+        let is_scale = self.what == DrillName::Scale;
+        if is_scale && self.zone.is_some() {
+            let what = "--zone is for the drills that take a zone away: `zonewalk failover spillover`, `zonewalk failover zone-loss`";
+            return Err(Error::Usage(what.to_owned()));
+        }
+        if !is_scale && (self.drill.to.is_some() || self.drill.mode.is_some()) {
+            return Err(Error::Usage("--to and --mode are for the drill scale: leave them out".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> failover::Options {
+        let zone = self.zone.clone();
+        self.drill.options(match self.what {
+            DrillName::Scale => Drill::Scale { to: self.drill.to.unwrap_or(DEFAULT_TO) },
+            DrillName::Spillover => Drill::Spillover { zone },
+            DrillName::ZoneLoss => Drill::ZoneLoss { zone },
+        })
+    }
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct DrillArgs {
+    /// What it was called when there was one drill
+    #[arg(long, hide = true, value_parser = ["scale"])]
+    mode: Option<String>,
+    /// Backends that the drill scale leaves [default: 2]
+    #[arg(long, value_name = "COUNT", value_parser = within::<u32>(1..=15))]
+    to: Option<u32>,
+    /// Do not restore what was taken away
     #[arg(long)]
     no_restore: bool,
+    /// On AWS, share of failed requests that fails the drill while tasks come and go; with --local, none may fail
+    #[arg(long, value_name = "PERCENT", default_value_t = MAX_ERRORS, value_parser = percentage)]
+    max_errors: f64,
     #[command(flatten)]
     verify: verify::Options,
 }
 
-impl FailoverArgs {
-    pub(super) fn options(&self) -> failover::Options {
-        failover::Options { mode: self.mode, to: self.to, restore: !self.no_restore, verify: self.verify }
+impl DrillArgs {
+    fn options(&self, drill: Drill) -> failover::Options {
+        failover::Options { drill, restore: !self.no_restore, max_errors: self.max_errors, verify: self.verify }
     }
 }

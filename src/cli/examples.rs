@@ -43,12 +43,16 @@ Examples:
             "\
 Examples:
   zonewalk verify --local
-  zonewalk verify --region eu-west-1 --requests 2000 --strict"
+  zonewalk verify --region eu-west-1 --requests 2000 --strict
+  zonewalk verify --local --rate 200 --duration 10s --traffic 500GB/month
+  zonewalk verify --url http://shop.example.com/ --zone-fields zone,upstreamZone"
         }
         ["failover"] => {
             "\
 Examples:
   zonewalk failover --local
+  zonewalk failover spillover --local
+  zonewalk failover zone-loss --local --zone use1-az4
   zonewalk failover --region eu-west-1 --to 3 --requests 1000"
         }
         ["stats"] => {

@@ -10,8 +10,8 @@ use super::terminal_echo;
 const INTERRUPTED: i32 = 130;
 
 /// A token that is cancelled at the first Ctrl-C from now on, or when the process is told to terminate. `first`: what is done
-/// before the command ends, if anything is.
-pub(super) fn token(console: &Console, first: Option<&'static str>) -> CancellationToken {
+/// before the command ends, if anything is. `second`: what is said if it is not let do that.
+pub(super) fn token(console: &Console, first: Option<&'static str>, second: Option<&'static str>) -> CancellationToken {
     let token = CancellationToken::new();
     let (cancelled, console) = (token.clone(), console.clone());
     // Before the task runs for the first time: until then, an interrupt would end the process.
@@ -26,6 +26,7 @@ pub(super) fn token(console: &Console, first: Option<&'static str>) -> Cancellat
                 console.message(&format!("interrupted{first}"));
                 cancelled.cancel();
                 interrupts.next().await;
+                second.into_iter().for_each(|second| console.message(second));
                 terminal_echo::restore();
                 std::process::exit(INTERRUPTED);
             }));

@@ -243,13 +243,13 @@ async fn hosts(global: Global, console: &Console) -> Result<(), Error> {
     let Destination::Cloud(target) = resolved.destination else {
         return Err(Error::Usage("the local cloud has hosts of its own".to_owned()));
     };
-    let stop = interrupt::token(console, None);
+    let stop = interrupt::token(console, None, None);
     local_traffic::serve(target.connect().await?, &resolved.settings.name, stop.cancelled()).await?;
     Ok(())
 }
 
 async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(), Error> {
-    let stop = interrupt::token(console, Some("stopping the local cloud"));
+    let stop = interrupt::token(console, Some("stopping the local cloud"), None);
     let requests = if args.background {
         RequestLog::Background
     } else {

@@ -45,7 +45,7 @@ impl Session {
         let Resolved { settings, destination, yes, local_traffic, record: _ } = resolved;
         // A local cloud that is used is given up properly, whenever the command is interrupted.
         let cancel = matches!(destination, Destination::Local { .. })
-            .then(|| interrupt::token(console, command.before_it_ends()));
+            .then(|| interrupt::token(console, command.before_it_ends(), command.if_ended_at_once()));
         let lines = console.clone();
         let progress = Progress::new(console.view(), console.is_verbose(), move |line: &str| lines.progress_line(line));
         let progress = Arc::new(progress);
@@ -74,7 +74,8 @@ impl Session {
         }
         progress.begin(command.title());
         // Not before: until it is answered, an interrupt ends the question.
-        let cancel = cancel.unwrap_or_else(|| interrupt::token(console, command.before_it_ends()));
+        let cancel =
+            cancel.unwrap_or_else(|| interrupt::token(console, command.before_it_ends(), command.if_ended_at_once()));
         let local_traffic = if local_traffic && !command.is_dry_run() {
             let hosts = local_traffic::InUse::of(&clients, &settings.name, target.profile.as_deref());
             Some(heeding(&cancel, events.patiently("the process that plays the hosts", hosts)).await?)

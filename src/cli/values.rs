@@ -11,6 +11,12 @@ pub(super) fn whole_number(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "a whole number is needed, 0 or more".to_owned())
 }
 
+/// A share of a hundred, which need not be whole.
+pub(super) fn percentage(text: &str) -> Result<f64, String> {
+    let percent = text.trim_end_matches('%').parse().ok().filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| "a percentage from 0 to 100 is needed, such as 0.5".to_owned())
+}
+
 /// How long a request and its answer are under way, in milliseconds: with units, or milliseconds alone.
 pub(super) fn latency(text: &str) -> Result<f64, String> {
     let with_units = || text.parse::<SignedDuration>().ok().map(|duration| duration.as_secs_f64() * 1_000.0);
@@ -44,6 +50,16 @@ mod tests {
         }
         for text in ["", "-1", "-1ms", "11s", "NaN", "inf", "soon"] {
             assert!(latency(text).unwrap_err().contains("1.5ms"), "{text}");
+        }
+    }
+
+    #[test]
+    fn percentages_are_of_a_hundred() {
+        for (text, percent) in [("0", 0.0), ("1", 1.0), ("0.5", 0.5), ("100%", 100.0)] {
+            assert_eq!(percentage(text), Ok(percent), "{text}");
+        }
+        for text in ["", "-1", "101", "NaN", "inf", "few"] {
+            assert!(percentage(text).unwrap_err().contains("0 to 100"), "{text}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::report::page::Page;
 use crate::report::style::strong;
 use crate::routing::Runtime;
 use crate::stages::Context;
-use crate::traffic::{self, Verdict, Verification};
+use crate::traffic::{Verdict, Verification};
 
 /// By how much AWS says that zone-aware routing lowers the median of the network's latency ("Zone-aware routing in Amazon ECS
 /// Service Connect": about 24 %, in deployments over several zones with balanced endpoints).
@@ -75,15 +75,10 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Comparison, Error> {
 async fn without_zones(ctx: &Context, options: Options, runtime: Runtime) -> Result<Verification, Error> {
     let (url, demands) = (verify::load_balancer_url(ctx).await?, options.demands(ctx));
     let runtime = Runtime { zone_routing_enabled: Some(0), ..runtime };
-    let measure = async |traffic| {
+    let measure = async |traffic: Traffic| {
         let expectation = verify::expectation_under(ctx, runtime).await?;
-        let observed = verify::send(ctx, &url, traffic).await?;
-        let not_read = Err("it is known to be off".to_owned());
-        verify::whole(Verification {
-            interrupted: ctx.cancel.is_cancelled(),
-            proxies: ctx.proxies.clone(),
-            ..traffic::verify(&observed, &expectation, not_read, demands)
-        })
+        let not_read = Err("zone-aware routing is known to be off".to_owned());
+        verify::whole(verify::measure(ctx, &traffic.load(&url), demands, &expectation, Some(not_read)).await?)
     };
     settling::settle(ctx, async |requests| measure(Traffic::of(requests, options.traffic.concurrency)).await).await?;
     measure(options.traffic).await

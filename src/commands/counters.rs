@@ -98,6 +98,12 @@ pub(super) fn growth(before: &[Proxy], after: &[Proxy]) -> BTreeMap<String, u64>
     growth
 }
 
+/// Whether no proxy has come or gone: then no request is missing from the growth.
+pub(super) fn are_of_the_same_proxies(before: &[Proxy], after: &[Proxy]) -> bool {
+    let tasks = |proxies: &[Proxy]| proxies.iter().map(|proxy| proxy.task.clone()).collect::<BTreeSet<_>>();
+    tasks(before) == tasks(after)
+}
+
 /// By how much the requests between each pair of zones grew.
 pub(super) fn zone_growth(before: &[Proxy], after: &[Proxy]) -> Vec<ZoneRequests> {
     let mut growth = sum(after).zone_requests;

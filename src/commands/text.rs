@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use crate::plan::{Action, PlannedChange};
-use crate::report::numbers::{count, grouped, milliseconds, percent};
+use crate::report::numbers::{bytes, count, grouped, milliseconds, percent};
 use crate::report::page::Page;
 use crate::report::style::{attention, bad, faint, good};
 use crate::stages::finding::{Finding, Level};
@@ -125,7 +125,12 @@ pub(super) fn statements(result: &Verification) -> [String; 2] {
     let routing = &result.zone_aware_routing;
     let counted = match (&routing.counters, &routing.counters_not_read) {
         (Some(counted), _) => {
-            format!("the proxies counted {} same-zone, {} cross-zone", counted.kept(), counted.cross_zone)
+            let agree = match result.proofs_agree {
+                Some(true) => ", as the answers say",
+                Some(false) => ", and the answers say otherwise",
+                None => "",
+            };
+            format!("the proxies counted {} same-zone, {} cross-zone{agree}", counted.kept(), counted.cross_zone)
         }
         (None, Some(reason)) => format!("the proxies' counters were not read: {reason}"),
         (None, None) => "the proxies' counters were not read".to_owned(),
@@ -134,7 +139,11 @@ pub(super) fn statements(result: &Verification) -> [String; 2] {
         (RoutingState::Off, Some(share)) => format!("at least {} same-zone is demanded; ", percent(Some(share))),
         _ => String::new(),
     };
-    let yes = if result.as_predicted { good("yes") } else { attention("no") };
+    let yes = match (result.as_predicted, result.expected.same_zone_share) {
+        (true, _) => good("yes"),
+        (false, None) if result.requests > result.errors => attention("not known"),
+        (false, _) => attention("no"),
+    };
     let decides = if result.exact { "" } else { " (--strict makes that decide, too)" };
     [
         format!("zone-aware routing: {} ({needed}{counted})", on_or_off(routing.state)),
@@ -149,18 +158,35 @@ pub(super) fn zones(result: &Verification) -> Vec<String> {
     let range = |zone: &ZoneShare| {
         let Interval { low, high, confidence } = zone.interval;
         let [low, high] = [low, high].map(|share| percent(Some(share)));
-        format!("{} interval {low} to {high}", percent(Some(confidence)))
+        format!("{} interval {}–{high}", percent(Some(confidence)), low.trim_end_matches('%'))
     };
     if let Some(least) = result.zones.iter().min_by(|a, b| a.interval.low.total_cmp(&b.interval.low))
         && result.zones.iter().all(all_stayed)
     {
-        return vec![format!("every zone kept 100%, predicted 100% ({})", range(least))];
+        return vec![format!("every zone kept 100%, {}, predicted 100%", range(least))];
     }
     let line = |zone: &ZoneShare| {
         let [kept, predicted] = [Some(zone.same_zone_share), zone.predicted_same_zone_share].map(percent);
-        format!("{} kept {kept} of {}, predicted {predicted} ({})", zone.frontend, zone.requests, range(zone))
+        format!("{} kept {kept} of {}, {}, predicted {predicted}", zone.frontend, zone.requests, range(zone))
     };
     result.zones.iter().map(line).collect()
+}
+
+/// What crosses zones, and what that costs in a month if its traffic was named.
+pub(super) fn across_zones(result: &Verification) -> Option<String> {
+    let transfer = result.transfer.as_ref()?;
+    let [crossed, without] = [Some(transfer.cross_zone_share), transfer.cross_zone_share_without_zones].map(percent);
+    let price = transfer.usd_per_gb;
+    let Some(month) = &transfer.per_month else {
+        let crossed = format!("{} of {} ({crossed})", bytes(transfer.cross_zone_bytes), bytes(transfer.bytes));
+        return Some(format!("across zones: {crossed}; {without} without zone-aware routing; {price} USD/GB"));
+    };
+    let usd = |usd: Option<f64>| usd.map_or("-".to_owned(), |usd| format!("{usd:.2} USD"));
+    let [now, then] = [Some(month.usd), month.usd_without_zones].map(usd);
+    Some(format!(
+        "across zones, of {} GB a month: {crossed}, {now}; without zone-aware routing {without}, {then}; {price} USD/GB",
+        month.gb
+    ))
 }
 
 /// How well the matrix fits the prediction, where that is not plain to see.

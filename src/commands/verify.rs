@@ -8,9 +8,10 @@ use clap::Args;
 use clap::builder::ArgPredicate;
 use tokio_util::sync::CancellationToken;
 
+use super::application::Application;
 use super::limits::{wait, within};
 use super::outcome::Outcome;
-use super::text::{performance, shares, statements, verdict, zones};
+use super::text::{across_zones, performance, shares, statements, verdict, zones};
 use super::{Error, counters, matrix, settling};
 use crate::aws::AzId;
 use crate::events::Event;
@@ -20,7 +21,7 @@ use crate::report::page::Page;
 use crate::report::style::attention;
 use crate::routing::{PredictedState, Runtime};
 use crate::stages::{Context, Error as StageError, inventory};
-use crate::traffic::{self, Demands, Expectation, Load, Observation, RoutingState, TasksByZone, Verification};
+use crate::traffic::{self, Demands, Expectation, Load, Observation, RoutingState, TasksByZone, Verification, Volume};
 use crate::walkthrough;
 
 /// How many requests are sent: what the command line takes, its help included.
@@ -95,20 +96,66 @@ impl Options {
 /// How long the hosts' agents may take before the counters are done without: `verify` also judges by the answers alone.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// What `verify` takes on the command line.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Asked {
+    #[command(flatten)]
+    pub options: Options,
+    /// Traffic between the services in a month, such as 500GB/month: also tell what it costs across zones
+    #[arg(long = "traffic", value_name = "AMOUNT")]
+    pub volume: Option<Volume>,
+    #[command(flatten)]
+    pub application: Application,
+}
+
+impl From<Options> for Asked {
+    fn from(options: Options) -> Self {
+        Self { options, ..Self::default() }
+    }
+}
+
 /// Waits until traffic has settled, and measures it between two readings of the proxies' counters.
 pub async fn run(ctx: &Context, options: Options) -> Result<Verification, Error> {
     whole(run_until_interrupted(ctx, options).await?)
 }
 
 /// The same. If the user interrupts the traffic, it is judged by the answers that came before.
-pub async fn run_until_interrupted(ctx: &Context, options: Options) -> Result<Verification, Error> {
-    let (url, demands) = (load_balancer_url(ctx).await?, options.demands(ctx));
+pub async fn run_until_interrupted(ctx: &Context, asked: impl Into<Asked>) -> Result<Verification, Error> {
+    let Asked { options, volume, application } = &asked.into();
+    let demands = options.demands(ctx);
+    let verification = match &application.url {
+        None => {
+            let url = load_balancer_url(ctx).await?;
+            let load = application.ask(options.traffic.load(&url));
+            judged(ctx, load, demands).await?
+        }
+        Some(url) => {
+            let load = application.ask(options.traffic.load(url));
+            let verification = match application.context(ctx) {
+                Some(ctx) => judged(&ctx, load, demands).await?,
+                None => {
+                    let reason = "the services are not known: name them with --services";
+                    measure(ctx, &load, demands, &Expectation::unknown(), Some(Err(reason.to_owned()))).await?
+                }
+            };
+            Verification { url: Some(url.clone()), ..verification }
+        }
+    };
+    Ok(match volume {
+        Some(volume) => verification.in_a_month(*volume),
+        None => verification,
+    })
+}
+
+async fn judged(ctx: &Context, load: Load, demands: Demands) -> Result<Verification, Error> {
+    // What is sent to see whether traffic has settled is not for the measure, so neither is its pace.
     let few = async |requests| {
-        whole(measure(ctx, &url, Traffic::of(requests, options.traffic.concurrency), demands, None).await?)
+        let load = Load { requests: Some(requests), lasting: None, per_second: None, ..load.clone() };
+        whole(measure(ctx, &load, demands, &expectation(ctx).await?, None).await?)
     };
     settling::settle(ctx, few).await?;
     let before = counters::or_reason(counters::read(ctx, PATIENCE).await)?;
-    let mut verification = measure(ctx, &url, options.traffic, demands, Some(before)).await?;
+    let mut verification = measure(ctx, &load, demands, &expectation(ctx).await?, Some(before)).await?;
     if verification.errors > 0 && !verification.interrupted {
         verification.reasons.extend(closed_ways(ctx).await?);
     }
@@ -139,29 +186,34 @@ pub(super) fn whole(verification: Verification) -> Result<Verification, Error> {
 /// Sends traffic and judges it; also by the growth of the counters, if they have been read before it.
 pub(super) async fn measure(
     ctx: &Context,
-    url: &str,
-    traffic: Traffic,
+    load: &Load,
     demands: Demands,
+    expectation: &Expectation,
     before: Option<Result<Vec<counters::Proxy>, String>>,
 ) -> Result<Verification, Error> {
-    let expectation = expectation(ctx).await?;
-    let observed = send(ctx, url, traffic).await?;
+    let observed = drive(ctx, load, &ctx.cancel).await?;
     let interrupted = ctx.cancel.is_cancelled();
     if interrupted && observed.answered() == 0 {
         return Err(StageError::Interrupted.into());
     }
-    let counted = match before {
+    let readings = match before {
         _ if interrupted => Err("interrupted".to_owned()),
-        Some(Ok(before)) => counters::or_reason(counters::read(ctx, PATIENCE).await)?
-            .map(|after| counters::counted(&counters::growth(&before, &after))),
+        Some(Ok(before)) => {
+            let after = counters::or_reason(counters::read(ctx, PATIENCE).await)?;
+            after.map(|after| (before, after))
+        }
         Some(Err(reason)) => Err(reason),
         None => Err("they were not asked for".to_owned()),
     };
-    Ok(Verification {
-        interrupted,
-        proxies: ctx.proxies.clone(),
-        ..traffic::verify(&observed, &expectation, counted, demands)
-    })
+    let counted = readings.as_ref().map_err(Clone::clone);
+    let counted = counted.map(|(before, after)| counters::counted(&counters::growth(before, after)));
+    let mut verification = traffic::verify(&observed, expectation, counted, demands);
+    if let Ok((before, after)) = readings
+        && counters::are_of_the_same_proxies(&before, &after)
+    {
+        verification = verification.against(&counters::zone_growth(&before, &after));
+    }
+    Ok(Verification { interrupted, proxies: ctx.proxies.clone(), ..verification })
 }
 
 /// The zones of the answers that the placement of the running tasks predicts.
@@ -231,6 +283,8 @@ impl Outcome for Verification {
         }
         lines.extend(zones(self).into_iter().map(|zone| page.wrap(&page.name_zones(&zone), 2)));
         lines.extend(statements(self).map(|statement| page.wrap(&page.name_zones(&statement), 2)));
+        lines.extend(across_zones(self).map(|line| page.wrap(&line, 2)));
+        lines.extend(self.url.iter().map(|url| page.wrap(&format!("application: {url}"), 2)));
         lines.extend(self.proxies.iter().map(|proxies| format!("proxies: {proxies}")));
         // Where all stay in their zone as predicted, the reasons say nothing that the matrix does not.
         let is_plain = self.as_predicted && self.expected.state == Some(PredictedState::LocalityDirect);

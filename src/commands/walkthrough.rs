@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use tokio::time::Instant;
 
+use super::failover::Drill;
 use super::outcome::Outcome;
 use super::stats::Stats;
 use super::status::Status;
@@ -38,7 +39,7 @@ pub struct Walkthrough {
     pub down: Option<Down>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     pub failover: failover::Options,
     /// Whether everything is left standing at the end, and what stands already is gone on with.
@@ -46,9 +47,9 @@ pub struct Options {
 }
 
 /// What cannot succeed on a walkthrough with these settings: told before it is made.
-pub fn check(options: Options, settings: &Settings) -> Result<(), Error> {
+pub fn check(options: &Options, settings: &Settings) -> Result<(), Error> {
     let (tasks, needed) = (settings.task_count.get(), preflight::backends_needed());
-    let failover = options.failover;
+    let failover = &options.failover;
     failover::check(failover, settings)?;
     if tasks < needed {
         return Err(Error::Usage(format!(
@@ -57,11 +58,13 @@ pub fn check(options: Options, settings: &Settings) -> Result<(), Error> {
              --task-count {tasks}`"
         )));
     }
-    if !failover.restore && failover.to < needed {
+    if let Drill::Scale { to } = failover.drill
+        && !failover.restore
+        && to < needed
+    {
         return Err(Error::Usage(format!(
-            "--no-restore leaves {} backends, and Envoy needs {needed} for zone-aware routing, so `stats` cannot pass \
-             afterwards: leave it out, or go step by step: `zonewalk up`, then `zonewalk failover --no-restore`",
-            failover.to
+            "--no-restore leaves {to} backends, and Envoy needs {needed} for zone-aware routing, so `stats` cannot pass \
+             afterwards: leave it out, or go step by step: `zonewalk up`, then `zonewalk failover --no-restore`"
         )));
     }
     Ok(())
@@ -93,13 +96,14 @@ pub async fn run(ctx: &Context, options: Options, on_part: impl Fn(&dyn Outcome)
     if !options.keep {
         refuse_what_stands(ctx).await?;
     }
-    let (failover, of) = (options.failover, if options.keep { STEPS.len() - 1 } else { STEPS.len() });
+    let (failover, verify_options, of) =
+        (options.failover.clone(), options.failover.verify, if options.keep { STEPS.len() - 1 } else { STEPS.len() });
     let mut run = Run { ctx, on_part, of, steps: vec![] };
     let up = run.step(up::run(ctx)).await?;
     let status = run.step(status::run(ctx, status::Options::default())).await?;
-    let verify = run.step(verify::run(ctx, failover.verify)).await?;
+    let verify = run.step(verify::run(ctx, verify_options)).await?;
     let drill = run.step(failover::run(ctx, failover)).await?;
-    let stats = run.step(stats::run(ctx, failover.verify.traffic)).await?;
+    let stats = run.step(stats::run(ctx, verify_options.traffic)).await?;
     let down = if options.keep { None } else { Some(run.step(down::run(ctx)).await?) };
     Ok(Walkthrough { steps: run.steps, up, status, verify, failover: drill, stats, down })
 }

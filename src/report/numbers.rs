@@ -40,6 +40,16 @@ pub fn grouped(number: u64) -> String {
     groups.join(",")
 }
 
+/// An amount of bytes: `512 B`, `61.9 kB`.
+pub fn bytes(bytes: u64) -> String {
+    match bytes as f64 {
+        ..1e3 => format!("{bytes} B"),
+        bytes @ ..1e6 => format!("{:.1} kB", bytes / 1e3),
+        bytes @ ..1e9 => format!("{:.1} MB", bytes / 1e6),
+        bytes => format!("{:.1} GB", bytes / 1e9),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +58,12 @@ mod tests {
     fn shares_are_percentages() {
         let shares = [None, Some(0.0), Some(0.0001), Some(1.0 / 3.0), Some(0.9999), Some(1.0)];
         assert_eq!(shares.map(percent), ["-", "0%", "0.1%", "33.3%", "99.9%", "100%"], "one stray request is seen");
+    }
+
+    #[test]
+    fn bytes_have_units_of_a_thousand() {
+        let texts = [0, 999, 61_850, 2_000_000, 3_210_000_000].map(bytes);
+        assert_eq!(texts, ["0 B", "999 B", "61.9 kB", "2.0 MB", "3.2 GB"]);
     }
 
     #[test]

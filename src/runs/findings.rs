@@ -175,6 +175,17 @@ pub struct Totals {
     pub requests_sent: u64,
 }
 
+/// The latency with zone-aware routing beside that without: the `result` of `verify --compare`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Comparison {
+    pub on: Verification,
+    pub off: Verification,
+    /// -0.24 is 24 % lower.
+    pub median_change: Option<f64>,
+    pub median_change_on_aws: Option<f64>,
+}
+
 /// A step of the walkthrough.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -197,6 +208,7 @@ pub struct Part<T> {
 pub struct Findings {
     pub steps: Vec<Step>,
     pub checks: Vec<Part<Verification>>,
+    pub comparison: Option<Part<Comparison>>,
     pub drill: Option<Part<Drill>>,
     pub stats: Option<Part<Stats>>,
     /// The tasks of each service by zone.
@@ -208,6 +220,7 @@ impl Findings {
     pub fn of(document: &Document) -> Result<Self, String> {
         let mut findings = Self::default();
         match document.command() {
+            "verify" if document.result.get("median_change").is_some() => findings.add_comparison(&document.result)?,
             "verify" => findings.add_check(&document.result, "/result", "verify")?,
             "failover" => findings.add_drill(&document.result, "/result")?,
             "stats" => findings.add_stats(&document.result, "/result")?,
@@ -233,6 +246,17 @@ impl Findings {
     fn add_check(&mut self, value: &Value, at: &str, title: &str) -> Result<(), String> {
         let found = read(value)?;
         self.checks.extend(found.map(|found| Part { at: at.to_owned(), title: title.to_owned(), found }));
+        Ok(())
+    }
+
+    /// Without zone-aware routing it holds if it is what is predicted then, though its own verdict asks for more.
+    fn add_comparison(&mut self, value: &Value) -> Result<(), String> {
+        let Some(mut found) = read::<Comparison>(value)? else { return Ok(()) };
+        found.off.holds = Some(found.off.as_predicted && found.off.errors == 0);
+        for (side, title, found) in [("on", "with zone-aware routing", &found.on), ("off", "without", &found.off)] {
+            self.checks.push(Part { at: format!("/result/{side}"), title: title.to_owned(), found: found.clone() });
+        }
+        self.comparison = Some(Part { at: "/result".to_owned(), title: "comparison".to_owned(), found });
         Ok(())
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct AutoScalingGroup<'a> {
     pub(crate) launch_template: &'a LaunchTemplateVersion,
     pub(crate) network: &'a Network,
     pub(crate) instances: u32,
+    /// Whether instances that are too many stay for now: until tasks are in place, nobody knows which ones can go.
+    pub(crate) keeps_surplus: bool,
 }
 
 impl AutoScalingGroup<'_> {
@@ -45,8 +47,10 @@ impl AutoScalingGroup<'_> {
             .build()
     }
 
-    fn desired(&self) -> i32 {
-        i32::try_from(self.instances).unwrap_or(MAX_SIZE)
+    /// What the group is to have that has so many instances now.
+    fn desired(&self, now: i32) -> i32 {
+        let wanted = i32::try_from(self.instances).unwrap_or(MAX_SIZE);
+        if self.keeps_surplus { wanted.max(now) } else { wanted }
     }
 
     fn subnets(&self) -> String {
@@ -122,12 +126,13 @@ impl Stage for AutoScalingGroup<'_> {
         let template = group.launch_template();
         let template_id = template.and_then(|template| template.launch_template_id()).unwrap_or("none");
         let version = template.and_then(|template| template.version()).unwrap_or("none");
+        let capacity = group.desired_capacity().unwrap_or_default();
         vec![
             Difference::of(Field::LaunchTemplate, template_id, &self.launch_template.id),
             Difference::of(Field::LaunchTemplateVersion, version, TEMPLATE_VERSION),
             Difference::of(Field::MinimumSize, group.min_size().unwrap_or_default(), MIN_SIZE),
             Difference::of(Field::MaximumSize, group.max_size().unwrap_or_default(), MAX_SIZE),
-            Difference::of(Field::DesiredCapacity, group.desired_capacity().unwrap_or_default(), self.desired()),
+            Difference::of(Field::DesiredCapacity, capacity, self.desired(capacity)),
             Difference::of(Field::Subnets, subnets, in_order(self.network.subnet_ids())),
             Difference::of(Field::OlderInstances, self.count_older(group), 0),
         ]
@@ -142,7 +147,7 @@ impl Stage for AutoScalingGroup<'_> {
             .launch_template(self.template())
             .min_size(MIN_SIZE)
             .max_size(MAX_SIZE)
-            .desired_capacity(self.desired())
+            .desired_capacity(self.desired(0))
             .vpc_zone_identifier(self.subnets())
             .health_check_type("EC2")
             .health_check_grace_period(HEALTH_CHECK_GRACE_PERIOD)
@@ -154,7 +159,7 @@ impl Stage for AutoScalingGroup<'_> {
     async fn change(&self, ctx: &Context, found: &Found<Self::Facts>) -> Result<(), Error> {
         let differences = self.differences(&found.facts);
         if differences.iter().any(|difference| difference.field != Field::OlderInstances) {
-            self.update(ctx).await?;
+            self.update(ctx, found.facts.desired_capacity().unwrap_or_default()).await?;
         }
         if differences.iter().any(|difference| difference.field == Field::OlderInstances) {
             self.replace_older(ctx).await?;
@@ -170,7 +175,7 @@ impl Stage for AutoScalingGroup<'_> {
 }
 
 impl AutoScalingGroup<'_> {
-    async fn update(&self, ctx: &Context) -> Result<(), Error> {
+    async fn update(&self, ctx: &Context, capacity: i32) -> Result<(), Error> {
         let request = ctx
             .clients
             .autoscaling
@@ -179,7 +184,7 @@ impl AutoScalingGroup<'_> {
             .launch_template(self.template())
             .min_size(MIN_SIZE)
             .max_size(MAX_SIZE)
-            .desired_capacity(self.desired())
+            .desired_capacity(self.desired(capacity))
             .vpc_zone_identifier(self.subnets());
         ctx.change("autoscaling:UpdateAutoScalingGroup", request.send()).await
     }

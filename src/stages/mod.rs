@@ -26,6 +26,7 @@ pub(crate) mod namespace;
 mod needed_permissions;
 pub(crate) mod network;
 pub mod permissions;
+pub mod placement;
 pub mod preflight;
 mod quota;
 pub(crate) mod removal;

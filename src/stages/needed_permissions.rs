@@ -35,10 +35,12 @@ const LATER: &[(&str, &[&str])] = &[
         "to change what stands, and for `zonewalk failover`",
         &[
             "autoscaling:StartInstanceRefresh",
+            "autoscaling:TerminateInstanceInAutoScalingGroup",
             "autoscaling:UpdateAutoScalingGroup",
             "ec2:AuthorizeSecurityGroupEgress",
             "ec2:CreateLaunchTemplateVersion",
             "ec2:RevokeSecurityGroupIngress",
+            "ecs:StopTask",
             "ecs:UpdateCluster",
             "ecs:UpdateService",
             "elasticloadbalancing:ModifyListener",

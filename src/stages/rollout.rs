@@ -198,13 +198,20 @@ pub async fn redeploy(ctx: &Context, cluster: &str, service: &str) -> Result<Dep
     Ok(done)
 }
 
-/// Sets the service's task count and waits until as many run, the others have stopped, and the load balancer, if the
-/// service is behind one, finds them healthy.
+/// Sets the service's task count and waits until as many run.
 pub async fn scale_service(ctx: &Context, service: &str, tasks: u32) -> Result<(), Error> {
     let desired = i32::try_from(tasks).unwrap_or(i32::MAX);
     let cluster = &ctx.names.cluster;
     let request = ctx.clients.ecs.update_service().cluster(cluster).service(service).desired_count(desired);
     ctx.change("ecs:UpdateService", request.send()).await?;
+    wait_for_tasks(ctx, service, tasks).await
+}
+
+/// Waits until a service has so many tasks, the others have stopped, and the load balancer, if the service is behind one, finds
+/// them healthy.
+pub async fn wait_for_tasks(ctx: &Context, service: &str, tasks: u32) -> Result<(), Error> {
+    let desired = i32::try_from(tasks).unwrap_or(i32::MAX);
+    let cluster = &ctx.names.cluster;
     wait(ctx, format!("service {service} with {tasks} tasks"), async || {
         let Some(found) = describe(ctx, cluster, &[service]).await?.pop() else {
             return Ok(Poll::pending("not visible yet"));

@@ -14,6 +14,7 @@ use super::ecs_cluster::EcsCluster;
 use super::listener::ListeningTargetGroup;
 use super::namespace::forget;
 use super::network::Network;
+use super::placement::{NO_CONSTRAINTS, constraints, open_zones};
 use super::removal::{Details, Remaining, Removal};
 use super::rollout::{describe, find_failure_of, last_events, newest_deployment, rollout};
 use super::security_groups::GroupId;
@@ -201,7 +202,10 @@ impl Stage for Service<'_> {
 
     fn compare(&self, facts: &ServiceFacts) -> Vec<Option<Difference>> {
         let service = &facts.service;
-        let mut differences = vec![Difference::of(Field::DesiredCount, service.desired_count(), self.desired())];
+        let mut differences = vec![
+            Difference::of(Field::DesiredCount, service.desired_count(), self.desired()),
+            Difference::of(Field::PlacementConstraints, constraints(service), NO_CONSTRAINTS),
+        ];
         if !facts.runs_equal {
             let is = service.task_definition().unwrap_or("none");
             differences.push(Difference::of(Field::TaskDefinition, is, &self.task_definition.0));
@@ -281,6 +285,9 @@ impl Stage for Service<'_> {
     async fn change(&self, ctx: &Context, found: &Found<ServiceFacts>) -> Result<(), Error> {
         let differences = self.differences(&found.facts);
         let differs = |fields: &[Field]| differences.iter().any(|difference| fields.contains(&difference.field));
+        if differs(&[Field::PlacementConstraints]) {
+            Box::pin(open_zones(ctx, &self.names.service)).await?;
+        }
         let request = ctx
             .clients
             .ecs

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::load::{Load, ZoneFields};
 use super::observation::{Observation, STATUS, Seen};
+use super::timeline::Timeline;
 use super::wire::{Failure, Received, Wire, is_loopback};
 use crate::events::Traffic;
 
@@ -77,7 +78,9 @@ pub async fn drive(
         connected: AtomicBool::new(false),
         out_of_reach: OnceLock::new(),
         stop,
+        timeline: Timeline::current(),
     });
+    run.timeline.iter().for_each(|timeline| timeline.begin());
     let workers_wanted = match &run.pace {
         Some(_) => load.concurrency.max(MOST_FOR_A_RATE),
         None => load.concurrency.max(1),
@@ -139,6 +142,8 @@ struct Run {
     /// Why none gets one, once that is clear.
     out_of_reach: OnceLock<Unconnected>,
     stop: CancellationToken,
+    /// The timeline of the drill that this traffic is part of.
+    timeline: Option<Arc<Timeline>>,
 }
 
 /// When requests are to start.
@@ -165,6 +170,8 @@ async fn work<P: Fn(Traffic)>(run: Arc<Run>, progress: Arc<P>) {
         let (zones, bytes) = run.send().await;
         // From the intended start on: a request that had to wait for the one before it was late for its user.
         let latency = intended.elapsed();
+        let answered = zones.as_ref().ok().map(|(frontend, backend)| (latency, frontend == backend));
+        run.timeline.iter().for_each(|timeline| timeline.note(answered));
         progress(run.count(zones, latency, bytes));
     }
 }

@@ -1,6 +1,7 @@
 //! Proof by traffic: requests through the load balancer ([`driver`]), what their answers say about zones ([`observation`]),
 //! what Envoy's algorithm says they should ([`expectation`]), whether the two agree ([`verdict`]; by zone [`interval`], as a
-//! whole [`fit`]) and whether requests stay in their zone as AWS promises ([`zone_aware_routing`]).
+//! whole [`fit`]) and whether requests stay in their zone as AWS promises ([`zone_aware_routing`]); and what
+//! happened when ([`timeline`]).
 
 mod driver;
 mod expectation;
@@ -9,6 +10,9 @@ mod interval;
 mod latency;
 mod load;
 mod observation;
+mod proofs;
+mod timeline;
+mod transfer;
 mod verdict;
 mod wire;
 mod zone_aware_routing;
@@ -20,5 +24,7 @@ pub use interval::{CONFIDENCE, Interval, ZoneShare};
 pub use latency::{Latencies, LatencyBucket, LatencyMs, PairLatency, Percentiles};
 pub use load::{Header, Load, ZoneFields};
 pub use observation::{Exchanges, Observation, Pair};
+pub use timeline::{Point, RunningTasks, Timeline};
+pub use transfer::{PerMonth, Transfer, USD_PER_GB, Volume};
 pub use verdict::{Cell, Expected, Verdict, Verification, verify};
 pub use zone_aware_routing::{Counted, Demands, RoutingState, ZoneAwareRouting};

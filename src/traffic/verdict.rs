@@ -19,6 +19,7 @@ use super::fit::{self, Fit};
 use super::interval::{self, ZoneShare};
 use super::latency::{self, LatencyBucket, LatencyMs, PairLatency};
 use super::observation::Observation;
+use super::transfer::{Transfer, Volume};
 use super::zone_aware_routing::{Counted, Demands, Evidence, RoutingState, ZoneAwareRouting};
 use crate::routing::{Percent, PredictedState};
 
@@ -55,7 +56,7 @@ pub struct Cell<N> {
 }
 
 impl<N> Cell<N> {
-    fn new(frontend: &str, backend: &str, requests: N) -> Self {
+    pub(super) fn new(frontend: &str, backend: &str, requests: N) -> Self {
         Self { frontend: frontend.to_owned(), backend: backend.to_owned(), requests }
     }
 }
@@ -69,6 +70,8 @@ pub struct Verification {
     pub errors: u64,
     /// The requests that failed, by what went wrong.
     pub error_kinds: BTreeMap<String, u64>,
+    /// The URL that was asked in the place of the walkthrough's load balancer. Null: that was asked.
+    pub url: Option<String>,
     /// Whose Service Connect proxies routed the requests. Null: AWS's, of which nothing is known.
     pub proxies: Option<String>,
     /// Whether the user interrupted it: it is about the requests that had been answered by then.
@@ -81,6 +84,11 @@ pub struct Verification {
     pub requests_per_second: Option<f64>,
     /// The answered requests, for every pair of zones.
     pub matrix: Vec<Cell<u64>>,
+    /// The requests between zones that the proxies counted meanwhile: the second proof, and of all requests that there were. Null:
+    /// their counters were not read, or proxies came and went.
+    pub counted_matrix: Option<Vec<Cell<u64>>>,
+    /// Whether the proxies counted what the answers say. Null: there is no such count.
+    pub proofs_agree: Option<bool>,
     /// The share of the answered requests that stayed in their zone.
     pub same_zone_share: Option<f64>,
     /// What Envoy's algorithm predicts for these requests.
@@ -95,6 +103,8 @@ pub struct Verification {
     pub latency_pairs_ms: Vec<PairLatency>,
     /// How many answers took how long.
     pub latency_buckets: Vec<LatencyBucket>,
+    /// What crossed zones, in bytes and dollars. Null: nothing was answered.
+    pub transfer: Option<Transfer>,
     /// The first statement: whether zone-aware routing is on.
     pub zone_aware_routing: ZoneAwareRouting,
     /// The second: whether the observed matrix is the predicted one, whatever that is.
@@ -113,7 +123,13 @@ impl Verification {
         self.errors == 0
             && self.requests > 0
             && self.zone_aware_routing.state != RoutingState::Off
+            && self.proofs_agree != Some(false)
             && (!self.exact || self.as_predicted)
+    }
+
+    /// The same with what a month's traffic would cost.
+    pub fn in_a_month(self, volume: Volume) -> Self {
+        Self { transfer: self.transfer.map(|transfer| transfer.in_a_month(volume)), ..self }
     }
 }
 
@@ -123,7 +139,7 @@ pub struct Expected {
     /// What Envoy's algorithm does with the endpoints that there are. Null: that differs by zone.
     #[schemars(schema_with = "predicted_state")]
     pub state: Option<PredictedState>,
-    /// The share of the requests that are to stay in their zone. Null: none were answered.
+    /// The share of the requests that are to stay in their zone. Null: none were answered, or nothing is predicted.
     pub same_zone_share: Option<f64>,
     /// The requests that are to be expected, for every pair of zones: a mean, which need not be a whole number.
     #[serde(serialize_with = "means")]
@@ -157,21 +173,29 @@ pub fn verify(
     let fit = fit::of(observed, expectation);
     let mut contradictions = contradictions(observed, expectation);
     // What is impossible has been named zone by zone.
-    contradictions.extend(fit.filter(|fit| fit.denies() && contradictions.is_empty()).map(|fit| {
-        format!("the matrix as a whole does not fit the prediction: p = {:.5}, below {}", fit.p_value, fit.level)
-    }));
+    contradictions
+        .extend(fit.filter(|fit| fit.denies() && contradictions.is_empty()).map(|fit| {
+            format!("all zones together are not as predicted: p = {:.5}, below {}", fit.p_value, fit.level)
+        }));
     let failures = failures(observed);
-    let as_predicted = contradictions.is_empty() && failures.is_empty();
+    let as_predicted = contradictions.is_empty() && failures.is_empty() && expectation.is_known();
+    let exact = demands.exact && expectation.is_known();
+    // Where nothing is predicted, what AWS promises of balanced endpoints is demanded.
+    let predicted_share =
+        if expectation.is_known() { expected.same_zone_share.filter(|_| expectation.is_active()) } else { Some(1.0) };
     let evidence = Evidence {
         answered: observed.answered(),
         same_zone_share: observed.same_zone_share().unwrap_or_default(),
-        predicted_share: expected.same_zone_share.filter(|_| expectation.is_active()),
+        predicted_share,
         counted,
     };
     let zone_aware_routing = ZoneAwareRouting::of(evidence, demands.min_same_zone);
     // The first says most: what failed; then why it is off by design, or why it should be on and is not.
     let mut reasons = failures;
-    if expectation.is_active() {
+    if !expectation.is_known() {
+        reasons.extend(zone_aware_routing.complaint());
+        reasons.push("nothing is predicted, since it is not known where the services' tasks run".to_owned());
+    } else if expectation.is_active() {
         reasons.extend(zone_aware_routing.complaint());
         reasons.extend(contradictions);
         reasons.extend(expectation.reasons());
@@ -190,12 +214,15 @@ pub fn verify(
         requests: observed.requests(),
         errors: observed.failed(),
         error_kinds: observed.errors.clone(),
+        url: None,
         proxies: None,
         interrupted: false,
         errors_by_status: observed.errors_by_status(),
         duration_s: observed.took.as_secs_f64(),
         requests_per_second: observed.requests_per_second(),
         matrix: matrix(&zones, &observed.matrix),
+        counted_matrix: None,
+        proofs_agree: None,
         same_zone_share: observed.same_zone_share(),
         expected,
         zones: interval::by_zone(observed, expectation),
@@ -203,10 +230,11 @@ pub fn verify(
         latency_ms: latency::of_kinds(observed),
         latency_pairs_ms: latency::of_pairs(observed),
         latency_buckets: latency::buckets(observed),
+        transfer: Transfer::of(observed, expectation),
         zone_aware_routing,
         as_predicted,
-        exact: demands.exact,
-        verdict: Verdict::of(nothing_failed && is_on && (as_predicted || !demands.exact)),
+        exact,
+        verdict: Verdict::of(nothing_failed && is_on && (as_predicted || !exact)),
         reasons,
     }
 }
@@ -256,13 +284,16 @@ fn expected(observed: &Observation, expectation: &Expectation, zones: &BTreeSet<
     let answered = observed.answered();
     Expected {
         state: expectation.state(),
-        same_zone_share: (answered > 0).then(|| same_zone / answered as f64),
+        same_zone_share: (answered > 0 && expectation.is_known()).then(|| same_zone / answered as f64),
         matrix: matrix(zones, &cells),
     }
 }
 
 /// Says where the observation contradicts the prediction.
 fn contradictions(observed: &Observation, expectation: &Expectation) -> Vec<String> {
+    if !expectation.is_known() {
+        return vec![];
+    }
     let rows = observed.by_frontend();
     let mut found = vec![];
     for frontend in rows.keys().filter(|frontend| !expectation.predictions.contains_key(**frontend)) {

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 
-use crate::plan::{Kind, PlannedChange, ResourceReport, in_order};
+use crate::plan::{Action, Kind, PlannedChange, ResourceReport, in_order};
 use crate::stages::auto_scaling_group::AutoScalingGroup;
 use crate::stages::container_instances::{Capacity, Instance, Registration, wait_for_instances};
 use crate::stages::ecs_cluster::{Cluster, EcsCluster};
@@ -20,6 +20,7 @@ use crate::stages::load_balancer::{LoadBalancer, LoadBalancerAddress};
 use crate::stages::log_groups::LogGroup;
 use crate::stages::namespace::{DiscoveryService, Namespace};
 use crate::stages::network::Network;
+use crate::stages::placement::remove_surplus;
 use crate::stages::preflight::Prerequisites;
 use crate::stages::removal::{Outcome, Remaining, Removal};
 use crate::stages::role_choice::{RoleSource, RoleSources};
@@ -109,7 +110,22 @@ impl Run {
         let frontend =
             Service::frontend(ctx, &cluster, &capacity, &frontend_task, &network, &groups.client, &listening, &backend);
         self.stage(frontend).await?;
+        if self.mode == Mode::Ensure {
+            self.or_stop(self.remove_surplus()).await?;
+        }
         Ok(address)
+    }
+
+    /// Takes away the instances that are too many, now that those with tasks are known.
+    async fn remove_surplus(&self) -> Result<(), Error> {
+        if Box::pin(remove_surplus(&self.ctx, self.ctx.settings.task_count.instances())).await? {
+            let mut reports = self.reports.lock();
+            let group = reports.iter_mut().find(|report| report.kind == Kind::AutoScalingGroup);
+            if let Some(group) = group.filter(|group| group.action == Action::Kept) {
+                group.action = Action::Changed;
+            }
+        }
+        Ok(())
     }
 
     /// What steps 4 and 6 take for granted.
@@ -175,6 +191,7 @@ impl Run {
                 launch_template: &launch_template,
                 network,
                 instances: ctx.settings.task_count.instances(),
+                keeps_surplus: self.mode == Mode::Ensure,
             })
             .await?;
         let capacity = match self.mode {

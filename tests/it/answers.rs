@@ -56,8 +56,8 @@ async fn boto3_reads_every_answer_with_no_unknown_or_missing_member() {
     .unwrap();
     let ctx = support::context(&cloud, support::settings()).await;
     let failover = failover::Options {
-        mode: failover::Mode::Scale,
-        to: 2,
+        drill: failover::Drill::Scale { to: 2 },
+        max_errors: failover::MAX_ERRORS,
         restore: true,
         verify: verify::Options { traffic: verify::Traffic::of(60, 4), ..verify::Options::default() },
     };

@@ -160,7 +160,7 @@ pub(crate) fn walk(user: &User) {
     let failed_over = &failover["phases"][2];
     assert_eq!(failed_over["expected"]["state"], "no_locality_routing", "{failed_over}");
     assert_eq!(failed_over["as_predicted"], true, "{failed_over}");
-    assert_eq!(failover["phases"][3]["same_zone_share"], 1.0, "{failover}");
+    assert_eq!(failover["phases"][4]["same_zone_share"], 1.0, "{failover}");
 
     let (redeployed, _) = user.outcome(&["redeploy"]);
     for deployment in redeployed["deployments"].as_array().unwrap() {

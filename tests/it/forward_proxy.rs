@@ -19,19 +19,26 @@ use crate::machine::{Machine, result};
 
 const NAME: &str = "lb.example.invalid";
 
-/// Passes on what comes, wherever it is addressed to, and replaces a text in the answers.
+/// Passes on what comes, wherever it is addressed to, and edits the answers.
 #[derive(Clone)]
-struct Relay {
+pub(crate) struct Relay {
     to: String,
-    replace: (String, String),
+    edit: Arc<dyn Fn(String) -> String + Send + Sync>,
     /// The targets of the requests, as they came.
     targets: Arc<Mutex<Vec<String>>>,
 }
 
 impl Relay {
     async fn start(to: &str, replace: (&str, &str)) -> (Self, SocketAddr) {
-        let replace = (replace.0.to_owned(), replace.1.to_owned());
-        let relay = Self { to: to.to_owned(), replace, targets: Arc::default() };
+        let (from, into) = (replace.0.to_owned(), replace.1.to_owned());
+        Self::editing(to, move |text| text.replace(&from, &into)).await
+    }
+
+    pub(crate) async fn editing(
+        to: &str,
+        edit: impl Fn(String) -> String + Send + Sync + 'static,
+    ) -> (Self, SocketAddr) {
+        let relay = Self { to: to.to_owned(), edit: Arc::new(edit), targets: Arc::default() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let served = relay.clone();
@@ -58,7 +65,7 @@ impl Relay {
         let (mut head, body) = answer.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().into()).unwrap();
         head.headers.remove(CONTENT_LENGTH);
-        Ok(Response::from_parts(head, Full::from(text.replace(&self.replace.0, &self.replace.1))))
+        Ok(Response::from_parts(head, Full::from((self.edit)(text))))
     }
 
     fn targets(&self) -> Vec<String> {

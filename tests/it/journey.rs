@@ -32,13 +32,13 @@ fn the_whole_walkthrough_on_one_machine() {
 
     let phases = all["failover"]["phases"].as_array().unwrap();
     let names: Vec<&str> = phases.iter().map(|phase| phase["phase"].as_str().unwrap()).collect();
-    assert_eq!(names, ["before", "during", "failed_over", "restored"]);
+    assert_eq!(names, ["before", "during", "failed_over", "restoring", "restored"]);
     let failed_over = &phases[2];
     assert_eq!(failed_over["expected"]["state"], "no_locality_routing", "{failed_over}");
     assert_eq!(failed_over["as_predicted"], true, "{failed_over}");
     assert_eq!(failed_over["zone_aware_routing"]["state"], "off_as_predicted", "{failed_over}");
     assert!(failed_over["same_zone_share"].as_f64().unwrap() < 1.0);
-    assert_eq!(phases[3]["same_zone_share"], 1.0);
+    assert_eq!(phases[4]["same_zone_share"], 1.0);
     assert_eq!((&all["failover"]["errors"], &all["failover"]["restored"]), (&Value::from(0), &Value::from(true)));
 
     assert_eq!(all["stats"]["proxies"].as_array().unwrap().len(), 6);

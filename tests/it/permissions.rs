@@ -136,7 +136,12 @@ async fn a_walkthrough_passes_under_the_policy_alone() {
     let ctx = context(&cloud, settings()).await;
     let traffic = verify::Traffic::of(60, 4);
     let traffic = verify::Options { traffic, ..verify::Options::default() };
-    let drill = failover::Options { mode: failover::Mode::Scale, to: 2, restore: true, verify: traffic };
+    let drill = failover::Options {
+        drill: failover::Drill::Scale { to: 2 },
+        max_errors: failover::MAX_ERRORS,
+        restore: true,
+        verify: traffic,
+    };
     let options = walkthrough::Options { failover: drill, keep: false };
     let removal = walkthrough::run(&ctx, options, |_| ()).await.unwrap().down.unwrap();
     assert!(removal.leftovers.is_empty(), "{removal:#?}");

@@ -39,7 +39,7 @@ fn figures(page: &str) -> Vec<(String, Value, String)> {
         let (at, rest) = rest.split_once("\">")?;
         let (shown, _) = rest.split_once("</data>")?;
         let value = value.replace("&quot;", "\"");
-        Some((at.replace("&#x2f;", "/"), serde_json::from_str(&value).ok()?, shown.to_owned()))
+        Some((at.replace("&#x2f;", "/"), serde_json::from_str(&value).ok()?, shown.replace("&#x2f;", "/")))
     };
     page.split("<data value=\"").skip(1).map(|text| figure(text).unwrap_or_else(|| panic!("{text:.200}"))).collect()
 }
@@ -126,6 +126,22 @@ fn a_request_that_should_not_have_gone_there_stands_out() {
     });
     assert_eq!(page(&[stray]).matches("none should have gone there").count(), 1);
     assert!(!page(&[run("failover")]).contains("none should have gone there"));
+}
+
+#[test]
+fn a_comparison_shows_both_sides_and_the_change() {
+    let compared = changed("verify", |document| {
+        let on = document["result"].take();
+        let mut off = on.clone();
+        // Without zone-aware routing its own verdict cannot be a pass.
+        off["verdict"] = "fail".into();
+        document["result"] =
+            json!({ "verdict": "pass", "on": on, "off": off, "median_change": -0.31, "median_change_on_aws": -0.24 });
+    });
+    let page = page(std::slice::from_ref(&compared));
+    assert!(page.contains(">31% lower</data>") && page.contains(">24% lower</data>"));
+    assert_eq!((page.matches("class=\"heat\"").count(), compared.findings.checks.len()), (2, 2));
+    assert!(compared.findings.checks.iter().all(|check| check.found.holds()));
 }
 
 #[test]

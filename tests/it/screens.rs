@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use zonewalk::aws::{AzId, AzName, ZoneNames};
 use zonewalk::cloud::Pace;
-use zonewalk::commands::failover::{Failover, Mode, Phase};
+use zonewalk::commands::failover::{DrillName, Failover, MAX_ERRORS, Phase, ZoneLoad};
 use zonewalk::commands::outcome::Outcome;
 use zonewalk::commands::redeploy::Redeployment;
 use zonewalk::commands::stats::{Proxy, Stats, Totals};
@@ -135,13 +135,21 @@ fn a_verification_of_an_uneven_placement() {
     insta::assert_snapshot!(screens(&verified(residual, [2, 3, 3], counted, 0), false));
 }
 
-fn failover(phases: Vec<Phase>, restored: bool) -> Failover {
+fn failover(drill: DrillName, phases: Vec<Phase>, restored: bool) -> Failover {
     let failed = phases.iter().filter(|phase| !phase.holds());
     let reasons: Vec<String> = failed.map(|it| format!("{}: {}", it.phase, it.result.reasons.join("; "))).collect();
     Failover {
-        mode: Mode::Scale,
+        drill,
+        mode: drill,
+        zone: (drill != DrillName::Scale).then(|| ZONES[0].1.to_owned()),
         from: 6,
-        to: 2,
+        to: [(DrillName::Scale, 2), (DrillName::ZoneLoss, 4)]
+            .iter()
+            .find(|(it, _)| *it == drill)
+            .map_or(6, |(_, to)| *to),
+        recovered_after_s: None,
+        load: vec![],
+        timeline: vec![],
         errors: phases.iter().map(|phase| phase.result.errors).sum(),
         phases,
         restored,
@@ -155,20 +163,52 @@ fn a_drill_that_passes() {
     let all_local = || verified(ALL_LOCAL, [2, 2, 2], counted(200), 0);
     let failed_over = || verified([[0, 34, 33], [0, 33, 34], [0, 33, 33]], [0, 1, 1], counted(0), 0);
     let phases = vec![
-        Phase::new(PhaseName::Before, all_local()),
-        Phase::new(PhaseName::During, failed_over()),
-        Phase::new(PhaseName::FailedOver, failed_over()),
-        Phase::new(PhaseName::Restored, all_local()),
+        Phase::new(PhaseName::Before, all_local(), MAX_ERRORS),
+        Phase::new(PhaseName::During, failed_over(), MAX_ERRORS),
+        Phase::new(PhaseName::FailedOver, failed_over(), MAX_ERRORS),
+        Phase::new(PhaseName::Restoring, all_local(), MAX_ERRORS),
+        Phase::new(PhaseName::Restored, all_local(), MAX_ERRORS),
     ];
-    insta::assert_snapshot!(screens(&failover(phases.clone(), true), false));
-    let unrestored = failover(phases[..3].to_vec(), false);
+    insta::assert_snapshot!(screens(&failover(DrillName::Scale, phases.clone(), true), false));
+    let unrestored = failover(DrillName::Scale, phases[..3].to_vec(), false);
     assert_eq!(unrestored.next().unwrap(), "`zonewalk up` restores the backends");
+}
+
+/// Of a zone without backends, and of one without anything, where some requests fail while its tasks stop.
+#[test]
+fn drills_that_take_a_zone_away() {
+    let all_local = || verified(ALL_LOCAL, [2, 2, 2], counted(200), 0);
+    let load = |before: Option<f64>, failed_over: Option<f64>, index: usize| ZoneLoad {
+        zone: ZONES[index].1.to_owned(),
+        frontend_share_before: before,
+        frontend_share_failed_over: before,
+        backend_share_before: before,
+        backend_share_failed_over: failed_over,
+    };
+    let third = Some(1.0 / 3.0);
+    let load = vec![load(third, Some(0.0), 0), load(third, Some(0.5), 1), load(third, Some(0.5), 2)];
+    let spilled = || verified([[0, 33, 33], [0, 67, 0], [0, 0, 67]], [0, 3, 3], counted(134), 0);
+    let phases = |failed_over: Verification, during: Verification| {
+        vec![
+            Phase::new(PhaseName::Before, all_local(), MAX_ERRORS),
+            Phase::new(PhaseName::During, during, MAX_ERRORS),
+            Phase::new(PhaseName::FailedOver, failed_over, MAX_ERRORS),
+            Phase::new(PhaseName::Restoring, all_local(), MAX_ERRORS),
+            Phase::new(PhaseName::Restored, all_local(), MAX_ERRORS),
+        ]
+    };
+    let spillover = failover(DrillName::Spillover, phases(spilled(), spilled()), true);
+    insta::assert_snapshot!(screens(&Failover { load: load.clone(), ..spillover }, false));
+    let lost = || verified([[0, 0, 0], [0, 50, 50], [0, 50, 50]], [0, 2, 2], counted(0), 0);
+    let with_errors = Verification { exact: false, ..verified(ALL_LOCAL, [2, 2, 2], counted(200), 1) };
+    let zone_loss = failover(DrillName::ZoneLoss, phases(lost(), with_errors), true);
+    insta::assert_snapshot!(screens(&Failover { load, recovered_after_s: Some(3.41), ..zone_loss }, false));
 }
 
 #[test]
 fn a_drill_that_does_not_begin_as_it_should() {
-    let before = Phase::new(PhaseName::Before, verified(SPREAD, [1, 1, 1], counted(0), 0));
-    insta::assert_snapshot!(screens(&failover(vec![before], false), false));
+    let before = Phase::new(PhaseName::Before, verified(SPREAD, [1, 1, 1], counted(0), 0), MAX_ERRORS);
+    insta::assert_snapshot!(screens(&failover(DrillName::Scale, vec![before], false), false));
 }
 
 fn stats(verdict: Option<Verdict>, reasons: &[&str]) -> Stats {

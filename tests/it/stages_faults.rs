@@ -52,6 +52,10 @@ const NOT_SWEPT: &[(&str, &[&str])] = &[
         "only `stats` asks the instances",
         &["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation", "ssm:SendCommand"],
     ),
+    (
+        "only the drills stop tasks, and leave more instances than are wanted",
+        &["autoscaling:TerminateInstanceInAutoScalingGroup", "ecs:StopTask"],
+    ),
     ("ECS takes its instances out of Cloud Map itself, unless it fails to", &["servicediscovery:DeregisterInstance"]),
     ("AWS asks for them, on behalf of others", &permissions::NOT_CALLED),
 ];

@@ -56,12 +56,16 @@ async fn a_drill_that_does_not_begin_as_it_should_takes_nothing_away() {
     let few = Settings { task_count: TaskCount::new(3).unwrap(), ..settings() };
     let ctx = context(&cloud, few).await;
     walkthrough::up(&ctx).await.unwrap();
-    let options =
-        failover::Options { mode: failover::Mode::Scale, to: 2, restore: true, verify: verify::Options::default() };
+    let options = failover::Options {
+        drill: failover::Drill::Scale { to: 2 },
+        max_errors: failover::MAX_ERRORS,
+        restore: true,
+        verify: verify::Options::default(),
+    };
     let drill = failover::run(&ctx, options).await.unwrap();
     assert_eq!((drill.phases.len(), drill.restored, drill.exit_code()), (1, false, 1));
     let text = drill.text(&Page::default());
-    assert!(text.contains("nothing was scaled") && text.contains("3 healthy backends, Envoy needs 6"), "{text}");
+    assert!(text.contains("nothing was changed") && text.contains("3 healthy backends, Envoy needs 6"), "{text}");
     let backends = inventory::find_services(&ctx).await.unwrap();
     assert!(backends.iter().all(|service| service.desired == 3), "{backends:?}");
     cloud.shutdown().await;
@@ -82,7 +86,12 @@ async fn a_drill_says_if_it_restores_to_another_count_than_the_settings() {
     });
     let ctx = Context::new(clients(&cloud).await, settings(), events, CancellationToken::new());
     let verify = verify::Options { traffic: verify::Traffic::of(60, 8), ..verify::Options::default() };
-    let options = failover::Options { mode: failover::Mode::Scale, to: 6, restore: true, verify };
+    let options = failover::Options {
+        drill: failover::Drill::Scale { to: 6 },
+        max_errors: failover::MAX_ERRORS,
+        restore: true,
+        verify,
+    };
     let drill = failover::run(&ctx, options).await.unwrap();
     assert!(drill.restored && drill.holds(), "{:?}", drill.reasons);
     let notes = std::mem::take(&mut *notes.lock().unwrap());

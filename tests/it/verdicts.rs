@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use zonewalk::commands::failover::{OnOrOff, Phase};
+use zonewalk::commands::failover::{MAX_ERRORS, OnOrOff, Phase};
 use zonewalk::events::PhaseName;
 use zonewalk::routing::PredictedState;
 use zonewalk::traffic::{Counted, Demands, Expectation, Observation, RoutingState, TasksByZone, Verdict, Verification};
@@ -132,7 +132,7 @@ fn while_tasks_stop_less_than_one_percent_may_fail_on_aws_and_none_elsewhere() {
     let holds = |errors: u64, exact| {
         let failed = BTreeMap::from([("status 503".to_owned(), errors)]);
         let seen = Observation { errors: failed, ..observed(&[("a", "a", 500 - errors), ("b", "b", 500)]) };
-        Phase::new(PhaseName::During, judge(&seen, &expectation, None, exact)).holds()
+        Phase::new(PhaseName::During, judge(&seen, &expectation, None, exact), MAX_ERRORS).holds()
     };
     assert!(holds(9, false) && !holds(10, false));
     assert!(!holds(1, true));
@@ -208,8 +208,8 @@ fn a_phase_that_is_as_it_should_be_has_no_verdict_that_fails() {
         true,
     );
     assert_eq!(off.verdict, Verdict::Fail);
-    let phase = Phase::new(PhaseName::FailedOver, off.clone());
+    let phase = Phase::new(PhaseName::FailedOver, off.clone(), MAX_ERRORS);
     assert_eq!((phase.holds, phase.expected_state, phase.result.verdict), (true, Some(OnOrOff::Off), Verdict::Pass));
-    let phase = Phase::new(PhaseName::Restored, off);
+    let phase = Phase::new(PhaseName::Restored, off, MAX_ERRORS);
     assert_eq!((phase.holds, phase.expected_state, phase.result.verdict), (false, Some(OnOrOff::On), Verdict::Fail));
 }

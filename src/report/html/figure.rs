@@ -28,6 +28,14 @@ impl<'a> Figures<'a> {
         self.figure(field, json!(value), percent(value))
     }
 
+    /// A change by a share: `24% lower`.
+    pub(super) fn change(&self, field: &str, value: Option<f64>) -> Value {
+        let text = value.map_or("-".to_owned(), |by| {
+            format!("{} {}", percent(Some(by.abs())), if by < 0.0 { "lower" } else { "higher" })
+        });
+        self.figure(field, json!(value), text)
+    }
+
     /// Below 10 ms to the hundredth: that is what there is between zones.
     pub(super) fn milliseconds(&self, field: &str, value: Option<f64>) -> Value {
         let text = match value {

@@ -78,6 +78,8 @@ fn of_run(run: &Run, meaning: Meaning) -> Value {
             "step": step.step, "verdict": step.verdict, "duration": format!("{:.1} s", step.duration_s),
         })).collect::<Vec<_>>(),
         "tiles": tiles(findings),
+        "has_shares": findings.checks.iter().any(|check| !check.found.zones.is_empty()),
+        "has_transfer": findings.checks.iter().any(|check| !check.found.transfer.is_null()),
         "checks": findings.checks.iter().map(|check| of_check(run, check)).collect::<Vec<_>>(),
         "topology": topology(run, &findings.tasks),
         "timeline": findings.drill.as_ref().and_then(|drill| timeline::of(&drill.at, &drill.found)),
@@ -92,6 +94,12 @@ fn tiles(findings: &Findings) -> Vec<Value> {
     let mut tile =
         |name: &str, figure: Value, tone: &str| tiles.push(json!({ "name": name, "figure": figure, "tone": tone }));
     let tone = |errors: u64| if errors == 0 { "" } else { "bad" };
+    if let Some(Part { at, found, .. }) = &findings.comparison {
+        let of = Figures::at(at);
+        tile("change of the median latency", of.change("median_change", found.median_change), "same");
+        tile("what AWS says of it", of.change("median_change_on_aws", found.median_change_on_aws), "");
+        return tiles;
+    }
     match (&findings.drill, findings.checks.last()) {
         (Some(drill), _) => {
             for check in
@@ -152,14 +160,12 @@ fn of_check(run: &Run, Part { at, title, found }: &Part<Verification>) -> Value 
         "zones": found.zones.iter().enumerate().map(|(index, zone)| {
             let field = |name: &str| format!("zones/{index}/{name}");
             json!({
-                "zone": run.document.zone(&zone.frontend),
-                "requests": of.count(&field("requests"), zone.requests),
+                "id": zone.frontend,
                 "observed": of.share(&field("same_zone_share"), zone.same_zone_share),
                 "predicted": of.share(&field("predicted_same_zone_share"), zone.predicted_same_zone_share),
                 "interval": zone.interval.map(|interval| json!({
                     "low": of.share(&field("interval/low"), Some(interval.low)),
                     "high": of.share(&field("interval/high"), Some(interval.high)),
-                    "confidence": of.share(&field("interval/confidence"), Some(interval.confidence)),
                     "from": interval.low * 100.0,
                     "width": (interval.high - interval.low) * 100.0,
                 })),
@@ -167,7 +173,7 @@ fn of_check(run: &Run, Part { at, title, found }: &Part<Verification>) -> Value 
                 "predicted_at": zone.predicted_same_zone_share.map(|share| share * 100.0),
             })
         }).collect::<Vec<_>>(),
-        "fit": found.fit.as_ref().map(|fit| json!({ "test": fit.test, "p_value": of.number("fit/p_value", fit.p_value) })),
+        "fit": found.fit.as_ref().map(|fit| json!({ "test": fit.test.replace('_', " "), "p_value": of.number("fit/p_value", fit.p_value) })),
         "reasons": found.reasons,
         "transfer": leaves(&of, "transfer", &found.transfer),
     })

@@ -5,6 +5,7 @@ mod definitions;
 mod limits;
 mod neighbours;
 mod passing;
+mod placement;
 mod refusals;
 mod service_rules;
 mod services;

@@ -72,7 +72,12 @@ fn zones(counts: &[(&str, u32)]) -> BTreeMap<String, u32> {
 async fn trap_06_two_backends_switch_zone_routing_off_from_every_zone() {
     let walk = Walk::up(6).await;
     let verify = verify::Options { traffic: TRAFFIC, ..verify::Options::default() };
-    let options = failover::Options { mode: failover::Mode::Scale, to: 2, restore: false, verify };
+    let options = failover::Options {
+        drill: failover::Drill::Scale { to: 2 },
+        max_errors: failover::MAX_ERRORS,
+        restore: false,
+        verify,
+    };
     let failover = failover::run(&walk.ctx, options).await.unwrap();
     let failed_over = failover.phases.iter().find(|phase| phase.phase == PhaseName::FailedOver).unwrap();
     assert_eq!(failed_over.result.expected.state, Some(PredictedState::NoLocalityRouting));

@@ -95,6 +95,7 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
     ("managedStorageConfiguration", "fargateEphemeralStorageKmsKeyId kmsKeyId"),
     ("mountPoints", "containerPath readOnly sourceVolume"),
     ("networkConfiguration", "awsvpcConfiguration"),
+    ("placementConstraints", "expression type"),
     ("placementStrategy", "field type"),
     ("portMappings", "appProtocol containerPort hostPort name protocol"),
     ("runtimePlatform", "cpuArchitecture operatingSystemFamily"),
@@ -121,7 +122,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change(
         "CreateService",
         "cluster serviceName taskDefinition availabilityZoneRebalancing loadBalancers desiredCount \
-         clientToken launchType deploymentConfiguration placementStrategy networkConfiguration \
+         clientToken launchType deploymentConfiguration placementConstraints placementStrategy networkConfiguration \
          healthCheckGracePeriodSeconds schedulingStrategy deploymentController tags enableECSManagedTags \
          propagateTags serviceConnectConfiguration",
         service_changes::create,
@@ -191,7 +192,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change(
         "UpdateService",
         "cluster service desiredCount taskDefinition deploymentConfiguration availabilityZoneRebalancing \
-         networkConfiguration placementStrategy forceNewDeployment healthCheckGracePeriodSeconds \
+         networkConfiguration placementConstraints placementStrategy forceNewDeployment healthCheckGracePeriodSeconds \
          enableECSManagedTags loadBalancers propagateTags serviceConnectConfiguration",
         service_changes::update,
     ),

@@ -1,17 +1,18 @@
 //! The cluster query language, as far as one comparison goes: `attribute:ecs.availability-zone == us-east-1a`,
-//! `ec2InstanceId in ['i-0…', 'i-0…']` (ECS Developer Guide, "Cluster query language").
+//! `ec2InstanceId in ['i-0…', 'i-0…']` (ECS Developer Guide, "Cluster query language"). Lists of instances are filtered by it, and
+//! tasks placed.
 
 use super::container_instances::ContainerInstance;
 use crate::cloud::error::AwsError;
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Filter {
     subject: Subject,
     is_negated: bool,
     values: Vec<String>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Subject {
     Ec2InstanceId,
     Attribute(String),
@@ -29,12 +30,14 @@ impl Filter {
 
 pub(super) fn parse(text: &str) -> Result<Filter, AwsError> {
     parse_comparison(text).ok_or_else(|| {
-        AwsError::unsupported(format_args!("the filter {text:?}: one comparison by ==, != or in is all it knows"))
+        AwsError::unsupported(format_args!(
+            "the filter {text:?}: one comparison by ==, !=, in or not_in is all it knows"
+        ))
     })
 }
 
 fn parse_comparison(text: &str) -> Option<Filter> {
-    let (subject, operator, values) = ["==", "!=", " in "].into_iter().find_map(|operator| {
+    let (subject, operator, values) = ["==", "!=", " in ", " not_in "].into_iter().find_map(|operator| {
         text.split_once(operator).map(|(subject, values)| (subject.trim(), operator.trim(), values))
     })?;
     let subject = match subject.strip_prefix("attribute:") {
@@ -43,10 +46,10 @@ fn parse_comparison(text: &str) -> Option<Filter> {
         None => return None,
     };
     let values = match operator {
-        "in" => values.trim().strip_prefix('[')?.strip_suffix(']')?.split(',').map(unquoted).collect(),
+        "in" | "not_in" => values.trim().strip_prefix('[')?.strip_suffix(']')?.split(',').map(unquoted).collect(),
         _ => Some(vec![unquoted(values)?]),
     }?;
-    Some(Filter { subject, is_negated: operator == "!=", values })
+    Some(Filter { subject, is_negated: matches!(operator, "!=" | "not_in"), values })
 }
 
 /// A word, which may stand in quotation marks; `None` for anything longer, such as a second comparison.
@@ -66,6 +69,8 @@ mod tests {
         assert_eq!(zone.subject, Subject::Attribute("ecs.availability-zone".to_owned()));
         assert_eq!(parse("ec2InstanceId in ['i-1', i-2]").unwrap().values, ["i-1", "i-2"]);
         assert!(parse("ec2InstanceId != i-1").unwrap().is_negated);
+        let others = parse("attribute:ecs.availability-zone not_in [us-east-1a, us-east-1b]").unwrap();
+        assert!(others.is_negated && others.values == ["us-east-1a", "us-east-1b"], "{others:?}");
         assert!(parse("ec2InstanceId == i-1 and attribute:ecs.os-type == linux").is_err());
         assert!(parse("runningTasksCount == 0").is_err());
     }

@@ -1,5 +1,5 @@
-//! Where a task goes: to an ACTIVE instance, heard of, of its cluster, in a zone of its subnets, with room for it; of those, by ECS's
-//! default spread, in the zone that has the fewest of its service, then on the instance that has the fewest.
+//! Where a task goes: to an ACTIVE instance, heard of, of its cluster, in a zone of its subnets, allowed by its service's placement
+//! constraints, with room for it; of those, by ECS's default spread, in the zone that has the fewest of its service, then on the instance that has the fewest.
 
 use super::container_instances::{ContainerInstance, InstanceStatus, Resources};
 use super::definition::Definition;
@@ -28,6 +28,8 @@ pub(super) enum NoPlace {
 pub(super) enum Lack {
     /// None of the subnets is in its zone.
     Location,
+    /// A placement constraint does not allow it.
+    Constraint,
     /// Its processor is not the one that the task definition's `runtimePlatform` names.
     Attribute,
     Cpu,
@@ -40,6 +42,7 @@ impl Lack {
     pub(super) fn reason(self) -> &'static str {
         match self {
             Self::Location => "LOCATION",
+            Self::Constraint => "MemberOf placement constraint unsatisfied.",
             Self::Attribute => "ATTRIBUTE",
             Self::Cpu => "RESOURCE:CPU",
             Self::Memory => "RESOURCE:MEMORY",
@@ -59,7 +62,9 @@ impl NoPlace {
                     Lack::Attribute => format!("{closest} is missing an attribute required by your task."),
                     Lack::Cpu => format!("{closest} has insufficient CPU units available."),
                     Lack::Memory => format!("{closest} has insufficient memory available."),
-                    Lack::Location | Lack::Interface => format!("{closest} encountered error \"{}\".", lack.reason()),
+                    Lack::Location | Lack::Constraint | Lack::Interface => {
+                        format!("{closest} encountered error \"{}\".", lack.reason())
+                    }
                 }
             }
         };
@@ -87,12 +92,14 @@ pub(super) fn place(region: &Region, request: &Request<'_>) -> Result<Place, NoP
     let live: Vec<&Task> = region.ecs().tasks.iter().filter(|task| !task.is_stopped()).collect();
     let takes_tasks =
         |i: &&ContainerInstance| i.cluster == request.cluster && i.status == InstanceStatus::Active && i.is_connected;
+    let service = region.ecs().services.iter().find(|service| Some(service.arn.as_str()) == request.service_arn);
     let mut closest = None;
     let mut candidates = Vec::new();
     for instance in region.ecs().container_instances.iter().filter(takes_tasks) {
         let subnet = zones.iter().find(|(zone, _)| *zone == instance.az_name);
         let lack = match subnet {
             None => Some(Lack::Location),
+            Some(_) if service.is_some_and(|service| !service.allows(instance)) => Some(Lack::Constraint),
             Some(_) if !suits(instance, request.definition) => Some(Lack::Attribute),
             Some(_) => lack(instance.remaining(live.iter().copied()), request.definition),
         };

@@ -59,7 +59,7 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
         "roleArn": format!("arn:aws:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
         "events": events.collect::<Value>(),
         "createdAt": timestamp(service.created_at),
-        "placementConstraints": [],
+        "placementConstraints": service.placement_constraints,
         "placementStrategy": service.placement_strategy,
         "networkConfiguration": wire_network(&primary.network),
         "healthCheckGracePeriodSeconds": service.grace_period,

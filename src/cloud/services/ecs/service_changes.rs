@@ -11,7 +11,7 @@ use super::definition::Definition;
 use super::services::{
     self, Deployment, LoadBalancer, Network, Rollout, RolloutState, Service, ServiceStatus, Throttle, not_found,
 };
-use super::{check_client_token, client_error, invalid, is_named, service_connect};
+use super::{check_client_token, client_error, instance_filter, invalid, is_named, service_connect};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::{ec2, elbv2};
@@ -54,6 +54,11 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
     let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
     let grace_period = grace_period(params, &load_balancers)?;
+    let placement_constraints = placement_constraints(params)?.unwrap_or_else(|| json!([]));
+    let rebalances_zones = rebalances_zones(params, rollout)?;
+    if rebalances_zones == Some(true) && names_zones(&placement_constraints) {
+        return Err(invalid(REBALANCED_ELSEWHERE));
+    }
     let service = Service {
         arn: arn.clone(),
         name: name.to_owned(),
@@ -65,7 +70,9 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         grace_period: grace_period.or((!load_balancers.is_empty()).then_some(0)),
         load_balancers,
         // ENABLED unless said otherwise, or the service is none of those that can be rebalanced.
-        rebalances_zones: rebalances_zones(params, rollout)?.unwrap_or(rollout.maximum_percent > 100),
+        rebalances_zones: rebalances_zones
+            .unwrap_or(rollout.maximum_percent > 100 && !names_zones(&placement_constraints)),
+        placement_constraints,
         placement_strategy: params.get("placementStrategy").cloned().unwrap_or_else(|| json!([])),
         enable_managed_tags: params.opt_bool("enableECSManagedTags") == Some(true),
         propagate_tags: params.opt_str("propagateTags").unwrap_or("NONE").to_owned(),
@@ -92,7 +99,12 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     let wanted = Wanted::read(region, &cluster, &arn, params, Some(service))?;
     let desired_count = count(params)?;
     let grace_period = grace_period(params, &wanted.load_balancers)?;
-    let rebalances_zones = rebalances_zones(params, wanted.rollout)?;
+    let rebalances_zones = rebalances_zones(params, wanted.rollout)?.unwrap_or(service.rebalances_zones);
+    let placement_constraints = placement_constraints(params)?.unwrap_or_else(|| service.placement_constraints.clone());
+    if rebalances_zones && names_zones(&placement_constraints) {
+        return Err(invalid(REBALANCED_ELSEWHERE));
+    }
+    // A change of placement starts no deployment: it holds for tasks placed from then on (API Reference, "UpdateService").
     let is_redeployed = params.opt_bool("forceNewDeployment") == Some(true) || wanted.differs_from(service);
     let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
     let deployment = is_redeployed.then(|| wanted.into_deployment(region));
@@ -102,7 +114,8 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     service.is_steady = false;
     service.throttle = Throttle::default();
     service.desired_count = desired_count.unwrap_or(service.desired_count);
-    service.rebalances_zones = rebalances_zones.unwrap_or(service.rebalances_zones);
+    service.rebalances_zones = rebalances_zones;
+    service.placement_constraints = placement_constraints;
     if let Some(strategy) = params.get("placementStrategy") {
         service.placement_strategy = strategy.clone();
     }
@@ -381,6 +394,36 @@ fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsErr
         ));
     }
     Ok(rollout)
+}
+
+/// API Reference, "UpdateService", "placementConstraints".
+const MAX_CONSTRAINTS: usize = 10;
+
+/// The placement constraints of a request: comparisons in the cluster query language.
+fn placement_constraints(params: Params<'_>) -> Result<Option<Value>, AwsError> {
+    let given = params.objects("placementConstraints");
+    if given.len() > MAX_CONSTRAINTS {
+        return Err(invalid(format!("placementConstraints can have at most {MAX_CONSTRAINTS} items.")));
+    }
+    for constraint in given {
+        match constraint.str("type")? {
+            "memberOf" => drop(instance_filter::parse(constraint.str("expression")?)?),
+            other => {
+                return Err(AwsError::unsupported(format_args!("the placement constraint {other}, only memberOf")));
+            }
+        }
+    }
+    Ok(params.get("placementConstraints").cloned())
+}
+
+/// Services whose placement goes by zones are not rebalanced over them (ECS Developer Guide, "Balancing an Amazon ECS service
+/// across Availability Zones").
+const REBALANCED_ELSEWHERE: &str =
+    "Availability Zone rebalancing does not support placement constraints on the attribute ecs.availability-zone.";
+
+fn names_zones(placement_constraints: &Value) -> bool {
+    let mut constraints = placement_constraints.as_array().into_iter().flatten();
+    constraints.any(|it| it["expression"].as_str().is_some_and(|text| text.contains("attribute:ecs.availability-zone")))
 }
 
 /// Services at 100 % at most have no room to move a task (ECS Developer Guide, "Balancing an Amazon ECS service across

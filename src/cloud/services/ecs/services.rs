@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::container_instances::ContainerInstance;
 use super::definition::Definition;
 use super::service_answers::wire;
 use super::service_connect::{self, ServiceConnect};
-use super::{State, check_count, describe_each, includes_tags, invalid, refers_to};
+use super::{State, check_count, describe_each, includes_tags, instance_filter, invalid, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::faults::DEPLOYMENT_IS_ACTIVE;
 use crate::cloud::region::Region;
@@ -39,6 +40,8 @@ pub(super) struct Service {
     pub(super) rebalances_zones: bool,
     /// The PRIMARY one first, then those it replaces.
     pub(super) deployments: Vec<Deployment>,
+    /// As the request gave them: what is read of them is [`Service::allows`].
+    pub(super) placement_constraints: Value,
     pub(super) placement_strategy: Value,
     pub(super) grace_period: Option<i64>,
     pub(super) enable_managed_tags: bool,
@@ -155,6 +158,14 @@ const MAX_EVENTS: usize = 100;
 impl Service {
     pub(super) fn primary(&self) -> &Deployment {
         self.deployments.first().expect("a service has a deployment from its creation on")
+    }
+
+    /// Whether an instance is one that all of its placement constraints allow.
+    pub(super) fn allows(&self, instance: &ContainerInstance) -> bool {
+        let constraints = self.placement_constraints.as_array().into_iter().flatten();
+        let mut expressions = constraints.filter_map(|constraint| constraint["expression"].as_str());
+        // They have been read when they were taken.
+        expressions.all(|expression| instance_filter::parse(expression).is_ok_and(|filter| filter.allows(instance)))
     }
 
     pub(super) fn runs(&self, definition_arn: &str) -> bool {
