@@ -86,7 +86,7 @@ mod tests {
 
     #[test]
     fn an_axis_has_as_many_numbers_as_can_be_read() {
-        assert_eq!(ticks(0.9, 3.1), [1.0, 1.5, 2.0, 3.0]);
+        assert_eq!(ticks(0.95, 3.1), [1.0, 1.5, 2.0, 3.0]);
         assert_eq!(ticks(0.3, 25.0), [0.5, 1.0, 2.0, 5.0, 10.0, 20.0]);
         assert_eq!(ticks(0.05, 5000.0).len(), 5);
     }

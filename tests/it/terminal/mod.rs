@@ -117,7 +117,10 @@ fn next(written: &Receiver<Vec<u8>>, child: &mut Child, deadline: Instant) -> Op
             Ok(bytes) => return Some(bytes),
             Err(RecvTimeoutError::Disconnected) => return None,
             // A process that it has left behind may have the terminal open.
-            Err(RecvTimeoutError::Timeout) if child.try_wait().unwrap().is_some() => return None,
+            // It may have written between the lull and its end.
+            Err(RecvTimeoutError::Timeout) if child.try_wait().unwrap().is_some() => {
+                return written.recv_timeout(LULL).ok();
+            }
             Err(RecvTimeoutError::Timeout) if Instant::now() > deadline => {
                 child.kill().unwrap();
                 return None;
