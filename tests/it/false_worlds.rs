@@ -90,7 +90,7 @@ async fn a_backend_that_answers_for_another_zone() {
     let lie = move |answer: String| {
         let told = r#""upstreamAvailabilityZoneId":"use1-az1""#;
         // Two backends are in the zone, and take turns.
-        let lies = answer.contains(told) && answers.fetch_add(1, Ordering::Relaxed) % 2 == 0;
+        let lies = answer.contains(told) && answers.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
         if lies { answer.replace(told, r#""upstreamAvailabilityZoneId":"use1-az4""#) } else { answer }
     };
     let result = with_answers(&ctx, lie).await;
