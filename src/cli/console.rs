@@ -44,7 +44,7 @@ pub(super) struct Console {
     verbose: bool,
     quiet: bool,
     advice: Arc<Advice>,
-    /// The options of the command line.
+    /// What the command line asks for.
     asked: Arc<Map<String, Value>>,
     /// The bars on stderr, which all that is written has to keep clear of; hidden where it is no terminal.
     bars: MultiProgress,
@@ -60,7 +60,7 @@ impl Console {
             verbose: global.verbose > 0,
             quiet: global.quiet,
             advice: Arc::new(Advice::new(matches)),
-            asked: Arc::new(asked::options(matches)),
+            asked: Arc::new(asked::of(matches)),
             run: Arc::new(Mutex::new(Run::new(command))),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             has_written: Arc::default(),
@@ -124,15 +124,16 @@ impl Console {
     }
 
     pub(super) fn print(&self, outcome: &dyn Outcome, page: &Page) {
-        if self.output == Output::Human {
-            self.print_text(&outcome.text(page), page);
-        }
+        // In this order: a reader that has seen enough ends the program.
         self.end(End {
             exit_code: Some(outcome.exit_code()),
             next: outcome.next(),
             result: Some(outcome.json()),
             error: outcome.is_interrupted().then(Failure::interrupted),
         });
+        if self.output == Output::Human {
+            self.print_text(&outcome.text(page), page);
+        }
     }
 
     /// The events that are shown, each also a line of stdout where that is asked for.
@@ -153,9 +154,9 @@ impl Console {
 
     /// Has the run, with its options and these settings, kept when it has ended.
     pub(super) fn keep(&self, settings: Map<String, Value>) {
-        let options = Value::Object((*self.asked).clone());
-        let asked = [("options".to_owned(), options), ("settings".to_owned(), settings.into())];
-        self.note_run(|run| run.asked = Some(asked.into_iter().collect()));
+        let mut asked = (*self.asked).clone();
+        asked.insert("settings".to_owned(), settings.into());
+        self.note_run(|run| run.asked = Some(asked));
     }
 
     /// Keeps the run if it is to be, and prints its document if that is asked for.

@@ -59,15 +59,17 @@ fn word(ending: Ending) -> String {
     }
 }
 
-/// The options that were asked for: `--requests 50 --local`.
+/// What was asked for: `spillover --requests 50 --local`.
 pub fn asked(run: &Run) -> Vec<String> {
+    let arguments = run.asked.get("arguments").and_then(serde_json::Value::as_array);
+    let arguments = arguments.into_iter().flatten().filter_map(|argument| argument.as_str().map(str::to_owned));
     let options = run.asked.get("options").and_then(serde_json::Value::as_object);
     let option = |(name, value): (&String, &serde_json::Value)| match value {
         serde_json::Value::Bool(_) => format!("--{name}"),
         serde_json::Value::String(value) => format!("--{name} {value}"),
         value => format!("--{name} {value}"),
     };
-    options.into_iter().flatten().map(option).collect()
+    arguments.chain(options.into_iter().flatten().map(option)).collect()
 }
 
 fn checks(checks: &[Part<Verification>], page: &Page) -> String {

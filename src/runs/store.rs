@@ -52,7 +52,7 @@ pub struct Record {
     pub format: u32,
     /// The run's ID: when it ended, in UTC, and the command.
     pub id: String,
-    /// What was asked: the command's options, by their names, and the settings that it used.
+    /// What was asked: the command's arguments, its options by their names, and the settings that it used.
     pub asked: Map<String, Value>,
     /// The document that the command prints with `--output json`.
     pub document: Value,

@@ -25,7 +25,10 @@ fn runs_are_kept_and_shown_as_they_were() {
     assert!(listed(&machine, &[]).is_empty());
 
     machine.json(&["up", "--local", "--name", "mine", "--output", "json"]);
-    let printed = document(&machine, &["verify", "--local", "--name", "mine", "--requests", "60", "--output", "json"]);
+    let printed = document(
+        &machine,
+        &["verify", "--local", "--name", "mine", "--requests", "60", "--header", "key=5ecret", "--output", "json"],
+    );
     machine.zonewalk(&["verify", "--local", "--name", "mine", "--requests", "60", "--no-record"]);
     machine.zonewalk(&["status", "--local", "--name", "mine"]);
     assert_eq!(listed(&machine, &[]), ["verify", "up"], "a look is not kept, nor what is not to be");
@@ -38,6 +41,7 @@ fn runs_are_kept_and_shown_as_they_were() {
     let file = machine.path().join("runs").join(format!("{id}.json"));
     let kept: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     assert_eq!(kept["document"], printed, "the record has what was printed");
+    assert!(!kept["asked"].to_string().contains("5ecret"), "no secret is kept: {kept}");
     assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(report(&[id])["result"]["runs"][0]["document"]["started_at"], printed["started_at"]);
     assert_eq!(report(&["nonsense"])["error"]["kind"], "not_found");
