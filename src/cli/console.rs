@@ -11,7 +11,7 @@ use clap::ArgMatches;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -167,25 +167,39 @@ impl Console {
         if self.output == Output::Human && asked.is_none() {
             return;
         }
-        let text = serde_json::to_string_pretty(&document).expect("outcomes have only text keys");
-        let text = self.advice.in_json().complete(&text);
+        let whole = self.complete(&document);
         if let Some(asked) = asked
-            && let Err(reason) = record(asked, &text)
+            && let Err(reason) = record(asked, &whole)
         {
             self.message(&format!("this run is not kept: {reason}"));
         }
         match self.output {
             Output::Human => {}
-            Output::Json => write_stdout(&(text + "\n")),
-            Output::Jsonl => {
-                let line = json_line(&document.into_last_line());
-                write_stdout(&self.advice.in_json().complete(&line));
+            Output::Json => {
+                let text = serde_json::to_string_pretty(&whole).expect("outcomes have only text keys");
+                write_stdout(&(text + "\n"));
             }
+            Output::Jsonl => write_stdout(&json_line(&self.complete(&document.into_last_line()))),
             Output::Junit | Output::Markdown => {
-                let (document, findings) = read(&text);
+                let (document, findings) = read(&whole);
                 self.print_form(&[(&document, &findings)]);
             }
         }
+    }
+
+    /// A document as it is printed and kept, with this command's flags in its texts.
+    fn complete(&self, document: &Document) -> Value {
+        fn complete(value: &mut Value, advice: &Advice) {
+            match value {
+                Value::String(text) => *text = advice.complete(text),
+                Value::Array(items) => items.iter_mut().for_each(|item| complete(item, advice)),
+                Value::Object(members) => members.values_mut().for_each(|member| complete(member, advice)),
+                _ => {}
+            }
+        }
+        let mut value = document.json();
+        complete(&mut value, &self.advice);
+        value
     }
 
     /// Prints runs in a form for others.
@@ -361,16 +375,14 @@ impl Console {
 }
 
 /// Keeps a run whose document this is.
-fn record(asked: Map<String, Value>, document: &str) -> Result<(), String> {
-    let document: Value = serde_json::from_str(document).map_err(|error| error.to_string())?;
-    let command = document["command"].as_str().unwrap_or("zonewalk").to_owned();
-    let kept = Store::of_user().and_then(|store| store.keep(asked, &command, document));
-    kept.map(drop).map_err(|error| error.to_string())
+fn record(asked: Map<String, Value>, document: &Value) -> Result<(), runs::Error> {
+    let command = document["command"].as_str().unwrap_or("zonewalk");
+    Store::of_user()?.keep(asked, command, document.clone()).map(drop)
 }
 
 /// What a document says that has just been made.
-fn read(document: &str) -> (runs::Document, Findings) {
-    let document: runs::Document = serde_json::from_str(document).expect("a document has the shape that is read here");
+fn read(document: &Value) -> (runs::Document, Findings) {
+    let document = runs::Document::deserialize(document).expect("a document has the shape that is read here");
     let findings = Findings::of(&document).expect("what was found has the shape that is read here");
     (document, findings)
 }

@@ -138,10 +138,11 @@ fn explained(term: &Term, page: &Page) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::commands::failover::DrillName;
     use crate::commands::outcome::Json;
     use crate::events::PhaseName;
     use crate::routing::PredictedState;
-    use crate::traffic::RoutingState;
+    use crate::traffic::{FitTest, RoutingState};
 
     #[test]
     fn every_counter_and_state_that_can_be_printed_has_an_entry() {
@@ -150,9 +151,13 @@ mod tests {
         assert!(counters.len() > 5, "{counters:?}");
         let states = PredictedState::ALL.map(|state| state.json());
         let routing = [RoutingState::On, RoutingState::Off, RoutingState::OffAsPredicted].map(|state| state.json());
-        let phases = [PhaseName::Before, PhaseName::During, PhaseName::FailedOver, PhaseName::Restored];
+        let phases =
+            [PhaseName::Before, PhaseName::During, PhaseName::FailedOver, PhaseName::Restoring, PhaseName::Restored];
         let phases = phases.map(|phase| phase.json());
         let named = states.iter().chain(&routing).chain(&phases).filter_map(|state| state.as_str());
+        let drills = [DrillName::Scale, DrillName::Spillover, DrillName::ZoneLoss].map(|drill| drill.json());
+        let tests = [FitTest::Exact, FitTest::MonteCarlo, FitTest::ChiSquared].map(|test| test.json());
+        let named = named.chain(drills.iter().chain(&tests).filter_map(|word| word.as_str()));
         let words = ["same-zone share", "p-value", "confidence interval", "panic threshold", "min_cluster_size", "6"];
         for name in counters.into_iter().chain(named).chain(words) {
             let term = find(name).unwrap_or_else(|| panic!("there is nothing of {name}"));

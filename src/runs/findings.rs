@@ -299,7 +299,7 @@ impl Verification {
 
     /// Whether there is a prediction for all of it: not for a phase in which the placement changes.
     pub fn is_predicted(&self) -> bool {
-        self.phase.as_deref() != Some("during")
+        !matches!(self.phase.as_deref(), Some("during" | "restoring"))
     }
 
     /// All zones of its matrix.

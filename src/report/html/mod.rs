@@ -54,6 +54,10 @@ fn of_run(run: &Run, meaning: Meaning) -> Value {
     let Run { id, note, document, findings, .. } = run;
     let top = Figures::at("");
     let known = [
+        (
+            "drill",
+            findings.drill.as_ref().and_then(|drill| drill.found.drill.clone()).map(|drill| drill.replace('_', " ")),
+        ),
         ("walkthrough", document.name.clone()),
         ("region", document.region.clone()),
         ("account", document.account.clone()),
@@ -103,7 +107,7 @@ fn tiles(findings: &Findings) -> Vec<Value> {
     match (&findings.drill, findings.checks.last()) {
         (Some(drill), _) => {
             for check in
-                findings.checks.iter().filter(|check| check.found.phase.as_deref().is_some_and(|p| p != "during"))
+                findings.checks.iter().filter(|check| check.found.phase.is_some() && check.found.is_predicted())
             {
                 let share = Figures::at(&check.at).share("same_zone_share", check.found.same_zone_share);
                 tile(&format!("same-zone, {}", check.title), share, "same");
@@ -283,7 +287,9 @@ fn leaves(of: &Figures<'_>, field: &str, value: &Value) -> Vec<Value> {
         Value::Number(number) => {
             let name =
                 field.split('/').skip(1).collect::<Vec<_>>().join(", ").replace('_', " ").replace(" usd", " USD");
-            vec![json!({ "name": name, "figure": of.number(field, number.as_f64()) })]
+            let is_share = field.contains("share");
+            let figure = if is_share { of.share(field, number.as_f64()) } else { of.number(field, number.as_f64()) };
+            vec![json!({ "name": name, "figure": figure })]
         }
         Value::Object(members) => {
             members.iter().flat_map(|(name, inner)| leaves(of, &format!("{field}/{name}"), inner)).collect()
