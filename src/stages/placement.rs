@@ -63,6 +63,12 @@ pub async fn open_zones(ctx: &Context, service: &str) -> Result<(), Error> {
                 stop(ctx, task, "zonewalk spreads tasks over all zones again").await?;
             }
         }
+        // A task that is being stopped counts as running for a while, and its successor is not placed yet.
+        wait(ctx, Subject::from("stopped tasks to be gone").usually(Some("about 1 min")), async || {
+            let stopping = find_stopping(ctx, service).await?;
+            Ok(if stopping == 0 { Poll::Done(()) } else { Poll::pending(format!("{stopping} still there")) })
+        })
+        .await?;
         wait_for_tasks(ctx, service, found.desired_count().unsigned_abs()).await?;
     }
     constrain(ctx, service, None).await
@@ -103,8 +109,7 @@ pub async fn empty_zone(ctx: &Context, service: &str, zone: &AzName) -> Result<(
         let Some(found) = describe(ctx, cluster, &[service]).await?.pop() else {
             return Ok(Poll::pending("not visible yet"));
         };
-        let stopping = tasks::find(ctx, cluster, service, DesiredStatus::Stopped).await?;
-        let stopping = stopping.iter().filter(|task| task.last_status() != Some("STOPPED")).count();
+        let stopping = find_stopping(ctx, service).await?;
         let here = tasks::find(ctx, cluster, service, DesiredStatus::Running).await?.iter().filter(is_here).count();
         let (running, desired) = (found.running_count(), found.desired_count());
         if here + stopping > 0 {
@@ -122,6 +127,12 @@ pub async fn empty_zone(ctx: &Context, service: &str, zone: &AzName) -> Result<(
         }
     })
     .await
+}
+
+/// How many tasks of a service are to stop and have not yet.
+async fn find_stopping(ctx: &Context, service: &str) -> Result<usize, Error> {
+    let stopped = tasks::find(ctx, &ctx.names.cluster, service, DesiredStatus::Stopped).await?;
+    Ok(stopped.iter().filter(|task| task.last_status() != Some("STOPPED")).count())
 }
 
 /// What a service's event says when ECS finds no instance for a task (ECS Developer Guide, "Amazon ECS service event messages").
@@ -199,7 +210,21 @@ pub async fn remove_surplus(ctx: &Context, wanted: u32) -> Result<bool, Error> {
     if surplus == 0 {
         return Ok(false);
     }
-    let mut idle = find_idle(ctx).await?;
+    let (registered, idle_ones) =
+        (container_instances::find_active(ctx, &ctx.names.cluster).await?, find_idle(ctx).await?);
+    let registered: BTreeSet<&str> = registered.iter().filter_map(ContainerInstance::ec2_instance_id).collect();
+    let idle_ones: BTreeSet<&str> =
+        idle_ones.values().flatten().filter_map(ContainerInstance::ec2_instance_id).collect();
+    let mut idle = BTreeMap::<AzName, Vec<String>>::new();
+    for member in group.instances() {
+        let (Some(zone), Some(id)) = (member.availability_zone(), member.instance_id()) else { continue };
+        let is_leaving = member.lifecycle_state().is_none_or(|state| state.as_str().starts_with("Terminat"));
+        // One that has not joined the cluster yet has no task, either, and is in nobody's way.
+        let is_idle = idle_ones.contains(id) || !registered.contains(id);
+        if is_idle && !is_leaving {
+            idle.entry(AzName::new(zone)).or_default().push(id.to_owned());
+        }
+    }
     let in_zone = |zone: &AzName| {
         group.instances().iter().filter(|instance| instance.availability_zone() == Some(zone.as_str())).count()
     };
@@ -211,7 +236,7 @@ pub async fn remove_surplus(ctx: &Context, wanted: u32) -> Result<bool, Error> {
         let Some(instance) = idle.get_mut(&zone).and_then(Vec::pop) else { break };
         left.entry(zone).and_modify(|left| *left -= 1);
         let request = ctx.clients.autoscaling.terminate_instance_in_auto_scaling_group();
-        let request = request.instance_id(instance.ec2_instance_id().unwrap_or_default());
+        let request = request.instance_id(instance);
         let request = request.should_decrement_desired_capacity(true);
         ctx.change("autoscaling:TerminateInstanceInAutoScalingGroup", request.send()).await?;
     }

@@ -32,11 +32,11 @@ pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// The files of the records' directory, but for logs.
-fn records(directory: &Path) -> Vec<String> {
+/// The files of the processes' records, which logs and the records of runs are not.
+pub(crate) fn records(directory: &Path) -> Vec<String> {
     let names = std::fs::read_dir(directory).unwrap().flatten();
     let mut names: Vec<String> = names.map(|entry| entry.file_name().into_string().unwrap()).collect();
-    names.retain(|name| !name.ends_with(".log"));
+    names.retain(|name| !name.ends_with(".log") && name != "runs");
     names.sort();
     names
 }
