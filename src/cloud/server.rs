@@ -168,6 +168,10 @@ impl Handler for Shared {
             if let Some(answer) = self.pages.get().and_then(|pages| pages.answer(&head, &body)) {
                 return Ok(answer);
             }
+            // A browser names the page that asks: of these paths none has any business there, wherever it is from.
+            if head.headers.contains_key(header::ORIGIN) {
+                return Ok(own_answer(StatusCode::FORBIDDEN, &json!({ "message": "not for web pages" })));
+            }
             return Ok(self.own_path(&head.method, path, &body));
         }
         match Request::decode(&head.method, &head.uri, &head.headers, &body) {

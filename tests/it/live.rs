@@ -78,6 +78,11 @@ async fn only_the_page_itself_may_change_anything() {
         assert_eq!(status, StatusCode::FORBIDDEN, "{body}");
         assert!(!body.contains(&page.token));
     }
+    // Nor may any page ask for what is the commands' own.
+    for path in ["shutdown", "faults", "mesh"] {
+        let own = page.client.post(format!("{url}/_zonewalk/{path}")).header(ORIGIN, "http://example.com");
+        assert_eq!(text(own).await.0, StatusCode::FORBIDDEN, "{path}");
+    }
     assert_eq!(page.cloud.faults()["fault"], json!([]));
     // Let in, it is told what is wrong with the order.
     let (status, body) = text(page.change(&order)).await;
