@@ -149,7 +149,7 @@ struct Run {
 /// When requests are to start.
 struct Pace {
     per_second: u32,
-    /// A permit for each request whose time has come.
+    /// A permit for each request whose time has come, and one more at the end.
     due: Semaphore,
 }
 
@@ -179,18 +179,18 @@ async fn work<P: Fn(Traffic)>(run: Arc<Run>, progress: Arc<P>) {
 impl Run {
     /// Waits until the next request is to start, and returns when that was to be; none when there is no next one.
     async fn next(&self) -> Option<Instant> {
-        if self.stop.is_cancelled() || self.out_of_reach.get().is_some() {
-            return None;
+        if let Some(pace) = &self.pace {
+            self.stop.run_until_cancelled(pace.due.acquire()).await?.ok()?.forget();
         }
+        // The number comes last: who waits first need not be the first to go on, and a request is not to start before its time.
         let number = self.sent.fetch_add(1, Ordering::Relaxed);
-        if number >= self.requests {
+        if number >= self.requests || self.stop.is_cancelled() || self.out_of_reach.get().is_some() {
+            // The others that wait are to see it, too.
+            self.pace.iter().for_each(|pace| pace.due.add_permits(1));
             return None;
         }
         match &self.pace {
-            Some(pace) => {
-                self.stop.run_until_cancelled(pace.due.acquire()).await?.ok()?.forget();
-                Some(self.begin + pace.offset(number))
-            }
+            Some(pace) => Some(self.begin + pace.offset(number)),
             None if self.lasting.is_some_and(|lasting| self.begin.elapsed() >= lasting) => None,
             None => Some(Instant::now()),
         }
@@ -203,10 +203,12 @@ impl Run {
         for number in 0..self.requests {
             std::thread::sleep((self.begin + pace.offset(number)).saturating_duration_since(Instant::now()));
             if self.stop.is_cancelled() || self.out_of_reach.get().is_some() {
-                return;
+                break;
             }
             pace.due.add_permits(1);
         }
+        // There is no next one, which whoever waits for it is to see.
+        pace.due.add_permits(1);
     }
 
     fn count(&self, zones: Zones, latency: Duration, bytes: u64) -> Traffic {
