@@ -1,5 +1,7 @@
 //! What the program writes, and where: outcomes to stdout, everything else to stderr. Nothing else prints.
 
+mod documents;
+
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -11,13 +13,13 @@ use clap::ArgMatches;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::advice::Advice;
 use super::args::{Global, Output};
-use super::document::{Document, End, Line, Run};
+use super::document::{End, Line, Run};
 use super::{asked, terminal_echo};
 use crate::aws::{Clients, ZoneNames};
 use crate::cloud::{self, OperationSummary};
@@ -25,14 +27,12 @@ use crate::commands::Error;
 use crate::commands::failure::Failure;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
-use crate::commands::report::Report;
 use crate::commands::status::Now;
 use crate::events::{Event, Events};
 use crate::processes::local_cloud::Record;
 use crate::report::page::Page;
 use crate::report::progress::{Progress, View, wrapped};
-use crate::report::{junit, markdown, style};
-use crate::runs::{self, Findings, Store};
+use crate::report::style;
 
 /// How often traffic is told of in lines.
 const BETWEEN_TRAFFIC: Duration = Duration::from_secs(1);
@@ -157,77 +157,6 @@ impl Console {
         let mut asked = (*self.asked).clone();
         asked.insert("settings".to_owned(), settings.into());
         self.note_run(|run| run.asked = Some(asked));
-    }
-
-    /// Keeps the run if it is to be, and prints its document if that is asked for.
-    fn end(&self, end: End) {
-        let (document, asked) = {
-            let mut run = self.run.lock();
-            (Document::of(&run, end), run.asked.take())
-        };
-        if self.output == Output::Human && asked.is_none() {
-            return;
-        }
-        let whole = self.complete(&document);
-        if let Some(asked) = asked
-            && let Err(reason) = record(asked, &whole)
-        {
-            self.message(&format!("this run is not kept: {reason}"));
-        }
-        match self.output {
-            Output::Human => {}
-            Output::Json => {
-                let text = serde_json::to_string_pretty(&whole).expect("outcomes have only text keys");
-                write_stdout(&(text + "\n"));
-            }
-            Output::Jsonl => write_stdout(&json_line(&self.complete(&document.into_last_line()))),
-            Output::Junit | Output::Markdown => {
-                let (document, findings) = read(&whole);
-                self.print_form(&[(&document, &findings)]);
-            }
-        }
-    }
-
-    /// A document as it is printed and kept, with this command's flags in its texts.
-    fn complete(&self, document: &Document) -> Value {
-        fn complete(value: &mut Value, advice: &Advice) {
-            match value {
-                Value::String(text) => *text = advice.complete(text),
-                Value::Array(items) => items.iter_mut().for_each(|item| complete(item, advice)),
-                Value::Object(members) => members.values_mut().for_each(|member| complete(member, advice)),
-                _ => {}
-            }
-        }
-        let mut value = document.json();
-        complete(&mut value, &self.advice);
-        value
-    }
-
-    /// Prints runs in a form for others.
-    fn print_form(&self, runs: &[(&runs::Document, &Findings)]) {
-        if self.output == Output::Junit {
-            write_stdout(&junit::of(runs));
-        } else {
-            let texts = runs.iter().map(|(document, findings)| markdown::of(document, findings));
-            write_stdout(&texts.collect::<Vec<_>>().join("\n"));
-        }
-    }
-
-    /// Prints runs that were kept.
-    pub(super) fn print_report(&self, report: &Report) {
-        if self.output.is_report() {
-            self.print_form(&report.read.iter().map(|run| (&run.document, &run.findings)).collect::<Vec<_>>());
-        } else {
-            self.print_bare(report);
-        }
-    }
-
-    /// Prints what is the result of a command that shows it in a form of its own.
-    fn print_result(&self, text: impl FnOnce() -> String, result: Value, exit_code: Option<u8>) {
-        match self.output {
-            Output::Human => write_stdout(&text()),
-            _ => self.end(End { exit_code, result: Some(result), ..End::default() }),
-        }
     }
 
     /// Prints a part of the walkthrough as it ends; JSON waits for the whole.
@@ -373,19 +302,6 @@ impl Console {
             *last = summary;
         }
     }
-}
-
-/// Keeps a run whose document this is.
-fn record(asked: Map<String, Value>, document: &Value) -> Result<(), runs::Error> {
-    let command = document["command"].as_str().unwrap_or("zonewalk");
-    Store::of_user()?.keep(asked, command, document.clone()).map(drop)
-}
-
-/// What a document says that has just been made.
-fn read(document: &Value) -> (runs::Document, Findings) {
-    let document = runs::Document::deserialize(document).expect("a document has the shape that is read here");
-    let findings = Findings::of(&document).expect("what was found has the shape that is read here");
-    (document, findings)
 }
 
 /// Whether an event is to be a line: traffic is told of once a second, and not with each request.
