@@ -277,8 +277,8 @@ impl FailoverArgs {
             let what = "--zone is for the drills that take a zone away: `zonewalk failover spillover`, `zonewalk failover zone-loss`";
             return Err(Error::Usage(what.to_owned()));
         }
-        if !is_scale && (self.drill.to.is_some() || self.drill.mode.is_some()) {
-            return Err(Error::Usage("--to and --mode are for the drill scale: leave them out".to_owned()));
+        if !is_scale && self.drill.to.is_some() {
+            return Err(Error::Usage("--to is for the drill scale: leave it out".to_owned()));
         }
         Ok(())
     }
@@ -295,9 +295,6 @@ impl FailoverArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct DrillArgs {
-    /// What it was called when there was one drill
-    #[arg(long, hide = true, value_parser = ["scale"])]
-    mode: Option<String>,
     /// Backends that the drill scale leaves [default: 2]
     #[arg(long, value_name = "COUNT", value_parser = within::<u32>(1..=15))]
     to: Option<u32>,

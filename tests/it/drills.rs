@@ -76,8 +76,8 @@ fn all_drills(machine: &Machine, up: &[&str]) {
     machine.json(&[&["up", "--local", "--output", "json"], up].concat());
     let before = assert_restored(machine, "up");
 
-    let scale = drill(machine, &["--mode", "scale"]);
-    assert_eq!((&scale["drill"], &scale["mode"], &scale["zone"]), (&json!("scale"), &json!("scale"), &Value::Null));
+    let scale = drill(machine, &["scale"]);
+    assert_eq!((&scale["drill"], &scale["zone"]), (&json!("scale"), &Value::Null));
     assert_eq!((&scale["from"], &scale["to"]), (&json!(6), &json!(2)));
     assert_eq!(scale["phases"][2]["zone_aware_routing"]["state"], "off_as_predicted");
 

@@ -140,7 +140,6 @@ fn failover(drill: DrillName, phases: Vec<Phase>, restored: bool) -> Failover {
     let reasons: Vec<String> = failed.map(|it| format!("{}: {}", it.phase, it.result.reasons.join("; "))).collect();
     Failover {
         drill,
-        mode: drill,
         zone: (drill != DrillName::Scale).then(|| ZONES[0].1.to_owned()),
         from: 6,
         to: [(DrillName::Scale, 2), (DrillName::ZoneLoss, 4)]

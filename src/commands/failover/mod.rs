@@ -66,8 +66,6 @@ pub enum DrillName {
 pub struct Failover {
     /// Which drill it was.
     pub drill: DrillName,
-    /// The same, by the name of a field that was there first.
-    pub mode: DrillName,
     /// The zone that was taken away, by its ID. Null: none as such.
     pub zone: Option<String>,
     /// The number of backends before.
@@ -286,7 +284,6 @@ impl Run<'_> {
         let recovered_after = self.began.and_then(|began| self.timeline.last_failure_since(began));
         Failover {
             drill: self.change.drill(),
-            mode: self.change.drill(),
             zone: self.change.zone().map(ToString::to_string),
             from: self.change.backends,
             to: self.to,
