@@ -52,7 +52,9 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Comparison, Error> {
                 .to_owned(),
         )
     })?;
-    let before = local_cloud::conditions(endpoint_url).await?;
+    let before = local_cloud::conditions(endpoint_url).await.map_err(|error| {
+        Error::Usage(format!("zone-aware routing can only be switched off in zonewalk's own local cloud: {error}"))
+    })?;
     let set = async |zone_routing_enabled| {
         let runtime = Runtime { zone_routing_enabled, ..before.runtime };
         local_cloud::set_conditions(endpoint_url, Conditions { runtime, ..before }).await
@@ -138,8 +140,8 @@ impl Outcome for Comparison {
         let links = self.links_change.map(|by| format!("; the mean of that alone is {}", change(by)));
         lines.push(page.wrap(
             &format!(
-                "The links between proxies take {same_zone_ms} ms within a zone and {cross_zone_ms} ms to another{}. AWS says about {} for the median \
-                 of the network's latency. The latencies here are this machine's, from the request's start to the whole answer, \
+                "The links between proxies take {same_zone_ms} ms within a zone and {cross_zone_ms} ms to another{}. AWS \
+                 says about {} for the median of the network's latency. The latencies here are this machine's, from the request's start to the whole answer, \
                  its own work included.",
                 links.unwrap_or_default(),
                 change(self.median_change_on_aws)

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::scene::{Role, Scene};
 use crate::mesh::Mesh;
-use crate::routing::{Config, Health, Host, PredictedState, Runtime, Topology, predict};
-use crate::traffic::TasksByZone;
+use crate::routing::{Config, Health, Host, PredictedState, Prediction, Runtime, Topology, predict};
+use crate::traffic::{Expectation, TasksByZone};
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Predicted {
@@ -51,27 +51,20 @@ impl Predicted {
                     *host = Host::from(Health::Unhealthy);
                 }
             }
-            let prediction = predict(&topology);
-            OfZone {
-                zone: zone.clone(),
-                state: prediction.state,
-                reason: prediction.reason,
-                zone_share: prediction.zone_share,
-                failed_share: prediction.failed_share,
-            }
+            (zone.clone(), predict(&topology))
         });
-        let zones: Vec<_> = predicted.collect();
-        let all: u32 = frontends.values().sum();
-        let stays = zones.iter().map(|of| {
-            let tasks = frontends.get(&of.zone).copied().unwrap_or_default();
-            f64::from(tasks) * of.zone_share.get(&of.zone).copied().unwrap_or_default()
-        });
-        let stays: f64 = stays.sum();
-        Self {
-            same_zone_share: (all > 0).then(|| stays / f64::from(all)),
-            min_cluster_size: runtime.min_cluster_size.unwrap_or(Config::default().min_cluster_size),
-            zones,
-        }
+        let predictions: BTreeMap<String, Prediction> = predicted.collect();
+        let of_zone = |(zone, prediction): (&String, &Prediction)| OfZone {
+            zone: zone.clone(),
+            state: prediction.state,
+            reason: prediction.reason.clone(),
+            zone_share: prediction.zone_share.clone(),
+            failed_share: prediction.failed_share,
+        };
+        let zones = predictions.iter().map(of_zone).collect();
+        let min_cluster_size = Config { runtime, ..Config::default() }.min_cluster_size();
+        let same_zone_share = Expectation::of_predictions(predictions, &backends).same_zone_share(&frontends);
+        Self { same_zone_share, min_cluster_size, zones }
     }
 }
 

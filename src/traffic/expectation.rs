@@ -30,7 +30,11 @@ impl Expectation {
         let predicted = |zone: &String| {
             predict(&Topology { runtime: Some(runtime), ..Topology::healthy(zone, frontends, backends) })
         };
-        let predictions = zones.map(|(zone, _)| (zone.clone(), predicted(zone))).collect();
+        Self::of_predictions(zones.map(|(zone, _)| (zone.clone(), predicted(zone))).collect(), backends)
+    }
+
+    /// Of what is predicted for each frontend zone otherwise.
+    pub fn of_predictions(predictions: BTreeMap<String, Prediction>, backends: &TasksByZone) -> Self {
         Self { predictions, backends: backends.clone(), is_known: true }
     }
 
