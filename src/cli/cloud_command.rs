@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args as ClapArgs, Subcommand};
 
-use super::args::ProvisionArgs;
+use super::options::ProvisionArgs;
 use super::values::percentage;
 use crate::commands::failover::{self, Drill, DrillName, MAX_ERRORS};
 use crate::commands::limits::{wait, within};

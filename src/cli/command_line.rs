@@ -7,7 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Args as _, ColorChoice, Command, CommandFactory, FromArgMatches};
 
-use super::args::{Args, Global};
+use super::args::Args;
+use super::options::Global;
 use super::{examples, tips};
 
 /// The options that say which walkthrough it is.

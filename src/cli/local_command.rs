@@ -1,22 +1,18 @@
-//! The commands about the local cloud itself: their arguments, and what each of them runs.
+//! The commands about the local cloud itself: what each of them runs.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Subcommand};
 use clap_complete::Shell;
 
-use super::args::Global;
 use super::browser;
 use super::console::{Console, write_stdout};
 use super::interrupt;
+use super::local_args::{EnvArgs, FaultsArgs, LocalCommand, LogsArgs, MeshArgs, ServeArgs};
+use super::options::Global;
 use super::resolve::{self, Destination};
-use super::values;
 use crate::cloud::{Faults, OnRequest};
 use crate::commands::Error;
-use crate::commands::limits::within;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::faults::LocalFaults;
 use crate::commands::local::mesh::LocalMesh;
@@ -25,30 +21,6 @@ use crate::commands::outcome::Outcome;
 use crate::processes::local_cloud::{self, Conditions, RequestLog};
 use crate::processes::local_traffic;
 use crate::report::style;
-
-#[derive(Debug, Subcommand)]
-pub(super) enum LocalCommand {
-    /// Show whether a local cloud is running, where, and what is in it (exit code 1: none is)
-    Status,
-    /// Print the variables that point AWS clients at it: eval "$(zonewalk local env)"
-    Env(EnvArgs),
-    /// Stop the running local cloud, with all that is in it
-    Stop,
-    /// Print the log of the local cloud in the background, a line a request
-    Logs(LogsArgs),
-    /// Serve the local cloud in the foreground: any AWS client can use it
-    Serve(ServeArgs),
-    /// Show the running local cloud's faults and how often each was met, or set them
-    #[command(after_help = FAULTS)]
-    Faults(FaultsArgs),
-    /// Show or set how long requests are under way between zones, and the proxies' zone-aware routing
-    Mesh(MeshArgs),
-    /// List the operations that the local cloud has, each with the parameters that it takes
-    Operations,
-    /// Play the hosts' part on the emulator at --endpoint-url; --local-traffic starts it
-    #[command(hide = true)]
-    Hosts,
-}
 
 impl LocalCommand {
     /// Runs the command, and gives its exit code.
@@ -66,105 +38,6 @@ impl LocalCommand {
         }
         Ok(0)
     }
-}
-
-const FAULTS: &str = "\
-Kinds of faults (--faults FILE), each in a [[fault]] of its own:
-  throttle             refused with the service's throttling code
-  server-error         refused with its code of an internal failure;
-                       status = 500 or 503
-  delay                answered late: milliseconds = 100
-  drop-answer          carried out, and the connection closed without an answer
-  drop-request         the connection closed, and nothing carried out
-  hide                 carried out, and not seen by reads:
-                       calls = 3, or milliseconds = 500
-  refuse-role          refused: a new role or instance profile has not spread
-  empty-profile        refused: a new instance profile is known, and the role
-                       in it is not yet
-  service-linked-role  refused: a service cannot act yet in its own role, which
-                       is new
-  no-capacity          an instance cannot be launched: zone = \"us-east-1a\"
-  vcpu-limit           instances together may not exceed: vcpus = 16
-  free-plan            the account is on AWS's Free plan: types not eligible for
-                       it cannot be launched
-  shared-namespace     another account shares a Cloud Map namespace:
-                       name = \"az-aware-routing-ec2-ns\"
-  lose-instance        an instance dies before the call: zone = \"us-east-1a\"
-  disconnect-agent     an ECS agent is disconnected just before the call, and
-                       comes back: milliseconds = 500, zone = \"us-east-1a\"
-  hold-deployment      a service cannot be deleted: a deployment is active that
-                       cannot be stopped
-  refuse               refused in your words: operation = \"…\",
-                       code = \"AccessDenied\", message = \"…\"
-
-Which calls meet it (for no-capacity and free-plan: which launches; for
-shared-namespace: which lists). All of them, unless these are given:
-  operation = \"ec2:Create*\"  service:Operation, * for any text; a group's
-                             launches meet faults of roles as ec2:RunInstances
-  after = 3                  not the first three
-  first = 2                  the first two (after those)
-  rate = 0.1                 a tenth of them, by the file's seed = 1
-
-Example:
-  seed = 1
-  [[fault]]
-  kind = \"drop-answer\"
-  operation = \"ecs:CreateService\"
-  first = 1";
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct EnvArgs {
-    /// Shell whose syntax the lines have
-    #[arg(long, value_enum, default_value_t = Shell::Bash)]
-    shell: Shell,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct LogsArgs {
-    /// Go on printing as requests come in, until the local cloud ends
-    #[arg(long, short)]
-    follow: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct FaultsArgs {
-    /// Faults to set: TOML, or JSON if the name ends in .json
-    pub(super) file: Option<PathBuf>,
-    /// Remove all faults; what was hidden is seen again
-    #[arg(long, conflicts_with = "file")]
-    pub(super) clear: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct MeshArgs {
-    /// Time of a request and its answer within a zone [a new cloud's: 350us, as AWS says]
-    #[arg(long, value_name = "TIME", value_parser = values::latency)]
-    same_zone: Option<f64>,
-    /// Time of a request and its answer to another zone [a new cloud's: 1.5ms, as AWS says]
-    #[arg(long, value_name = "TIME", value_parser = values::latency)]
-    cross_zone: Option<f64>,
-    /// Percent of requests for which the proxies consider zones; 0 switches zone-aware routing off
-    #[arg(long, value_name = "PERCENT", value_parser = within::<u64>(0..=100))]
-    routing_enabled: Option<u64>,
-    /// Fewest backends with which the proxies route by zone; real Envoys heed it with the next change of tasks
-    #[arg(long, value_name = "COUNT", value_parser = within::<u64>(1..=1_000))]
-    min_cluster_size: Option<u64>,
-    /// First put all back to what a new cloud has
-    #[arg(long)]
-    reset: bool,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct ServeArgs {
-    /// Address on this machine, or its port alone; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS", value_parser = values::listen_address)]
-    listen: SocketAddr,
-    /// Open the live page in the browser
-    #[arg(long)]
-    open: bool,
-    /// Started by `up --local`
-    #[arg(long, hide = true)]
-    background: bool,
 }
 
 /// Prints an outcome, and what to type next. Its exit code.
@@ -314,16 +187,4 @@ async fn faults(args: &FaultsArgs, console: &Console) -> Result<(), Error> {
     };
     print(&LocalFaults(report), console);
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_faults_fit_a_terminal_of_80_columns() {
-        for line in FAULTS.lines() {
-            assert!(line.chars().count() <= 80, "{line}");
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! Arguments, environment and file, resolved once: flag, then environment, then `zonewalk.toml`, then the article's value.
 //! (The AWS SDK does the same for the profile and the region that neither flag nor file give.)
 
-use super::args::{Global, ProvisionArgs};
+use super::options::{Global, ProvisionArgs};
 use super::settings_file::SettingsFile;
 use crate::aws::{CredentialSource, Target};
 use crate::cloud::{self, Faults};

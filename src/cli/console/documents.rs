@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use super::{Console, json_line, write_stdout};
 use crate::cli::advice::Advice;
-use crate::cli::args::Output;
 use crate::cli::document::{Document, End};
+use crate::cli::options::Output;
 use crate::commands::outcome::Json;
 use crate::commands::report::Report;
 use crate::report::{junit, markdown};

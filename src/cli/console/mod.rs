@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::advice::Advice;
-use super::args::{Global, Output};
 use super::document::{End, Line, Run};
+use super::options::{Global, Output};
 use super::{asked, terminal_echo};
 use crate::aws::{Clients, ZoneNames};
 use crate::cloud::{self, OperationSummary};
