@@ -126,11 +126,14 @@ pub(super) fn statements(result: &Verification) -> [String; 2] {
     let counted = match (&routing.counters, &routing.counters_not_read) {
         (Some(counted), _) => {
             let agree = match result.proofs_agree {
-                Some(true) => ", as the answers say",
-                Some(false) => ", and the answers say otherwise",
+                Some(true) => "; their counts agree with the answers",
+                Some(false) => "; their counts contradict the answers",
                 None => "",
             };
-            format!("the proxies counted {} same-zone, {} cross-zone{agree}", counted.kept(), counted.cross_zone)
+            match (counted.kept(), counted.cross_zone) {
+                (0, 0) => format!("the proxies routed no request by zone{agree}"),
+                (kept, crossed) => format!("the proxies counted {kept} same-zone, {crossed} cross-zone{agree}"),
+            }
         }
         (None, Some(reason)) => format!("the proxies' counters were not read: {reason}"),
         (None, None) => "the proxies' counters were not read".to_owned(),
