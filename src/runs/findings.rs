@@ -29,7 +29,7 @@ pub struct Verification {
     pub zones: Vec<ZoneShare>,
     pub fit: Option<Fit>,
     /// Bytes and dollars across zones.
-    pub transfer: Value,
+    pub transfer: Option<Transfer>,
     /// Where the tasks ran.
     pub tasks: Vec<Tasks>,
     pub as_predicted: bool,
@@ -39,6 +39,29 @@ pub struct Verification {
     pub phase: Option<String>,
     pub expected_state: Option<String>,
     pub holds: Option<bool>,
+}
+
+/// Of the requests and their answers, those across zones; amounts are in USD.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Transfer {
+    pub bytes: u64,
+    pub cross_zone_bytes: u64,
+    pub cross_zone_share: Option<f64>,
+    pub cross_zone_share_without_zones: Option<f64>,
+    pub usd_per_gb: Option<f64>,
+    pub usd: Option<f64>,
+    pub usd_without_zones: Option<f64>,
+    pub per_month: Option<PerMonth>,
+}
+
+/// The traffic of a month, in GB, and its cost in USD.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PerMonth {
+    pub gb: Option<f64>,
+    pub usd: Option<f64>,
+    pub usd_without_zones: Option<f64>,
 }
 
 /// The requests from a frontend's to a backend's zone.

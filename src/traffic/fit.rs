@@ -165,7 +165,7 @@ impl Null {
 
     pub fn fit(&self, rows: &[Row]) -> Fit {
         let free = || rows.iter().filter(|row| row.is_free());
-        let statistic: f64 = free().map(|row| row.statistic(&row.counts)).sum();
+        let statistic = free().map(|row| row.statistic(&row.counts)).fold(0.0, |sum, of_row| sum + of_row);
         let (test, p_value) = match self {
             _ if rows.iter().any(Row::is_impossible) => (FitTest::Exact, 0.0),
             _ if free().next().is_none() => (FitTest::Exact, 1.0),

@@ -89,7 +89,7 @@ fn a_page_shows_all_that_there_is_and_asks_nobody_for_more() {
     ] {
         assert!(page.contains(heading), "{heading}");
     }
-    assert_eq!(page.matches("class=\"heat\"").count(), 4, "a matrix for each phase");
+    assert_eq!(page.matches("class=\"heat\"").count(), 5, "a matrix for each phase");
     assert!(page.matches("<svg").count() >= 9, "{}", page.matches("<svg").count());
     for elsewhere in ["<script", "src=", "url(", "@import", "href=\"http", "<iframe", "<img"] {
         assert!(!page.contains(elsewhere), "{elsewhere}");
@@ -184,7 +184,7 @@ fn junit_counts_what_it_lists() {
         document["result"] = Value::Null;
         document["error"] = json!({ "kind": "refused", "message": "ecs:ListTasks: no", "hint": "allow it" });
     });
-    let all = [(&run("failover"), [4, 0, 0]), (&failed, [2, 1, 0]), (&refused, [1, 0, 1])];
+    let all = [(&run("failover"), [5, 0, 0]), (&failed, [2, 1, 0]), (&refused, [1, 0, 1])];
     for (run, counts) in all {
         let xml = junit::of(&[(&run.document, &run.findings)]);
         let count = |name: &str| elements(&xml, name).len();
@@ -198,7 +198,7 @@ fn junit_counts_what_it_lists() {
         }
     }
     let both = junit::of(&all.map(|(run, _)| (&run.document, &run.findings)));
-    assert_eq!((elements(&both, "testsuite").len(), elements(&both, "testcase").len()), (3, 7), "{both}");
+    assert_eq!((elements(&both, "testsuite").len(), elements(&both, "testcase").len()), (3, 8), "{both}");
     assert!(both.contains("3 of &lt;67&gt; requests &amp; [1mmore"), "{both}");
 }
 

@@ -13,7 +13,7 @@ use self::figure::Figures;
 use super::summary;
 use crate::runs::Run;
 use crate::runs::document::Ending;
-use crate::runs::findings::{Findings, Part, Tasks, Verification};
+use crate::runs::findings::{Findings, Part, Tasks, Transfer, Verification};
 
 const TEMPLATE: &str = include_str!("../../../templates/report.html");
 
@@ -83,7 +83,7 @@ fn of_run(run: &Run, meaning: Meaning) -> Value {
         })).collect::<Vec<_>>(),
         "tiles": tiles(findings),
         "has_shares": findings.checks.iter().any(|check| !check.found.zones.is_empty()),
-        "has_transfer": findings.checks.iter().any(|check| !check.found.transfer.is_null()),
+        "has_transfer": findings.checks.iter().any(|check| check.found.transfer.is_some()),
         "checks": findings.checks.iter().map(|check| of_check(run, check)).collect::<Vec<_>>(),
         "topology": topology(run, &findings.tasks),
         "timeline": findings.drill.as_ref().and_then(|drill| timeline::of(&drill.at, &drill.found)),
@@ -179,7 +179,7 @@ fn of_check(run: &Run, Part { at, title, found }: &Part<Verification>) -> Value 
         }).collect::<Vec<_>>(),
         "fit": found.fit.as_ref().map(|fit| json!({ "test": fit.test.replace('_', " "), "p_value": of.number("fit/p_value", fit.p_value) })),
         "reasons": found.reasons,
-        "transfer": leaves(&of, "transfer", &found.transfer),
+        "transfer": found.transfer.as_ref().map(|crossing| transfer(&of, crossing)),
     })
 }
 
@@ -281,19 +281,29 @@ fn cost(run: &Run) -> Vec<Value> {
     known.into_iter().filter_map(figure).collect()
 }
 
-/// The numbers in a part of the document whose fields are not known here, each by the words of its path.
-fn leaves(of: &Figures<'_>, field: &str, value: &Value) -> Vec<Value> {
-    match value {
-        Value::Number(number) => {
-            let name =
-                field.split('/').skip(1).collect::<Vec<_>>().join(", ").replace('_', " ").replace(" usd", " USD");
-            let is_share = field.contains("share");
-            let figure = if is_share { of.share(field, number.as_f64()) } else { of.number(field, number.as_f64()) };
-            vec![json!({ "name": name, "figure": figure })]
-        }
-        Value::Object(members) => {
-            members.iter().flat_map(|(name, inner)| leaves(of, &format!("{field}/{name}"), inner)).collect()
-        }
-        _ => vec![],
+/// What crossed zones and what that costs, beside what it would without zone-aware routing.
+fn transfer(of: &Figures<'_>, crossing: &Transfer) -> Vec<Value> {
+    let field = |name: &str| format!("transfer/{name}");
+    let number = |name: &str, value| of.number(&field(name), value);
+    let share = |name: &str, value| of.share(&field(name), value);
+    let mut rows = vec![
+        ("bytes of all requests and answers", of.count(&field("bytes"), crossing.bytes)),
+        ("bytes across zones", of.count(&field("cross_zone_bytes"), crossing.cross_zone_bytes)),
+        ("share across zones", share("cross_zone_share", crossing.cross_zone_share)),
+        (
+            "share without zone-aware routing",
+            share("cross_zone_share_without_zones", crossing.cross_zone_share_without_zones),
+        ),
+        ("USD a GB, both directions", number("usd_per_gb", crossing.usd_per_gb)),
+        ("USD", number("usd", crossing.usd)),
+        ("USD without zone-aware routing", number("usd_without_zones", crossing.usd_without_zones)),
+    ];
+    if let Some(month) = &crossing.per_month {
+        rows.extend([
+            ("GB a month", number("per_month/gb", month.gb)),
+            ("USD a month", number("per_month/usd", month.usd)),
+            ("USD a month without zone-aware routing", number("per_month/usd_without_zones", month.usd_without_zones)),
+        ]);
     }
+    rows.into_iter().map(|(name, figure)| json!({ "name": name, "figure": figure })).collect()
 }
