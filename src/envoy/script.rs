@@ -3,6 +3,8 @@
 //! Three parties share its one text: `stats` sends it through SSM, a host runs it, and the local cloud, which runs no
 //! command of any client, recognizes it and answers in a host's place.
 
+use std::collections::BTreeMap;
+
 use minijinja::{Environment, UndefinedBehavior, context};
 
 use super::stats;
@@ -46,13 +48,19 @@ pub fn answer(proxies: &[(String, String)]) -> String {
 
 /// The proxies in the script's output, each with its task's ARN: its stats, or why it did not give them.
 pub fn parse(output: &str) -> Vec<(String, Result<stats::ZoneStats, String>)> {
-    let proxy = |section: &str| {
+    sections(output).map(|(task, text)| (task, text.map(stats::parse))).collect()
+}
+
+/// The same, with the stats of each upstream cluster.
+pub fn parse_by_cluster(output: &str) -> Vec<(String, Result<BTreeMap<String, stats::ZoneStats>, String>)> {
+    sections(output).map(|(task, text)| (task, text.map(stats::parse_by_cluster))).collect()
+}
+
+/// What each proxy has printed, or why it has not.
+fn sections(output: &str) -> impl Iterator<Item = (String, Result<&str, String>)> {
+    output.split("proxy ").skip(1).map(|section| {
         let (task, text) = section.split_once('\n').unwrap_or((section, ""));
         let complaint = text.lines().find_map(|line| line.strip_prefix("failed: "));
-        (
-            task.trim().to_owned(),
-            complaint.map_or_else(|| Ok(stats::parse(text)), |complaint| Err(complaint.to_owned())),
-        )
-    };
-    output.split("proxy ").skip(1).map(proxy).collect()
+        (task.trim().to_owned(), complaint.map_or(Ok(text), |complaint| Err(complaint.to_owned())))
+    })
 }
