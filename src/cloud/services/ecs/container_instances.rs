@@ -46,6 +46,7 @@ pub(super) struct ContainerInstance {
     pub(super) instance_type: String,
     /// `x86_64` or `arm64`.
     architecture: &'static str,
+    image_id: String,
     pub(super) registered: Resources,
     pub(super) tags: Tags,
     subnet_id: String,
@@ -72,6 +73,7 @@ impl ContainerInstance {
             ("ecs.availability-zone-id", Some(&self.az_id)),
             ("ecs.instance-type", Some(&self.instance_type)),
             ("ecs.subnet-id", Some(&self.subnet_id)),
+            ("ecs.ami-id", Some(&self.image_id)),
             ("ecs.os-type", Some("linux")),
             ("ecs.os-family", Some("LINUX")),
             ("ecs.cpu-architecture", Some(self.architecture)),
@@ -132,6 +134,7 @@ pub(super) fn join(
         az_id: instance.interface.subnet.az_id.clone(),
         instance_type: instance.instance_type.clone(),
         architecture: ec2::architecture(&instance.instance_type),
+        image_id: instance.image_id.clone(),
         registered: Resources { cpu, memory, interfaces: interfaces.saturating_sub(1) },
         tags: Tags::default(),
         subnet_id: instance.interface.subnet.id.clone(),
