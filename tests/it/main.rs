@@ -7,6 +7,7 @@ mod agreement;
 mod answers;
 mod article;
 mod asked;
+mod audit;
 mod blocked;
 mod browser;
 mod cli;
