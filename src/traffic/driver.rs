@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::load::{Load, ZoneFields};
-use super::observation::{Observation, STATUS, Seen};
+use super::observation::{Meter, Observation, STATUS, Seen};
 use super::timeline::Timeline;
 use super::wire::{Failure, Received, Wire, is_loopback};
 use crate::events::Traffic;
@@ -79,6 +79,7 @@ pub async fn drive(
         out_of_reach: OnceLock::new(),
         stop,
         timeline: Timeline::current(),
+        meter: load.meter.clone(),
     });
     run.timeline.iter().for_each(|timeline| timeline.begin());
     let workers_wanted = match &run.pace {
@@ -144,6 +145,7 @@ struct Run {
     stop: CancellationToken,
     /// The timeline of the drill that this traffic is part of.
     timeline: Option<Arc<Timeline>>,
+    meter: Option<Meter>,
 }
 
 /// When requests are to start.
@@ -172,6 +174,7 @@ async fn work<P: Fn(Traffic)>(run: Arc<Run>, progress: Arc<P>) {
         let latency = intended.elapsed();
         let answered = zones.as_ref().ok().map(|(frontend, backend)| (latency, frontend == backend));
         run.timeline.iter().for_each(|timeline| timeline.note(answered));
+        run.meter.iter().for_each(|meter| meter.record(zones.clone(), latency, bytes));
         progress(run.count(zones, latency, bytes));
     }
 }
