@@ -43,6 +43,7 @@ Examples:
             "\
 Examples:
   zonewalk verify --local
+  zonewalk verify --local --watch
   zonewalk verify --region eu-west-1 --requests 2000 --strict
   zonewalk verify --local --rate 200 --duration 10s --traffic 500GB/month
   zonewalk verify --url http://shop.example.com/ --zone-fields zone,upstreamZone"

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
+use super::alternate_screen;
+
 /// How the terminal was.
 static BEFORE: OnceLock<Termios> = OnceLock::new();
 
@@ -28,6 +30,7 @@ pub(super) fn hide_control_characters() {
 
 /// Has the terminal as it was. To be called before the program ends, however it does.
 pub(super) fn restore() {
+    alternate_screen::leave();
     if let Some(before) = BEFORE.get() {
         let _ = tcsetattr(io::stdin(), OptionalActions::Now, before);
     }

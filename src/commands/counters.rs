@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Error;
 use crate::envoy::script::{self, Script};
 use crate::envoy::stats::{ZoneRequests, ZoneStats};
+use crate::envoy::times::{Pair, Times};
 use crate::stages::inventory::Placed;
 use crate::stages::{Context, Error as StageError, inventory, run_command};
 use crate::traffic::Counted;
@@ -118,6 +119,19 @@ pub(super) fn zone_growth(before: &[Proxy], after: &[Proxy]) -> Vec<ZoneRequests
     growth
 }
 
+/// The times of the requests between two readings, by the proxies' own clocks.
+pub(super) fn times_growth(before: &[Proxy], after: &[Proxy]) -> BTreeMap<Pair, Times> {
+    let mut growth = BTreeMap::<Pair, Times>::new();
+    for proxy in after {
+        let earlier = before.iter().find(|earlier| earlier.task == proxy.task);
+        for (pair, times) in &proxy.stats.times {
+            let from = earlier.and_then(|earlier| earlier.stats.times.get(pair)).cloned().unwrap_or_default();
+            growth.entry(pair.clone()).or_default().add(&times.since(&from));
+        }
+    }
+    growth
+}
+
 pub(super) fn counted(growth: &BTreeMap<String, u64>) -> Counted {
     let grown = |name: &str| growth.get(name).copied().unwrap_or(0);
     Counted {
@@ -143,7 +157,7 @@ mod tests {
 
     fn proxy(task: &str, requests: u64) -> Proxy {
         let counters = BTreeMap::from([("lb_zone_routing_all_directly".to_owned(), requests)]);
-        let stats = ZoneStats { counters, zone_requests: vec![] };
+        let stats = ZoneStats { counters, ..ZoneStats::default() };
         Proxy { task: task.to_owned(), az_id: "use1-az1".to_owned(), instance: "i-1".to_owned(), stats }
     }
 

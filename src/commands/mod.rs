@@ -27,6 +27,7 @@ mod status_text;
 mod text;
 pub mod up;
 pub mod verify;
+pub mod verify_watch;
 pub mod walkthrough;
 pub mod watch;
 
@@ -55,6 +56,8 @@ pub enum Error {
     /// The user asked for something that no cloud can do.
     #[error("{0}")]
     Usage(String),
+    #[error("the terminal cannot be drawn on: {0}")]
+    Terminal(std::io::Error),
     #[error("the program cannot start its threads: {0}")]
     Runtime(std::io::Error),
     /// What the command would remove at its end stood before it.

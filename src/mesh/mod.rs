@@ -198,6 +198,13 @@ impl Mesh {
         proxy.stats()
     }
 
+    /// The histograms of a task's proxy of how long requests to each zone took, as Envoy's `/stats?histogram_buckets=detailed` has
+    /// them. To be asked for after [`Self::envoy_stats`]. `None`: no such task, or it has no proxy that answers.
+    pub fn envoy_times(&self, task_arn: &str) -> Option<String> {
+        let proxy = self.state.lock().running(task_arn)?.proxy.clone()?;
+        proxy.times()
+    }
+
     /// The endpoints that a task's sidecar avoids since they failed, by zone. `None`: no such task, or its proxy does not tell.
     pub fn ejected(&self, task_arn: &str) -> Option<BTreeMap<String, u32>> {
         match &self.state.lock().running(task_arn)?.proxy {

@@ -77,6 +77,11 @@ impl Context {
         Self { proxies, ..self }
     }
 
+    /// Whether the tasks' proxies are a local cloud's, which tells under which conditions they work.
+    pub fn has_local_proxies(&self) -> bool {
+        self.proxies.is_some() && matches!(self.data_plane, DataPlane::Cloud)
+    }
+
     /// The same context with another token, for work that others do not interrupt, such as putting back what was changed.
     pub fn with_cancel(&self, cancel: CancellationToken) -> Self {
         Self { cancel, ..self.clone() }

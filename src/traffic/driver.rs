@@ -36,6 +36,10 @@ pub enum DriveError {
     Client(#[from] reqwest::Error),
     #[error("the load balancer at {url} is out of reach: none of the first {tried} requests got a connection ({}); {}", .why.reason, hint(.url, .why))]
     OutOfReach { url: Box<Url>, tried: u64, why: Unconnected },
+    /// The same of an application of the user's own.
+    #[error("{url} is out of reach: none of the first {tried} requests got a connection ({}); check the address, and that it may be \
+             reached from here", .why.reason)]
+    OwnOutOfReach { url: Box<Url>, tried: u64, why: Unconnected },
 }
 
 /// Why there is no connection.
@@ -105,7 +109,12 @@ pub async fn drive(
     match run.out_of_reach.get() {
         Some(why) => {
             let tried = run.unconnected.load(Ordering::Relaxed);
-            Err(DriveError::OutOfReach { url: Box::new(url), tried, why: why.clone() })
+            let (url, why) = (Box::new(url), why.clone());
+            Err(if load.is_own {
+                DriveError::OwnOutOfReach { url, tried, why }
+            } else {
+                DriveError::OutOfReach { url, tried, why }
+            })
         }
         None => {
             let seen = std::mem::take(&mut run.so_far.lock().1);

@@ -26,6 +26,8 @@ pub struct Load {
     pub headers: Vec<Header>,
     /// The fields of an answer that name its zones.
     pub zone_fields: ZoneFields,
+    /// Whether the URL is that of an application of the user's own, which no `up` mends.
+    pub is_own: bool,
     /// Where each request is noted as it ends, for who looks on.
     pub meter: Option<Meter>,
 }
@@ -42,6 +44,7 @@ impl Default for Load {
             per_second: None,
             headers: vec![header],
             zone_fields: ZoneFields::default(),
+            is_own: false,
             meter: None,
         }
     }

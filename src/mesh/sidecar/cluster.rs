@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::limits::IDLE_TIMEOUT;
 use super::outlier::{CONSECUTIVE_5XX, Ejection};
-use super::stats::{ClusterStats, ResponseStats, StatsView};
+use super::stats::{ClusterStats, StatsView, ZoneStats};
 use crate::http::Pool;
 use crate::mesh::endpoints::{Address, Upstream};
 use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality, Runtime};
@@ -63,7 +63,7 @@ pub(super) struct Endpoint {
     /// As it was discovered; whether it is blocked now, its pool knows.
     address: Address,
     pub(super) pool: Arc<Pool>,
-    pub(super) zone_stats: Arc<ResponseStats>,
+    pub(super) zone_stats: Arc<ZoneStats>,
     failures: Failures,
 }
 

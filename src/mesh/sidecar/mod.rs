@@ -13,6 +13,7 @@ mod outbound;
 pub(super) mod outlier;
 mod retry;
 mod stats;
+mod times;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -85,6 +86,12 @@ impl Sidecar {
     /// The text that Envoy's `/stats` has.
     pub fn stats(&self) -> String {
         stats::render(self.clusters.iter().map(Cluster::stats))
+    }
+
+    /// The histograms of request times by zone, as Envoy's `/stats?histogram_buckets=detailed` has them. A request's time ends here
+    /// with the head of its answer.
+    pub fn times(&self) -> String {
+        stats::render_times(self.clusters.iter().map(|cluster| (cluster.name.as_str(), &cluster.stats)))
     }
 
     /// Sweeps outlier detectors and pools at each interval, for as long as it is polled.

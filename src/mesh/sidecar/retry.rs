@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::answers::{answer_for, local_reply};
 use super::cluster::{Cluster, Endpoint};
@@ -21,8 +22,9 @@ pub(in crate::mesh) const RETRIES: u32 = 2;
 const BACK_OFF: Duration = Duration::from_millis(25);
 
 /// How far a request has come.
-#[derive(Default)]
 struct Progress {
+    /// When the application had sent it.
+    began: Instant,
     /// The hosts that have failed the request, as many as there can be.
     failed: [Option<Arc<Endpoint>>; RETRIES as usize],
     retries: u32,
@@ -30,6 +32,12 @@ struct Progress {
     is_under_way: bool,
     /// The host whose connection the request is on.
     at: Option<Arc<Endpoint>>,
+}
+
+impl Progress {
+    fn of(began: Instant) -> Self {
+        Self { began, failed: Default::default(), retries: 0, is_under_way: false, at: None }
+    }
 }
 
 impl Cluster {
@@ -44,7 +52,7 @@ impl Cluster {
         if ended.is_some() {
             self.stats.rq_retry_abandoned.fetch_add(1, Relaxed);
         }
-        let mut progress = Progress::default();
+        let mut progress = Progress::of(Instant::now());
         let attempts = self.attempts(Request::from_parts(head, body), &mut progress);
         let (answered, deadline) = in_time(ended, attempts).await;
         let mut response = answered.unwrap_or_else(|_| self.timed_out(&progress));
@@ -95,6 +103,7 @@ impl Cluster {
                     if progress.retries > 0 {
                         self.stats.retried(!failed);
                     }
+                    endpoint.zone_stats.times.count(progress.began.elapsed());
                     return self.complete(answer, &endpoint);
                 }
             }
@@ -108,7 +117,7 @@ impl Cluster {
     /// Counts the answer that the application gets, for the host that answered last.
     fn complete(&self, response: Response<Body>, endpoint: &Endpoint) -> Response<Body> {
         self.stats.responses.count(response.status());
-        endpoint.zone_stats.count(response.status());
+        endpoint.zone_stats.responses.count(response.status());
         response
     }
 

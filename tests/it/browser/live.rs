@@ -5,6 +5,8 @@ use zonewalk::cloud::{LocalCloud, Pace};
 use zonewalk::{live, walkthrough};
 
 use super::{Browser, Theme};
+use crate::envoy_peer;
+use crate::machine::Machine;
 use crate::support::{context, settings, start_cloud};
 
 /// A cloud with the walkthrough in it, and its page.
@@ -61,8 +63,19 @@ async fn what_is_switched_changes_routing_picture_and_prediction() {
     until(&browser, "frame.share === 1 && frame.total > 20").await;
     browser.until("document.getElementById('share').textContent === '100 %predicted 100 %'").await;
 
-    // A backend less than the threshold.
+    // With a header of one's own, which stays in its field.
+    set(&browser, "header", "x-tenant=blue").await;
+    until(&browser, "frame.snap.traffic.header === 'x-tenant=blue' && frame.snap.traffic.rate === 100").await;
+    until(&browser, "frame.share === 1 && frame.snap.traffic.second.requests > 50").await;
+
+    // A backend less than the threshold. The page asks anew as soon as it has told of a change: the next frame has it, but
+    // for one that was asked for before.
+    let before = browser.run("return frames.length").await.as_u64().unwrap();
     set(&browser, "threshold", "7").await;
+    let is_predicted = "frame => frame.snap.predicted.min_cluster_size === 7";
+    browser.until(&format!("frames.some({is_predicted})")).await;
+    let first = browser.run(&format!("return frames.findIndex({is_predicted})")).await.as_u64().unwrap();
+    assert!((before..=before + 1).contains(&first), "{before} frames were there, and frame {first} shows it");
     browser.until("document.getElementById('reasons').textContent.includes('7')").await;
     until(&browser, "frame.share < 0.7 && frame.share > 0.05").await;
     browser.until("document.querySelectorAll('#matrix .cell.cross').length === 6").await;
@@ -162,4 +175,28 @@ async fn both_themes_and_a_phone_have_no_barriers() {
     assert_clean(&browser, &url).await;
     browser.close().await;
     cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium, its driver, axe-core and Envoy: tests/run.sh installs the last two"]
+async fn real_envoys_are_shown_as_they_route() {
+    let machine = Machine::with("ENVOY_BIN", &envoy_peer::binary());
+    machine.json(&["up", "--local", "--proxy", "envoy", "--output", "json"]);
+    let url = machine.json(&["local", "status", "--output", "json"])["live_page"].as_str().unwrap().to_owned();
+    let browser = Browser::start().await;
+    browser.appear((1280, 900), Theme::Light).await;
+    browser.open(&url).await;
+    browser.until("document.getElementById('about').textContent.startsWith('Envoy 1.')").await;
+    set(&browser, "rate", "60").await;
+    until(&browser, "frame.share === 1 && frame.total > 20").await;
+    until(&browser, "frame.snap.proxies.every(proxy => proxy.counters.lb_zone_routing_all_directly > 0)").await;
+    // A task less, of which Envoys learn by their endpoints, is one too few for zones to count; and one more again.
+    press(&browser, "One task less of az-aware-backend-service-ec2").await;
+    until(&browser, "frame.share < 0.7 && frame.snap.predicted.same_zone_share < 0.34").await;
+    press(&browser, "One task more of az-aware-backend-service-ec2").await;
+    until(&browser, "frame.share === 1 && frame.snap.predicted.same_zone_share === 1").await;
+    set(&browser, "rate", "0").await;
+    assert_clean(&browser, &url).await;
+    browser.close().await;
+    machine.json(&["down", "--local", "--output", "json"]);
 }
