@@ -145,7 +145,13 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
             let only = runs::Only { command, name: global.name.map(|name| name.to_string()) };
             return Ok(local_command::print(&runs::run(&only)?, console));
         }
-        Command::Report(args) => console.print_report(&report::run(&args.runs, args.html.as_deref())?),
+        Command::Report(args) => {
+            let report = report::run(&args.runs, args.html.as_deref(), args.open)?;
+            console.print_report(&report);
+            if let Some(page) = report.html.filter(|_| args.open) {
+                browser::open(&page.to_string_lossy(), console);
+            }
+        }
         Command::Explain(args) => console.print_bare(&explain::run(&args.term)?),
         Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
         Command::Schema(args) => write_stdout(&schema::print(&args.command)?),

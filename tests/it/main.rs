@@ -42,6 +42,7 @@ mod mesh_conditions;
 mod mesh_stage;
 mod messages;
 mod moto;
+mod opening;
 mod operations;
 mod own_application;
 mod own_templates;
