@@ -59,6 +59,8 @@ enum Act {
 pub(crate) struct Terminal {
     columns: u16,
     rows: u16,
+    /// What is on it before.
+    before: String,
     /// What is done at which moment, in this order.
     acts: Vec<(Moment, Act)>,
     /// Further variables of the program's environment.
@@ -69,7 +71,18 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn new(columns: u16) -> Self {
-        Self { columns, rows: 40, acts: vec![], variables: vec![], output: None }
+        Self { columns, rows: 40, before: String::new(), acts: vec![], variables: vec![], output: None }
+    }
+
+    pub(crate) fn rows(mut self, rows: u16) -> Self {
+        self.rows = rows;
+        self
+    }
+
+    /// Has this on the screen before the program writes anything.
+    pub(crate) fn beginning(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.before);
+        self
     }
 
     /// Types `keys` when the program has written `text`, however it is colored, after what was typed before.
@@ -109,6 +122,11 @@ impl Terminal {
 
     /// Runs the program here, in the environment that `Machine::zonewalk` gives it.
     pub(crate) fn run(self, machine: &Machine, args: &[&str]) -> Screen {
+        self.run_watched(machine, args, |_| {})
+    }
+
+    /// The same; `seen` sees the screen after each change.
+    pub(crate) fn run_watched(self, machine: &Machine, args: &[&str], mut seen: impl FnMut(&vt100::Screen)) -> Screen {
         let (pty, pts) = blocking::open().unwrap();
         pty.resize(Size::new(self.rows, self.columns)).unwrap();
         let mut command = blocking::Command::from(machine.command(args)).env("TERM", "xterm-256color");
@@ -121,11 +139,13 @@ impl Terminal {
         let written = read(Arc::clone(&pty));
 
         let mut parser = parser(self.rows, self.columns);
-        let (mut columns, mut seen) = (self.columns, vec![]);
+        parser.process(self.before.as_bytes());
+        let (mut columns, mut sights) = (self.columns, vec![]);
         let (mut text, mut acts) = (String::new(), self.acts.into_iter().peekable());
         let deadline = Instant::now() + LONGEST;
         while let Some(bytes) = next(&written, &mut child, deadline) {
             parser.process(&bytes);
+            seen(parser.screen());
             text.push_str(&anstream::adapter::strip_str(&String::from_utf8_lossy(&bytes)).to_string());
             let screen = parser.screen().contents();
             let is_due = |moment: &Moment| match moment {
@@ -134,7 +154,7 @@ impl Terminal {
             };
             if let Some((_, act)) = acts.next_if(|(moment, _)| is_due(moment)) {
                 text.clear();
-                seen.push(Sight { screen, is_colored: is_colored(parser.screen()) });
+                sights.push(Sight { screen, is_colored: is_colored(parser.screen()) });
                 match act {
                     Act::Type(keys) => (&*pty).write_all(keys.as_bytes()).unwrap(),
                     Act::Resize(to) => {
@@ -151,7 +171,7 @@ impl Terminal {
         let code = child.wait().unwrap().code();
         let is_left = !parser.screen().alternate_screen() && !parser.screen().hide_cursor();
         let lines = lines(parser.screen_mut());
-        let screen = Screen { columns: columns.into(), lines, code, seen, is_left };
+        let screen = Screen { columns: columns.into(), lines, code, seen: sights, is_left };
         assert!(acts.peek().is_none(), "{:?} never came:\n{screen}", acts.peek());
         screen
     }
