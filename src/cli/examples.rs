@@ -158,6 +158,12 @@ Examples:
   zonewalk local mesh --routing-enabled 0
   zonewalk local mesh --reset"
         }
+        ["local", "age"] => {
+            "\
+Examples:
+  zonewalk local age --service az-aware-backend-service-ec2 --days 200
+  zonewalk local age --service web --cluster shop --days 200"
+        }
         ["local", "operations"] => {
             "\
 Examples:

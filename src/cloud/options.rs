@@ -57,7 +57,7 @@ pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
 /// One AWS call and its answer, as they were on the wire.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The name the service signs with, e.g. `elasticloadbalancing`.
+    /// The service's name in IAM actions, e.g. `elasticloadbalancing`.
     pub service: &'static str,
     pub operation: &'static str,
     /// HTTP status of the answer.

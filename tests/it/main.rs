@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in helpers too")]
 
+mod age;
 mod agents;
 mod agreement;
 mod answers;
@@ -81,6 +82,7 @@ mod standing;
 mod statuses;
 mod stub_host;
 mod support;
+mod telemetry;
 mod terminal;
 mod tidy;
 mod traps;

@@ -81,6 +81,12 @@ impl ClusterStats {
         zones.entry((from.to_owned(), to.to_owned())).or_default().clone()
     }
 
+    /// From now on it is an old proxy's, or one that is told of no zones: such have counted none.
+    pub(super) fn forget_zones(&self) {
+        self.zones.lock().clear();
+        self.balancer.reset();
+    }
+
     /// Counts a request that ended after one retry or more.
     pub(super) fn retried(&self, success: bool) {
         let outcome = if success { &self.rq_retry_success } else { &self.rq_retry_limit_exceeded };

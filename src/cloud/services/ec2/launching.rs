@@ -49,7 +49,7 @@ fn checked(region: &Region, data: &LaunchData, location: Location) -> Result<Che
     let params = Params::new(data);
     check_combinations(params, location)?;
     let image_id = launch_data::image_id(region, params.str("ImageId")?)?;
-    let architecture = find::<Image>(&ecs_optimized::images(&region.name), &image_id)?.architecture;
+    let architecture = find::<Image>(&ecs_optimized::all(&region.name), &image_id)?.architecture;
     if let Some(name) = params.opt_str("KeyName") {
         // Nobody can make one here.
         return Err(key_pairs::not_found(name));

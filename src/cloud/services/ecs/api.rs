@@ -1,7 +1,8 @@
 //! The operations of Amazon ECS.
 
 use super::{
-    clusters, container_instances, resource_tags, run_task, service_changes, services, task_definitions, tasks,
+    clusters, container_instances, resource_tags, run_task, service_changes, service_revisions, services,
+    task_definitions, tasks,
 };
 use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
@@ -54,12 +55,14 @@ const fn pages(list: &'static str, default: usize) -> Pages {
 /// Of a container no process is run, so what only it would see is kept and given back. What ECS's agent would do (check its
 /// health, restart it, fetch secrets for it) is not done, and refused.
 pub(super) const STRUCTURES: &[(&str, &str)] = &[
+    ("accessLogConfiguration", "format includeQueryParameters"),
     ("alarms", "alarmNames enable rollback"),
     ("authorizationConfig", "accessPointId iam"),
     ("awsvpcConfiguration", "subnets securityGroups assignPublicIp"),
     ("capabilities", "add drop"),
-    ("clientAliases", "port dnsName"),
+    ("clientAliases", "port dnsName testTrafficRules"),
     ("configuration", "executeCommandConfiguration managedStorageConfiguration"),
+    ("containerConfigurations", "logLevel"),
     (
         "containerDefinitions",
         "command cpu dependsOn disableNetworking dnsSearchDomains dnsServers dockerLabels dockerSecurityOptions \
@@ -83,7 +86,9 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
     ("environment", "name value"),
     ("executeCommandConfiguration", "kmsKeyId logConfiguration logging"),
     ("extraHosts", "hostname ipAddress"),
+    ("header", "name value"),
     ("host", "sourcePath"),
+    ("issuerCertificateAuthority", "awsPcaAuthorityArn"),
     ("linuxParameters", "capabilities devices initProcessEnabled maxSwap sharedMemorySize swappiness tmpfs"),
     ("loadBalancers", "targetGroupArn containerName containerPort"),
     // Of a container, and of a cluster's sessions, which nobody can open here.
@@ -99,15 +104,22 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
     ("placementStrategy", "field type"),
     ("portMappings", "appProtocol containerPort hostPort name protocol"),
     ("runtimePlatform", "cpuArchitecture operatingSystemFamily"),
-    ("serviceConnectConfiguration", "enabled namespace services logConfiguration"),
+    (
+        "serviceConnectConfiguration",
+        "enabled namespace services logConfiguration accessLogConfiguration containerConfigurations",
+    ),
     ("serviceConnectDefaults", "namespace"),
-    ("services", "portName discoveryName clientAliases"),
+    ("services", "portName discoveryName clientAliases ingressPortOverride timeout tls"),
     ("settings", "name value"),
     ("systemControls", "namespace value"),
     ("tags", "key value"),
+    ("testTrafficRules", "header"),
+    ("timeout", "idleTimeoutSeconds perRequestTimeoutSeconds"),
+    ("tls", "issuerCertificateAuthority kmsKey roleArn"),
     ("tmpfs", "containerPath mountOptions size"),
     ("totalResources", "doubleValue integerValue longValue name stringSetValue type"),
     ("ulimits", "hardLimit name softLimit"),
+    ("value", "exact"),
     ("volumes", "name host dockerVolumeConfiguration efsVolumeConfiguration"),
     ("volumesFrom", "readOnly sourceContainer"),
 ];
@@ -140,6 +152,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::read("DescribeClusters", "clusters include", clusters::describe),
     Operation::read("DescribeContainerInstances", "cluster containerInstances include", container_instances::describe),
     Operation::read("DescribeServices", "cluster services include", services::describe),
+    Operation::read("DescribeServiceRevisions", "serviceRevisionArns", service_revisions::describe),
     Operation::read("DescribeTaskDefinition", "taskDefinition include", task_definitions::describe),
     Operation::read("DescribeTasks", "cluster tasks include", tasks::describe),
     Operation::read("ListClusters", "", clusters::list).paged(pages("clusterArns", 100)),

@@ -9,7 +9,7 @@ use super::{
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
-use crate::cloud::services::ec2::ecs_optimized;
+use crate::cloud::services::ec2::ecs_optimized::{self, Image};
 use crate::cloud::wire::tags::{LOWER, Tags};
 use crate::cloud::wire::{Params, timestamp};
 
@@ -46,6 +46,7 @@ pub(super) struct ContainerInstance {
     pub(super) instance_type: String,
     /// `x86_64` or `arm64`.
     architecture: &'static str,
+    pub(super) image: Option<Image>,
     pub(super) registered: Resources,
     pub(super) tags: Tags,
     subnet_id: String,
@@ -72,6 +73,7 @@ impl ContainerInstance {
             ("ecs.availability-zone-id", Some(&self.az_id)),
             ("ecs.instance-type", Some(&self.instance_type)),
             ("ecs.subnet-id", Some(&self.subnet_id)),
+            ("ecs.ami-id", self.image.as_ref().map(|image| image.id.as_str())),
             ("ecs.os-type", Some("linux")),
             ("ecs.os-family", Some("LINUX")),
             ("ecs.cpu-architecture", Some(self.architecture)),
@@ -132,6 +134,7 @@ pub(super) fn join(
         az_id: instance.interface.subnet.az_id.clone(),
         instance_type: instance.instance_type.clone(),
         architecture: ec2::architecture(&instance.instance_type),
+        image: ecs_optimized::all(&region.name).into_iter().find(|image| image.id == instance.image_id),
         registered: Resources { cpu, memory, interfaces: interfaces.saturating_sub(1) },
         tags: Tags::default(),
         subnet_id: instance.interface.subnet.id.clone(),
@@ -278,7 +281,7 @@ fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value
         "ec2InstanceId": instance.ec2_instance_id,
         "version": 1,
         "versionInfo": {
-            "agentVersion": ecs_optimized::AGENT_VERSION,
+            "agentVersion": instance.image.as_ref().map(|image| image.agent_version),
             "dockerVersion": format!("DockerVersion: {}", ecs_optimized::DOCKER_VERSION),
         },
         "remainingResources": resources(instance.remaining(&region.ecs().tasks)),

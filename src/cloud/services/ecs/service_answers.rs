@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::service_connect;
-use super::services::{Deployment, Network, RolloutState, Service, ServiceStatus};
+use super::services::{Deployment, LoadBalancer, Network, RolloutState, Service, ServiceStatus};
 use super::tasks::Task;
 use crate::cloud::region::Region;
 use crate::cloud::wire::tags::LOWER;
@@ -26,13 +26,7 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
     let deployments = service.deployments.iter().enumerate().filter(|_| is_live);
     let deployments: Value =
         deployments.map(|(index, deployment)| wire_deployment(service, deployment, index == 0, &tasks)).collect();
-    let load_balancers = service.load_balancers.iter().map(|balancer| {
-        json!({
-            "targetGroupArn": balancer.target_group_arn,
-            "containerName": balancer.container_name,
-            "containerPort": balancer.container_port,
-        })
-    });
+    let load_balancers = service.load_balancers.iter().map(LoadBalancer::wire);
     let events = (service.events.iter())
         .map(|event| json!({ "id": event.id, "createdAt": timestamp(event.at), "message": event.message }));
     let account = crate::cloud::ACCOUNT_ID;
@@ -56,6 +50,7 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
             "bakeTimeInMinutes": 0,
         },
         "deployments": deployments,
+        "currentServiceRevisions": is_live.then(|| current_revisions(service, &tasks)),
         "roleArn": format!("arn:aws:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
         "events": events.collect::<Value>(),
         "createdAt": timestamp(service.created_at),
@@ -72,6 +67,32 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
         "enableExecuteCommand": false,
         "availabilityZoneRebalancing": if service.rebalances_zones { "ENABLED" } else { "DISABLED" },
     })
+}
+
+/// The revisions of the deployments that there are, the newest first.
+fn current_revisions(service: &Service, tasks: &[&Task]) -> Value {
+    let revisions = service.deployments.iter().enumerate().map(|(index, deployment)| {
+        let mine = || tasks.iter().filter(|task| task.is_of_deployment(&deployment.id));
+        let running = mine().filter(|task| task.is_running()).count();
+        let pending = mine().filter(|task| task.is_pending() && task.is_wanted()).count();
+        json!({
+            "arn": deployment.revision_arn,
+            "requestedTaskCount": if index == 0 { service.desired_count as usize } else { running + pending },
+            "runningTaskCount": running,
+            "pendingTaskCount": pending,
+        })
+    });
+    revisions.collect()
+}
+
+impl LoadBalancer {
+    pub(super) fn wire(&self) -> Value {
+        json!({
+            "targetGroupArn": self.target_group_arn,
+            "containerName": self.container_name,
+            "containerPort": self.container_port,
+        })
+    }
 }
 
 fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool, tasks: &[&Task]) -> Value {
@@ -107,7 +128,7 @@ fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool,
     })
 }
 
-fn wire_network(network: &Network) -> Value {
+pub(super) fn wire_network(network: &Network) -> Value {
     json!({ "awsvpcConfiguration": {
             "subnets": network.subnets,
             "securityGroups": network.security_groups,

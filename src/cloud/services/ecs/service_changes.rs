@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::clusters::ClusterStatus;
 use super::definition::Definition;
+use super::service_revisions::Revision;
 use super::services::{
     self, Deployment, LoadBalancer, Network, Rollout, RolloutState, Service, ServiceStatus, Throttle, not_found,
 };
@@ -59,10 +60,12 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if rebalances_zones == Some(true) && names_zones(&placement_constraints) {
         return Err(invalid(REBALANCED_ELSEWHERE));
     }
+    let (deployment, revision) = wanted.into_deployment(region, &cluster, name);
     let service = Service {
         arn: arn.clone(),
         name: name.to_owned(),
-        deployments: vec![wanted.into_deployment(region)],
+        deployments: vec![deployment],
+        revisions: vec![revision],
         cluster,
         status: ServiceStatus::Active,
         desired_count,
@@ -95,7 +98,7 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if service.status != ServiceStatus::Active {
         return Err(AwsError::new("ServiceNotActiveException", "Service was not ACTIVE."));
     }
-    let arn = service.arn.clone();
+    let (arn, name) = (service.arn.clone(), service.name.clone());
     let wanted = Wanted::read(region, &cluster, &arn, params, Some(service))?;
     let desired_count = count(params)?;
     let grace_period = grace_period(params, &wanted.load_balancers)?;
@@ -107,7 +110,7 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     // A change of placement starts no deployment: it holds for tasks placed from then on (API Reference, "UpdateService").
     let is_redeployed = params.opt_bool("forceNewDeployment") == Some(true) || wanted.differs_from(service);
     let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
-    let deployment = is_redeployed.then(|| wanted.into_deployment(region));
+    let deployment = is_redeployed.then(|| wanted.into_deployment(region, &cluster, &name));
     let Some(service) = region.ecs_mut().service_mut(&arn) else { return Err(not_found()) };
     service.rollout = rollout;
     service.load_balancers = load_balancers;
@@ -124,8 +127,9 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
         propagate.clone_into(&mut service.propagate_tags);
     }
     service.grace_period = grace_period.or(service.grace_period);
-    if let Some(deployment) = deployment {
+    if let Some((deployment, revision)) = deployment {
         service.deployments.insert(0, deployment);
+        service.revisions.push(revision);
     } else if let Some(primary) = service.deployments.first_mut() {
         primary.updated_at = Timestamp::now();
     }
@@ -187,21 +191,33 @@ impl Wanted {
             || service.load_balancers != self.load_balancers
     }
 
-    fn into_deployment(mut self, region: &mut Region) -> Deployment {
+    fn into_deployment(mut self, region: &mut Region, cluster: &str, name: &str) -> (Deployment, Revision) {
         if let Some(connect) = &mut self.service_connect {
             service_connect::publish(region, connect);
         }
-        Deployment {
+        let number = region.ids.digits(19);
+        let revision = Revision {
+            arn: region.arn("ecs", &format!("service-revision/{cluster}/{name}/{number}")),
+            definition: Arc::clone(&self.definition),
+            network: self.network.clone(),
+            load_balancers: self.load_balancers,
+            service_connect_configuration: self.service_connect_configuration.clone(),
+            service_connect: self.service_connect.clone(),
+            created_at: Timestamp::now(),
+        };
+        let deployment = Deployment {
             id: format!("ecs-svc/{}", region.ids.digits(19)),
+            revision_arn: revision.arn.clone(),
             definition: self.definition,
             network: self.network,
             service_connect_configuration: self.service_connect_configuration,
             service_connect: self.service_connect,
             state: RolloutState::InProgress,
             failed_tasks: 0,
-            created_at: Timestamp::now(),
-            updated_at: Timestamp::now(),
-        }
+            created_at: revision.created_at,
+            updated_at: revision.created_at,
+        };
+        (deployment, revision)
     }
 }
 

@@ -12,6 +12,7 @@ use super::container_instances::ContainerInstance;
 use super::definition::Definition;
 use super::service_answers::wire;
 use super::service_connect::{self, ServiceConnect};
+use super::service_revisions::Revision;
 use super::{State, check_count, describe_each, includes_tags, instance_filter, invalid, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::faults::DEPLOYMENT_IS_ACTIVE;
@@ -40,6 +41,8 @@ pub(super) struct Service {
     pub(super) rebalances_zones: bool,
     /// The PRIMARY one first, then those it replaces.
     pub(super) deployments: Vec<Deployment>,
+    /// What each of its deployments was of, the oldest first.
+    pub(super) revisions: Vec<Revision>,
     /// As the request gave them: what is read of them is [`Service::allows`].
     pub(super) placement_constraints: Value,
     pub(super) placement_strategy: Value,
@@ -114,6 +117,7 @@ pub(super) enum RolloutState {
 pub(super) struct Deployment {
     /// `ecs-svc/` and 19 digits.
     pub(super) id: String,
+    pub(super) revision_arn: String,
     pub(super) definition: Arc<Definition>,
     pub(super) network: Network,
     /// The configuration as the request gave it.

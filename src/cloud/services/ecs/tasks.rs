@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::definition::Definition;
 use super::service_connect::ServiceConnect;
-use super::{check_count, describe_each, includes_tags, invalid, lifecycle, refers_to};
+use super::{check_count, describe_each, image_digest, includes_tags, invalid, lifecycle, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2::Interface;
@@ -223,7 +223,7 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
             "id": proxy.id,
             "type": "Service Connect",
             "status": attachment_status,
-            "details": [{ "name": "ContainerName", "value": proxy.name }],
+            "details": connect_details(task, proxy),
         }));
     }
     let is_started = task.started_at.is_some();
@@ -264,6 +264,16 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
     })
 }
 
+/// The proxy's container (ECS Developer Guide, "Tutorial: Creating a service with Service Connect"), and of each name that is offered
+/// what the API Reference names ("Attachment"); how it writes aliases is not published.
+fn connect_details(task: &Task, proxy: &TaskContainer) -> Value {
+    let offered = task.service_connect.iter().flat_map(|connect| &connect.offered);
+    let details = offered
+        .flat_map(|offered| [("portName", &offered.port_name), ("discoveryName", &offered.endpoint.discovery_name)]);
+    let details = [("ContainerName", &proxy.name)].into_iter().chain(details);
+    details.map(|(name, value)| json!({ "name": name, "value": value })).collect()
+}
+
 fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Value {
     let status = match task.last_status {
         LastStatus::Provisioning | LastStatus::Pending => "PENDING",
@@ -280,6 +290,7 @@ fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Va
         "taskArn": task.arn,
         "name": container.name,
         "image": container.image,
+        "imageDigest": task.started_at.and_then(|_| digest(region, task, container)),
         "runtimeId": task.started_at.map(|_| &container.runtime_id),
         "lastStatus": status,
         "exitCode": exit.map(|_| 1),
@@ -293,4 +304,17 @@ fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Va
         "cpu": container.cpu.to_string(),
         "memory": container.memory.map(|memory| memory.to_string()),
     })
+}
+
+/// Agents tell the digest of Service Connect's proxy since 1.105.1 (aws/amazon-ecs-agent#5006). The proxy is of the AMI.
+fn digest(region: &Region, task: &Task, container: &TaskContainer) -> Option<String> {
+    let is_proxy = task.service_connect.is_some() && task.containers.last().is_some_and(|last| last.id == container.id);
+    if !is_proxy {
+        return Some(image_digest(&container.image));
+    }
+    let mut hosts = region.ecs().container_instances.iter();
+    let image = hosts.find(|host| host.arn == task.container_instance)?.image.as_ref()?;
+    let version = |version: &str| -> Vec<u32> { version.split('.').filter_map(|part| part.parse().ok()).collect() };
+    (version(image.agent_version) >= version("1.105.1"))
+        .then(|| image_digest(&format!("{} {}", container.image, image.version)))
 }
