@@ -8,6 +8,7 @@
 //! does where an emulator answers and [`local_traffic`] plays the part
 //! of its instances.
 
+pub mod audit;
 pub mod aws;
 pub mod cli;
 pub mod cloud;

@@ -241,6 +241,14 @@ impl CloudError {
 }
 
 impl CloudError {
+    /// Whether other calls would fail for the same reason: nothing answers, or the caller is not known.
+    pub(crate) fn concerns_all_calls(&self) -> bool {
+        match &self.code {
+            Some(code) => self.class == Refused && !matches!(Refusal::of(code), Refusal::Denied),
+            None => self.class != Unsupported,
+        }
+    }
+
     /// What failed and why, without what to do about it.
     pub fn without_hint(&self) -> String {
         match self.sentence() {

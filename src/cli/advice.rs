@@ -297,7 +297,8 @@ mod tests {
     #[test]
     fn completed_commands_can_be_typed() {
         let given = ["--region", "eu-west-1", "--local-traffic", "--endpoint-url", "http://127.0.0.1:1", "--name", "x"];
-        for command in ["up", "down", "status", "verify", "failover", "stats", "doctor", "redeploy", "policy"] {
+        for command in ["up", "down", "status", "verify", "failover", "stats", "doctor", "redeploy", "policy", "audit"]
+        {
             let completed = advice(&given).complete(&format!("`zonewalk {command}`"));
             let parsed = parse(completed.trim_matches('`').split(' '));
             assert!(parsed.is_ok(), "{completed}: {parsed:?}");

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args as ClapArgs, Parser, Subcommand};
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::cloud_command::CloudCommand;
@@ -32,7 +32,7 @@ pub(super) enum Command {
     /// Say what a counter, state, threshold or figure of the output means
     Explain(ExplainArgs),
     /// Print the IAM policy that zonewalk needs
-    Policy,
+    Policy(PolicyArgs),
     /// Predict Envoy's routing for given topologies (JSON lines; offline)
     Predict(PredictArgs),
     /// Print the JSON Schema of what the commands print with --output json and jsonl
@@ -86,6 +86,20 @@ pub(super) struct ReportArgs {
 pub(super) struct ExplainArgs {
     /// The term, as the output has it [default: list all]
     pub(super) term: Vec<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct PolicyArgs {
+    /// What is to be allowed: a walkthrough with all its commands, or `audit`, which only looks
+    #[arg(long = "for", value_enum, value_name = "WHAT", default_value_t = PolicyFor::Walkthrough)]
+    pub(super) purpose: PolicyFor,
+}
+
+/// What an IAM policy is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PolicyFor {
+    Walkthrough,
+    Audit,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -11,7 +11,7 @@ use crate::commands::limits::{wait, within};
 use crate::commands::outcome::Outcome;
 use crate::commands::status::Now;
 use crate::commands::watch::{self, Watch};
-use crate::commands::{self, Error, compare, redeploy, stats, status, verify, walkthrough};
+use crate::commands::{self, Error, audit, compare, redeploy, stats, status, verify, walkthrough};
 use crate::settings::Settings;
 use crate::stages::{Context, templates};
 use crate::traffic::Verification;
@@ -42,6 +42,8 @@ pub(super) enum CloudCommand {
     Doctor(ProvisionArgs),
     /// Force a new deployment, which turns zone-aware routing on for older services
     Redeploy(redeploy::Options),
+    /// Say of any services with Service Connect whether zone-aware routing is on, why not, and what it is worth
+    Audit(Box<audit::Options>),
 }
 
 impl CloudCommand {
@@ -69,6 +71,7 @@ impl CloudCommand {
             Self::Down(_) => "down",
             Self::Doctor(_) => "doctor",
             Self::Redeploy(_) => "redeploy",
+            Self::Audit(_) => "audit",
         }
     }
 
@@ -91,7 +94,11 @@ impl CloudCommand {
 
     /// Whether a run of it is kept: what it found, made or removed is worth a look later.
     pub(super) fn is_kept(&self) -> bool {
-        let is_look = matches!(self, Self::Status(_) | Self::Doctor(_));
+        let is_look = match self {
+            Self::Status(_) | Self::Doctor(_) | Self::Audit(_) => true,
+            Self::Redeploy(options) => options.dry_run,
+            _ => false,
+        };
         !is_look && !self.is_dry_run()
     }
 
@@ -146,7 +153,11 @@ impl CloudCommand {
             (Self::Walkthrough(_), Err(_)) => Some("everything that was created"),
             (Self::Down(_), Err(_)) => is_aws.then_some("what `down` has not removed"),
             // Somebody else's cluster.
-            (Self::Redeploy(redeploy::Options { cluster: Some(_), .. }), _) => None,
+            (Self::Audit(_), _) => None,
+            (
+                Self::Redeploy(redeploy::Options { cluster: Some(_), .. } | redeploy::Options { all_stale: true, .. }),
+                _,
+            ) => None,
             (_, Err(_)) => is_aws.then_some("what was created"),
             _ => None,
         }
@@ -176,10 +187,11 @@ impl CloudCommand {
             Self::Verify(args) if args.compare => Box::new(compare::run(ctx, args.asked.options).await?),
             Self::Verify(args) => Box::new(verify::run_until_interrupted(ctx, args.asked.clone()).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
-            Self::Stats(options) => Box::new(stats::run(ctx, options.traffic()).await?),
+            Self::Stats(options) => Box::new(stats::run_for(ctx, options).await?),
             Self::Down(args) if args.dry_run => Box::new(commands::down::dry_run(ctx).await?),
             Self::Down(_) => Box::new(commands::down::run(ctx).await?),
             Self::Doctor(_) => Box::new(commands::doctor::run(ctx).await?),
+            Self::Audit(options) => Box::new(audit::run(ctx, options).await?),
             Self::Redeploy(options) => Box::new(redeploy::run(ctx, options.clone()).await?),
         })
     }

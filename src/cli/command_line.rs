@@ -51,6 +51,7 @@ fn shared_by(path: &[&str]) -> Vec<&'static str> {
         ["status"] => [WHERE, OUTPUT, &["faults", "adopt"]].concat(),
         ["verify" | "failover" | "stats" | "redeploy"] => [WHERE, OUTPUT, KEPT, &["faults", "timeout"]].concat(),
         ["down"] => [WHERE, OUTPUT, KEPT, &["faults", "adopt", "timeout", "yes"]].concat(),
+        ["audit"] => [&["local", "profile", "region", "endpoint_url", "config"], OUTPUT, &["faults"]].concat(),
         ["policy"] => vec!["name", "config", "no_color"],
         ["runs"] => vec!["name", "output", "no_color"],
         ["report" | "explain"] => vec!["output", "no_color"],

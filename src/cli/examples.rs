@@ -60,7 +60,8 @@ Examples:
             "\
 Examples:
   zonewalk stats --local
-  zonewalk stats --region eu-west-1 --requests 1000"
+  zonewalk stats --region eu-west-1 --requests 1000
+  zonewalk stats --region eu-west-1 --cluster shop --service web"
         }
         ["down"] => {
             "\
@@ -78,7 +79,15 @@ Examples:
             "\
 Examples:
   zonewalk redeploy --local
-  zonewalk redeploy --region eu-west-1 --cluster shop --service api --service web"
+  zonewalk redeploy --region eu-west-1 --cluster shop --service api --service web
+  zonewalk redeploy --region eu-west-1 --all-stale --dry-run"
+        }
+        ["audit"] => {
+            "\
+Examples:
+  zonewalk audit --region eu-west-1
+  zonewalk audit --cluster shop --service api --since 24h
+  zonewalk audit --cluster shop --min-same-zone 80 --output json"
         }
         ["runs"] => {
             "\
@@ -107,7 +116,8 @@ Examples:
             "\
 Examples:
   zonewalk policy > zonewalk-policy.json
-  zonewalk policy --name demo"
+  zonewalk policy --name demo
+  zonewalk policy --for audit"
         }
         ["predict"] => {
             "\

@@ -34,7 +34,7 @@ use clap::{ArgMatches, ValueEnum};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use self::args::{Args, Command, ManArgs, PredictArgs, RunsArgs};
+use self::args::{Args, Command, ManArgs, PolicyFor, PredictArgs, RunsArgs};
 use self::cloud_command::CloudCommand;
 use self::console::{Console, write_stdout};
 use self::options::{Global, Output};
@@ -153,7 +153,10 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
             }
         }
         Command::Explain(args) => console.print_bare(&explain::run(&args.term)?),
-        Command::Policy => write_stdout(&permissions::policy(&resolve::resolve(global, None)?.settings.name)),
+        Command::Policy(args) => write_stdout(&match args.purpose {
+            PolicyFor::Walkthrough => permissions::policy(&resolve::resolve(global, None)?.settings.name),
+            PolicyFor::Audit => permissions::AUDIT_POLICY.to_owned(),
+        }),
         Command::Schema(args) => write_stdout(&schema::print(&args.command)?),
         Command::Predict(predict) => run_predict(&predict)?,
         Command::Local(command) => return command.run(global, console).await,

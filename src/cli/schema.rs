@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::document::{Document, Line};
 use crate::cloud::FaultsReport;
 use crate::commands::Error;
+use crate::commands::audit::Audit;
 use crate::commands::compare::Comparison;
 use crate::commands::doctor::Doctor;
 use crate::commands::down::DownPlan;
@@ -49,6 +50,7 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("down", &[of::<Down>, of::<DownPlan>, of::<Declined>]),
     ("doctor", &[of::<Doctor>]),
     ("redeploy", &[of::<Redeployment>]),
+    ("audit", &[of::<Audit>]),
     ("runs", &[of::<Runs>]),
     ("report", &[of::<Report>]),
     ("explain", &[of::<Explained>]),

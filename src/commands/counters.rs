@@ -32,12 +32,13 @@ pub struct Proxy {
 pub(super) async fn read(ctx: &Context, patience: Duration) -> Result<Vec<Proxy>, Error> {
     let before = inventory::find_frontend_tasks(ctx).await?;
     if before.is_empty() {
-        return Err(Error::Missing(format!(
-            "no task of {} runs, so there is no proxy to ask: run `zonewalk up`",
-            ctx.names.frontend.service
-        )));
+        let is_own = ctx.names.cluster == ctx.settings.name.resources().cluster;
+        let advice = if is_own { ": run `zonewalk up`" } else { "" };
+        let service = &ctx.names.frontend.service;
+        return Err(Error::Missing(format!("no task of {service} runs, so there is no proxy to ask{advice}")));
     }
-    let script = Script { family: ctx.names.frontend.service.clone() };
+    let family = inventory::find_frontend_family(ctx).await?;
+    let script = Script { family: family.unwrap_or_else(|| ctx.names.frontend.service.clone()) };
     let hosts = async || {
         let tasks = inventory::find_frontend_tasks(ctx).await?;
         let hosts: BTreeSet<String> = tasks.into_iter().map(|task| task.ec2_instance_id).collect();

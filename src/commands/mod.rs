@@ -2,6 +2,7 @@
 //! and outcomes printed in `cli`; calls to AWS are in `stages`.
 
 pub mod application;
+pub mod audit;
 pub mod compare;
 pub mod cost;
 mod counters;

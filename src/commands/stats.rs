@@ -2,6 +2,7 @@
 //! cross-zone counter of 0 alone may also mean that Envoy does not route by zone at all.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clap::Args;
 use schemars::JsonSchema;
@@ -22,9 +23,15 @@ use crate::traffic::{Counted, Verdict};
 
 pub use super::counters::Proxy;
 
-/// The traffic between the two readings: what the command line takes, its help included.
-#[derive(Clone, Copy, Debug, Args)]
+/// Whose proxies are read, and the traffic between the two readings: what the command line takes, its help included.
+#[derive(Clone, Debug, Args)]
 pub struct Options {
+    /// Read the proxies of this service on EC2, whoever's it is; it is sent no requests [default: the walkthrough's frontend]
+    #[arg(long, value_name = "SERVICE", conflicts_with_all = ["requests", "duration", "concurrency", "rate"])]
+    service: Option<String>,
+    /// Cluster of the service [default: the walkthrough's]
+    #[arg(long, value_name = "CLUSTER", requires = "service")]
+    cluster: Option<String>,
     #[command(flatten)]
     traffic: Traffic,
     /// Only read the counters: send no requests, judge nothing
@@ -34,8 +41,20 @@ pub struct Options {
 
 impl Options {
     /// The traffic that is asked for, none where only the counters are.
-    pub fn traffic(&self) -> Option<Traffic> {
-        (!self.no_traffic).then_some(self.traffic)
+    fn traffic(&self) -> Option<Traffic> {
+        (!self.no_traffic && self.service.is_none()).then_some(self.traffic)
+    }
+
+    /// The context in which the service that is named is the frontend.
+    fn context(&self, ctx: &Context) -> Context {
+        let mut ctx = ctx.clone();
+        if let Some(service) = &self.service {
+            let mut names = ctx.names.as_ref().clone();
+            names.cluster = self.cluster.clone().unwrap_or(names.cluster);
+            names.frontend.service.clone_from(service);
+            ctx.names = Arc::new(names);
+        }
+        ctx
     }
 }
 
@@ -67,6 +86,11 @@ pub struct Totals {
     /// How long requests between each pair of zones took by the proxies' clocks: those between the two readings, or all since the
     /// proxies started if no requests were sent. Empty: the proxies do not tell, or nothing was timed.
     pub zone_times: Vec<ZoneTimes>,
+}
+
+/// Reads what is asked for.
+pub async fn run_for(ctx: &Context, options: &Options) -> Result<Stats, Error> {
+    run(&options.context(ctx), options.traffic()).await
 }
 
 /// Reads the counters before and after traffic, or once if there is to be none.

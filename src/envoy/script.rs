@@ -3,6 +3,8 @@
 //! Three parties share its one text: `stats` sends it through SSM, a host runs it, and the local cloud, which runs no
 //! command of any client, recognizes it and answers in a host's place.
 
+use std::collections::BTreeMap;
+
 use minijinja::{Environment, UndefinedBehavior, context};
 
 use super::{stats, times};
@@ -64,9 +66,21 @@ const PROXY: &str = "proxy";
 const TIMES: &str = "times";
 const END: &str = "end";
 
-/// The proxies in the script's output, each with its task's ARN: its stats, or why it did not give them. Histograms come last: where
-/// SSM has cut the output off, the last proxy's are left out, since their last line may be half of one.
+/// The proxies in the script's output, each with its task's ARN: its stats, or why it did not give them.
 pub fn parse(output: &str) -> Vec<(String, Result<stats::ZoneStats, String>)> {
+    let sections = sections(output).into_iter();
+    sections.map(|(task, text)| (task, text.map(|text| stats::parse(&text)))).collect()
+}
+
+/// The same, with the stats of each upstream cluster.
+pub fn parse_by_cluster(output: &str) -> Vec<(String, Result<BTreeMap<String, stats::ZoneStats>, String>)> {
+    let sections = sections(output).into_iter();
+    sections.map(|(task, text)| (task, text.map(|text| stats::parse_by_cluster(&text)))).collect()
+}
+
+/// What each proxy has printed, or why it has not. Histograms come last: where SSM has cut the output off, the last proxy's are left
+/// out, since their last line may be half of one.
+fn sections(output: &str) -> Vec<(String, Result<String, String>)> {
     let is_whole = output.trim_end().ends_with(END);
     let (mut counters, mut times) = (Vec::<(String, String)>::new(), Vec::<(String, String)>::new());
     let mut in_times = false;
@@ -89,14 +103,14 @@ pub fn parse(output: &str) -> Vec<(String, Result<stats::ZoneStats, String>)> {
     }
     let proxy = |(task, text): (String, String)| {
         let complaint = text.lines().find_map(|line| line.strip_prefix("failed: "));
-        let stats = match complaint {
+        let said = match complaint {
             Some(complaint) => Err(complaint.to_owned()),
             None => {
                 let timed = times.iter().filter(|(of, _)| *of == task).map(|(_, text)| text.as_str());
-                Ok(stats::parse(&[text.as_str()].into_iter().chain(timed).collect::<String>()))
+                Ok([text.as_str()].into_iter().chain(timed).collect())
             }
         };
-        (task, stats)
+        (task, said)
     };
     counters.into_iter().map(proxy).collect()
 }

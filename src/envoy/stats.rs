@@ -74,6 +74,24 @@ pub fn is_zone_line(line: &str) -> bool {
     read(line).is_some()
 }
 
+/// The same by the names of the upstream clusters.
+pub fn parse_by_cluster(text: &str) -> BTreeMap<String, ZoneStats> {
+    let mut clusters = BTreeMap::<&str, String>::new();
+    for line in text.lines() {
+        if let Some(cluster) = cluster(line) {
+            clusters.entry(cluster).or_default().extend([line, "\n"]);
+        }
+    }
+    clusters.into_iter().map(|(cluster, text)| (cluster.to_owned(), parse(&text))).collect()
+}
+
+/// The upstream cluster that a line is of.
+fn cluster(line: &str) -> Option<&str> {
+    let (name, _) = line.strip_prefix("cluster.")?.split_once(": ")?;
+    let name = name.split_once(".zone.").map(|(cluster, _)| cluster).or_else(|| Some(name.rsplit_once('.')?.0));
+    name.filter(|_| is_zone_line(line))
+}
+
 /// Reads the zone counters out of any part of a `/stats` text, and the lines of histograms that the script makes; other lines
 /// are passed over.
 pub fn parse(text: &str) -> ZoneStats {
@@ -111,4 +129,22 @@ fn read(line: &str) -> Option<(Line<'_>, u64)> {
     let wanted = counter.starts_with("lb_zone_")
         || matches!(counter, "lb_local_cluster_not_ok" | "lb_recalculate_zone_structures" | "lb_healthy_panic");
     wanted.then_some((Line::Counter(counter), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_are_told_apart_by_their_clusters() {
+        let text = "cluster.api.lb_zone_routing_all_directly: 7\ncluster.api.zone.a.b.upstream_rq_completed: 3\n\
+                    cluster.db.v1.zone.a.a.upstream_rq_2xx: 2\ncluster.db.v1.upstream_cx_total: 1\nserver.live: 1\n";
+        let clusters = parse_by_cluster(text);
+        assert_eq!(clusters.keys().collect::<Vec<_>>(), ["api", "db.v1"]);
+        assert_eq!(
+            (clusters["api"].counter("lb_zone_routing_all_directly"), clusters["api"].zone_requests[0].requests),
+            (7, 3)
+        );
+        assert_eq!(clusters["db.v1"].zone_requests[0].requests, 2);
+    }
 }

@@ -309,6 +309,14 @@ pub async fn find_frontend_tasks(ctx: &Context) -> Result<Vec<Placed>, Error> {
     Ok(placed)
 }
 
+/// Finds the family of the frontend's task definition; none without the service.
+pub async fn find_frontend_family(ctx: &Context) -> Result<Option<String>, Error> {
+    let found = rollout::describe(ctx, &ctx.names.cluster, &[&ctx.names.frontend.service]).await?;
+    let definition = found.iter().find_map(|service| service.task_definition());
+    let name = definition.map(|arn| arn.rsplit('/').next().unwrap_or(arn));
+    Ok(name.map(|name| name.split(':').next().unwrap_or(name).to_owned()))
+}
+
 /// The ID by which other services know the instance.
 fn ec2_instance_id(instance: &ContainerInstance) -> Option<String> {
     instance.ec2_instance_id().filter(|id| !id.is_empty()).map(str::to_owned)

@@ -10,6 +10,9 @@ use crate::settings::{Name, Settings};
 
 const POLICY: &str = include_str!("../../templates/iam_policy.json");
 
+/// The IAM policy, as JSON, for whoever audits: it only looks.
+pub const AUDIT_POLICY: &str = include_str!("../../templates/audit_policy.json");
+
 /// The IAM policy, as JSON, for whoever runs a walkthrough of this name.
 pub fn policy(name: &Name) -> String {
     let default = Settings::default().name;

@@ -95,6 +95,13 @@ pub struct Volume {
     gb: f64,
 }
 
+impl Volume {
+    /// In GB of 10⁹ bytes.
+    pub fn gb(self) -> f64 {
+        self.gb
+    }
+}
+
 /// The units that a volume may have, in GB.
 const UNITS: [(&str, f64); 7] = [
     ("MB", 1e-3),

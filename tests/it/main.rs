@@ -8,6 +8,7 @@ mod agreement;
 mod answers;
 mod article;
 mod asked;
+mod audit;
 mod blocked;
 mod browser;
 mod cli;

@@ -11,7 +11,7 @@ use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::commands::{failover, verify, walkthrough};
 use zonewalk::settings::{Settings, TaskCount};
 use zonewalk::stages::Context;
-use zonewalk::stages::permissions::policy;
+use zonewalk::stages::permissions::{AUDIT_POLICY, policy};
 use zonewalk::walkthrough::{down, up};
 
 use crate::support::{cloud_under, context, settings};
@@ -40,6 +40,14 @@ pub(crate) fn allowed() -> BTreeSet<String> {
     actions.collect()
 }
 
+/// What the audit's policy allows.
+pub(crate) fn allowed_to_audit() -> BTreeSet<String> {
+    let policy: Value = serde_json::from_str(AUDIT_POLICY).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().unwrap());
+    actions.map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
 /// How the source sends a request; the first argument is the action.
 const SENDING: [&str; 5] = [".call(", ".look(", ".change(", ".change_with_answer(", ".pages("];
 
@@ -48,8 +56,8 @@ fn called(directory: &Path, actions: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            // What plays the hosts' part on emulators has nothing to do on AWS.
-            if !path.ends_with("src/local_traffic") {
+            // What plays the hosts' part on emulators has nothing to do on AWS; an audit has a policy of its own.
+            if !path.ends_with("src/local_traffic") && !path.ends_with("src/audit") {
                 called(&path, actions);
             }
             continue;
@@ -73,6 +81,28 @@ fn the_policy_allows_what_is_called_and_no_more() {
     let allowed = allowed();
     assert!(allowed.len() > 80, "{allowed:?}");
     assert_eq!(allowed, actions);
+}
+
+/// What an audit calls elsewhere: for the caller and the zones, and to read the proxies' counters.
+const CALLED_FOR_AUDIT: [&str; 5] = [
+    "ec2:DescribeAvailabilityZones",
+    "ssm:DescribeInstanceInformation",
+    "ssm:GetCommandInvocation",
+    "ssm:SendCommand",
+    "sts:GetCallerIdentity",
+];
+
+#[test]
+fn the_policy_for_an_audit_allows_what_it_calls_and_no_more() {
+    let mut actions = BTreeSet::new();
+    for folder in ["src/audit/readers", "src/audit/judge"] {
+        called(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut actions);
+    }
+    actions.extend(CALLED_FOR_AUDIT.map(str::to_owned));
+    assert_eq!(allowed_to_audit(), actions);
+    let looks = |action: &str| ["Describe", "Get", "List"].iter().any(|verb| action.contains(&format!(":{verb}")));
+    let others: Vec<_> = actions.iter().filter(|action| !looks(action)).collect();
+    assert_eq!(others, ["ssm:SendCommand"], "the script only reads");
 }
 
 #[test]

@@ -46,8 +46,11 @@ async fn services_of_others_are_named() {
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
     let other = context(&cloud, Settings { name: "other".parse().unwrap(), ..settings() }).await;
-    let options =
-        Options { cluster: Some(ctx.names.cluster.clone()), services: vec![ctx.names.backend.service.clone()] };
+    let options = Options {
+        cluster: Some(ctx.names.cluster.clone()),
+        services: vec![ctx.names.backend.service.clone()],
+        ..Options::default()
+    };
     assert_eq!(redeploy::run(&other, options).await.unwrap().deployments.len(), 1);
 
     let error = redeploy::run(&other, Options::default()).await.unwrap_err().to_string();
@@ -70,7 +73,7 @@ async fn a_redeploy_that_timed_out_is_waited_for_and_not_started_again() {
     for _ in 0..4 {
         ctx.clients.sts.get_caller_identity().send().await.unwrap();
     }
-    let options = Options { cluster: None, services: vec![ctx.names.backend.service.clone()] };
+    let options = Options { services: vec![ctx.names.backend.service.clone()], ..Options::default() };
     let hasty = context(&cloud, Settings { timeout: Duration::from_secs(1), ..settings() }).await;
     let error = redeploy::run(&hasty, options.clone()).await.unwrap_err().to_string();
     let wait = format!("aws ecs wait services-stable --cluster {}", ctx.names.cluster);

@@ -112,6 +112,9 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "stats --local --requests 30", 0);
     printed.run(&machine, "stats --local --no-traffic", 0);
     printed.run(&machine, "redeploy --local", 0);
+    printed.run(&machine, "redeploy --local --all-stale --dry-run", 0);
+    printed.run(&machine, "audit --local", 0);
+    printed.run(&machine, "audit --local --measure proxies --traffic 500GB/month --min-same-zone 80", 0);
     for (command, code) in
         [("runs", 0), ("report", 0), ("report nonsense", 2), ("explain panic threshold", 0), ("explain", 0)]
     {

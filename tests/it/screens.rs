@@ -277,7 +277,10 @@ fn a_redeployment() {
         service_connect,
     };
     let deployments = vec![deployment("az-aware-backend-service-ec2", true), deployment("legacy", false)];
-    insta::assert_snapshot!(screens(&Redeployment { cluster: "c".to_owned(), deployments }, false));
+    insta::assert_snapshot!(screens(
+        &Redeployment { cluster: Some("c".to_owned()), deployments, planned: vec![], unknown: vec![] },
+        false
+    ));
 }
 
 /// Of a walkthrough on a local cloud: as it is planned, made, changed and removed.

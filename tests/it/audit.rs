@@ -1,0 +1,196 @@
+//! `audit` of clusters in the local cloud: the walkthrough's own, and what is seen of it where something is denied.
+
+use aws_sdk_ecs::types::ServiceConnectConfiguration;
+use zonewalk::audit::readers::Measure;
+use zonewalk::audit::verdict::{Basis, Code, NoteCode, Pair, State};
+use zonewalk::cloud::{Fault, FaultKind, Faults, Pace};
+use zonewalk::commands::audit::{self, Audit, Options};
+use zonewalk::commands::outcome::Outcome;
+use zonewalk::commands::{failover, redeploy, verify};
+use zonewalk::report::page::Page;
+use zonewalk::stages::Context;
+use zonewalk::walkthrough::up;
+
+use crate::permissions::allowed_to_audit;
+use crate::support::{context, settings, start_cloud};
+
+async fn audited(ctx: &Context) -> Audit {
+    audit::run(ctx, &Options::default()).await.unwrap()
+}
+
+/// What the walkthrough's frontend sends to its backend.
+fn pair<'a>(audit: &'a Audit, ctx: &Context) -> &'a Pair {
+    let is_it = |pair: &&Pair| {
+        let server = pair.server_service.as_ref().map(|server| &*server.service);
+        pair.client.service == ctx.names.frontend.service && server == Some(&ctx.names.backend.service)
+    };
+    audit.pairs.iter().find(is_it).unwrap_or_else(|| panic!("{audit:#?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_walkthroughs_own_cluster_is_on_and_with_two_backends_off() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let audit = audited(&ctx).await;
+    let on = pair(&audit, &ctx);
+    assert_eq!((on.state, &*on.reasons), (State::On, &[][..]), "{on:#?}");
+    assert_eq!((on.same_zone.share, on.endpoints.healthy, on.endpoints.needed), (Some(1.0), 6, 6));
+    assert_eq!(audit.services.len(), 2);
+    let zones: u32 = audit.services[0].tasks.as_ref().unwrap().values().sum();
+    assert_eq!(zones, 6, "{:?}", audit.services[0]);
+
+    let text = audit.text(&Page { zones: ctx.zones(), ..Page::default() });
+    for part in
+        ["CLIENT", "ROUTING", "100%", "6 of 6", "predicted from where tasks run", "6 endpoints are just as many"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let none = redeploy::Options { all_stale: true, ..redeploy::Options::default() };
+    let none = redeploy::run(&ctx, none).await.unwrap();
+    assert!(none.deployments.is_empty() && none.text(&Page::default()).contains("no service is older"), "{none:?}");
+
+    let drill = failover::Options {
+        drill: failover::Drill::Scale { to: 2 },
+        max_errors: failover::MAX_ERRORS,
+        restore: false,
+        verify: verify::Options { traffic: verify::Traffic::of(60, 4), ..verify::Options::default() },
+    };
+    failover::run(&ctx, drill).await.unwrap();
+    let audit = audited(&ctx).await;
+    let off = pair(&audit, &ctx);
+    assert_eq!((off.state, off.reasons[0].code), (State::Off, Code::TooFewEndpoints), "{off:#?}");
+    let advised: Vec<_> = audit.advice.iter().filter_map(|advice| advice.command.as_deref()).collect();
+    assert!(advised.iter().any(|command| command.contains("--desired-count 6")), "{:#?}", audit.advice);
+    cloud.shutdown().await;
+}
+
+/// The proxies' counters say the same as the prediction, and are what is told then.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_proxies_count_confirms_the_prediction() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let options = verify::Options { traffic: verify::Traffic::of(150, 8), ..verify::Options::default() };
+    verify::run(&ctx, options).await.unwrap();
+    let measure = Options { measure: Some(Measure::Proxies), ..Options::default() };
+    let audit = audit::run(&ctx, &measure).await.unwrap();
+    let on = pair(&audit, &ctx);
+    let share = (on.same_zone.share, on.same_zone.evidence, on.same_zone.predicted);
+    assert_eq!((on.state, share), (State::On, (Some(1.0), Some(Basis::Proxies), Some(1.0))), "{on:#?}");
+    assert!(on.same_zone.measured[0].count >= 150, "{on:#?}");
+    assert!(on.notes.iter().any(|note| note.code == NoteCode::Confirmed), "{on:#?}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_that_is_asked_for_decides_the_exit_code() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let request = ctx.clients.ecs.update_service().cluster(&ctx.names.cluster).desired_count(4);
+    request.service(&ctx.names.backend.service).send().await.unwrap();
+    let code = async |min_same_zone| {
+        let asked = audit::run(&ctx, &Options { min_same_zone, ..Options::default() }).await.unwrap();
+        asked.exit_code()
+    };
+    assert_eq!((code(None).await, code(Some(30)).await, code(Some(80)).await), (0, 0, 1));
+    cloud.shutdown().await;
+}
+
+/// What is never asked in the walkthrough's cluster before any traffic: it has no name of another account's, and nothing that is not
+/// rolled.
+const NOT_ASKED: [&str; 3] =
+    ["cloudwatch:GetMetricData", "ecs:DescribeServiceRevisions", "servicediscovery:ListInstances"];
+
+/// Each action that an audit takes is denied in turn: the run ends well and names the action.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_denied_is_named_and_stops_nothing() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    for action in allowed_to_audit() {
+        let is_measured = action.starts_with("ssm:");
+        let denied = Fault {
+            operation: Some(action.clone()),
+            code: Some("AccessDeniedException".to_owned()),
+            message: Some(format!("User is not authorized to perform: {action}")),
+            ..Fault::new(FaultKind::Refuse)
+        };
+        cloud.set_faults(Faults { seed: 1, faults: vec![denied] });
+        // Of a cluster, others in its namespace are looked for; without one, all clusters.
+        let measure = is_measured.then_some(Measure::Proxies);
+        let of_cluster = Options { clusters: vec![ctx.names.cluster.clone()], measure, ..Options::default() };
+        let options = if action == "ecs:ListClusters" { Options::default() } else { of_cluster };
+        let audit = audit::run(&ctx, &options).await.unwrap_or_else(|error| panic!("{action}: {error}"));
+        let told = audit.unknown.iter().any(|gap| gap.contains(&action));
+        assert_eq!(told, !NOT_ASKED.contains(&&*action), "{action}: {:?}", audit.unknown);
+    }
+    cloud.shutdown().await;
+}
+
+/// Whoever is not known at all cannot audit anything, and is told that.
+#[tokio::test]
+async fn an_expired_session_is_an_error_and_no_gap() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    let expired = Fault {
+        operation: Some("ecs:ListClusters".to_owned()),
+        code: Some("ExpiredTokenException".to_owned()),
+        message: Some("The security token included in the request is expired".to_owned()),
+        ..Fault::new(FaultKind::Refuse)
+    };
+    cloud.set_faults(Faults { seed: 1, faults: vec![expired] });
+    let error = audit::run(&ctx, &Options::default()).await.unwrap_err().to_string();
+    assert!(error.contains("the session has expired"), "{error}");
+    cloud.shutdown().await;
+}
+
+/// Services without a task, in a cluster and a namespace that the walkthrough has made.
+async fn add_services(ctx: &Context, count: usize) {
+    let ecs = &ctx.clients.ecs;
+    let names = [ctx.names.backend.service.clone()];
+    let found =
+        ecs.describe_services().cluster(&ctx.names.cluster).set_services(Some(names.to_vec())).send().await.unwrap();
+    let backend = &found.services()[0];
+    let connect = backend.deployments()[0].service_connect_configuration().unwrap();
+    let client = ServiceConnectConfiguration::builder().enabled(true).namespace(connect.namespace().unwrap());
+    for index in 0..count {
+        let request = ecs.create_service().cluster(&ctx.names.cluster).service_name(format!("client-{index:03}"));
+        let request = request.set_network_configuration(backend.network_configuration().cloned());
+        let request = request.task_definition(backend.task_definition().unwrap()).desired_count(0);
+        request.service_connect_configuration(client.clone().build()).send().await.unwrap();
+    }
+}
+
+/// AWS throttles who calls often: many services come to few calls, whatever an answer takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_grow_by_batches_and_not_by_services() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    add_services(&ctx, 118).await;
+    const CALLS: [(&str, u64); 8] = [
+        ("ecs:ListClusters", 1),
+        ("ecs:ListServices", 2),
+        ("ecs:DescribeServices", 12),
+        ("ecs:DescribeTaskDefinition", 2),
+        ("ecs:ListTasks", 1),
+        ("ecs:DescribeTasks", 1),
+        ("servicediscovery:ListServices", 1),
+        ("ec2:DescribeImages", 1),
+    ];
+    let counting = |(operation, _): (&str, u64)| Fault {
+        operation: Some(operation.to_owned()),
+        milliseconds: Some(0),
+        ..Fault::new(FaultKind::Delay)
+    };
+    cloud.set_faults(Faults { seed: 1, faults: CALLS.map(counting).to_vec() });
+    let audit = audited(&ctx).await;
+    assert_eq!(audit.services.len(), 120);
+    let report = cloud.faults();
+    let counted = report["fault"].as_array().unwrap().iter().map(|fault| fault["matched"].as_u64().unwrap());
+    let counted: Vec<_> = CALLS.iter().map(|(operation, _)| *operation).zip(counted).collect();
+    assert_eq!(counted, CALLS);
+    cloud.shutdown().await;
+}
