@@ -48,6 +48,7 @@ mod own_application;
 mod own_templates;
 mod peers;
 mod permissions;
+mod pictures;
 mod preflight;
 mod preflight_fit;
 mod preflight_network;

@@ -8,7 +8,7 @@ use super::{Browser, Theme};
 use crate::support::{context, settings, start_cloud};
 
 /// A cloud with the walkthrough in it, and its page.
-async fn stage() -> (LocalCloud, String) {
+pub(crate) async fn stage() -> (LocalCloud, String) {
     let cloud = start_cloud(Pace::Fast).await;
     live::show(&cloud, live::Calls::default());
     walkthrough::up(&context(&cloud, settings()).await).await.unwrap();
@@ -126,20 +126,25 @@ async fn what_is_switched_changes_routing_picture_and_prediction() {
     cloud.shutdown().await;
 }
 
+/// Traffic for some seconds: first by zone, then not, then with backends that fail in one zone.
+pub(crate) async fn show_traffic(browser: &Browser) {
+    browser.until("frames.length > 1").await;
+    set(browser, "rate", "60").await;
+    set(browser, "threshold", "7").await;
+    browser.until("frames.filter(frame => frame.total > 10).length >= 4").await;
+    set(browser, "threshold", "6").await;
+    until(browser, "frame.share === 1").await;
+    press(browser, "Backends fail in use1-az6").await;
+    browser.until("frames.filter(frame => frame.total > 10).length >= 12").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Chromium, its driver and axe-core: tests/run.sh installs the last"]
 async fn both_themes_and_a_phone_have_no_barriers() {
     let (cloud, url) = stage().await;
     let browser = Browser::start().await;
     browser.open(&url).await;
-    browser.until("frames.length > 1").await;
-    set(&browser, "rate", "60").await;
-    set(&browser, "threshold", "7").await;
-    browser.until("frames.filter(frame => frame.total > 10).length >= 4").await;
-    set(&browser, "threshold", "6").await;
-    until(&browser, "frame.share === 1").await;
-    press(&browser, "Backends fail in use1-az6").await;
-    browser.until("frames.filter(frame => frame.total > 10).length >= 12").await;
+    show_traffic(&browser).await;
     for (width, height, theme, name) in [
         (1280, 900, Theme::Light, "live-light"),
         (1280, 900, Theme::Dark, "live-dark"),

@@ -39,6 +39,8 @@ const SCROLLBACK: usize = 10_000;
 pub(crate) struct Terminal {
     columns: u16,
     rows: u16,
+    /// What is on it before.
+    before: String,
     /// What is typed after which text, in this order.
     typing: Vec<(String, String)>,
     /// Where stdout goes instead.
@@ -47,7 +49,18 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     pub(crate) fn new(columns: u16) -> Self {
-        Self { columns, rows: 40, typing: vec![], output: None }
+        Self { columns, rows: 40, before: String::new(), typing: vec![], output: None }
+    }
+
+    pub(crate) fn rows(mut self, rows: u16) -> Self {
+        self.rows = rows;
+        self
+    }
+
+    /// Has this on the screen before the program writes anything.
+    pub(crate) fn beginning(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.before);
+        self
     }
 
     /// Types `keys` when the program has written `text`, however it is colored, after what was typed before.
@@ -64,6 +77,11 @@ impl Terminal {
 
     /// Runs the program here, in the environment that `Machine::zonewalk` gives it.
     pub(crate) fn run(self, machine: &Machine, args: &[&str]) -> Screen {
+        self.run_watched(machine, args, |_| {})
+    }
+
+    /// The same; `seen` sees the screen after each change.
+    pub(crate) fn run_watched(self, machine: &Machine, args: &[&str], mut seen: impl FnMut(&vt100::Screen)) -> Screen {
         let (pty, pts) = blocking::open().unwrap();
         pty.resize(Size::new(self.rows, self.columns)).unwrap();
         let mut command = blocking::Command::from(machine.command(args)).env("TERM", "xterm-256color");
@@ -75,10 +93,12 @@ impl Terminal {
         let written = read(Arc::clone(&pty));
 
         let mut parser = parser(self.rows, self.columns);
+        parser.process(self.before.as_bytes());
         let (mut text, mut typing) = (String::new(), self.typing.into_iter().peekable());
         let deadline = Instant::now() + LONGEST;
         while let Some(bytes) = next(&written, &mut child, deadline) {
             parser.process(&bytes);
+            seen(parser.screen());
             text.push_str(&anstream::adapter::strip_str(&String::from_utf8_lossy(&bytes)).to_string());
             if let Some((_, keys)) = typing.next_if(|(after, _)| text.contains(after)) {
                 text.clear();
