@@ -22,7 +22,7 @@ pub struct Options {
     /// An IAM policy, as JSON, that every call is checked against, by its action and what of its conditions is looked at. None:
     /// everything is allowed.
     pub policy: Option<String>,
-    /// vCPU that running standard instances of a region may have.
+    /// vCPU that running standard instances of a region may have, and as many that tasks on Fargate may have.
     pub vcpu_quota: u32,
     /// What goes wrong; can be changed while it runs, at `/_zonewalk/faults`.
     pub faults: Faults,

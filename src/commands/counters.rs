@@ -27,10 +27,18 @@ pub struct Proxy {
     pub stats: ZoneStats,
 }
 
+/// Envoy's admin interface is on the host, of which AWS lets nobody see anything on Fargate; of a container of the task's no path leads
+/// there either (aws/amazon-ecs-service-connect-agent#157).
+const NOT_ON_FARGATE: &str = "on Fargate AWS shows no counters of Envoy (aws/amazon-ecs-service-connect-agent#157): `zonewalk verify` \
+                              tells by the answers whether zone-aware routing is on";
+
 /// Asks the proxies of all frontend tasks that run, and waits for their hosts' agents at most for `patience`. A task that
 /// comes or goes meanwhile is left out.
 pub(super) async fn read(ctx: &Context, patience: Duration) -> Result<Vec<Proxy>, Error> {
     let before = inventory::find_frontend_tasks(ctx).await?;
+    if before.is_empty() && inventory::is_frontend_on_fargate(ctx).await? {
+        return Err(Error::NotShown(NOT_ON_FARGATE.to_owned()));
+    }
     if before.is_empty() {
         let is_own = ctx.names.cluster == ctx.settings.name.resources().cluster;
         let advice = if is_own { ": run `zonewalk up`" } else { "" };

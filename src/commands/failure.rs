@@ -100,6 +100,7 @@ fn kind(error: &Error) -> FailureKind {
     match error {
         Error::Stage(error) => kind_of_stage(error),
         Error::Stands(_) => FailureKind::Conflict,
+        Error::NotShown(_) => FailureKind::Unsupported,
         Error::Missing(_)
         | Error::Runs(runs::Error::None | runs::Error::Unknown { .. })
         | Error::LocalCloud(local_cloud::Error::NotRunning(_)) => FailureKind::NotFound,

@@ -64,6 +64,9 @@ pub enum Error {
     /// What the command would remove at its end stood before it.
     #[error("{0}")]
     Stands(String),
+    /// AWS does not show what the command asks for.
+    #[error("{0}")]
+    NotShown(String),
     /// The command needs something that is not there yet.
     #[error("{0}")]
     Missing(String),

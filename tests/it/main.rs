@@ -30,6 +30,7 @@ mod envoy_sidecars;
 mod envoy_stats;
 mod errors;
 mod false_worlds;
+mod fargate;
 mod forward_proxy;
 mod help;
 mod inventory;

@@ -44,11 +44,13 @@ pub(crate) use self::flow_logs::record_flows;
 pub(crate) use self::gateways::has_internet_gateway;
 pub(crate) use self::instance_types::{architecture, instance_capacity};
 pub(crate) use self::instances::{Instance, InstanceState, instance, instances, lose as lose_instance, terminate};
-pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
+pub(crate) use self::interfaces::{
+    Interface, create_interface, delete_interface, give_public_address, set_security_groups,
+};
 pub(crate) use self::launch_templates::{Resolved, resolve};
 pub(crate) use self::launching::{Location, check as check_launch, launch};
 pub(crate) use self::reach::Reach;
-pub(crate) use self::route_tables::reaches_internet;
+pub(crate) use self::route_tables::{interface_reaches_internet, reaches_internet};
 pub(crate) use self::subnets::{Subnet, free_addresses};
 
 /// Of any resource, by its identifier.

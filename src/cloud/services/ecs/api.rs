@@ -60,6 +60,7 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
     ("authorizationConfig", "accessPointId iam"),
     ("awsvpcConfiguration", "subnets securityGroups assignPublicIp"),
     ("capabilities", "add drop"),
+    ("capacityProviderStrategy", "base capacityProvider weight"),
     ("clientAliases", "port dnsName testTrafficRules"),
     ("configuration", "executeCommandConfiguration managedStorageConfiguration"),
     ("containerConfigurations", "logLevel"),
@@ -70,6 +71,7 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
          memoryReservation mountPoints name portMappings privileged pseudoTerminal readonlyRootFilesystem \
          systemControls ulimits user volumesFrom workingDirectory",
     ),
+    ("defaultCapacityProviderStrategy", "base capacityProvider weight"),
     ("dependsOn", "condition containerName"),
     ("deploymentCircuitBreaker", "enable rollback"),
     (
@@ -127,14 +129,14 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change(
         "CreateCluster",
-        "clusterName tags settings configuration serviceConnectDefaults",
+        "clusterName tags settings configuration serviceConnectDefaults capacityProviders defaultCapacityProviderStrategy",
         clusters::create,
     )
     .refusing_roles(FIRST_CLUSTER),
     Operation::change(
         "CreateService",
         "cluster serviceName taskDefinition availabilityZoneRebalancing loadBalancers desiredCount \
-         clientToken launchType deploymentConfiguration placementConstraints placementStrategy networkConfiguration \
+         clientToken launchType capacityProviderStrategy platformVersion deploymentConfiguration placementConstraints placementStrategy networkConfiguration \
          healthCheckGracePeriodSeconds schedulingStrategy deploymentController tags enableECSManagedTags \
          propagateTags serviceConnectConfiguration",
         service_changes::create,
@@ -174,6 +176,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )
     .paged(pages("taskArns", 100)),
     Operation::change(
+        "PutClusterCapacityProviders",
+        "cluster capacityProviders defaultCapacityProviderStrategy",
+        clusters::put_capacity_providers,
+    ),
+    Operation::change(
         "RegisterContainerInstance",
         // Nobody checks the signature: whoever reaches loopback is trusted.
         "cluster instanceIdentityDocument instanceIdentityDocumentSignature totalResources tags",
@@ -188,7 +195,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     .refusing_roles(NEW_EXECUTION_ROLE),
     Operation::change(
         "RunTask",
-        "cluster count group launchType networkConfiguration startedBy tags taskDefinition clientToken",
+        "cluster count group launchType capacityProviderStrategy platformVersion networkConfiguration startedBy tags \
+         taskDefinition clientToken",
         run_task::run,
     )
     .refusing_roles(NEW_TASK_ROLE),
@@ -204,7 +212,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation::change(
         "UpdateService",
-        "cluster service desiredCount taskDefinition deploymentConfiguration availabilityZoneRebalancing \
+        "cluster service desiredCount taskDefinition capacityProviderStrategy platformVersion deploymentConfiguration availabilityZoneRebalancing \
          networkConfiguration placementConstraints placementStrategy forceNewDeployment healthCheckGracePeriodSeconds \
          enableECSManagedTags loadBalancers propagateTags serviceConnectConfiguration",
         service_changes::update,

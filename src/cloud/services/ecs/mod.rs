@@ -1,4 +1,4 @@
-//! Amazon ECS, on EC2 instances: clusters, container instances, task definitions, services and their tasks, with Service
+//! Amazon ECS, on EC2 instances and on Fargate: clusters, container instances, task definitions, services and their tasks, with Service
 //! Connect.
 //!
 //! Operations change what is wanted and answer; what is wanted is brought about by [`reconcile`]. Tasks and their
@@ -7,6 +7,7 @@
 mod age;
 mod agents;
 mod api;
+mod capacity;
 mod carried;
 mod clusters;
 mod container_instances;
@@ -62,7 +63,7 @@ fn reconcile(region: &mut Region) {
 
 /// ARN and family of the tasks that run on an EC2 instance.
 pub(crate) fn running_tasks_on(region: &Region, instance_id: &str) -> Vec<(String, String)> {
-    let tasks = region.ecs().tasks.iter().filter(|task| task.is_running() && task.ec2_instance_id == instance_id);
+    let tasks = region.ecs().tasks.iter().filter(|task| task.is_running() && task.is_on(instance_id));
     tasks.map(|task| (task.arn.clone(), task.definition.family.clone())).collect()
 }
 

@@ -30,7 +30,7 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
     let events = (service.events.iter())
         .map(|event| json!({ "id": event.id, "createdAt": timestamp(event.at), "message": event.message }));
     let account = crate::cloud::ACCOUNT_ID;
-    json!({
+    let answer = json!({
         "serviceArn": service.arn,
         "serviceName": service.name,
         "clusterArn": region.arn("ecs", &format!("cluster/{}", service.cluster)),
@@ -40,7 +40,6 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
         "desiredCount": service.desired_count,
         "runningCount": tasks.iter().filter(|task| task.is_running()).count(),
         "pendingCount": tasks.iter().filter(|task| task.is_pending() && task.is_wanted()).count(),
-        "launchType": "EC2",
         "taskDefinition": primary.definition.arn,
         "deploymentConfiguration": {
             "deploymentCircuitBreaker": { "enable": service.rollout.has_circuit_breaker, "rollback": false },
@@ -66,7 +65,15 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
         "propagateTags": service.propagate_tags,
         "enableExecuteCommand": false,
         "availabilityZoneRebalancing": if service.rebalances_zones { "ENABLED" } else { "DISABLED" },
-    })
+    });
+    with_members_of(answer, primary.capacity.wire(false))
+}
+
+fn with_members_of(mut answer: Value, other: Value) -> Value {
+    if let (Value::Object(members), Value::Object(more)) = (&mut answer, other) {
+        members.extend(more);
+    }
+    answer
 }
 
 /// The revisions of the deployments that there are, the newest first.
@@ -106,7 +113,7 @@ fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool,
         };
         connect.offered.iter().map(resource).collect::<Value>()
     });
-    json!({
+    let answer = json!({
         "id": deployment.id,
         "status": if is_primary { "PRIMARY" } else { "ACTIVE" },
         "taskDefinition": deployment.definition.arn,
@@ -116,7 +123,6 @@ fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool,
         "failedTasks": deployment.failed_tasks,
         "createdAt": timestamp(deployment.created_at),
         "updatedAt": timestamp(deployment.updated_at),
-        "launchType": "EC2",
         "networkConfiguration": wire_network(&deployment.network),
         "rolloutState": deployment.state.into_str(),
         "rolloutStateReason": deployment.state.reason(&deployment.id),
@@ -125,13 +131,14 @@ fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool,
             .as_ref()
             .map(|configuration| service_connect::wire(configuration, connect)),
         "serviceConnectResources": resources,
-    })
+    });
+    with_members_of(answer, deployment.capacity.wire(true))
 }
 
 pub(super) fn wire_network(network: &Network) -> Value {
     json!({ "awsvpcConfiguration": {
             "subnets": network.subnets,
             "securityGroups": network.security_groups,
-            "assignPublicIp": "DISABLED",
+            "assignPublicIp": if network.public_ip { "ENABLED" } else { "DISABLED" },
         } })
 }
