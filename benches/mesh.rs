@@ -67,10 +67,12 @@ impl Part {
                 services: vec![Service { discovery_name, container_port: port, aliases: vec![] }],
                 upstreams,
                 patience: PROXYS_PATIENCE,
+                logs_accesses: false,
             }),
             draining: false,
             blocked: BTreeSet::new(),
             failing: false,
+            zone_aware: true,
         }
     }
 }

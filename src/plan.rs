@@ -106,6 +106,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Field {
+    AssignPublicIp,
     Deployment,
     DeregistrationDelay,
     DesiredCapacity,

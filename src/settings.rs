@@ -21,6 +21,8 @@ pub const CREATOR_TAG: &str = "zonewalk:creator";
 pub struct Settings {
     pub name: Name,
     pub task_count: TaskCount,
+    /// What the tasks run on. None: what those that stand run on, else the article's instances.
+    pub launch_type: Option<LaunchType>,
     pub instance_type: String,
     /// The SSM parameter that holds the AMI as JSON. The article's Amazon Linux 2 reached its end of life on 2026-06-30.
     pub ami_parameter: String,
@@ -57,6 +59,7 @@ impl Default for Settings {
         Self {
             name: Name::default(),
             task_count: TaskCount::default(),
+            launch_type: None,
             instance_type: "t3.medium".to_owned(),
             ami_parameter: "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended".to_owned(),
             image: "public.ecr.aws/h5t0a8k7/serviceconnect/az-aware-routing-test:latest".to_owned(),
@@ -150,6 +153,36 @@ pub enum ServiceConnectMode {
     /// The article's
     ClientServer,
     ClientOnly,
+}
+
+/// What tasks run on: what `--launch-type` takes, its help included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LaunchType {
+    /// Instances of an Auto Scaling group, as in the article
+    #[default]
+    Ec2,
+    /// AWS Fargate, without instances; AWS shows no counters of Envoy there
+    Fargate,
+}
+
+impl LaunchType {
+    /// As the command line takes it.
+    pub fn as_argument(self) -> &'static str {
+        match self {
+            Self::Ec2 => "ec2",
+            Self::Fargate => "fargate",
+        }
+    }
+}
+
+impl fmt::Display for LaunchType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Ec2 => "EC2",
+            Self::Fargate => "Fargate",
+        })
+    }
 }
 
 /// A range of addresses, IPv4 or IPv6, as security groups take it: no bit is set below its prefix.

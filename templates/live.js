@@ -314,6 +314,7 @@ function drawControls({ snap }) {
     input.max = snap.traffic.most;
     if (document.activeElement !== input) input.value = snap.traffic.rate;
   }
+  if (document.activeElement !== $('header')) $('header').value = snap.traffic.header;
   for (const link of ['same_zone_ms', 'cross_zone_ms']) {
     if (document.activeElement !== $(link)) $(link).value = snap.conditions.links[link];
   }
@@ -433,9 +434,11 @@ $('place').addEventListener('change', event => { asked = new URLSearchParams(eve
 for (const id of ['rate', 'rate-number']) {
   $(id).addEventListener('change', event => {
     const rate = Math.round(Number(event.target.value));
-    act({ do: 'traffic', rate: Math.min(Math.max(rate || 0, 0), Number($('rate').max)) });
+    send(Math.min(Math.max(rate || 0, 0), Number($('rate').max)));
   });
 }
+function send(rate) { act({ do: 'traffic', rate, header: $('header').value }); }
+$('header').addEventListener('change', () => send(latest()?.snap.traffic.rate ?? 0));
 $('rate').addEventListener('input', event => { $('rate-number').value = event.target.value; });
 $('threshold').addEventListener('change', event => act({ do: 'threshold', min_cluster_size: Math.max(0, Math.round(Number(event.target.value) || 0)) }));
 for (const link of ['same_zone_ms', 'cross_zone_ms']) {

@@ -77,6 +77,9 @@ pub(super) struct ReportArgs {
     /// Web page to write, with all runs side by side; it needs no network
     #[arg(long, value_name = "FILE")]
     pub(super) html: Option<PathBuf>,
+    /// Open the web page in the browser; without --html it is written beside the records
+    #[arg(long)]
+    pub(super) open: bool,
 }
 
 #[derive(Debug, ClapArgs)]

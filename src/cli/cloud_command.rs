@@ -14,6 +14,7 @@ use crate::commands::watch::{self, Watch};
 use crate::commands::{self, Error, audit, compare, redeploy, stats, status, verify, walkthrough};
 use crate::settings::Settings;
 use crate::stages::{Context, templates};
+use crate::traffic::Verification;
 
 /// The commands that speak to a cloud.
 #[derive(Debug, Subcommand)]
@@ -162,12 +163,19 @@ impl CloudCommand {
         }
     }
 
-    /// Runs the command. `on_part` is given each part of the walkthrough as it ends, `on_look` each look of `status --watch`.
+    /// Whether it draws on the whole terminal.
+    pub(super) fn takes_screen(&self) -> bool {
+        matches!(self, Self::Verify(args) if args.asked.watch)
+    }
+
+    /// Runs the command. `on_part` is given each part of the walkthrough as it ends, `on_look` each look of `status --watch`;
+    /// `on_watch` runs `verify --watch` on the whole terminal.
     pub(super) async fn run(
         &self,
         ctx: &Context,
         on_part: impl Fn(&dyn Outcome),
         on_look: impl Fn(&Now),
+        on_watch: impl AsyncFn(verify::Asked) -> Result<Verification, Error>,
     ) -> Result<Box<dyn Outcome>, Error> {
         Ok(match self {
             Self::Walkthrough(args) => Box::new(commands::walkthrough::run(ctx, args.options(), on_part).await?),
@@ -175,6 +183,7 @@ impl CloudCommand {
             Self::Up(_) => Box::new(commands::up::run(ctx).await?),
             Self::Status(args) if args.watch => Box::new(watch::run(ctx, args.looks(), on_look).await?),
             Self::Status(args) => Box::new(status::run(ctx, args.options()).await?),
+            Self::Verify(args) if args.asked.watch => Box::new(on_watch(args.asked.clone()).await?),
             Self::Verify(args) if args.compare => Box::new(compare::run(ctx, args.asked.options).await?),
             Self::Verify(args) => Box::new(verify::run_until_interrupted(ctx, args.asked.clone()).await?),
             Self::Failover(args) => Box::new(failover::run(ctx, args.options()).await?),
@@ -240,8 +249,9 @@ impl StatusArgs {
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct VerifyArgs {
-    /// In the local cloud: send the traffic with zone-aware routing and without, and show the change of the latency
-    #[arg(long, conflicts_with_all = ["volume", "url", "headers", "zone_fields"])]
+    /// Show what zone-aware routing does to the latency: in the local cloud by traffic with it and without; on AWS, which has no switch
+    /// for it, by what the proxies timed within zones and between them
+    #[arg(long, conflicts_with_all = ["volume", "watch", "url", "headers", "zone_fields"])]
     compare: bool,
     #[command(flatten)]
     asked: verify::Asked,

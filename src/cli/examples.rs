@@ -43,6 +43,7 @@ Examples:
             "\
 Examples:
   zonewalk verify --local
+  zonewalk verify --local --watch
   zonewalk verify --region eu-west-1 --requests 2000 --strict
   zonewalk verify --local --rate 200 --duration 10s --traffic 500GB/month
   zonewalk verify --url http://shop.example.com/ --zone-fields zone,upstreamZone"
@@ -166,6 +167,12 @@ Examples:
   zonewalk local mesh --cross-zone 5ms
   zonewalk local mesh --routing-enabled 0
   zonewalk local mesh --reset"
+        }
+        ["local", "age"] => {
+            "\
+Examples:
+  zonewalk local age --service az-aware-backend-service-ec2 --days 200
+  zonewalk local age --service web --cluster shop --days 200"
         }
         ["local", "operations"] => {
             "\

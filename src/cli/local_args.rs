@@ -26,6 +26,8 @@ pub(super) enum LocalCommand {
     Faults(FaultsArgs),
     /// Show or set how long requests are under way between zones, and the proxies' zone-aware routing
     Mesh(MeshArgs),
+    /// Make a service's current deployment old, as if it had been made before zone-aware routing
+    Age(AgeArgs),
     /// List the operations that the local cloud has, each with the parameters that it takes
     Operations,
     /// Play the hosts' part on the emulator at --endpoint-url; --local-traffic starts it
@@ -117,6 +119,19 @@ pub(super) struct MeshArgs {
     /// First put all back to what a new cloud has
     #[arg(long)]
     pub(super) reset: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct AgeArgs {
+    /// Name or ARN of the service
+    #[arg(long, value_name = "NAME")]
+    pub(super) service: String,
+    /// Name or ARN of its cluster [default: whichever has a service of the name]
+    #[arg(long, value_name = "NAME")]
+    pub(super) cluster: Option<String>,
+    /// How many days ago its current deployment was created
+    #[arg(long, value_name = "COUNT", value_parser = within::<u32>(0..=10_000))]
+    pub(super) days: u32,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -8,17 +8,18 @@ use clap_complete::Shell;
 use super::browser;
 use super::console::{Console, write_stdout};
 use super::interrupt;
-use super::local_args::{EnvArgs, FaultsArgs, LocalCommand, LogsArgs, MeshArgs, ServeArgs};
+use super::local_args::{AgeArgs, EnvArgs, FaultsArgs, LocalCommand, LogsArgs, MeshArgs, ServeArgs};
 use super::options::Global;
 use super::resolve::{self, Destination};
 use crate::cloud::{Faults, OnRequest};
 use crate::commands::Error;
+use crate::commands::local::age::LocalAge;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::faults::LocalFaults;
 use crate::commands::local::mesh::LocalMesh;
 use crate::commands::local::{logs, status, stop};
 use crate::commands::outcome::Outcome;
-use crate::processes::local_cloud::{self, Conditions, RequestLog};
+use crate::processes::local_cloud::{self, Age, Conditions, RequestLog};
 use crate::processes::local_traffic;
 use crate::report::style;
 
@@ -33,6 +34,7 @@ impl LocalCommand {
             Self::Serve(args) => serve(args, &global, console).await?,
             Self::Faults(args) => faults(args, console).await?,
             Self::Mesh(args) => mesh(args, console).await?,
+            Self::Age(args) => age(args, global, console).await?,
             Self::Operations => console.print_operations(),
             Self::Hosts => hosts(global, console).await?,
         }
@@ -170,6 +172,16 @@ async fn mesh(args: &MeshArgs, console: &Console) -> Result<(), Error> {
     runtime.min_cluster_size = args.min_cluster_size.or(runtime.min_cluster_size);
     let now = if wanted == before { before } else { local_cloud::set_conditions(&record.endpoint_url, wanted).await? };
     print(&LocalMesh::from(now), console);
+    Ok(())
+}
+
+async fn age(args: &AgeArgs, global: Global, console: &Console) -> Result<(), Error> {
+    let record = local_cloud::find().await?;
+    let region = region(global)?;
+    console.note_local_cloud(&record);
+    let AgeArgs { service, cluster, days } = args;
+    let age = Age { region, cluster: cluster.clone(), service: service.clone(), days: *days };
+    print(&LocalAge(local_cloud::age(&record, &age).await?), console);
     Ok(())
 }
 

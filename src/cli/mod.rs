@@ -2,6 +2,7 @@
 //! what it needs, and its outcome is printed by the [`console`]. Data goes to stdout, progress and messages to stderr.
 
 mod advice;
+mod alternate_screen;
 mod args;
 mod asked;
 mod browser;
@@ -10,6 +11,7 @@ mod command_line;
 mod console;
 mod document;
 mod examples;
+mod full_screen;
 mod interrupt;
 mod local_args;
 mod local_command;
@@ -43,6 +45,7 @@ use crate::commands::down::DownPlan;
 use crate::commands::outcome::Outcome;
 use crate::commands::question::Declined;
 use crate::commands::status::Now;
+use crate::commands::verify::Asked;
 use crate::commands::{Error, cost, explain, predict, report, runs};
 use crate::processes::local_cloud;
 use crate::report::numbers::duration;
@@ -142,7 +145,13 @@ async fn run(args: Args, console: &Console) -> Result<u8, Error> {
             let only = runs::Only { command, name: global.name.map(|name| name.to_string()) };
             return Ok(local_command::print(&runs::run(&only)?, console));
         }
-        Command::Report(args) => console.print_report(&report::run(&args.runs, args.html.as_deref())?),
+        Command::Report(args) => {
+            let report = report::run(&args.runs, args.html.as_deref(), args.open)?;
+            console.print_report(&report);
+            if let Some(page) = report.html.filter(|_| args.open) {
+                browser::open(&page.to_string_lossy(), console);
+            }
+        }
         Command::Explain(args) => console.print_bare(&explain::run(&args.term)?),
         Command::Policy(args) => write_stdout(&match args.purpose {
             PolicyFor::Walkthrough => permissions::policy(&resolve::resolve(global, None)?.settings.name),
@@ -169,6 +178,9 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
         };
     });
     command.check(&resolved.settings)?;
+    if command.takes_screen() {
+        full_screen::check(console)?;
+    }
     let is_kept = resolved.record && command.is_kept();
     let settings = what_is_kept_of(&resolved.settings, command);
     let started = Instant::now();
@@ -189,9 +201,11 @@ async fn run_against_cloud(command: &CloudCommand, global: Global, console: &Con
                 let page = console.page(session.ctx.zones());
                 console.print_look(now, &page, &session.progress, &mut last.borrow_mut());
             };
-            let result = command.run(&session.ctx, on_part, on_look).await;
+            let on_watch = async |asked: Asked| full_screen::watch(&session.ctx, &asked, console).await;
+            let result = command.run(&session.ctx, on_part, on_look, on_watch).await;
             progress.end();
-            page.zones = session.ctx.zones();
+            // The window may have another size by now.
+            page = console.page(session.ctx.zones());
             console.note_run(|run| {
                 run.account = session.ctx.account();
                 run.zones = session.ctx.zones();

@@ -10,7 +10,7 @@ use strum::VariantNames;
 use crate::cloud::Pace;
 use crate::commands::limits;
 use crate::processes::local_cloud::{self, Proxy};
-use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
+use crate::settings::{Cidr, LaunchType, Name, ServiceConnectMode, TaskCount};
 
 /// The options that several commands have. Which command takes which of them is said in `command_line`.
 #[derive(Clone, Debug, ClapArgs)]
@@ -102,6 +102,9 @@ pub(super) struct ProvisionArgs {
     /// Tasks of each service; zone-aware routing needs 6 or more [default: 6]
     #[arg(long, env = "TASK_COUNT", value_name = "COUNT")]
     pub(super) task_count: Option<TaskCount>,
+    /// What the tasks run on [default: what those that stand run on, else ec2]
+    #[arg(long, env = "ZONEWALK_LAUNCH_TYPE", value_enum, value_name = "TYPE")]
+    pub(super) launch_type: Option<LaunchType>,
     /// EC2 instance type [default: t3.medium]
     #[arg(long, env = "ZONEWALK_INSTANCE_TYPE", value_name = "TYPE")]
     pub(super) instance_type: Option<String>,

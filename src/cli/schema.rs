@@ -13,6 +13,7 @@ use crate::commands::doctor::Doctor;
 use crate::commands::down::DownPlan;
 use crate::commands::explain::Explained;
 use crate::commands::failover::Failover;
+use crate::commands::local::age::LocalAge;
 use crate::commands::local::env::LocalEnv;
 use crate::commands::local::logs::LocalLogs;
 use crate::commands::local::mesh::LocalMesh;
@@ -60,6 +61,7 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("local serve", &[of::<Record>]),
     ("local faults", &[of::<FaultsReport>]),
     ("local mesh", &[of::<LocalMesh>]),
+    ("local age", &[of::<LocalAge>]),
     ("local operations", &[of::<super::console::Operations>]),
 ];
 

@@ -127,12 +127,14 @@ async fn may_begin(
     // The SDK takes the profile from this variable if none is given.
     let of_environment = std::env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty());
     let profile = profile.map(str::to_owned).or(of_environment);
+    // Until it is answered, an interrupt ends the program.
+    let ctx = Context::new(clients.clone(), settings.clone(), Events::silent(), CancellationToken::new());
     if !std::io::stdin().is_terminal() {
         let (name, region) = (&settings.name, &clients.region);
         let place = profile.map(|profile| format!("{region}, with profile {profile},"));
         let place = place.unwrap_or_else(|| region.clone());
         return Err(Error::Usage(if makes {
-            let cost = cost::hourly(settings).text;
+            let cost = cost::hourly(&ctx).text;
             format!(
                 "this creates resources on AWS in {place} that cost {cost}: say --yes to agree, or --local to rehearse"
             )
@@ -143,8 +145,6 @@ async fn may_begin(
             )
         }));
     }
-    // Until it is answered, an interrupt ends the program.
-    let ctx = Context::new(clients.clone(), settings.clone(), Events::silent(), CancellationToken::new());
     let question = if makes {
         Some(question::before_making(&ctx, profile.as_deref()).await?)
     } else {

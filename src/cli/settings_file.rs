@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::commands::{Error, limits};
-use crate::settings::{Cidr, Name, ServiceConnectMode, TaskCount};
+use crate::settings::{Cidr, LaunchType, Name, ServiceConnectMode, TaskCount};
 use crate::{plain, text_file};
 
 /// What the file says.
@@ -21,6 +21,7 @@ pub(super) struct SettingsFile {
     pub(super) task_count: Option<TaskCount>,
     #[serde(default, deserialize_with = "wait")]
     pub(super) timeout: Option<Duration>,
+    pub(super) launch_type: Option<LaunchType>,
     pub(super) instance_type: Option<String>,
     pub(super) backend_command: Option<Vec<String>>,
     pub(super) frontend_command: Option<Vec<String>>,

@@ -93,7 +93,7 @@ impl Account {
                 states.insert(service.signing_name, state);
             }
         }
-        let mesh = Mesh::new(tokio::runtime::Handle::current(), self.proxies.clone());
+        let mesh = Mesh::new(tokio::runtime::Handle::current(), self.proxies.clone()).keeping_journal();
         mesh.set_conditions(self.conditions());
         Region {
             name: name.to_owned(),

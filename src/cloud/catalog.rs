@@ -8,7 +8,7 @@ use super::services;
 /// An operation that the local cloud has.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct OperationSummary {
-    /// The service's name in IAM actions and signatures, e.g. `elasticloadbalancing`.
+    /// The service's name in IAM actions, e.g. `elasticloadbalancing`.
     pub service: &'static str,
     /// The operation's name.
     pub operation: &'static str,
@@ -32,7 +32,7 @@ pub struct StructureSummary {
 pub fn structures() -> impl Iterator<Item = StructureSummary> {
     services::ALL.into_iter().flat_map(|service| {
         service.structures.iter().map(|(structure, members)| StructureSummary {
-            service: service.signing_name,
+            service: service.name(),
             structure,
             members: members.split_ascii_whitespace().collect(),
         })
@@ -43,7 +43,7 @@ pub fn structures() -> impl Iterator<Item = StructureSummary> {
 pub fn operations() -> impl Iterator<Item = OperationSummary> {
     services::ALL.into_iter().flat_map(|service| {
         service.operations.iter().map(|operation| OperationSummary {
-            service: service.signing_name,
+            service: service.name(),
             operation: operation.name,
             read: operation.is_read(),
             parameters: operation.taken(service).collect(),

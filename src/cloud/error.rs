@@ -52,6 +52,25 @@ impl AwsError {
         Self::new("UnsupportedFeatureException", format!("zonewalk's local cloud has no {what}"))
     }
 
+    /// With the name of its shape in the model as its code, where the Query protocol has another (CloudWatch API Reference, in
+    /// botocore's model: `error.code` of its exceptions).
+    pub(crate) fn with_shape_as_code(&self) -> Self {
+        let code = match self.code.as_str() {
+            "InternalServiceError" => "InternalServiceFault",
+            "InvalidParameterCombination" => "InvalidParameterCombinationException",
+            "InvalidParameterValue" => "InvalidParameterValueException",
+            "MissingParameter" => "MissingRequiredParameterException",
+            other => other,
+        };
+        Self { code: code.to_owned(), ..self.clone() }
+    }
+
+    /// Code and fault as `x-amzn-query-error` has them.
+    pub(crate) fn query_error(&self) -> String {
+        let whose = if self.status.is_server_error() { "Receiver" } else { "Sender" };
+        format!("{};{whose}", self.code)
+    }
+
     /// With the code that a service has of its own, if it has one.
     pub(crate) fn in_words_of(mut self, words: &Words) -> Self {
         let code = match self.code.as_str() {

@@ -21,13 +21,15 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     /// The code of an error that it is.
     pub(super) error: Option<String>,
+    /// The code and whose fault it is, where clients look for them in a header.
+    pub(super) query_error: Option<String>,
     pub(super) content_type: &'static str,
     pub(super) body: Vec<u8>,
 }
 
 impl Answer {
     pub(super) fn refused(error: &AwsError, content_type: &'static str, body: Vec<u8>) -> Self {
-        Self { status: error.status, error: Some(error.code.clone()), content_type, body }
+        Self { status: error.status, error: Some(error.code.clone()), query_error: None, content_type, body }
     }
 }
 
@@ -60,11 +62,14 @@ impl Account {
         Some(match result {
             Ok(answer) => {
                 let (content_type, body) = request.encoding.answer(request.operation.name, &answer, request_id);
-                Answer { status: StatusCode::OK, error: None, content_type, body }
+                Answer { status: StatusCode::OK, error: None, query_error: None, content_type, body }
             }
             Err(error) => {
-                let (content_type, body) = request.encoding.error(&error, request_id);
-                Answer::refused(&error, content_type, body)
+                let is_told_apart = request.service.has_query_codes && !request.encoding.is_query();
+                let shape = if is_told_apart { error.with_shape_as_code() } else { error.clone() };
+                let (content_type, body) = request.encoding.error(&shape, request_id);
+                let query_error = is_told_apart.then(|| error.query_error());
+                Answer { query_error, ..Answer::refused(&error, content_type, body) }
             }
         })
     }

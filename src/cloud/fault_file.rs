@@ -36,7 +36,7 @@ fn check_operation(pattern: &str) -> Result<(), String> {
     let (service, _) = pattern
         .split_once(':')
         .ok_or_else(|| format!("operation {pattern:?} is not service:Operation, as in \"ecs:CreateService\""))?;
-    let known: Vec<_> = services::ALL.iter().map(|service| service.signing_name).collect();
+    let known: Vec<_> = services::ALL.iter().map(|service| service.name()).collect();
     if !known.iter().any(|name| matches(service, name)) {
         return Err(format!("operation {pattern:?} is of no service here; there are {}", known.join(", ")));
     }

@@ -9,6 +9,7 @@
 mod account;
 mod authorization;
 mod catalog;
+mod control;
 mod dependent_actions;
 mod error;
 mod exchange;
@@ -38,6 +39,7 @@ pub use operator::{Operator, Pages};
 pub use options::{Exchange, Observer, OnRequest, Options, Served};
 pub use schedule::Pace;
 pub use server::LocalCloud;
+pub use services::ecs::{Age, AgedDeployment};
 pub use trouble::Trouble;
 
 /// The regions the local cloud has.

@@ -50,7 +50,7 @@ impl Operator {
     /// AWS's JSON protocol writes it; an error is code and message. Changes are told like a client's.
     pub fn call(&self, region: &str, (service, operation): (&str, &str), params: Value) -> Result<Value, String> {
         let received = Instant::now();
-        let known = services::by_signing_name(service).ok_or_else(|| services::unknown(service).message)?;
+        let known = services::by_name(service).ok_or_else(|| services::unknown(service).message)?;
         let found = known.operation(operation).map_err(|error| error.message)?;
         let params = params.as_object().cloned().unwrap_or_else(Map::new);
         let result = self.region(region)?.with(|region| known.carry_out(found, region, Params::new(&params)));

@@ -22,7 +22,7 @@ pub struct Options {
     /// An IAM policy, as JSON, that every call is checked against, by its action and what of its conditions is looked at. None:
     /// everything is allowed.
     pub policy: Option<String>,
-    /// vCPU that running standard instances of a region may have.
+    /// vCPU that running standard instances of a region may have, and as many that tasks on Fargate may have.
     pub vcpu_quota: u32,
     /// What goes wrong; can be changed while it runs, at `/_zonewalk/faults`.
     pub faults: Faults,
@@ -57,7 +57,7 @@ pub type Observer = Arc<dyn Fn(&Exchange) + Send + Sync>;
 /// One AWS call and its answer, as they were on the wire.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// The name the service signs with, e.g. `elasticloadbalancing`.
+    /// The service's name in IAM actions, e.g. `elasticloadbalancing`.
     pub service: &'static str,
     pub operation: &'static str,
     /// HTTP status of the answer.

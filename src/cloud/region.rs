@@ -22,7 +22,7 @@ pub(crate) struct Region {
     pub(crate) mesh: Mesh,
     /// What the mesh was told last.
     pub(super) published: Option<Topology>,
-    /// The vCPU that running On-Demand Standard instances may have together.
+    /// The vCPU that running On-Demand Standard instances may have together; as many may tasks on Fargate.
     pub(crate) vcpu_quota: u32,
     pub(crate) faults: SharedInjector,
     pub(crate) trouble: Trouble,

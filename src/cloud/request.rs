@@ -41,7 +41,11 @@ impl Request {
             check_version(service, &operation, version.as_deref())?;
         }
         let operation = service.operation(&operation)?;
-        let encoding = if matches!(head.addressee, Addressee::Cbor { .. }) { Encoding::Cbor } else { service.encoding };
+        let encoding = match head.addressee {
+            Addressee::Cbor { .. } => Encoding::Cbor,
+            Addressee::Target { .. } => Encoding::Json,
+            Addressee::SigningName => service.encoding,
+        };
         Ok(Self { service, operation, region: head.region.to_owned(), encoding, params })
     }
 
@@ -55,7 +59,7 @@ impl Request {
 
     /// The operation as IAM spells it, e.g. `ecs:CreateService`.
     pub(super) fn action(&self) -> String {
-        format!("{}:{}", self.service.signing_name, self.operation.name)
+        format!("{}:{}", self.service.name(), self.operation.name)
     }
 }
 

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::account::Account;
+use super::control;
 use super::error::AwsError;
 use super::exchange::Answer;
 use super::faults::{Answering, Faults, Injected};
@@ -32,6 +33,9 @@ const MAX_BODY: usize = 1 << 20;
 
 /// How long [`LocalCloud::shutdown`] lets requests finish: one may never come to its end, or be answered late on purpose.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
+const OWN_PATHS: &str = "GET health, GET walkthroughs, GET, PUT or DELETE faults, GET or PUT mesh, POST age, POST metrics, POST shared-namespace, \
+     POST shutdown";
 
 /// A running local cloud. Ends with [`LocalCloud::shutdown`] or when it is asked to at `/_zonewalk/shutdown`.
 pub struct LocalCloud {
@@ -87,6 +91,12 @@ impl LocalCloud {
     /// The faults as they were asked for, each with how many calls it was about (`matched`) and met (`struck`).
     pub fn faults(&self) -> Value {
         self.shared.account.faults.lock().report()
+    }
+
+    /// Sets at one of its own paths what no AWS API can, as a POST there does.
+    pub fn control(&self, path: &str, parameters: &Value) -> Result<Value, String> {
+        let done = control::at(&self.shared.account, &Method::POST, path, parameters.to_string().as_bytes());
+        done.unwrap_or_else(|| Err(OWN_PATHS.to_owned()))
     }
 
     /// The conditions under which requests are carried.
@@ -229,8 +239,11 @@ impl Shared {
             },
             (&Method::DELETE, "faults") => Some(Faults::default()),
             _ => {
-                let message = "GET health, GET walkthroughs, GET, PUT or DELETE faults, GET or PUT mesh, POST shutdown";
-                return own_answer(StatusCode::NOT_FOUND, &json!({ "message": message }));
+                return match control::at(&self.account, method, path, body) {
+                    Some(Ok(answer)) => own_answer(StatusCode::OK, &answer),
+                    Some(Err(message)) => own_answer(StatusCode::BAD_REQUEST, &json!({ "message": message })),
+                    None => own_answer(StatusCode::NOT_FOUND, &json!({ "message": OWN_PATHS })),
+                };
             }
         };
         if let Some(faults) = faults {
@@ -251,7 +264,7 @@ impl Shared {
         let answer = self.account.answer(request, injected, request_id, &self.tracker, &self.stop)?;
         if let Some(observer) = &self.observer {
             observer(&Exchange {
-                service: request.service.signing_name,
+                service: request.service.name(),
                 operation: request.operation.name,
                 status: answer.status.as_u16(),
                 content_type: answer.content_type,
@@ -293,6 +306,9 @@ fn response(answer: Answer, request_id: &str, cbor: bool) -> Response<Full<Bytes
     }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(answer.content_type));
+    if let Some(Ok(error)) = answer.query_error.map(|error| header::HeaderValue::from_str(&error)) {
+        headers.insert("x-amzn-query-error", error);
+    }
     if let Ok(id) = header::HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);
     }
@@ -304,5 +320,5 @@ fn response(answer: Answer, request_id: &str, cbor: bool) -> Response<Full<Bytes
 
 fn own_answer(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {
     let body = body.to_string().into_bytes();
-    response(Answer { status, error: None, content_type: "application/json", body }, "-", false)
+    response(Answer { status, error: None, query_error: None, content_type: "application/json", body }, "-", false)
 }

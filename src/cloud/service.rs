@@ -15,11 +15,15 @@ use crate::mesh::topology::Topology;
 pub(crate) type Answer = Result<Value, AwsError>;
 
 pub(crate) struct Service {
-    /// The service part of the SigV4 credential scope, which is the prefix of its actions in IAM policies too.
+    /// The service part of the SigV4 credential scope.
     pub(crate) signing_name: &'static str,
+    /// The prefix of its actions in IAM policies, if it is another than the signing name.
+    pub(crate) iam_name: Option<&'static str>,
     /// What stands before the operation in `X-Amz-Target`, for the services with a JSON protocol.
     pub(crate) target_prefix: Option<&'static str>,
     pub(crate) encoding: Encoding,
+    /// Whether its errors have the codes of its Query protocol whatever protocol they are told in (Smithy, `awsQueryCompatible`).
+    pub(crate) has_query_codes: bool,
     pub(crate) words: Words,
     pub(crate) operations: &'static [Operation],
     /// What every operation takes beside its own parameters, unless it says otherwise.
@@ -51,8 +55,10 @@ impl Service {
     /// A service that has no state and takes no part in anything, for the others to differ from.
     pub(crate) const PLAIN: Self = Self {
         signing_name: "",
+        iam_name: None,
         target_prefix: None,
         encoding: Encoding::Json,
+        has_query_codes: false,
         words: Words::JSON,
         operations: &[],
         common_parameters: &[],
@@ -64,9 +70,14 @@ impl Service {
         tagged: |_, _| vec![],
     };
 
+    /// Its name in IAM actions, by which it is told of.
+    pub(crate) fn name(&self) -> &'static str {
+        self.iam_name.unwrap_or(self.signing_name)
+    }
+
     pub(crate) fn operation(&self, name: &str) -> Result<&'static Operation, AwsError> {
         let found = self.operations.iter().find(|operation| operation.name == name);
-        found.ok_or_else(|| AwsError::unknown_operation(self.signing_name, name))
+        found.ok_or_else(|| AwsError::unknown_operation(self.name(), name))
     }
 
     /// Carries out one of its operations.

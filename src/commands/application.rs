@@ -13,7 +13,7 @@ use crate::traffic::{Header, Load, ZoneFields};
 #[derive(Clone, Debug, Default, Args)]
 pub struct Application {
     /// Ask this URL, http://…, instead of the walkthrough's load balancer
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = plain_http)]
     pub url: Option<String>,
     /// Header of each request; repeatable
     #[arg(long = "header", value_name = "NAME=VALUE")]
@@ -48,11 +48,25 @@ impl FromStr for Services {
     }
 }
 
+/// Takes URLs that requests can be sent to.
+fn plain_http(url: &str) -> Result<String, String> {
+    match url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase()).as_deref() {
+        Some("http") => Ok(url.to_owned()),
+        Some("https") => {
+            Err("TLS is not spoken here: name an address that answers without it, such as the load balancer's HTTP \
+                              listener, or the local end of a tunnel or proxy that speaks TLS"
+                .to_owned())
+        }
+        _ => Err("a URL is needed that begins with http://".to_owned()),
+    }
+}
+
 impl Application {
     /// The same load with its headers and its fields.
     pub(super) fn ask(&self, load: Load) -> Load {
         let headers = load.headers.into_iter().chain(self.headers.iter().cloned()).collect();
-        Load { headers, zone_fields: self.zone_fields.clone().unwrap_or(load.zone_fields), ..load }
+        let zone_fields = self.zone_fields.clone().unwrap_or(load.zone_fields);
+        Load { headers, zone_fields, is_own: self.url.is_some(), ..load }
     }
 
     /// The context in which its services are looked up. None: they are not known.
@@ -70,6 +84,15 @@ impl Application {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_without_tls_is_needed() {
+        assert_eq!(plain_http("HTTP://shop.internal/"), Ok("HTTP://shop.internal/".to_owned()));
+        assert!(plain_http("https://shop.internal/").unwrap_err().contains("TLS is not spoken here"));
+        for url in ["shop.internal", "ftp://shop.internal/", ""] {
+            assert!(plain_http(url).unwrap_err().contains("http://"), "{url}");
+        }
+    }
 
     #[test]
     fn services_are_two_names() {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::settings::Settings;
+use crate::settings::{LaunchType, Settings};
 use crate::stages::Context;
+use crate::stages::inventory::{GroupStatus, ServiceStatus};
+use crate::stages::task_definitions::task_needs;
 
 /// USD per hour in us-east-1 by AWS's price list of November 2026; other regions differ by some tens of percent.
 const T3_MEDIUM: f64 = 0.0416;
@@ -15,6 +17,9 @@ const LOAD_BALANCER: f64 = 0.0225;
 /// A root volume of 30 GB, gp3, at 0.08 USD per GB and month.
 const ROOT_VOLUME: f64 = 0.0033;
 const PUBLIC_IPV4: f64 = 0.005;
+/// A vCPU and a GB of memory of a task on Fargate, Linux on x86 (AWS's page "AWS Fargate Pricing").
+const FARGATE_VCPU: f64 = 0.04048;
+const FARGATE_GIGABYTE: f64 = 0.004445;
 
 /// The load balancer has a public address in each of three zones.
 const LOAD_BALANCER_ADDRESSES: u32 = 3;
@@ -34,7 +39,7 @@ pub struct Cost {
 #[derive(Clone, Debug, PartialEq, JsonSchema, Serialize)]
 #[schemars(rename = "CostItem")]
 pub struct Item {
-    /// What is paid for: an instance type, `load balancer`, `root volume` or `public IPv4 address`.
+    /// What is paid for: an instance type, a task on Fargate with its size, `load balancer`, `root volume` or `public IPv4 address`.
     pub what: String,
     /// How many of them.
     pub count: u32,
@@ -49,30 +54,68 @@ impl Item {
     }
 }
 
+/// The size of a task on Fargate: CPU units and MiB.
+type TaskSize = (u64, u64);
+
 /// An estimate of what a walkthrough with these settings costs.
-pub fn hourly(settings: &Settings) -> Cost {
-    of(&BTreeMap::from([(settings.instance_type.clone(), settings.task_count.instances())]))
+pub fn hourly(ctx: &Context) -> Cost {
+    let Settings { instance_type, task_count, .. } = &*ctx.settings;
+    if ctx.launch_type() == LaunchType::Ec2 {
+        return of(&BTreeMap::from([(instance_type.clone(), task_count.instances())]));
+    }
+    let mut tasks = BTreeMap::new();
+    // A template that does not render is told of where it is needed.
+    for needs in task_needs(ctx).into_iter().flatten() {
+        *tasks.entry((needs.cpu, needs.memory)).or_default() += task_count.get();
+    }
+    of_tasks(&tasks)
 }
 
 /// The same for so many instances of each type, with a load balancer.
 pub(super) fn of(instances: &BTreeMap<String, u32>) -> Cost {
     let all: u32 = instances.values().sum();
     let price = |instance_type: &str| (instance_type == "t3.medium").then_some(T3_MEDIUM);
-    let mut items: Vec<Item> =
+    let items: Vec<Item> =
         instances.iter().map(|(instance_type, n)| Item::new(instance_type, *n, price(instance_type))).collect();
-    let addresses = all + LOAD_BALANCER_ADDRESSES;
+    with_the_rest(items, &[Item::new("root volume", all, Some(ROOT_VOLUME))], all)
+}
+
+/// The same for so many tasks of each size on Fargate.
+fn of_tasks(tasks: &BTreeMap<TaskSize, u32>) -> Cost {
+    let item = |((units, mib), n): (&TaskSize, &u32)| {
+        let (vcpus, gigabytes) = (*units as f64 / 1024.0, *mib as f64 / 1024.0);
+        let what = format!("Fargate task with {vcpus} vCPU and {gigabytes} GB");
+        Item::new(&what, *n, Some(vcpus * FARGATE_VCPU + gigabytes * FARGATE_GIGABYTE))
+    };
+    with_the_rest(tasks.iter().map(item).collect(), &[], tasks.values().sum())
+}
+
+/// The cost of what stands: of the group's instances, or of the tasks that run on Fargate. None: neither.
+pub(super) fn of_standing(group: Option<&GroupStatus>, services: &[ServiceStatus]) -> Option<Cost> {
+    if let Some(group) = group {
+        return Some(of(&group.instances));
+    }
+    let mut tasks = BTreeMap::new();
+    for task in services.iter().filter(|service| service.is_on_fargate()).flat_map(|service| &service.tasks) {
+        *tasks.entry((task.cpu_units.into(), task.memory_mib.into())).or_default() += 1;
+    }
+    (!tasks.is_empty()).then(|| of_tasks(&tasks))
+}
+
+/// The machines, what belongs to them, and what there is whatever they are; `public` of them have a public address.
+fn with_the_rest(machines: Vec<Item>, belongings: &[Item], public: u32) -> Cost {
+    let addresses = public + LOAD_BALANCER_ADDRESSES;
+    let told = machines.iter().map(|item| format!("{} {}", item.count, item.what.replacen("task", "tasks", 1)));
+    let told = told.collect::<Vec<_>>().join(", ");
+    let mut items = machines;
     items.push(Item::new("load balancer", 1, Some(LOAD_BALANCER)));
-    items.push(Item::new("root volume", all, Some(ROOT_VOLUME)));
+    items.extend_from_slice(belongings);
     items.push(Item::new("public IPv4 address", addresses, Some(PUBLIC_IPV4)));
     let usd_per_hour = items.iter().map(|item| item.usd_per_hour).sum::<Option<f64>>().map(rounded);
     let rest: f64 = items.iter().filter_map(|item| item.usd_per_hour).sum();
-    let machines = instances.iter().map(|(instance_type, n)| format!("{n} {instance_type}"));
-    let machines = machines.collect::<Vec<_>>().join(", ");
     let text = match usd_per_hour {
-        Some(usd) => {
-            format!("about {usd:.2} USD an hour ({machines}, a load balancer, {addresses} public addresses)")
-        }
-        None => format!("about {rest:.2} USD an hour and the price of {machines}"),
+        Some(usd) => format!("about {usd:.2} USD an hour ({told}, a load balancer, {addresses} public addresses)"),
+        None => format!("about {rest:.2} USD an hour and the price of {told}"),
     };
     Cost { usd_per_hour, items, text }
 }
@@ -91,8 +134,7 @@ fn rounded(usd: f64) -> f64 {
 
 /// Says that `what` stands where a command ends: on AWS it costs until it is removed.
 pub fn still_stands(ctx: &Context, what: &str) -> String {
-    let price =
-        if ctx.clients.is_aws() { format!(" and costs up to {}", hourly(&ctx.settings).text) } else { String::new() };
+    let price = if ctx.clients.is_aws() { format!(" and costs up to {}", hourly(ctx).text) } else { String::new() };
     format!("{what} still stands{price}: `zonewalk down` removes it")
 }
 
@@ -122,6 +164,15 @@ mod tests {
         assert_eq!(priced, format!("it still stands and costs up to {price}: `zonewalk down` removes it"));
         assert_eq!(told(Some("https://ecs.us-east-1.amazonaws.com")).await, priced);
         assert_eq!(told(Some("http://127.0.0.1:1")).await, "it still stands: `zonewalk down` removes it");
+    }
+
+    #[test]
+    fn tasks_on_fargate_cost_by_their_size() {
+        let cost = of_tasks(&BTreeMap::from([((512, 1024), 12)]));
+        assert_eq!(cost.usd_per_hour, Some(0.3937));
+        let told =
+            "about 0.39 USD an hour (12 Fargate tasks with 0.5 vCPU and 1 GB, a load balancer, 15 public addresses)";
+        assert_eq!(cost.text, told);
     }
 
     #[test]

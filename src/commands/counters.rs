@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::Error;
 use crate::envoy::script::{self, Script};
 use crate::envoy::stats::{ZoneRequests, ZoneStats};
+use crate::envoy::times::{Pair, Times};
 use crate::stages::inventory::Placed;
 use crate::stages::{Context, Error as StageError, inventory, run_command};
 use crate::traffic::Counted;
@@ -26,10 +27,18 @@ pub struct Proxy {
     pub stats: ZoneStats,
 }
 
+/// Envoy's admin interface is on the host, of which AWS lets nobody see anything on Fargate; of a container of the task's no path leads
+/// there either (aws/amazon-ecs-service-connect-agent#157).
+const NOT_ON_FARGATE: &str = "on Fargate AWS shows no counters of Envoy (aws/amazon-ecs-service-connect-agent#157): `zonewalk verify` \
+                              tells by the answers whether zone-aware routing is on";
+
 /// Asks the proxies of all frontend tasks that run, and waits for their hosts' agents at most for `patience`. A task that
 /// comes or goes meanwhile is left out.
 pub(super) async fn read(ctx: &Context, patience: Duration) -> Result<Vec<Proxy>, Error> {
     let before = inventory::find_frontend_tasks(ctx).await?;
+    if before.is_empty() && inventory::is_frontend_on_fargate(ctx).await? {
+        return Err(Error::NotShown(NOT_ON_FARGATE.to_owned()));
+    }
     if before.is_empty() {
         let is_own = ctx.names.cluster == ctx.settings.name.resources().cluster;
         let advice = if is_own { ": run `zonewalk up`" } else { "" };
@@ -119,6 +128,19 @@ pub(super) fn zone_growth(before: &[Proxy], after: &[Proxy]) -> Vec<ZoneRequests
     growth
 }
 
+/// The times of the requests between two readings, by the proxies' own clocks.
+pub(super) fn times_growth(before: &[Proxy], after: &[Proxy]) -> BTreeMap<Pair, Times> {
+    let mut growth = BTreeMap::<Pair, Times>::new();
+    for proxy in after {
+        let earlier = before.iter().find(|earlier| earlier.task == proxy.task);
+        for (pair, times) in &proxy.stats.times {
+            let from = earlier.and_then(|earlier| earlier.stats.times.get(pair)).cloned().unwrap_or_default();
+            growth.entry(pair.clone()).or_default().add(&times.since(&from));
+        }
+    }
+    growth
+}
+
 pub(super) fn counted(growth: &BTreeMap<String, u64>) -> Counted {
     let grown = |name: &str| growth.get(name).copied().unwrap_or(0);
     Counted {
@@ -144,7 +166,7 @@ mod tests {
 
     fn proxy(task: &str, requests: u64) -> Proxy {
         let counters = BTreeMap::from([("lb_zone_routing_all_directly".to_owned(), requests)]);
-        let stats = ZoneStats { counters, zone_requests: vec![] };
+        let stats = ZoneStats { counters, ..ZoneStats::default() };
         Proxy { task: task.to_owned(), az_id: "use1-az1".to_owned(), instance: "i-1".to_owned(), stats }
     }
 

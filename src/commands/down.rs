@@ -37,9 +37,18 @@ impl Stood {
         if !ctx.clients.is_aws() {
             return Ok(Self::default());
         }
-        let Some(group) = inventory::find_group(ctx).await? else { return Ok(Self::default()) };
-        let usd = group.age.and_then(|age| cost::of(&group.instances).so_far(age));
-        Ok(Self { up_s: group.age.map(|age| age.as_secs()), usd })
+        let group = inventory::find_group(ctx).await?;
+        let (age, cost) = match &group {
+            Some(group) => (group.age, cost::of_standing(Some(group), &[])),
+            None => {
+                let balancer = inventory::find_load_balancer(ctx).await?;
+                let services = inventory::find_services(ctx).await?;
+                let cost = cost::of_standing(None, &services);
+                (balancer.and_then(|balancer| balancer.age).filter(|_| cost.is_some()), cost)
+            }
+        };
+        let usd = age.zip(cost).and_then(|(age, cost)| cost.so_far(age));
+        Ok(Self { up_s: age.map(|age| age.as_secs()), usd })
     }
 }
 
@@ -60,7 +69,7 @@ pub struct DownPlan {
     pub not_ours: Vec<Leftover>,
     /// The kinds of which AWS did not tell what there is.
     pub unknown: Vec<Leftover>,
-    /// The seconds since the Auto Scaling group was made. Null: it does not stand, or this is not AWS.
+    /// The seconds since the Auto Scaling group was made; on Fargate, the load balancer. Null: it does not stand, or this is not AWS.
     pub up_s: Option<u64>,
     /// What that has cost, if nothing has changed meanwhile.
     pub usd_so_far: Option<f64>,

@@ -100,12 +100,12 @@ fn kind(error: &Error) -> FailureKind {
     match error {
         Error::Stage(error) => kind_of_stage(error),
         Error::Stands(_) => FailureKind::Conflict,
+        Error::NotShown(_) => FailureKind::Unsupported,
         Error::Missing(_)
         | Error::Runs(runs::Error::None | runs::Error::Unknown { .. })
         | Error::LocalCloud(local_cloud::Error::NotRunning(_)) => FailureKind::NotFound,
-        Error::Drive(DriveError::OutOfReach { .. }) | Error::LocalCloud(local_cloud::Error::NoAnswer { .. }) => {
-            FailureKind::Unreachable
-        }
+        Error::Drive(DriveError::OutOfReach { .. } | DriveError::OwnOutOfReach { .. })
+        | Error::LocalCloud(local_cloud::Error::NoAnswer { .. }) => FailureKind::Unreachable,
         Error::LocalCloud(error) if error.is_in_use() => FailureKind::Conflict,
         error if error.exit_code() == 2 => FailureKind::Usage,
         _ => FailureKind::Failed,

@@ -186,6 +186,8 @@ mod tests {
             az_id: AzId::new(format!("use1-az{zone}")),
             healthy: true,
             address: None,
+            cpu_units: 1024,
+            memory_mib: 2048,
             container_instance: None,
             started_at: None,
         };
@@ -199,6 +201,7 @@ mod tests {
         };
         ServiceStatus {
             name: name.to_owned(),
+            launch_type: Some("EC2".to_owned()),
             running,
             desired: running,
             pending: 0,

@@ -28,6 +28,7 @@ mod status_text;
 mod text;
 pub mod up;
 pub mod verify;
+pub mod verify_watch;
 pub mod walkthrough;
 pub mod watch;
 
@@ -56,11 +57,16 @@ pub enum Error {
     /// The user asked for something that no cloud can do.
     #[error("{0}")]
     Usage(String),
+    #[error("the terminal cannot be drawn on: {0}")]
+    Terminal(std::io::Error),
     #[error("the program cannot start its threads: {0}")]
     Runtime(std::io::Error),
     /// What the command would remove at its end stood before it.
     #[error("{0}")]
     Stands(String),
+    /// AWS does not show what the command asks for.
+    #[error("{0}")]
+    NotShown(String),
     /// The command needs something that is not there yet.
     #[error("{0}")]
     Missing(String),

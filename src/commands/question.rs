@@ -6,12 +6,13 @@ use serde::Serialize;
 use super::outcome::Outcome;
 use super::{Error, cost, down};
 use crate::report::page::Page;
-use crate::stages::{Context, inventory};
+use crate::stages::{Context, inventory, launch_type};
 
 /// Whether to make resources that cost, and whose account pays. `profile` names whose credentials are used.
 pub async fn before_making(ctx: &Context, profile: Option<&str>) -> Result<String, Error> {
     let account = inventory::find_account(ctx).await?;
-    let price = cost::hourly(&ctx.settings).text;
+    launch_type::learn(ctx).await?;
+    let price = cost::hourly(ctx).text;
     Ok(format!("This creates resources {} that cost {price}, until `zonewalk down`.", place(ctx, &account, profile)))
 }
 

@@ -25,9 +25,12 @@ pub struct Report {
     pub read: Vec<Run>,
 }
 
-/// Reads the runs of these IDs, or the last one, and writes the page if it has somewhere to go.
-pub fn run(ids: &[String], html: Option<&Path>) -> Result<Report, Error> {
+/// Reads the runs of these IDs, or the last one, and writes the page if it has somewhere to go: beside the records, if it is only
+/// to be opened.
+pub fn run(ids: &[String], html: Option<&Path>, open: bool) -> Result<Report, Error> {
     let store = Store::of_user()?;
+    let beside = store.directory().join("report.html");
+    let html = html.or(open.then_some(beside.as_path()));
     let last = [LAST.to_owned()];
     let ids = if ids.is_empty() { &last } else { ids };
     let records: Vec<Record> = ids.iter().map(|id| store.find(id)).collect::<Result<_, _>>()?;

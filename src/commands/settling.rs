@@ -16,7 +16,8 @@ use crate::traffic::{RoutingState, Verdict, Verification};
 const LIMIT: Duration = Duration::from_secs(60);
 const LIMIT_ON_AWS: Duration = Duration::from_secs(300);
 
-const PROBES: u64 = 40;
+/// The requests that tell whether it has settled.
+pub(super) const PROBES: u64 = 40;
 const BETWEEN_PROBES: Duration = Duration::from_secs(2);
 
 /// How often in a row zone-aware routing must be seen to be on where that alone decides.
@@ -25,12 +26,18 @@ const IN_A_ROW: u32 = 5;
 /// What the waiting is for, as it is shown.
 const WHAT: &str = "traffic to settle";
 
+/// How long is waited at most.
+pub(super) fn limit(ctx: &Context) -> Duration {
+    let limit = if ctx.clients.is_aws() { LIMIT_ON_AWS } else { LIMIT };
+    limit.min(ctx.settings.timeout)
+}
+
 /// Sends few requests now and then until they go where they are predicted to, or the limit is reached. `measure` sends so many.
 pub(super) async fn settle(
     ctx: &Context,
     measure: impl AsyncFn(u64) -> Result<Verification, Error>,
 ) -> Result<(), Error> {
-    let limit = if ctx.clients.is_aws() { LIMIT_ON_AWS } else { LIMIT }.min(ctx.settings.timeout);
+    let limit = limit(ctx);
     let (started, mut in_a_row) = (Instant::now(), 0);
     let result = loop {
         let seen = measure(PROBES).await?;

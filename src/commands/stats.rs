@@ -13,7 +13,8 @@ use super::text::verdict;
 use super::verify::{self, FIX, Traffic};
 use super::{Error, counters, matrix};
 use crate::envoy::stats::ZoneRequests;
-use crate::report::numbers::{count, grouped};
+use crate::envoy::times::{self, ZoneTimes};
+use crate::report::numbers::{count, grouped, milliseconds};
 use crate::report::page::Page;
 use crate::report::style::attention;
 use crate::report::table::{align_numbers, lines, table};
@@ -82,6 +83,9 @@ pub struct Totals {
     pub zone_growth: Vec<ZoneRequests>,
     /// The requests that were sent between the two readings.
     pub requests_sent: u64,
+    /// How long requests between each pair of zones took by the proxies' clocks: those between the two readings, or all since the
+    /// proxies started if no requests were sent. Empty: the proxies do not tell, or nothing was timed.
+    pub zone_times: Vec<ZoneTimes>,
 }
 
 /// Reads what is asked for.
@@ -108,6 +112,7 @@ impl Stats {
         let (growth, total) = (counters::growth(before, &proxies), counters::sum(&proxies));
         let judged = failed.map(|failed| judge(&growth, sent, failed));
         let verdict = judged.as_ref().map(|(holds, _)| Verdict::of(*holds));
+        let times = if failed.is_some() { counters::times_growth(before, &proxies) } else { total.times.clone() };
         Self {
             totals: Totals {
                 counters: total.counters,
@@ -115,6 +120,7 @@ impl Stats {
                 growth,
                 zone_growth: counters::zone_growth(before, &proxies),
                 requests_sent: sent,
+                zone_times: times::by_zone(&times),
             },
             proxies,
             verdict,
@@ -208,6 +214,9 @@ impl Outcome for Stats {
         if page.verbose || !grows {
             blocks.push(format!("requests since the proxies started:\n{}", pairs(&totals.zone_requests, page)));
         }
+        if !totals.zone_times.is_empty() {
+            blocks.push(format!("{CLOCK}\n{}", zone_times(&totals.zone_times, page)));
+        }
         blocks.join("\n\n")
     }
 
@@ -218,6 +227,25 @@ impl Outcome for Stats {
     fn next(&self) -> Option<String> {
         Some(if self.holds() { "`zonewalk down` removes everything" } else { FIX }.to_owned())
     }
+}
+
+/// What the times of proxies are.
+const CLOCK: &str = "how long requests took by the proxies' own clocks (whole ms, rounded down):";
+
+fn zone_times(times: &[ZoneTimes], page: &Page) -> String {
+    let mut shown = table(page, ["FRONTEND → BACKEND", "REQUESTS", "MEAN", "P50", "P99"]);
+    for ZoneTimes { frontend, backend, summary } in times {
+        let pair = format!("{frontend} → {backend}");
+        let numbers = [
+            grouped(summary.requests),
+            milliseconds(Some(summary.mean_ms)),
+            format!("{} ms", summary.p50_ms),
+            format!("{} ms", summary.p99_ms),
+        ];
+        shown.add_row([pair].into_iter().chain(numbers));
+    }
+    align_numbers(&mut shown);
+    lines(&shown)
 }
 
 fn pairs(requests: &[ZoneRequests], page: &Page) -> String {

@@ -28,7 +28,7 @@ pub struct Now {
     pub endpoint_url: Option<String>,
     /// Whose Service Connect proxies the tasks have. Null: AWS's, of which nothing is known.
     pub proxies: Option<String>,
-    /// The seconds since the Auto Scaling group was made. Null: it does not stand.
+    /// The seconds since the Auto Scaling group was made; on Fargate, the load balancer. Null: neither stands.
     pub up_s: Option<u64>,
     /// What stands costs this. Null: nothing that costs stands, or this is not AWS.
     pub cost: Option<Cost>,
@@ -119,8 +119,7 @@ pub(super) async fn look(ctx: &Context) -> Result<Now, Error> {
     };
     let age = group.as_ref().and_then(|group| group.age);
     let age = age.or(balancer.as_ref().and_then(|balancer| balancer.age));
-    let instances = group.as_ref().map(|group| &group.instances);
-    let cost = instances.filter(|_| ctx.clients.is_aws()).map(cost::of);
+    let cost = cost::of_standing(group.as_ref(), &services).filter(|_| ctx.clients.is_aws());
     let usd_so_far = cost.as_ref().zip(age).and_then(|(cost, age)| cost.so_far(age));
     let mut now = Now {
         name: ctx.settings.name.to_string(),
@@ -155,6 +154,13 @@ impl Now {
     pub(super) fn zones(&self) -> BTreeSet<&AzId> {
         let tasks = self.services.iter().flat_map(|service| service.tasks_by_zone.keys());
         self.instances_by_zone.keys().chain(self.targets_by_zone.keys()).chain(tasks).collect()
+    }
+
+    /// Whether there are to be instances: none are on Fargate.
+    pub(super) fn has_instances(&self) -> bool {
+        self.instances_desired > 0
+            || self.container_instances > 0
+            || !self.services.iter().any(ServiceStatus::is_on_fargate)
     }
 
     /// A zone that has lost everything is not to vanish: it has 0 of each.

@@ -120,6 +120,7 @@ fn head(now: &Now, page: &Page) -> String {
         None => format!("account {}", now.account),
     });
     facts.push(now.region.clone());
+    facts.extend((!now.has_instances()).then(|| "on Fargate".to_owned()));
     facts.extend(now.up_s.map(|seconds| format!("up {}", duration(Duration::from_secs(seconds)))));
     if let Some(cost) = &now.cost {
         facts.push(match (now.usd_so_far, cost.usd_per_hour) {
@@ -161,8 +162,10 @@ fn by_zone(now: &Now, page: &Page) -> String {
         let cells = zones.iter().map(|zone| service.tasks_by_zone.get(zone).copied().unwrap_or_default().to_string());
         row(role, format!("{}/{}", service.running, service.desired), cells.collect());
     }
-    let cells = zones.iter().map(|zone| now.instances_by_zone.get(zone).copied().unwrap_or_default().to_string());
-    row("container instances", format!("{}/{}", now.container_instances, now.instances_desired), cells.collect());
+    if now.has_instances() {
+        let cells = zones.iter().map(|zone| now.instances_by_zone.get(zone).copied().unwrap_or_default().to_string());
+        row("container instances", format!("{}/{}", now.container_instances, now.instances_desired), cells.collect());
+    }
     let registered: u32 = now.targets_by_zone.values().map(|targets| targets.registered).sum();
     let cells = zones.iter().map(|zone| {
         let targets = now.targets_by_zone.get(zone).copied().unwrap_or_default();
@@ -209,7 +212,9 @@ pub(super) fn summary(now: &Now) -> String {
         parts.push(format!("{role} {}/{} ({})", service.running, service.desired, zones.join("+")));
     }
     let registered: u32 = now.targets_by_zone.values().map(|targets| targets.registered).sum();
-    parts.push(format!("instances {}/{}", now.container_instances, now.instances_desired));
+    if now.has_instances() {
+        parts.push(format!("instances {}/{}", now.container_instances, now.instances_desired));
+    }
     parts.push(format!("targets {}/{registered} healthy", now.healthy_targets));
     let services = |it: &&UnderWay| it.kind != crate::plan::Kind::Service;
     parts.extend(now.under_way.iter().filter(services).map(|it| format!("{} {}: {}", it.kind, it.name, it.state)));

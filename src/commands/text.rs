@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use crate::envoy::times::Summary;
 use crate::plan::{Action, PlannedChange};
 use crate::report::numbers::{bytes, count, grouped, milliseconds, percent};
 use crate::report::page::Page;
@@ -98,7 +99,22 @@ pub(super) fn performance(result: &Verification) -> String {
     let latencies = [("p50", all.p50), ("p95", all.p95), ("p99", all.p99)];
     let latencies = latencies.map(|(name, latency)| format!("{name} {}", milliseconds(latency)));
     let errors = if result.errors == 0 { errors(result) } else { bad(errors(result)) };
-    format!("{rate} req/s · {} · {errors}", latencies.join(" · "))
+    format!("{rate} req/s · {} seen from here · {errors}", latencies.join(" · "))
+}
+
+/// How long requests took by the proxies' own clocks, where those were read.
+pub(super) fn proxy_times(result: &Verification) -> Option<String> {
+    let times = result.proxy_times.as_ref()?;
+    let kind = |stays: bool, name: &str| {
+        let of_kind: Vec<&Summary> =
+            times.iter().filter(|it| (it.frontend == it.backend) == stays).map(|it| &it.summary).collect();
+        let requests: u64 = of_kind.iter().map(|it| it.requests).sum();
+        let sum: f64 = of_kind.iter().map(|it| it.mean_ms * it.requests as f64).sum();
+        (requests > 0)
+            .then(|| format!("mean {} {name} ({} timed)", milliseconds(Some(sum / requests as f64)), grouped(requests)))
+    };
+    let kinds: Vec<String> = [kind(true, "same-zone"), kind(false, "cross-zone")].into_iter().flatten().collect();
+    Some(format!("by the proxies' clocks: {}", kinds.join(", ")))
 }
 
 /// How many requests failed, and of what: `12 errors (10 HTTP 503, 2 not answered within 20 s)`.

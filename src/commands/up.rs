@@ -44,7 +44,7 @@ pub struct DryRun {
 pub async fn dry_run(ctx: &Context) -> Result<DryRun, Error> {
     let Examination { findings, plans, .. } = walkthrough::examine(ctx).await?;
     let reachable_from = ctx.settings.distinct_cidrs().iter().map(ToString::to_string).collect();
-    Ok(DryRun { resources: plans, findings, cost: cost::hourly(&ctx.settings), reachable_from })
+    Ok(DryRun { resources: plans, findings, cost: cost::hourly(ctx), reachable_from })
 }
 
 impl Outcome for Up {

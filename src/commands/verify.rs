@@ -11,11 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::application::Application;
 use super::limits::{wait, within};
 use super::outcome::Outcome;
-use super::text::{across_zones, performance, shares, statements, verdict, zones};
+use super::text::{across_zones, performance, proxy_times, shares, statements, verdict, zones};
 use super::{Error, counters, matrix, settling};
 use crate::aws::AzId;
+use crate::envoy::times;
 use crate::events::Event;
 use crate::plan::Action;
+use crate::processes::local_cloud;
 use crate::report::numbers::milliseconds;
 use crate::report::page::Page;
 use crate::report::style::attention;
@@ -24,11 +26,14 @@ use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Demands, Expectation, Load, Observation, RoutingState, TasksByZone, Verification, Volume};
 use crate::walkthrough;
 
+/// The requests a second that are watched where no rate is asked for: enough for curves, and next to nothing on AWS.
+const WATCHED_PER_SECOND: &str = "50";
+
 /// How many requests are sent: what the command line takes, its help included.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Traffic {
     /// Requests to send; with --duration, the most
-    #[arg(long, value_name = "COUNT", default_value = "200", default_value_if("duration", ArgPredicate::IsPresent, None::<&str>), value_parser = within::<u64>(1..=1_000_000))]
+    #[arg(long, value_name = "COUNT", default_value = "200", default_value_ifs([("duration", ArgPredicate::IsPresent, None), ("watch", "true".into(), None::<&str>)]), value_parser = within::<u64>(1..=1_000_000))]
     pub requests: Option<u64>,
     /// Time for which requests are started, such as 30s or 5m
     #[arg(long, value_name = "DURATION", value_parser = wait)]
@@ -37,7 +42,7 @@ pub struct Traffic {
     #[arg(long, value_name = "COUNT", default_value_t = Traffic::default().concurrency, value_parser = within::<u32>(1..=256))]
     pub concurrency: u32,
     /// Requests a second, each started at its time, however long the others take
-    #[arg(long, value_name = "PER_SECOND", value_parser = within::<u32>(1..=20_000))]
+    #[arg(long, value_name = "PER_SECOND", default_value_if("watch", "true", WATCHED_PER_SECOND), value_parser = within::<u32>(1..=20_000))]
     pub rate: Option<u32>,
 }
 
@@ -94,7 +99,7 @@ impl Options {
 }
 
 /// How long the hosts' agents may take before the counters are done without: `verify` also judges by the answers alone.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What `verify` takes on the command line.
 #[derive(Clone, Debug, Default, Args)]
@@ -104,6 +109,10 @@ pub struct Asked {
     /// Traffic between the services in a month, such as 500GB/month: also tell what it costs across zones
     #[arg(long = "traffic", value_name = "AMOUNT")]
     pub volume: Option<Volume>,
+    /// Show the traffic on the whole terminal while it goes: until q or Ctrl-C, or as --duration or --requests say; 50 requests a
+    /// second unless --rate says otherwise
+    #[arg(long)]
+    pub watch: bool,
     #[command(flatten)]
     pub application: Application,
 }
@@ -121,29 +130,29 @@ pub async fn run(ctx: &Context, options: Options) -> Result<Verification, Error>
 
 /// The same. If the user interrupts the traffic, it is judged by the answers that came before.
 pub async fn run_until_interrupted(ctx: &Context, asked: impl Into<Asked>) -> Result<Verification, Error> {
-    let Asked { options, volume, application } = &asked.into();
+    let Asked { options, volume, watch: _, application } = &asked.into();
     let demands = options.demands(ctx);
-    let verification = match &application.url {
-        None => {
-            let url = load_balancer_url(ctx).await?;
-            let load = application.ask(options.traffic.load(&url));
-            judged(ctx, load, demands).await?
-        }
-        Some(url) => {
-            let load = application.ask(options.traffic.load(url));
-            let verification = match application.context(ctx) {
-                Some(ctx) => judged(&ctx, load, demands).await?,
-                None => {
-                    let reason = "the services are not known: name them with --services";
-                    measure(ctx, &load, demands, &Expectation::unknown(), Some(Err(reason.to_owned()))).await?
-                }
-            };
-            Verification { url: Some(url.clone()), ..verification }
-        }
+    let (url, placed) = target(ctx, application).await?;
+    let load = application.ask(options.traffic.load(&url));
+    let verification = match placed {
+        Some(placed) => judged(&placed, load, demands).await?,
+        None => measure(ctx, &load, demands, &Expectation::unknown(), Some(Err(NO_SERVICES.to_owned()))).await?,
     };
+    let verification = Verification { url: application.url.clone(), ..verification };
     Ok(match volume {
         Some(volume) => verification.in_a_month(*volume),
         None => verification,
+    })
+}
+
+/// Why there are no counters of an application whose services were not named.
+pub(super) const NO_SERVICES: &str = "the services are not known: name them with --services";
+
+/// The URL that is asked, and the context in which its services are looked up. None: they are not known.
+pub(super) async fn target(ctx: &Context, application: &Application) -> Result<(String, Option<Context>), Error> {
+    Ok(match &application.url {
+        None => (load_balancer_url(ctx).await?, Some(ctx.clone())),
+        Some(url) => (url.clone(), application.context(ctx)),
     })
 }
 
@@ -156,14 +165,14 @@ async fn judged(ctx: &Context, load: Load, demands: Demands) -> Result<Verificat
     settling::settle(ctx, few).await?;
     let before = counters::or_reason(counters::read(ctx, PATIENCE).await)?;
     let mut verification = measure(ctx, &load, demands, &expectation(ctx).await?, Some(before)).await?;
-    if verification.errors > 0 && !verification.interrupted {
+    if verification.errors > 0 && !verification.interrupted && !load.is_own {
         verification.reasons.extend(closed_ways(ctx).await?);
     }
     Ok(verification)
 }
 
 /// The drift that is in a request's way.
-async fn closed_ways(ctx: &Context) -> Result<Vec<String>, Error> {
+pub(super) async fn closed_ways(ctx: &Context) -> Result<Vec<String>, Error> {
     let plans = match walkthrough::examine(ctx).await {
         Ok(examination) => examination.plans,
         Err(StageError::Interrupted) => return Err(StageError::Interrupted.into()),
@@ -192,6 +201,17 @@ pub(super) async fn measure(
     before: Option<Result<Vec<counters::Proxy>, String>>,
 ) -> Result<Verification, Error> {
     let observed = drive(ctx, load, &ctx.cancel).await?;
+    judge(ctx, &observed, demands, expectation, before).await
+}
+
+/// Judges traffic that has ended; also by the growth of the counters, if they were read before it.
+pub(super) async fn judge(
+    ctx: &Context,
+    observed: &Observation,
+    demands: Demands,
+    expectation: &Expectation,
+    before: Option<Result<Vec<counters::Proxy>, String>>,
+) -> Result<Verification, Error> {
     let interrupted = ctx.cancel.is_cancelled();
     if interrupted && observed.answered() == 0 {
         return Err(StageError::Interrupted.into());
@@ -207,18 +227,29 @@ pub(super) async fn measure(
     };
     let counted = readings.as_ref().map_err(Clone::clone);
     let counted = counted.map(|(before, after)| counters::counted(&counters::growth(before, after)));
-    let mut verification = traffic::verify(&observed, expectation, counted, demands);
-    if let Ok((before, after)) = readings
-        && counters::are_of_the_same_proxies(&before, &after)
-    {
-        verification = verification.against(&counters::zone_growth(&before, &after));
+    let mut verification = traffic::verify(observed, expectation, counted, demands);
+    if let Ok((before, after)) = readings {
+        let times = times::by_zone(&counters::times_growth(&before, &after));
+        verification.proxy_times = (!times.is_empty()).then_some(times);
+        if counters::are_of_the_same_proxies(&before, &after) {
+            verification = verification.against(&counters::zone_growth(&before, &after));
+        }
     }
-    Ok(Verification { interrupted, proxies: ctx.proxies.clone(), ..verification })
+    let tasks = expectation.tasks(&ctx.names.frontend.service, &ctx.names.backend.service);
+    Ok(Verification { interrupted, proxies: ctx.proxies.clone(), tasks, ..verification })
 }
 
 /// The zones of the answers that the placement of the running tasks predicts.
 pub(super) async fn expectation(ctx: &Context) -> Result<Expectation, Error> {
-    expectation_under(ctx, Runtime::NONE).await
+    expectation_under(ctx, runtime(ctx).await?).await
+}
+
+/// The proxies' runtime keys that are known: those of a local cloud, where they can be changed.
+pub(super) async fn runtime(ctx: &Context) -> Result<Runtime, Error> {
+    match ctx.clients.endpoint_url.as_deref().filter(|_| ctx.has_local_proxies()) {
+        Some(endpoint_url) => Ok(local_cloud::conditions(endpoint_url).await?.runtime),
+        None => Ok(Runtime::NONE),
+    }
 }
 
 /// The same, if the proxies have these runtime keys.
@@ -228,15 +259,21 @@ pub(super) async fn expectation_under(ctx: &Context, runtime: Runtime) -> Result
         inventory::tasks_by_zone(ctx, &ctx.names.backend.service),
     )?;
     if frontends.is_empty() {
-        return Err(Error::Missing(format!(
-            "no task of {} runs, so nothing would answer: run `zonewalk up`",
-            ctx.names.frontend.service
-        )));
+        return Err(nothing_answers(ctx));
     }
-    let by_zone = |tasks: BTreeMap<AzId, u32>| -> TasksByZone {
-        tasks.into_iter().map(|(zone, tasks)| (zone.as_str().to_owned(), tasks)).collect()
-    };
     Ok(Expectation::under(runtime, &by_zone(frontends), &by_zone(backends)))
+}
+
+pub(super) fn by_zone(tasks: BTreeMap<AzId, u32>) -> TasksByZone {
+    tasks.into_iter().map(|(zone, tasks)| (zone.as_str().to_owned(), tasks)).collect()
+}
+
+pub(super) fn nothing_answers(ctx: &Context) -> Error {
+    let names = &ctx.names;
+    let what =
+        format!("no task of {} runs in cluster {}, so nothing would answer", names.frontend.service, names.cluster);
+    let is_ours = names.frontend.service == ctx.settings.name.resources().frontend.service;
+    Error::Missing(if is_ours { format!("{what}: run `zonewalk up`") } else { what })
 }
 
 pub(super) async fn load_balancer_url(ctx: &Context) -> Result<String, Error> {
@@ -281,6 +318,7 @@ impl Outcome for Verification {
             let [same, cross] = [self.latency_ms.same_zone.p50, self.latency_ms.cross_zone.p50].map(milliseconds);
             lines.push(format!("p50 same-zone {same}, cross-zone {cross}"));
         }
+        lines.extend(proxy_times(self).map(|line| page.wrap(&line, 2)));
         lines.extend(zones(self).into_iter().map(|zone| page.wrap(&page.name_zones(&zone), 2)));
         lines.extend(statements(self).map(|statement| page.wrap(&page.name_zones(&statement), 2)));
         lines.extend(across_zones(self).map(|line| page.wrap(&line, 2)));
@@ -305,6 +343,8 @@ impl Outcome for Verification {
     fn next(&self) -> Option<String> {
         match (self.verdict.passed(), self.zone_aware_routing.state) {
             _ if self.interrupted => None,
+            // What is the user's own is not ours to drill or to fix.
+            _ if self.url.is_some() => None,
             (true, _) => Some("`zonewalk failover`".to_owned()),
             (false, RoutingState::Off) => Some(format!(
                 "{FIX}; if there is none, `zonewalk redeploy`: services that are older than zone-aware routing need that"

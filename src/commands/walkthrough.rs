@@ -17,7 +17,7 @@ use crate::report::numbers::{count, duration};
 use crate::report::page::Page;
 use crate::report::table::{lines, table};
 use crate::settings::Settings;
-use crate::stages::{Context, preflight};
+use crate::stages::{Context, launch_type, preflight};
 use crate::traffic::{Verdict, Verification};
 use crate::walkthrough::{self, Down, Up};
 
@@ -33,8 +33,8 @@ pub struct Walkthrough {
     pub verify: Verification,
     /// What came of the drill.
     pub failover: failover::Failover,
-    /// What the proxies counted.
-    pub stats: Stats,
+    /// What the proxies counted. Null: on Fargate AWS does not show it.
+    pub stats: Option<Stats>,
     /// What `down` removed. Null: everything was to be left standing.
     pub down: Option<Down>,
 }
@@ -96,14 +96,18 @@ pub async fn run(ctx: &Context, options: Options, on_part: impl Fn(&dyn Outcome)
     if !options.keep {
         refuse_what_stands(ctx).await?;
     }
-    let (failover, verify_options, of) =
-        (options.failover.clone(), options.failover.verify, if options.keep { STEPS.len() - 1 } else { STEPS.len() });
-    let mut run = Run { ctx, on_part, of, steps: vec![] };
+    let (failover, verify_options) = (options.failover.clone(), options.failover.verify);
+    if options.keep {
+        launch_type::learn(ctx).await?;
+    }
+    let is_left_out = |step: &str| step == "down" && options.keep || step == "stats" && ctx.is_on_fargate();
+    let to_do = STEPS.into_iter().filter(|step| !is_left_out(step)).collect();
+    let mut run = Run { ctx, on_part, to_do, steps: vec![] };
     let up = run.step(Box::pin(up::run(ctx))).await?;
     let status = run.step(status::run(ctx, status::Options::default())).await?;
     let verify = run.step(verify::run(ctx, verify_options)).await?;
     let drill = run.step(Box::pin(failover::run(ctx, failover))).await?;
-    let stats = run.step(stats::run(ctx, verify_options.traffic)).await?;
+    let stats = if ctx.is_on_fargate() { None } else { Some(run.step(stats::run(ctx, verify_options.traffic)).await?) };
     let down = if options.keep { None } else { Some(run.step(down::run(ctx)).await?) };
     Ok(Walkthrough { steps: run.steps, up, status, verify, failover: drill, stats, down })
 }
@@ -126,16 +130,16 @@ async fn refuse_what_stands(ctx: &Context) -> Result<(), Error> {
 struct Run<'c, F> {
     ctx: &'c Context,
     on_part: F,
-    /// How many steps there are to be.
-    of: usize,
+    /// The steps that there are to be.
+    to_do: Vec<&'static str>,
     /// The steps that have ended.
     steps: Vec<Step>,
 }
 
 impl<F: Fn(&dyn Outcome)> Run<'_, F> {
     async fn step<T: Outcome>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let (began, step) = (Instant::now(), STEPS[self.steps.len()]);
-        let heading = Event::Heading { number: self.steps.len() + 1, of: self.of, title: step };
+        let (began, step) = (Instant::now(), self.to_do[self.steps.len()]);
+        let heading = Event::Heading { number: self.steps.len() + 1, of: self.to_do.len(), title: step };
         self.ctx.events.send(heading);
         let outcome = work.await?;
         (self.on_part)(&outcome);

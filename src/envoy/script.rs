@@ -1,4 +1,4 @@
-//! The script that asks a host's Service Connect proxies for their zone counters, and what it prints.
+//! The script that asks a host's Service Connect proxies for their zone counters and histograms, and what it prints.
 //!
 //! Three parties share its one text: `stats` sends it through SSM, a host runs it, and the local cloud, which runs no
 //! command of any client, recognizes it and answers in a host's place.
@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use minijinja::{Environment, UndefinedBehavior, context};
 
-use super::stats;
+use super::{stats, times};
 
 const TEMPLATE: &str = include_str!("../../templates/envoy-stats.sh");
 
@@ -37,30 +37,80 @@ pub fn recognize(commands: &[&str]) -> Option<Script> {
     (plain && script.render() == text).then_some(script)
 }
 
-/// The output of the script on a host with these proxies, each given as the task's ARN and its `/stats` text.
-pub fn answer(proxies: &[(String, String)]) -> String {
-    let section = |(task, text): &(String, String)| {
-        let lines = text.lines().filter(|line| stats::is_zone_line(line)).map(|line| format!("{line}\n"));
-        format!("proxy {task}\n{}", lines.collect::<String>())
-    };
-    proxies.iter().map(section).collect()
+/// What a proxy says of itself.
+#[derive(Clone, Debug)]
+pub struct Proxy {
+    /// The ARN of its task.
+    pub task: String,
+    /// Its `/stats` text.
+    pub stats: String,
+    /// Its `/stats?histogram_buckets=detailed` text. Empty: it does not tell.
+    pub times: String,
 }
+
+/// The output of the script on a host with these proxies.
+pub fn answer(proxies: &[Proxy]) -> String {
+    let section = |word: &str, task: &str, lines: String| format!("{word} {task}\n{lines}");
+    let counters = proxies.iter().map(|proxy| {
+        let lines = proxy.stats.lines().filter(|line| stats::is_zone_line(line)).map(|line| format!("{line}\n"));
+        section(PROXY, &proxy.task, lines.collect())
+    });
+    let times = proxies
+        .iter()
+        .map(|proxy| section(TIMES, &proxy.task, times::lines(&proxy.times).map(|line| line + "\n").collect()));
+    counters.chain(times).chain([format!("{END}\n")]).collect()
+}
+
+/// The first words of a section: a proxy's counters, and its histograms. The last word of all.
+const PROXY: &str = "proxy";
+const TIMES: &str = "times";
+const END: &str = "end";
 
 /// The proxies in the script's output, each with its task's ARN: its stats, or why it did not give them.
 pub fn parse(output: &str) -> Vec<(String, Result<stats::ZoneStats, String>)> {
-    sections(output).map(|(task, text)| (task, text.map(stats::parse))).collect()
+    let sections = sections(output).into_iter();
+    sections.map(|(task, text)| (task, text.map(|text| stats::parse(&text)))).collect()
 }
 
 /// The same, with the stats of each upstream cluster.
 pub fn parse_by_cluster(output: &str) -> Vec<(String, Result<BTreeMap<String, stats::ZoneStats>, String>)> {
-    sections(output).map(|(task, text)| (task, text.map(stats::parse_by_cluster))).collect()
+    let sections = sections(output).into_iter();
+    sections.map(|(task, text)| (task, text.map(|text| stats::parse_by_cluster(&text)))).collect()
 }
 
-/// What each proxy has printed, or why it has not.
-fn sections(output: &str) -> impl Iterator<Item = (String, Result<&str, String>)> {
-    output.split("proxy ").skip(1).map(|section| {
-        let (task, text) = section.split_once('\n').unwrap_or((section, ""));
+/// What each proxy has printed, or why it has not. Histograms come last: where SSM has cut the output off, the last proxy's are left
+/// out, since their last line may be half of one.
+fn sections(output: &str) -> Vec<(String, Result<String, String>)> {
+    let is_whole = output.trim_end().ends_with(END);
+    let (mut counters, mut times) = (Vec::<(String, String)>::new(), Vec::<(String, String)>::new());
+    let mut in_times = false;
+    for line in output.lines() {
+        let head =
+            |word: &str| line.strip_prefix(word)?.strip_prefix(' ').map(|task| (task.trim().to_owned(), String::new()));
+        if let Some(section) = head(PROXY) {
+            in_times = false;
+            counters.push(section);
+        } else if let Some(section) = head(TIMES) {
+            in_times = true;
+            times.push(section);
+        } else if let Some((_, text)) = if in_times { times.last_mut() } else { counters.last_mut() } {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    if !is_whole {
+        times.pop();
+    }
+    let proxy = |(task, text): (String, String)| {
         let complaint = text.lines().find_map(|line| line.strip_prefix("failed: "));
-        (task.trim().to_owned(), complaint.map_or(Ok(text), |complaint| Err(complaint.to_owned())))
-    })
+        let said = match complaint {
+            Some(complaint) => Err(complaint.to_owned()),
+            None => {
+                let timed = times.iter().filter(|(of, _)| *of == task).map(|(_, text)| text.as_str());
+                Ok([text.as_str()].into_iter().chain(timed).collect())
+            }
+        };
+        (task, said)
+    };
+    counters.into_iter().map(proxy).collect()
 }

@@ -9,6 +9,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::times::{self, Pair, Times};
+
 /// The zone counters of one proxy, over all its upstream clusters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub struct ZoneStats {
@@ -16,6 +18,9 @@ pub struct ZoneStats {
     pub counters: BTreeMap<String, u64>,
     /// The requests between zones.
     pub zone_requests: Vec<ZoneRequests>,
+    /// How long requests took between zones, where the proxy was asked for it and tells.
+    #[serde(skip)]
+    pub times: BTreeMap<Pair, Times>,
 }
 
 /// The requests that a frontend's proxy in zone `from` completed with backends in zone `to`; both are AZ IDs.
@@ -46,6 +51,9 @@ impl ZoneStats {
                 Some(mine) => mine.requests += entry.requests,
                 None => self.zone_requests.push(entry.clone()),
             }
+        }
+        for (pair, times) in &other.times {
+            self.times.entry(pair.clone()).or_default().add(times);
         }
         self.zone_requests.sort_by(|a, b| (&a.from, &a.to).cmp(&(&b.from, &b.to)));
     }
@@ -84,7 +92,8 @@ fn cluster(line: &str) -> Option<&str> {
     name.filter(|_| is_zone_line(line))
 }
 
-/// Reads the zone counters out of any part of a `/stats` text; other lines are passed over.
+/// Reads the zone counters out of any part of a `/stats` text, and the lines of histograms that the script makes; other lines
+/// are passed over.
 pub fn parse(text: &str) -> ZoneStats {
     let mut counters = BTreeMap::<String, u64>::new();
     // Per pair of zones: what Envoy calls completed, and the sum over classes for proxies that count only those.
@@ -102,7 +111,7 @@ pub fn parse(text: &str) -> ZoneStats {
         .into_iter()
         .map(|((from, to), (completed, by_class))| ZoneRequests { from, to, requests: completed.max(by_class) })
         .collect();
-    ZoneStats { counters, zone_requests }
+    ZoneStats { counters, zone_requests, times: times::parse(text) }
 }
 
 fn read(line: &str) -> Option<(Line<'_>, u64)> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll, Waker};
 
@@ -75,12 +76,30 @@ impl Body {
 
     pub(super) fn response(incoming: Incoming, connection: Connection, pool: Arc<Pool>) -> Self {
         let source = Some((connection, pool));
-        let mut body = ResponseBody { incoming, source, deadline: None, timer: None, failure: None };
+        let mut body = ResponseBody { incoming, source, deadline: None, timer: None, failure: None, counted: None };
         if body.incoming.is_end_stream() {
             body.release();
             return Self::Whole(Bytes::new());
         }
         Self::Response(body)
+    }
+
+    /// How many bytes of it pass.
+    pub(crate) fn size(&self) -> BodySize {
+        match self {
+            Self::Whole(bytes) => BodySize::Known(bytes.len() as u64),
+            Self::Streamed(body) => BodySize::Counted(Arc::clone(&body.passed)),
+            Self::Response(_) => BodySize::Known(0),
+        }
+    }
+
+    /// Calls `end` with the bytes that have passed when a response has been passed on, or is given up.
+    pub(crate) fn on_end(&mut self, end: impl FnOnce(u64) + Send + 'static) {
+        match self {
+            Self::Whole(bytes) => end(bytes.len() as u64),
+            Self::Streamed(body) => end(body.passed.load(Relaxed)),
+            Self::Response(body) => body.counted = Some(Counted { bytes: 0, end: Some(Box::new(end)) }),
+        }
     }
 
     /// Sets when a response must be complete; otherwise it breaks off.
@@ -100,8 +119,39 @@ impl fmt::Debug for Body {
 /// A signal that completes when a request's body has been read to its end, or is given up.
 pub(crate) type Ended = oneshot::Receiver<()>;
 
+/// The size of a body, which may be on its way still.
+pub(crate) enum BodySize {
+    Known(u64),
+    Counted(Arc<AtomicU64>),
+}
+
+impl BodySize {
+    /// In bytes, as far as they have passed.
+    pub(crate) fn get(&self) -> u64 {
+        match self {
+            Self::Known(bytes) => *bytes,
+            Self::Counted(passed) => passed.load(Relaxed),
+        }
+    }
+}
+
+/// Tells at its end how many bytes have passed.
+struct Counted {
+    bytes: u64,
+    end: Option<Box<dyn FnOnce(u64) + Send>>,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            end(self.bytes);
+        }
+    }
+}
+
 /// The body of a request on its way upstream.
 pub(crate) struct RequestBody {
+    passed: Arc<AtomicU64>,
     /// The beginning, which has been read already.
     read: Bytes,
     incoming: Incoming,
@@ -112,7 +162,7 @@ pub(crate) struct RequestBody {
 impl RequestBody {
     fn new(read: Bytes, incoming: Incoming) -> (Self, Ended) {
         let (end, ended) = oneshot::channel();
-        (Self { read, incoming, end: Some(end) }, ended)
+        (Self { passed: Arc::default(), read, incoming, end: Some(end) }, ended)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -125,6 +175,9 @@ impl RequestBody {
         } else {
             Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))))
         };
+        if let Poll::Ready(Some(Ok(frame))) = &polled {
+            self.passed.fetch_add(frame.data_ref().map_or(0, Bytes::len) as u64, Relaxed);
+        }
         if matches!(polled, Poll::Ready(None)) || self.is_end_stream() {
             self.end = None;
         }
@@ -151,6 +204,8 @@ pub(crate) struct ResponseBody {
     timer: Option<Pin<Box<Sleep>>>,
     /// The error that the body breaks off with, once all that came before it has been passed on.
     failure: Option<BodyError>,
+    /// Who is told of its size.
+    counted: Option<Counted>,
 }
 
 impl ResponseBody {
@@ -187,6 +242,9 @@ impl ResponseBody {
         }
         match self.poll_incoming(cx) {
             Poll::Ready(Some(Ok(frame))) => {
+                if let Some(counted) = &mut self.counted {
+                    counted.bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
+                }
                 if self.incoming.is_end_stream() {
                     self.release();
                 }

@@ -12,7 +12,7 @@ mod loopback;
 mod pool;
 mod server;
 
-pub(crate) use body::{Body, Ended};
+pub(crate) use body::{Body, BodySize, Ended};
 pub(crate) use client::{AskError, PORT, ask, ask_socket};
 pub(crate) use headers::{passed_on, to_next_hop};
 pub(crate) use loopback::is_loopback;

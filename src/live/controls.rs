@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::scene::{Place, Scene};
-use super::sender::{MOST, Sender};
+use super::sender::{Asked, MOST, Sender};
 use crate::cloud::{Fault, FaultKind, Faults, Operator};
 use crate::mesh::{Conditions, Links};
 use crate::plain;
@@ -20,8 +20,12 @@ struct Order {
 #[derive(Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 enum Control {
-    /// Requests a second; 0 ends them.
-    Traffic { rate: u32 },
+    /// Requests a second, 0 ends them; and a header of each, `NAME=VALUE`, where one is wanted.
+    Traffic {
+        rate: u32,
+        #[serde(default)]
+        header: String,
+    },
     /// The number of a service's tasks.
     Count { service: String, count: u32 },
     /// Ends a task; its service starts another.
@@ -68,8 +72,11 @@ pub(super) fn carry_out(operator: &Operator, sender: &Sender, body: &[u8]) -> Re
     }
     let Place { region, cluster } = &place;
     match control {
-        Control::Traffic { rate } if rate > MOST => return Err(format!("at most {MOST} requests a second")),
-        Control::Traffic { rate } => sender.send(place, rate),
+        Control::Traffic { rate, .. } if rate > MOST => return Err(format!("at most {MOST} requests a second")),
+        Control::Traffic { rate, header } => {
+            let header = if header.trim().is_empty() { None } else { Some(header.parse()?) };
+            sender.send(Asked { place, rate, header });
+        }
         Control::Count { service, count } => {
             let params = json!({ "cluster": cluster, "service": service, "desiredCount": count });
             operator.call(region, ("ecs", "UpdateService"), params)?;

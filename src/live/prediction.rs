@@ -63,7 +63,8 @@ impl Predicted {
         };
         let zones = predictions.iter().map(of_zone).collect();
         let min_cluster_size = Config { runtime, ..Config::default() }.min_cluster_size();
-        let same_zone_share = Expectation::of_predictions(predictions, &backends).same_zone_share(&frontends);
+        let same_zone_share =
+            Expectation::of_predictions(predictions, &frontends, &backends).same_zone_share(&frontends);
         Self { same_zone_share, min_cluster_size, zones }
     }
 }

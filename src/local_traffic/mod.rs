@@ -261,7 +261,11 @@ impl Worker {
         self.settle().await?;
         self.note("it runs no command on instances: the proxies' counters are read from the hosts directly");
         let view = self.view().await.map_err(|error| error.to_string())?;
-        let of = |arn: &str| Some((arn.to_owned(), self.mesh.envoy_stats(arn)?));
+        let of = |arn: &str| {
+            let stats = self.mesh.envoy_stats(arn)?;
+            let times = self.mesh.envoy_times(arn).unwrap_or_default();
+            Some(script::Proxy { task: arn.to_owned(), stats, times })
+        };
         let tasks = view.cluster.iter().flat_map(|cluster| &cluster.tasks);
         let proxies: Vec<_> = tasks.filter_map(|task| of(task.task_arn()?)).collect();
         Ok(script::answer(&proxies))

@@ -68,6 +68,7 @@ impl Worker {
             draining: self.is_stopping(task),
             blocked: BTreeSet::new(),
             failing: false,
+            zone_aware: true,
         })
     }
 
@@ -90,6 +91,7 @@ impl Worker {
             services: Some(own).filter(is_offered).map(offered).into_iter().collect(),
             upstreams: all.into_iter().filter(is_offered).map(upstream).collect(),
             patience: topology::PROXYS_PATIENCE,
+            logs_accesses: false,
         })
     }
 

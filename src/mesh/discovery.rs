@@ -23,8 +23,8 @@ pub(super) struct Discovery<'a> {
 }
 
 struct Endpoint {
-    /// Its address in the tasks' network, by which it is blocked.
-    network: SocketAddrV4,
+    /// Its task's.
+    zone_aware: bool,
     address: Address,
 }
 
@@ -67,8 +67,10 @@ impl<'a> Discovery<'a> {
                 if let Some(socket) = reachable(task, service.container_port) {
                     let name = (&*task.region, &*service_connect.namespace, &*service.discovery_name);
                     let network = SocketAddrV4::new(task.private_ip, service.container_port);
-                    let address = Address { owner: owner.clone(), socket, locality: locality(task), blocked: None };
-                    discovery.names.entry(name).or_default().push(Endpoint { network, address });
+                    let (owner, locality) = (owner.clone(), locality(task));
+                    let address = Address { owner, socket, network, locality, blocked: None };
+                    let endpoint = Endpoint { zone_aware: task.zone_aware, address };
+                    discovery.names.entry(name).or_default().push(endpoint);
                 }
             }
         }
@@ -87,9 +89,12 @@ impl<'a> Discovery<'a> {
         black_hole: &mut impl FnMut(SocketAddr) -> io::Result<SocketAddr>,
     ) -> io::Result<()> {
         let Some(service_connect) = &task.service_connect else { return Ok(()) };
-        let mut seen = |endpoint: &Endpoint| {
+        let mut seen = |endpoint: &Endpoint, by_zone: bool| {
             let mut address = endpoint.address.clone();
-            if task.blocked.contains(&endpoint.network) {
+            if !by_zone {
+                address.locality.zone.clear();
+            }
+            if task.blocked.contains(&address.network) {
                 match proxy {
                     Proxy::Sidecar(_) => address.blocked = Some(service_connect.patience),
                     Proxy::Envoy(_) => address.socket = black_hole(address.socket)?,
@@ -100,8 +105,10 @@ impl<'a> Discovery<'a> {
         let mut upstreams = Vec::new();
         for upstream in &service_connect.upstreams {
             let name = (&*task.region, &*service_connect.namespace, &*upstream.discovery_name);
-            let endpoints =
-                self.names.get(&name).into_iter().flatten().map(&mut seen).collect::<io::Result<Vec<_>>>()?;
+            let endpoints = || self.names.get(&name).into_iter().flatten();
+            // Endpoints have zones, or all of a name's have none: Envoy gets them in one load assignment.
+            let by_zone = task.zone_aware && endpoints().all(|endpoint| endpoint.zone_aware);
+            let endpoints = endpoints().map(|endpoint| seen(endpoint, by_zone)).collect::<io::Result<Vec<_>>>()?;
             upstreams.push((cluster_name(&upstream.discovery_name, service_connect), endpoints));
         }
         proxy.update(&self.local_cluster(task), &upstreams);

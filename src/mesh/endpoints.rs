@@ -1,7 +1,7 @@
 //! What a proxy of either kind is told: its upstreams, where their endpoints are, and its own service's tasks.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use crate::http::Patience;
@@ -22,6 +22,9 @@ pub struct Address {
     /// The task that listens there. A new owner of the same socket address is another endpoint, with a clean record.
     pub owner: Arc<str>,
     pub socket: SocketAddr,
+    /// Its address in the tasks' network.
+    pub network: SocketAddrV4,
+    /// Without a zone, requests are not routed by zones.
     pub locality: Locality,
     /// Set while nothing gets through to it from here. It is the same endpoint, with the same record.
     pub blocked: Option<Patience>,

@@ -21,6 +21,7 @@ mod alb;
 mod app;
 mod black_hole;
 mod discovery;
+pub mod journal;
 mod links;
 mod matcher;
 mod task;
@@ -45,6 +46,7 @@ pub use conditions::Conditions;
 use discovery::Discovery;
 use envoy_proxy::Event;
 pub use envoy_proxy::{BINARY_VARIABLE, Binary, BinaryError};
+use journal::{Carried, Journal};
 use links::CurrentLinks;
 pub use links::Links;
 pub use matcher::{InvalidMatcher, Matcher};
@@ -63,6 +65,8 @@ pub struct Mesh {
     proxies: Proxies,
     links: CurrentLinks,
     changed: Arc<Notify>,
+    /// What the sidecars have carried, if somebody wants to know.
+    journal: Option<Arc<Journal>>,
     runtime: Handle,
 }
 
@@ -103,7 +107,18 @@ impl TaskFailure {
 impl Mesh {
     /// Makes an empty mesh, whose servers will run on `runtime`.
     pub fn new(runtime: Handle, proxies: Proxies) -> Self {
-        Self { state: Arc::default(), proxies, links: CurrentLinks::default(), changed: Arc::default(), runtime }
+        let (links, changed) = (CurrentLinks::default(), Arc::default());
+        Self { state: Arc::default(), proxies, links, changed, journal: None, runtime }
+    }
+
+    /// Has the sidecars of tasks to come note what they carry, for [`Mesh::take_carried`]. Real Envoys do not.
+    pub fn keeping_journal(self) -> Self {
+        Self { journal: Some(Arc::new(Journal::new(self.changed.clone()))), ..self }
+    }
+
+    /// What the sidecars have carried since this was last asked; [`Mesh::changed`] completes when that is much.
+    pub fn take_carried(&self) -> Vec<Carried> {
+        self.journal.as_ref().map(|journal| journal.take()).unwrap_or_default()
     }
 
     /// Whose the tasks' proxies are.
@@ -198,6 +213,13 @@ impl Mesh {
         proxy.stats()
     }
 
+    /// The histograms of a task's proxy of how long requests to each zone took, as Envoy's `/stats?histogram_buckets=detailed` has
+    /// them. To be asked for after [`Self::envoy_stats`]. `None`: no such task, or it has no proxy that answers.
+    pub fn envoy_times(&self, task_arn: &str) -> Option<String> {
+        let proxy = self.state.lock().running(task_arn)?.proxy.clone()?;
+        proxy.times()
+    }
+
     /// The endpoints that a task's sidecar avoids since they failed, by zone. `None`: no such task, or its proxy does not tell.
     pub fn ejected(&self, task_arn: &str) -> Option<BTreeMap<String, u32>> {
         match &self.state.lock().running(task_arn)?.proxy {
@@ -243,7 +265,7 @@ impl Mesh {
                     .map(|task| TaskState::Starting(Box::new(task)))
             }
             Proxies::Envoy(_) | Proxies::Zonewalk => {
-                RunningTask::start(task, &self.links, &self.runtime).map(TaskState::Running)
+                RunningTask::start(task, &self.links, self.journal.as_ref(), &self.runtime).map(TaskState::Running)
             }
         }?;
         if let Some(proxy) = started.proxy() {

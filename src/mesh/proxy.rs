@@ -58,6 +58,14 @@ impl Proxy {
         }
     }
 
+    /// The histograms of request times by zone, unless the proxy does not answer.
+    pub fn times(&self) -> Option<String> {
+        match self {
+            Self::Sidecar(sidecar) => Some(sidecar.times()),
+            Self::Envoy(envoy) => envoy.times(),
+        }
+    }
+
     /// The `/stats` text, unless the proxy does not answer.
     pub fn stats(&self) -> Option<String> {
         match self {

@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::app::{self, App, CommandError, Plain};
 use super::discovery;
 use super::envoy_proxy::{self, Binary, EnvoyProxy, Ingress, Listeners};
+use super::journal::{Journal, Recorder};
 use super::links::CurrentLinks;
 use super::proxy::Proxy;
 use super::sidecar::Sidecar;
@@ -49,24 +50,31 @@ pub(super) enum StartError {
 
 impl RunningTask {
     /// Starts a task, with one of our own sidecars if it has Service Connect.
-    pub(super) fn start(task: &Task, links: &CurrentLinks, runtime: &Handle) -> Result<Self, StartError> {
+    pub(super) fn start(
+        task: &Task,
+        links: &CurrentLinks,
+        journal: Option<&Arc<Journal>>,
+        runtime: &Handle,
+    ) -> Result<Self, StartError> {
         let mut running = Self::default();
-        let mut outbound = None;
+        let (mut outbound, mut proxy) = (None, None);
         if let Some(service_connect) = &task.service_connect {
             let upstreams = discovery::upstreams(service_connect);
-            let sidecar = Arc::new(Sidecar::new(&discovery::locality(task), upstreams));
+            let recorder =
+                journal.map(|journal| Recorder::new(journal.clone(), &task.arn, service_connect.logs_accesses));
+            let sidecar = Arc::new(Sidecar::new(&discovery::locality(task), upstreams).recording(recorder));
             let (listener, address) = listen()?;
             running.rear.push(sidecar.serve_outbound(listener, runtime)?);
             running.maintenance = Some(AbortOnDropHandle::new(runtime.spawn(sidecar.clone().maintain())));
-            running.proxy = Some(Proxy::Sidecar(sidecar));
-            outbound = Some(address);
+            running.proxy = Some(Proxy::Sidecar(sidecar.clone()));
+            (outbound, proxy) = (Some(address), Some(sidecar));
         }
 
         let applications = Applications::bind(task)?;
-        for port in offered_ports(task) {
+        for (port, sidecar) in offered_ports(task).zip(proxy.iter().cycle()) {
             let (listener, address) = listen()?;
             // The sidecar takes the port's place even if nothing listens behind it, as it does on AWS.
-            running.front.push(Sidecar::serve_inbound(listener, applications.address(port), runtime)?);
+            running.front.push(sidecar.serve_inbound(port, listener, applications.address(port), runtime)?);
             running.ports.insert(port, address);
         }
         applications.serve(&mut running, task, outbound, links, runtime)?;

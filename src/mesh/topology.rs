@@ -1,7 +1,7 @@
 //! What the mesh is asked to be: the running tasks and the load balancers, as plain data.
 //!
 //! A [`Topology`] is always the whole wanted state; `Mesh::apply` finds out what changed. Of a task that runs already
-//! only `draining`, `blocked` and `failing` are read again: a task's definition does not change while it runs, and a running task does not learn
+//! only `draining`, `blocked`, `failing` and `zone_aware` are read again: a task's definition does not change while it runs, and a running task does not learn
 //! client aliases made after it started (ECS Developer Guide, "Amazon ECS Service Connect components").
 
 use std::collections::BTreeSet;
@@ -46,6 +46,9 @@ pub struct Task {
     pub blocked: BTreeSet<SocketAddrV4>,
     /// Whether its application fails every request but those for its health, on purpose.
     pub failing: bool,
+    /// Whether it is of after zone-aware routing came, with its deployment and its host: otherwise its proxy routes without zones,
+    /// and others' do to the names that it offers.
+    pub zone_aware: bool,
 }
 
 /// A service's `serviceConnectConfiguration`, resolved when the task started.
@@ -58,6 +61,8 @@ pub struct ServiceConnect {
     pub upstreams: Vec<Upstream>,
     /// The proxy's, with those that are blocked.
     pub patience: Patience,
+    /// Whether the proxy tells all that an access log has.
+    pub logs_accesses: bool,
 }
 
 /// Envoy's defaults of `connect_timeout`, and of Service Connect's idle timeout (`ServiceConnectService.timeout`, ECS API

@@ -62,6 +62,11 @@ macro_rules! counters {
         }
 
         impl<C: Counter> CountersOf<C> {
+            /// Makes all of them zero, as a proxy that starts has them.
+            pub fn reset(&self) {
+                $(self.$name.set(0);)*
+            }
+
             pub fn snapshot(&self) -> CounterSnapshot {
                 CounterSnapshot { $($name: self.$name.get(),)* }
             }

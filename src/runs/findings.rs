@@ -203,7 +203,8 @@ pub struct Totals {
 #[serde(default)]
 pub struct Comparison {
     pub on: Verification,
-    pub off: Verification,
+    /// None: it cannot be switched off there.
+    pub off: Option<Verification>,
     /// -0.24 is 24 % lower.
     pub median_change: Option<f64>,
     pub median_change_on_aws: Option<f64>,
@@ -243,7 +244,9 @@ impl Findings {
     pub fn of(document: &Document) -> Result<Self, String> {
         let mut findings = Self::default();
         match document.command() {
-            "verify" if document.result.get("median_change").is_some() => findings.add_comparison(&document.result)?,
+            "verify" if document.result.get("median_change_on_aws").is_some() => {
+                findings.add_comparison(&document.result)?
+            }
             "verify" => findings.add_check(&document.result, "/result", "verify")?,
             "failover" => findings.add_drill(&document.result, "/result")?,
             "stats" => findings.add_stats(&document.result, "/result")?,
@@ -275,9 +278,18 @@ impl Findings {
     /// Without zone-aware routing it holds if it is what is predicted then, though its own verdict asks for more.
     fn add_comparison(&mut self, value: &Value) -> Result<(), String> {
         let Some(mut found) = read::<Comparison>(value)? else { return Ok(()) };
-        found.off.holds = Some(found.off.as_predicted && found.off.errors == 0);
-        for (side, title, found) in [("on", "with zone-aware routing", &found.on), ("off", "without", &found.off)] {
-            self.checks.push(Part { at: format!("/result/{side}"), title: title.to_owned(), found: found.clone() });
+        if let Some(off) = &mut found.off {
+            off.holds = Some(off.as_predicted && off.errors == 0);
+        }
+        for (side, title, found) in
+            [("on", "with zone-aware routing", Some(&found.on)), ("off", "without", found.off.as_ref())]
+        {
+            let part = found.map(|found| Part {
+                at: format!("/result/{side}"),
+                title: title.to_owned(),
+                found: found.clone(),
+            });
+            self.checks.extend(part);
         }
         self.comparison = Some(Part { at: "/result".to_owned(), title: "comparison".to_owned(), found });
         Ok(())

@@ -21,10 +21,15 @@ use crate::aws::{AzName, ec2_filter};
 use crate::events::Event;
 use crate::plan::Kind;
 
-/// Proof that there are instances for the tasks: as many as wanted, registered, in all zones.
+/// Proof that there is room for the tasks: as many instances as wanted, registered, in all zones; or Fargate.
 pub(crate) struct Capacity(());
 
 impl Capacity {
+    /// Fargate's.
+    pub(crate) fn unlimited() -> Self {
+        Self(())
+    }
+
     pub(crate) fn foreseen() -> Self {
         Self(())
     }

@@ -16,7 +16,7 @@ use crate::aws::error::{SdkResult, ServiceError};
 use crate::aws::{Clients, CloudError, ErrorClass, ZoneNames};
 use crate::data_plane::DataPlane;
 use crate::events::Events;
-use crate::settings::{ResourceNames, Settings};
+use crate::settings::{LaunchType, ResourceNames, Settings};
 
 /// What every stage works with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Context {
     zones: Arc<Mutex<ZoneNames>>,
     /// The account, once it has been asked for.
     account: Arc<Mutex<Option<String>>>,
+    /// What the tasks that stand run on, once it has been looked up.
+    launch_type: Arc<Mutex<Option<LaunchType>>>,
     /// What has been noted of looks that were refused.
     noted: Arc<Mutex<BTreeSet<String>>>,
     /// What was found to be others' and stays so: it is not asked for again.
@@ -60,6 +62,7 @@ impl Context {
             started: SystemTime::now(),
             zones: Arc::default(),
             account: Arc::default(),
+            launch_type: Arc::default(),
             noted: Arc::default(),
             foreign: Arc::default(),
             begun: Arc::default(),
@@ -75,6 +78,11 @@ impl Context {
     /// The same context where these proxies do the routing.
     pub fn with_proxies(self, proxies: Option<String>) -> Self {
         Self { proxies, ..self }
+    }
+
+    /// Whether the tasks' proxies are a local cloud's, which tells under which conditions they work.
+    pub fn has_local_proxies(&self) -> bool {
+        self.proxies.is_some() && matches!(self.data_plane, DataPlane::Cloud)
     }
 
     /// The same context with another token, for work that others do not interrupt, such as putting back what was changed.
@@ -133,6 +141,19 @@ impl Context {
 
     pub(super) fn learn_account(&self, account: &str) {
         *self.account.lock() = Some(account.to_owned());
+    }
+
+    /// What tasks run on, or are to: what was asked for, else what those that stand run on.
+    pub fn launch_type(&self) -> LaunchType {
+        self.settings.launch_type.or(*self.launch_type.lock()).unwrap_or_default()
+    }
+
+    pub fn is_on_fargate(&self) -> bool {
+        self.launch_type() == LaunchType::Fargate
+    }
+
+    pub(super) fn learn_launch_type(&self, launch_type: LaunchType) {
+        *self.launch_type.lock() = Some(launch_type);
     }
 
     /// The value of the owner tag.

@@ -17,6 +17,7 @@ pub enum Check {
     Image,
     Roles,
     Quota,
+    LaunchType,
     InstanceType,
     TaskCount,
     Names,

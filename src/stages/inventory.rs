@@ -12,16 +12,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Context, Error, auto_scaling_group, container_instances, identity, load_balancer, network, rollout, target_group,
-    tasks,
+    Context, Error, auto_scaling_group, container_instances, identity, launch_type, load_balancer, network, rollout,
+    target_group, tasks,
 };
 use crate::aws::{AzId, AzName};
+use crate::settings::LaunchType;
 
 /// A service, and where its tasks run.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
 pub struct ServiceStatus {
     /// The name of the service.
     pub name: String,
+    /// What its tasks run on, as ECS names it: `EC2` or `FARGATE`. Null: the cloud does not tell.
+    pub launch_type: Option<String>,
     /// The tasks that run.
     pub running: u32,
     /// The tasks that are to run.
@@ -49,7 +52,11 @@ pub struct TaskStatus {
     pub healthy: bool,
     /// Its private IPv4 address.
     pub address: Option<String>,
-    /// The ARN of the container instance that it runs on.
+    /// The CPU units that it has, 1024 of which are a vCPU.
+    pub cpu_units: u32,
+    /// The MiB of memory that it has.
+    pub memory_mib: u32,
+    /// The ARN of the container instance that it runs on. Null: it runs on Fargate.
     pub container_instance: Option<String>,
     /// When it was started, in UTC (RFC 3339).
     pub started_at: Option<String>,
@@ -208,6 +215,7 @@ pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
         let tasks = tasks::find_running(ctx, cluster, &name).await?;
         let newest = rollout::newest_deployment(&service);
         statuses.push(ServiceStatus {
+            launch_type: launch_type::of_service(&service).map(|it| it.to_string().to_ascii_uppercase()),
             running: service.running_count().unsigned_abs(),
             desired: service.desired_count().unsigned_abs(),
             pending: service.pending_count().unsigned_abs(),
@@ -234,9 +242,16 @@ fn task_status(task: &Task, zones: &BTreeMap<AzName, AzId>) -> Option<TaskStatus
         az_id: zone_of(task, zones),
         healthy: task.health_status() != Some(&HealthStatus::Unhealthy),
         address: address.and_then(|address| address.value()).map(str::to_owned),
+        cpu_units: size(task.cpu()),
+        memory_mib: size(task.memory()),
         container_instance: task.container_instance_arn().map(str::to_owned),
         started_at: task.started_at().and_then(in_utc),
     })
+}
+
+/// A size as ECS tells it of a task: a number as text.
+fn size(text: Option<&str>) -> u32 {
+    text.and_then(|text| text.parse().ok()).unwrap_or_default()
 }
 
 /// A time of AWS's as RFC 3339 has it.
@@ -256,6 +271,18 @@ fn count_by_zone(tasks: &[Task], zones: &BTreeMap<AzName, AzId>) -> BTreeMap<AzI
         *counts.entry(zone_of(task, zones)).or_default() += 1;
     }
     counts
+}
+
+impl ServiceStatus {
+    pub fn is_on_fargate(&self) -> bool {
+        self.launch_type.as_deref() == Some("FARGATE")
+    }
+}
+
+/// Whether a service of the frontend's name runs on Fargate.
+pub async fn is_frontend_on_fargate(ctx: &Context) -> Result<bool, Error> {
+    let service = rollout::describe(ctx, &ctx.names.cluster, &[&ctx.names.frontend.service]).await?.pop();
+    Ok(service.as_ref().and_then(launch_type::of_service) == Some(LaunchType::Fargate))
 }
 
 /// An instance that has joined the cluster.

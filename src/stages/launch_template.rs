@@ -12,7 +12,6 @@ use minijinja::context;
 use super::ecs_cluster::EcsCluster;
 use super::image::Image;
 use super::removal::{Details, Remaining, Removal};
-use super::roles::Roles;
 use super::security_groups::SecurityGroups;
 use super::stage::{Found, Stage};
 use super::{Context, Error, templates};
@@ -47,7 +46,7 @@ impl LaunchTemplate {
     /// The cluster has to exist before an instance boots: its agent gives up if it finds none to join.
     pub(crate) fn new(
         ctx: &Context,
-        roles: &Roles,
+        instance_profile_arn: &str,
         groups: &SecurityGroups,
         cluster: &EcsCluster,
         image: &Image,
@@ -66,7 +65,7 @@ impl LaunchTemplate {
             description: format!("ECS optimized launch template of {}", ctx.settings.ami_parameter),
             image_id: image.id.clone(),
             instance_type: ctx.settings.instance_type.clone(),
-            instance_profile_arn: roles.instance_profile_arn.clone(),
+            instance_profile_arn: instance_profile_arn.to_owned(),
             security_group_ids: vec![groups.client.0.clone(), groups.server.0.clone()],
             user_data: BASE64.encode(user_data),
         })

@@ -84,6 +84,32 @@ const LATER: &[(&str, &[&str])] = &[
 /// What is needed only to look at roles, and to see whether the tool's own stand: not where the account's are used.
 const LOOKS_AT_ROLES: [&str; 2] = ["iam:GetInstanceProfile", "iam:GetRole"];
 
+/// What is only done with instances, and on Fargate never.
+const WITH_INSTANCES: &[&str] = &[
+    "autoscaling:CreateAutoScalingGroup",
+    "autoscaling:CreateOrUpdateTags",
+    "autoscaling:DeleteAutoScalingGroup",
+    "autoscaling:StartInstanceRefresh",
+    "autoscaling:TerminateInstanceInAutoScalingGroup",
+    "autoscaling:UpdateAutoScalingGroup",
+    "ec2:CreateLaunchTemplate",
+    "ec2:CreateLaunchTemplateVersion",
+    "ec2:DeleteLaunchTemplate",
+    "ec2:RunInstances",
+    "ec2:TerminateInstances",
+    "ecs:DeregisterContainerInstance",
+    "ecs:StopTask",
+    "iam:AddRoleToInstanceProfile",
+    "iam:CreateInstanceProfile",
+    "iam:DeleteInstanceProfile",
+    "iam:RemoveRoleFromInstanceProfile",
+    "iam:TagInstanceProfile",
+    "ssm:DescribeInstanceInformation",
+    "ssm:GetCommandInvocation",
+    "ssm:GetParameter",
+    "ssm:SendCommand",
+];
+
 /// Who the caller is may always be asked, even where a policy denies it (STS API Reference, `GetCallerIdentity`).
 const ALWAYS_ALLOWED: &str = "sts:GetCallerIdentity";
 
@@ -200,7 +226,14 @@ async fn find_missing_of_policy(
         if sid == OPTIONAL || FIRST_USE.contains(&sid) || OWN_ROLES.contains(&sid) && !makes_roles {
             continue;
         }
-        let actions: Vec<String> = action.many().iter().filter(|action| *action != ALWAYS_ALLOWED).cloned().collect();
+        let is_asked = |action: &&String| {
+            let never = ctx.is_on_fargate() && WITH_INSTANCES.contains(&action.as_str());
+            *action != ALWAYS_ALLOWED && !never
+        };
+        let actions: Vec<String> = action.many().iter().filter(is_asked).cloned().collect();
+        if actions.is_empty() {
+            continue;
+        }
         if sid == PASSING {
             for (role, service) in roles.map(|roles| roles.passed(ctx, identity)).unwrap_or_default() {
                 context.insert(PASSED_TO, service);
@@ -237,7 +270,7 @@ mod tests {
     fn every_action_that_is_needed_later_is_one_of_the_policys() {
         let policy: Policy = serde_json::from_str(&policy(&crate::settings::Settings::default().name)).unwrap();
         let allowed: BTreeSet<_> = policy.statement.iter().flat_map(|statement| statement.action.many()).collect();
-        let named = LATER.iter().flat_map(|(_, actions)| actions.iter()).chain(&LOOKS_AT_ROLES);
+        let named = LATER.iter().flat_map(|(_, actions)| actions.iter()).chain(&LOOKS_AT_ROLES).chain(WITH_INSTANCES);
         let unknown: Vec<_> = named.filter(|action| !allowed.iter().any(|allowed| allowed == *action)).collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }

@@ -43,10 +43,11 @@ impl Network {
 
 pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
     let vpc_id = find_default_vpc(ctx).await?;
-    let instances = ctx.settings.task_count.instances().div_ceil(ZONES as u32);
+    let tasks = ctx.settings.task_count.instances().div_ceil(ZONES as u32);
     let (zones, offering, subnets) =
-        tokio::try_join!(find_zones(ctx), find_zones_offering_instances(ctx), Subnets::find(ctx, &vpc_id, instances))?;
+        tokio::try_join!(find_zones(ctx), find_zones_offering_instances(ctx), Subnets::find(ctx, &vpc_id, tasks))?;
     let (region, instance_type) = (&ctx.clients.region, &ctx.settings.instance_type);
+    let that_offer = if ctx.is_on_fargate() { String::new() } else { format!(" that offer {instance_type}") };
     let zones: Vec<AzName> = zones.into_keys().collect();
     if zones.len() < ZONES {
         return Err(Error::Prerequisite(format!(
@@ -75,7 +76,7 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
     }
     if found.len() < ZONES {
         return Err(Error::Prerequisite(format!(
-            "{vpc_id} has a subnet that serves in {} Availability Zones that offer {instance_type} ({}), and {ZONES} are \
+            "{vpc_id} has a subnet that serves in {} Availability Zones{that_offer} ({}), and {ZONES} are \
              needed; {}; or choose another --region",
             found.len(),
             listed(&found.into_iter().map(|(_, subnet)| subnet.zone).collect::<Vec<_>>(), ctx),
@@ -123,8 +124,11 @@ pub(crate) async fn find_zones(ctx: &Context) -> Result<BTreeMap<AzName, AzId>, 
     Ok(zones)
 }
 
-/// None: the caller may not know.
+/// None: the caller may not know, or there are to be no instances.
 async fn find_zones_offering_instances(ctx: &Context) -> Result<Option<BTreeSet<AzName>>, Error> {
+    if ctx.is_on_fargate() {
+        return Ok(None);
+    }
     let mut pages = ctx
         .clients
         .ec2

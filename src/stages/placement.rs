@@ -12,7 +12,7 @@ use aws_sdk_ecs::types::{
 use super::launch_failures::{Failure, LaunchFailures};
 use super::rollout::{describe, find_rollout, last_events, wait_for_tasks};
 use super::wait::{Poll, Subject, wait};
-use super::{Context, Error, auto_scaling_group, container_instances, load_balancer, tasks};
+use super::{Context, Error, auto_scaling_group, container_instances, fargate_placement, load_balancer, tasks};
 use crate::aws::AzName;
 use crate::plan::in_order;
 
@@ -30,12 +30,19 @@ pub(super) const NO_CONSTRAINTS: &str = "none";
 pub async fn find_constrained(ctx: &Context) -> Result<Vec<String>, Error> {
     let names = [ctx.names.backend.service.as_str(), ctx.names.frontend.service.as_str()];
     let mut services = describe(ctx, &ctx.names.cluster, &names).await?;
-    services.retain(|service| !service.placement_constraints().is_empty());
+    let subnets: Vec<String> = find_subnets(ctx).await?.into_values().collect();
+    services.retain(|service| {
+        let of_fargate = fargate_placement::subnets(service).is_some_and(|it| in_order(it) != in_order(&subnets));
+        !service.placement_constraints().is_empty() || of_fargate
+    });
     Ok(services.into_iter().filter_map(|service| service.service_name).collect())
 }
 
 /// Lets ECS place no task of a service in a zone from now on.
 pub async fn close_zone(ctx: &Context, service: &str, zone: &AzName) -> Result<(), Error> {
+    if ctx.is_on_fargate() {
+        return fargate_placement::close_zone(ctx, service, zone).await;
+    }
     constrain(ctx, service, Some(format!("{ZONE} != {zone}"))).await
 }
 
@@ -45,6 +52,10 @@ pub async fn close_zone(ctx: &Context, service: &str, zone: &AzName) -> Result<(
 pub async fn open_zones(ctx: &Context, service: &str) -> Result<(), Error> {
     let cluster = &ctx.names.cluster;
     let found = describe(ctx, cluster, &[service]).await?.pop();
+    if ctx.is_on_fargate() {
+        let subnets = find_subnets(ctx).await?.into_values().collect();
+        return fargate_placement::set_subnets(ctx, service, subnets).await;
+    }
     let Some(found) = found.filter(|found| !found.placement_constraints().is_empty()) else { return Ok(()) };
     let group = auto_scaling_group::find(ctx, &ctx.names.auto_scaling_group).await?.map(|found| found.facts);
     let zones = group.and_then(|group| group.availability_zones).unwrap_or_default();
@@ -99,6 +110,10 @@ async fn stop(ctx: &Context, task: &Task, reason: &str) -> Result<(), Error> {
 /// elsewhere, or found that there is no room.
 pub async fn empty_zone(ctx: &Context, service: &str, zone: &AzName) -> Result<(), Error> {
     let cluster = &ctx.names.cluster;
+    if ctx.is_on_fargate() {
+        let found = describe(ctx, cluster, &[service]).await?.pop();
+        return wait_for_tasks(ctx, service, found.map_or(0, |it| it.desired_count().unsigned_abs())).await;
+    }
     let is_here = |task: &&Task| task.availability_zone() == Some(zone.as_str());
     let told_before: BTreeSet<String> = event_ids(describe(ctx, cluster, &[service]).await?.pop().as_ref()).collect();
     for task in tasks::find(ctx, cluster, service, DesiredStatus::Running).await?.iter().filter(is_here) {
@@ -204,6 +219,9 @@ fn lacking(idle: &BTreeMap<AzName, Vec<ContainerInstance>>, needed: &BTreeMap<Az
 /// Takes the group back to `wanted` instances, of those without a task: Auto Scaling alone would take any. Gives whether there were
 /// more.
 pub async fn remove_surplus(ctx: &Context, wanted: u32) -> Result<bool, Error> {
+    if ctx.is_on_fargate() {
+        return Ok(false);
+    }
     let (name, wanted) = (&ctx.names.auto_scaling_group, i32::try_from(wanted).unwrap_or(i32::MAX));
     let Some(group) = auto_scaling_group::find(ctx, name).await?.map(|found| found.facts) else { return Ok(false) };
     let surplus = usize::try_from(group.desired_capacity().unwrap_or_default() - wanted).unwrap_or(0);

@@ -4,15 +4,15 @@
 use super::finding::{Check, Finding, Level};
 use super::identity::{Identity, find_identity};
 use super::image::{Image, find_image};
-use super::instance_type::{self, find_instance_type, is_on_free_plan};
+use super::instance_type::{self, InstanceTypeInfo, find_instance_type, is_on_free_plan};
 use super::namespace::find_sharing_account;
 use super::needed_permissions::{NeededPermissions, find_missing};
 use super::network::{Network, find_network};
 use super::permissions::MissingPermissions;
-use super::quota::{find_rules_problem, find_vcpu_quota};
+use super::quota::{VcpuQuota, find_fargate_quota, find_rules_problem, find_vcpu_quota};
 use super::role_choice::{RoleSources, choose_roles};
 use super::task_definitions::task_needs;
-use super::{Context, Error};
+use super::{Context, Error, launch_type};
 use crate::routing::Config;
 use crate::settings::Cidr;
 
@@ -21,7 +21,8 @@ use crate::settings::Cidr;
 pub(crate) struct Prerequisites {
     pub(crate) identity: Identity,
     pub(crate) role_sources: RoleSources,
-    pub(crate) image: Image,
+    /// The machine image of the instances. None: there are to be none.
+    pub(crate) image: Option<Image>,
     pub(crate) network: Network,
 }
 
@@ -38,19 +39,19 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     else {
         return Ok((findings, None));
     };
+    let problem = launch_type::find_problem(ctx).await;
+    let problem = note_unless_unknown(Check::LaunchType, problem, &mut findings)?;
+    findings.extend(problem.flatten());
     // Which permissions the caller needs depends on the roles that are used.
     let roles = async {
         let role_sources = choose_roles(ctx, &identity).await;
         let missing = find_missing(ctx, &identity, role_sources.as_ref().ok()).await;
         (role_sources, missing)
     };
-    let (network, image, (role_sources, missing), instance_type, free_plan, quota, too_many_ranges, sharing) = tokio::join!(
+    let (network, instances, (role_sources, missing), too_many_ranges, sharing) = tokio::join!(
         find_network(ctx),
-        find_image(ctx),
+        Instances::find(ctx, &identity),
         roles,
-        find_instance_type(ctx),
-        is_on_free_plan(ctx, &identity),
-        find_vcpu_quota(ctx),
         find_rules_problem(ctx),
         find_sharing_account(ctx, &identity.account),
     );
@@ -58,22 +59,13 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
         findings.extend(permissions_findings(missing, ctx.settings.check_permissions));
     }
     let network = note(Check::Network, network, &mut findings, |network| network.text(&ctx.zones()))?;
-    let image = note(Check::Image, image, &mut findings, ToString::to_string)?;
-    let needs = task_needs(ctx)?;
-    findings.extend(instance_type::problems(&needs, image.as_ref(), instance_type.as_ref().ok(), free_plan?));
-    let role_sources = note(Check::Roles, role_sources, &mut findings, ToString::to_string)?;
-    let quota = match instance_type {
-        Err(Error::Prerequisite(what)) => {
-            findings.push(Finding::new(Check::InstanceType, Level::Problem, what));
-            None
-        }
-        instance_type => {
-            let quota = instance_type.and_then(|instance_type| Ok((instance_type, quota?)));
-            note_unless_unknown(Check::Quota, quota, &mut findings)?
-        }
+    let (image, of_quota) = match instances {
+        Some(instances) => instances.judge(ctx, &mut findings)?,
+        None => (None, find_fargate_quota(ctx).await),
     };
-    if let Some((instance_type, quota)) = quota {
-        findings.push(quota.finding(ctx, &instance_type));
+    let role_sources = note(Check::Roles, role_sources, &mut findings, ToString::to_string)?;
+    if let Some(of_quota) = note_unless_unknown(Check::Quota, of_quota, &mut findings)? {
+        findings.extend(of_quota);
     }
     findings.extend(too_many_ranges?);
     findings.extend(unreachable_ranges(ctx));
@@ -87,12 +79,55 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
         findings.push(Finding::new(Check::Names, Level::Fine, what));
     }
     let prerequisites = match (role_sources, image, network) {
-        (Some(role_sources), Some(image), Some(network)) => {
+        (Some(role_sources), image, Some(network)) if image.is_some() || ctx.is_on_fargate() => {
             Some(Prerequisites { identity, role_sources, image, network })
         }
         _ => None,
     };
     Ok((findings, prerequisites))
+}
+
+/// What is to be known of the instances. None of it matters on Fargate.
+struct Instances {
+    image: Result<Image, Error>,
+    instance_type: Result<InstanceTypeInfo, Error>,
+    free_plan: Result<Option<bool>, Error>,
+    quota: Result<VcpuQuota, Error>,
+}
+
+impl Instances {
+    async fn find(ctx: &Context, identity: &Identity) -> Option<Self> {
+        if ctx.is_on_fargate() {
+            return None;
+        }
+        let (image, instance_type, free_plan, quota) = tokio::join!(
+            find_image(ctx),
+            find_instance_type(ctx),
+            is_on_free_plan(ctx, identity),
+            find_vcpu_quota(ctx),
+        );
+        Some(Self { image, instance_type, free_plan, quota })
+    }
+
+    /// The image, if there is one, and what is to be said of the quota.
+    fn judge(
+        self,
+        ctx: &Context,
+        findings: &mut Vec<Finding>,
+    ) -> Result<(Option<Image>, Result<Option<Finding>, Error>), Error> {
+        let Self { image, instance_type, free_plan, quota } = self;
+        let image = note(Check::Image, image, findings, ToString::to_string)?;
+        let needs = task_needs(ctx)?;
+        findings.extend(instance_type::problems(&needs, image.as_ref(), instance_type.as_ref().ok(), free_plan?));
+        let of_quota = match instance_type {
+            Err(Error::Prerequisite(what)) => {
+                findings.push(Finding::new(Check::InstanceType, Level::Problem, what));
+                Ok(None)
+            }
+            instance_type => instance_type.and_then(|it| Ok(Some(quota?.finding(ctx, &it)))),
+        };
+        Ok((image, of_quota))
+    }
 }
 
 /// The healthy backends without which zone-aware routing is off: Envoy's minimum cluster size.

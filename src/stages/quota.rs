@@ -5,6 +5,7 @@ use aws_sdk_ec2::types::InstanceStateName;
 
 use super::finding::{Check, Finding, Level};
 use super::instance_type::InstanceTypeInfo;
+use super::task_definitions::task_needs;
 use super::{Context, Error};
 use crate::aws::ec2_filter;
 use crate::aws::tags::Tagged;
@@ -14,6 +15,9 @@ const STANDARD_VCPUS: &str = "L-1216C47A";
 /// The families that it counts (EC2 User Guide, "EC2 On-Demand Instance quotas"). Inf, Trn, DL, Hpc and others have quotas of
 /// their own, though they begin with the same letters.
 const STANDARD_FAMILIES: [&str; 11] = ["a", "c", "d", "h", "i", "im", "is", "m", "r", "t", "z"];
+
+/// The quota of tasks on Fargate, those of Fargate Spot not counted, in vCPU.
+const FARGATE_VCPUS: &str = "L-3032A538";
 
 /// The quota of rules that let in, of a security group: of IPv4 ranges, and as many of IPv6 ones.
 const INBOUND_RULES: &str = "L-0EA8095F";
@@ -104,6 +108,22 @@ pub(super) async fn find_rules_problem(ctx: &Context) -> Result<Option<Finding>,
 pub(super) async fn find_vcpu_quota(ctx: &Context) -> Result<VcpuQuota, Error> {
     let (limit, (in_use, ours)) = tokio::try_join!(find_quota(ctx, "ec2", STANDARD_VCPUS), find_in_use(ctx))?;
     Ok(VcpuQuota { limit, in_use, ours })
+}
+
+/// Whether the account's quota holds the tasks on Fargate. What others of its tasks take of it, no call of ECS tells.
+pub(super) async fn find_fargate_quota(ctx: &Context) -> Result<Option<Finding>, Error> {
+    let limit = find_quota(ctx, "fargate", FARGATE_VCPUS).await?;
+    let units: u64 = task_needs(ctx)?.iter().map(|needs| needs.cpu).sum();
+    let needed = (units * u64::from(ctx.settings.task_count.get())).div_ceil(1024);
+    let numbers = format!("{needed} vCPU needed of {limit} on-demand Fargate vCPU, of which other tasks may take some");
+    if needed <= limit {
+        return Ok(Some(Finding::new(Check::Quota, Level::Fine, numbers)));
+    }
+    let what = format!(
+        "{numbers}: tasks would not be placed; {}, or ask for fewer with --task-count",
+        increase("fargate", FARGATE_VCPUS, needed)
+    );
+    Ok(Some(exceeded(ctx, what)))
 }
 
 async fn find_quota(ctx: &Context, service: &str, code: &str) -> Result<u64, Error> {

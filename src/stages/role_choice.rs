@@ -35,7 +35,8 @@ const TO_LOG: [&str; 2] = ["logs:CreateLogStream", "logs:PutLogEvents"];
 /// Where the roles that are used come from.
 #[derive(Clone)]
 pub(crate) struct RoleSources {
-    pub(crate) instance_profile: RoleSource,
+    /// None: there are to be no instances.
+    pub(crate) instance_profile: Option<RoleSource>,
     pub(crate) execution_role: RoleSource,
     /// The ARN of the role in the account's own instance profile; None: it cannot be known, or the profile is the tool's.
     instance_role: Option<String>,
@@ -44,15 +45,17 @@ pub(crate) struct RoleSources {
 impl RoleSources {
     /// Whether any is the tool's own.
     pub(super) fn makes_any(&self) -> bool {
-        [&self.instance_profile, &self.execution_role].iter().any(|source| matches!(source, RoleSource::Own))
+        let mut sources = self.instance_profile.iter().chain([&self.execution_role]);
+        sources.any(|source| matches!(source, RoleSource::Own))
     }
 
     /// The ARNs of the roles that are handed on, as far as they are known, and the services to which they are.
     pub(super) fn passed(&self, ctx: &Context, identity: &Identity) -> Vec<(String, String)> {
         let own = |name: &str| identity.iam_arn(&format!("role/{name}"));
         let of_instances = match self.instance_profile {
-            RoleSource::Own => Some(own(&own_instance_role(ctx))),
-            RoleSource::Existing(_) => self.instance_role.clone(),
+            Some(RoleSource::Own) => Some(own(&own_instance_role(ctx))),
+            Some(RoleSource::Existing(_)) => self.instance_role.clone(),
+            None => None,
         };
         let of_tasks = match &self.execution_role {
             RoleSource::Own => own(&own_execution_role(ctx)),
@@ -73,13 +76,17 @@ pub(crate) enum RoleSource {
 }
 
 pub(crate) async fn choose_roles(ctx: &Context, identity: &Identity) -> Result<RoleSources, Error> {
+    if ctx.is_on_fargate() {
+        let execution_role = choose_execution_role(ctx, identity).await?;
+        return Ok(RoleSources { instance_profile: None, execution_role, instance_role: None });
+    }
     match tokio::join!(choose_instance_profile(ctx, identity), choose_execution_role(ctx, identity)) {
         (Err(Error::Prerequisite(one)), Err(Error::Prerequisite(other))) => {
             Err(Error::Prerequisite(format!("{one}; {other}")))
         }
         (instance_profile, execution_role) => {
             let (instance_profile, instance_role) = instance_profile?;
-            Ok(RoleSources { instance_profile, execution_role: execution_role?, instance_role })
+            Ok(RoleSources { instance_profile: Some(instance_profile), execution_role: execution_role?, instance_role })
         }
     }
 }
@@ -283,11 +290,9 @@ impl fmt::Display for RoleSources {
             RoleSource::Existing(arn) => arn.rsplit('/').next().unwrap_or(arn).to_owned(),
             RoleSource::Own => "created by `zonewalk up`".to_owned(),
         };
-        write!(
-            f,
-            "instance profile {}; task execution role {}",
-            name(&self.instance_profile),
-            name(&self.execution_role)
-        )
+        if let Some(instance_profile) = &self.instance_profile {
+            write!(f, "instance profile {}; ", name(instance_profile))?;
+        }
+        write!(f, "task execution role {}", name(&self.execution_role))
     }
 }

@@ -15,8 +15,8 @@ use crate::plan::{Difference, Field, Kind};
 
 /// The roles that are used, made or found.
 pub(crate) struct Roles {
-    /// The profile that lets instances join the cluster.
-    pub(crate) instance_profile_arn: String,
+    /// The profile that lets instances join the cluster. None: there are to be no instances.
+    pub(crate) instance_profile_arn: Option<String>,
     /// The role that lets ECS pull the image and write the logs.
     pub(crate) execution_role_arn: String,
 }

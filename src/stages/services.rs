@@ -4,9 +4,9 @@
 use std::sync::OnceLock;
 
 use aws_sdk_ecs::types::{
-    AvailabilityZoneRebalancing, AwsVpcConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration, LaunchType,
-    LogConfiguration, LogDriver, NetworkConfiguration, ServiceConnectClientAlias, ServiceConnectConfiguration,
-    ServiceConnectService,
+    AssignPublicIp, AvailabilityZoneRebalancing, AwsVpcConfiguration, DeploymentCircuitBreaker,
+    DeploymentConfiguration, LogConfiguration, LogDriver, NetworkConfiguration, ServiceConnectClientAlias,
+    ServiceConnectConfiguration, ServiceConnectService,
 };
 
 use super::container_instances::Capacity;
@@ -25,13 +25,14 @@ use super::wait::Poll;
 use super::{Context, Error};
 use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, in_order};
-use crate::settings::{ServiceConnectMode, ServiceNames};
+use crate::settings::{LaunchType, ServiceConnectMode, ServiceNames};
 
 /// The port's name in both task definitions.
 const PORT_NAME: &str = "http";
 
 /// Every instance holds one task and there is none to spare, so a deployment has to stop tasks before it starts their
-/// successors: with AWS's 100 and 200 it would wait for a free instance for ever.
+/// successors: with AWS's 100 and 200 it would wait for a free instance for ever. On Fargate, where the tasks take a new account's quota
+/// of vCPU, it would wait for that.
 const MINIMUM_HEALTHY_PERCENT: i32 = 50;
 const MAXIMUM_PERCENT: i32 = 100;
 
@@ -50,6 +51,7 @@ pub(crate) struct Service<'a> {
     group: &'a GroupId,
     listening: Option<&'a ListeningTargetGroup>,
     mode: ServiceConnectMode,
+    launch_type: LaunchType,
     tasks: u32,
     /// The newest deployment when the service was found first: this run has started any other.
     deployment_before: OnceLock<Option<String>>,
@@ -72,6 +74,7 @@ impl<'a> Service<'a> {
             group,
             listening: None,
             mode: ServiceConnectMode::ClientServer,
+            launch_type: ctx.launch_type(),
             tasks: ctx.settings.task_count.get(),
             deployment_before: OnceLock::new(),
         }
@@ -105,7 +108,10 @@ impl<'a> Service<'a> {
     }
 
     fn network_configuration(&self) -> NetworkConfiguration {
+        // On EC2 it cannot be asked for; on Fargate the image is pulled through it.
+        let public_ip = (self.launch_type == LaunchType::Fargate).then_some(AssignPublicIp::Enabled);
         let vpc = AwsVpcConfiguration::builder()
+            .set_assign_public_ip(public_ip)
             .set_subnets(Some(self.network.subnet_ids()))
             .security_groups(self.group.0.made())
             .build()
@@ -221,6 +227,10 @@ impl Stage for Service<'_> {
             let subnets = in_order(self.network.subnet_ids());
             differences.push(Difference::of(Field::Subnets, in_order(vpc.subnets()), subnets));
             differences.push(Difference::of(Field::SecurityGroups, in_order(vpc.security_groups()), &self.group.0));
+            if self.launch_type == LaunchType::Fargate {
+                let is = vpc.assign_public_ip().unwrap_or(&AssignPublicIp::Disabled);
+                differences.push(Difference::of(Field::AssignPublicIp, is, AssignPublicIp::Enabled));
+            }
         }
         let newest = newest_deployment(service);
         // Emulators keep no such configuration, so that only another one tells anything.
@@ -263,7 +273,10 @@ impl Stage for Service<'_> {
             .service_name(&self.names.service)
             .task_definition(self.task_definition.0.made())
             .desired_count(self.desired())
-            .launch_type(LaunchType::Ec2)
+            .launch_type(match self.launch_type {
+                LaunchType::Ec2 => aws_sdk_ecs::types::LaunchType::Ec2,
+                LaunchType::Fargate => aws_sdk_ecs::types::LaunchType::Fargate,
+            })
             .network_configuration(self.network_configuration())
             .set_load_balancers(balancer)
             .service_connect_configuration(self.service_connect(ctx))
@@ -306,7 +319,8 @@ impl Stage for Service<'_> {
                 differs(&[Field::ServiceConnectAlias]).then(|| self.service_connect(ctx)),
             )
             .set_network_configuration(
-                differs(&[Field::Subnets, Field::SecurityGroups]).then(|| self.network_configuration()),
+                differs(&[Field::Subnets, Field::SecurityGroups, Field::AssignPublicIp])
+                    .then(|| self.network_configuration()),
             )
             .set_force_new_deployment(differs(&[Field::Deployment]).then_some(true));
         ctx.change("ecs:UpdateService", request.send()).await

@@ -18,6 +18,8 @@ pub(super) struct Subnets {
     /// Those that this walkthrough's load balancer or instances are in already.
     in_use: BTreeSet<String>,
     ways_out: Option<WaysOut>,
+    /// Whether a subnet has to give public addresses by itself, as to instances: tasks on Fargate ask for theirs.
+    gives_addresses: bool,
     /// How many addresses are needed.
     needed: i32,
 }
@@ -43,8 +45,8 @@ pub(super) struct Choice {
 }
 
 impl Subnets {
-    /// Those of the VPC, each of which is to hold the load balancer and `instances` with a task each.
-    pub(super) async fn find(ctx: &Context, vpc_id: &str, instances: u32) -> Result<Self, Error> {
+    /// Those of the VPC, each of which is to hold the load balancer and so many tasks, each on an instance of its own or on Fargate.
+    pub(super) async fn find(ctx: &Context, vpc_id: &str, tasks: u32) -> Result<Self, Error> {
         let request = ctx.clients.ec2.describe_subnets().filters(ec2_filter("vpc-id", [vpc_id]));
         let subnets = async { ctx.look("ec2:DescribeSubnets", request.send()).await };
         let (answer, in_use, ways_out) = tokio::try_join!(subnets, find_in_use(ctx), WaysOut::find(ctx, vpc_id))?;
@@ -56,13 +58,15 @@ impl Subnets {
                 free_addresses: subnet.available_ip_address_count().unwrap_or(i32::MAX),
             })
         };
-        // An address for the load balancer, and one each for the instances and their tasks.
-        let ours = i32::try_from(1 + 2 * instances).unwrap_or(i32::MAX);
+        // An address for the load balancer, and one each for the tasks and their instances.
+        let is_on_fargate = ctx.is_on_fargate();
+        let ours = i32::try_from(1 + tasks * if is_on_fargate { 1 } else { 2 }).unwrap_or(i32::MAX);
         Ok(Self {
             region: ctx.clients.region.clone(),
             all: answer.subnets().iter().filter_map(candidate).collect(),
             in_use,
             ways_out,
+            gives_addresses: !is_on_fargate,
             needed: if ctx.data_plane.runs_agents() { FREE_FOR_A_LOAD_BALANCER.max(ours) } else { 0 },
         })
     }
@@ -95,7 +99,7 @@ impl Subnets {
     fn lacks(&self, subnet: &Candidate) -> Vec<Shortcoming> {
         let Candidate { id, free_addresses, gives_public_addresses, .. } = subnet;
         let (region, needed) = (&self.region, self.needed);
-        let private = (!gives_public_addresses).then(|| Shortcoming {
+        let private = (self.gives_addresses && !gives_public_addresses).then(|| Shortcoming {
             what: "instances get no public address".to_owned(),
             fix: format!(
                 "`aws ec2 modify-subnet-attribute --region {region} --subnet-id {id} --map-public-ip-on-launch`"

@@ -18,26 +18,26 @@ use crate::aws::ErrorClass;
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, Planned};
-use crate::settings::ServiceNames;
+use crate::settings::{LaunchType, ServiceNames};
 
 #[derive(Clone, Debug)]
 pub(crate) struct TaskDefinitionArn(pub(crate) Planned<String>);
 
-/// What a task takes of the instance that it runs on.
-pub(super) struct Needs {
+/// What a task takes of the instance that it runs on, or has on Fargate.
+pub struct Needs {
     pub(super) family: String,
     /// In CPU units, 1024 of which are a vCPU.
-    pub(super) cpu: u64,
+    pub cpu: u64,
     /// In MiB.
-    pub(super) memory: u64,
+    pub memory: u64,
     /// The architecture as EC2 names it; none if the task definition names none.
     pub(super) architecture: Option<&'static str>,
 }
 
 /// What the tasks of both services take, by their templates.
-pub(super) fn task_needs(ctx: &Context) -> Result<[Needs; 2], Error> {
+pub fn task_needs(ctx: &Context) -> Result<[Needs; 2], Error> {
     // Neither depends on the roles, which may not be there yet.
-    let roles = Roles { instance_profile_arn: String::new(), execution_role_arn: String::new() };
+    let roles = Roles { instance_profile_arn: None, execution_role_arn: String::new() };
     let log_group = |service: &ServiceNames| LogGroupName(service.log_group.clone());
     let backend = TaskDefinition::backend(ctx, &roles, &log_group(&ctx.names.backend))?;
     let frontend = TaskDefinition::frontend(ctx, &roles, &log_group(&ctx.names.frontend))?;
@@ -77,6 +77,7 @@ impl TaskDefinition {
             region => ctx.clients.region.as_str(),
             image => ctx.settings.image.as_str(),
             execution_role_arn => roles.execution_role_arn.as_str(),
+            task => task_context(ctx.launch_type()),
             service => context! {
                 name => service.service.as_str(),
                 container => service.container.as_str(),
@@ -144,6 +145,20 @@ impl TaskDefinition {
             }
         })
         .await
+    }
+}
+
+/// What the templates differ in by the launch type: the article's sizes, and for Fargate, which bills them, half of them. That is what
+/// AWS advises for the proxy alone and as much for the application, whose twelve tasks take the 6 vCPU of a new account's quota (ECS
+/// Developer Guide, "Amazon ECS Service Connect components", and "AWS Fargate service quotas").
+fn task_context(launch_type: LaunchType) -> minijinja::Value {
+    match launch_type {
+        LaunchType::Ec2 => context! {
+            launch_type => "EC2", cpu => "1024", memory => "2048", container_cpu => 512, container_memory => 1024,
+        },
+        LaunchType::Fargate => context! {
+            launch_type => "FARGATE", cpu => "512", memory => "1024", container_cpu => 256, container_memory => 512,
+        },
     }
 }
 

@@ -149,6 +149,9 @@ mod tests {
             region => "eu-central-1",
             image => "a \"quoted\" image",
             execution_role_arn => "arn:aws:iam::000000000000:role/ecsTaskExecutionRole",
+            task => minijinja::context! {
+                launch_type => "EC2", cpu => "1024", memory => "2048", container_cpu => 512, container_memory => 1024,
+            },
             service => minijinja::context! {
                 name => service.service.as_str(), container => service.container.as_str(), port => service.port,
                 log_group => service.log_group.as_str(), command => None::<Vec<String>>,

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::load::{Load, ZoneFields};
-use super::observation::{Observation, STATUS, Seen};
+use super::observation::{Meter, Observation, STATUS, Seen};
 use super::timeline::Timeline;
 use super::wire::{Failure, Received, Wire, is_loopback};
 use crate::events::Traffic;
@@ -36,6 +36,10 @@ pub enum DriveError {
     Client(#[from] reqwest::Error),
     #[error("the load balancer at {url} is out of reach: none of the first {tried} requests got a connection ({}); {}", .why.reason, hint(.url, .why))]
     OutOfReach { url: Box<Url>, tried: u64, why: Unconnected },
+    /// The same of an application of the user's own.
+    #[error("{url} is out of reach: none of the first {tried} requests got a connection ({}); check the address, and that it may be \
+             reached from here", .why.reason)]
+    OwnOutOfReach { url: Box<Url>, tried: u64, why: Unconnected },
 }
 
 /// Why there is no connection.
@@ -79,6 +83,7 @@ pub async fn drive(
         out_of_reach: OnceLock::new(),
         stop,
         timeline: Timeline::current(),
+        meter: load.meter.clone(),
     });
     run.timeline.iter().for_each(|timeline| timeline.begin());
     let workers_wanted = match &run.pace {
@@ -104,7 +109,12 @@ pub async fn drive(
     match run.out_of_reach.get() {
         Some(why) => {
             let tried = run.unconnected.load(Ordering::Relaxed);
-            Err(DriveError::OutOfReach { url: Box::new(url), tried, why: why.clone() })
+            let (url, why) = (Box::new(url), why.clone());
+            Err(if load.is_own {
+                DriveError::OwnOutOfReach { url, tried, why }
+            } else {
+                DriveError::OutOfReach { url, tried, why }
+            })
         }
         None => {
             let seen = std::mem::take(&mut run.so_far.lock().1);
@@ -144,6 +154,7 @@ struct Run {
     stop: CancellationToken,
     /// The timeline of the drill that this traffic is part of.
     timeline: Option<Arc<Timeline>>,
+    meter: Option<Meter>,
 }
 
 /// When requests are to start.
@@ -172,6 +183,7 @@ async fn work<P: Fn(Traffic)>(run: Arc<Run>, progress: Arc<P>) {
         let latency = intended.elapsed();
         let answered = zones.as_ref().ok().map(|(frontend, backend)| (latency, frontend == backend));
         run.timeline.iter().for_each(|timeline| timeline.note(answered));
+        run.meter.iter().for_each(|meter| meter.record(zones.clone(), latency, bytes));
         progress(run.count(zones, latency, bytes));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::timeline::RunningTasks;
 use crate::routing::{PredictedState, Prediction, Runtime, Topology, predict};
 
 /// The number of a service's running tasks by AZ ID.
@@ -14,6 +15,7 @@ const ROUNDING: f64 = 1e-9;
 #[derive(Clone, Debug)]
 pub struct Expectation {
     pub(super) predictions: BTreeMap<String, Prediction>,
+    frontends: TasksByZone,
     backends: TasksByZone,
     /// Whether it is known where tasks run.
     is_known: bool,
@@ -30,17 +32,35 @@ impl Expectation {
         let predicted = |zone: &String| {
             predict(&Topology { runtime: Some(runtime), ..Topology::healthy(zone, frontends, backends) })
         };
-        Self::of_predictions(zones.map(|(zone, _)| (zone.clone(), predicted(zone))).collect(), backends)
+        Self::of_predictions(zones.map(|(zone, _)| (zone.clone(), predicted(zone))).collect(), frontends, backends)
     }
 
     /// Of what is predicted for each frontend zone otherwise.
-    pub fn of_predictions(predictions: BTreeMap<String, Prediction>, backends: &TasksByZone) -> Self {
-        Self { predictions, backends: backends.clone(), is_known: true }
+    pub fn of_predictions(
+        predictions: BTreeMap<String, Prediction>,
+        frontends: &TasksByZone,
+        backends: &TasksByZone,
+    ) -> Self {
+        Self { predictions, frontends: frontends.clone(), backends: backends.clone(), is_known: true }
+    }
+
+    /// The tasks that it rests on, of services of these names.
+    pub fn tasks(&self, frontend: &str, backend: &str) -> Vec<RunningTasks> {
+        let of = |service: &str, tasks: &TasksByZone| -> Vec<RunningTasks> {
+            let running = |(zone, running): (&String, &u32)| RunningTasks {
+                service: service.to_owned(),
+                zone: zone.clone(),
+                running: *running,
+            };
+            tasks.iter().map(running).collect()
+        };
+        [of(frontend, &self.frontends), of(backend, &self.backends)].concat()
     }
 
     /// Where nothing is known of the tasks, nothing is predicted.
     pub fn unknown() -> Self {
-        Self { predictions: BTreeMap::new(), backends: TasksByZone::new(), is_known: false }
+        let (frontends, backends) = (TasksByZone::new(), TasksByZone::new());
+        Self { predictions: BTreeMap::new(), frontends, backends, is_known: false }
     }
 
     pub fn is_known(&self) -> bool {
@@ -68,6 +88,11 @@ impl Expectation {
         };
         let stay: f64 = self.predictions.iter().map(|(zone, prediction)| stay(zone, prediction)).sum();
         (all > 0).then(|| stay / f64::from(all))
+    }
+
+    /// The share of a frontend zone's requests that stay in it. None: no frontend is known there.
+    pub fn stays(&self, zone: &str) -> Option<f64> {
+        Some(self.predictions.get(zone)?.zone_share.get(zone).copied().unwrap_or_default())
     }
 
     /// The share of each backend zone in the answered requests of a frontend zone. None: no frontend is known there.

@@ -1,9 +1,12 @@
 //! The traffic that is to be sent, and where its answers say which zones they came from.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
+
+use super::observation::Meter;
 
 /// The traffic that is to be sent.
 #[derive(Clone, Debug)]
@@ -23,6 +26,10 @@ pub struct Load {
     pub headers: Vec<Header>,
     /// The fields of an answer that name its zones.
     pub zone_fields: ZoneFields,
+    /// Whether the URL is that of an application of the user's own, which no `up` mends.
+    pub is_own: bool,
+    /// Where each request is noted as it ends, for who looks on.
+    pub meter: Option<Meter>,
 }
 
 impl Default for Load {
@@ -37,6 +44,8 @@ impl Default for Load {
             per_second: None,
             headers: vec![header],
             zone_fields: ZoneFields::default(),
+            is_own: false,
+            meter: None,
         }
     }
 }
@@ -65,6 +74,12 @@ impl FromStr for Header {
             Some(Self(name.trim().parse().ok()?, value.trim().parse().ok()?))
         };
         parse().ok_or_else(|| "a header's name and value are needed, such as x-tenant=blue".to_owned())
+    }
+}
+
+impl fmt::Display for Header {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.0, String::from_utf8_lossy(self.1.as_bytes()))
     }
 }
 
@@ -139,6 +154,7 @@ mod tests {
         }
         let header: Header = "X-Tenant = blue=1".parse().unwrap();
         assert_eq!((header.0.as_str(), header.1.to_str().unwrap()), ("x-tenant", "blue=1"));
+        assert_eq!(header.to_string(), "x-tenant=blue=1");
         assert!("tenant".parse::<Header>().is_err() && "a b=c".parse::<Header>().is_err());
     }
 }

@@ -23,7 +23,7 @@ pub use fit::{Fit, FitTest, LEVEL, Null, Row};
 pub use interval::{CONFIDENCE, Interval, ZoneShare};
 pub use latency::{Latencies, LatencyBucket, LatencyMs, PairLatency, Percentiles};
 pub use load::{Header, Load, ZoneFields};
-pub use observation::{Exchanges, Observation, Pair};
+pub use observation::{Exchanges, Meter, Observation, Pair};
 pub use timeline::{Point, RunningTasks, Timeline};
 pub use transfer::{PerMonth, Transfer, USD_PER_GB, Volume};
 pub use verdict::{Cell, Expected, Verdict, Verification, verify};

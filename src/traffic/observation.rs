@@ -1,7 +1,11 @@
 //! What the answers say: requests by the zones of frontend and backend, latencies, errors, bytes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 use super::latency::Latencies;
 
@@ -30,6 +34,40 @@ pub struct Observation {
     pub exchanges: BTreeMap<Pair, Exchanges>,
     /// From the first request's start to the last one's end.
     pub took: Duration,
+}
+
+/// Traffic while it goes on: what has ended can be taken bit by bit. Clones share it.
+#[derive(Clone)]
+pub struct Meter(Arc<Mutex<(Instant, Seen)>>);
+
+impl Default for Meter {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new((Instant::now(), Seen::default()))))
+    }
+}
+
+impl Meter {
+    /// The requests that have ended since this was last called, and how long ago that was.
+    pub fn take(&self) -> Observation {
+        let now = Instant::now();
+        let (since, seen) = std::mem::replace(&mut *self.0.lock(), (now, Seen::default()));
+        seen.observation(now - since)
+    }
+
+    /// Notes a request that has ended: the zones of its answer, or what went wrong.
+    pub fn record(&self, zones: Result<Pair, String>, latency: Duration, bytes: u64) {
+        let seen = &mut self.0.lock().1;
+        match zones {
+            Ok((frontend, backend)) => seen.record(frontend, backend, latency, bytes),
+            Err(error) => seen.record_error(error),
+        }
+    }
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meter")
+    }
 }
 
 /// What has been seen so far: there are few pairs of zones, so that going through them is the quickest.
@@ -68,6 +106,22 @@ impl Seen {
 }
 
 impl Observation {
+    /// Adds what was seen after it.
+    pub fn add(&mut self, later: Self) {
+        for (pair, requests) in later.matrix {
+            *self.matrix.entry(pair).or_default() += requests;
+        }
+        for (error, requests) in later.errors {
+            *self.errors.entry(error).or_default() += requests;
+        }
+        for (pair, exchanges) in later.exchanges {
+            let sum = self.exchanges.entry(pair).or_default();
+            sum.latencies.add(&exchanges.latencies);
+            sum.bytes += exchanges.bytes;
+        }
+        self.took += later.took;
+    }
+
     /// The latencies of the requests between such zones.
     pub fn latencies(&self, is_meant: impl Fn(&Pair) -> bool) -> Latencies {
         let meant = self.exchanges.iter().filter(|(pair, _)| is_meant(pair));
@@ -114,5 +168,29 @@ impl Observation {
             *rows.entry(frontend.as_str()).or_default() += requests;
         }
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_taken_bit_by_bit_adds_up() {
+        let (meter, ms) = (Meter::default(), Duration::from_millis);
+        let pair = |to: &str| Ok(("a".to_owned(), to.to_owned()));
+        meter.record(pair("a"), ms(1), 10);
+        meter.record(Err("HTTP 503".to_owned()), ms(9), 0);
+        tokio::time::sleep(ms(1_000)).await;
+        let mut first = meter.take();
+        assert_eq!((first.answered(), first.failed(), first.requests_per_second()), (1, 1, Some(2.0)));
+        meter.record(pair("a"), ms(3), 10);
+        meter.record(pair("b"), ms(5), 10);
+        tokio::time::sleep(ms(500)).await;
+        first.add(meter.take());
+        assert_eq!((first.requests(), first.same_zone_share(), first.took), (4, Some(2.0 / 3.0), ms(1_500)));
+        assert_eq!(first.latencies(|(from, to)| from == to).count(), 2);
+        assert_eq!(first.exchanges[&("a".to_owned(), "a".to_owned())].bytes, 20);
+        assert_eq!(meter.take().requests(), 0);
     }
 }

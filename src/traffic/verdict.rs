@@ -19,8 +19,10 @@ use super::fit::{self, Fit};
 use super::interval::{self, ZoneShare};
 use super::latency::{self, LatencyBucket, LatencyMs, PairLatency};
 use super::observation::Observation;
+use super::timeline::RunningTasks;
 use super::transfer::{Transfer, Volume};
 use super::zone_aware_routing::{Counted, Demands, Evidence, RoutingState, ZoneAwareRouting};
+use crate::envoy::times::ZoneTimes;
 use crate::routing::{Percent, PredictedState};
 
 /// The probability that a run which is as predicted is called a contradiction.
@@ -97,10 +99,16 @@ pub struct Verification {
     pub zones: Vec<ZoneShare>,
     /// How well the whole matrix fits the prediction. Null: nothing was predicted for what was answered.
     pub fit: Option<Fit>,
-    /// How long answers took, in milliseconds, counted from when each request was to start.
+    /// How long answers took by the clock of this machine, which sent the requests, in milliseconds, counted from when each request
+    /// was to start.
     pub latency_ms: LatencyMs,
     /// The same for each pair of zones between which requests went.
     pub latency_pairs_ms: Vec<PairLatency>,
+    /// How long requests between each pair of zones took by the frontends' proxies' own clocks, without the load balancer and the way
+    /// to it. Null: that was not read, or the proxies do not tell.
+    pub proxy_times: Option<Vec<ZoneTimes>>,
+    /// The tasks that ran, by service and zone, which the prediction rests on. Empty: that is not known.
+    pub tasks: Vec<RunningTasks>,
     /// How many answers took how long.
     pub latency_buckets: Vec<LatencyBucket>,
     /// What crossed zones, in bytes and dollars. Null: nothing was answered.
@@ -229,6 +237,8 @@ pub fn verify(
         fit,
         latency_ms: latency::of_kinds(observed),
         latency_pairs_ms: latency::of_pairs(observed),
+        proxy_times: None,
+        tasks: vec![],
         latency_buckets: latency::buckets(observed),
         transfer: Transfer::of(observed, expectation),
         zone_aware_routing,

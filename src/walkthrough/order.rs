@@ -95,12 +95,12 @@ impl Run {
     pub(super) async fn all(&self, prerequisites: Prerequisites) -> Result<LoadBalancerAddress, Error> {
         let ctx = &self.ctx;
         let Prerequisites { identity, role_sources, image, network } = prerequisites;
+        let image = image.as_ref();
         let (roles, groups) = all2(self.roles(&identity, role_sources), self.security_groups(&network)).await?;
         // The backend does not wait for the load balancer, which is what takes longest.
         let backend = async {
             let ((cluster, capacity), (backend_task, frontend_task)) =
-                all2(self.instances(&identity, &roles, &network, &groups, &image), self.task_definitions(&roles))
-                    .await?;
+                all2(self.capacity(&identity, &roles, &network, &groups, image), self.task_definitions(&roles)).await?;
             let backend = Service::backend(ctx, &cluster, &capacity, &backend_task, &network, &groups.server);
             let backend = self.stage(backend).await?;
             Ok((cluster, capacity, frontend_task, backend))
@@ -110,7 +110,7 @@ impl Run {
         let frontend =
             Service::frontend(ctx, &cluster, &capacity, &frontend_task, &network, &groups.client, &listening, &backend);
         self.stage(frontend).await?;
-        if self.mode == Mode::Ensure {
+        if self.mode == Mode::Ensure && image.is_some() {
             self.or_stop(self.remove_surplus()).await?;
         }
         Ok(address)
@@ -131,13 +131,14 @@ impl Run {
     /// What steps 4 and 6 take for granted.
     async fn roles(&self, identity: &Identity, role_sources: RoleSources) -> Result<Roles, Error> {
         let instance_profile = async {
-            match role_sources.instance_profile {
-                RoleSource::Existing(arn) => Ok(arn),
-                RoleSource::Own => {
+            Ok(match role_sources.instance_profile {
+                Some(RoleSource::Existing(arn)) => Some(arn),
+                Some(RoleSource::Own) => {
                     let (role, _) = self.stage(Role::of_instances(&self.ctx, identity)).await?;
-                    self.stage(InstanceProfile::new(identity, &role)).await
+                    Some(self.stage(InstanceProfile::new(identity, &role)).await?)
                 }
-            }
+                None => None,
+            })
         };
         let execution_role = async {
             match role_sources.execution_role {
@@ -172,19 +173,22 @@ impl Run {
         Ok(SecurityGroups { lb, client, server })
     }
 
-    /// Steps 3 and 4.
-    async fn instances(
+    /// Steps 3 and 4. On Fargate, for which there is no image and no profile, a cluster is all that tasks need.
+    async fn capacity(
         &self,
         identity: &Identity,
         roles: &Roles,
         network: &Network,
         groups: &SecurityGroups,
-        image: &Image,
+        image: Option<&Image>,
     ) -> Result<(EcsCluster, Capacity), Error> {
         let (ctx, names) = (&self.ctx, &self.ctx.names);
         let namespace = self.stage(Namespace { name: &names.namespace }).await?;
         let cluster = self.stage(Cluster { name: &names.cluster, namespace: &namespace, identity }).await?;
-        let launch_template = self.stage(LaunchTemplate::new(ctx, roles, groups, &cluster, image)?).await?;
+        let (Some(image), Some(profile)) = (image, &roles.instance_profile_arn) else {
+            return Ok((cluster, Capacity::unlimited()));
+        };
+        let launch_template = self.stage(LaunchTemplate::new(ctx, profile, groups, &cluster, image)?).await?;
         let fleet = self
             .stage(AutoScalingGroup {
                 name: &names.auto_scaling_group,

@@ -284,7 +284,9 @@ async fn hear(proxies: Proxies) -> Heard {
                 Host::Refuses => refusing().await,
                 Host::IsGone => gone.address,
             };
-            hosts.push(Address { owner: format!("host{number}").into(), socket, locality: zone(1), blocked: None });
+            let network = "10.0.0.1:8090".parse().unwrap();
+            let owner = format!("host{number}").into();
+            hosts.push(Address { owner, socket, network, locality: zone(1), blocked: None });
         }
         endpoints.push((conversation.upstream().name, hosts));
     }

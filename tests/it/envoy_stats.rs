@@ -56,6 +56,51 @@ fn the_script_has_no_braces_left() {
 fn a_proxy_that_cannot_be_asked_says_why_and_hides_no_other() {
     let output = format!("proxy arn:task/1\nfailed: curl: (7) Couldn't connect to server\nproxy arn:task/2\n{TEXT}");
     let proxies = script::parse(&output);
+    assert_eq!(proxies.len(), 2);
     assert!(proxies[0].1.as_ref().unwrap_err().contains("Couldn't connect"), "{proxies:?}");
     assert_eq!(proxies[1], ("arn:task/2".to_owned(), Ok(parse(TEXT))));
+}
+
+/// As Envoy 1.40 answers to `/stats?type=Histograms&usedonly&histogram_buckets=detailed&filter=zone.*upstream_rq_time`.
+const TIMES: &str = "\
+cluster.backend.8090.zone.use1-az1.use1-az1.upstream_rq_time:
+  totals=0,0:2, 1,0.1:5
+  intervals=0,0:2, 1,0.1:5
+  summary=P0(0,0) P25(1.05,1.05)
+";
+
+#[test]
+fn histograms_come_last_and_half_a_line_of_them_counts_for_nothing() {
+    let proxy = |task: &str| script::Proxy { task: task.to_owned(), stats: TEXT.to_owned(), times: TIMES.to_owned() };
+    let output = script::answer(&[proxy("arn:task/1"), proxy("arn:task/2")]);
+    let timed = |output: &str| -> Vec<u64> {
+        let proxies = script::parse(output);
+        let stats = proxies.iter().map(|(_, stats)| stats.as_ref().unwrap());
+        stats
+            .map(|stats| stats.times.values().filter_map(|times| times.summary()).map(|it| it.requests).sum())
+            .collect()
+    };
+    assert_eq!(timed(&output), [7, 7], "{output}");
+    // SSM cuts it off in the middle of the last count.
+    let cut = output.trim_end().strip_suffix("5\nend").unwrap();
+    assert_eq!(timed(cut), [7, 0], "{cut}");
+    assert_eq!(script::parse(cut)[1].1.as_ref().unwrap().counter("lb_zone_routing_all_directly"), 41);
+}
+
+/// The script's own tools, on what Envoy answers.
+#[test]
+fn the_scripts_sed_makes_the_lines_that_are_read() {
+    let script = Script { family: "f".to_owned() }.render();
+    let program = script.split_once("sed -n '/^cluster").unwrap().1.split_once('\'').unwrap().0;
+    let mut sed = std::process::Command::new("sed")
+        .args(["-n", &format!("/^cluster{program}")])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut sed.stdin.take().unwrap(), TIMES.as_bytes()).unwrap();
+    let made = String::from_utf8(sed.wait_with_output().unwrap().stdout).unwrap();
+    let ours: String = zonewalk::envoy::times::lines(TIMES).map(|line| line + "\n").collect();
+    assert_eq!(made, ours);
+    assert_eq!(made, "cluster.backend.8090.zone.use1-az1.use1-az1.upstream_rq_time: 0,0:2, 1,0.1:5\n");
 }

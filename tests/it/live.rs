@@ -136,10 +136,13 @@ async fn a_snapshot_tells_what_stands_and_orders_change_it() {
         (json!({ "do": "links", "same_zone_ms": 0.5, "cross_zone_ms": 20.0 }), "/conditions/links/cross_zone_ms"),
         (json!({ "do": "faults", "preset": "throttled" }), "/faults/0/kind"),
         (json!({ "do": "traffic", "rate": 5 }), "/traffic/rate"),
+        (json!({ "do": "traffic", "rate": 5, "header": "x-tenant=blue" }), "/traffic/header"),
     ] {
         assert_eq!(page.order(order.clone()).await.0, StatusCode::OK, "{order}");
-        let expected =
-            ["min_cluster_size", "zone", "rate", "cross_zone_ms"].iter().find_map(|name| order.get(*name)).cloned();
+        let expected = ["min_cluster_size", "zone", "header", "rate", "cross_zone_ms"]
+            .iter()
+            .find_map(|name| order.get(*name))
+            .cloned();
         assert_eq!(page.state().await.pointer(changed), Some(&expected.unwrap_or("throttle".into())), "{order}");
     }
     let predicted = &page.state().await["predicted"];
@@ -158,6 +161,7 @@ async fn a_snapshot_tells_what_stands_and_orders_change_it() {
         ),
         (json!({ "do": "links", "same_zone_ms": -1, "cross_zone_ms": 1 }), "from 0 to 10000 ms"),
         (json!({ "do": "traffic", "rate": 501 }), "at most 500"),
+        (json!({ "do": "traffic", "rate": 5, "header": "blue" }), "a header's name and value are needed"),
         (json!({ "do": "run", "command": "id" }), "run"),
     ] {
         let (status, body) = page.order(order.clone()).await;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, in helpers too")]
 
+mod age;
 mod agents;
 mod agreement;
 mod answers;
@@ -29,6 +30,7 @@ mod envoy_sidecars;
 mod envoy_stats;
 mod errors;
 mod false_worlds;
+mod fargate;
 mod forward_proxy;
 mod help;
 mod inventory;
@@ -43,11 +45,13 @@ mod mesh_conditions;
 mod mesh_stage;
 mod messages;
 mod moto;
+mod opening;
 mod operations;
 mod own_application;
 mod own_templates;
 mod peers;
 mod permissions;
+mod pictures;
 mod preflight;
 mod preflight_fit;
 mod preflight_network;
@@ -80,6 +84,7 @@ mod standing;
 mod statuses;
 mod stub_host;
 mod support;
+mod telemetry;
 mod terminal;
 mod tidy;
 mod traps;

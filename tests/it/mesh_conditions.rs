@@ -4,12 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use zonewalk::cloud::Pace;
+use zonewalk::commands::outcome::Outcome;
+use zonewalk::commands::{compare, verify};
 use zonewalk::mesh::{Conditions, Links, Proxies};
+use zonewalk::report::page::Page;
 use zonewalk::routing::Runtime;
+use zonewalk::stages::inventory;
+use zonewalk::traffic::{Load, Verdict, drive};
+use zonewalk::walkthrough::up;
 
 use crate::envoy_sidecars::envoys;
 use crate::machine::Machine;
 use crate::mesh_stage::{Stage, ZONES, backend, frontend};
+use crate::support::{context, settings, start_cloud};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_takes_the_links_time() {
@@ -85,11 +93,47 @@ fn the_latency_is_compared_with_zone_aware_routing_and_without() {
     let share = off["same_zone_share"].as_f64().unwrap();
     let links = 0.35 / (share * 0.35 + (1.0 - share) * 60.0) - 1.0;
     assert!((compared["links_change"].as_f64().unwrap() - links).abs() < 1e-9, "{compared}");
+    // The proxies' own clocks say the same, without this machine's part in it.
+    let timed = &compared["by_proxies"];
+    let mean = |kind: &str| timed[kind]["mean_ms"].as_f64().unwrap();
+    assert!(mean("same_zone") < 50.0 && mean("cross_zone") > 60.0, "{timed}");
+    assert!(timed["mean_change"].as_f64().unwrap() < -0.3, "{timed}");
     // All is as it was.
     assert_eq!(machine.json(&["local", "mesh", "--output", "json"]), mesh);
     let verify = machine.json(&["verify", "--local", "--output", "json"]);
     assert_eq!(verify["same_zone_share"], 1.0, "{verify}");
     machine.json(&["down", "--local", "--output", "json"]);
+}
+
+/// AWS has no switch for it: there the traffic is sent once, and the proxies' clocks tell of both kinds of requests.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_it_cannot_be_switched_off_the_proxies_clocks_are_shown() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let options = verify::Options::default();
+    let own_only = compare::with_it_alone(&ctx, options).await.unwrap();
+    assert_eq!((own_only.verdict, own_only.off.is_none(), own_only.median_change), (Verdict::Pass, true, None));
+    let timed = own_only.by_proxies.as_ref().unwrap();
+    assert!(timed.same_zone.unwrap().requests >= 200 && timed.cross_zone.is_none(), "{timed:?}");
+    let text = own_only.text(&Page::default());
+    assert!(text.contains("AWS has no switch") && text.contains("none to another") && text.contains("24%"), "{text}");
+    // Below the threshold requests cross zones, and are timed.
+    let mut conditions = cloud.operator().conditions();
+    (conditions.links.cross_zone_ms, conditions.runtime.min_cluster_size) = (60.0, Some(7));
+    cloud.operator().set_conditions(conditions);
+    let url = inventory::find_load_balancer_url(&ctx).await.unwrap().unwrap();
+    let load = Load { url, requests: Some(60), concurrency: 8, ..Load::default() };
+    drive(&load, &ctx.cancel, |_| ()).await.unwrap();
+    conditions.runtime.min_cluster_size = None;
+    cloud.operator().set_conditions(conditions);
+    let both = compare::with_it_alone(&ctx, options).await.unwrap();
+    let timed = both.by_proxies.as_ref().unwrap();
+    assert!(timed.cross_zone.unwrap().mean_ms > 60.0 && timed.mean_change.unwrap() < -0.3, "{timed:?}");
+    let growth = both.on.proxy_times.unwrap();
+    assert_eq!(growth.iter().map(|times| times.summary.requests).sum::<u64>(), 200, "{growth:?}");
+    assert!(growth.iter().all(|times| times.frontend == times.backend), "{growth:?}");
+    cloud.shutdown().await;
 }
 
 #[test]

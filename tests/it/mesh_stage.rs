@@ -138,6 +138,7 @@ pub(crate) fn backend(number: u32) -> Task {
         services: vec![offered],
         upstreams: Vec::new(),
         patience: PATIENCE,
+        logs_accesses: false,
     };
     task("backend", number, service_connect, &["server", "-port=8090", "-protocol=http", "-name=product", "-routes=[]"])
 }
@@ -153,6 +154,7 @@ pub(crate) fn frontend(number: u32) -> Task {
         services: vec![offered],
         upstreams: vec![upstream],
         patience: PATIENCE,
+        logs_accesses: false,
     };
     task("fe", number, service_connect, &["server", "-port=8080", "-protocol=http", "-name=fe", routes])
 }
@@ -172,6 +174,7 @@ fn task(family: &str, number: u32, service_connect: ServiceConnect, command: &[&
         draining: false,
         blocked: BTreeSet::new(),
         failing: false,
+        zone_aware: true,
     }
 }
 

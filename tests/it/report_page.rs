@@ -8,7 +8,7 @@ use zonewalk::runs::store::open;
 
 use crate::browser::{Browser, Theme};
 
-fn run(name: &str) -> Run {
+pub(crate) fn run(name: &str) -> Run {
     let path = format!("{}/tests/data/runs/{name}.json", env!("CARGO_MANIFEST_DIR"));
     Run::of(&open(path.as_ref(), &std::fs::read_to_string(&path).unwrap()).unwrap()).unwrap()
 }

@@ -12,6 +12,7 @@ use zonewalk::commands::redeploy::Redeployment;
 use zonewalk::commands::stats::{Proxy, Stats, Totals};
 use zonewalk::commands::{doctor, up};
 use zonewalk::envoy::stats::{ZoneRequests, ZoneStats};
+use zonewalk::envoy::times::{Summary, ZoneTimes};
 use zonewalk::events::PhaseName;
 use zonewalk::report::page::Page;
 use zonewalk::settings::{Settings, TaskCount};
@@ -92,7 +93,14 @@ fn verified(rows: [[u64; 3]; 3], backends: [u32; 3], counted: Result<Counted, St
     let demands = Demands { min_same_zone: 0.8, exact: true };
     let result = verify(&observed, &expectation, counted, demands);
     let latency_ms = LatencyMs { all: latencies(1.5), same_zone: latencies(1.4), cross_zone: latencies(1.9) };
-    Verification { latency_ms, proxies: Some("Envoy 1.40.0".to_owned()), ..result }
+    let proxy_times = Some(vec![timed("use1-az1", "use1-az1", 0.9), timed("use1-az1", "use1-az4", 2.1)]);
+    Verification { latency_ms, proxy_times, proxies: Some("Envoy 1.40.0".to_owned()), ..result }
+}
+
+/// What proxies timed between two zones.
+fn timed(frontend: &str, backend: &str, mean_ms: f64) -> ZoneTimes {
+    let summary = Summary { requests: 67, mean_ms, p50_ms: 0, p99_ms: 4 };
+    ZoneTimes { frontend: frontend.to_owned(), backend: backend.to_owned(), summary }
 }
 
 const ALL_LOCAL: [[u64; 3]; 3] = [[66, 0, 0], [0, 67, 0], [0, 0, 67]];
@@ -232,6 +240,7 @@ fn stats(verdict: Option<Verdict>, reasons: &[&str]) -> Stats {
         growth: counters([0, 200, 0, 0, 0]),
         zone_growth: requests(ALL_LOCAL),
         requests_sent: 200,
+        zone_times: ZONES.iter().map(|(_, id)| timed(id, id, 0.9)).collect(),
     };
     let proxy = Proxy {
         task: "arn:aws:ecs:us-east-1:000000000000:task/c/1".to_owned(),

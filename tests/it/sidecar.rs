@@ -39,6 +39,7 @@ impl Proxy {
         let endpoint = |(number, &socket): (usize, &SocketAddr)| Address {
             owner: format!("host{number}").into(),
             socket,
+            network: "10.0.0.1:8090".parse().unwrap(),
             locality: own.clone(),
             blocked: None,
         };
@@ -220,7 +221,9 @@ async fn large_bodies_stream_both_ways() {
     stub.turns(Manner::Answers(large));
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let inbound = listener.local_addr().unwrap();
-    let _server = Sidecar::serve_inbound(listener, Some(stub.address), &Handle::current()).unwrap();
+    let _server = Sidecar::new(&Locality::new("us-east-1", "use1-az1"), vec![])
+        .serve_inbound(8090, listener, Some(stub.address), &Handle::current())
+        .unwrap();
     let proxy = Proxy::new(&[inbound]).await;
     for _ in 0..3 {
         let response = proxy.send(get(ALIAS)).await;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt;
 use tokio::sync::Notify;
 use zonewalk::cloud::{LocalCloud, Observer, Options, Pace};
-use zonewalk::settings::{Settings, TaskCount};
+use zonewalk::settings::{LaunchType, Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};
 
@@ -104,4 +104,39 @@ async fn up_and_down_killed_at_any_call_complete_when_repeated() {
     let cases = futures_util::stream::iter(1..=calls_of_up.max(calls_of_mending).max(calls_of_down) + MORE);
     cases.map(case).buffer_unordered(AT_A_TIME).collect::<Vec<()>>().await;
     println!("killed at each of {calls_of_up} calls of up, {calls_of_mending} of another up, {calls_of_down} of down");
+}
+
+async fn cloud_on_fargate() -> (LocalCloud, Context, Killer) {
+    let killer = Killer::default();
+    let observer = Some(killer.observer());
+    let options = Options { pace: Pace::Instant, bare_account: true, observer, ..Options::default() };
+    let cloud = LocalCloud::start(options).await.unwrap();
+    let launch_type = Some(LaunchType::Fargate);
+    let ctx = context(&cloud, Settings { task_count: TaskCount::new(1).unwrap(), launch_type, ..settings() }).await;
+    (cloud, ctx, killer)
+}
+
+/// What is made on Fargate is made on instances, too, so that some of the calls stand for all.
+const EVERY: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn up_and_down_on_fargate_killed_at_some_calls_complete_when_repeated() {
+    let (cloud, ctx, killer) = cloud_on_fargate().await;
+    let empty = inventory(&ctx.clients).await;
+    let calls_of_up = killer.count(async { up(&ctx).await.unwrap() }).await;
+    let complete = inventory(&ctx.clients).await;
+    let calls_of_down = killer.count(async { down(&ctx).await.unwrap() }).await;
+    assert_eq!(inventory(&ctx.clients).await, empty);
+    cloud.shutdown().await;
+    for n in (1..=calls_of_up.max(calls_of_down)).step_by(EVERY) {
+        let (cloud, ctx, killer) = cloud_on_fargate().await;
+        killer.kill_at(n, up(&ctx)).await;
+        up(&ctx).await.unwrap_or_else(|error| panic!("up after a kill at call {n}: {error}"));
+        assert_eq!(inventory(&ctx.clients).await, complete, "up after a kill at call {n}");
+        killer.kill_at(n, down(&ctx)).await;
+        let removed = down(&ctx).await.unwrap_or_else(|error| panic!("down after a kill at call {n}: {error}"));
+        assert_eq!(removed.leftovers, [], "down after a kill at call {n}");
+        assert_eq!(inventory(&ctx.clients).await, empty, "down after a kill at call {n}");
+        cloud.shutdown().await;
+    }
 }

@@ -50,6 +50,8 @@ pub(super) struct Console {
     bars: MultiProgress,
     /// Whether anything has been written, to stdout and to stderr: what comes after it stands apart from it.
     has_written: Arc<[AtomicBool; 2]>,
+    /// What is to be written to stderr when the whole screen is no longer drawn on. None: it is not.
+    held: Arc<Mutex<Option<Vec<u8>>>>,
     run: Arc<Mutex<Run>>,
 }
 
@@ -64,6 +66,7 @@ impl Console {
             run: Arc::new(Mutex::new(Run::new(command))),
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             has_written: Arc::default(),
+            held: Arc::default(),
         }
     }
 
@@ -87,7 +90,29 @@ impl Console {
 
     /// Writes to stderr with no bar in the way.
     pub(super) fn log_writer(&self) -> impl Write + use<> {
-        LogWriter(self.bars.clone())
+        LogWriter(self.clone())
+    }
+
+    /// From now on the whole screen is drawn on: bars are hidden, and what is written to stderr is held back.
+    pub(super) fn give_screen(&self) {
+        self.bars.set_draw_target(ProgressDrawTarget::hidden());
+        *self.held.lock() = Some(vec![]);
+    }
+
+    /// The screen is as it was: writes what was held back.
+    pub(super) fn take_screen(&self) {
+        let held = self.held.lock().take().unwrap_or_default();
+        // That nobody can read it is no reason to fail.
+        let _ = anstream::stderr().write_all(&held);
+        self.bars.set_draw_target(ProgressDrawTarget::stderr());
+    }
+
+    fn write_stderr(&self, text: &[u8]) -> io::Result<()> {
+        match &mut *self.held.lock() {
+            Some(held) => held.extend_from_slice(text),
+            None => return self.bars.suspend(|| anstream::stderr().write_all(text)),
+        }
+        Ok(())
     }
 
     /// For a command line that is not valid.
@@ -103,6 +128,7 @@ impl Console {
             run,
             bars,
             has_written: Arc::default(),
+            held: Arc::default(),
         }
     }
 
@@ -247,9 +273,7 @@ impl Console {
         }
         self.has_written[1].store(true, Ordering::Relaxed);
         // That nobody can read it is no reason to fail.
-        self.bars.suspend(|| {
-            let _ = writeln!(anstream::stderr(), "{line}");
-        });
+        let _ = self.write_stderr(format!("{line}\n").as_bytes());
     }
 
     /// Says why the command could not do its work.
@@ -281,6 +305,10 @@ impl Console {
         let mut answer = String::new();
         let read = io::stdin().lock().read_line(&mut answer);
         Some(read.is_ok() && matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
+    pub(super) fn is_jsonl(&self) -> bool {
+        self.output == Output::Jsonl
     }
 
     pub(super) fn is_json(&self) -> bool {
@@ -339,11 +367,11 @@ fn columns(stream: impl AsFd) -> Option<u16> {
     terminal_size::terminal_size_of(stream).map(|(width, _)| width.0)
 }
 
-struct LogWriter(MultiProgress);
+struct LogWriter(Console);
 
 impl Write for LogWriter {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write(text))
+        self.0.write_stderr(text).map(|()| text.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -43,6 +43,10 @@ impl Encoding {
         }
     }
 
+    pub(crate) fn is_query(self) -> bool {
+        matches!(self, Self::Query(_) | Self::Ec2Query(_))
+    }
+
     /// Content type and body of an operation's answer.
     pub(crate) fn answer(self, operation: &str, answer: &Value, request_id: &str) -> (&'static str, Vec<u8>) {
         match self {

@@ -1,6 +1,7 @@
 //! A request's parameters, whatever protocol they came by. Query sends every scalar as text, so numbers and booleans are
 //! read from text too.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::cloud::error::AwsError;
@@ -43,6 +44,17 @@ impl<'a> Params<'a> {
 
     pub(crate) fn int(self, name: &str) -> Result<i64, AwsError> {
         self.opt_int(name)?.ok_or_else(|| AwsError::missing_parameter(name))
+    }
+
+    /// A moment: seconds since the epoch, as JSON and CBOR have it, or ISO 8601, as Query has it.
+    pub(crate) fn timestamp(self, name: &str) -> Result<Timestamp, AwsError> {
+        let given = self.get(name).ok_or_else(|| AwsError::missing_parameter(name))?;
+        let seconds = given.as_f64().or_else(|| given.as_str()?.parse().ok());
+        let at = match seconds {
+            Some(seconds) => Timestamp::from_millisecond((seconds * 1_000.0) as i64).ok(),
+            None => given.as_str().and_then(|text| text.parse().ok()),
+        };
+        at.ok_or_else(|| AwsError::invalid_parameter(format!("{name} must be a moment")))
     }
 
     pub(crate) fn opt_bool(self, name: &str) -> Option<bool> {

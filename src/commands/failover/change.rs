@@ -12,7 +12,7 @@ use crate::stages::placement::{
 };
 use crate::stages::preflight::backends_needed;
 use crate::stages::rollout::{scale_service, wait_for_tasks};
-use crate::stages::{Context, Error as StageError, inventory};
+use crate::stages::{Context, Error as StageError, inventory, launch_type};
 
 /// What is changed, beside what there was before.
 #[derive(Clone, Debug)]
@@ -46,6 +46,7 @@ const FEWEST_ZONES: usize = 3;
 impl Change {
     /// What a drill is to change, unless something speaks against it.
     pub(super) async fn of(ctx: &Context, drill: &Drill) -> Result<Self, Error> {
+        launch_type::learn(ctx).await?;
         let services = inventory::find_services(ctx).await?;
         let service = |name: &str| {
             let found = services.iter().find(|found| found.name == name);
@@ -187,6 +188,10 @@ async fn take_zone(
         )));
     }
     let room = room(backend, &zone, &zones);
+    if backend.is_on_fargate() {
+        // There is room everywhere.
+        return Ok(Kind::Spillover { zone, instances: 0, added: 0, room: BTreeMap::new() });
+    }
     let group = inventory::find_group(ctx).await?;
     let instances = group.map(|group| group.desired).unwrap_or_default();
     let added = find_lacking(ctx, &room).await?;

@@ -1,5 +1,6 @@
 //! The commands about the local cloud itself, as far as it is a process: found, pointed at, read, ended.
 
+pub mod age;
 pub mod env;
 pub mod faults;
 pub mod logs;

@@ -160,11 +160,17 @@ impl EnvoyProxy {
 
     /// Envoy's `/stats` text, unless Envoy does not answer.
     pub fn stats(&self) -> Option<String> {
-        self.shared
-            .admin
-            .get_blocking("/stats")
-            .inspect_err(|error| tracing::warn!(%error, "an Envoy gave no stats"))
-            .ok()
+        self.ask("/stats")
+    }
+
+    /// The histograms of request times by zone, unless Envoy does not answer. They are up to date once [`Self::stats`] has been
+    /// asked for: Envoy adds to them then.
+    pub fn times(&self) -> Option<String> {
+        self.ask("/stats?type=Histograms&usedonly&histogram_buckets=detailed&filter=zone.*upstream_rq_time")
+    }
+
+    fn ask(&self, path: &str) -> Option<String> {
+        self.shared.admin.get_blocking(path).inspect_err(|error| tracing::warn!(%error, "an Envoy gave no stats")).ok()
     }
 
     /// Stops taking connections in and waits until what is in flight has been answered.

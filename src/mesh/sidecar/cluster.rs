@@ -3,6 +3,7 @@
 //! Discovery and outlier detection change the members under a lock and swap a new plan in; a request only loads the
 //! plan. The routing engine hands the round-robins' positions over from plan to plan.
 
+use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 
 use super::limits::IDLE_TIMEOUT;
 use super::outlier::{CONSECUTIVE_5XX, Ejection};
-use super::stats::{ClusterStats, ResponseStats, StatsView};
+use super::stats::{ClusterStats, StatsView, ZoneStats};
 use crate::http::Pool;
 use crate::mesh::endpoints::{Address, Upstream};
 use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality, Runtime};
@@ -63,8 +64,15 @@ pub(super) struct Endpoint {
     /// As it was discovered; whether it is blocked now, its pool knows.
     address: Address,
     pub(super) pool: Arc<Pool>,
-    pub(super) zone_stats: Arc<ResponseStats>,
+    pub(super) zone_stats: Arc<ZoneStats>,
     failures: Failures,
+}
+
+impl Endpoint {
+    /// Its task, and its address in the tasks' network.
+    pub(super) fn told(&self) -> (Arc<str>, SocketAddrV4) {
+        (self.address.owner.clone(), self.address.network)
+    }
 }
 
 /// The failures of a host in a row.
@@ -84,6 +92,10 @@ impl Failures {
             }
         }
     }
+}
+
+fn has_no_zone(address: &Address) -> bool {
+    address.locality.zone.is_empty()
 }
 
 /// Counts a result, and returns whether it is the failure that makes too many in a row. Then, and after any success, the
@@ -127,6 +139,11 @@ impl Cluster {
         let is_known = |(member, address): (&Member, &Address)| member.is_at(address);
         let same = endpoints.len() == members.endpoints.len() && members.endpoints.iter().zip(endpoints).all(is_known);
         if !same {
+            if endpoints.iter().any(has_no_zone)
+                && !members.endpoints.iter().any(|it| has_no_zone(&it.endpoint.address))
+            {
+                self.stats.forget_zones();
+            }
             let mut before = std::mem::take(&mut members.endpoints);
             let mut new = 0;
             members.endpoints = endpoints
@@ -163,7 +180,11 @@ impl Cluster {
         Arc::new(Endpoint {
             address: address.clone(),
             pool,
-            zone_stats: self.stats.zone(&self.from_zone, &address.locality.zone),
+            zone_stats: match has_no_zone(address) {
+                // As with Envoy, which counts by zone where both ends have one.
+                true => Arc::default(),
+                false => self.stats.zone(&self.from_zone, &address.locality.zone),
+            },
             failures: Failures::default(),
         })
     }

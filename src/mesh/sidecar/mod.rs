@@ -13,6 +13,7 @@ mod outbound;
 pub(super) mod outlier;
 mod retry;
 mod stats;
+mod times;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,6 +24,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::endpoints::{Address, Upstream};
+use super::journal::Recorder;
 pub use crate::http::Server;
 use crate::routing::{HostSet, Locality, Runtime};
 use cluster::Cluster;
@@ -35,27 +37,42 @@ pub(super) use retry::RETRIES;
 /// One task's proxy. Its servers stop when they are dropped.
 pub struct Sidecar {
     clusters: Arc<[Cluster]>,
+    recorder: Option<Recorder>,
 }
 
 impl Sidecar {
     /// Makes a proxy in this locality that knows these upstreams, none of which has an endpoint yet.
     pub fn new(locality: &Locality, upstreams: Vec<Upstream>) -> Self {
-        Self { clusters: upstreams.into_iter().map(|upstream| Cluster::new(locality, upstream)).collect() }
+        let clusters = upstreams.into_iter().map(|upstream| Cluster::new(locality, upstream));
+        Self { clusters: clusters.collect(), recorder: None }
+    }
+
+    /// Notes what it carries from now on.
+    pub fn recording(self, recorder: Option<Recorder>) -> Self {
+        Self { recorder, ..self }
     }
 
     /// Serves what the application sends.
     pub fn serve_outbound(&self, listener: TcpListener, runtime: &Handle) -> io::Result<Server> {
-        Server::spawn(listener, Some(IDLE_TIMEOUT), Arc::new(Outbound(self.clusters.clone())), runtime)
+        Server::spawn(
+            listener,
+            Some(IDLE_TIMEOUT),
+            Arc::new(Outbound { clusters: self.clusters.clone(), recorder: self.recorder.clone() }),
+            runtime,
+        )
     }
 
     /// Serves in the place of one of the application's ports, also if the application, without an address here, does not
     /// listen on it.
     pub fn serve_inbound(
+        &self,
+        port: u16,
         listener: TcpListener,
         application: Option<SocketAddr>,
         runtime: &Handle,
     ) -> io::Result<Server> {
-        Server::spawn(listener, Some(IDLE_TIMEOUT), Arc::new(Inbound::new(application)), runtime)
+        let inbound = Inbound::new(port, application, self.recorder.clone());
+        Server::spawn(listener, Some(IDLE_TIMEOUT), Arc::new(inbound), runtime)
     }
 
     /// Sets the endpoints of the own service (Envoy's local cluster), and of an upstream. Nothing is rebuilt if nothing
@@ -85,6 +102,12 @@ impl Sidecar {
     /// The text that Envoy's `/stats` has.
     pub fn stats(&self) -> String {
         stats::render(self.clusters.iter().map(Cluster::stats))
+    }
+
+    /// The histograms of request times by zone, as Envoy's `/stats?histogram_buckets=detailed` has them. A request's time ends here
+    /// with the head of its answer.
+    pub fn times(&self) -> String {
+        stats::render_times(self.clusters.iter().map(|cluster| (cluster.name.as_str(), &cluster.stats)))
     }
 
     /// Sweeps outlier detectors and pools at each interval, for as long as it is polled.

@@ -12,8 +12,12 @@ use hyper::{Request, Response, StatusCode};
 use super::answers::{local_reply, refuse_http_10};
 use super::cluster::Cluster;
 use crate::http::{Body, Handler};
+use crate::mesh::journal::Recorder;
 
-pub(super) struct Outbound(pub(super) Arc<[Cluster]>);
+pub(super) struct Outbound {
+    pub(super) clusters: Arc<[Cluster]>,
+    pub(super) recorder: Option<Recorder>,
+}
 
 impl Handler for Outbound {
     type Body = Body;
@@ -22,9 +26,9 @@ impl Handler for Outbound {
         if let Some(refusal) = refuse_http_10(&request) {
             return Ok(refusal);
         }
-        let cluster = authority(&request).and_then(|name| self.0.iter().find(|cluster| cluster.is_called(name)));
+        let cluster = authority(&request).and_then(|name| self.clusters.iter().find(|cluster| cluster.is_called(name)));
         Ok(match cluster {
-            Some(cluster) => cluster.forward(request).await,
+            Some(cluster) => cluster.forward(request, self.recorder.as_ref()).await,
             // Envoy's answer when no route matches.
             None => local_reply(StatusCode::NOT_FOUND, Bytes::new()),
         })

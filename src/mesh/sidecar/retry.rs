@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
+use tokio::time::Instant;
 
 use super::answers::{answer_for, local_reply};
 use super::cluster::{Cluster, Endpoint};
 use super::limits::in_time;
 use crate::http::{Body, SendError, passed_on, to_next_hop};
+use crate::mesh::journal::{Recorder, To};
 
 pub(in crate::mesh) const RETRIES: u32 = 2;
 
@@ -21,8 +23,9 @@ pub(in crate::mesh) const RETRIES: u32 = 2;
 const BACK_OFF: Duration = Duration::from_millis(25);
 
 /// How far a request has come.
-#[derive(Default)]
 struct Progress {
+    /// When the application had sent it.
+    began: Instant,
     /// The hosts that have failed the request, as many as there can be.
     failed: [Option<Arc<Endpoint>>; RETRIES as usize],
     retries: u32,
@@ -30,11 +33,20 @@ struct Progress {
     is_under_way: bool,
     /// The host whose connection the request is on.
     at: Option<Arc<Endpoint>>,
+    /// The host whose answer, or the want of one, is passed on.
+    last: Option<Arc<Endpoint>>,
+}
+
+impl Progress {
+    fn of(began: Instant) -> Self {
+        Self { began, failed: Default::default(), retries: 0, is_under_way: false, at: None, last: None }
+    }
 }
 
 impl Cluster {
-    pub(super) async fn forward(&self, request: Request<Incoming>) -> Response<Body> {
+    pub(super) async fn forward(&self, request: Request<Incoming>, recorder: Option<&Recorder>) -> Response<Body> {
         let (mut head, body) = request.into_parts();
+        let recording = recorder.map(|recorder| recorder.begin(&mut head));
         to_next_hop(&mut head);
 
         let Ok((body, ended)) = Body::replayable(body).await else {
@@ -44,11 +56,16 @@ impl Cluster {
         if ended.is_some() {
             self.stats.rq_retry_abandoned.fetch_add(1, Relaxed);
         }
-        let mut progress = Progress::default();
+        let size = body.size();
+        let mut progress = Progress::of(Instant::now());
         let attempts = self.attempts(Request::from_parts(head, body), &mut progress);
         let (answered, deadline) = in_time(ended, attempts).await;
         let mut response = answered.unwrap_or_else(|_| self.timed_out(&progress));
         response.body_mut().set_deadline(deadline);
+        if let Some(recording) = recording {
+            let endpoint = progress.last.or(progress.at).map(|endpoint| endpoint.told());
+            recording.end(To::Upstream { cluster: self.name.as_str().into(), endpoint }, size, &mut response);
+        }
         response
     }
 
@@ -95,7 +112,10 @@ impl Cluster {
                     if progress.retries > 0 {
                         self.stats.retried(!failed);
                     }
-                    return self.complete(answer, &endpoint);
+                    endpoint.zone_stats.times.count(progress.began.elapsed());
+                    let answer = self.complete(answer, &endpoint);
+                    progress.last = Some(endpoint);
+                    return answer;
                 }
             }
             progress.failed[progress.retries as usize] = Some(endpoint);
@@ -108,7 +128,7 @@ impl Cluster {
     /// Counts the answer that the application gets, for the host that answered last.
     fn complete(&self, response: Response<Body>, endpoint: &Endpoint) -> Response<Body> {
         self.stats.responses.count(response.status());
-        endpoint.zone_stats.count(response.status());
+        endpoint.zone_stats.responses.count(response.status());
         response
     }
 

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use hyper::StatusCode;
 use parking_lot::Mutex;
 
+use super::times::RequestTimes;
 use crate::http::PoolCounters;
 use crate::routing::Counters;
 
@@ -58,7 +59,7 @@ pub(super) struct ClusterStats {
     pub(super) retried_responses: ResponseStats,
     /// Responses by pair of zones, for the `zone.<from>.<to>` counters. They are looked up once per endpoint, not per
     /// request.
-    zones: Mutex<BTreeMap<(String, String), Arc<ResponseStats>>>,
+    zones: Mutex<BTreeMap<(String, String), Arc<ZoneStats>>>,
     /// Requests put on a connection, retries included.
     pub(super) rq_total: AtomicU64,
     pub(super) rq_retry: AtomicU64,
@@ -75,9 +76,15 @@ pub(super) struct ClusterStats {
 }
 
 impl ClusterStats {
-    pub(super) fn zone(&self, from: &str, to: &str) -> Arc<ResponseStats> {
+    pub(super) fn zone(&self, from: &str, to: &str) -> Arc<ZoneStats> {
         let mut zones = self.zones.lock();
         zones.entry((from.to_owned(), to.to_owned())).or_default().clone()
+    }
+
+    /// From now on it is an old proxy's, or one that is told of no zones: such have counted none.
+    pub(super) fn forget_zones(&self) {
+        self.zones.lock().clear();
+        self.balancer.reset();
     }
 
     /// Counts a request that ended after one retry or more.
@@ -85,6 +92,13 @@ impl ClusterStats {
         let outcome = if success { &self.rq_retry_success } else { &self.rq_retry_limit_exceeded };
         outcome.fetch_add(1, Relaxed);
     }
+}
+
+/// What is counted of the requests to a zone.
+#[derive(Default)]
+pub(super) struct ZoneStats {
+    pub(super) responses: ResponseStats,
+    pub(super) times: RequestTimes,
 }
 
 /// Responses by status code.
@@ -135,6 +149,17 @@ pub(super) fn render<'a>(clusters: impl Iterator<Item = StatsView<'a>>) -> Strin
     lines.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
 }
 
+/// The histograms of zones as `/stats?histogram_buckets=detailed` has them.
+pub(super) fn render_times<'a>(clusters: impl Iterator<Item = (&'a str, &'a ClusterStats)>) -> String {
+    let mut text = String::new();
+    for (name, stats) in clusters {
+        for ((from, to), zone) in stats.zones.lock().iter() {
+            zone.times.render(&format!("cluster.{name}.zone.{from}.{to}.upstream_rq_time"), &mut text);
+        }
+    }
+    text
+}
+
 impl StatsView<'_> {
     fn render(&self, lines: &mut BTreeMap<String, u64>) {
         let Self { name, stats, members, ejected } = *self;
@@ -182,8 +207,8 @@ impl StatsView<'_> {
         // Envoy takes a request for internal only by a header that nobody sends here.
         stats.responses.render(&format!("{prefix}external."), lines);
         stats.retried_responses.render(&format!("{prefix}retry."), lines);
-        for ((from, to), responses) in stats.zones.lock().iter() {
-            responses.render(&format!("{prefix}zone.{from}.{to}."), lines);
+        for ((from, to), zone) in stats.zones.lock().iter() {
+            zone.responses.render(&format!("{prefix}zone.{from}.{to}."), lines);
         }
     }
 }
@@ -198,7 +223,7 @@ mod tests {
         let zone = stats.zone("use1-az1", "use1-az2");
         for status in [StatusCode::OK, StatusCode::OK, StatusCode::NOT_FOUND] {
             stats.responses.count(status);
-            zone.count(status);
+            zone.responses.count(status);
         }
         stats.responses.count(StatusCode::SERVICE_UNAVAILABLE);
         let text = render([StatsView { name: "backend.ns", stats: &stats, members: 6, ejected: 1 }].into_iter());

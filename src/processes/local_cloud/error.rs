@@ -24,6 +24,8 @@ pub enum Error {
     Faults { path: PathBuf, reason: String },
     #[error("the local cloud at {endpoint_url} did not answer: {reason}")]
     NoAnswer { endpoint_url: String, reason: String },
+    #[error("{0}")]
+    Refused(String),
     #[error("the local cloud runs in the foreground (process {0}): its log is in the terminal where it was started")]
     LogOnTerminal(u32),
     #[error("the log {} cannot be read: {reason}", .path.display())]
@@ -38,8 +40,8 @@ pub enum Error {
 
 impl Error {
     pub fn is_usage(&self) -> bool {
-        use Error::{Envoy, Faults, InUse, NotLoopback, OtherCloud};
-        matches!(self, InUse { .. } | NotLoopback(_) | Faults { .. } | Envoy(_) | OtherCloud { .. })
+        use Error::{Envoy, Faults, InUse, NotLoopback, OtherCloud, Refused};
+        matches!(self, InUse { .. } | NotLoopback(_) | Faults { .. } | Refused(_) | Envoy(_) | OtherCloud { .. })
     }
 
     /// Whether another command uses the cloud.

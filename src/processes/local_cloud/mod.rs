@@ -14,7 +14,8 @@ pub use self::error::Error;
 pub(crate) use self::error::gone;
 pub use self::in_use::{InUse, Left, Purpose};
 pub use self::own_paths::{
-    Conditions, Standing, conditions, faults, read_faults, set_conditions, set_faults, walkthroughs,
+    Age, AgedDeployment, Conditions, Standing, age, conditions, faults, read_faults, set_conditions, set_faults,
+    walkthroughs,
 };
 pub use self::serve::{RequestLog, ServeOptions, serve};
 pub use self::started::{Asked, NewCloud, Proxy, Record, Started};

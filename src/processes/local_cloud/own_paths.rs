@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::error::Error;
 use super::started::Record;
 use crate::cloud::Faults;
+pub use crate::cloud::{Age, AgedDeployment};
 use crate::mesh::{self, Links};
 use crate::plain;
 use crate::processes::background;
@@ -105,6 +106,12 @@ pub async fn set_conditions(endpoint_url: &str, conditions: Conditions) -> Resul
     own_path::<mesh::Conditions>(endpoint_url, Method::PUT, "mesh", wanted.into()).await.map(Into::into)
 }
 
+/// Makes a service's current deployment old in a running local cloud.
+pub async fn age(record: &Record, age: &Age) -> Result<AgedDeployment, Error> {
+    let wanted = serde_json::to_vec(age).unwrap_or_default();
+    own_path(&record.endpoint_url, Method::POST, "age", wanted.into()).await
+}
+
 async fn own_path<T: DeserializeOwned>(
     endpoint_url: &str,
     method: Method,
@@ -116,6 +123,13 @@ async fn own_path<T: DeserializeOwned>(
     let (status, body) = answer.map_err(|reason| error(reason.to_string()))?;
     match serde_json::from_slice(&body) {
         Ok(answer) if status == StatusCode::OK => Ok(answer),
+        _ if status == StatusCode::BAD_REQUEST => Err(Error::Refused(refusal(&body))),
         _ => Err(error(String::from_utf8_lossy(&body).into_owned())),
     }
+}
+
+/// What the local cloud says of a request that it cannot carry out.
+fn refusal(body: &[u8]) -> String {
+    let said = serde_json::from_slice::<Value>(body).ok().and_then(|said| Some(said["message"].as_str()?.to_owned()));
+    said.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned())
 }

@@ -98,7 +98,7 @@ fn tiles(findings: &Findings) -> Vec<Value> {
     let mut tile =
         |name: &str, figure: Value, tone: &str| tiles.push(json!({ "name": name, "figure": figure, "tone": tone }));
     let tone = |errors: u64| if errors == 0 { "" } else { "bad" };
-    if let Some(Part { at, found, .. }) = &findings.comparison {
+    if let Some(Part { at, found, .. }) = findings.comparison.as_ref().filter(|it| it.found.off.is_some()) {
         let of = Figures::at(at);
         tile("change of the median latency", of.change("median_change", found.median_change), "same");
         tile("what AWS says of it", of.change("median_change_on_aws", found.median_change_on_aws), "");

@@ -5,10 +5,12 @@ use zonewalk::cloud::{LocalCloud, Pace};
 use zonewalk::{live, walkthrough};
 
 use super::{Browser, Theme};
+use crate::envoy_peer;
+use crate::machine::Machine;
 use crate::support::{context, settings, start_cloud};
 
 /// A cloud with the walkthrough in it, and its page.
-async fn stage() -> (LocalCloud, String) {
+pub(crate) async fn stage() -> (LocalCloud, String) {
     let cloud = start_cloud(Pace::Fast).await;
     live::show(&cloud, live::Calls::default());
     walkthrough::up(&context(&cloud, settings()).await).await.unwrap();
@@ -61,8 +63,19 @@ async fn what_is_switched_changes_routing_picture_and_prediction() {
     until(&browser, "frame.share === 1 && frame.total > 20").await;
     browser.until("document.getElementById('share').textContent === '100 %predicted 100 %'").await;
 
-    // A backend less than the threshold.
+    // With a header of one's own, which stays in its field.
+    set(&browser, "header", "x-tenant=blue").await;
+    until(&browser, "frame.snap.traffic.header === 'x-tenant=blue' && frame.snap.traffic.rate === 100").await;
+    until(&browser, "frame.share === 1 && frame.snap.traffic.second.requests > 50").await;
+
+    // A backend less than the threshold. The page asks anew as soon as it has told of a change: the next frame has it, but
+    // for one that was asked for before.
+    let before = browser.run("return frames.length").await.as_u64().unwrap();
     set(&browser, "threshold", "7").await;
+    let is_predicted = "frame => frame.snap.predicted.min_cluster_size === 7";
+    browser.until(&format!("frames.some({is_predicted})")).await;
+    let first = browser.run(&format!("return frames.findIndex({is_predicted})")).await.as_u64().unwrap();
+    assert!((before..=before + 1).contains(&first), "{before} frames were there, and frame {first} shows it");
     browser.until("document.getElementById('reasons').textContent.includes('7')").await;
     until(&browser, "frame.share < 0.7 && frame.share > 0.05").await;
     browser.until("document.querySelectorAll('#matrix .cell.cross').length === 6").await;
@@ -126,20 +139,25 @@ async fn what_is_switched_changes_routing_picture_and_prediction() {
     cloud.shutdown().await;
 }
 
+/// Traffic for some seconds: first by zone, then not, then with backends that fail in one zone.
+pub(crate) async fn show_traffic(browser: &Browser) {
+    browser.until("frames.length > 1").await;
+    set(browser, "rate", "60").await;
+    set(browser, "threshold", "7").await;
+    browser.until("frames.filter(frame => frame.total > 10).length >= 4").await;
+    set(browser, "threshold", "6").await;
+    until(browser, "frame.share === 1").await;
+    press(browser, "Backends fail in use1-az6").await;
+    browser.until("frames.filter(frame => frame.total > 10).length >= 12").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Chromium, its driver and axe-core: tests/run.sh installs the last"]
 async fn both_themes_and_a_phone_have_no_barriers() {
     let (cloud, url) = stage().await;
     let browser = Browser::start().await;
     browser.open(&url).await;
-    browser.until("frames.length > 1").await;
-    set(&browser, "rate", "60").await;
-    set(&browser, "threshold", "7").await;
-    browser.until("frames.filter(frame => frame.total > 10).length >= 4").await;
-    set(&browser, "threshold", "6").await;
-    until(&browser, "frame.share === 1").await;
-    press(&browser, "Backends fail in use1-az6").await;
-    browser.until("frames.filter(frame => frame.total > 10).length >= 12").await;
+    show_traffic(&browser).await;
     for (width, height, theme, name) in [
         (1280, 900, Theme::Light, "live-light"),
         (1280, 900, Theme::Dark, "live-dark"),
@@ -162,4 +180,28 @@ async fn both_themes_and_a_phone_have_no_barriers() {
     assert_clean(&browser, &url).await;
     browser.close().await;
     cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs Chromium, its driver, axe-core and Envoy: tests/run.sh installs the last two"]
+async fn real_envoys_are_shown_as_they_route() {
+    let machine = Machine::with("ENVOY_BIN", &envoy_peer::binary());
+    machine.json(&["up", "--local", "--proxy", "envoy", "--output", "json"]);
+    let url = machine.json(&["local", "status", "--output", "json"])["live_page"].as_str().unwrap().to_owned();
+    let browser = Browser::start().await;
+    browser.appear((1280, 900), Theme::Light).await;
+    browser.open(&url).await;
+    browser.until("document.getElementById('about').textContent.startsWith('Envoy 1.')").await;
+    set(&browser, "rate", "60").await;
+    until(&browser, "frame.share === 1 && frame.total > 20").await;
+    until(&browser, "frame.snap.proxies.every(proxy => proxy.counters.lb_zone_routing_all_directly > 0)").await;
+    // A task less, of which Envoys learn by their endpoints, is one too few for zones to count; and one more again.
+    press(&browser, "One task less of az-aware-backend-service-ec2").await;
+    until(&browser, "frame.share < 0.7 && frame.snap.predicted.same_zone_share < 0.34").await;
+    press(&browser, "One task more of az-aware-backend-service-ec2").await;
+    until(&browser, "frame.share === 1 && frame.snap.predicted.same_zone_share === 1").await;
+    set(&browser, "rate", "0").await;
+    assert_clean(&browser, &url).await;
+    browser.close().await;
+    machine.json(&["down", "--local", "--output", "json"]);
 }

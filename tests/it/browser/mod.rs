@@ -1,7 +1,7 @@
 //! A real browser: Chromium, headless, which its own driver controls by WebDriver.
 
 mod harness;
-mod live;
+pub(crate) mod live;
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -116,13 +116,18 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({ "features": features })).await;
     }
 
+    /// A picture of the whole page, or of what is in the window, as PNG.
+    pub(crate) async fn picture(&self, is_whole: bool) -> Vec<u8> {
+        let picture = self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": is_whole })).await;
+        BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap()
+    }
+
     /// A picture of the whole page, in target/tmp/screenshots.
     pub(crate) async fn screenshot(&self, name: &str) -> PathBuf {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("screenshots");
         std::fs::create_dir_all(&directory).unwrap();
-        let picture = self.devtools("Page.captureScreenshot", json!({ "captureBeyondViewport": true })).await;
         let file = directory.join(name).with_extension("png");
-        std::fs::write(&file, BASE64_STANDARD.decode(picture["data"].as_str().unwrap()).unwrap()).unwrap();
+        std::fs::write(&file, self.picture(true).await).unwrap();
         file
     }
 

@@ -2,6 +2,7 @@
 
 mod agents;
 mod definitions;
+mod fargate;
 mod limits;
 mod neighbours;
 mod passing;

@@ -11,7 +11,7 @@ const INVALID: &str = "InvalidParameterException";
 const UNSUPPORTED: &str = "UnsupportedFeatureException";
 
 /// A placement constraint that compares by the cluster query language.
-fn member_of(expression: &str) -> PlacementConstraint {
+pub(super) fn member_of(expression: &str) -> PlacementConstraint {
     PlacementConstraint::builder().r#type(PlacementConstraintType::MemberOf).expression(expression).build()
 }
 

@@ -36,9 +36,9 @@ async fn what_is_wrong_with_a_new_service_is_said_in_aws_words() {
     let network = NetworkConfiguration::builder().awsvpc_configuration(vpc).build();
     assert_refused(create().network_configuration(network).send().await, INVALID, "does not exist");
     assert_refused(
-        create().launch_type(aws_sdk_ecs::types::LaunchType::Fargate).send().await,
+        create().launch_type(aws_sdk_ecs::types::LaunchType::External).send().await,
         "UnsupportedFeatureException",
-        "only EC2",
+        "only EC2 and FARGATE",
     );
 
     let first = create().send().await.unwrap().service.unwrap();

@@ -15,8 +15,10 @@ const UNSUPPORTED: &str = "UnsupportedFeatureException";
 async fn what_is_not_heeded_is_refused_by_its_name() {
     let stand = Stand::without_cluster(Pace::Instant).await;
     let clients = &stand.clients;
-    let create = clients.ecs.create_cluster().cluster_name("c").capacity_providers("FARGATE");
-    assert_refused(create.send().await, UNSUPPORTED, "the parameter capacityProviders");
+    let create = clients.ecs.create_cluster().cluster_name("c").capacity_providers("of-a-group");
+    assert_refused(create.send().await, UNSUPPORTED, "the capacity provider of-a-group");
+    let update = clients.ecs.update_service().service("s").enable_execute_command(true);
+    assert_refused(update.send().await, UNSUPPORTED, "the parameter enableExecuteCommand");
     let create = clients.logs.create_log_group().log_group_name("g").kms_key_id("key");
     assert_refused(create.send().await, UNSUPPORTED, "the parameter kmsKeyId");
     let operation = clients.servicediscovery.get_operation().operation_id("o").owner_account("111122223333");

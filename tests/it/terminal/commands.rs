@@ -34,7 +34,8 @@ fn a_command_fits_a_terminal() {
 fn a_screen_has_what_scrolled_off_it_and_tells_what_is_untidy() {
     let mut parser = parser(2, 4);
     parser.process("one\r\n⠁ two\r\nabcdefghi\r\n⠁ three\r\x1b[2Kend\r\n".as_bytes());
-    let screen = Screen { columns: 4, lines: lines(parser.screen_mut()), code: Some(0) };
+    let lines = lines(parser.screen_mut());
+    let screen = Screen { columns: 4, lines, code: Some(0), seen: vec![], is_left: true };
     assert_eq!(screen.lines, ["one", "⠁ two", "abcdefghi", "⠁ thend"]);
     assert_eq!((screen.spinners(), screen.widest()), (vec!["⠁ two", "⠁ thend"], 9));
     assert_eq!(screen.last_line(), "⠁ thend");

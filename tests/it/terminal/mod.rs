@@ -22,6 +22,7 @@ use crate::machine::Machine;
 mod commands;
 mod paced;
 mod sessions;
+mod watching;
 
 /// What a terminal sends for Ctrl-C.
 pub(crate) const CTRL_C: &str = "\u{3}";
@@ -35,24 +36,81 @@ const LULL: Duration = Duration::from_millis(100);
 /// More lines than any command writes here.
 const SCROLLBACK: usize = 10_000;
 
+/// When something is done.
+#[derive(Debug)]
+enum Moment {
+    /// When the program has written this, after what was done before.
+    Written(String),
+    /// When this is to be seen on the screen.
+    Shown(String),
+}
+
+/// What is done.
+#[derive(Debug)]
+enum Act {
+    Type(String),
+    /// The window gets so many columns.
+    Resize(u16),
+    /// The program is told to terminate.
+    Terminate,
+}
+
 /// A terminal for one command.
 pub(crate) struct Terminal {
     columns: u16,
     rows: u16,
-    /// What is typed after which text, in this order.
-    typing: Vec<(String, String)>,
+    /// What is on it before.
+    before: String,
+    /// What is done at which moment, in this order.
+    acts: Vec<(Moment, Act)>,
+    /// Further variables of the program's environment.
+    variables: Vec<(&'static str, &'static str)>,
     /// Where stdout goes instead.
     output: Option<File>,
 }
 
 impl Terminal {
     pub(crate) fn new(columns: u16) -> Self {
-        Self { columns, rows: 40, typing: vec![], output: None }
+        Self { columns, rows: 40, before: String::new(), acts: vec![], variables: vec![], output: None }
+    }
+
+    pub(crate) fn rows(mut self, rows: u16) -> Self {
+        self.rows = rows;
+        self
+    }
+
+    /// Has this on the screen before the program writes anything.
+    pub(crate) fn beginning(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.before);
+        self
     }
 
     /// Types `keys` when the program has written `text`, however it is colored, after what was typed before.
     pub(crate) fn typing(mut self, text: &str, keys: &str) -> Self {
-        self.typing.push((text.to_owned(), keys.to_owned()));
+        self.acts.push((Moment::Written(text.to_owned()), Act::Type(keys.to_owned())));
+        self
+    }
+
+    /// Types `keys` when `text` is on the screen.
+    pub(crate) fn typing_at_sight(mut self, text: &str, keys: &str) -> Self {
+        self.acts.push((Moment::Shown(text.to_owned()), Act::Type(keys.to_owned())));
+        self
+    }
+
+    /// Makes the window as wide as this when `text` is on the screen.
+    pub(crate) fn resizing(mut self, text: &str, columns: u16) -> Self {
+        self.acts.push((Moment::Shown(text.to_owned()), Act::Resize(columns)));
+        self
+    }
+
+    /// Tells the program to terminate when `text` is on the screen.
+    pub(crate) fn terminating(mut self, text: &str) -> Self {
+        self.acts.push((Moment::Shown(text.to_owned()), Act::Terminate));
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &'static str, value: &'static str) -> Self {
+        self.variables.push((name, value));
         self
     }
 
@@ -64,9 +122,15 @@ impl Terminal {
 
     /// Runs the program here, in the environment that `Machine::zonewalk` gives it.
     pub(crate) fn run(self, machine: &Machine, args: &[&str]) -> Screen {
+        self.run_watched(machine, args, |_| {})
+    }
+
+    /// The same; `seen` sees the screen after each change.
+    pub(crate) fn run_watched(self, machine: &Machine, args: &[&str], mut seen: impl FnMut(&vt100::Screen)) -> Screen {
         let (pty, pts) = blocking::open().unwrap();
         pty.resize(Size::new(self.rows, self.columns)).unwrap();
         let mut command = blocking::Command::from(machine.command(args)).env("TERM", "xterm-256color");
+        command = command.envs(self.variables);
         if let Some(file) = self.output {
             command = command.stdout(file);
         }
@@ -75,25 +139,58 @@ impl Terminal {
         let written = read(Arc::clone(&pty));
 
         let mut parser = parser(self.rows, self.columns);
-        let (mut text, mut typing) = (String::new(), self.typing.into_iter().peekable());
+        parser.process(self.before.as_bytes());
+        let (mut columns, mut sights) = (self.columns, vec![]);
+        let (mut text, mut acts) = (String::new(), self.acts.into_iter().peekable());
         let deadline = Instant::now() + LONGEST;
         while let Some(bytes) = next(&written, &mut child, deadline) {
             parser.process(&bytes);
+            seen(parser.screen());
             text.push_str(&anstream::adapter::strip_str(&String::from_utf8_lossy(&bytes)).to_string());
-            if let Some((_, keys)) = typing.next_if(|(after, _)| text.contains(after)) {
+            let screen = parser.screen().contents();
+            let is_due = |moment: &Moment| match moment {
+                Moment::Written(what) => text.contains(what),
+                Moment::Shown(what) => screen.contains(what),
+            };
+            if let Some((_, act)) = acts.next_if(|(moment, _)| is_due(moment)) {
                 text.clear();
-                (&*pty).write_all(keys.as_bytes()).unwrap();
+                sights.push(Sight { screen, is_colored: is_colored(parser.screen()) });
+                match act {
+                    Act::Type(keys) => (&*pty).write_all(keys.as_bytes()).unwrap(),
+                    Act::Resize(to) => {
+                        columns = to;
+                        parser.screen_mut().set_size(size(self.rows), size(to));
+                        pty.resize(Size::new(self.rows, to)).unwrap();
+                    }
+                    Act::Terminate => {
+                        std::process::Command::new("kill").arg(child.id().to_string()).status().unwrap();
+                    }
+                }
             }
         }
         let code = child.wait().unwrap().code();
-        let screen = Screen { columns: self.columns.into(), lines: lines(parser.screen_mut()), code };
-        assert!(typing.peek().is_none(), "{:?} was never typed:\n{screen}", typing.peek());
+        let is_left = !parser.screen().alternate_screen() && !parser.screen().hide_cursor();
+        let lines = lines(parser.screen_mut());
+        let screen = Screen { columns: columns.into(), lines, code, seen: sights, is_left };
+        assert!(acts.peek().is_none(), "{:?} never came:\n{screen}", acts.peek());
         screen
     }
 }
 
+/// Whether any character on a screen has a color.
+fn is_colored(screen: &vt100::Screen) -> bool {
+    let (rows, columns) = screen.size();
+    let cells = (0..rows.get()).flat_map(|row| (0..columns.get()).map(move |column| (row, column)));
+    let mut colors =
+        cells.filter_map(|(row, column)| screen.cell(row, column)).map(|cell| (cell.fgcolor(), cell.bgcolor()));
+    colors.any(|colors| colors != (vt100::Color::Default, vt100::Color::Default))
+}
+
+fn size(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).unwrap()
+}
+
 fn parser(rows: u16, columns: u16) -> vt100::Parser {
-    let size = |number| NonZeroU16::new(number).unwrap();
     vt100::Parser::new(size(rows), size(columns), SCROLLBACK)
 }
 
@@ -167,6 +264,16 @@ pub(crate) struct Screen {
     pub(crate) lines: Vec<String>,
     /// The exit code; none if a signal ended the program.
     pub(crate) code: Option<i32>,
+    /// What was to be seen when each thing was done.
+    pub(crate) seen: Vec<Sight>,
+    /// Whether the program has left the alternate screen, and shows the cursor.
+    pub(crate) is_left: bool,
+}
+
+/// A moment of a screen.
+pub(crate) struct Sight {
+    pub(crate) screen: String,
+    pub(crate) is_colored: bool,
 }
 
 impl Screen {

@@ -2,8 +2,8 @@
 
 use super::permissions::Direction;
 use super::{
-    gateways, images, instance_types, instances, interfaces, key_pairs, launch_templates, route_tables, rules,
-    security_groups, subnets, tags, vpcs, zones,
+    flow_logs, gateways, images, instance_types, instances, interfaces, key_pairs, launch_templates, route_tables,
+    rules, security_groups, subnets, tags, vpcs, zones,
 };
 use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
@@ -70,6 +70,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         |region, params| rules::authorize(region, Direction::Ingress, params),
     ),
     Operation::change("CreateDefaultSubnet", "AvailabilityZone AvailabilityZoneId", subnets::create_default),
+    Operation::change(
+        "CreateFlowLogs",
+        "ClientToken DeliverLogsPermissionArn LogGroupName ResourceId ResourceType TrafficType LogDestinationType LogFormat \
+         TagSpecification MaxAggregationInterval",
+        flow_logs::create,
+    ),
     Operation::change("CreateInternetGateway", "TagSpecification", gateways::create),
     Operation::change(
         "CreateLaunchTemplate",
@@ -99,6 +105,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         subnets::create,
     ),
     Operation::change("CreateTags", "ResourceId Tag", tags::create),
+    Operation::change("DeleteFlowLogs", "FlowLogId", flow_logs::delete),
     Operation::change("DeleteInternetGateway", "InternetGatewayId", gateways::delete),
     Operation::change("DeleteLaunchTemplate", "LaunchTemplateId LaunchTemplateName", launch_templates::delete),
     Operation::change(
@@ -126,6 +133,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         .paged(pages("instanceTypeSet", 100)),
     Operation::read("DescribeInstances", "InstanceId Filter", instances::describe)
         .paged(pages("reservationSet", 1_000)),
+    Operation::read("DescribeFlowLogs", "FlowLogId Filter", flow_logs::describe)
+        .paged(Pages { min: 1, ..pages("flowLogSet", 1_000) }),
     Operation::read("DescribeInternetGateways", "InternetGatewayId Filter", gateways::describe)
         .paged(pages("internetGatewaySet", 1_000)),
     Operation::read("DescribeKeyPairs", "KeyName KeyPairId Filter", key_pairs::describe),

@@ -65,7 +65,7 @@ impl Resource for Image {
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {
-    let mut images = described(region, &ecs_optimized::images(&region.name), &params.strings("ImageId"), params)?;
+    let mut images = described(region, &ecs_optimized::all(&region.name), &params.strings("ImageId"), params)?;
     let owners = params.strings("Owner");
     if !owners.is_empty() && !owners.contains(&"amazon") && !owners.contains(&OWNER_ID) {
         images.clear();

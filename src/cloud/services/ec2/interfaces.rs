@@ -29,6 +29,8 @@ pub(crate) struct Interface {
     description: String,
     attachment_id: String,
     attached_at: jiff::Timestamp,
+    /// The public address of a task's; of an instance's, the instance knows it.
+    public_ip: Option<Ipv4Addr>,
     /// The instance whose own interface it is; tasks' and load balancers' belong to AWS's services.
     pub(super) instance_id: Option<String>,
 }
@@ -41,10 +43,14 @@ impl Interface {
         format!("ip-{host}.{domain}.internal")
     }
 
-    /// The public address of the instance whose interface it is.
-    fn association(&self, state: &State) -> Value {
+    /// Its own, or that of the instance whose interface it is.
+    pub(super) fn public_address(&self, state: &State) -> Option<Ipv4Addr> {
         let instance = state.instances.iter().find(|instance| Some(&instance.id) == self.instance_id.as_ref());
-        let public_ip = instance.and_then(|instance| instance.public_ip);
+        self.public_ip.or_else(|| instance.and_then(|instance| instance.public_ip))
+    }
+
+    fn association(&self, state: &State) -> Value {
+        let public_ip = self.public_address(state);
         public_ip.map_or(Value::Null, |ip| json!({ "publicIp": ip.to_string(), "ipOwnerId": "amazon" }))
     }
 }
@@ -147,10 +153,29 @@ pub(crate) fn create_interface(
         description: description.to_owned(),
         attachment_id: region.ids.ec2("eni-attach"),
         attached_at: jiff::Timestamp::now(),
+        public_ip: None,
         instance_id: None,
     };
     region.ec2_mut().interfaces.push(interface.clone());
     Ok(interface)
+}
+
+/// Gives an interface of a task's a public address.
+pub(crate) fn give_public_address(region: &mut Region, id: &str) {
+    let address = public_address(region);
+    if let Some(interface) = region.ec2_mut().interfaces.iter_mut().find(|interface| interface.id == id) {
+        interface.public_ip = Some(address);
+    }
+}
+
+/// A public address that nobody has now, from the block set aside for examples (RFC 5737): nobody's in earnest.
+pub(super) fn public_address(region: &Region) -> Ipv4Addr {
+    let state = region.ec2();
+    let of_instances = state.instances.iter().filter_map(|instance| instance.public_ip);
+    let taken: Vec<_> =
+        of_instances.chain(state.interfaces.iter().filter_map(|interface| interface.public_ip)).collect();
+    let mut block = (1..=254).map(|host| Ipv4Addr::new(203, 0, 113, host));
+    block.find(|ip| !taken.contains(ip)).unwrap_or(Ipv4Addr::new(203, 0, 113, 255))
 }
 
 /// Takes the addresses of a subnet in turn, so that one given back rests for long before somebody else has it.

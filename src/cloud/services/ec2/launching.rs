@@ -1,12 +1,10 @@
 //! Launching an instance from a launch template, with the checks that EC2 makes and its words when they fail.
 
-use std::net::Ipv4Addr;
-
 use hyper::StatusCode;
 
 use super::instance_types::{self, InstanceType};
 use super::instances::{self, Instance, InstanceState};
-use super::interfaces::create_interface;
+use super::interfaces::{create_interface, public_address};
 use super::key_pairs;
 use super::launch_data::{self, LaunchData};
 use super::launch_templates::Resolved;
@@ -49,7 +47,7 @@ fn checked(region: &Region, data: &LaunchData, location: Location) -> Result<Che
     let params = Params::new(data);
     check_combinations(params, location)?;
     let image_id = launch_data::image_id(region, params.str("ImageId")?)?;
-    let architecture = find::<Image>(&ecs_optimized::images(&region.name), &image_id)?.architecture;
+    let architecture = find::<Image>(&ecs_optimized::all(&region.name), &image_id)?.architecture;
     if let Some(name) = params.opt_str("KeyName") {
         // Nobody can make one here.
         return Err(key_pairs::not_found(name));
@@ -258,11 +256,4 @@ fn no_capacity(instance_type: &str, az_name: &str) -> AwsError {
         "We currently do not have sufficient {instance_type} capacity in the Availability Zone you requested ({az_name}). Our system will be working on provisioning additional capacity. You can currently get {instance_type} capacity by not specifying an Availability Zone in your request or choosing another one."
     );
     AwsError::new("InsufficientInstanceCapacity", message).with_status(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// A public address that no instance has now, from the block set aside for examples (RFC 5737): nobody's in earnest.
-fn public_address(region: &Region) -> Ipv4Addr {
-    let taken = |ip: &Ipv4Addr| region.ec2().instances.iter().any(|instance| instance.public_ip == Some(*ip));
-    let mut block = (1..=254).map(|host| Ipv4Addr::new(203, 0, 113, host));
-    block.find(|ip| !taken(ip)).unwrap_or(Ipv4Addr::new(203, 0, 113, 255))
 }

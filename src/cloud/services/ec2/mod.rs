@@ -6,6 +6,7 @@
 mod api;
 mod cidr;
 pub(crate) mod ecs_optimized;
+mod flow_logs;
 mod gateways;
 mod images;
 mod instance_types;
@@ -39,14 +40,17 @@ use crate::cloud::service::{DRY_RUN, Service};
 use crate::cloud::wire::Encoding;
 use crate::cloud::wire::tags::{TagStore, Tags};
 
+pub(crate) use self::flow_logs::record_flows;
 pub(crate) use self::gateways::has_internet_gateway;
 pub(crate) use self::instance_types::{architecture, instance_capacity};
 pub(crate) use self::instances::{Instance, InstanceState, instance, instances, lose as lose_instance, terminate};
-pub(crate) use self::interfaces::{Interface, create_interface, delete_interface, set_security_groups};
+pub(crate) use self::interfaces::{
+    Interface, create_interface, delete_interface, give_public_address, set_security_groups,
+};
 pub(crate) use self::launch_templates::{Resolved, resolve};
 pub(crate) use self::launching::{Location, check as check_launch, launch};
 pub(crate) use self::reach::Reach;
-pub(crate) use self::route_tables::reaches_internet;
+pub(crate) use self::route_tables::{interface_reaches_internet, reaches_internet};
 pub(crate) use self::subnets::{Subnet, free_addresses};
 
 /// Of any resource, by its identifier.
@@ -59,6 +63,7 @@ pub(crate) struct State {
     vpcs: Vec<vpcs::Vpc>,
     subnets: Vec<Subnet>,
     security_groups: Vec<security_groups::SecurityGroup>,
+    flow_logs: Vec<flow_logs::FlowLog>,
     internet_gateways: Vec<gateways::InternetGateway>,
     route_tables: Vec<route_tables::RouteTable>,
     interfaces: Vec<Interface>,
@@ -142,6 +147,7 @@ fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
         .or_else(|| check(&state.launch_templates, id))
         .or_else(|| check(&state.instances, id))
         .or_else(|| check(&state.interfaces, id))
+        .or_else(|| check(&state.flow_logs, id))
         .unwrap_or_else(|| Err(AwsError::new("InvalidID", format!("The ID '{id}' is not valid"))))
 }
 

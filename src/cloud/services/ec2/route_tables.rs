@@ -4,6 +4,7 @@ use ipnet::Ipv4Net;
 use serde_json::{Value, json};
 
 use super::instances::Instance;
+use super::interfaces::Interface;
 use super::lacking_filters;
 use super::permissions::{Direction, Peer};
 use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described, find, find_mut, invalid_value};
@@ -129,11 +130,22 @@ fn leads_out(state: &State, subnet: &Subnet) -> bool {
     routes.iter().filter(everywhere).any(|route| gateways::is_attached(state, &route.gateway_id, &subnet.vpc_id))
 }
 
-/// Whether an instance reaches AWS's endpoints, as its agents must: by a public address, a route to an internet gateway, and
-/// a security group that lets HTTPS out. (No VPC here has endpoints or NAT gateways.)
+/// Whether an instance reaches AWS's endpoints, as its agents must.
 pub(crate) fn reaches_internet(region: &Region, instance: &Instance) -> bool {
+    reaches(region.ec2(), &instance.interface, instance.public_ip.is_some())
+}
+
+/// The same of a task with an interface of its own; not of one that is gone.
+pub(crate) fn interface_reaches_internet(region: &Region, id: &str) -> bool {
     let state = region.ec2();
-    let groups = &instance.interface.security_groups;
+    let interface = state.interfaces.iter().find(|interface| interface.id == id);
+    interface.is_some_and(|interface| reaches(state, interface, interface.public_address(state).is_some()))
+}
+
+/// By a public address, a route to an internet gateway, and a security group that lets HTTPS out. (No VPC here has endpoints or NAT
+/// gateways.)
+fn reaches(state: &State, interface: &Interface, has_public_address: bool) -> bool {
+    let groups = &interface.security_groups;
     let mut rules = state.security_groups.iter().filter(|group| groups.contains(&group.id)).flat_map(|it| &it.rules);
     let lets_out = rules.any(|rule| {
         let permission = &rule.permission;
@@ -144,7 +156,7 @@ pub(crate) fn reaches_internet(region: &Region, instance: &Instance) -> bool {
         let anywhere = permission.peer == Peer::Ipv4("0.0.0.0/0".to_owned());
         permission.direction == Direction::Egress && https && anywhere
     });
-    lets_out && instance.public_ip.is_some() && leads_out(state, &instance.interface.subnet)
+    lets_out && has_public_address && leads_out(state, &interface.subnet)
 }
 
 pub(super) fn describe(region: &Region, params: Params<'_>) -> Answer {

@@ -1,7 +1,8 @@
 //! The operations of Amazon ECS.
 
 use super::{
-    clusters, container_instances, resource_tags, run_task, service_changes, services, task_definitions, tasks,
+    clusters, container_instances, resource_tags, run_task, service_changes, service_revisions, services,
+    task_definitions, tasks,
 };
 use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
@@ -54,12 +55,15 @@ const fn pages(list: &'static str, default: usize) -> Pages {
 /// Of a container no process is run, so what only it would see is kept and given back. What ECS's agent would do (check its
 /// health, restart it, fetch secrets for it) is not done, and refused.
 pub(super) const STRUCTURES: &[(&str, &str)] = &[
+    ("accessLogConfiguration", "format includeQueryParameters"),
     ("alarms", "alarmNames enable rollback"),
     ("authorizationConfig", "accessPointId iam"),
     ("awsvpcConfiguration", "subnets securityGroups assignPublicIp"),
     ("capabilities", "add drop"),
-    ("clientAliases", "port dnsName"),
+    ("capacityProviderStrategy", "base capacityProvider weight"),
+    ("clientAliases", "port dnsName testTrafficRules"),
     ("configuration", "executeCommandConfiguration managedStorageConfiguration"),
+    ("containerConfigurations", "logLevel"),
     (
         "containerDefinitions",
         "command cpu dependsOn disableNetworking dnsSearchDomains dnsServers dockerLabels dockerSecurityOptions \
@@ -67,6 +71,7 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
          memoryReservation mountPoints name portMappings privileged pseudoTerminal readonlyRootFilesystem \
          systemControls ulimits user volumesFrom workingDirectory",
     ),
+    ("defaultCapacityProviderStrategy", "base capacityProvider weight"),
     ("dependsOn", "condition containerName"),
     ("deploymentCircuitBreaker", "enable rollback"),
     (
@@ -83,7 +88,9 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
     ("environment", "name value"),
     ("executeCommandConfiguration", "kmsKeyId logConfiguration logging"),
     ("extraHosts", "hostname ipAddress"),
+    ("header", "name value"),
     ("host", "sourcePath"),
+    ("issuerCertificateAuthority", "awsPcaAuthorityArn"),
     ("linuxParameters", "capabilities devices initProcessEnabled maxSwap sharedMemorySize swappiness tmpfs"),
     ("loadBalancers", "targetGroupArn containerName containerPort"),
     // Of a container, and of a cluster's sessions, which nobody can open here.
@@ -99,15 +106,22 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
     ("placementStrategy", "field type"),
     ("portMappings", "appProtocol containerPort hostPort name protocol"),
     ("runtimePlatform", "cpuArchitecture operatingSystemFamily"),
-    ("serviceConnectConfiguration", "enabled namespace services logConfiguration"),
+    (
+        "serviceConnectConfiguration",
+        "enabled namespace services logConfiguration accessLogConfiguration containerConfigurations",
+    ),
     ("serviceConnectDefaults", "namespace"),
-    ("services", "portName discoveryName clientAliases"),
+    ("services", "portName discoveryName clientAliases ingressPortOverride timeout tls"),
     ("settings", "name value"),
     ("systemControls", "namespace value"),
     ("tags", "key value"),
+    ("testTrafficRules", "header"),
+    ("timeout", "idleTimeoutSeconds perRequestTimeoutSeconds"),
+    ("tls", "issuerCertificateAuthority kmsKey roleArn"),
     ("tmpfs", "containerPath mountOptions size"),
     ("totalResources", "doubleValue integerValue longValue name stringSetValue type"),
     ("ulimits", "hardLimit name softLimit"),
+    ("value", "exact"),
     ("volumes", "name host dockerVolumeConfiguration efsVolumeConfiguration"),
     ("volumesFrom", "readOnly sourceContainer"),
 ];
@@ -115,14 +129,14 @@ pub(super) const STRUCTURES: &[(&str, &str)] = &[
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change(
         "CreateCluster",
-        "clusterName tags settings configuration serviceConnectDefaults",
+        "clusterName tags settings configuration serviceConnectDefaults capacityProviders defaultCapacityProviderStrategy",
         clusters::create,
     )
     .refusing_roles(FIRST_CLUSTER),
     Operation::change(
         "CreateService",
         "cluster serviceName taskDefinition availabilityZoneRebalancing loadBalancers desiredCount \
-         clientToken launchType deploymentConfiguration placementConstraints placementStrategy networkConfiguration \
+         clientToken launchType capacityProviderStrategy platformVersion deploymentConfiguration placementConstraints placementStrategy networkConfiguration \
          healthCheckGracePeriodSeconds schedulingStrategy deploymentController tags enableECSManagedTags \
          propagateTags serviceConnectConfiguration",
         service_changes::create,
@@ -140,6 +154,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::read("DescribeClusters", "clusters include", clusters::describe),
     Operation::read("DescribeContainerInstances", "cluster containerInstances include", container_instances::describe),
     Operation::read("DescribeServices", "cluster services include", services::describe),
+    Operation::read("DescribeServiceRevisions", "serviceRevisionArns", service_revisions::describe),
     Operation::read("DescribeTaskDefinition", "taskDefinition include", task_definitions::describe),
     Operation::read("DescribeTasks", "cluster tasks include", tasks::describe),
     Operation::read("ListClusters", "", clusters::list).paged(pages("clusterArns", 100)),
@@ -161,6 +176,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     )
     .paged(pages("taskArns", 100)),
     Operation::change(
+        "PutClusterCapacityProviders",
+        "cluster capacityProviders defaultCapacityProviderStrategy",
+        clusters::put_capacity_providers,
+    ),
+    Operation::change(
         "RegisterContainerInstance",
         // Nobody checks the signature: whoever reaches loopback is trusted.
         "cluster instanceIdentityDocument instanceIdentityDocumentSignature totalResources tags",
@@ -175,7 +195,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     .refusing_roles(NEW_EXECUTION_ROLE),
     Operation::change(
         "RunTask",
-        "cluster count group launchType networkConfiguration startedBy tags taskDefinition clientToken",
+        "cluster count group launchType capacityProviderStrategy platformVersion networkConfiguration startedBy tags \
+         taskDefinition clientToken",
         run_task::run,
     )
     .refusing_roles(NEW_TASK_ROLE),
@@ -191,7 +212,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     ),
     Operation::change(
         "UpdateService",
-        "cluster service desiredCount taskDefinition deploymentConfiguration availabilityZoneRebalancing \
+        "cluster service desiredCount taskDefinition capacityProviderStrategy platformVersion deploymentConfiguration availabilityZoneRebalancing \
          networkConfiguration placementConstraints placementStrategy forceNewDeployment healthCheckGracePeriodSeconds \
          enableECSManagedTags loadBalancers propagateTags serviceConnectConfiguration",
         service_changes::update,

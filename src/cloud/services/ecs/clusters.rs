@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use super::capacity::Providers;
 use super::services::ServiceStatus;
 use super::{State, invalid, is_named, refers_to};
 use crate::cloud::error::AwsError;
@@ -28,6 +29,7 @@ pub(super) struct Cluster {
     pub(super) tags: Tags,
     /// ARN of the namespace of services that name none.
     pub(super) namespace: Option<String>,
+    pub(super) providers: Providers,
     settings: Value,
     configuration: Option<Value>,
     /// The attachment by which ECS made or took the namespace.
@@ -80,6 +82,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         status: ClusterStatus::Active,
         tags,
         namespace: None,
+        providers: Providers::read(params)?,
         settings: settings(params)?,
         configuration: params.get("configuration").cloned(),
         attachment_id: None,
@@ -94,6 +97,16 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         return Err(error);
     }
     let cluster = region.ecs().cluster_by_reference(name).ok_or_else(not_found)?;
+    Ok(json!({ "cluster": wire(region, cluster, &EVERYTHING) }))
+}
+
+/// `PutClusterCapacityProviders`, which replaces what the cluster has.
+pub(super) fn put_capacity_providers(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
+    let name = region.ecs().cluster(params)?.name.clone();
+    let providers = Providers::read(params)?;
+    let Some(cluster) = region.ecs_mut().cluster_mut(&name) else { return Err(not_found()) };
+    cluster.providers = providers;
+    let cluster = region.ecs().cluster(params)?;
     Ok(json!({ "cluster": wire(region, cluster, &EVERYTHING) }))
 }
 
@@ -209,24 +222,26 @@ const EVERYTHING: [&str; 5] = ["ATTACHMENTS", "CONFIGURATIONS", "SETTINGS", "STA
 fn wire(region: &Region, cluster: &Cluster, include: &[&str]) -> Value {
     let ecs = region.ecs();
     let with = |what: &str| include.contains(&what);
-    let services = |status: ServiceStatus| {
-        ecs.services.iter().filter(|service| service.cluster == cluster.name && service.status == status).count()
+    let services = |status: ServiceStatus, on_fargate: bool| {
+        let mut services = ecs.services.iter().filter(|service| service.cluster == cluster.name).collect::<Vec<_>>();
+        services.retain(|it| it.status == status && it.primary().capacity.is_fargate() == on_fargate);
+        services.len()
     };
     let tasks: Vec<_> = ecs.tasks.iter().filter(|task| task.cluster == cluster.name).collect();
-    let running = tasks.iter().filter(|task| task.is_running()).count();
-    let pending = tasks.iter().filter(|task| task.is_pending()).count();
-    let active = services(ServiceStatus::Active);
+    let running = |on_fargate| tasks.iter().filter(|it| it.is_running() && it.host.is_none() == on_fargate).count();
+    let pending = |on_fargate| tasks.iter().filter(|it| it.is_pending() && it.host.is_none() == on_fargate).count();
     let instances = ecs.container_instances.iter().filter(|instance| instance.cluster == cluster.name).count();
     let statistics = [
-        ("runningEC2TasksCount", running),
-        ("runningFargateTasksCount", 0),
-        ("pendingEC2TasksCount", pending),
-        ("pendingFargateTasksCount", 0),
-        ("activeEC2ServiceCount", active),
-        ("activeFargateServiceCount", 0),
-        ("drainingEC2ServiceCount", services(ServiceStatus::Draining)),
-        ("drainingFargateServiceCount", 0),
+        ("runningEC2TasksCount", running(false)),
+        ("runningFargateTasksCount", running(true)),
+        ("pendingEC2TasksCount", pending(false)),
+        ("pendingFargateTasksCount", pending(true)),
+        ("activeEC2ServiceCount", services(ServiceStatus::Active, false)),
+        ("activeFargateServiceCount", services(ServiceStatus::Active, true)),
+        ("drainingEC2ServiceCount", services(ServiceStatus::Draining, false)),
+        ("drainingFargateServiceCount", services(ServiceStatus::Draining, true)),
     ];
+    let (capacity_providers, default_strategy) = cluster.providers.wire();
     let is_provisioning = cluster.status == ClusterStatus::Provisioning;
     let attachments = cluster.attachment_id.as_ref().map(|id| {
         // "sc" is Service Connect's attachment (ECS Developer Guide, "Tutorial: creating a service with Service Connect").
@@ -240,9 +255,9 @@ fn wire(region: &Region, cluster: &Cluster, include: &[&str]) -> Value {
         "configuration": cluster.configuration.as_ref().filter(|_| with("CONFIGURATIONS")),
         "status": cluster.status.into_str(),
         "registeredContainerInstancesCount": instances,
-        "runningTasksCount": running,
-        "pendingTasksCount": pending,
-        "activeServicesCount": active,
+        "runningTasksCount": running(false) + running(true),
+        "pendingTasksCount": pending(false) + pending(true),
+        "activeServicesCount": services(ServiceStatus::Active, false) + services(ServiceStatus::Active, true),
         "statistics": if with("STATISTICS") {
             statistics.iter().map(|(name, n)| json!({ "name": name, "value": n.to_string() })).collect()
         } else {
@@ -250,8 +265,8 @@ fn wire(region: &Region, cluster: &Cluster, include: &[&str]) -> Value {
         },
         "tags": if with("TAGS") { cluster.tags.to_list(LOWER) } else { json!([]) },
         "settings": if with("SETTINGS") { cluster.settings.clone() } else { json!([]) },
-        "capacityProviders": [],
-        "defaultCapacityProviderStrategy": [],
+        "capacityProviders": capacity_providers,
+        "defaultCapacityProviderStrategy": default_strategy,
         "attachmentsStatus": attachments.as_ref().filter(|_| with("ATTACHMENTS")).map(|_| attachments_status),
         "attachments": attachments.filter(|_| with("ATTACHMENTS")),
         "serviceConnectDefaults": cluster.namespace.as_ref().map(|arn| json!({ "namespace": arn })),

@@ -9,7 +9,7 @@ use super::{
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2;
-use crate::cloud::services::ec2::ecs_optimized;
+use crate::cloud::services::ec2::ecs_optimized::{self, Image};
 use crate::cloud::wire::tags::{LOWER, Tags};
 use crate::cloud::wire::{Params, timestamp};
 
@@ -46,6 +46,7 @@ pub(super) struct ContainerInstance {
     pub(super) instance_type: String,
     /// `x86_64` or `arm64`.
     architecture: &'static str,
+    pub(super) image: Option<Image>,
     image_id: String,
     pub(super) registered: Resources,
     pub(super) tags: Tags,
@@ -59,7 +60,7 @@ const RESERVED_PORTS: [&str; 5] = ["22", "2375", "2376", "51678", "51679"];
 impl ContainerInstance {
     /// What is left beside the tasks it has.
     pub(super) fn remaining<'t>(&self, tasks: impl IntoIterator<Item = &'t Task>) -> Resources {
-        let mine = tasks.into_iter().filter(|task| !task.is_stopped() && task.container_instance == self.arn);
+        let mine = tasks.into_iter().filter(|task| !task.is_stopped() && task.is_at(&self.arn));
         mine.fold(self.registered, |left, task| Resources {
             cpu: left.cpu.saturating_sub(task.definition.cpu()),
             memory: left.memory.saturating_sub(task.definition.memory()),
@@ -134,6 +135,7 @@ pub(super) fn join(
         az_id: instance.interface.subnet.az_id.clone(),
         instance_type: instance.instance_type.clone(),
         architecture: ec2::architecture(&instance.instance_type),
+        image: ecs_optimized::all(&region.name).into_iter().find(|image| image.id == instance.image_id),
         image_id: instance.image_id.clone(),
         registered: Resources { cpu, memory, interfaces: interfaces.saturating_sub(1) },
         tags: Tags::default(),
@@ -150,7 +152,7 @@ pub(super) fn lose(region: &mut Region, instance_id: &str) {
     for instance in region.ecs_mut().container_instances.iter_mut().filter(of_it) {
         instance.is_connected = false;
     }
-    for task in region.ecs().tasks.iter().filter(|task| task.ec2_instance_id == instance_id) {
+    for task in region.ecs().tasks.iter().filter(|task| task.is_on(instance_id)) {
         region.mesh.kill(&task.arn);
     }
 }
@@ -168,7 +170,7 @@ pub(super) fn deregister_terminated(region: &mut Region, instance_id: &str) {
 
 fn remove(region: &mut Region, arn: &str, reason: &str, code: StopCode) {
     let tasks: Vec<_> = (region.ecs().tasks.iter())
-        .filter(|task| task.container_instance == arn && !task.is_stopped())
+        .filter(|task| task.is_at(arn) && !task.is_stopped())
         .map(|task| task.arn.clone())
         .collect();
     for task in tasks {
@@ -202,7 +204,7 @@ pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Valu
     let cluster = region.ecs().cluster(params)?.name.clone();
     let instance = region.ecs().instance(&cluster, params.str("containerInstance")?).ok_or_else(not_found)?;
     let arn = instance.arn.clone();
-    let has_tasks = region.ecs().tasks.iter().any(|task| task.container_instance == arn && !task.is_stopped());
+    let has_tasks = region.ecs().tasks.iter().any(|task| task.is_at(&arn) && !task.is_stopped());
     if has_tasks && params.opt_bool("force") != Some(true) {
         return Err(invalid("Found running tasks on the instance."));
     }
@@ -273,7 +275,7 @@ pub(super) fn not_found() -> AwsError {
 }
 
 fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value {
-    let tasks = || region.ecs().tasks.iter().filter(|task| task.container_instance == instance.arn);
+    let tasks = || region.ecs().tasks.iter().filter(|task| task.is_at(&instance.arn));
     let attributes: Value =
         instance.attributes().iter().map(|(name, value)| json!({ "name": name, "value": value })).collect();
     json!({
@@ -281,7 +283,7 @@ fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value
         "ec2InstanceId": instance.ec2_instance_id,
         "version": 1,
         "versionInfo": {
-            "agentVersion": ecs_optimized::AGENT_VERSION,
+            "agentVersion": instance.image.as_ref().map(|image| image.agent_version),
             "dockerVersion": format!("DockerVersion: {}", ecs_optimized::DOCKER_VERSION),
         },
         "remainingResources": resources(instance.remaining(&region.ecs().tasks)),

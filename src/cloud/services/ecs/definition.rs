@@ -23,6 +23,8 @@ pub(super) struct LogGroup {
     pub(super) name: String,
     /// `awslogs-create-group`
     pub(super) create: bool,
+    /// `awslogs-stream-prefix`
+    pub(super) stream_prefix: Option<String>,
 }
 
 impl LogGroup {
@@ -33,6 +35,7 @@ impl LogGroup {
         Some(Self {
             name: options.opt_str("awslogs-group")?.to_owned(),
             create: options.opt_bool("awslogs-create-group") == Some(true),
+            stream_prefix: options.opt_str("awslogs-stream-prefix").map(str::to_owned),
         })
     }
 }
@@ -114,10 +117,19 @@ impl Definition {
         self.task_size("memory").is_some() || self.containers().iter().all(|c| c.get("memory").is_some())
     }
 
+    fn port_mapping(&self, name: &str) -> Option<Params<'_>> {
+        let mappings = self.containers().into_iter().flat_map(|container| container.objects("portMappings"));
+        mappings.into_iter().find(|mapping| mapping.opt_str("name") == Some(name))
+    }
+
+    /// `http`, `http2` or `grpc`, as the port mapping of this name says. None: TCP.
+    pub(super) fn app_protocol(&self, port_name: &str) -> Option<&str> {
+        self.port_mapping(port_name)?.opt_str("appProtocol")
+    }
+
     /// The container port behind the name of a port mapping.
     pub(super) fn named_port(&self, name: &str) -> Option<u16> {
-        let mappings = self.containers().into_iter().flat_map(|container| container.objects("portMappings"));
-        let mapping = mappings.into_iter().find(|mapping| mapping.opt_str("name") == Some(name))?;
+        let mapping = self.port_mapping(name)?;
         mapping.opt_int("containerPort").ok().flatten().and_then(|port| u16::try_from(port).ok())
     }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::container_instances::{self, ContainerInstance};
+use super::container_instances;
 use super::definition::{Definition, LogGroup};
 use super::service_connect::{self, ServiceConnect};
-use super::tasks::{LastStatus, Membership, Stop, StopCode, TargetPort, Task, TaskContainer};
+use super::tasks::{Host, LastStatus, Membership, Stop, StopCode, TargetPort, Task, TaskContainer};
 use super::{scheduler, services, tasks};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
@@ -25,10 +25,13 @@ pub(super) struct Launch {
     pub(super) membership: Option<Membership>,
     pub(super) group: String,
     pub(super) started_by: Option<String>,
-    /// The ARN of the container instance that the task is to run on.
-    pub(super) container_instance: String,
+    /// The ARN of the container instance that the task is to run on. None: it is to run on Fargate.
+    pub(super) container_instance: Option<String>,
+    pub(super) provider: Option<String>,
     /// A subnet of the instance's zone.
     pub(super) subnet_id: String,
+    /// Whether its network interface is to have a public address.
+    pub(super) public_ip: bool,
     pub(super) security_groups: Vec<String>,
     pub(super) targets: Vec<TargetPort>,
     pub(super) service_connect: Option<ServiceConnect>,
@@ -42,16 +45,23 @@ const STOPPED_TASKS_ARE_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// Starts a task and gives its ID.
 pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsError> {
-    let instance = (region.ecs().container_instances.iter())
-        .find(|instance: &&ContainerInstance| instance.arn == launch.container_instance)
-        .ok_or_else(container_instances::not_found)?;
-    let place = (instance.ec2_instance_id.clone(), instance.az_name.clone(), instance.az_id.clone());
+    let host = match &launch.container_instance {
+        Some(arn) => {
+            let instance = region.ecs().container_instances.iter().find(|instance| instance.arn == *arn);
+            let instance = instance.ok_or_else(container_instances::not_found)?;
+            Some(Host { arn: arn.clone(), ec2_instance_id: instance.ec2_instance_id.clone() })
+        }
+        None => None,
+    };
     let id = region.ids.hex(32);
     let arn = region.arn("ecs", &format!("task/{}/{id}", launch.cluster));
     let attachment_id = region.ids.uuid();
     let description = region.arn("ecs", &format!("attachment/{attachment_id}"));
     let interface = ec2::create_interface(region, &launch.subnet_id, &launch.security_groups, &description)?;
-    let (ec2_instance_id, az_name, az_id) = place;
+    if launch.public_ip {
+        ec2::give_public_address(region, &interface.id);
+    }
+    let (az_name, az_id) = (interface.subnet.az_name.clone(), interface.subnet.az_id.clone());
     let containers = containers(region, &launch);
     region.ecs_mut().tasks.push(Task {
         arn: arn.clone(),
@@ -61,8 +71,8 @@ pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsEr
         membership: launch.membership,
         group: launch.group,
         started_by: launch.started_by,
-        container_instance: launch.container_instance,
-        ec2_instance_id,
+        host,
+        provider: launch.provider,
         az_name,
         az_id,
         subnet_id: launch.subnet_id,
@@ -133,9 +143,8 @@ fn advance(region: &mut Region, arn: &str, from: LastStatus, to: LastStatus) -> 
 
 /// Starts what an agent has not heard of while it was disconnected.
 pub(super) fn start_waiting(region: &mut Region, instance_id: &str) {
-    let is_waiting = |task: &&Task| {
-        task.ec2_instance_id == instance_id && task.last_status == LastStatus::Pending && !task.is_starting
-    };
+    let is_waiting =
+        |task: &&Task| task.is_on(instance_id) && task.last_status == LastStatus::Pending && !task.is_starting;
     let waiting: Vec<_> = region.ecs().tasks.iter().filter(is_waiting).map(|task| task.arn.clone()).collect();
     for arn in waiting {
         start_containers(region, &arn);
@@ -148,13 +157,24 @@ const PROXY_ASKS_AGAIN: Duration = Duration::from_millis(500);
 /// A task's proxy asks, in the instance's role, for the task set that it is of; without an answer it never gets healthy. Such a call
 /// has no `ecs:cluster` (aws/aws-cdk#28594, aws/amazon-ecs-service-connect-agent#142).
 fn proxy_may_poll(region: &Region, task: &Task) -> bool {
-    let profile =
-        ec2::instance(region, &task.ec2_instance_id).and_then(|instance| instance.instance_profile.as_deref());
-    // One that did not come from EC2 has its credentials from elsewhere.
+    let instance = task.host.as_ref().and_then(|host| ec2::instance(region, &host.ec2_instance_id));
+    let profile = instance.and_then(|instance| instance.instance_profile.as_deref());
+    // One that did not come from EC2 has its credentials from elsewhere, and on Fargate it acts in no role of the account's.
     let Some(profile) = profile else { return true };
     let task_set = region.arn("ecs", &format!("task-set/{}/{}", task.cluster, task.group.replace(':', "/")));
     let facts = |key: &str| if key.eq_ignore_ascii_case("ecs:cluster") { Fact::Absent } else { Fact::Unknown };
     region.iam().profile_allows(profile, "ecs:Poll", &task_set, &facts)
+}
+
+/// On Fargate the image is pulled through the task's own network interface: with a public address in a subnet that leads to the
+/// internet (ECS Developer Guide, "Amazon ECS task networking options for Fargate", and "CannotPullContainer task errors", whose words
+/// these are). On an instance it is pulled through the instance's.
+fn cannot_pull(task: &Task) -> String {
+    let image = task.containers.first().map_or("", |container| container.image.as_str());
+    format!(
+        "CannotPullContainerError: The task cannot pull {image} from the registry. There is a connection issue between the task and \
+         the registry. Check your task network configuration. : failed to copy: dial tcp: i/o timeout"
+    )
 }
 
 /// Its log groups are there, and its proxy knows whom it can call.
@@ -165,6 +185,11 @@ fn start_containers(region: &mut Region, arn: &str) {
     if task.service_connect.is_some() && !proxy_may_poll(region, task) {
         let arn = arn.to_owned();
         region.after_real_time(PROXY_ASKS_AGAIN, move |region| start_containers(region, &arn));
+        return;
+    }
+    if task.host.is_none() && !ec2::interface_reaches_internet(region, &task.interface.id) {
+        let reason = cannot_pull(task);
+        fail(region, arn, StopCode::TaskFailedToStart, &reason);
         return;
     }
     let (definition, service_connect) = (Arc::clone(&task.definition), task.service_connect.clone());

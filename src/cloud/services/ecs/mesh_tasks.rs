@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddrV4;
 
+use super::age;
 use super::tasks::{LastStatus, Task};
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2::Reach;
@@ -54,10 +55,12 @@ fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>) 
             namespace: connect.namespace.clone(),
             services: connect.offered.iter().map(|offered| offered.endpoint.clone()).collect(),
             upstreams: task.upstreams.clone(),
+            logs_accesses: connect.access_log.is_some(),
             patience: topology::PROXYS_PATIENCE.map(|on_aws| region.schedule.pace.scale(on_aws)),
         }),
         draining: task.last_status > LastStatus::Running,
         blocked,
+        zone_aware: age::is_zone_aware(region, task),
         failing: task.targets.is_empty() && region.trouble.failing_zones.contains(&task.az_id),
     }
 }

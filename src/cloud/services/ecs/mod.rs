@@ -1,11 +1,14 @@
-//! Amazon ECS, on EC2 instances: clusters, container instances, task definitions, services and their tasks, with Service
+//! Amazon ECS, on EC2 instances and on Fargate: clusters, container instances, task definitions, services and their tasks, with Service
 //! Connect.
 //!
 //! Operations change what is wanted and answer; what is wanted is brought about by [`reconcile`]. Tasks and their
 //! proxies are carried by the mesh, which is told of them by [`mesh_tasks`].
 
+mod age;
 mod agents;
 mod api;
+mod capacity;
+mod carried;
 mod clusters;
 mod container_instances;
 mod container_rules;
@@ -21,6 +24,8 @@ mod scheduler;
 mod service_answers;
 mod service_changes;
 mod service_connect;
+mod service_connect_rules;
+mod service_revisions;
 mod services;
 mod task_definitions;
 mod tasks;
@@ -58,7 +63,7 @@ fn reconcile(region: &mut Region) {
 
 /// ARN and family of the tasks that run on an EC2 instance.
 pub(crate) fn running_tasks_on(region: &Region, instance_id: &str) -> Vec<(String, String)> {
-    let tasks = region.ecs().tasks.iter().filter(|task| task.is_running() && task.ec2_instance_id == instance_id);
+    let tasks = region.ecs().tasks.iter().filter(|task| task.is_running() && task.is_on(instance_id));
     tasks.map(|task| (task.arn.clone(), task.definition.family.clone())).collect()
 }
 
@@ -73,7 +78,10 @@ pub(crate) fn has_joined(region: &Region, instance_id: &str) -> bool {
     joined_instances(region).iter().any(|id| id == instance_id)
 }
 
+pub(crate) use age::age;
+pub use age::{Age, AgedDeployment};
 pub(crate) use agents::{disconnect as disconnect_agent, reconnect_all as reconnect_agents};
+pub(crate) use carried::{Exchange, Log, Name, Party, ServiceKey, exchanges, live_task_counts};
 
 impl Region {
     fn ecs(&self) -> &State {
@@ -167,6 +175,15 @@ fn check_client_token(params: Params<'_>, most: usize) -> Result<(), AwsError> {
         Some(token) if !fits(token) => Err(invalid(format!("clientToken must have at most {most} ASCII characters."))),
         _ => Ok(()),
     }
+}
+
+/// A digest for an image, which nobody pulls here: the same for the same name.
+fn image_digest(image: &str) -> String {
+    let word = |seed: u64| {
+        let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        image.bytes().fold(0xcbf2_9ce4_8422_2325_u64 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), fold)
+    };
+    format!("sha256:{:016x}{:016x}{:016x}{:016x}", word(1), word(2), word(3), word(4))
 }
 
 fn invalid(message: impl Into<String>) -> AwsError {

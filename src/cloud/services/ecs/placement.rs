@@ -1,6 +1,7 @@
-//! Where a task goes: to an ACTIVE instance, heard of, of its cluster, in a zone of its subnets, allowed by its service's placement
+//! Where a task goes: on Fargate, to the zone of its subnets that has the fewest of its service; else to an ACTIVE instance, heard of, of its cluster, in a zone of its subnets, allowed by its service's placement
 //! constraints, with room for it; of those, by ECS's default spread, in the zone that has the fewest of its service, then on the instance that has the fewest.
 
+use super::capacity::Capacity;
 use super::container_instances::{ContainerInstance, InstanceStatus, Resources};
 use super::definition::Definition;
 use super::tasks::Task;
@@ -9,8 +10,10 @@ use crate::cloud::services::ec2;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
-    /// The ARN of the container instance.
-    pub(super) container_instance: String,
+    /// The ARN of the container instance. None: Fargate's.
+    pub(super) container_instance: Option<String>,
+    /// The capacity provider, if one decides.
+    pub(super) provider: Option<String>,
     pub(super) subnet_id: String,
     pub(super) az_name: String,
 }
@@ -20,6 +23,8 @@ pub(super) struct Place {
 pub(super) enum NoPlace {
     /// No instance takes tasks.
     NoInstances,
+    /// The account's quota of vCPU on Fargate is used up.
+    Quota,
     /// The instance that came closest lacks something.
     Lacking { instance_arn: String, lack: Lack },
 }
@@ -55,6 +60,7 @@ impl NoPlace {
     /// The service event, after the service's name.
     pub(super) fn event(&self) -> String {
         let why = match self {
+            Self::Quota => return format!("was unable to place a task. Reason: {QUOTA_IS_USED_UP}."),
             Self::NoInstances => "Reason: No Container Instances were found in your cluster.".to_owned(),
             Self::Lacking { instance_arn, lack } => {
                 let closest = format!("The closest matching (container-instance {})", super::id_of(instance_arn));
@@ -75,16 +81,46 @@ impl NoPlace {
     }
 }
 
+/// ECS Developer Guide, "Amazon ECS service event messages".
+pub(super) const QUOTA_IS_USED_UP: &str = "You've reached the limit on the number of vCPUs you can run concurrently";
+
 /// What is to be placed, and among whom it is to be spread.
 pub(super) struct Request<'a> {
     pub(super) cluster: &'a str,
     pub(super) definition: &'a Definition,
+    pub(super) capacity: &'a Capacity,
     pub(super) subnets: &'a [String],
     pub(super) service_arn: Option<&'a str>,
     pub(super) deployment_id: Option<&'a str>,
 }
 
 pub(super) fn place(region: &Region, request: &Request<'_>) -> Result<Place, NoPlace> {
+    if request.capacity.is_fargate() { place_on_fargate(region, request) } else { place_on_instance(region, request) }
+}
+
+/// In the subnet whose zone has the fewest: Fargate spreads over the zones of the subnets as well as it can (ECS Developer Guide,
+/// "How Amazon ECS places tasks on container instances").
+fn place_on_fargate(region: &Region, request: &Request<'_>) -> Result<Place, NoPlace> {
+    let live: Vec<&Task> = region.ecs().tasks.iter().filter(|task| !task.is_stopped()).collect();
+    let of_deployment = |task: &&&Task| request.is_ours(task) && request.is_newest(task);
+    let has = |provider: &str| {
+        let on_it = live.iter().filter(of_deployment).filter(|task| task.provider.as_deref() == Some(provider));
+        u32::try_from(on_it.count()).unwrap_or(u32::MAX)
+    };
+    let provider = request.capacity.next_provider(has).map(str::to_owned);
+    // Tasks of Spot have a quota of their own (ECS Developer Guide, "AWS Fargate service quotas").
+    let on_demand = live.iter().filter(|it| it.host.is_none() && it.provider.as_deref() != Some("FARGATE_SPOT"));
+    let units = on_demand.map(|task| task.definition.cpu()).fold(request.definition.cpu(), u32::saturating_add);
+    if provider.as_deref() != Some("FARGATE_SPOT") && units > region.vcpu_quota.saturating_mul(1024) {
+        return Err(NoPlace::Quota);
+    }
+    let subnets = request.subnets.iter().filter_map(|id| ec2::subnet(region, id));
+    let fewest = subnets.min_by_key(|subnet| request.zone_key(&subnet.az_name, &live));
+    let subnet = fewest.ok_or(NoPlace::NoInstances)?;
+    Ok(Place { container_instance: None, provider, subnet_id: subnet.id.clone(), az_name: subnet.az_name.clone() })
+}
+
+fn place_on_instance(region: &Region, request: &Request<'_>) -> Result<Place, NoPlace> {
     let zones: Vec<_> = (request.subnets.iter())
         .filter_map(|id| ec2::subnet(region, id))
         .map(|subnet| (subnet.az_name.as_str(), subnet.id.as_str()))
@@ -112,7 +148,8 @@ pub(super) fn place(region: &Region, request: &Request<'_>) -> Result<Place, NoP
     }
     match candidates.into_iter().min_by_key(|(key, _, _)| *key) {
         Some((_, instance, subnet_id)) => Ok(Place {
-            container_instance: instance.arn.clone(),
+            container_instance: Some(instance.arn.clone()),
+            provider: None,
             subnet_id: subnet_id.to_owned(),
             az_name: instance.az_name.clone(),
         }),
@@ -139,21 +176,28 @@ fn lack(left: Resources, definition: &Definition) -> Option<Lack> {
     }
 }
 
-/// Fewest first: tasks of the deployment in the zone, so that it ends up even; of the service in the zone; of the
-/// service on the instance; of anybody on the instance.
-fn spread_key(instance: &ContainerInstance, live: &[&Task], request: &Request<'_>) -> (usize, usize, usize, usize) {
-    let is_ours = |task: &Task| match request.service_arn {
-        Some(service) => task.is_of(service) && task.is_wanted(),
-        None => task.definition.family == request.definition.family && task.is_wanted(),
-    };
-    let is_newest = |task: &Task| request.deployment_id.is_none_or(|id| task.is_of_deployment(id));
-    let in_zone = |task: &Task| task.az_name == instance.az_name;
-    let on_instance = |task: &Task| task.container_instance == instance.arn;
-    let count = |wanted: &dyn Fn(&Task) -> bool| live.iter().filter(|task| wanted(task)).count();
-    (
-        count(&|task| is_ours(task) && is_newest(task) && in_zone(task)),
-        count(&|task| is_ours(task) && in_zone(task)),
-        count(&|task| is_ours(task) && on_instance(task)),
-        count(&on_instance),
-    )
+impl Request<'_> {
+    fn is_ours(&self, task: &Task) -> bool {
+        task.is_wanted()
+            && match self.service_arn {
+                Some(service) => task.is_of(service),
+                None => task.definition.family == self.definition.family,
+            }
+    }
+
+    fn is_newest(&self, task: &Task) -> bool {
+        self.deployment_id.is_none_or(|id| task.is_of_deployment(id))
+    }
+
+    /// Fewest first: tasks of the deployment in the zone, so that it ends up even; of the service in the zone.
+    fn zone_key(&self, az_name: &str, live: &[&Task]) -> (usize, usize) {
+        let here = || live.iter().filter(|task| task.az_name == az_name && self.is_ours(task));
+        (here().filter(|task| self.is_newest(task)).count(), here().count())
+    }
+}
+
+/// The zone's, then fewest first: tasks of the service on the instance; of anybody on the instance.
+fn spread_key(instance: &ContainerInstance, live: &[&Task], request: &Request<'_>) -> ((usize, usize), usize, usize) {
+    let here = || live.iter().filter(|task| task.is_on(&instance.ec2_instance_id));
+    (request.zone_key(&instance.az_name, live), here().filter(|task| request.is_ours(task)).count(), here().count())
 }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::capacity::Capacity;
 use super::lifecycle::{self, Launch};
-use super::placement::{self, NoPlace, Request};
+use super::placement::{self, NoPlace, QUOTA_IS_USED_UP, Request};
 use super::service_changes::network;
 use super::{check_client_token, client_error, invalid, scheduler, tasks};
 use crate::cloud::error::AwsError;
@@ -15,9 +16,6 @@ use crate::cloud::wire::tags::{LOWER, Tags};
 
 pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let cluster = region.ecs().cluster(params)?.name.clone();
-    if let Some(other) = params.opt_str("launchType").filter(|given| *given != "EC2") {
-        return Err(AwsError::unsupported(format_args!("launchType {other}, only EC2")));
-    }
     let count = params.opt_int("count")?.unwrap_or(1);
     if !(1..=10).contains(&count) {
         return Err(invalid("count must be between 1 and 10."));
@@ -37,7 +35,8 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
         return Ok(json!({ "tasks": before, "failures": [] }));
     }
     let definition = region.ecs().task_definitions.runnable(params.str("taskDefinition")?)?;
-    let network = network(region, &definition, params.object("networkConfiguration"))?;
+    let capacity = Capacity::read(&region.ecs().cluster(params)?.providers, &definition, params, None)?;
+    let network = network(region, &definition, &capacity, params.object("networkConfiguration"))?;
     scheduler::check_execution_role(region, &definition).map_err(|problem| client_error(format!("{problem}.")))?;
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
     let (mut started, mut failures) = (Vec::new(), Vec::new());
@@ -45,6 +44,7 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
         let request = Request {
             cluster: &cluster,
             definition: &definition,
+            capacity: &capacity,
             subnets: &network.subnets,
             service_arn: None,
             deployment_id: None,
@@ -54,6 +54,7 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
             Err(NoPlace::NoInstances) => {
                 return Err(invalid("No Container Instances were found in your cluster."));
             }
+            Err(NoPlace::Quota) => return Err(client_error(format!("{QUOTA_IS_USED_UP}."))),
             Err(NoPlace::Lacking { instance_arn, lack }) => {
                 failures.push(json!({ "arn": instance_arn, "reason": lack.reason() }));
                 continue;
@@ -68,6 +69,8 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
                 group: params.opt_str("group").map_or_else(|| format!("family:{}", definition.family), str::to_owned),
                 started_by: params.opt_str("startedBy").map(str::to_owned),
                 container_instance: place.container_instance,
+                provider: place.provider,
+                public_ip: network.public_ip,
                 subnet_id: place.subnet_id,
                 security_groups: network.security_groups.clone(),
                 targets: Vec::new(),

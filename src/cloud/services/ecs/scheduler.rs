@@ -51,7 +51,7 @@ impl<'r> View<'r> {
         let service = region.ecs().services.iter().find(|service| service.arn == arn)?;
         let is_draining = |task: &Task| {
             let mut instances = region.ecs().container_instances.iter();
-            instances.any(|i| i.arn == task.container_instance && i.status == InstanceStatus::Draining)
+            instances.any(|i| task.is_on(&i.ec2_instance_id) && i.status == InstanceStatus::Draining)
         };
         let wanted: Vec<_> = region.ecs().tasks.iter().filter(|task| task.is_of(arn) && task.is_wanted()).collect();
         let healthy = wanted.iter().filter(|task| is_healthy(region, task)).map(|task| task.arn.as_str()).collect();
@@ -211,6 +211,7 @@ fn find_place(region: &Region, arn: &str) -> Result<Place, NoPlace> {
     let request = Request {
         cluster: &service.cluster,
         definition: &deployment.definition,
+        capacity: &deployment.capacity,
         subnets: &deployment.network.subnets,
         service_arn: Some(arn),
         deployment_id: Some(&deployment.id),
@@ -246,6 +247,8 @@ fn launch(region: &mut Region, arn: &str, place: Place) -> Option<String> {
         group: format!("service:{}", service.name),
         started_by: Some(deployment.id.clone()),
         container_instance: place.container_instance,
+        provider: place.provider,
+        public_ip: deployment.network.public_ip,
         subnet_id: place.subnet_id,
         security_groups: deployment.network.security_groups.clone(),
         targets,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::service_connect;
-use super::services::{Deployment, Network, RolloutState, Service, ServiceStatus};
+use super::services::{Deployment, LoadBalancer, Network, RolloutState, Service, ServiceStatus};
 use super::tasks::Task;
 use crate::cloud::region::Region;
 use crate::cloud::wire::tags::LOWER;
@@ -26,17 +26,11 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
     let deployments = service.deployments.iter().enumerate().filter(|_| is_live);
     let deployments: Value =
         deployments.map(|(index, deployment)| wire_deployment(service, deployment, index == 0, &tasks)).collect();
-    let load_balancers = service.load_balancers.iter().map(|balancer| {
-        json!({
-            "targetGroupArn": balancer.target_group_arn,
-            "containerName": balancer.container_name,
-            "containerPort": balancer.container_port,
-        })
-    });
+    let load_balancers = service.load_balancers.iter().map(LoadBalancer::wire);
     let events = (service.events.iter())
         .map(|event| json!({ "id": event.id, "createdAt": timestamp(event.at), "message": event.message }));
     let account = crate::cloud::ACCOUNT_ID;
-    json!({
+    let answer = json!({
         "serviceArn": service.arn,
         "serviceName": service.name,
         "clusterArn": region.arn("ecs", &format!("cluster/{}", service.cluster)),
@@ -46,7 +40,6 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
         "desiredCount": service.desired_count,
         "runningCount": tasks.iter().filter(|task| task.is_running()).count(),
         "pendingCount": tasks.iter().filter(|task| task.is_pending() && task.is_wanted()).count(),
-        "launchType": "EC2",
         "taskDefinition": primary.definition.arn,
         "deploymentConfiguration": {
             "deploymentCircuitBreaker": { "enable": service.rollout.has_circuit_breaker, "rollback": false },
@@ -56,6 +49,7 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
             "bakeTimeInMinutes": 0,
         },
         "deployments": deployments,
+        "currentServiceRevisions": is_live.then(|| current_revisions(service, &tasks)),
         "roleArn": format!("arn:aws:iam::{account}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
         "events": events.collect::<Value>(),
         "createdAt": timestamp(service.created_at),
@@ -71,7 +65,41 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
         "propagateTags": service.propagate_tags,
         "enableExecuteCommand": false,
         "availabilityZoneRebalancing": if service.rebalances_zones { "ENABLED" } else { "DISABLED" },
-    })
+    });
+    with_members_of(answer, primary.capacity.wire(false))
+}
+
+fn with_members_of(mut answer: Value, other: Value) -> Value {
+    if let (Value::Object(members), Value::Object(more)) = (&mut answer, other) {
+        members.extend(more);
+    }
+    answer
+}
+
+/// The revisions of the deployments that there are, the newest first.
+fn current_revisions(service: &Service, tasks: &[&Task]) -> Value {
+    let revisions = service.deployments.iter().enumerate().map(|(index, deployment)| {
+        let mine = || tasks.iter().filter(|task| task.is_of_deployment(&deployment.id));
+        let running = mine().filter(|task| task.is_running()).count();
+        let pending = mine().filter(|task| task.is_pending() && task.is_wanted()).count();
+        json!({
+            "arn": deployment.revision_arn,
+            "requestedTaskCount": if index == 0 { service.desired_count as usize } else { running + pending },
+            "runningTaskCount": running,
+            "pendingTaskCount": pending,
+        })
+    });
+    revisions.collect()
+}
+
+impl LoadBalancer {
+    pub(super) fn wire(&self) -> Value {
+        json!({
+            "targetGroupArn": self.target_group_arn,
+            "containerName": self.container_name,
+            "containerPort": self.container_port,
+        })
+    }
 }
 
 fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool, tasks: &[&Task]) -> Value {
@@ -85,7 +113,7 @@ fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool,
         };
         connect.offered.iter().map(resource).collect::<Value>()
     });
-    json!({
+    let answer = json!({
         "id": deployment.id,
         "status": if is_primary { "PRIMARY" } else { "ACTIVE" },
         "taskDefinition": deployment.definition.arn,
@@ -95,7 +123,6 @@ fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool,
         "failedTasks": deployment.failed_tasks,
         "createdAt": timestamp(deployment.created_at),
         "updatedAt": timestamp(deployment.updated_at),
-        "launchType": "EC2",
         "networkConfiguration": wire_network(&deployment.network),
         "rolloutState": deployment.state.into_str(),
         "rolloutStateReason": deployment.state.reason(&deployment.id),
@@ -104,13 +131,14 @@ fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool,
             .as_ref()
             .map(|configuration| service_connect::wire(configuration, connect)),
         "serviceConnectResources": resources,
-    })
+    });
+    with_members_of(answer, deployment.capacity.wire(true))
 }
 
-fn wire_network(network: &Network) -> Value {
+pub(super) fn wire_network(network: &Network) -> Value {
     json!({ "awsvpcConfiguration": {
             "subnets": network.subnets,
             "securityGroups": network.security_groups,
-            "assignPublicIp": "DISABLED",
+            "assignPublicIp": if network.public_ip { "ENABLED" } else { "DISABLED" },
         } })
 }

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::clusters::ClusterStatus;
+use super::capacity::Capacity;
+use super::clusters::{self, ClusterStatus};
 use super::definition::Definition;
+use super::service_revisions::Revision;
 use super::services::{
     self, Deployment, LoadBalancer, Network, Rollout, RolloutState, Service, ServiceStatus, Throttle, not_found,
 };
@@ -38,10 +40,8 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
             ServiceStatus::Inactive => {}
         }
     }
-    for (parameter, only) in [("launchType", "EC2"), ("schedulingStrategy", "REPLICA")] {
-        if let Some(other) = params.opt_str(parameter).filter(|given| *given != only) {
-            return Err(AwsError::unsupported(format_args!("{parameter} {other}, only {only}")));
-        }
+    if let Some(other) = params.opt_str("schedulingStrategy").filter(|given| *given != "REPLICA") {
+        return Err(AwsError::unsupported(format_args!("schedulingStrategy {other}, only REPLICA")));
     }
     if let Some(controller) = params.object("deploymentController").and_then(|c| c.opt_str("type"))
         && controller != "ECS"
@@ -59,10 +59,12 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if rebalances_zones == Some(true) && names_zones(&placement_constraints) {
         return Err(invalid(REBALANCED_ELSEWHERE));
     }
+    let (deployment, revision) = wanted.into_deployment(region, &cluster, name);
     let service = Service {
         arn: arn.clone(),
         name: name.to_owned(),
-        deployments: vec![wanted.into_deployment(region)],
+        deployments: vec![deployment],
+        revisions: vec![revision],
         cluster,
         status: ServiceStatus::Active,
         desired_count,
@@ -95,7 +97,7 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if service.status != ServiceStatus::Active {
         return Err(AwsError::new("ServiceNotActiveException", "Service was not ACTIVE."));
     }
-    let arn = service.arn.clone();
+    let (arn, name) = (service.arn.clone(), service.name.clone());
     let wanted = Wanted::read(region, &cluster, &arn, params, Some(service))?;
     let desired_count = count(params)?;
     let grace_period = grace_period(params, &wanted.load_balancers)?;
@@ -106,8 +108,8 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     }
     // A change of placement starts no deployment: it holds for tasks placed from then on (API Reference, "UpdateService").
     let is_redeployed = params.opt_bool("forceNewDeployment") == Some(true) || wanted.differs_from(service);
-    let (rollout, load_balancers) = (wanted.rollout, wanted.load_balancers.clone());
-    let deployment = is_redeployed.then(|| wanted.into_deployment(region));
+    let (rollout, load_balancers, capacity) = (wanted.rollout, wanted.load_balancers.clone(), wanted.capacity.clone());
+    let deployment = is_redeployed.then(|| wanted.into_deployment(region, &cluster, &name));
     let Some(service) = region.ecs_mut().service_mut(&arn) else { return Err(not_found()) };
     service.rollout = rollout;
     service.load_balancers = load_balancers;
@@ -124,9 +126,12 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
         propagate.clone_into(&mut service.propagate_tags);
     }
     service.grace_period = grace_period.or(service.grace_period);
-    if let Some(deployment) = deployment {
+    if let Some((deployment, revision)) = deployment {
         service.deployments.insert(0, deployment);
+        service.revisions.push(revision);
     } else if let Some(primary) = service.deployments.first_mut() {
+        // Another strategy starts no deployment, and holds for the tasks that are started from now on.
+        primary.capacity = capacity;
         primary.updated_at = Timestamp::now();
     }
     services::answer(region, &arn)
@@ -135,6 +140,7 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
 /// What a service's next deployment would be.
 struct Wanted {
     definition: Arc<Definition>,
+    capacity: Capacity,
     network: Network,
     load_balancers: Vec<LoadBalancer>,
     service_connect_configuration: Option<Value>,
@@ -151,15 +157,20 @@ impl Wanted {
         params: Params<'_>,
         current: Option<&Service>,
     ) -> Result<Self, AwsError> {
-        check_placement(params)?;
         let definition = match (params.opt_str("taskDefinition"), current) {
             (Some(reference), _) => region.ecs().task_definitions.runnable(reference)?,
             (None, Some(service)) => Arc::clone(&service.primary().definition),
             (None, None) => return Err(invalid("TaskDefinition can not be blank.")),
         };
+        let named = |service: &Service| service.request.get("launchType").and_then(Value::as_str).map(str::to_owned);
+        let named = current.and_then(named);
+        let of_cluster = region.ecs().cluster_by_reference(cluster).ok_or_else(clusters::not_found)?;
+        let before = current.map(|service| (&service.primary().capacity, named.as_deref()));
+        let capacity = Capacity::read(&of_cluster.providers, &definition, params, before)?;
+        check_placement(params)?;
         let network = match (params.object("networkConfiguration"), current) {
             (None, Some(service)) => service.primary().network.clone(),
-            (given, _) => network(region, &definition, given)?,
+            (given, _) => network(region, &definition, &capacity, given)?,
         };
         let load_balancers = match (params.get("loadBalancers"), current) {
             (None, Some(service)) => service.load_balancers.clone(),
@@ -176,32 +187,54 @@ impl Wanted {
         };
         let before = current.map_or_else(Rollout::default, |service| service.rollout);
         let rollout = rollout(params.object("deploymentConfiguration"), before)?;
-        Ok(Self { definition, network, load_balancers, service_connect_configuration, service_connect, rollout })
+        Ok(Self {
+            definition,
+            capacity,
+            network,
+            load_balancers,
+            service_connect_configuration,
+            service_connect,
+            rollout,
+        })
     }
 
     fn differs_from(&self, service: &Service) -> bool {
         let primary = service.primary();
         primary.definition.arn != self.definition.arn
             || primary.network != self.network
+            || primary.capacity.platform_version() != self.capacity.platform_version()
             || primary.service_connect_configuration != self.service_connect_configuration
             || service.load_balancers != self.load_balancers
     }
 
-    fn into_deployment(mut self, region: &mut Region) -> Deployment {
+    fn into_deployment(mut self, region: &mut Region, cluster: &str, name: &str) -> (Deployment, Revision) {
         if let Some(connect) = &mut self.service_connect {
             service_connect::publish(region, connect);
         }
-        Deployment {
+        let number = region.ids.digits(19);
+        let revision = Revision {
+            arn: region.arn("ecs", &format!("service-revision/{cluster}/{name}/{number}")),
+            definition: Arc::clone(&self.definition),
+            network: self.network.clone(),
+            load_balancers: self.load_balancers,
+            service_connect_configuration: self.service_connect_configuration.clone(),
+            service_connect: self.service_connect.clone(),
+            created_at: Timestamp::now(),
+        };
+        let deployment = Deployment {
             id: format!("ecs-svc/{}", region.ids.digits(19)),
+            revision_arn: revision.arn.clone(),
             definition: self.definition,
+            capacity: self.capacity,
             network: self.network,
             service_connect_configuration: self.service_connect_configuration,
             service_connect: self.service_connect,
             state: RolloutState::InProgress,
             failed_tasks: 0,
-            created_at: Timestamp::now(),
-            updated_at: Timestamp::now(),
-        }
+            created_at: revision.created_at,
+            updated_at: revision.created_at,
+        };
+        (deployment, revision)
     }
 }
 
@@ -256,6 +289,7 @@ fn check_placement(params: Params<'_>) -> Result<(), AwsError> {
 pub(super) fn network(
     region: &Region,
     definition: &Definition,
+    capacity: &Capacity,
     given: Option<Params<'_>>,
 ) -> Result<Network, AwsError> {
     if definition.network_mode() != "awsvpc" {
@@ -267,18 +301,19 @@ pub(super) fn network(
     let given = given
         .and_then(|network| network.object("awsvpcConfiguration"))
         .ok_or_else(|| invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified."))?;
-    if given.opt_str("assignPublicIp") == Some("ENABLED") {
+    let public_ip = given.opt_str("assignPublicIp") == Some("ENABLED");
+    if public_ip && !capacity.is_fargate() {
         return Err(invalid("Assign public IP is not supported for this launch type."));
     }
     let owned = |name: &str| given.strings(name).into_iter().map(str::to_owned).collect::<Vec<_>>();
-    let network = Network { subnets: owned("subnets"), security_groups: owned("securityGroups") };
+    let network = Network { subnets: owned("subnets"), security_groups: owned("securityGroups"), public_ip };
     check_network(region, &network)?;
     Ok(network)
 }
 
 /// ECS asks EC2, and gives its answer (API Reference, "AwsVpcConfiguration").
 fn check_network(region: &Region, network: &Network) -> Result<(), AwsError> {
-    let Network { subnets, security_groups } = network;
+    let Network { subnets, security_groups, .. } = network;
     if subnets.is_empty() {
         return Err(invalid("subnets can not be empty."));
     }

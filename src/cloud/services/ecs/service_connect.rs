@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::definition::{Definition, LogGroup};
+use super::service_connect_rules::{self, AccessLog};
 use super::services::{Service, ServiceStatus};
 use super::tasks::Task;
 use super::{container_rules, invalid};
@@ -22,6 +23,9 @@ pub(super) struct ServiceConnect {
     pub(super) offered: Vec<Offered>,
     /// Where the proxy's container logs to.
     pub(super) log_group: Option<LogGroup>,
+    /// Whether it logs accesses there.
+    pub(super) access_log: Option<AccessLog>,
+    pub(super) logs_query_parameters: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -29,6 +33,9 @@ pub(super) struct Offered {
     pub(super) endpoint: Endpoint,
     /// Its service in Cloud Map.
     pub(super) discovery_arn: String,
+    pub(super) port_name: String,
+    /// `http`, `http2` or `grpc`. None: TCP.
+    pub(super) app_protocol: Option<String>,
 }
 
 /// ECS API Reference, "ServiceConnectClientAlias".
@@ -59,19 +66,30 @@ pub(super) fn resolve(
         return Err(invalid("Service Connect requires a memory limit in the task definition."));
     }
     container_rules::check_log(configuration.object("logConfiguration"), invalid)?;
+    let access_log = service_connect_rules::access_log(configuration)?;
+    service_connect_rules::check_containers(configuration)?;
     let mut offered: Vec<Offered> = Vec::new();
     for service in configuration.objects("services") {
         let endpoint = endpoint(service, definition, &namespace.name)?;
         let others = others(region, service_arn, &namespace.arn);
         let taken = others.into_iter().chain(offered.iter().map(|offered| &offered.endpoint));
         check_unique(&endpoint, taken)?;
-        offered.push(Offered { endpoint, discovery_arn: String::new() });
+        let port_name = service.str("portName")?;
+        service_connect_rules::check_service(service, definition, port_name)?;
+        offered.push(Offered {
+            endpoint,
+            discovery_arn: String::new(),
+            port_name: port_name.to_owned(),
+            app_protocol: definition.app_protocol(port_name).map(str::to_owned),
+        });
     }
     Ok(Some(ServiceConnect {
         namespace_arn: namespace.arn.clone(),
         namespace: namespace.name.clone(),
         offered,
         log_group: LogGroup::of(configuration.object("logConfiguration")),
+        access_log,
+        logs_query_parameters: service_connect_rules::includes_query_parameters(configuration),
     }))
 }
 

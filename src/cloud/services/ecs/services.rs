@@ -8,10 +8,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::capacity::Capacity;
 use super::container_instances::ContainerInstance;
 use super::definition::Definition;
 use super::service_answers::wire;
 use super::service_connect::{self, ServiceConnect};
+use super::service_revisions::Revision;
 use super::{State, check_count, describe_each, includes_tags, instance_filter, invalid, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::faults::DEPLOYMENT_IS_ACTIVE;
@@ -40,6 +42,8 @@ pub(super) struct Service {
     pub(super) rebalances_zones: bool,
     /// The PRIMARY one first, then those it replaces.
     pub(super) deployments: Vec<Deployment>,
+    /// What each of its deployments was of, the oldest first.
+    pub(super) revisions: Vec<Revision>,
     /// As the request gave them: what is read of them is [`Service::allows`].
     pub(super) placement_constraints: Value,
     pub(super) placement_strategy: Value,
@@ -114,7 +118,9 @@ pub(super) enum RolloutState {
 pub(super) struct Deployment {
     /// `ecs-svc/` and 19 digits.
     pub(super) id: String,
+    pub(super) revision_arn: String,
     pub(super) definition: Arc<Definition>,
+    pub(super) capacity: Capacity,
     pub(super) network: Network,
     /// The configuration as the request gave it.
     pub(super) service_connect_configuration: Option<Value>,
@@ -130,6 +136,8 @@ pub(super) struct Deployment {
 pub(super) struct Network {
     pub(super) subnets: Vec<String>,
     pub(super) security_groups: Vec<String>,
+    /// Whether tasks get public addresses, as they can on Fargate.
+    pub(super) public_ip: bool,
 }
 
 /// Tasks that fail again and again are started less and less often.
@@ -223,7 +231,10 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let cluster = &region.ecs().cluster(params)?.name;
     let arns = (region.ecs().services.iter())
         .filter(|service| service.cluster == *cluster && service.status != ServiceStatus::Inactive)
-        .filter(|_| params.opt_str("launchType").is_none_or(|launch_type| launch_type == "EC2"))
+        .filter(|service| {
+            let launch_type = service.primary().capacity.launch_type.into_str();
+            params.opt_str("launchType").is_none_or(|wanted| wanted == launch_type)
+        })
         .filter(|_| params.opt_str("schedulingStrategy").is_none_or(|strategy| strategy == "REPLICA"))
         .map(|service| &service.arn);
     Ok(json!({ "serviceArns": arns.collect::<Vec<_>>() }))

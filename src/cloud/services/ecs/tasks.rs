@@ -5,9 +5,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::capacity::{LATEST_PLATFORM, LaunchType, PLATFORM_FAMILY};
 use super::definition::Definition;
 use super::service_connect::ServiceConnect;
-use super::{check_count, describe_each, includes_tags, invalid, lifecycle, refers_to};
+use super::{check_count, describe_each, image_digest, includes_tags, invalid, lifecycle, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2::Interface;
@@ -75,6 +76,14 @@ pub(super) struct TaskContainer {
     pub(super) runtime_id: String,
 }
 
+/// A container instance as its tasks know it.
+#[derive(Clone, Debug)]
+pub(super) struct Host {
+    /// The container instance's ARN.
+    pub(super) arn: String,
+    pub(super) ec2_instance_id: String,
+}
+
 #[derive(Clone)]
 pub(super) struct Task {
     pub(super) arn: String,
@@ -86,9 +95,10 @@ pub(super) struct Task {
     /// `service:<name>`, or what `RunTask` says.
     pub(super) group: String,
     pub(super) started_by: Option<String>,
-    /// The ARN of the container instance that the task runs on.
-    pub(super) container_instance: String,
-    pub(super) ec2_instance_id: String,
+    /// The container instance that the task runs on. None: it runs on Fargate.
+    pub(super) host: Option<Host>,
+    /// The capacity provider that it was started by, if one decided.
+    pub(super) provider: Option<String>,
     pub(super) az_name: String,
     pub(super) az_id: String,
     pub(super) subnet_id: String,
@@ -132,6 +142,19 @@ impl Task {
         self.last_status < LastStatus::Running
     }
 
+    pub(super) fn is_on(&self, ec2_instance_id: &str) -> bool {
+        self.host.as_ref().is_some_and(|host| host.ec2_instance_id == ec2_instance_id)
+    }
+
+    /// Whether it is on the container instance with this ARN.
+    pub(super) fn is_at(&self, container_instance: &str) -> bool {
+        self.host.as_ref().is_some_and(|host| host.arn == container_instance)
+    }
+
+    fn launch_type(&self) -> LaunchType {
+        if self.host.is_some() { LaunchType::Ec2 } else { LaunchType::Fargate }
+    }
+
     pub(super) fn is_of(&self, service_arn: &str) -> bool {
         self.membership.as_ref().is_some_and(|m| m.service_arn == service_arn)
     }
@@ -158,10 +181,13 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let arns = (region.ecs().tasks.iter())
         .filter(|task| task.cluster == *cluster && Some(task.stop.is_some()) == is_stop_wanted)
         .filter(|task| service.is_none_or(|service| task.is_of(service)))
-        .filter(|task| instance.is_none_or(|instance| super::id_of(&task.container_instance) == instance))
+        .filter(|task| {
+            let of_task = task.host.as_ref().map(|host| super::id_of(&host.arn));
+            instance.is_none_or(|instance| of_task == Some(instance))
+        })
         .filter(|task| family.is_none_or(|family| task.definition.family == family))
         .filter(|task| started_by.is_none_or(|by| task.started_by.as_deref() == Some(by)))
-        .filter(|_| params.opt_str("launchType").is_none_or(|launch_type| launch_type == "EC2"))
+        .filter(|task| params.opt_str("launchType").is_none_or(|wanted| wanted == task.launch_type().into_str()))
         .map(|task| &task.arn);
     Ok(json!({ "taskArns": arns.collect::<Vec<_>>() }))
 }
@@ -190,10 +216,13 @@ fn find<'r>(region: &'r Region, cluster: &str, reference: &str) -> Option<&'r Ta
     region.ecs().tasks.iter().find(|task| task.cluster == cluster && refers_to(reference, &task.arn, &task.id))
 }
 
+/// What a task on Fargate has unless it asks for more, in GiB (ECS Developer Guide, "Fargate task ephemeral storage").
+const FARGATE_STORAGE: u32 = 20;
+
 /// Whether its instance's agent is not heard of: what is known of the task is from before.
 pub(super) fn is_cut_off(region: &Region, task: &Task) -> bool {
     let mut instances = region.ecs().container_instances.iter();
-    instances.any(|instance| instance.arn == task.container_instance && !instance.is_connected)
+    instances.any(|instance| task.is_at(&instance.arn) && !instance.is_connected)
 }
 
 pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
@@ -223,10 +252,10 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
             "id": proxy.id,
             "type": "Service Connect",
             "status": attachment_status,
-            "details": [{ "name": "ContainerName", "value": proxy.name }],
+            "details": connect_details(task, proxy),
         }));
     }
-    let is_started = task.started_at.is_some();
+    let (is_started, is_on_fargate) = (task.started_at.is_some(), task.host.is_none());
     let connectivity = if is_cut_off(region, task) { "DISCONNECTED" } else { "CONNECTED" };
     json!({
         "attachments": attachments,
@@ -235,7 +264,8 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
         "clusterArn": region.arn("ecs", &format!("cluster/{}", task.cluster)),
         "connectivity": is_attached.then_some(connectivity),
         "connectivityAt": is_attached.then(|| timestamp(task.created_at)),
-        "containerInstanceArn": task.container_instance,
+        "capacityProviderName": task.provider,
+        "containerInstanceArn": task.host.as_ref().map(|host| &host.arn),
         "containers": task.containers.iter().map(|c| wire_container(region, task, c)).collect::<Value>(),
         "cpu": task.definition.cpu().to_string(),
         "createdAt": timestamp(task.created_at),
@@ -246,8 +276,11 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
         "healthStatus": "UNKNOWN",
         "inferenceAccelerators": [],
         "lastStatus": task.last_status.into_str(),
-        "launchType": "EC2",
+        "ephemeralStorage": is_on_fargate.then(|| json!({ "sizeInGiB": FARGATE_STORAGE })),
+        "launchType": task.launch_type().into_str(),
         "memory": task.definition.memory().to_string(),
+        "platformFamily": is_on_fargate.then_some(PLATFORM_FAMILY),
+        "platformVersion": is_on_fargate.then_some(LATEST_PLATFORM),
         "overrides": { "containerOverrides": [], "inferenceAcceleratorOverrides": [] },
         "pullStartedAt": task.started_at.map(timestamp),
         "pullStoppedAt": task.started_at.map(timestamp),
@@ -262,6 +295,16 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
         "taskDefinitionArn": task.definition.arn,
         "version": i64::from(task.last_status as u8) + 1,
     })
+}
+
+/// The proxy's container (ECS Developer Guide, "Tutorial: Creating a service with Service Connect"), and of each name that is offered
+/// what the API Reference names ("Attachment"); how it writes aliases is not published.
+fn connect_details(task: &Task, proxy: &TaskContainer) -> Value {
+    let offered = task.service_connect.iter().flat_map(|connect| &connect.offered);
+    let details = offered
+        .flat_map(|offered| [("portName", &offered.port_name), ("discoveryName", &offered.endpoint.discovery_name)]);
+    let details = [("ContainerName", &proxy.name)].into_iter().chain(details);
+    details.map(|(name, value)| json!({ "name": name, "value": value })).collect()
 }
 
 fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Value {
@@ -280,6 +323,7 @@ fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Va
         "taskArn": task.arn,
         "name": container.name,
         "image": container.image,
+        "imageDigest": task.started_at.and_then(|_| digest(region, task, container)),
         "runtimeId": task.started_at.map(|_| &container.runtime_id),
         "lastStatus": status,
         "exitCode": exit.map(|_| 1),
@@ -293,4 +337,17 @@ fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Va
         "cpu": container.cpu.to_string(),
         "memory": container.memory.map(|memory| memory.to_string()),
     })
+}
+
+/// Agents tell the digest of Service Connect's proxy since 1.105.1 (aws/amazon-ecs-agent#5006). The proxy is of the AMI.
+fn digest(region: &Region, task: &Task, container: &TaskContainer) -> Option<String> {
+    let is_proxy = task.service_connect.is_some() && task.containers.last().is_some_and(|last| last.id == container.id);
+    if !is_proxy {
+        return Some(image_digest(&container.image));
+    }
+    let mut hosts = region.ecs().container_instances.iter();
+    let image = hosts.find(|host| host.arn == task.container_instance)?.image.as_ref()?;
+    let version = |version: &str| -> Vec<u32> { version.split('.').filter_map(|part| part.parse().ok()).collect() };
+    (version(image.agent_version) >= version("1.105.1"))
+        .then(|| image_digest(&format!("{} {}", container.image, image.version)))
 }

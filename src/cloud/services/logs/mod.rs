@@ -1,8 +1,12 @@
-//! Amazon CloudWatch Logs: log groups. Nothing is logged to them; tasks need theirs to be there.
+//! Amazon CloudWatch Logs: log groups, which tasks need to be there, and what Service Connect's proxies log to them: accesses, if
+//! their service asks for that. Containers are not run, and log nothing.
 
+mod accesses;
 mod api;
+mod insights;
+mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -16,6 +20,8 @@ use crate::cloud::wire::tags::Tags;
 pub(crate) struct State {
     /// The log groups by name.
     groups: BTreeMap<String, LogGroup>,
+    /// The queries of Logs Insights, the newest first.
+    queries: VecDeque<insights::Query>,
 }
 
 #[derive(Clone)]
@@ -24,11 +30,21 @@ struct LogGroup {
     retention_days: Option<i64>,
     tags: Tags,
     created_at: jiff::Timestamp,
+    /// Its streams by name.
+    streams: BTreeMap<String, streams::Stream>,
+    stored_bytes: u64,
 }
 
 impl LogGroup {
     fn new(class: &str, tags: Tags) -> Self {
-        Self { class: class.to_owned(), retention_days: None, tags, created_at: jiff::Timestamp::now() }
+        Self {
+            class: class.to_owned(),
+            retention_days: None,
+            tags,
+            created_at: jiff::Timestamp::now(),
+            streams: BTreeMap::new(),
+            stored_bytes: 0,
+        }
     }
 }
 
@@ -37,6 +53,9 @@ const STANDARD: &str = "STANDARD";
 /// The numbers of days that `PutRetentionPolicy` takes (API Reference).
 const RETENTIONS: [i64; 22] =
     [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
+pub(crate) use accesses::write_accesses;
+pub(crate) use streams::write;
 
 pub(crate) fn has_group(region: &Region, name: &str) -> bool {
     region.logs().groups.contains_key(name)
@@ -122,7 +141,7 @@ fn describe(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
                 "retentionInDays": group.retention_days,
                 "metricFilterCount": 0,
                 "arn": format!("{arn}:*"),
-                "storedBytes": 0,
+                "storedBytes": group.stored_bytes,
                 "deletionProtectionEnabled": false,
                 "logGroupClass": group.class,
                 "logGroupArn": arn,

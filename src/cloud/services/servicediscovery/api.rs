@@ -28,6 +28,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::change("DeleteNamespace", "Id", namespaces::delete),
     Operation::change("DeleteService", "Id", services::delete),
     Operation::change("DeregisterInstance", "ServiceId InstanceId", instances::deregister),
+    Operation::read(
+        "DiscoverInstances",
+        "NamespaceName ServiceName MaxResults HealthStatus OwnerAccount",
+        instances::discover,
+    ),
     Operation::read("GetNamespace", "Id", namespaces::get),
     Operation::read("GetOperation", "OperationId", operations::get),
     Operation::read("GetService", "Id", services::get),

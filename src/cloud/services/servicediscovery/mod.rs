@@ -6,6 +6,7 @@ mod instances;
 mod namespaces;
 mod operations;
 mod services;
+mod sharing;
 
 use serde_json::{Value, json};
 
@@ -18,6 +19,7 @@ use crate::cloud::wire::tags::{Tags, UPPER};
 pub(crate) use instances::{deregister_instance, register_instance};
 pub(crate) use namespaces::{Namespace, begin_namespace, namespace};
 pub(crate) use services::ensure_service;
+pub(crate) use sharing::{Shared, share};
 
 #[derive(Clone, Default)]
 pub(crate) struct State {
@@ -52,6 +54,15 @@ pub(crate) static SERVICE: Service = Service {
     },
     ..Service::PLAIN
 };
+
+/// What the filter RESOURCE_OWNER calls an account.
+fn resource_owner(account: &str) -> &'static str {
+    if account == crate::cloud::ACCOUNT_ID { "SELF" } else { "OTHER_ACCOUNTS" }
+}
+
+fn not_ours(arn: &str) -> AwsError {
+    AwsError::new("AccessDeniedException", format!("User is not authorized to perform this on resource: {arn}"))
+}
 
 /// A list's filters: each names a member and the values of which it must have one.
 fn allows(params: Params<'_>, member: impl Fn(&str) -> Option<String>) -> Result<bool, AwsError> {
@@ -99,8 +110,7 @@ fn list_tags(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
 fn tags_of<'s>(state: &'s mut State, params: Params<'_>) -> Result<&'s mut Tags, AwsError> {
     let arn = params.str("ResourceARN")?;
     if arn.contains(namespaces::OTHER_ACCOUNT) {
-        let message = format!("User is not authorized to perform this on resource: {arn}");
-        return Err(AwsError::new("AccessDeniedException", message));
+        return Err(not_ours(arn));
     }
     let namespaces = state.namespaces.iter_mut().map(|namespace| (&namespace.arn, &mut namespace.tags));
     let services = state.services.iter_mut().map(|service| (&service.arn, &mut service.tags));

@@ -15,6 +15,8 @@ pub(crate) struct Namespace {
     pub(crate) arn: String,
     pub(crate) name: String,
     pub(super) id: String,
+    /// The account that has it, and may share it with this one.
+    pub(super) owner: &'static str,
     pub(super) tags: Tags,
     description: Option<String>,
     creator_request_id: Option<String>,
@@ -26,15 +28,45 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
+    fn is_ours(&self) -> bool {
+        self.owner == crate::cloud::ACCOUNT_ID
+    }
+
     fn is_called(&self, reference: &str) -> bool {
         self.is_made && (self.id == reference || self.arn == reference)
     }
 }
 
-/// The namespace with this name, ID or ARN.
+/// The namespace with this name, ID or ARN. A shared one is found by the latter alone (ECS Developer Guide, "Amazon ECS Service
+/// Connect with shared AWS Cloud Map namespaces").
 pub(crate) fn namespace<'r>(region: &'r Region, reference: &str) -> Option<&'r Namespace> {
     let mut namespaces = region.cloud_map().namespaces.iter();
-    namespaces.find(|namespace| namespace.is_called(reference) || (namespace.is_made && namespace.name == reference))
+    let is_named = |namespace: &Namespace| namespace.is_made && namespace.is_ours() && namespace.name == reference;
+    namespaces.find(|namespace| namespace.is_called(reference) || is_named(namespace))
+}
+
+/// A new namespace of another account, which shares it; its ID.
+pub(super) fn add_shared(region: &mut Region, name: &str) -> Result<String, String> {
+    let known = &region.cloud_map().namespaces;
+    if known.iter().any(|namespace| !namespace.is_ours() && namespace.name == name) {
+        return Err(format!("account {OTHER_ACCOUNT} has a namespace {name} already"));
+    }
+    let id = region.ids.cloud_map("ns");
+    let arn = format!("arn:aws:servicediscovery:{}:{OTHER_ACCOUNT}:namespace/{id}", region.name);
+    region.cloud_map_mut().namespaces.push(Namespace {
+        arn,
+        name: name.to_owned(),
+        id: id.clone(),
+        owner: OTHER_ACCOUNT,
+        tags: Tags::default(),
+        description: None,
+        creator_request_id: None,
+        operation_id: String::new(),
+        is_made: true,
+        is_being_deleted: false,
+        created_at: Timestamp::now(),
+    });
+    Ok(id)
 }
 
 fn not_found(id: &str) -> AwsError {
@@ -61,7 +93,9 @@ fn begin<'r>(
     if name.is_empty() || name.len() > 1024 || !name.chars().all(|c| c.is_ascii_graphic()) || name.starts_with("arn:") {
         return Err(AwsError::new("InvalidInput", format!("The namespace name {name:?} is not valid.")));
     }
-    if let Some(same) = region.cloud_map().namespaces.iter().find(|namespace| namespace.name == name) {
+    if let Some(same) =
+        region.cloud_map().namespaces.iter().find(|namespace| namespace.is_ours() && namespace.name == name)
+    {
         return Err(if same.is_made {
             AwsError::new("NamespaceAlreadyExists", format!("Namespace {name} already exists in the account."))
         } else {
@@ -83,6 +117,7 @@ fn begin<'r>(
         arn,
         name: name.to_owned(),
         id,
+        owner: crate::cloud::ACCOUNT_ID,
         tags,
         description: description.map(str::to_owned),
         creator_request_id: creator_request_id.map(str::to_owned),
@@ -126,7 +161,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
         let member = |name: &str| match name {
             "TYPE" => Some("HTTP".to_owned()),
             "NAME" | "HTTP_NAME" => Some(namespace.name.clone()),
-            "RESOURCE_OWNER" => Some("SELF".to_owned()),
+            "RESOURCE_OWNER" => Some(super::resource_owner(namespace.owner).to_owned()),
             _ => None,
         };
         namespaces.push(allows(params, member)?.then(|| wire(region, namespace)));
@@ -162,6 +197,9 @@ fn shared(region: &Region, name: &str) -> Value {
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let namespace = by_id(region, params.str("Id")?)?;
+    if !namespace.is_ours() {
+        return Err(super::not_ours(&namespace.arn));
+    }
     if namespace.is_being_deleted {
         return Err(AwsError::new("DuplicateRequest", format!("Namespace {} is being deleted.", namespace.id)));
     }
@@ -189,7 +227,7 @@ fn wire(region: &Region, namespace: &Namespace) -> Value {
     json!({
         "Id": namespace.id,
         "Arn": namespace.arn,
-        "ResourceOwner": crate::cloud::ACCOUNT_ID,
+        "ResourceOwner": namespace.owner,
         "Name": namespace.name,
         "Type": "HTTP",
         "Description": namespace.description,

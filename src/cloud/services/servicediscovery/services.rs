@@ -18,6 +18,9 @@ pub(super) struct Service {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) namespace_id: String,
+    /// The account whose namespace it is in, and the one that has made it there.
+    pub(super) owner: &'static str,
+    pub(super) created_by: &'static str,
     pub(super) tags: Tags,
     pub(super) instances: Vec<Instance>,
     description: Option<String>,
@@ -50,10 +53,20 @@ pub(crate) fn ensure_service(region: &mut Region, namespace_arn: &str, name: &st
     arn
 }
 
+/// A service of another account, which has made it in its namespace.
+pub(super) fn add_shared(region: &mut Region, namespace_id: &str, name: &str, instances: Vec<Instance>) {
+    let created_by = namespaces::OTHER_ACCOUNT;
+    let service = Service { created_by, instances, ..new(region, namespace_id.to_owned(), name) };
+    region.cloud_map_mut().services.push(service);
+}
+
 fn new(region: &mut Region, namespace_id: String, name: &str) -> Service {
     let id = region.ids.cloud_map("srv");
+    let owner = namespaces::by_id(region, &namespace_id).map_or(crate::cloud::ACCOUNT_ID, |namespace| namespace.owner);
     Service {
-        arn: region.arn("servicediscovery", &format!("service/{id}")),
+        arn: format!("arn:aws:servicediscovery:{}:{owner}:service/{id}", region.name),
+        owner,
+        created_by: crate::cloud::ACCOUNT_ID,
         id,
         name: name.to_owned(),
         namespace_id,
@@ -100,7 +113,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     for service in &region.cloud_map().services {
         let member = |name: &str| match name {
             "NAMESPACE_ID" => Some(service.namespace_id.clone()),
-            "RESOURCE_OWNER" => Some("SELF".to_owned()),
+            "RESOURCE_OWNER" => Some(super::resource_owner(service.owner).to_owned()),
             _ => None,
         };
         let mut summary = wire(service);
@@ -115,6 +128,9 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
     let service = by_id(region, params.str("Id")?)?;
+    if service.created_by != crate::cloud::ACCOUNT_ID {
+        return Err(super::not_ours(&service.arn));
+    }
     if !service.instances.is_empty() {
         return Err(AwsError::new(
             "ResourceInUse",
@@ -130,7 +146,7 @@ fn wire(service: &Service) -> Value {
     json!({
         "Id": service.id,
         "Arn": service.arn,
-        "ResourceOwner": crate::cloud::ACCOUNT_ID,
+        "ResourceOwner": service.owner,
         "Name": service.name,
         "NamespaceId": service.namespace_id,
         "Description": service.description,
@@ -138,6 +154,6 @@ fn wire(service: &Service) -> Value {
         "Type": "HTTP",
         "CreateDate": timestamp(service.created_at),
         "CreatorRequestId": service.creator_request_id,
-        "CreatedByAccount": crate::cloud::ACCOUNT_ID,
+        "CreatedByAccount": service.created_by,
     })
 }

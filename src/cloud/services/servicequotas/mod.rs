@@ -16,13 +16,21 @@ struct Quota {
     value: fn(&Region) -> u32,
 }
 
-const QUOTAS: [Quota; 2] = [
+const QUOTAS: [Quota; 3] = [
     // In vCPU.
     Quota {
         service: "ec2",
         service_name: "Amazon Elastic Compute Cloud (Amazon EC2)",
         code: "L-1216C47A",
         name: "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
+        value: |region| region.vcpu_quota,
+    },
+    // In vCPU, too.
+    Quota {
+        service: "fargate",
+        service_name: "AWS Fargate",
+        code: "L-3032A538",
+        name: "Fargate On-Demand vCPU resource count",
         value: |region| region.vcpu_quota,
     },
     Quota {

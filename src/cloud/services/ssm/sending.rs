@@ -101,7 +101,8 @@ fn run(region: &Region, instance_id: &str, script: &Script) -> Outcome {
     let proxies: Vec<_> = of_family
         .filter_map(|(task, _)| {
             let stats = region.mesh.envoy_stats(&task)?;
-            Some((task, stats))
+            let times = region.mesh.envoy_times(&task).unwrap_or_default();
+            Some(script::Proxy { task, stats, times })
         })
         .collect();
     Outcome::Success { output: script::answer(&proxies) }

@@ -1,0 +1,65 @@
+//! Amazon CloudWatch: the metrics of Service Connect and of ECS's services, by the minute, from what the sidecars carry.
+
+mod api;
+mod list;
+mod metrics;
+mod query;
+mod seed;
+
+use jiff::Timestamp;
+
+use crate::cloud::error::Words;
+use crate::cloud::region::Region;
+use crate::cloud::service::Service;
+use crate::cloud::services::{ec2, ecs, logs};
+use crate::cloud::wire::Encoding;
+use metrics::Metrics;
+pub(crate) use seed::{Seed, seed};
+
+#[derive(Clone, Default)]
+pub(crate) struct State {
+    metrics: Metrics,
+}
+
+impl Region {
+    fn cloudwatch(&self) -> &State {
+        self.states.get()
+    }
+
+    fn cloudwatch_mut(&mut self) -> &mut State {
+        self.states.get_mut()
+    }
+}
+
+pub(crate) static SERVICE: Service = Service {
+    signing_name: "monitoring",
+    iam_name: Some("cloudwatch"),
+    target_prefix: Some("GraniteServiceVersion20100801"),
+    // Older clients speak Query, newer ones CBOR or JSON, and read Query's codes in a header.
+    encoding: Encoding::Query("http://monitoring.amazonaws.com/doc/2010-08-01/"),
+    has_query_codes: true,
+    words: Words { failure: ("InternalServiceError", "InternalServiceError"), ..Words::QUERY },
+    operations: api::OPERATIONS,
+    structures: api::STRUCTURES,
+    new_state: |_| Some(Box::new(State::default())),
+    reconcile,
+    ..Service::PLAIN
+};
+
+/// Counts what has been carried since the last time, for CloudWatch and for the logs, and how many tasks each service has.
+fn reconcile(region: &mut Region) {
+    let carried = region.mesh.take_carried();
+    let exchanges = ecs::exchanges(region, carried);
+    let counts = ecs::live_task_counts(region);
+    let metrics = &mut region.cloudwatch_mut().metrics;
+    for exchange in &exchanges {
+        metrics.count(exchange);
+    }
+    metrics.gauge(minute_of(Timestamp::now()), counts);
+    logs::write_accesses(region, &exchanges);
+    ec2::record_flows(region, &exchanges);
+}
+
+fn minute_of(at: Timestamp) -> i64 {
+    at.as_second().div_euclid(60)
+}

@@ -1,0 +1,184 @@
+//! What the mesh's proxies have carried, in ECS's terms: which services, under which name, between which tasks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::service_connect_rules::AccessLog;
+use super::tasks::{LastStatus, Task};
+use crate::cloud::region::Region;
+use crate::mesh::journal::{Carried, Line, Size, To};
+
+/// A service by its name, in its cluster.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ServiceKey {
+    pub(crate) cluster: String,
+    pub(crate) service: String,
+}
+
+/// A task at one end.
+#[derive(Clone, Debug)]
+pub(crate) struct Party {
+    pub(crate) task_id: String,
+    pub(crate) task_arn: String,
+    pub(crate) service: Option<ServiceKey>,
+    pub(crate) cluster: String,
+    pub(crate) ip: Ipv4Addr,
+    pub(crate) az_id: String,
+    pub(crate) subnet_id: String,
+    pub(crate) interface_id: String,
+    /// Where its proxy logs accesses.
+    pub(crate) log: Option<Log>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Log {
+    pub(crate) group: String,
+    pub(crate) stream: String,
+    pub(crate) is_json: bool,
+    pub(crate) with_query: bool,
+}
+
+/// A name that a service offers.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(crate) discovery_name: String,
+    /// None: TCP.
+    pub(crate) app_protocol: Option<String>,
+}
+
+/// The endpoint that was called.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// None: none was there, or its task is not known any more.
+    pub(crate) party: Option<Arc<Party>>,
+    pub(crate) port: u16,
+    /// How many endpoints the name has.
+    pub(crate) among: u32,
+}
+
+/// A request that a proxy has carried.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    /// Whose proxy it was.
+    pub(crate) proxy: Arc<Party>,
+    pub(crate) name: Name,
+    /// None: it came in, at this port, for the proxy's own application.
+    pub(crate) target: Option<Target>,
+    /// The port of the own application.
+    pub(crate) own_port: u16,
+    pub(crate) began: Timestamp,
+    pub(crate) took: Duration,
+    pub(crate) status: u16,
+    pub(crate) request: Size,
+    pub(crate) response: Size,
+    pub(crate) line: Option<Box<Line>>,
+}
+
+/// What was carried, as far as its tasks are known. Stopped ones are for an hour.
+pub(crate) fn exchanges(region: &Region, carried: Vec<Carried>) -> Vec<Exchange> {
+    if carried.is_empty() {
+        return Vec::new();
+    }
+    let tasks: HashMap<&str, &Task> = region.ecs().tasks.iter().map(|task| (task.arn.as_str(), task)).collect();
+    let names = names(region);
+    let mut parties = HashMap::<String, Arc<Party>>::new();
+    let mut party = |task: &Task| {
+        let party = parties.entry(task.arn.clone()).or_insert_with(|| Arc::new(party_of(task)));
+        Arc::clone(party)
+    };
+    let exchanges = carried.into_iter().filter_map(|carried| {
+        let Carried { task, to, began, took, status, request, response, line } = carried;
+        let task = *tasks.get(&*task)?;
+        let connect = task.service_connect.as_ref()?;
+        let (name, target, own_port) = match to {
+            To::Own(port) => {
+                let offered = connect.offered.iter().find(|offered| offered.endpoint.container_port == port)?;
+                let name = Name {
+                    discovery_name: offered.endpoint.discovery_name.clone(),
+                    app_protocol: offered.app_protocol.clone(),
+                };
+                (name, None, port)
+            }
+            To::Upstream { cluster, endpoint } => {
+                let discovery_name = cluster.strip_suffix(&*connect.namespace)?.strip_suffix('.')?.to_owned();
+                let known = names.get(&(connect.namespace_arn.as_str(), discovery_name.as_str()));
+                let (app_protocol, among) = known.cloned().unwrap_or_default();
+                let target = Target {
+                    party: endpoint.as_ref().and_then(|(task, _)| Some(party(tasks.get(&**task)?))),
+                    port: endpoint.map_or(0, |(_, address)| address.port()),
+                    among,
+                };
+                (Name { discovery_name, app_protocol }, Some(target), 0)
+            }
+        };
+        Some(Exchange { proxy: party(task), name, target, own_port, began, took, status, request, response, line })
+    });
+    exchanges.collect()
+}
+
+/// Protocol and number of endpoints of each name, by its namespace's ARN.
+fn names(region: &Region) -> HashMap<(&str, &str), (Option<String>, u32)> {
+    let mut names = HashMap::<_, (Option<String>, u32)>::new();
+    for task in region.ecs().tasks.iter().filter(|task| task.is_running()) {
+        for connect in task.service_connect.iter() {
+            for offered in &connect.offered {
+                let name = (connect.namespace_arn.as_str(), offered.endpoint.discovery_name.as_str());
+                let (app_protocol, among) = names.entry(name).or_default();
+                app_protocol.clone_from(&offered.app_protocol);
+                *among += 1;
+            }
+        }
+    }
+    names
+}
+
+fn party_of(task: &Task) -> Party {
+    let of_service = task.membership.as_ref();
+    Party {
+        task_id: task.id.clone(),
+        task_arn: task.arn.clone(),
+        service: of_service.map(|of| ServiceKey { cluster: task.cluster.clone(), service: of.service_name.clone() }),
+        cluster: task.cluster.clone(),
+        ip: task.interface.private_ip,
+        az_id: task.az_id.clone(),
+        subnet_id: task.subnet_id.clone(),
+        interface_id: task.interface.id.clone(),
+        log: log_of(task),
+    }
+}
+
+/// Where a task's proxy logs accesses, if it does: `<prefix>/<container>/<task id>`, or without a prefix the container's ID in
+/// Docker (ECS Developer Guide, "awslogs-stream-prefix").
+fn log_of(task: &Task) -> Option<Log> {
+    let connect = task.service_connect.as_ref()?;
+    let (format, group, proxy) = (connect.access_log?, connect.log_group.as_ref()?, task.containers.last()?);
+    let stream = match &group.stream_prefix {
+        Some(prefix) => format!("{prefix}/{}/{}", proxy.name, task.id),
+        None => proxy.runtime_id.clone(),
+    };
+    Some(Log {
+        group: group.name.clone(),
+        stream,
+        is_json: format == AccessLog::Json,
+        with_query: connect.logs_query_parameters,
+    })
+}
+
+/// How many tasks each service has that are not about to end or to begin (ECS Developer Guide, "Available CloudWatch metrics",
+/// `LiveTaskCount`).
+pub(crate) fn live_task_counts(region: &Region) -> BTreeMap<ServiceKey, u32> {
+    let ecs = region.ecs();
+    let services = ecs.services.iter().filter(|service| service.status != super::services::ServiceStatus::Inactive);
+    let live = LastStatus::Running..=LastStatus::Deactivating;
+    services
+        .map(|service| {
+            let tasks = ecs.tasks.iter().filter(|task| task.is_of(&service.arn) && live.contains(&task.last_status));
+            let key = ServiceKey { cluster: service.cluster.clone(), service: service.name.clone() };
+            (key, tasks.count() as u32)
+        })
+        .collect()
+}
