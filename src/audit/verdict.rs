@@ -110,9 +110,11 @@ pub struct Pair {
     /// The service that offers the name. Null: it is another account's.
     pub server_service: Option<ServiceId>,
     pub state: State,
+    /// Why it has this state; empty where it is on for all.
     pub reasons: Vec<Reason>,
     /// Whether nothing was sent in the window, as far as that was read.
     pub idle: bool,
+    /// The endpoints of the called service.
     pub endpoints: Endpoints,
     /// The running callers by AZ ID.
     pub callers: ByZone,
@@ -125,6 +127,7 @@ pub struct Pair {
     pub traffic: Option<MonthlyTraffic>,
     /// What crossing zones costs. Null: it is not known.
     pub usd_per_month: Option<Dollars>,
+    /// What else is to be known.
     pub notes: Vec<Note>,
 }
 
