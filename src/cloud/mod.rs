@@ -8,6 +8,7 @@
 
 mod account;
 mod authorization;
+mod carried;
 mod catalog;
 mod control;
 mod dependent_actions;
@@ -39,7 +40,6 @@ pub use operator::{Operator, Pages};
 pub use options::{Exchange, Observer, OnRequest, Options, Served};
 pub use schedule::Pace;
 pub use server::LocalCloud;
-pub use services::ecs::{Age, AgedDeployment};
 pub use trouble::Trouble;
 
 /// The regions the local cloud has.

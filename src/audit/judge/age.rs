@@ -20,7 +20,7 @@ static UNCLEAR: LazyLock<[Timestamp; 2]> = LazyLock::new(|| {
 pub(super) const AGENT: [u32; 3] = [1, 102, 0];
 
 /// The image that has such an agent and no longer an older proxy (aws/amazon-ecs-ami, change log).
-pub(super) const IMAGE: u32 = 2026_03_23;
+pub(super) const IMAGE: u32 = 20_260_323;
 
 /// Whether a deployment is as new as zone-aware routing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,6 @@ use serde_json::Value;
 use super::error::Error;
 use super::started::Record;
 use crate::cloud::Faults;
-pub use crate::cloud::{Age, AgedDeployment};
 use crate::mesh::{self, Links};
 use crate::plain;
 use crate::processes::background;
@@ -104,6 +103,32 @@ pub async fn conditions(endpoint_url: &str) -> Result<Conditions, Error> {
 pub async fn set_conditions(endpoint_url: &str, conditions: Conditions) -> Result<Conditions, Error> {
     let wanted = serde_json::to_vec(&mesh::Conditions::from(conditions)).unwrap_or_default();
     own_path::<mesh::Conditions>(endpoint_url, Method::PUT, "mesh", wanted.into()).await.map(Into::into)
+}
+
+/// Asks for a service's current deployment to be old.
+#[derive(Clone, Debug, Serialize)]
+pub struct Age {
+    pub region: String,
+    /// The cluster's name or ARN. None: whichever has a service of the name.
+    pub cluster: Option<String>,
+    /// The service's name or ARN.
+    pub service: String,
+    pub days: u32,
+}
+
+/// A deployment that has become old.
+#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
+pub struct AgedDeployment {
+    /// The cluster's name.
+    pub cluster: String,
+    /// The service's name.
+    pub service: String,
+    /// The deployment's ID.
+    pub deployment: String,
+    /// When it was created, as AWS's API tells from now on: ISO 8601.
+    pub created_at: String,
+    /// Whether it is of after zone-aware routing came, so that its proxies route by zone.
+    pub zone_aware: bool,
 }
 
 /// Makes a service's current deployment old in a running local cloud.

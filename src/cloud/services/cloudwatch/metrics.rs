@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::minute_of;
-use crate::cloud::services::ecs::{Exchange, Name, ServiceKey};
+use crate::cloud::carried::{Exchange, Name, ServiceKey};
 
 pub(super) const NAMESPACE: &str = "AWS/ECS";
 

@@ -7,8 +7,8 @@ use serde::Deserialize;
 
 use super::metrics::{Datum, Kind, Metric};
 use super::minute_of;
+use crate::cloud::carried::ServiceKey;
 use crate::cloud::region::Region;
-use crate::cloud::services::ecs::ServiceKey;
 
 /// Values to add to metrics of a region.
 #[derive(Clone, Debug, Deserialize)]

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::resources::{Filter, Kind, LACKING, NAMESAKE, Resource, described};
 use super::{tags, vpcs};
+use crate::cloud::carried::{Exchange, Party};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::service::Answer;
-use crate::cloud::services::ecs::{Exchange, Party};
 use crate::cloud::services::logs;
 use crate::cloud::wire::tags::LOWER;
 use crate::cloud::wire::{Params, timestamp};

@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::refers_to;
@@ -35,30 +34,29 @@ pub(super) fn is_zone_aware(region: &Region, task: &Task) -> bool {
 }
 
 /// Asks for a service's current deployment to be old.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Age {
-    pub region: String,
+pub(crate) struct Age {
+    pub(crate) region: String,
     /// The cluster's name or ARN. None: whichever has a service of the name.
-    pub cluster: Option<String>,
+    cluster: Option<String>,
     /// The service's name or ARN.
-    pub service: String,
-    pub days: u32,
+    service: String,
+    days: u32,
 }
 
 /// The deployment that has become old.
-#[derive(Clone, Debug, JsonSchema, Serialize, Deserialize)]
-pub struct AgedDeployment {
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AgedDeployment {
     /// The cluster's name.
-    pub cluster: String,
+    cluster: String,
     /// The service's name.
-    pub service: String,
-    /// The deployment's ID.
-    pub deployment: String,
-    /// When it was created, as AWS's API tells from now on: ISO 8601.
-    pub created_at: String,
-    /// Whether it is of after zone-aware routing came, so that its proxies route by zone.
-    pub zone_aware: bool,
+    service: String,
+    /// Its ID.
+    deployment: String,
+    /// ISO 8601.
+    created_at: String,
+    zone_aware: bool,
 }
 
 /// Makes a service's current deployment so many days old, and the service at least as old. Its proxies become what those of

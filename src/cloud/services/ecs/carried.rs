@@ -1,82 +1,14 @@
 //! What the mesh's proxies have carried, in ECS's terms: which services, under which name, between which tasks.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
-
-use jiff::Timestamp;
 
 use super::service_connect_rules::AccessLog;
+use super::services::{Service, ServiceStatus};
 use super::tasks::{LastStatus, Task};
+use crate::cloud::carried::{Exchange, Log, Name, Party, ServiceKey, Target};
 use crate::cloud::region::Region;
-use crate::mesh::journal::{Carried, Line, Size, To};
-
-/// A service by its name, in its cluster.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ServiceKey {
-    pub(crate) cluster: String,
-    pub(crate) service: String,
-}
-
-/// A task at one end.
-#[derive(Clone, Debug)]
-pub(crate) struct Party {
-    pub(crate) task_id: String,
-    pub(crate) task_arn: String,
-    pub(crate) service: Option<ServiceKey>,
-    pub(crate) cluster: String,
-    pub(crate) ip: Ipv4Addr,
-    pub(crate) az_id: String,
-    pub(crate) subnet_id: String,
-    pub(crate) interface_id: String,
-    /// Where its proxy logs accesses.
-    pub(crate) log: Option<Log>,
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Log {
-    pub(crate) group: String,
-    pub(crate) stream: String,
-    pub(crate) is_json: bool,
-    pub(crate) with_query: bool,
-}
-
-/// A name that a service offers.
-#[derive(Clone, Debug)]
-pub(crate) struct Name {
-    pub(crate) discovery_name: String,
-    /// None: TCP.
-    pub(crate) app_protocol: Option<String>,
-}
-
-/// The endpoint that was called.
-#[derive(Clone, Debug)]
-pub(crate) struct Target {
-    /// None: none was there, or its task is not known any more.
-    pub(crate) party: Option<Arc<Party>>,
-    pub(crate) port: u16,
-    /// How many endpoints the name has.
-    pub(crate) among: u32,
-}
-
-/// A request that a proxy has carried.
-#[derive(Clone, Debug)]
-pub(crate) struct Exchange {
-    /// Whose proxy it was.
-    pub(crate) proxy: Arc<Party>,
-    pub(crate) name: Name,
-    /// None: it came in, at this port, for the proxy's own application.
-    pub(crate) target: Option<Target>,
-    /// The port of the own application.
-    pub(crate) own_port: u16,
-    pub(crate) began: Timestamp,
-    pub(crate) took: Duration,
-    pub(crate) status: u16,
-    pub(crate) request: Size,
-    pub(crate) response: Size,
-    pub(crate) line: Option<Box<Line>>,
-}
+use crate::mesh::journal::{Carried, To};
 
 /// What was carried, as far as its tasks are known. Stopped ones are for an hour.
 pub(crate) fn exchanges(region: &Region, carried: Vec<Carried>) -> Vec<Exchange> {
@@ -172,13 +104,14 @@ fn log_of(task: &Task) -> Option<Log> {
 /// `LiveTaskCount`).
 pub(crate) fn live_task_counts(region: &Region) -> BTreeMap<ServiceKey, u32> {
     let ecs = region.ecs();
-    let services = ecs.services.iter().filter(|service| service.status != super::services::ServiceStatus::Inactive);
     let live = LastStatus::Running..=LastStatus::Deactivating;
-    services
-        .map(|service| {
-            let tasks = ecs.tasks.iter().filter(|task| task.is_of(&service.arn) && live.contains(&task.last_status));
-            let key = ServiceKey { cluster: service.cluster.clone(), service: service.name.clone() };
-            (key, tasks.count() as u32)
-        })
-        .collect()
+    let mut counts = HashMap::<&str, u32>::new();
+    for task in ecs.tasks.iter().filter(|task| live.contains(&task.last_status)) {
+        if let Some(of) = &task.membership {
+            *counts.entry(&of.service_arn).or_default() += 1;
+        }
+    }
+    let services = ecs.services.iter().filter(|service| service.status != ServiceStatus::Inactive);
+    let key = |service: &Service| ServiceKey { cluster: service.cluster.clone(), service: service.name.clone() };
+    services.map(|service| (key(service), counts.get(service.arn.as_str()).copied().unwrap_or(0))).collect()
 }

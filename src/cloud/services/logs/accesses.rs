@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::streams;
+use crate::cloud::carried::{Exchange, Log, Party};
 use crate::cloud::region::Region;
-use crate::cloud::services::ecs::{Exchange, Log, Party};
 use crate::mesh::journal::Line;
 
 /// Writes what the exchanges' proxies log, when each has ended.

@@ -1,14 +1,15 @@
 //! Log streams and what is in them: listed, and read by stream or over a group.
 
 use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{LogGroup, not_found};
+use crate::cloud::carried::Log;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
-use crate::cloud::services::ecs::Log;
 use crate::cloud::wire::Params;
 
 #[derive(Clone)]
@@ -207,7 +208,7 @@ pub(super) fn filter(region: &Region, params: Params<'_>) -> Result<Value, AwsEr
                 "timestamp": event.at,
                 "message": event.message,
                 "ingestionTime": event.ingested_at,
-                "eventId": format!("{:020}{number:036}", event.at),
+                "eventId": event_id(stream, *number, event.at),
             })
         })
         .collect();
@@ -218,6 +219,13 @@ pub(super) fn filter(region: &Region, params: Params<'_>) -> Result<Value, AwsEr
         "searchedLogStreams": [],
         "nextToken": (next < found.len()).then(|| next.to_string()),
     }))
+}
+
+/// 56 digits, as AWS's have: the time, the stream, and where in it the event is.
+fn event_id(stream: &str, number: usize, at: i64) -> String {
+    let mut hasher = DefaultHasher::new();
+    stream.hash(&mut hasher);
+    format!("{at:014}{:020}{number:022}", hasher.finish())
 }
 
 /// The terms of a filter pattern, all of which an event has to have; no other patterns are known.
