@@ -87,6 +87,9 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     Ok((findings, prerequisites))
 }
 
+/// What is to be said of a quota, if that can be known.
+type OfQuota = Result<Option<Finding>, Error>;
+
 /// What is to be known of the instances. None of it matters on Fargate.
 struct Instances {
     image: Result<Image, Error>,
@@ -110,11 +113,7 @@ impl Instances {
     }
 
     /// The image, if there is one, and what is to be said of the quota.
-    fn judge(
-        self,
-        ctx: &Context,
-        findings: &mut Vec<Finding>,
-    ) -> Result<(Option<Image>, Result<Option<Finding>, Error>), Error> {
+    fn judge(self, ctx: &Context, findings: &mut Vec<Finding>) -> Result<(Option<Image>, OfQuota), Error> {
         let Self { image, instance_type, free_plan, quota } = self;
         let image = note(Check::Image, image, findings, ToString::to_string)?;
         let needs = task_needs(ctx)?;

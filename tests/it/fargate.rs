@@ -12,7 +12,7 @@ use crate::support::{context, settings};
 
 const ON_FARGATE: [&str; 3] = ["--local", "--launch-type", "fargate"];
 
-fn kinds<'v>(resources: &'v Value) -> Vec<&'v str> {
+fn kinds(resources: &Value) -> Vec<&str> {
     resources.as_array().unwrap().iter().map(|resource| resource["kind"].as_str().unwrap()).collect()
 }
 
