@@ -26,7 +26,7 @@ fn age(cloud: &LocalCloud, service: &str, days: u32) -> bool {
 }
 
 async fn redeploy(ctx: &Context, service: &str) {
-    let options = redeploy::Options { cluster: None, services: vec![service.to_owned()] };
+    let options = redeploy::Options { services: vec![service.to_owned()], ..redeploy::Options::default() };
     redeploy::run(ctx, options).await.unwrap();
 }
 

@@ -153,7 +153,11 @@ fn more_endpoints(pair: &Pair, server: &Service) -> Step {
         let healthy = pair.endpoints.healthy;
         return Step::text(format!("{service}: {healthy} of {} tasks are healthy, find out why", server.desired));
     }
-    set_count(server, wanted, format!("{service}: {} more tasks", wanted - server.desired), cluster)
+    let more = match wanted - server.desired {
+        1 => "1 more task".to_owned(),
+        more => format!("{more} more tasks"),
+    };
+    set_count(server, wanted, format!("{service}: {more}"), cluster)
 }
 
 fn set_count(server: &Service, wanted: u32, text: String, cluster: &str) -> Step {

@@ -189,10 +189,8 @@ fn spread(
         };
         let zones = zones.iter().map(|zone| zone.as_str()).collect::<Vec<_>>().join(", ");
         let (endpoints, callers) = (counts(endpoints), counts(callers));
-        let text = format!(
-            "{endpoints} endpoints for {callers} callers in {zones}: {:.0} % can stay",
-            (share * 100.0).floor()
-        );
+        let share = crate::audit::percent(share);
+        let text = format!("{endpoints} endpoints for {callers} callers in {zones}: {share} can stay");
         reason(Code::Uneven, text)
     } else {
         let (zones, name) = (lonely.join(" and "), server.name());

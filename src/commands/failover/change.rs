@@ -157,6 +157,11 @@ async fn take_zone(
         let what = "an emulator's tasks are placed without placement constraints, so no zone can be kept empty: drill with --local";
         return Err(Error::Usage(what.to_owned()));
     }
+    if backend.is_on_fargate() && !is_spillover {
+        let what = "on Fargate a zone is left by a deployment that replaces all tasks, which is no outage: `zonewalk failover spillover` \
+                    takes the backends of a zone away";
+        return Err(Error::Usage(what.to_owned()));
+    }
     let constrained = find_constrained(ctx).await?;
     if !constrained.is_empty() {
         return Err(Error::Missing(format!(

@@ -27,7 +27,7 @@ pub(super) fn is_zone_aware(region: &Region, task: &Task) -> bool {
         service.deployments.iter().find(|deployment| deployment.id == of.deployment_id)
     });
     let mut instances = ecs.container_instances.iter();
-    let host = instances.find(|instance| instance.arn == task.container_instance);
+    let host = instances.find(|instance| task.is_at(&instance.arn));
     // A host with an image of its own is not known to lack anything.
     let image = host.and_then(|host| host.image.as_ref());
     of_service.is_none_or(|deployment| deployment.created_at >= *LAUNCH)

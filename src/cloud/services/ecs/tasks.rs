@@ -346,7 +346,7 @@ fn digest(region: &Region, task: &Task, container: &TaskContainer) -> Option<Str
         return Some(image_digest(&container.image));
     }
     let mut hosts = region.ecs().container_instances.iter();
-    let image = hosts.find(|host| host.arn == task.container_instance)?.image.as_ref()?;
+    let image = hosts.find(|host| task.is_at(&host.arn))?.image.as_ref()?;
     let version = |version: &str| -> Vec<u32> { version.split('.').filter_map(|part| part.parse().ok()).collect() };
     (version(image.agent_version) >= version("1.105.1"))
         .then(|| image_digest(&format!("{} {}", container.image, image.version)))
