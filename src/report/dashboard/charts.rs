@@ -30,7 +30,7 @@ pub(super) fn draw(scene: &Scene, frame: &mut Frame<'_>, area: Rect, look: Look)
         Curve { points: points(|it| it.predicted.map(|share| 100.0 * share)), style: look.faint(), is_line: false },
         Curve { points: points(|it| it.share.map(|share| 100.0 * share)), style: look.same(), is_line: true },
     ];
-    chart(scene, frame, left, look, "same-zone share ─ predicted ·", &curves, (100.0, |value| format!("{value:.0}%")));
+    chart(scene, frame, left, look, "same-zone ─ predicted ·", &curves, (100.0, |value| format!("{value:.0}%")));
     let [same, cross] = [points(|it| it.same_zone_ms), points(|it| it.cross_zone_ms)];
     let highest = same.iter().chain(&cross).fold(1.0_f64, |highest, (_, ms)| highest.max(*ms)) * 1.15;
     let curves = [
@@ -38,7 +38,7 @@ pub(super) fn draw(scene: &Scene, frame: &mut Frame<'_>, area: Rect, look: Look)
         Curve { points: same, style: look.same(), is_line: true },
     ];
     let unit = |value| milliseconds(Some(value));
-    chart(scene, frame, right, look, "median same-zone ─ cross-zone ·", &curves, (highest, unit));
+    chart(scene, frame, right, look, "median: same ─ cross ·", &curves, (highest, unit));
 }
 
 fn chart(

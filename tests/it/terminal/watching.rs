@@ -37,8 +37,8 @@ fn it_shows_zones_shares_and_the_judgement_and_ends_with_verifys_verdict() {
         "frontends 2 ■■",
         "backends  2 ■■",
         "100% stay",
-        "same-zone share ─ predicted ·",
-        "median same-zone ─ cross-zone ·",
+        "same-zone ─ predicted ·",
+        "median: same ─ cross ·",
     ] {
         assert!(seen.screen.contains(what), "{what:?} is not on\n{}", seen.screen);
     }
