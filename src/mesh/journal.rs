@@ -95,7 +95,7 @@ impl Journal {
         let mut kept = self.kept.lock();
         if kept.len() >= MOST {
             kept.drain(..MOST / 2);
-            tracing::warn!("nobody takes what the proxies have carried: half of it is forgotten");
+            tracing::warn!("what the proxies have passed on is not asked for: half of it is forgotten");
         }
         kept.push(carried);
         if kept.len() % ENOUGH == 0 {

@@ -16,12 +16,12 @@ use crate::support;
 /// A client that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(600);
 
-fn script(path: &str) -> PathBuf {
+pub(crate) fn script(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(path)
 }
 
 /// Runs a client to its end with nothing of the machine's in its environment but the PATH; it must succeed. What it said.
-async fn run(cloud: &LocalCloud, command: &mut Command) -> String {
+pub(crate) async fn run(cloud: &LocalCloud, command: &mut Command) -> String {
     let home = tempfile::tempdir().unwrap();
     let command = command
         .env_clear()

@@ -108,6 +108,9 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "local mesh --cross-zone 60ms", 0);
     printed.run(&machine, "verify --local --compare --requests 60", 0);
     printed.run(&machine, "local mesh --reset", 0);
+    printed.run(&machine, "local age --service az-aware-backend-service-ec2 --days 200", 0);
+    printed.run(&machine, "local age --service nobody --days 200", 2);
+    printed.run(&machine, "redeploy --local", 0);
     printed.run_in_lines(&machine, "failover --local --requests 60", 0);
     printed.run(&machine, "stats --local --requests 30", 0);
     printed.run(&machine, "stats --local --no-traffic", 0);

@@ -1,6 +1,8 @@
 //! What the local cloud tells of the traffic that its sidecars have carried: metrics, access logs and their queries.
 
 use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::config::{BehaviorVersion, Credentials, Region};
@@ -9,17 +11,22 @@ use aws_sdk_cloudwatch::types::{
     Dimension, DimensionFilter, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy,
 };
 use aws_sdk_cloudwatchlogs::types::QueryStatus;
+use aws_sdk_ec2::types::FlowLogsResourceType;
 use aws_sdk_ecs::types::{
     LogConfiguration, LogDriver, ServiceConnectAccessLogConfiguration, ServiceConnectAccessLoggingFormat,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use zonewalk::cloud::{LocalCloud, Pace};
+use tokio::process::Command;
+use zonewalk::cloud::{Exchange, LocalCloud, Observer, Options, Pace};
 use zonewalk::commands::verify::{self, Traffic};
 use zonewalk::envoy::access_logs;
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
 
+use crate::answers;
+use crate::clients;
+use crate::peers;
 use crate::support::{REGION, context, settings, start_cloud};
 
 const BACKEND: &str = "sc-test-az-aware-backend";
@@ -286,8 +293,11 @@ async fn accesses_are_logged_in_both_formats_and_counted_by_a_query() {
             lines.extend(page.unwrap().events.unwrap_or_default().into_iter().filter_map(|event| event.message));
         }
         assert!(lines.len() >= 120, "{}", lines.len());
-        let egress = lines.iter().find(|line| line.contains(":8090") && !line.contains("127.0.0.1:")).unwrap();
-        if format == ServiceConnectAccessLoggingFormat::Json {
+        let is_json = format == ServiceConnectAccessLoggingFormat::Json;
+        let of_format = |line: &&String| line.starts_with('{') == is_json;
+        let mut accesses = lines.iter().filter(of_format);
+        let egress = accesses.find(|line| line.contains(":8090") && !line.contains("127.0.0.1:")).unwrap();
+        if is_json {
             let line: Value = serde_json::from_str(egress).unwrap();
             assert_eq!(
                 (&line["method"], &line["path"], &line["response_code"]),
@@ -343,4 +353,46 @@ async fn another_accounts_namespace_is_found_by_its_arn_with_its_instances() {
     assert_eq!((instances.instances().len(), instances.resource_owner()), (2, Some("111122223333")));
     assert!(map.delete_namespace().id(&arn).send().await.is_err());
     cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs boto3: tests/run.sh installs it"]
+async fn boto3s_paginators_read_all_of_it_and_raw_answers_agree_with_the_models() {
+    let seen: Arc<Mutex<Vec<Exchange>>> = Arc::default();
+    let recorder = Arc::clone(&seen);
+    let observer: Observer = Arc::new(move |exchange: &Exchange| recorder.lock().unwrap().push(exchange.clone()));
+    let options = Options { pace: Pace::Instant, observer: Some(observer), ..Options::default() };
+    let cloud = LocalCloud::start(options).await.unwrap();
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let week = Timestamp::from_second(now() - 86_400 * 7).unwrap().to_string();
+    let many: Vec<Value> = (0..600)
+        .map(|number| {
+            let dimensions =
+                json!({ "TargetDiscoveryName": "cart", "ServiceName": format!("web{number}"), "ClusterName": "shop" });
+            json!({ "metric": "TargetProcessedBytes", "dimensions": dimensions, "from": week, "value": 1_000.0 })
+        })
+        .collect();
+    cloud.control("metrics", &json!({ "region": REGION, "metrics": many })).unwrap();
+    log_accesses(&ctx, ServiceConnectAccessLoggingFormat::Json).await;
+    let vpc = ctx.clients.ec2.describe_vpcs().send().await.unwrap().vpcs()[0].vpc_id().unwrap().to_owned();
+    let format = "${az-id} ${ecs-service-name} ${bytes} ${flow-direction} ${next-hop-az-id}";
+    let create = ctx.clients.ec2.create_flow_logs().resource_ids(vpc).resource_type(FlowLogsResourceType::Vpc);
+    let role = "arn:aws:iam::000000000000:role/flow-logs";
+    let create = create.log_group_name("flows").deliver_logs_permission_arn(role).log_format(format);
+    create.max_aggregation_interval(60).send().await.unwrap();
+    send(&ctx, 40).await;
+
+    let mut python = Command::new(peers::bin("aws").join("python3"));
+    let python = python.arg(clients::script("read_evidence.py")).stdin(Stdio::null());
+    clients::run(&cloud, python.args([&ctx.names.cluster, &ctx.names.namespace, "/ecs/proxies"])).await;
+    let started = ctx.clients.logs.start_query().log_group_name("/ecs/proxies").start_time(0).end_time(now() + 60);
+    let id = started.query_string(access_logs::JSON_QUERY).send().await.unwrap().query_id.unwrap();
+    ctx.clients.logs.get_query_results().query_id(&id).send().await.unwrap();
+    ctx.clients.logs.describe_queries().send().await.unwrap();
+    assert!(ctx.clients.logs.stop_query().query_id(&id).send().await.is_err());
+    cloud.shutdown().await;
+    let exchanges = std::mem::take(&mut *seen.lock().unwrap());
+    assert!(exchanges.iter().any(|exchange| exchange.service == "cloudwatch"));
+    answers::check(&exchanges);
 }

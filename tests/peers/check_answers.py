@@ -152,6 +152,11 @@ def local_name(node):
     return node.tag.rsplit("}", 1)[-1]
 
 
+def xml_protocol(service):
+    """A service may speak Query beside the protocol that its model prefers, as CloudWatch does."""
+    return "ec2" if service.metadata["protocol"] == "ec2" else "query"
+
+
 def check_success(checker, service, operation, record):
     shape = operation.output_shape
     if record["protocol"] == "json":
@@ -166,7 +171,7 @@ def check_success(checker, service, operation, record):
     if local_name(root) != f"{operation.name}Response":
         checker.complain("answer", f"root element {local_name(root)}")
     bookkeeping = ("ResponseMetadata", "requestId")
-    if service.metadata["protocol"] == "query":
+    if xml_protocol(service) == "query":
         results = [child for child in root if local_name(child) == f"{operation.name}Result"]
         node = results[0] if results else ElementTree.Element("none")
         for child in root:
@@ -188,7 +193,7 @@ def error_codes(operation):
 
 
 def parse_as_botocore(checker, service, operation, record):
-    protocol = service.metadata["protocol"] if record["protocol"] == "xml" else "json"
+    protocol = xml_protocol(service) if record["protocol"] == "xml" else "json"
     parser = botocore.parsers.create_parser(protocol)
     response = {"status_code": record["status"], "headers": {}, "body": record["body"].encode()}
     parsed = parser.parse(response, operation.output_shape)
