@@ -9,6 +9,7 @@ mod answers;
 mod article;
 mod asked;
 mod audit;
+mod audit_scenes;
 mod blocked;
 mod browser;
 mod cli;
