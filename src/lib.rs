@@ -22,6 +22,7 @@ pub mod local_traffic;
 pub mod mesh;
 mod plain;
 pub mod plan;
+mod prices;
 pub mod processes;
 pub mod report;
 pub mod routing;

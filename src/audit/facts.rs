@@ -13,6 +13,15 @@ use crate::aws::AzId;
 /// How many of something are in each zone.
 pub type ByZone = BTreeMap<AzId, u32>;
 
+/// How many of these tasks are in each zone.
+pub fn by_zone<'t>(tasks: impl Iterator<Item = &'t Task>) -> ByZone {
+    let mut zones = ByZone::new();
+    for task in tasks {
+        *zones.entry(task.zone.clone()).or_default() += 1;
+    }
+    zones
+}
+
 /// All that is known of the services that were looked at.
 #[derive(Clone, Debug)]
 pub struct Facts {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::prices;
 use crate::settings::{LaunchType, Settings};
 use crate::stages::Context;
 use crate::stages::inventory::{GroupStatus, ServiceStatus};
@@ -17,9 +18,6 @@ const LOAD_BALANCER: f64 = 0.0225;
 /// A root volume of 30 GB, gp3, at 0.08 USD per GB and month.
 const ROOT_VOLUME: f64 = 0.0033;
 const PUBLIC_IPV4: f64 = 0.005;
-/// A vCPU and a GB of memory of a task on Fargate, Linux on x86 (AWS's page "AWS Fargate Pricing").
-const FARGATE_VCPU: f64 = 0.04048;
-const FARGATE_GIGABYTE: f64 = 0.004445;
 
 /// The load balancer has a public address in each of three zones.
 const LOAD_BALANCER_ADDRESSES: u32 = 3;
@@ -85,7 +83,7 @@ fn of_tasks(tasks: &BTreeMap<TaskSize, u32>) -> Cost {
     let item = |((units, mib), n): (&TaskSize, &u32)| {
         let (vcpus, gigabytes) = (*units as f64 / 1024.0, *mib as f64 / 1024.0);
         let what = format!("Fargate task with {vcpus} vCPU and {gigabytes} GB");
-        Item::new(&what, *n, Some(vcpus * FARGATE_VCPU + gigabytes * FARGATE_GIGABYTE))
+        Item::new(&what, *n, Some(prices::fargate_task(vcpus, gigabytes)))
     };
     with_the_rest(tasks.iter().map(item).collect(), &[], tasks.values().sum())
 }

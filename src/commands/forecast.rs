@@ -168,7 +168,7 @@ impl Forecast {
     }
 }
 
-fn by_zone(tasks: &BTreeMap<AzId, u32>) -> TasksByZone {
+pub(super) fn by_zone(tasks: &BTreeMap<AzId, u32>) -> TasksByZone {
     tasks.iter().map(|(zone, tasks)| (zone.to_string(), *tasks)).collect()
 }
 

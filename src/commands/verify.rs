@@ -1,7 +1,6 @@
 //! `verify`: sends traffic and judges the zones of the answers: by what AWS promises and the proxies count, and by what the
 //! tasks' placement predicts.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,11 +8,11 @@ use clap::builder::ArgPredicate;
 use tokio_util::sync::CancellationToken;
 
 use super::application::Application;
+use super::forecast::by_zone;
 use super::limits::{wait, within};
 use super::outcome::Outcome;
 use super::text::{across_zones, performance, proxy_times, shares, statements, verdict, zones};
 use super::{Error, counters, matrix, settling};
-use crate::aws::AzId;
 use crate::envoy::times;
 use crate::events::Event;
 use crate::plan::Action;
@@ -23,7 +22,7 @@ use crate::report::page::Page;
 use crate::report::style::attention;
 use crate::routing::{PredictedState, Runtime};
 use crate::stages::{Context, Error as StageError, inventory};
-use crate::traffic::{self, Demands, Expectation, Load, Observation, RoutingState, TasksByZone, Verification, Volume};
+use crate::traffic::{self, Demands, Expectation, Load, Observation, RoutingState, Verification, Volume};
 use crate::walkthrough;
 
 /// The requests a second that are watched where no rate is asked for: enough for curves, and next to nothing on AWS.
@@ -261,11 +260,7 @@ pub(super) async fn expectation_under(ctx: &Context, runtime: Runtime) -> Result
     if frontends.is_empty() {
         return Err(nothing_answers(ctx));
     }
-    Ok(Expectation::under(runtime, &by_zone(frontends), &by_zone(backends)))
-}
-
-pub(super) fn by_zone(tasks: BTreeMap<AzId, u32>) -> TasksByZone {
-    tasks.into_iter().map(|(zone, tasks)| (zone.as_str().to_owned(), tasks)).collect()
+    Ok(Expectation::under(runtime, &by_zone(&frontends), &by_zone(&backends)))
 }
 
 pub(super) fn nothing_answers(ctx: &Context) -> Error {

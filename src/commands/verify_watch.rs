@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::forecast::by_zone;
 use super::verify::{self, Asked, PATIENCE};
 use super::{Error, counters, settling};
 use crate::events::{Event, Events};
@@ -268,7 +269,7 @@ fn service(status: &ServiceStatus, role: &'static str) -> Service {
         running: status.running,
         desired: status.desired,
         pending: status.pending,
-        zones: verify::by_zone(status.tasks_by_zone.clone()),
+        zones: by_zone(&status.tasks_by_zone),
         unhealthy: u32::try_from(unhealthy).unwrap_or(u32::MAX),
     }
 }

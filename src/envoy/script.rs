@@ -66,21 +66,24 @@ const PROXY: &str = "proxy";
 const TIMES: &str = "times";
 const END: &str = "end";
 
+/// Something of each proxy, by its task's ARN, or why it did not give it.
+pub type OfProxies<T> = Vec<(String, Result<T, String>)>;
+
 /// The proxies in the script's output, each with its task's ARN: its stats, or why it did not give them.
-pub fn parse(output: &str) -> Vec<(String, Result<stats::ZoneStats, String>)> {
+pub fn parse(output: &str) -> OfProxies<stats::ZoneStats> {
     let sections = sections(output).into_iter();
     sections.map(|(task, text)| (task, text.map(|text| stats::parse(&text)))).collect()
 }
 
 /// The same, with the stats of each upstream cluster.
-pub fn parse_by_cluster(output: &str) -> Vec<(String, Result<BTreeMap<String, stats::ZoneStats>, String>)> {
+pub fn parse_by_cluster(output: &str) -> OfProxies<BTreeMap<String, stats::ZoneStats>> {
     let sections = sections(output).into_iter();
     sections.map(|(task, text)| (task, text.map(|text| stats::parse_by_cluster(&text)))).collect()
 }
 
 /// What each proxy has printed, or why it has not. Histograms come last: where SSM has cut the output off, the last proxy's are left
 /// out, since their last line may be half of one.
-fn sections(output: &str) -> Vec<(String, Result<String, String>)> {
+fn sections(output: &str) -> OfProxies<String> {
     let is_whole = output.trim_end().ends_with(END);
     let (mut counters, mut times) = (Vec::<(String, String)>::new(), Vec::<(String, String)>::new());
     let mut in_times = false;

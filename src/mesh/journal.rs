@@ -98,7 +98,7 @@ impl Journal {
             tracing::warn!("what the proxies have passed on is not asked for: half of it is forgotten");
         }
         kept.push(carried);
-        if kept.len() % ENOUGH == 0 {
+        if kept.len().is_multiple_of(ENOUGH) {
             self.enough.notify_one();
         }
     }

@@ -183,7 +183,7 @@ fn even(pair: &Pair, server: &Service) -> Step {
         Some(Rebalancing::Impossible(why)) => {
             Step::text(format!("{service}: spread its tasks over the zones of its callers; ECS cannot do it ({why})"))
         }
-        _ if server.desired % zones != 0 => {
+        _ if !server.desired.is_multiple_of(zones) => {
             let wanted = server.desired.next_multiple_of(zones);
             set_count(server, wanted, format!("{service}: {wanted} tasks, the same number in each zone"), cluster)
         }

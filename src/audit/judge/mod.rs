@@ -16,9 +16,7 @@ pub use age::LAUNCH;
 use self::pair::{Prediction, Server, predict, reason};
 use super::facts::{Evidence, EvidenceSource, Facts, Service, ServiceId, Traffic, Unit};
 use super::verdict::{Advice, Basis, Code, Dollars, Load, Measured, MonthlyTraffic, Pair, SameZone, State};
-
-/// A month, as AWS's price list reckons with.
-const HOURS_PER_MONTH: f64 = 730.0;
+use crate::prices::HOURS_PER_MONTH;
 
 /// What is asked of the judge.
 #[derive(Clone, Copy, Debug)]
@@ -88,13 +86,16 @@ impl<'f> Meeting<'f> {
     }
 }
 
+/// A name, who offers it, and when it was made.
+type Named<'f> = (&'f str, Server<'f>, Option<jiff::Timestamp>);
+
 /// The pairs that talk, and those that could, since the client knows the name: it is of its namespace and older than its
 /// deployment (aws/containers-roadmap#2692).
 fn meetings<'f>(facts: &'f Facts, question: &Question<'_>) -> (Vec<Meeting<'f>>, usize) {
     let traffic = || facts.traffic.iter().flatten();
     let talking: BTreeMap<(&ServiceId, &str), &Traffic> =
         traffic().map(|traffic| ((&traffic.client, traffic.server.as_str()), traffic)).collect();
-    let mut names: BTreeMap<&str, Vec<(&str, Server<'_>, Option<jiff::Timestamp>)>> = BTreeMap::new();
+    let mut names: BTreeMap<&str, Vec<Named<'_>>> = BTreeMap::new();
     for service in &facts.services {
         let offers = service.offers.iter();
         let named = offers.map(|offer| (&*offer.discovery_name, Server::Ours(service), offer.made_at));
@@ -110,7 +111,7 @@ fn meetings<'f>(facts: &'f Facts, question: &Question<'_>) -> (Vec<Meeting<'f>>,
         for &(name, server, made_at) in names.get(&*client.namespace).into_iter().flatten() {
             let traffic = talking.get(&(&client.id, name)).copied();
             let is_itself = matches!(server, Server::Ours(service) if service.id == client.id);
-            let is_known = !made_at.zip(deployed).is_some_and(|(made, deployed)| made > deployed);
+            let is_known = made_at.zip(deployed).is_none_or(|(made, deployed)| made <= deployed);
             let meeting = Meeting { client, server, name, traffic };
             match traffic {
                 _ if !meeting.is_asked_for(question) => {}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::age::{Age, HostAge, LAUNCH};
 use super::shares::{self, Matrix};
-use crate::audit::facts::{ByZone, OtherName, Service, Task};
+use crate::audit::facts::{ByZone, OtherName, Service, Task, by_zone};
 use crate::audit::verdict::{Code, Endpoints, Reason, State};
 use crate::aws::AzId;
 
@@ -53,14 +53,6 @@ pub(super) struct Possible {
 
 pub(super) fn reason(code: Code, text: impl Into<String>) -> Reason {
     Reason { code, text: text.into() }
-}
-
-fn by_zone<'t>(tasks: impl Iterator<Item = &'t Task>) -> ByZone {
-    let mut zones = ByZone::new();
-    for task in tasks {
-        *zones.entry(task.zone.clone()).or_default() += 1;
-    }
-    zones
 }
 
 /// How many endpoints there are for sure too few, and from how many on there are for sure enough. AWS: "at least 2 × the number

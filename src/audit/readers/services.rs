@@ -11,12 +11,8 @@ use jiff::Timestamp;
 
 use super::{Reader, Scope, batches, last, timestamp};
 use crate::audit::facts::{Deployment, Launch, LogTarget, Offer, Rebalancing, Service, ServiceId};
+use crate::prices;
 use crate::stages::Error;
-
-/// List prices of Fargate on Linux and x86 in us-east-1 (AWS Fargate pricing, 2026-11), in USD.
-const FARGATE_VCPU_HOUR: f64 = 0.040_48;
-const FARGATE_GB_HOUR: f64 = 0.004_445;
-const HOURS_PER_MONTH: f64 = 730.0;
 
 /// `DescribeServices` takes as many (API Reference).
 const SERVICES_A_CALL: usize = 10;
@@ -291,5 +287,5 @@ fn price(launch: Launch, definition: &TaskDefinition) -> Option<f64> {
     }
     let vcpu: f64 = definition.cpu()?.parse::<f64>().ok()? / 1024.0;
     let gb: f64 = definition.memory()?.parse::<f64>().ok()? / 1024.0;
-    Some((vcpu * FARGATE_VCPU_HOUR + gb * FARGATE_GB_HOUR) * HOURS_PER_MONTH)
+    Some(prices::fargate_task(vcpu, gb) * prices::HOURS_PER_MONTH)
 }

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::Error;
 use super::limits::{back, positive, within};
 use super::outcome::Outcome;
-use crate::audit::facts::{ByZone, Launch, Offer, Rebalancing, Service, ServiceId, Window};
+use crate::audit::facts::{ByZone, Launch, Offer, Rebalancing, Service, ServiceId, Window, by_zone};
 use crate::audit::judge::{self, Judged, Question};
 use crate::audit::readers::{self, Measure, Read, Scope, Sources};
 use crate::audit::verdict::{Advice, Pair};
@@ -178,13 +178,7 @@ pub struct AuditedService {
 
 impl AuditedService {
     fn of(service: &Service) -> Self {
-        let by_zone = |is_meant: fn(&crate::audit::facts::Task) -> bool| {
-            let mut zones = ByZone::new();
-            for task in service.tasks.as_ref()?.iter().filter(|task| is_meant(task)) {
-                *zones.entry(task.zone.clone()).or_default() += 1;
-            }
-            Some(zones)
-        };
+        let tasks = service.tasks.as_deref();
         let deployment = service.deployment.as_ref();
         Self {
             cluster: service.id.cluster.clone(),
@@ -195,8 +189,8 @@ impl AuditedService {
             strategy: service.strategy.clone(),
             deployment: deployment.map(|deployment| deployment.id.clone()),
             deployed_at: deployment.and_then(|deployment| deployment.created_at).map(|time| format!("{time:.0}")),
-            tasks: by_zone(|_| true),
-            healthy: by_zone(|task| task.is_healthy),
+            tasks: tasks.map(|tasks| by_zone(tasks.iter())),
+            healthy: tasks.map(|tasks| by_zone(tasks.iter().filter(|task| task.is_healthy))),
             desired: service.desired,
             rebalancing: service.rebalancing.as_ref().map(|rebalancing| match rebalancing {
                 Rebalancing::Enabled => "enabled".to_owned(),
