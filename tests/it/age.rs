@@ -13,7 +13,7 @@ use zonewalk::stages::Context;
 use zonewalk::traffic::{RoutingState, Verification};
 use zonewalk::walkthrough::up;
 
-use crate::support::{REGION, context, settings, start_cloud};
+use crate::support::{REGION, context, impatient, settings, start_cloud};
 
 async fn verify(ctx: &Context) -> Verification {
     let options = verify::Options { traffic: Traffic::of(120, 4), ..verify::Options::default() };
@@ -48,6 +48,7 @@ fn assert_on(seen: &Verification) {
 async fn an_old_deployment_of_either_side_routes_without_zones_until_it_is_redeployed() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
+    let hasty = context(&cloud, impatient()).await;
     up(&ctx).await.unwrap();
     assert_on(&verify(&ctx).await);
     let [backend, frontend] = [&ctx.names.backend.service, &ctx.names.frontend.service];
@@ -60,7 +61,7 @@ async fn an_old_deployment_of_either_side_routes_without_zones_until_it_is_redep
         let created = described.deployments()[0].created_at().unwrap().secs();
         assert!(created < 1_782_864_000, "{created} is before 2026-07-01");
         assert_eq!(described.created_at().unwrap().secs(), created);
-        assert_off(&verify(&ctx).await);
+        assert_off(&verify(&hasty).await);
 
         redeploy(&ctx, service).await;
         assert_on(&verify(&ctx).await);
@@ -69,7 +70,7 @@ async fn an_old_deployment_of_either_side_routes_without_zones_until_it_is_redep
     age(&cloud, backend, 3_000);
     age(&cloud, frontend, 3_000);
     redeploy(&ctx, backend).await;
-    assert_off(&verify(&ctx).await);
+    assert_off(&verify(&hasty).await);
     redeploy(&ctx, frontend).await;
     assert_on(&verify(&ctx).await);
 
@@ -118,6 +119,7 @@ async fn are_steady(ctx: &Context) -> bool {
 async fn hosts_with_an_image_of_before_route_without_zones() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
+    let hasty = context(&cloud, impatient()).await;
     up(&ctx).await.unwrap();
     let expected = hosts(&ctx).await.len();
     for (version, agent, is_on) in
@@ -156,8 +158,11 @@ async fn hosts_with_an_image_of_before_route_without_zones() {
             assert!(attempt < 1_000, "the services do not get steady");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let seen = verify(&ctx).await;
-        if is_on { assert_on(&seen) } else { assert_off(&seen) }
+        if is_on {
+            assert_on(&verify(&ctx).await);
+        } else {
+            assert_off(&verify(&hasty).await);
+        }
     }
     cloud.shutdown().await;
 }

@@ -12,7 +12,7 @@ use zonewalk::settings::{LaunchType, Settings};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
 
-use crate::support::{REGION, context, settings, start_cloud};
+use crate::support::{REGION, context, impatient, settings, start_cloud};
 
 /// Sends requests, and gives the share of them that stayed in their zone.
 async fn send(ctx: &Context) -> f64 {
@@ -43,7 +43,7 @@ async fn what_is_too_old_is_off_until_it_is_deployed_again() {
     let [backend, frontend] = [ctx.names.backend.service.clone(), ctx.names.frontend.service.clone()];
     age(&cloud, &backend);
     age(&cloud, &frontend);
-    let seen = send(&ctx).await;
+    let seen = send(&context(&cloud, impatient()).await).await;
     let audit = audited(&ctx, None).await;
     assert_eq!(audit.sources.metrics, Source::Read, "{:?}", audit.unknown);
     let off = talking(&audit);

@@ -1,7 +1,6 @@
 //! Worlds in which something is not as it seems: `verify` fails, and names what it is.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use zonewalk::aws::Target;
@@ -11,13 +10,12 @@ use zonewalk::commands::verify;
 use zonewalk::events::Events;
 use zonewalk::mesh::Conditions;
 use zonewalk::routing::Runtime;
-use zonewalk::settings::Settings;
 use zonewalk::stages::{Context, inventory};
 use zonewalk::traffic::{RoutingState, Verdict, Verification};
 use zonewalk::walkthrough::up;
 
 use crate::forward_proxy::Relay;
-use crate::support::{REGION, context, settings, start_cloud};
+use crate::support::{REGION, context, impatient, settings, start_cloud};
 
 /// A walkthrough that is up, and a context that waits for nothing to settle.
 async fn world() -> (LocalCloud, Context) {
@@ -25,10 +23,6 @@ async fn world() -> (LocalCloud, Context) {
     up(&context(&cloud, settings()).await).await.unwrap();
     let ctx = context(&cloud, impatient()).await;
     (cloud, ctx)
-}
-
-fn impatient() -> Settings {
-    Settings { timeout: Duration::from_secs(1), ..settings() }
 }
 
 /// Verifies with the load balancer behind a relay that edits its answers.

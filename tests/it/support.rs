@@ -32,6 +32,11 @@ pub(crate) fn settings() -> Settings {
     Settings { timeout: Duration::from_secs(120), ..Settings::default() }
 }
 
+/// The same for traffic that goes where it is not predicted to: it is not waited until it settles.
+pub(crate) fn impatient() -> Settings {
+    Settings { timeout: Duration::from_secs(1), ..settings() }
+}
+
 pub(crate) async fn context(cloud: &LocalCloud, settings: Settings) -> Context {
     Context::new(clients(cloud).await, settings, Events::silent(), CancellationToken::new())
 }
