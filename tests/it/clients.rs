@@ -91,7 +91,7 @@ async fn the_javascript_sdks_waiters_paginators_and_exceptions_are_served() {
 /// How many resources Cloud Custodian finds by each policy of custodian.yml when the walkthrough is up.
 const FOUND: &[(&str, usize)] = &[
     ("account", 1),
-    ("ami", 4),
+    ("ami", 10),
     ("app-elb", 1),
     ("app-elb-healthy", 1),
     ("app-elb-listener", 1),

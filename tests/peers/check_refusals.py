@@ -46,7 +46,7 @@ CALLS = [
     # JSON, and not signed
     ("cognito-identity", "get_id", {"IdentityPoolId": "us-east-1:a"}, "service AWSCognitoIdentityService"),
     # CBOR, in newer versions
-    ("cloudwatch", "describe_alarms", {}, "service monitoring"),
+    ("cloudwatch", "describe_alarms", {}, "cloudwatch:DescribeAlarms"),
     # REST with JSON
     ("apigateway", "get_rest_apis", {}, "service apigateway"),
     ("batch", "describe_job_queues", {}, "service batch"),
