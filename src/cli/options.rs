@@ -127,7 +127,7 @@ pub(super) struct ProvisionArgs {
     #[arg(long, env = "ZONEWALK_FRONTEND", value_enum, value_name = "MODE")]
     pub(super) frontend: Option<ServiceConnectMode>,
     /// Have Service Connect's proxies log accesses to CloudWatch Logs, or not [default: as it is; off at first]
-    #[arg(long, env = "ZONEWALK_ACCESS_LOGS", value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "ZONEWALK_ACCESS_LOGS", value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on", hide_possible_values = true, value_parser = BoolishValueParser::new())]
     pub(super) access_logs: Option<bool>,
     /// Directory with a user_data.sh, task_definition.backend.json or task_definition.frontend.json of your own
     #[arg(long, env = "ZONEWALK_TEMPLATES", value_name = "DIR")]

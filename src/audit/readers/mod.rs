@@ -193,8 +193,8 @@ impl Reader<'_> {
             // Without it, the queries themselves will tell what is wrong.
             estimated.bytes += self.gaps.unless_refused(estimate, "what log queries cost")?.unwrap_or_default().bytes;
         }
-        let (gb, usd) = (estimated.bytes / 1e9, estimated.usd());
-        let about = format!("about {gb:.2} GB of {what} for about {usd:.2} USD");
+        let usd = estimated.usd();
+        let about = format!("{} GB of {what} for {} USD", about(estimated.bytes / 1e9), about(usd));
         if usd > self.max_query_usd {
             self.gaps.note(what, &format!("it would be {about}: allow that with --max-query-usd"));
             return Ok(None);
@@ -228,6 +228,11 @@ impl Reader<'_> {
     ) -> Result<Vec<R>, Error> {
         stream::iter(of.into_iter().map(work)).buffered(AT_A_TIME).try_collect().await
     }
+}
+
+/// An estimate in words.
+fn about(amount: f64) -> String {
+    if amount < 0.01 { "less than 0.01".to_owned() } else { format!("about {amount:.2}") }
 }
 
 /// In batches of so many, each once, sorted.
