@@ -19,6 +19,7 @@ pub mod events;
 mod http;
 pub mod live;
 pub mod local_traffic;
+pub mod logs_insights;
 pub mod mesh;
 mod plain;
 pub mod plan;

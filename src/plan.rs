@@ -133,6 +133,8 @@ pub enum Field {
     Policy,
     Role,
     SecurityGroups,
+    #[strum(serialize = "Service Connect access logs")]
+    ServiceConnectAccessLogs,
     #[strum(serialize = "Service Connect alias")]
     ServiceConnectAlias,
     #[strum(serialize = "Service Connect namespace")]

@@ -11,3 +11,6 @@ const FARGATE_GIGABYTE: f64 = 0.004445;
 pub(crate) fn fargate_task(vcpus: f64, gigabytes: f64) -> f64 {
     vcpus * FARGATE_VCPU + gigabytes * FARGATE_GIGABYTE
 }
+
+/// What Logs Insights takes for a GB (10⁹ bytes) that a query reads (AWS's page "Amazon CloudWatch Pricing", November 2026).
+pub(crate) const LOGS_INSIGHTS_GB: f64 = 0.005;

@@ -35,6 +35,8 @@ pub struct Settings {
     /// The command of the frontend's container, if not the template's.
     pub frontend_command: Option<Vec<String>>,
     pub frontend_mode: ServiceConnectMode,
+    /// Whether Service Connect's proxies log accesses. None: as it is, which is that they do not until they are told to.
+    pub access_logs: Option<bool>,
     /// The directory with files that replace templates of the same names.
     pub templates: Option<PathBuf>,
     /// The name of the instance profile that lets instances join the cluster. Without one, the article's is used if it serves,
@@ -69,6 +71,7 @@ impl Default for Settings {
             backend_command: None,
             frontend_command: None,
             frontend_mode: ServiceConnectMode::ClientServer,
+            access_logs: None,
             templates: None,
             instance_profile: None,
             execution_role: None,

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::aws::AzId;
+use crate::stages::access_logs::AccessLogs;
 
 /// How many of something are in each zone.
 pub type ByZone = BTreeMap<AzId, u32>;
@@ -93,7 +94,7 @@ pub struct Service {
     /// The list price of one more task for a month, in USD. None: it is not known, or the task runs on instances.
     pub task_usd_per_month: Option<f64>,
     /// Where the proxies write access logs, if they do.
-    pub access_logs: Option<LogTarget>,
+    pub access_logs: Option<AccessLogs>,
     /// The least count of tasks in each hour of the window. Empty: it is not known.
     pub least_tasks: Vec<f64>,
 }
@@ -163,13 +164,6 @@ pub enum Rebalancing {
     Disabled,
     /// It cannot be switched on, for this reason.
     Impossible(String),
-}
-
-/// The log group of the proxies' access logs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogTarget {
-    pub group: String,
-    pub is_json: bool,
 }
 
 /// A name in a namespace whose service cannot be described.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, PossibleValuesParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, FalseyValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, ValueEnum};
 use strum::VariantNames;
 
@@ -129,6 +129,9 @@ pub(super) struct ProvisionArgs {
     /// The frontend's part in Service Connect [default: client-server]
     #[arg(long, env = "ZONEWALK_FRONTEND", value_enum, value_name = "MODE")]
     pub(super) frontend: Option<ServiceConnectMode>,
+    /// Have Service Connect's proxies log accesses to CloudWatch Logs, or not [default: as it is; off at first]
+    #[arg(long, env = "ZONEWALK_ACCESS_LOGS", value_name = "on|off", num_args = 0..=1, require_equals = true, default_missing_value = "on", hide_possible_values = true, value_parser = BoolishValueParser::new())]
+    pub(super) access_logs: Option<bool>,
     /// Directory with a user_data.sh, task_definition.backend.json or task_definition.frontend.json of your own
     #[arg(long, env = "ZONEWALK_TEMPLATES", value_name = "DIR")]
     pub(super) templates: Option<PathBuf>,

@@ -49,6 +49,7 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
         backend_command: file.backend_command,
         frontend_command: file.frontend_command,
         frontend_mode: given.frontend.or(file.frontend).unwrap_or(defaults.frontend_mode),
+        access_logs: given.access_logs.or(file.access_logs),
         templates: given.templates.clone().or(file.templates),
         instance_profile: file.instance_profile,
         execution_role: file.execution_role,

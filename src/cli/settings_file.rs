@@ -27,6 +27,7 @@ pub(super) struct SettingsFile {
     pub(super) backend_command: Option<Vec<String>>,
     pub(super) frontend_command: Option<Vec<String>>,
     pub(super) frontend: Option<ServiceConnectMode>,
+    pub(super) access_logs: Option<bool>,
     pub(super) templates: Option<PathBuf>,
     pub(super) ami_parameter: Option<String>,
     pub(super) image: Option<String>,

@@ -30,7 +30,8 @@ pub struct Proxy {
 /// Envoy's admin interface is on the host, of which AWS lets nobody see anything on Fargate; of a container of the task's no path leads
 /// there either (aws/amazon-ecs-service-connect-agent#157).
 const NOT_ON_FARGATE: &str = "on Fargate AWS shows no counters of Envoy (aws/amazon-ecs-service-connect-agent#157): `zonewalk verify` \
-                              tells by the answers whether zone-aware routing is on";
+                              tells by the answers whether zone-aware routing is on, and by the access logs, too, after \
+                              `zonewalk up --access-logs`";
 
 /// Asks the proxies of all frontend tasks that run, and waits for their hosts' agents at most for `patience`. A task that
 /// comes or goes meanwhile is left out.

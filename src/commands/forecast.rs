@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::aws::AzId;
 use crate::report::numbers::count;
-use crate::routing::PredictedState;
+use crate::routing::{PredictedState, Runtime};
 use crate::stages::inventory::ServiceStatus;
 use crate::stages::preflight;
 use crate::traffic::{Expectation, TasksByZone};
@@ -66,8 +66,8 @@ pub enum Cause {
 }
 
 impl Forecast {
-    /// Predicts from the services that exist, by the names of the frontend and the backend.
-    pub(super) fn of(services: &[ServiceStatus], frontend: &str, backend: &str) -> Self {
+    /// Predicts from the services that exist, by the names of the frontend and the backend, if the proxies have these runtime keys.
+    pub(super) fn under(runtime: Runtime, services: &[ServiceStatus], frontend: &str, backend: &str) -> Self {
         let find = |name: &str| services.iter().find(|service| service.name == name);
         let healthy = |name: &str, needs_health: bool| {
             let mut zones = BTreeMap::new();
@@ -87,10 +87,10 @@ impl Forecast {
             same_zone_share: None,
             frontends: healthy(frontend, false),
             healthy_backends: healthy(backend, true),
-            backends_needed: preflight::backends_needed(),
+            backends_needed: backends_needed(runtime),
         };
         let (frontends, backends) = (by_zone(&forecast.frontends), by_zone(&forecast.healthy_backends));
-        let expectation = Expectation::of(&frontends, &backends);
+        let expectation = Expectation::under(runtime, &frontends, &backends);
         let has = |tasks: &TasksByZone| tasks.values().sum::<u32>() > 0;
         if has(&frontends) && has(&backends) {
             forecast.same_zone_share = expectation.same_zone_share(&frontends);
@@ -172,6 +172,12 @@ pub(super) fn by_zone(tasks: &BTreeMap<AzId, u32>) -> TasksByZone {
     tasks.iter().map(|(zone, tasks)| (zone.to_string(), *tasks)).collect()
 }
 
+/// Envoy's minimum cluster size.
+fn backends_needed(runtime: Runtime) -> u32 {
+    let set = runtime.min_cluster_size.map(|size| u32::try_from(size).unwrap_or(u32::MAX));
+    set.unwrap_or_else(preflight::backends_needed)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +204,7 @@ mod tests {
             created_at: Some("2026-07-01T00:00:00Z".to_owned()),
             state: None,
             service_connect: Some(true),
+            access_logs: None,
         };
         ServiceStatus {
             name: name.to_owned(),
@@ -214,7 +221,7 @@ mod tests {
     }
 
     fn forecast(services: &[ServiceStatus]) -> (Switch, Cause, Option<f64>, String) {
-        let forecast = Forecast::of(services, FRONTEND, BACKEND);
+        let forecast = Forecast::under(Runtime::NONE, services, FRONTEND, BACKEND);
         (forecast.state, forecast.cause, forecast.same_zone_share, forecast.reason)
     }
 
@@ -235,6 +242,16 @@ mod tests {
         assert!((share.unwrap() - 1.0 / 3.0).abs() < 1e-9, "{share:?}");
         assert_eq!(reason, "5 healthy backends, Envoy needs 6");
         assert_eq!(with([2, 2, 2], [1, 0, 0]).3, "1 healthy backend, Envoy needs 6");
+    }
+
+    #[test]
+    fn proxies_whose_settings_are_known_are_predicted_by_them() {
+        let services = [service(BACKEND, [2, 1, 2]), service(FRONTEND, [2, 2, 2])];
+        let under = |runtime| Forecast::under(runtime, &services, FRONTEND, BACKEND);
+        let few = under(Runtime { min_cluster_size: Some(5), ..Runtime::NONE });
+        assert_eq!((few.state, few.backends_needed), (Switch::On, 5));
+        let switched_off = under(Runtime { zone_routing_enabled: Some(0), min_cluster_size: Some(5), ..Runtime::NONE });
+        assert_eq!((switched_off.state, switched_off.cause), (Switch::Off, Cause::Other), "{switched_off:?}");
     }
 
     #[test]

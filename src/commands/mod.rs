@@ -1,6 +1,7 @@
 //! One file per command, from a context to an outcome: what it does, what comes of it and how that reads. Arguments are parsed
 //! and outcomes printed in `cli`; calls to AWS are in `stages`.
 
+mod access_log;
 pub mod application;
 pub mod audit;
 pub mod compare;

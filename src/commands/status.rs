@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Error;
 use super::cost::{self, Cost};
 use super::forecast::Forecast;
+use super::{Error, verify};
 use crate::aws::AzId;
 use crate::plan::{Action, Kind, PlannedChange};
 use crate::stages::Context;
@@ -106,7 +106,7 @@ pub(super) async fn look(ctx: &Context) -> Result<Now, Error> {
         inventory::find_services(ctx),
         inventory::find_container_hosts(ctx),
     )?;
-    let names = &ctx.names;
+    let (names, runtime) = (&ctx.names, verify::runtime(ctx).await?);
     let frontends = services.iter().filter(|service| service.name == names.frontend.service);
     let frontends: Vec<_> = frontends.flat_map(|service| service.tasks.clone()).collect();
     let targets_by_zone = inventory::find_targets(ctx, &frontends).await?;
@@ -130,7 +130,7 @@ pub(super) async fn look(ctx: &Context) -> Result<Now, Error> {
         up_s: age.map(|age| age.as_secs()),
         cost,
         usd_so_far,
-        zone_aware_routing: Forecast::of(&services, &names.frontend.service, &names.backend.service),
+        zone_aware_routing: Forecast::under(runtime, &services, &names.frontend.service, &names.backend.service),
         alb_url,
         container_instances: u32::try_from(hosts.len()).unwrap_or(u32::MAX),
         instances_desired: group.as_ref().map_or(0, |group| group.desired),

@@ -170,6 +170,19 @@ pub(super) fn statements(result: &Verification) -> [String; 2] {
     ]
 }
 
+/// What the access logs have, if there are any.
+pub(super) fn logged(result: &Verification) -> Option<String> {
+    let matrix = result.logged_matrix.as_ref()?;
+    let all: u64 = matrix.iter().map(|cell| cell.requests).sum();
+    let same: u64 = matrix.iter().filter(|cell| cell.frontend == cell.backend).map(|cell| cell.requests).sum();
+    let agree = match result.logs_agree {
+        Some(true) => "; they agree with the answers",
+        Some(false) => "; they contradict the answers",
+        None => "; the others have not arrived yet",
+    };
+    Some(format!("access logs: {} of {} stayed in their zone{agree}", grouped(same), count(all, "request")))
+}
+
 /// The share of each frontend zone's requests that stayed, with what is certain of it: a line for all where all stayed as
 /// predicted, else one for each.
 pub(super) fn zones(result: &Verification) -> Vec<String> {

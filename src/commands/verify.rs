@@ -11,8 +11,8 @@ use super::application::Application;
 use super::forecast::by_zone;
 use super::limits::{wait, within};
 use super::outcome::Outcome;
-use super::text::{across_zones, performance, proxy_times, shares, statements, verdict, zones};
-use super::{Error, counters, matrix, settling};
+use super::text::{across_zones, logged, performance, proxy_times, shares, statements, verdict, zones};
+use super::{Error, access_log, counters, matrix, settling};
 use crate::envoy::times;
 use crate::events::Event;
 use crate::plan::Action;
@@ -21,6 +21,7 @@ use crate::report::numbers::milliseconds;
 use crate::report::page::Page;
 use crate::report::style::attention;
 use crate::routing::{PredictedState, Runtime};
+use crate::stages::log_query::Span;
 use crate::stages::{Context, Error as StageError, inventory};
 use crate::traffic::{self, Demands, Expectation, Load, Observation, RoutingState, Verification, Volume};
 use crate::walkthrough;
@@ -163,11 +164,29 @@ async fn judged(ctx: &Context, load: Load, demands: Demands) -> Result<Verificat
     };
     settling::settle(ctx, few).await?;
     let before = counters::or_reason(counters::read(ctx, PATIENCE).await)?;
+    let span = Span::last(ctx, Duration::ZERO);
     let mut verification = measure(ctx, &load, demands, &expectation(ctx).await?, Some(before)).await?;
+    if !verification.interrupted {
+        verification = with_logs(ctx, verification, span).await?;
+    }
     if verification.errors > 0 && !verification.interrupted && !load.is_own {
         verification.reasons.extend(closed_ways(ctx).await?);
     }
     Ok(verification)
+}
+
+/// The same, held against the access logs, if there are any, from the begin of the span on.
+async fn with_logs(ctx: &Context, verification: Verification, span: Span) -> Result<Verification, Error> {
+    let span = Span { to: Span::last(ctx, Duration::ZERO).to, ..span };
+    match access_log::read(ctx, span, verification.requests - verification.errors).await {
+        Ok(Some(logged)) => Ok(verification.against_logs(&logged)),
+        Ok(None) => Ok(verification),
+        Err(Error::Stage(error)) if !error.is_interrupted() => {
+            ctx.events.note(format!("the access logs were not read: {error}"));
+            Ok(verification)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The drift that is in a request's way.
@@ -316,6 +335,7 @@ impl Outcome for Verification {
         lines.extend(proxy_times(self).map(|line| page.wrap(&line, 2)));
         lines.extend(zones(self).into_iter().map(|zone| page.wrap(&page.name_zones(&zone), 2)));
         lines.extend(statements(self).map(|statement| page.wrap(&page.name_zones(&statement), 2)));
+        lines.extend(logged(self).map(|line| page.wrap(&line, 2)));
         lines.extend(across_zones(self).map(|line| page.wrap(&line, 2)));
         lines.extend(self.url.iter().map(|url| page.wrap(&format!("application: {url}"), 2)));
         lines.extend(self.proxies.iter().map(|proxies| format!("proxies: {proxies}")));

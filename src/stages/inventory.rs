@@ -11,6 +11,7 @@ use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerStateEnum, TargetHealthS
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::access_logs::AccessLogs;
 use super::{
     Context, Error, auto_scaling_group, container_instances, identity, launch_type, load_balancer, network,
     network_mode, rollout, target_group, tasks,
@@ -75,6 +76,8 @@ pub struct DeploymentStatus {
     pub state: Option<String>,
     /// Whether Service Connect is on in it. Null: the cloud does not tell.
     pub service_connect: Option<bool>,
+    /// Where Service Connect's proxies log accesses. Null: they do not, or elsewhere than in CloudWatch Logs.
+    pub access_logs: Option<AccessLogs>,
 }
 
 /// The load balancer.
@@ -229,6 +232,7 @@ pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
                 created_at: newest.created_at().and_then(in_utc),
                 state: newest.rollout_state().map(ToString::to_string),
                 service_connect: newest.service_connect_configuration().map(|connect| connect.enabled()),
+                access_logs: newest.service_connect_configuration().and_then(AccessLogs::of),
             }),
             deployments: u32::try_from(service.deployments().len()).unwrap_or(u32::MAX),
             name,

@@ -4,6 +4,7 @@
 //! What they all work with is in `context`, the pattern they share in `stage`, and which stage needs which in
 //! [`crate::walkthrough`].
 
+pub mod access_logs;
 pub(crate) mod auto_scaling_group;
 pub(crate) mod console_links;
 pub(crate) mod container_instances;
@@ -24,6 +25,7 @@ pub mod launch_type;
 pub(crate) mod listener;
 pub(crate) mod load_balancer;
 pub(crate) mod log_groups;
+pub(crate) mod log_query;
 pub(crate) mod namespace;
 mod needed_permissions;
 pub(crate) mod network;

@@ -49,6 +49,7 @@ const LATER: &[(&str, &[&str])] = &[
             "elasticloadbalancing:SetSubnets",
         ],
     ),
+    ("for access logs in `zonewalk verify`", &["logs:GetQueryResults", "logs:StartQuery", "logs:StopQuery"]),
     ("for `zonewalk stats`", &["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation", "ssm:SendCommand"]),
     (
         "for `zonewalk down`",

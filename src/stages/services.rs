@@ -22,7 +22,7 @@ use super::stage::{Found, Stage};
 use super::target_group::{Targets, find_targets};
 use super::task_definitions::{TaskDefinitionArn, are_equal};
 use super::wait::Poll;
-use super::{Context, Error};
+use super::{Context, Error, access_logs};
 use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, in_order};
 use crate::settings::{LaunchType, NetworkMode, ServiceConnectMode, ServiceNames};
@@ -51,6 +51,7 @@ pub(crate) struct Service<'a> {
     group: &'a GroupId,
     listening: Option<&'a ListeningTargetGroup>,
     mode: ServiceConnectMode,
+    access_logs: Option<bool>,
     launch_type: LaunchType,
     network_mode: NetworkMode,
     tasks: u32,
@@ -75,6 +76,7 @@ impl<'a> Service<'a> {
             group,
             listening: None,
             mode: ServiceConnectMode::ClientServer,
+            access_logs: ctx.settings.access_logs,
             launch_type: ctx.launch_type(),
             network_mode: ctx.network_mode(),
             tasks: ctx.settings.task_count.get(),
@@ -125,7 +127,7 @@ impl<'a> Service<'a> {
         Some(NetworkConfiguration::builder().awsvpc_configuration(vpc).build())
     }
 
-    fn service_connect(&self, ctx: &Context) -> ServiceConnectConfiguration {
+    fn service_connect(&self, ctx: &Context, has_access_logs: bool) -> ServiceConnectConfiguration {
         let alias = ServiceConnectClientAlias::builder().port(self.names.port.into()).dns_name(&self.names.dns_name);
         let service = ServiceConnectService::builder()
             .port_name(PORT_NAME)
@@ -141,6 +143,7 @@ impl<'a> Service<'a> {
             .enabled(true)
             .set_services((self.mode == ServiceConnectMode::ClientServer).then(|| vec![service]))
             .log_configuration(log.build().expect("its only required member, the driver, is set"))
+            .set_access_log_configuration(has_access_logs.then(access_logs::in_json))
             .build()
     }
 }
@@ -249,6 +252,11 @@ impl Stage for Service<'_> {
             let wanted = (self.mode == ServiceConnectMode::ClientServer).then(|| self.names.dns_name.clone());
             let spelled = |alias: Option<String>| alias.unwrap_or_else(|| "none (client only)".to_owned());
             differences.push(Difference::of(Field::ServiceConnectAlias, spelled(is), spelled(wanted)));
+            differences.push(self.access_logs.and_then(|wanted| {
+                let wanted =
+                    if wanted { access_logs::in_json().format().to_string() } else { access_logs::OFF.to_owned() };
+                Difference::of(Field::ServiceConnectAccessLogs, access_logs::format(connect), wanted)
+            }));
         }
         // One that this run has started would fail again.
         let is_from_before = newest.is_some()
@@ -285,7 +293,7 @@ impl Stage for Service<'_> {
             })
             .set_network_configuration(self.network_configuration())
             .set_load_balancers(balancer)
-            .service_connect_configuration(self.service_connect(ctx))
+            .service_connect_configuration(self.service_connect(ctx, self.access_logs == Some(true)))
             .deployment_configuration(deployment_configuration())
             // It cannot launch instances, of which none are spare, and ECS refuses it at a maximum of 100 percent.
             .availability_zone_rebalancing(AvailabilityZoneRebalancing::Disabled)
@@ -307,6 +315,8 @@ impl Stage for Service<'_> {
         if differs(&[Field::PlacementConstraints]) {
             Box::pin(open_zones(ctx, &self.names.service)).await?;
         }
+        let connect = newest_deployment(&found.facts.service).and_then(|it| it.service_connect_configuration());
+        let logs_accesses = connect.is_some_and(|connect| access_logs::format(connect) != access_logs::OFF);
         let request = ctx
             .clients
             .ecs
@@ -322,7 +332,8 @@ impl Stage for Service<'_> {
                 differs(&[Field::MaximumPercent]).then_some(AvailabilityZoneRebalancing::Disabled),
             )
             .set_service_connect_configuration(
-                differs(&[Field::ServiceConnectAlias]).then(|| self.service_connect(ctx)),
+                differs(&[Field::ServiceConnectAlias, Field::ServiceConnectAccessLogs])
+                    .then(|| self.service_connect(ctx, self.access_logs.unwrap_or(logs_accesses))),
             )
             .set_network_configuration(
                 differs(&[Field::Subnets, Field::SecurityGroups, Field::AssignPublicIp])

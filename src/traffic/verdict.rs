@@ -91,6 +91,11 @@ pub struct Verification {
     pub counted_matrix: Option<Vec<Cell<u64>>>,
     /// Whether the proxies counted what the answers say. Null: there is no such count.
     pub proofs_agree: Option<bool>,
+    /// The requests between zones that the frontends' proxies logged meanwhile: the third proof. Null: they log no accesses to CloudWatch
+    /// Logs, or those could not be asked for.
+    pub logged_matrix: Option<Vec<Cell<u64>>>,
+    /// Whether the access logs have what the answers say. Null: there are none, or not all have arrived.
+    pub logs_agree: Option<bool>,
     /// The share of the answered requests that stayed in their zone.
     pub same_zone_share: Option<f64>,
     /// What Envoy's algorithm predicts for these requests.
@@ -132,6 +137,7 @@ impl Verification {
             && self.requests > 0
             && self.zone_aware_routing.state != RoutingState::Off
             && self.proofs_agree != Some(false)
+            && self.logs_agree != Some(false)
             && (!self.exact || self.as_predicted)
     }
 
@@ -231,6 +237,8 @@ pub fn verify(
         matrix: matrix(&zones, &observed.matrix),
         counted_matrix: None,
         proofs_agree: None,
+        logged_matrix: None,
+        logs_agree: None,
         same_zone_share: observed.same_zone_share(),
         expected,
         zones: interval::by_zone(observed, expectation),

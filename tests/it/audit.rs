@@ -11,6 +11,7 @@ use zonewalk::report::page::Page;
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
 
+use crate::measured::{HOUR, log_flows};
 use crate::permissions::allowed_to_audit;
 use crate::support::{context, settings, start_cloud};
 
@@ -73,7 +74,7 @@ async fn what_the_proxies_count_confirms_the_prediction() {
     up(&ctx).await.unwrap();
     let options = verify::Options { traffic: verify::Traffic::of(150, 8), ..verify::Options::default() };
     verify::run(&ctx, options).await.unwrap();
-    let measure = Options { measure: Some(Measure::Proxies), ..Options::default() };
+    let measure = Options { measure: vec![Measure::Proxies], ..Options::default() };
     let audit = audit::run(&ctx, &measure).await.unwrap();
     let on = pair(&audit, &ctx);
     let share = (on.same_zone.share, on.same_zone.evidence, on.same_zone.predicted);
@@ -98,10 +99,10 @@ async fn a_share_that_is_asked_for_decides_the_exit_code() {
     cloud.shutdown().await;
 }
 
-/// What is never asked in the walkthrough's cluster before any traffic: it has no name of another account's, and nothing that is not
-/// rolled.
-const NOT_ASKED: [&str; 3] =
-    ["cloudwatch:GetMetricData", "ecs:DescribeServiceRevisions", "servicediscovery:ListInstances"];
+/// What is never asked in the walkthrough's cluster before any traffic: it has no name of another account's, nothing that is not
+/// rolled, and no query has to be stopped.
+const NOT_ASKED: [&str; 4] =
+    ["cloudwatch:GetMetricData", "ecs:DescribeServiceRevisions", "logs:StopQuery", "servicediscovery:ListInstances"];
 
 /// Each action that an audit takes is denied in turn: the run ends well and names the action.
 #[tokio::test(flavor = "multi_thread")]
@@ -109,8 +110,13 @@ async fn whatever_is_denied_is_named_and_stops_nothing() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
+    log_flows(&ctx, None).await;
     for action in allowed_to_audit() {
-        let is_measured = action.starts_with("ssm:");
+        let measure = match action.split(':').next() {
+            Some("ssm") => vec![Measure::Proxies],
+            _ if action == "ec2:DescribeFlowLogs" || action.starts_with("logs:") => vec![Measure::FlowLogs(HOUR)],
+            _ => vec![],
+        };
         let denied = Fault {
             operation: Some(action.clone()),
             code: Some("AccessDeniedException".to_owned()),
@@ -119,7 +125,6 @@ async fn whatever_is_denied_is_named_and_stops_nothing() {
         };
         cloud.set_faults(Faults { seed: 1, faults: vec![denied] });
         // Of a cluster, others in its namespace are looked for; without one, all clusters.
-        let measure = is_measured.then_some(Measure::Proxies);
         let of_cluster = Options { clusters: vec![ctx.names.cluster.clone()], measure, ..Options::default() };
         let options = if action == "ecs:ListClusters" { Options::default() } else { of_cluster };
         let audit = audit::run(&ctx, &options).await.unwrap_or_else(|error| panic!("{action}: {error}"));

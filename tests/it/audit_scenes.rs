@@ -24,8 +24,8 @@ async fn send(ctx: &Context) -> f64 {
     verify::run(ctx, options).await.unwrap().same_zone_share.unwrap()
 }
 
-async fn audited(ctx: &Context, measure: Option<Measure>) -> Audit {
-    audit::run(ctx, &Options { measure, ..Options::default() }).await.unwrap()
+async fn audited(ctx: &Context, measure: &[Measure]) -> Audit {
+    audit::run(ctx, &Options { measure: measure.to_vec(), ..Options::default() }).await.unwrap()
 }
 
 /// The one pair that talks.
@@ -48,7 +48,7 @@ async fn what_is_too_old_is_off_until_it_is_deployed_again() {
     age(&cloud, &backend);
     age(&cloud, &frontend);
     let seen = send(&context(&cloud, impatient()).await).await;
-    let audit = audited(&ctx, None).await;
+    let audit = audited(&ctx, &[]).await;
     assert_eq!(audit.sources.metrics, Source::Read, "{:?}", audit.unknown);
     let off = talking(&audit);
     let codes: Vec<_> = off.reasons.iter().map(|reason| reason.code).collect();
@@ -71,7 +71,7 @@ async fn what_is_too_old_is_off_until_it_is_deployed_again() {
     assert_eq!(done, planned);
 
     assert_eq!(send(&ctx).await, 1.0);
-    let audit = audited(&ctx, Some(Measure::Proxies)).await;
+    let audit = audited(&ctx, &[Measure::Proxies]).await;
     let on = talking(&audit);
     let share = (on.same_zone.predicted, on.same_zone.share, on.same_zone.evidence);
     assert_eq!((on.state, share), (State::On, (Some(1.0), Some(1.0), Some(Basis::Proxies))), "{on:#?}");
@@ -115,7 +115,7 @@ async fn on_fargate_the_age_of_the_deployments_tells() {
     let ctx = context(&cloud, Settings { launch_type: Some(LaunchType::Fargate), ..settings() }).await;
     up(&ctx).await.unwrap();
     assert_eq!(send(&ctx).await, 1.0);
-    let audit = audited(&ctx, Some(Measure::Proxies)).await;
+    let audit = audited(&ctx, &[Measure::Proxies]).await;
     let on = talking(&audit);
     assert_eq!((on.state, on.same_zone.share, on.same_zone.evidence), (State::On, Some(1.0), Some(Basis::Predicted)));
     assert!(audit.services.iter().all(|service| service.launch_type == Launch::Fargate), "{:#?}", audit.services);
@@ -124,7 +124,7 @@ async fn on_fargate_the_age_of_the_deployments_tells() {
 
     let request = ctx.clients.ecs.update_service().cluster(&ctx.names.cluster).desired_count(4);
     request.service(&ctx.names.backend.service).send().await.unwrap();
-    let advice = audited(&ctx, None).await.advice;
+    let advice = audited(&ctx, &[]).await.advice;
     assert!(advice[0].costs_usd_per_month.unwrap() > 10.0, "two tasks more have a price: {advice:#?}");
     cloud.shutdown().await;
 }

@@ -10,6 +10,7 @@ use zonewalk::commands::verify;
 use zonewalk::events::Events;
 use zonewalk::mesh::Conditions;
 use zonewalk::routing::Runtime;
+use zonewalk::settings::Settings;
 use zonewalk::stages::{Context, inventory};
 use zonewalk::traffic::{RoutingState, Verdict, Verification};
 use zonewalk::walkthrough::up;
@@ -53,6 +54,20 @@ async fn in_a_true_world_both_proofs_agree() {
     assert_eq!((result.verdict, result.proofs_agree), (Verdict::Pass, Some(true)), "{:?}", result.reasons);
     let counted: u64 = result.counted_matrix.unwrap().iter().map(|cell| cell.requests).sum();
     assert!(counted >= result.requests, "{counted}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn access_logs_see_through_it_as_counters_do() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let logging = Settings { access_logs: Some(true), ..settings() };
+    up(&context(&cloud, logging).await).await.unwrap();
+    let ctx = context(&cloud, impatient()).await;
+    let result = with_answers(&ctx, |answer| answer).await;
+    assert_eq!((result.verdict, result.logs_agree), (Verdict::Pass, Some(true)), "{:?}", result.reasons);
+    let result = with_answers(&ctx, |answer| answer.replace("use1-az1", "use1-az4")).await;
+    fails_with(&result, &["answers and counters disagree", "answers and access logs disagree", "use1-az4"]);
+    assert_eq!(result.logs_agree, Some(false));
     cloud.shutdown().await;
 }
 

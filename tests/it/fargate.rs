@@ -50,6 +50,33 @@ fn the_whole_walkthrough_on_fargate_with_real_envoys() {
     assert_whole_walkthrough(&machine.json(&args));
 }
 
+/// The logs are the second proof where Envoy's counters are not shown; without the option they stay as they are.
+#[test]
+fn access_logs_are_switched_on_and_off_and_verify_judges_by_them() {
+    let machine = Machine::new();
+    let json = |args: &[&str]| machine.json(&[args, &["--local", "--output", "json"]].concat());
+    json(&["up", "--launch-type", "fargate"]);
+    let logged = |verified: &Value| -> Option<u64> {
+        let cells = verified["logged_matrix"].as_array()?.iter();
+        let is_same = |cell: &&Value| cell["frontend"] == cell["backend"];
+        Some(cells.filter(is_same).map(|cell| cell["requests"].as_u64().unwrap()).sum())
+    };
+    assert_eq!(logged(&json(&["verify"])), None);
+    let plan = json(&["up", "--dry-run", "--access-logs"]);
+    let differences = plan["resources"].to_string();
+    assert!(differences.contains(r#""field":"Service Connect access logs","is":"off","wanted":"JSON""#), "{plan}");
+    json(&["up", "--access-logs"]);
+    let unchanged = json(&["up"]);
+    let actions: Vec<_> = unchanged["resources"].as_array().unwrap().iter().map(|it| &it["action"]).collect();
+    assert!(actions.iter().all(|action| *action == "unchanged"), "{unchanged}");
+    let verified = json(&["verify"]);
+    assert_eq!((&verified["logs_agree"], &verified["verdict"]), (&true.into(), &"pass".into()));
+    assert!(logged(&verified).unwrap() >= 200, "{verified}");
+    json(&["up", "--access-logs=off"]);
+    assert_eq!(logged(&json(&["verify"])), None);
+    json(&["down"]);
+}
+
 /// Only `up` is told of Fargate: the others look.
 #[test]
 fn commands_know_what_stands_on_fargate() {

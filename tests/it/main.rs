@@ -41,6 +41,7 @@ mod live;
 mod local_commands;
 mod local_traffic;
 mod machine;
+mod measured;
 mod measuring;
 mod mesh;
 mod mesh_conditions;

@@ -83,9 +83,13 @@ fn the_policy_allows_what_is_called_and_no_more() {
     assert_eq!(allowed, actions);
 }
 
-/// What an audit calls elsewhere: for the caller and the zones, and to read the proxies' counters.
-const CALLED_FOR_AUDIT: [&str; 5] = [
+/// What an audit calls elsewhere: for the caller and the zones, to ask about logs, and to read the proxies' counters.
+const CALLED_FOR_AUDIT: [&str; 9] = [
     "ec2:DescribeAvailabilityZones",
+    "logs:DescribeLogGroups",
+    "logs:GetQueryResults",
+    "logs:StartQuery",
+    "logs:StopQuery",
     "ssm:DescribeInstanceInformation",
     "ssm:GetCommandInvocation",
     "ssm:SendCommand",
@@ -102,7 +106,7 @@ fn the_policy_for_an_audit_allows_what_it_calls_and_no_more() {
     assert_eq!(allowed_to_audit(), actions);
     let looks = |action: &str| ["Describe", "Get", "List"].iter().any(|verb| action.contains(&format!(":{verb}")));
     let others: Vec<_> = actions.iter().filter(|action| !looks(action)).collect();
-    assert_eq!(others, ["ssm:SendCommand"], "the script only reads");
+    assert_eq!(others, ["logs:StartQuery", "logs:StopQuery", "ssm:SendCommand"], "queries and the script only read");
 }
 
 #[test]

@@ -44,8 +44,12 @@ fn templates(from: &str, to: &str) -> tempfile::TempDir {
 async fn tasks_that_take_more_than_an_instance_has_are_told() {
     let cloud = start_cloud(Pace::Instant).await;
     for (from, to, says) in [
-        ("\"cpu\": \"1024\"", "\"cpu\": \"4 vCPU\"", "takes 4096 CPU units, and a t3.medium has 2048"),
-        ("\"memory\": \"2048\"", "\"memory\": \"8 GB\"", "takes 8192 MiB of memory, and a t3.medium has about 3840"),
+        ("\"cpu\": {{ task.cpu }}", "\"cpu\": \"4 vCPU\"", "takes 4096 CPU units, and a t3.medium has 2048"),
+        (
+            "\"memory\": {{ task.memory }}",
+            "\"memory\": \"8 GB\"",
+            "takes 8192 MiB of memory, and a t3.medium has about 3840",
+        ),
     ] {
         let directory = templates(from, to);
         let large = Settings { templates: Some(directory.path().to_owned()), ..settings() };

@@ -53,6 +53,7 @@ const NOT_SWEPT: &[(&str, &[&str])] = &[
         "only `stats` asks the instances",
         &["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation", "ssm:SendCommand"],
     ),
+    ("only `verify` asks about access logs", &["logs:GetQueryResults", "logs:StartQuery", "logs:StopQuery"]),
     (
         "only the drills stop tasks, and leave more instances than are wanted",
         &["autoscaling:TerminateInstanceInAutoScalingGroup", "ecs:StopTask"],

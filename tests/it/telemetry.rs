@@ -20,7 +20,8 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use zonewalk::cloud::{Exchange, LocalCloud, Observer, Options, Pace};
 use zonewalk::commands::verify::{self, Traffic};
-use zonewalk::envoy::access_logs;
+use zonewalk::logs_insights::Query;
+use zonewalk::logs_insights::access_logs::Accesses;
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
 
@@ -210,7 +211,7 @@ async fn ask_for_error(client: &aws_sdk_cloudwatch::Client, query: MetricDataQue
 }
 
 /// Has both services' proxies log accesses, and waits until the new tasks run.
-async fn log_accesses(ctx: &Context, format: ServiceConnectAccessLoggingFormat) {
+pub(crate) async fn log_accesses(ctx: &Context, format: ServiceConnectAccessLoggingFormat) {
     for service in [&ctx.names.backend.service, &ctx.names.frontend.service] {
         let described = ctx.clients.ecs.describe_services().cluster(&ctx.names.cluster).services(service);
         let described = described.send().await.unwrap().services.unwrap().remove(0);
@@ -248,9 +249,9 @@ async fn accesses_are_logged_in_both_formats_and_counted_by_a_query() {
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
     let logs = &ctx.clients.logs;
-    for (format, text) in [
-        (ServiceConnectAccessLoggingFormat::Json, access_logs::JSON_QUERY),
-        (ServiceConnectAccessLoggingFormat::Text, access_logs::TEXT_QUERY),
+    for (format, accesses) in [
+        (ServiceConnectAccessLoggingFormat::Json, Accesses::Json),
+        (ServiceConnectAccessLoggingFormat::Text, Accesses::Text),
     ] {
         log_accesses(&ctx, format.clone()).await;
         let begin = now();
@@ -270,7 +271,7 @@ async fn accesses_are_logged_in_both_formats_and_counted_by_a_query() {
             .collect();
 
         let started = logs.start_query().log_group_name("/ecs/proxies").start_time(begin).end_time(now() + 60);
-        let id = started.query_string(text).send().await.unwrap().query_id.unwrap();
+        let id = started.query_string(Query::Accesses(accesses).text()).send().await.unwrap().query_id.unwrap();
         let answer = logs.get_query_results().query_id(&id).send().await.unwrap();
         assert_eq!(answer.status(), Some(&QueryStatus::Complete));
         let mut requests = 0.0;
@@ -387,7 +388,7 @@ async fn boto3s_paginators_read_all_of_it_and_raw_answers_agree_with_the_models(
     let python = python.arg(clients::script("read_evidence.py")).stdin(Stdio::null());
     clients::run(&cloud, python.args([&ctx.names.cluster, &ctx.names.namespace, "/ecs/proxies"])).await;
     let started = ctx.clients.logs.start_query().log_group_name("/ecs/proxies").start_time(0).end_time(now() + 60);
-    let id = started.query_string(access_logs::JSON_QUERY).send().await.unwrap().query_id.unwrap();
+    let id = started.query_string(Query::Accesses(Accesses::Json).text()).send().await.unwrap().query_id.unwrap();
     ctx.clients.logs.get_query_results().query_id(&id).send().await.unwrap();
     ctx.clients.logs.describe_queries().send().await.unwrap();
     assert!(ctx.clients.logs.stop_query().query_id(&id).send().await.is_err());

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{Dimension, DimensionFilter, Metric, MetricDataQuery, MetricStat};
 
+use jiff::Timestamp;
+
 use super::services::Draft;
 use super::{Reader, Window};
 use crate::audit::facts::{ServiceId, Traffic};
@@ -41,6 +43,9 @@ enum Asked {
     Tasks(ServiceId),
 }
 
+/// When a period begins, in seconds since the epoch, and its value.
+type Point = (i64, f64);
+
 /// The traffic of each pair in the window; to the services that are called it adds how few tasks they had. None: it was not read.
 pub(super) async fn read(
     reader: &Reader<'_>,
@@ -65,14 +70,17 @@ pub(super) async fn read(
     let answers = reader.each(batches, |batch| get(reader, batch, window)).await?;
     let Some(answers) = answers.into_iter().collect::<Option<Vec<_>>>() else { return Ok(None) };
     let mut traffic: BTreeMap<Series, (f64, Option<f64>)> = BTreeMap::new();
-    for (asked, values) in answers.into_iter().flatten().filter(|(_, values)| !values.is_empty()) {
-        let sum: f64 = values.iter().sum();
+    for (asked, points) in answers.into_iter().flatten().filter(|(_, points)| !points.is_empty()) {
+        let sum: f64 = points.iter().map(|(_, value)| value).sum();
         match asked {
             Asked::Bytes(series) => traffic.entry(series).or_default().0 += sum,
             Asked::Responses(series) => *traffic.entry(series).or_default().1.get_or_insert(0.0) += sum,
             Asked::Tasks(id) => {
-                let draft = drafts.iter_mut().find(|draft| draft.service.id == id);
-                draft.into_iter().for_each(|draft| draft.service.least_tasks.clone_from(&values));
+                let Some(draft) = drafts.iter_mut().find(|draft| draft.service.id == id) else { continue };
+                // In the hour in which a service is made, it begins with none.
+                let made = draft.service.created_at.map_or(i64::MIN, Timestamp::as_second);
+                let whole = points.iter().filter(|(begin, _)| *begin >= made);
+                draft.service.least_tasks = whole.map(|(_, least)| *least).collect();
             }
         }
     }
@@ -108,7 +116,7 @@ async fn get(
     reader: &Reader<'_>,
     batch: Vec<(Asked, &str)>,
     window: Window,
-) -> Result<Option<Vec<(Asked, Vec<f64>)>>, Error> {
+) -> Result<Option<Vec<(Asked, Vec<Point>)>>, Error> {
     // Points are of whole hours, unless the window is shorter than a few.
     let seconds = window.to.as_second() - window.from.as_second();
     let period = if seconds >= 6 * 3600 { 3600 } else { 60 };
@@ -119,12 +127,14 @@ async fn get(
     let mut pages = request.end_time(DateTime::from_secs(window.to.as_second())).into_paginator().send();
     let pages = reader.ctx.pages("cloudwatch:GetMetricData", async || pages.next().await).await;
     let Some(pages) = reader.gaps.unless_refused(pages, "who calls whom, and how much")? else { return Ok(None) };
-    let mut values: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+    let mut points: BTreeMap<String, Vec<Point>> = BTreeMap::new();
     for result in pages.into_iter().flat_map(|page| page.metric_data_results.unwrap_or_default()) {
-        values.entry(result.id.unwrap_or_default()).or_default().extend(result.values.unwrap_or_default());
+        let begins = result.timestamps.unwrap_or_default().into_iter().map(|time| time.secs());
+        let values = result.values.unwrap_or_default();
+        points.entry(result.id.unwrap_or_default()).or_default().extend(begins.zip(values));
     }
     let asked = batch.into_iter().enumerate();
-    Ok(Some(asked.map(|(index, (asked, _))| (asked, values.remove(&id(index)).unwrap_or_default())).collect()))
+    Ok(Some(asked.map(|(index, (asked, _))| (asked, points.remove(&id(index)).unwrap_or_default())).collect()))
 }
 
 /// The ID of a query begins with a small letter (API Reference, "MetricDataQuery").

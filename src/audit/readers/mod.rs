@@ -1,5 +1,8 @@
 //! Readers: one for each source, four calls at a time. None changes anything.
 
+mod access_logs;
+mod evidence;
+mod flow_logs;
 mod gaps;
 mod hosts;
 mod metrics;
@@ -7,19 +10,23 @@ mod namespaces;
 mod proxies;
 mod services;
 mod tasks;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ecs::primitives::DateTime;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::gaps::Gaps;
-use super::facts::{EvidenceSource, Facts, Window};
+use self::services::Draft;
+use super::facts::{Evidence, EvidenceSource, Facts, Traffic, Window};
 use crate::aws::{AzId, AzName};
+use crate::logs_insights::Query;
+use crate::stages::log_query::{self, Estimate, Row, Span};
 use crate::stages::{Context, Error, identity, inventory};
 
 /// So many calls are under way at a time: AWS throttles those who send more.
@@ -35,9 +42,11 @@ pub struct Scope {
     /// How far back traffic is looked at.
     pub since: Duration,
     /// What is measured, too.
-    pub measure: Option<Measure>,
-    /// The services whose calls are measured; empty: all.
+    pub measure: Vec<Measure>,
+    /// The services whose calls are measured, made and got; empty: all.
     pub measured_services: Vec<String>,
+    /// The most that queries of logs may cost, in USD at list price.
+    pub max_query_usd: f64,
 }
 
 /// What is measured on top of what the API tells.
@@ -45,6 +54,10 @@ pub struct Scope {
 pub enum Measure {
     /// Envoy's counters, through SSM.
     Proxies,
+    /// The access logs of the last time.
+    AccessLogs(Duration),
+    /// The VPC Flow Logs of the last time.
+    FlowLogs(Duration),
 }
 
 /// What was read.
@@ -86,11 +99,12 @@ pub enum Source {
 struct Reader<'c> {
     ctx: &'c Context,
     gaps: Gaps,
+    max_query_usd: f64,
 }
 
 /// Looks at everything within the scope.
 pub async fn read(ctx: &Context, scope: &Scope) -> Result<Read, Error> {
-    let reader = &Reader { ctx, gaps: Gaps::default() };
+    let reader = &Reader { ctx, gaps: Gaps::default(), max_query_usd: scope.max_query_usd };
     let (account, zones) = tokio::try_join!(reader.account(), reader.zones())?;
     let mut found = services::read(reader, scope).await?;
     let drafts = &mut found.services;
@@ -98,22 +112,38 @@ pub async fn read(ctx: &Context, scope: &Scope) -> Result<Read, Error> {
     tasks::read(reader, drafts, &zones).await?;
     hosts::read(reader, drafts).await?;
     let others = namespaces::read(reader, drafts, &zones).await?;
-    let window = window(ctx, scope.since);
+    let Span { from, to } = Span::last(ctx, scope.since);
+    let window = Window { from, to };
     let metrics = metrics::read(reader, drafts, window).await?;
-    let evidence = match scope.measure {
-        Some(Measure::Proxies) => proxies::read(reader, drafts, &scope.measured_services).await?,
-        None => vec![],
-    };
-    let of = |source: EvidenceSource, is_asked_for: bool| match is_asked_for {
-        true if evidence.iter().any(|evidence| evidence.source == source) => Source::Read,
+    let clients = clients(drafts, metrics.as_deref(), &scope.measured_services);
+    let (mut evidence, mut asked_for) = (vec![], BTreeSet::new());
+    for measure in &scope.measure {
+        let (source, found) = match measure {
+            Measure::Proxies => (EvidenceSource::Proxies, proxies::read(reader, drafts, &clients).await?),
+            Measure::AccessLogs(back) => {
+                let span = Span::last(ctx, *back);
+                let found = access_logs::read(reader, drafts, &clients, &zones, span).await?;
+                (EvidenceSource::AccessLogs, found)
+            }
+            Measure::FlowLogs(back) => {
+                let span = Span::last(ctx, *back);
+                let found = flow_logs::read(reader, drafts, &clients, metrics.as_deref(), span).await?;
+                (EvidenceSource::FlowLogs, found)
+            }
+        };
+        asked_for.insert(source);
+        evidence.extend(found);
+    }
+    let of = |source: EvidenceSource| match asked_for.contains(&source) {
+        true if evidence.iter().any(|evidence: &Evidence| evidence.source == source) => Source::Read,
         true => Source::NotRead,
         false => Source::NotAskedFor,
     };
     let sources = Sources {
         metrics: if metrics.is_some() { Source::Read } else { Source::NotRead },
-        proxies: of(EvidenceSource::Proxies, scope.measure == Some(Measure::Proxies)),
-        access_logs: Source::NotAskedFor,
-        flow_logs: Source::NotAskedFor,
+        proxies: of(EvidenceSource::Proxies),
+        access_logs: of(EvidenceSource::AccessLogs),
+        flow_logs: of(EvidenceSource::FlowLogs),
     };
     let services = found.services.into_iter().map(|draft| draft.service).collect();
     let facts = Facts { services, others, window, traffic: metrics, evidence };
@@ -121,11 +151,21 @@ pub async fn read(ctx: &Context, scope: &Scope) -> Result<Read, Error> {
     Ok(Read { facts, account, without_service_connect, sources, unknown })
 }
 
-fn window(ctx: &Context, since: Duration) -> Window {
-    let ahead = SignedDuration::from_secs_f64(ctx.clients.clock.ahead());
-    let to = Timestamp::now().saturating_add(ahead).unwrap_or(Timestamp::MAX);
-    let since = SignedDuration::try_from(since).unwrap_or(SignedDuration::MAX);
-    Window { from: to.saturating_sub(since).unwrap_or(Timestamp::MIN), to }
+/// The services whose calls are measured: those that are named, and those that call them as far as metrics tell.
+fn clients<'d>(drafts: &'d [Draft], traffic: Option<&[Traffic]>, named: &[String]) -> Vec<&'d Draft> {
+    let is_named = |draft: &Draft| named.is_empty() || named.contains(&draft.service.id.service);
+    let offers = |draft: &&Draft| is_named(draft);
+    let names: BTreeSet<(&str, &str)> = (drafts.iter().filter(offers))
+        .flat_map(|draft| {
+            let namespace = draft.service.namespace.as_str();
+            draft.service.offers.iter().map(move |offer| (namespace, offer.discovery_name.as_str()))
+        })
+        .collect();
+    let calls = |draft: &Draft| {
+        let mut sent = traffic.unwrap_or_default().iter().filter(|traffic| traffic.client == draft.service.id);
+        sent.any(|traffic| names.contains(&(draft.service.namespace.as_str(), traffic.server.as_str())))
+    };
+    drafts.iter().filter(|draft| is_named(draft) || calls(draft)).collect()
 }
 
 impl Reader<'_> {
@@ -139,6 +179,47 @@ impl Reader<'_> {
         Ok(self.gaps.unless_refused(zones, "zones by their IDs, so names stand for them")?.unwrap_or_default())
     }
 
+    /// Asks these queries, each about its log groups, and gives their rows. None: it would cost more than may be, or is refused, and
+    /// is noted as a gap.
+    async fn ask(
+        &self,
+        what: &str,
+        queries: &[(Query, Vec<String>)],
+        span: Span,
+    ) -> Result<Option<Vec<Vec<Row>>>, Error> {
+        let mut estimated = Estimate::default();
+        for (_, groups) in queries {
+            let estimate = log_query::estimate(self.ctx, groups, span).await;
+            // Without it, the queries themselves will tell what is wrong.
+            estimated.bytes += self.gaps.unless_refused(estimate, "what log queries cost")?.unwrap_or_default().bytes;
+        }
+        let usd = estimated.usd();
+        let about = format!("{} GB of {what} for {} USD", about(estimated.bytes / 1e9), about(usd));
+        if usd > self.max_query_usd {
+            self.gaps.note(what, &format!("it would be {about}: allow that with --max-query-usd"));
+            return Ok(None);
+        }
+        if queries.iter().any(|(_, groups)| !groups.is_empty()) {
+            self.ctx.events.note(format!("CloudWatch Logs Insights reads {about}"));
+        }
+        let mut answers = vec![];
+        for (query, groups) in queries {
+            let answer = match log_query::ask(self.ctx, groups, query, span).await {
+                Err(error @ (Error::TimedOut { .. } | Error::Failed { .. })) => {
+                    self.gaps.note(what, &error.to_string());
+                    None
+                }
+                answer => self.gaps.unless_refused(answer, what)?,
+            };
+            let Some(answer) = answer else { return Ok(None) };
+            if answer.is_cut {
+                self.gaps.note(&format!("some of the {what}"), "there are more rows than a query gives: name services");
+            }
+            answers.push(answer.rows);
+        }
+        Ok(Some(answers))
+    }
+
     /// Does work for each of these, some at a time, and gives what came of it in their order.
     async fn each<T, R, F: Future<Output = Result<R, Error>>>(
         &self,
@@ -147,6 +228,11 @@ impl Reader<'_> {
     ) -> Result<Vec<R>, Error> {
         stream::iter(of.into_iter().map(work)).buffered(AT_A_TIME).try_collect().await
     }
+}
+
+/// An estimate in words.
+fn about(amount: f64) -> String {
+    if amount < 0.01 { "less than 0.01".to_owned() } else { format!("about {amount:.2}") }
 }
 
 /// In batches of so many, each once, sorted.

@@ -17,11 +17,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 type Matrix = BTreeMap<(AzId, AzId), u64>;
 
-/// What the proxies of these services have counted since they started; of all services, if none is named.
-pub(super) async fn read(reader: &Reader<'_>, drafts: &[Draft], only: &[String]) -> Result<Vec<Evidence>, Error> {
-    let is_meant = |draft: &&Draft| only.is_empty() || only.contains(&draft.service.id.service);
+/// What the proxies of these clients have counted since they started.
+pub(super) async fn read(reader: &Reader<'_>, drafts: &[Draft], clients: &[&Draft]) -> Result<Vec<Evidence>, Error> {
     let (asked, others): (Vec<&Draft>, Vec<&Draft>) =
-        drafts.iter().filter(is_meant).partition(|draft| draft.service.launch == Launch::Ec2);
+        clients.iter().partition(|draft| draft.service.launch == Launch::Ec2);
     if let [first, ..] = &*others {
         let name = &first.service.id.service;
         let and = if others.len() > 1 { format!(" and {} others", others.len() - 1) } else { String::new() };

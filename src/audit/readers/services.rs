@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::types::{
     AvailabilityZoneRebalancing, ContainerDefinition, DeploymentRolloutState, LaunchType, PlacementConstraintType,
-    PlacementStrategyType, SchedulingStrategy, Service as Described, ServiceConnectAccessLoggingFormat,
-    ServiceConnectConfiguration, TaskDefinition,
+    PlacementStrategyType, SchedulingStrategy, Service as Described, ServiceConnectConfiguration, TaskDefinition,
 };
 use jiff::Timestamp;
 
 use super::{Reader, Scope, batches, last, timestamp};
-use crate::audit::facts::{Deployment, Launch, LogTarget, Offer, Rebalancing, Service, ServiceId};
+use crate::audit::facts::{Deployment, Launch, Offer, Rebalancing, Service, ServiceId};
 use crate::prices;
 use crate::stages::Error;
+use crate::stages::access_logs::AccessLogs;
 
 /// `DescribeServices` takes as many (API Reference).
 const SERVICES_A_CALL: usize = 10;
@@ -185,7 +185,7 @@ fn draft(service: &Described) -> Option<Draft> {
             tasks: None,
             rebalancing: rebalancing(service),
             task_usd_per_month: None,
-            access_logs: log_target(connect),
+            access_logs: AccessLogs::of(connect),
             least_tasks: vec![],
         },
     })
@@ -199,13 +199,6 @@ pub(super) fn launch(launch_type: Option<&LaunchType>) -> Launch {
         Some(LaunchType::ManagedInstances) => Launch::ManagedInstances,
         _ => Launch::Unknown,
     }
-}
-
-fn log_target(connect: &ServiceConnectConfiguration) -> Option<LogTarget> {
-    let access = connect.access_log_configuration()?;
-    let options = connect.log_configuration().and_then(|log| log.options())?;
-    let group = options.get("awslogs-group")?.clone();
-    Some(LogTarget { group, is_json: *access.format() == ServiceConnectAccessLoggingFormat::Json })
 }
 
 /// ECS Developer Guide, "Balancing an Amazon ECS service across Availability Zones".

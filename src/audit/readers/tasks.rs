@@ -11,7 +11,7 @@ use crate::aws::{AzId, AzName};
 use crate::stages::Error;
 
 /// `DescribeTasks` takes as many (API Reference).
-const TASKS_A_CALL: usize = 100;
+pub(super) const TASKS_A_CALL: usize = 100;
 
 /// A task whose health is checked is left out until that is known, at most for so many seconds (ECS Developer Guide, "Service
 /// Connect": "8 minutes").
@@ -91,7 +91,7 @@ async fn list(
     Ok((cluster, arns))
 }
 
-async fn describe(
+pub(super) async fn describe(
     reader: &Reader<'_>,
     cluster: String,
     arns: Vec<String>,
@@ -103,7 +103,6 @@ async fn describe(
 }
 
 fn task(reader: &Reader<'_>, draft: &Draft, found: &Described, zones: &BTreeMap<AzName, AzId>) -> Task {
-    let zone = found.availability_zone().unwrap_or("unknown");
     let details = found.attachments().iter().flat_map(|attachment| attachment.details());
     let address = details.into_iter().find(|detail| detail.name() == Some("privateIPv4Address"));
     let is_young = || {
@@ -121,10 +120,16 @@ fn task(reader: &Reader<'_>, draft: &Draft, found: &Described, zones: &BTreeMap<
     let is_rolling = draft.service.strategy == "ROLLING";
     Task {
         id: last(found.task_arn().unwrap_or_default()).to_owned(),
-        zone: zones.get(&AzName::new(zone)).cloned().unwrap_or_else(|| AzId::new(zone)),
+        zone: zone(found, zones),
         address: address.and_then(|address| address.value()).map(str::to_owned),
         deployed_at: deployment.filter(|_| is_rolling).copied().or(newest),
         is_healthy,
         host: found.container_instance_arn().map(|arn| Host { instance: arn.to_owned(), ..Host::default() }),
     }
+}
+
+/// The zone of a task, by its ID if zones could be looked up.
+pub(super) fn zone(task: &Described, zones: &BTreeMap<AzName, AzId>) -> AzId {
+    let name = task.availability_zone().unwrap_or("unknown");
+    zones.get(&AzName::new(name)).cloned().unwrap_or_else(|| AzId::new(name))
 }

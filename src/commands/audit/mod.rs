@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Error;
-use super::limits::{back, positive, within};
+use super::limits::{back, positive, wait, within};
 use super::outcome::Outcome;
 use crate::audit::facts::{ByZone, Launch, Offer, Rebalancing, Service, ServiceId, Window, by_zone};
 use crate::audit::judge::{self, Judged, Question};
@@ -45,18 +45,29 @@ pub struct Options {
     /// Price of a GB that leaves a zone, and again of one that enters it, in USD
     #[arg(long, value_name = "USD", default_value_t = 0.01, value_parser = positive)]
     pub price: f64,
-    /// Also measure: `proxies` reads Envoy's counters through SSM, on EC2
+    /// Also measure, by `proxies` (Envoy's counters through SSM, on EC2), `logs` (Service Connect's access logs) or `flow-logs` (VPC
+    /// Flow Logs), of the last hour or as in `logs:15m`; repeatable
     #[arg(long, value_name = "WHAT", value_parser = measure)]
-    pub measure: Option<Measure>,
+    pub measure: Vec<Measure>,
+    /// Most that CloudWatch may take for queries of logs, in USD at list price
+    #[arg(long, value_name = "USD", default_value_t = MAX_QUERY_USD, value_parser = positive)]
+    pub max_query_usd: f64,
     /// Exit with 1 if a pair keeps a smaller share than this in its zone
     #[arg(long, value_name = "PERCENT", value_parser = within::<u32>(1..=100))]
     pub min_same_zone: Option<u32>,
 }
 
+/// What queries may cost unless more is allowed.
+const MAX_QUERY_USD: f64 = 1.0;
+
 fn measure(text: &str) -> Result<Measure, String> {
-    match text {
-        "proxies" => Ok(Measure::Proxies),
-        _ => Err("what is to be measured is needed: proxies".to_owned()),
+    let (what, back) = text.split_once(':').map_or((text, None), |(what, back)| (what, Some(back)));
+    let back = || back.map_or(Ok(Duration::from_secs(3_600)), wait);
+    match what {
+        "proxies" if text == what => Ok(Measure::Proxies),
+        "logs" => Ok(Measure::AccessLogs(back()?)),
+        "flow-logs" => Ok(Measure::FlowLogs(back()?)),
+        _ => Err("what is to be measured is needed: proxies, logs, flow-logs, logs:15m".to_owned()),
     }
 }
 
@@ -77,7 +88,8 @@ impl Default for Options {
             since: Duration::from_secs(7 * 24 * 3_600),
             volume: None,
             price: 0.01,
-            measure: None,
+            measure: vec![],
+            max_query_usd: MAX_QUERY_USD,
             min_same_zone: None,
         }
     }
@@ -220,8 +232,9 @@ pub(super) async fn stale(ctx: &Context, options: &Options) -> Result<(Vec<Servi
 
 async fn read(ctx: &Context, options: &Options) -> Result<Read, Error> {
     let (clusters, namespaces) = (options.clusters.clone(), options.namespaces.clone());
-    let measured_services = options.services.clone();
-    let scope = Scope { clusters, namespaces, since: options.since, measure: options.measure, measured_services };
+    let (measure, measured_services) = (options.measure.clone(), options.services.clone());
+    let Options { since, max_query_usd, .. } = *options;
+    let scope = Scope { clusters, namespaces, since, measure, measured_services, max_query_usd };
     Ok(readers::read(ctx, &scope).await?)
 }
 

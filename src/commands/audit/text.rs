@@ -1,6 +1,6 @@
 //! How an audit reads: the pairs as a table, why they are not on, what to do, what is not known.
 
-use comfy_table::CellAlignment;
+use comfy_table::{Cell, CellAlignment, Color};
 
 use super::Audit;
 use crate::audit::readers::Source;
@@ -52,13 +52,13 @@ fn head(audit: &Audit, page: &Page) -> String {
     page.wrap(&line, 2)
 }
 
-fn state(state: State) -> String {
-    let word = <&str>::from(state).replace('_', " ");
-    match state {
-        State::On | State::OneZone => good(word),
-        State::Off => bad(word),
-        State::Partly | State::Unclear | State::NotRunning => attention(word),
-    }
+fn state(state: State) -> Cell {
+    let cell = Cell::new(<&str>::from(state).replace('_', " "));
+    cell.fg(match state {
+        State::On | State::OneZone => Color::DarkGreen,
+        State::Off => Color::DarkRed,
+        State::Partly | State::Unclear | State::NotRunning => Color::DarkYellow,
+    })
 }
 
 fn pairs(shown: &[&Pair], page: &Page) -> String {
@@ -72,15 +72,15 @@ fn pairs(shown: &[&Pair], page: &Page) -> String {
             0 => "-".to_owned(),
             needed => format!("{} of {needed}", pair.endpoints.healthy),
         };
-        let share = percent(pair.same_zone.share);
-        let mut row = vec![pair.client.to_string(), pair.server.clone(), state(pair.state), share, endpoints];
+        let share = Cell::new(percent(pair.same_zone.share));
+        let names = [pair.client.to_string(), pair.server.clone()].map(Cell::new);
+        let mut row: Vec<Cell> = names.into_iter().chain([state(pair.state), share, Cell::new(endpoints)]).collect();
         if has_traffic {
             let gb = pair.traffic.as_ref().map(|traffic| traffic.bytes / 1e9);
-            row.push(gb.map_or("-".to_owned(), |gb| grouped(gb.round() as u64)));
+            row.push(Cell::new(gb.map_or("-".to_owned(), |gb| grouped(gb.round() as u64))));
             let usd = pair.usd_per_month;
-            row.extend(
-                [usd.map(|usd| usd.crossing), usd.map(|usd| usd.saved), usd.map(|usd| usd.could_save)].map(dollars),
-            );
+            let usd = [usd.map(|usd| usd.crossing), usd.map(|usd| usd.saved), usd.map(|usd| usd.could_save)];
+            row.extend(usd.map(|usd| Cell::new(dollars(usd))));
         }
         table.add_row(row);
     }

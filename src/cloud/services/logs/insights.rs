@@ -10,7 +10,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::schedule::Transition;
 use crate::cloud::wire::Params;
-use crate::envoy::access_logs::Query as Question;
+use crate::logs_insights::Query as Question;
 
 #[derive(Clone)]
 pub(super) struct Query {
@@ -36,8 +36,8 @@ enum Status {
 
 #[derive(Clone, Default)]
 struct Found {
-    /// Stream, address, requests, bytes down, bytes up.
-    rows: Vec<(String, String, f64, f64, f64)>,
+    /// Each with its log stream, what else it is grouped by, and the sums.
+    rows: Vec<(String, Vec<String>, Vec<f64>)>,
     matched: f64,
     scanned: f64,
     bytes: f64,
@@ -85,7 +85,7 @@ pub(super) fn start(region: &mut Region, params: Params<'_>) -> Result<Value, Aw
     let limit = usize::try_from(limit).ok().filter(|limit| (1..=MOST_ROWS).contains(limit));
     let text = params.str("queryString")?;
     let question = Question::recognize(text).ok_or_else(|| {
-        AwsError::unsupported("this query: it runs none, and answers those of `zonewalk audit --measure logs`")
+        AwsError::unsupported("this query: it runs none, and answers those of `zonewalk audit --measure`")
     })?;
     let id = region.ids.uuid();
     let query = Query {
@@ -118,21 +118,21 @@ fn complete(region: &mut Region, id: &str) {
 
 fn run(region: &Region, query: &Query) -> Found {
     let mut found = Found::default();
-    let mut rows = BTreeMap::<(String, String), (f64, f64, f64)>::new();
+    let mut rows = BTreeMap::<(&str, Vec<String>), Vec<f64>>::new();
     let (from, to) = query.window;
     let groups = query.groups.iter().filter_map(|name| region.logs().groups.get(name));
     for (name, stream) in groups.flat_map(|group| &group.streams) {
         for event in stream.events.iter().filter(|event| (from..=to).contains(&event.at.div_euclid(1_000))) {
             found.scanned += 1.0;
             found.bytes += event.message.len() as f64;
-            if let Some((ip, up, down)) = query.question.of_event(&event.message) {
+            if let Some((keys, addends)) = query.question.of_event(&event.message) {
                 found.matched += 1.0;
-                let row = rows.entry((name.clone(), ip)).or_default();
-                *row = (row.0 + 1.0, row.1 + down, row.2 + up);
+                let sums = rows.entry((name, keys)).or_insert_with(|| vec![0.0; addends.len()]);
+                sums.iter_mut().zip(addends).for_each(|(sum, addend)| *sum += addend);
             }
         }
     }
-    let rows = rows.into_iter().map(|((stream, ip), (requests, down, up))| (stream, ip, requests, down, up));
+    let rows = rows.into_iter().map(|((stream, keys), sums)| (stream.to_owned(), keys, sums));
     found.rows = rows.take(query.limit).collect();
     found
 }
@@ -146,10 +146,10 @@ fn find<'r>(region: &'r Region, params: Params<'_>) -> Result<&'r Query, AwsErro
 pub(super) fn results(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let query = find(region, params)?;
     let found = &query.found;
-    let rows = found.rows.iter().map(|(stream, ip, requests, down, up)| {
-        let numbers = [("requests", requests), ("down", down), ("up", up)];
-        let texts = [("@logStream", stream.clone()), ("ip", ip.clone())].into_iter();
-        let fields = texts.chain(numbers.map(|(field, number)| (field, number.to_string())));
+    let rows = found.rows.iter().map(|(stream, keys, sums)| {
+        let keys = query.question.keys().iter().zip(keys.iter().cloned());
+        let sums = query.question.sums().iter().zip(sums.iter().map(f64::to_string));
+        let fields = [(&"@logStream", stream.clone())].into_iter().chain(keys).chain(sums);
         fields.map(|(field, value)| json!({ "field": field, "value": value })).collect::<Value>()
     });
     let result_count = found.rows.len() as f64;

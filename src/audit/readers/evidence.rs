@@ -1,0 +1,26 @@
+//! What logs add up to: for each client and name, a matrix of zones.
+
+use std::collections::BTreeMap;
+
+use super::whereabouts::End;
+use crate::audit::facts::{Evidence, EvidenceSource, ServiceId, Unit};
+use crate::aws::AzId;
+
+/// Sums by client, name and unit. What is of two units is not added up.
+#[derive(Debug, Default)]
+pub(super) struct Counts(BTreeMap<(ServiceId, String, bool), BTreeMap<(AzId, AzId), u64>>);
+
+impl Counts {
+    pub(super) fn add(&mut self, client: &End, server: &End, name: &str, unit: Unit, count: u64) {
+        let matrix = self.0.entry((client.0.clone(), name.to_owned(), unit == Unit::Bytes)).or_default();
+        *matrix.entry((client.1.clone(), server.1.clone())).or_default() += count;
+    }
+
+    pub(super) fn evidence(self, source: EvidenceSource) -> Vec<Evidence> {
+        let of = |((client, server, is_bytes), matrix)| {
+            let unit = if is_bytes { Unit::Bytes } else { Unit::Requests };
+            Evidence { client, server: Some(server), source, unit, matrix }
+        };
+        self.0.into_iter().map(of).collect()
+    }
+}
