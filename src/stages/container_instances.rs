@@ -172,6 +172,29 @@ pub(super) async fn describe(ctx: &Context, cluster: &str, arns: &[String]) -> R
     Ok(instances)
 }
 
+/// The private IPv4 addresses of instances, by the ARNs of their registrations. Empty: the caller may not know.
+pub(super) async fn addresses(
+    ctx: &Context,
+    cluster: &str,
+    arns: &[String],
+) -> Result<BTreeMap<String, String>, Error> {
+    let registered = describe(ctx, cluster, arns).await?;
+    let ids = registered.iter().filter_map(|instance| instance.ec2_instance_id());
+    // By a filter, since one that has gone meanwhile is no error there.
+    let request = ctx.clients.ec2.describe_instances().filters(ec2_filter("instance-id", ids));
+    let mut pages = request.into_paginator().send();
+    let pages = ctx.pages("ec2:DescribeInstances", async || pages.next().await).await;
+    let pages = ctx.unless_refused(pages, "the addresses of the instances are not known")?.unwrap_or_default();
+    let instances = pages.iter().flat_map(|page| page.reservations()).flat_map(|it| it.instances());
+    let by_id: BTreeMap<&str, &str> =
+        instances.filter_map(|instance| Some((instance.instance_id()?, instance.private_ip_address()?))).collect();
+    let address = |instance: &ContainerInstance| {
+        let address = *by_id.get(instance.ec2_instance_id()?)?;
+        Some((instance.container_instance_arn()?.to_owned(), address.to_owned()))
+    };
+    Ok(registered.iter().filter_map(address).collect())
+}
+
 async fn list(ctx: &Context, cluster: &str, status: Option<ContainerInstanceStatus>) -> Result<Vec<String>, Error> {
     let request = ctx.clients.ecs.list_container_instances().cluster(cluster).set_status(status);
     let mut pages = request.into_paginator().send();

@@ -2,7 +2,7 @@
 //!
 //! ECS names zones by name; here all are IDs, which is what Service Connect, the demo application and Envoy speak.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ecs::primitives::{DateTime, DateTimeFormat};
@@ -17,7 +17,7 @@ use super::{
     network_mode, rollout, target_group, tasks,
 };
 use crate::aws::{AzId, AzName};
-use crate::settings::LaunchType;
+use crate::settings::{LaunchType, NetworkMode};
 
 /// A service, and where its tasks run.
 #[derive(Clone, Debug, JsonSchema, Serialize)]
@@ -53,7 +53,7 @@ pub struct TaskStatus {
     pub az_id: AzId,
     /// Whether ECS finds it healthy: a task whose containers have no health check is taken to be.
     pub healthy: bool,
-    /// Its private IPv4 address. Null: it has none of its own, as with network mode bridge.
+    /// Its private IPv4 address; with network mode bridge, its instance's.
     pub address: Option<String>,
     /// The CPU units that it has, 1024 of which are a vCPU.
     pub cpu_units: u32,
@@ -238,7 +238,23 @@ pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
             name,
         });
     }
+    add_addresses_of_hosts(ctx, &mut statuses).await?;
     Ok(statuses)
+}
+
+/// Tasks without addresses of their own are at their instances'.
+async fn add_addresses_of_hosts(ctx: &Context, services: &mut [ServiceStatus]) -> Result<(), Error> {
+    let is_bridged = |service: &&mut ServiceStatus| service.network_mode == NetworkMode::Bridge.as_str();
+    let mut tasks: Vec<_> = services.iter_mut().filter(is_bridged).flat_map(|service| &mut service.tasks).collect();
+    let hosts: BTreeSet<String> = tasks.iter().filter_map(|task| task.container_instance.clone()).collect();
+    if hosts.is_empty() {
+        return Ok(());
+    }
+    let addresses = container_instances::addresses(ctx, &ctx.names.cluster, &Vec::from_iter(hosts)).await?;
+    for task in &mut tasks {
+        task.address = task.container_instance.as_ref().and_then(|host| addresses.get(host).cloned());
+    }
+    Ok(())
 }
 
 fn task_status(task: &Task, zones: &BTreeMap<AzName, AzId>) -> Option<TaskStatus> {

@@ -86,9 +86,9 @@ async fn services_that_others_made_on_fargate_are_judged_as_ours_are() {
     let mut python = Command::new(peers::bin("aws").join("python3"));
     let python = python.arg(clients::script("make_services.py")).arg("shop").stdin(Stdio::null());
     clients::run(&cloud, python).await;
-    let audit = audited(&context(&cloud, settings()).await, None).await;
+    let audit = audited(&context(&cloud, settings()).await, &[]).await;
     let [pair] = &*audit.pairs else { panic!("{:#?}", audit.pairs) };
-    assert_eq!((pair.client.service.as_str(), pair.server.as_str(), pair.idle), ("web", "api", true));
+    assert_eq!((pair.client.service.as_str(), pair.server.as_str(), pair.idle), ("web", "http", true));
     assert_eq!(
         (pair.state, pair.same_zone.share, pair.same_zone.evidence),
         (State::On, Some(1.0), Some(Basis::Predicted))
@@ -103,7 +103,7 @@ async fn with_network_mode_bridge_the_instances_zones_tell() {
     let ctx = context(&cloud, Settings { network_mode: Some(NetworkMode::Bridge), ..settings() }).await;
     up(&ctx).await.unwrap();
     assert_eq!(send(&ctx).await, 1.0);
-    let audit = audited(&ctx, Some(Measure::Proxies)).await;
+    let audit = audited(&ctx, &[Measure::Proxies]).await;
     let on = talking(&audit);
     assert_eq!((on.state, on.same_zone.share, on.same_zone.evidence), (State::On, Some(1.0), Some(Basis::Proxies)));
     cloud.shutdown().await;

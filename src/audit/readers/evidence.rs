@@ -6,9 +6,14 @@ use super::whereabouts::End;
 use crate::audit::facts::{Evidence, EvidenceSource, ServiceId, Unit};
 use crate::aws::AzId;
 
-/// Sums by client, name and unit. What is of two units is not added up.
+/// A client, the name that it calls, and whether bytes are counted: what is of two units is not added up.
+type Key = (ServiceId, String, bool);
+
+/// By the zones of the caller and the called.
+type Matrix = BTreeMap<(AzId, AzId), u64>;
+
 #[derive(Debug, Default)]
-pub(super) struct Counts(BTreeMap<(ServiceId, String, bool), BTreeMap<(AzId, AzId), u64>>);
+pub(super) struct Counts(BTreeMap<Key, Matrix>);
 
 impl Counts {
     pub(super) fn add(&mut self, client: &End, server: &End, name: &str, unit: Unit, count: u64) {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use zonewalk::aws::{Retries, Target};
 use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Observer, Options, Pace};
 use zonewalk::settings::{LaunchType, NetworkMode, Settings};
-use zonewalk::stages::{Context, Error};
+use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};
 
 use super::cases::{TOO_OFTEN, is_look};
@@ -52,15 +52,23 @@ async fn undisturbed(settings: &Settings) -> (BTreeSet<String>, [Vec<String>; 2]
 }
 
 /// Until it succeeds: a fault may end a run, and those that the SDK does not repeat end several.
-async fn repeated<T>(what: &str, most: usize, run: impl AsyncFn() -> Result<T, Error>) {
+async fn repeated(what: &str, most: usize, run: impl AsyncFn() -> Result<(), String>) {
     let mut reason = String::new();
     for _ in 0..=most {
         match run().await {
-            Ok(_) => return,
-            Err(error) => reason = error.to_string(),
+            Ok(()) => return,
+            Err(error) => reason = error,
         }
     }
     panic!("{what} ends with {reason}");
+}
+
+async fn whole_down(ctx: &Context) -> Result<(), String> {
+    match down(ctx).await {
+        Ok(down) if down.leftovers.is_empty() => Ok(()),
+        Ok(down) => Err(format!("{:?}", down.leftovers)),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,12 +91,15 @@ async fn on_fargate_and_with_bridge_up_and_down_end_as_ever() {
                 report["fault"].as_array().unwrap().iter().map(|rule| rule["struck"].as_u64().unwrap()).sum()
             };
             cloud.set_faults(Faults { seed: 1, faults: faults.clone() });
-            repeated(&what("up"), 2 * faults.len(), async || up(&ctx).await).await;
+            repeated(&what("up"), 2 * faults.len(), async || {
+                up(&ctx).await.map(drop).map_err(|error| error.to_string())
+            })
+            .await;
             assert!(struck() > 10, "{}", what("up"));
             cloud.set_faults(Faults::default());
             assert_eq!(inventory(&ctx.clients).await, complete, "{}", what("up"));
             cloud.set_faults(Faults { seed: 1, faults: faults.clone() });
-            repeated(&what("down"), 2 * faults.len(), async || down(&ctx).await).await;
+            repeated(&what("down"), 2 * faults.len(), async || whole_down(&ctx).await).await;
             assert!(struck() > 10, "{}", what("down"));
             cloud.set_faults(Faults::default());
             assert_eq!(inventory(&ctx.clients).await, empty, "{}", what("down"));
