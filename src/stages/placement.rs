@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LifecycleState};
 use aws_sdk_ecs::types::{
     AvailabilityZoneRebalancing, ContainerInstance, DesiredStatus, PlacementConstraint, PlacementConstraintType,
     Service, Task,
@@ -216,8 +217,8 @@ fn lacking(idle: &BTreeMap<AzName, Vec<ContainerInstance>>, needed: &BTreeMap<Az
     needed.iter().map(|(zone, count)| (zone.clone(), count.saturating_sub(in_zone(zone)))).collect()
 }
 
-/// Takes the group back to `wanted` instances, of those without a task: Auto Scaling alone would take any. Gives whether there were
-/// more.
+/// Takes the group back to `wanted` instances, of those without a task: Auto Scaling alone would take any. Gives whether more were
+/// desired.
 pub async fn remove_surplus(ctx: &Context, wanted: u32) -> Result<bool, Error> {
     if ctx.is_on_fargate() {
         return Ok(false);
@@ -225,7 +226,8 @@ pub async fn remove_surplus(ctx: &Context, wanted: u32) -> Result<bool, Error> {
     let (name, wanted) = (&ctx.names.auto_scaling_group, i32::try_from(wanted).unwrap_or(i32::MAX));
     let Some(group) = auto_scaling_group::find(ctx, name).await?.map(|found| found.facts) else { return Ok(false) };
     let surplus = usize::try_from(group.desired_capacity().unwrap_or_default() - wanted).unwrap_or(0);
-    if surplus == 0 {
+    // What was ended before may not be over yet: until then, the cluster counts its instances.
+    if surplus == 0 && count_members(&group) <= wanted {
         return Ok(false);
     }
     let (registered, idle_ones) =
@@ -269,12 +271,20 @@ pub async fn remove_surplus(ctx: &Context, wanted: u32) -> Result<bool, Error> {
             ctx.change("autoscaling:UpdateAutoScalingGroup", request.desired_capacity(wanted).send()).await?;
             is_set = true;
         }
-        let there = i32::try_from(group.instances().len()).unwrap_or(i32::MAX);
-        let state = format!("{there} of {wanted} there");
+        let there = count_members(&group);
+        let state = format!("{there} there, {wanted} stay");
         Ok(if there <= wanted { Poll::Done(()) } else { Poll::pending(state) })
     })
     .await?;
-    Ok(true)
+    Ok(surplus > 0)
+}
+
+/// The instances of a group, those that are being terminated too, but for those that somebody has put on standby: these are no
+/// part of the desired capacity (EC2 Auto Scaling User Guide, "Temporarily remove instances from your Auto Scaling group").
+fn count_members(group: &AutoScalingGroup) -> i32 {
+    let is_aside = |state: &LifecycleState| matches!(state, LifecycleState::EnteringStandby | LifecycleState::Standby);
+    let members = group.instances().iter().filter(|member| !member.lifecycle_state().is_some_and(is_aside));
+    i32::try_from(members.count()).unwrap_or(i32::MAX)
 }
 
 /// The subnets that the load balancer is in, by their zones.
