@@ -108,6 +108,7 @@ pub async fn read(ctx: &Context, scope: &Scope) -> Result<Read, Error> {
     let (account, zones) = tokio::try_join!(reader.account(), reader.zones())?;
     let mut found = services::read(reader, scope).await?;
     let drafts = &mut found.services;
+    namespaces::resolve(reader, drafts).await?;
     services::complete(reader, drafts).await?;
     tasks::read(reader, drafts, &zones).await?;
     hosts::read(reader, drafts).await?;
