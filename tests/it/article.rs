@@ -151,12 +151,12 @@ async fn the_articles_commands_run_unchanged_and_down_cleans_up_what_its_clean_u
 
     // Step 10 has left two backends.
     let ctx = support::context(&cloud, Settings { adopt: true, ..support::settings() }).await;
-    let found = commands::audit::run(&ctx, &commands::audit::Options::default()).await.unwrap();
-    let off = audit::pair(&found, &ctx);
-    assert_eq!((off.state, off.reasons[0].code), (State::Off, Code::TooFewEndpoints), "{off:#?}");
+    let off = audit::becomes(&ctx, State::Off, 2).await;
+    assert_eq!(off.reasons[0].code, Code::TooFewEndpoints, "{off:#?}");
     let more = ctx.clients.ecs.update_service().cluster(&ctx.names.cluster).service(&ctx.names.backend.service);
     more.desired_count(6).send().await.unwrap();
-    audit::assert_becomes_on(&ctx).await;
+    let on = audit::becomes(&ctx, State::On, 6).await;
+    assert_eq!((on.same_zone.share, on.endpoints.needed), (Some(1.0), 6), "{on:#?}");
 
     let variables = std::fs::read_to_string(at("variables")).unwrap();
     let clean_up = Script::new(directory.path()).then(&variables).step("clean-up").run(&cloud.endpoint_url()).await;

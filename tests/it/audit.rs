@@ -24,7 +24,7 @@ async fn audited(ctx: &Context) -> Audit {
 }
 
 /// What the walkthrough's frontend sends to its backend, or others of their names.
-pub(crate) fn pair<'a>(audit: &'a Audit, ctx: &Context) -> &'a Pair {
+fn pair<'a>(audit: &'a Audit, ctx: &Context) -> &'a Pair {
     let is_it = |pair: &&Pair| {
         let server = pair.server_service.as_ref().map(|server| &*server.service);
         pair.client.service == ctx.names.frontend.service && server == Some(&ctx.names.backend.service)
@@ -155,18 +155,18 @@ async fn an_expired_session_is_an_error_and_no_gap() {
     cloud.shutdown().await;
 }
 
-/// The walkthrough's services, whoever has made them, come to be on with six tasks each.
-pub(crate) async fn assert_becomes_on(ctx: &Context) {
+/// What the walkthrough's frontend sends to its backend, or others of their names, once that is in this state with so many backends.
+pub(crate) async fn becomes(ctx: &Context, state: State, healthy: u32) -> Pair {
     for attempt in 0.. {
         let audit = audited(ctx).await;
-        let on = pair(&audit, ctx);
-        if on.state == State::On && on.endpoints.healthy == 6 {
-            assert_eq!((on.same_zone.share, on.endpoints.needed, &*on.reasons), (Some(1.0), 6, &[][..]), "{on:#?}");
-            return;
+        let found = pair(&audit, ctx);
+        if (found.state, found.endpoints.healthy) == (state, healthy) {
+            return found.clone();
         }
-        assert!(attempt < 300, "{on:#?}");
+        assert!(attempt < 300, "{found:#?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    unreachable!("the last attempt fails")
 }
 
 /// The words in the first or the second column of the tables under a heading, in code quotes.

@@ -53,7 +53,7 @@ async fn add_service(ctx: &Context, subnets: &[String], index: usize) {
     let network = NetworkConfiguration::builder().awsvpc_configuration(vpc).build();
     let service = ecs.create_service().cluster("many").service_name(&name).task_definition(&name);
     let service = service.launch_type(LaunchType::Fargate).network_configuration(network);
-    let runs = index % IN_A_NAMESPACE == 0 && index / IN_A_NAMESPACE < RUNNING;
+    let runs = index.is_multiple_of(IN_A_NAMESPACE) && index / IN_A_NAMESPACE < RUNNING;
     let service = service.desired_count(if runs { TASKS_EACH } else { 0 });
     service.service_connect_configuration(connect.build()).send().await.unwrap();
 }
