@@ -49,7 +49,7 @@ if [ -n "$again" ]; then
   printf 'which belong under [dependencies] then:\n%s\n' "$again" >&2
   exit 1
 fi
-timeout 40m cargo test --locked -- --include-ignored "$@"
+timeout 60m cargo test --locked -- --include-ignored "$@"
 
 # LocalStack in a container: a package of its own, on the program that was just built.
 if [ $# -eq 0 ] || [ "$1" = localstack ]; then

@@ -42,6 +42,7 @@ async fn the_walkthroughs_own_cluster_is_on_and_with_two_backends_off() {
     assert_eq!((on.state, &*on.reasons), (State::On, &[][..]), "{on:#?}");
     assert_eq!((on.same_zone.share, on.endpoints.healthy, on.endpoints.needed), (Some(1.0), 6, 6));
     assert_eq!(audit.services.len(), 2);
+    assert_eq!(audit.unknown, [""; 0]);
     let zones: u32 = audit.services[0].tasks.as_ref().unwrap().values().sum();
     assert_eq!(zones, 6, "{:?}", audit.services[0]);
 

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_servicediscovery::types::{FilterCondition, ServiceFilter, ServiceFilterName, ServiceSummary};
+use aws_sdk_servicediscovery::types::{
+    FilterCondition, NamespaceType, ServiceFilter, ServiceFilterName, ServiceSummary,
+};
 
 use super::services::Draft;
 use super::{Reader, last, timestamp};
@@ -59,6 +61,28 @@ pub(super) async fn read(
     }
     let others = reader.each(strangers, |(namespace, service)| other(reader, namespace, service, zones)).await?;
     Ok(others.into_iter().flatten().collect())
+}
+
+/// Has each service name its namespace by its ARN. ECS gives it as it was given: by ARN, or by a name of the account's own. Of several
+/// with one name the HTTP one is meant, since those of DNS may have the same name in other VPCs.
+pub(super) async fn resolve(reader: &Reader<'_>, drafts: &mut [Draft]) -> Result<(), Error> {
+    let is_name = |draft: &Draft| !draft.service.namespace.starts_with("arn:");
+    if !drafts.iter().any(is_name) {
+        return Ok(());
+    }
+    let ctx = reader.ctx;
+    let mut pages = ctx.clients.servicediscovery.list_namespaces().into_paginator().send();
+    let pages = ctx.pages("servicediscovery:ListNamespaces", async || pages.next().await).await;
+    let pages = reader.gaps.unless_refused(pages, "namespaces by their names")?.unwrap_or_default();
+    let mut all: Vec<_> = pages.into_iter().flat_map(|page| page.namespaces.unwrap_or_default()).collect();
+    all.sort_by_key(|namespace| namespace.r#type() != Some(&NamespaceType::Http));
+    for draft in drafts.iter_mut().filter(|draft| is_name(draft)) {
+        let found = all.iter().find(|namespace| namespace.name() == Some(&draft.service.namespace));
+        if let Some(arn) = found.and_then(|namespace| namespace.arn()) {
+            draft.service.namespace = arn.to_owned();
+        }
+    }
+    Ok(())
 }
 
 struct Looked {
