@@ -12,26 +12,6 @@ use crate::audit::facts::{ByZone, OtherName};
 use crate::aws::{AzId, AzName};
 use crate::stages::Error;
 
-/// Has each service name its namespace by its ARN. ECS gives it as it was given: that of a cluster's defaults by its name (ECS Developer
-/// Guide, "Service Connect configuration overview").
-pub(super) async fn resolve(reader: &Reader<'_>, drafts: &mut [Draft]) -> Result<(), Error> {
-    let ctx = reader.ctx;
-    if drafts.iter().all(|draft| draft.service.namespace.starts_with("arn:")) {
-        return Ok(());
-    }
-    let mut pages = ctx.clients.servicediscovery.list_namespaces().into_paginator().send();
-    let pages = ctx.pages("servicediscovery:ListNamespaces", async || pages.next().await).await;
-    let pages = reader.gaps.unless_refused(pages, "namespaces by their names")?.unwrap_or_default();
-    let found = pages.into_iter().flat_map(|page| page.namespaces.unwrap_or_default());
-    let arns: BTreeMap<String, String> = found.filter_map(|found| Some((found.name?, found.arn?))).collect();
-    for draft in drafts {
-        if let Some(arn) = arns.get(&draft.service.namespace) {
-            draft.service.namespace.clone_from(arn);
-        }
-    }
-    Ok(())
-}
-
 /// Names namespaces and the times of their names, and finds the names that none of the services offers.
 pub(super) async fn read(
     reader: &Reader<'_>,
