@@ -1,4 +1,4 @@
-//! A query of CloudWatch Logs Insights: what it may cost, and its rows. One that nobody waits for any more is stopped.
+//! A query of CloudWatch Logs Insights: how much it may read, and its rows. One that nobody waits for any more is stopped.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use super::wait::{Poll, wait_at_most};
 use super::{Context, Error};
 use crate::logs_insights::{MOST_ROWS, Query};
-use crate::prices;
 
 /// `StartQuery` takes as many (API Reference).
 const GROUPS_A_QUERY: usize = 50;
@@ -39,34 +38,18 @@ impl Span {
     }
 }
 
-/// What queries of log groups read, as far as that can be told before.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Estimate {
-    pub(crate) bytes: f64,
-}
-
-impl Estimate {
-    /// At list price.
-    pub(crate) fn usd(self) -> f64 {
-        self.bytes / 1e9 * prices::LOGS_INSIGHTS_GB
-    }
-}
-
-/// The part of what these groups store that is of so long, as if it had come evenly. A group that is not there stores nothing.
-pub(crate) async fn estimate(ctx: &Context, groups: &[String], span: Span) -> Result<Estimate, Error> {
-    let mut bytes = 0.0;
-    for name in groups {
-        let request = ctx.clients.logs.describe_log_groups().log_group_name_prefix(name);
-        let answer = ctx.look("logs:DescribeLogGroups", request.send()).await?;
-        let found = answer.log_groups().iter().find(|group| group.log_group_name() == Some(name));
-        let Some(found) = found else { continue };
-        let made = found.creation_time().map_or(0, |milliseconds| milliseconds / 1_000);
-        let age = (span.to.as_second() - made) as f64;
-        let kept = found.retention_in_days().map_or(age, |days| age.min(f64::from(days) * 86_400.0));
-        let part = (span.seconds() / kept.max(1.0)).min(1.0);
-        bytes += found.stored_bytes().unwrap_or_default() as f64 * part;
-    }
-    Ok(Estimate { bytes })
+/// About how many bytes a query of a log group reads: the part of what it stores that is of so long, as if that had come evenly. A
+/// group that is not there stores nothing.
+pub(crate) async fn estimate(ctx: &Context, group: &str, span: Span) -> Result<f64, Error> {
+    let request = ctx.clients.logs.describe_log_groups().log_group_name_prefix(group);
+    let answer = ctx.look("logs:DescribeLogGroups", request.send()).await?;
+    let found = answer.log_groups().iter().find(|found| found.log_group_name() == Some(group));
+    let Some(found) = found else { return Ok(0.0) };
+    let made = found.creation_time().map_or(0, |milliseconds| milliseconds / 1_000);
+    let age = (span.to.as_second() - made) as f64;
+    let kept = found.retention_in_days().map_or(age, |days| age.min(f64::from(days) * 86_400.0));
+    let part = (span.seconds() / kept.max(1.0)).min(1.0);
+    Ok(found.stored_bytes().unwrap_or_default() as f64 * part)
 }
 
 /// A row's fields by their names.

@@ -8,9 +8,12 @@ use std::time::Duration;
 use aws_sdk_ecs::types::{DesiredStatus, TaskStopCode};
 use serde_json::Value;
 use zonewalk::aws::{Clients, Target};
+use zonewalk::cloud::{LocalCloud, Options, Pace};
 use zonewalk::mesh::topology::Task;
 use zonewalk::mesh::{Binary, Proxies};
 use zonewalk::routing::{CounterSnapshot, Topology, predict};
+use zonewalk::settings::Settings;
+use zonewalk::walkthrough::up;
 
 use crate::agreement::{Judge, Observation, growth};
 use crate::envoy_peer;
@@ -18,7 +21,7 @@ use crate::journey::total;
 use crate::machine::Machine;
 use crate::mesh_stage::{Stage, ZONES, backend, frontend};
 use crate::processes::records;
-use crate::support::REGION;
+use crate::support::{REGION, context, settings};
 
 /// A machine that has an Envoy.
 fn machine() -> Machine {
@@ -28,6 +31,18 @@ fn machine() -> Machine {
 /// The same for meshes in this process.
 pub(crate) fn envoys() -> Proxies {
     Proxies::Envoy(Binary::at(&envoy_peer::binary()).unwrap())
+}
+
+/// No request of theirs would be in the logs, which would then contradict the answers.
+#[tokio::test]
+#[ignore = "needs Envoy: tests/run.sh installs it"]
+async fn access_logs_of_real_envoys_are_refused() {
+    let cloud =
+        LocalCloud::start(Options { pace: Pace::Instant, proxies: envoys(), ..Options::default() }).await.unwrap();
+    let ctx = context(&cloud, Settings { access_logs: Some(true), ..settings() }).await;
+    let error = up(&ctx).await.unwrap_err().to_string();
+    assert!(error.contains("does not support access logs of real Envoys"), "{error}");
+    cloud.shutdown().await;
 }
 
 /// What both proxies are to have in common of a whole walkthrough.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::evidence::Counts;
 use super::services::Draft;
 use super::whereabouts::{Whereabouts, offers};
-use super::{Reader, last};
+use super::{Reader, first_and_others, last};
 use crate::audit::facts::{Evidence, EvidenceSource, Offer, Unit};
 use crate::aws::{AzId, AzName};
 use crate::logs_insights::Query;
@@ -24,11 +24,9 @@ pub(super) async fn read(
     zones: &BTreeMap<AzName, AzId>,
     span: Span,
 ) -> Result<Vec<Evidence>, Error> {
-    let without: Vec<&&Draft> = clients.iter().filter(|draft| draft.service.access_logs.is_none()).collect();
-    if let [first, ..] = &*without {
-        let and = if without.len() > 1 { format!(" and {} others", without.len() - 1) } else { String::new() };
-        let what = format!("access logs of {}{and}", first.service.id.service);
-        reader.gaps.note(&what, "it has no accessLogConfiguration with the log driver awslogs");
+    let without = clients.iter().copied().filter(|draft| draft.service.access_logs.is_none()).collect::<Vec<_>>();
+    if let Some(without) = first_and_others(&without) {
+        reader.gaps.note(&format!("access logs of {without}"), "no accessLogConfiguration with the log driver awslogs");
     }
     let is_tcp = |offer: &Offer| offer.app_protocol.as_deref() == Some("tcp");
     let called = |draft: &&Draft| draft.service.offers.iter().any(is_tcp);

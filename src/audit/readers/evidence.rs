@@ -6,8 +6,8 @@ use super::whereabouts::End;
 use crate::audit::facts::{Evidence, EvidenceSource, ServiceId, Unit};
 use crate::aws::AzId;
 
-/// A client, the name that it calls, and whether bytes are counted: what is of two units is not added up.
-type Key = (ServiceId, String, bool);
+/// A client, the name that it calls, and what is counted.
+type Key = (ServiceId, String, Unit);
 
 /// By the zones of the caller and the called.
 type Matrix = BTreeMap<(AzId, AzId), u64>;
@@ -17,15 +17,12 @@ pub(super) struct Counts(BTreeMap<Key, Matrix>);
 
 impl Counts {
     pub(super) fn add(&mut self, client: &End, server: &End, name: &str, unit: Unit, count: u64) {
-        let matrix = self.0.entry((client.0.clone(), name.to_owned(), unit == Unit::Bytes)).or_default();
+        let matrix = self.0.entry((client.0.clone(), name.to_owned(), unit)).or_default();
         *matrix.entry((client.1.clone(), server.1.clone())).or_default() += count;
     }
 
     pub(super) fn evidence(self, source: EvidenceSource) -> Vec<Evidence> {
-        let of = |((client, server, is_bytes), matrix)| {
-            let unit = if is_bytes { Unit::Bytes } else { Unit::Requests };
-            Evidence { client, server: Some(server), source, unit, matrix }
-        };
+        let of = |((client, server, unit), matrix)| Evidence { client, server: Some(server), source, unit, matrix };
         self.0.into_iter().map(of).collect()
     }
 }

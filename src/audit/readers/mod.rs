@@ -5,6 +5,7 @@ mod evidence;
 mod flow_logs;
 mod gaps;
 mod hosts;
+mod log_queries;
 mod metrics;
 mod namespaces;
 mod proxies;
@@ -25,15 +26,14 @@ use self::gaps::Gaps;
 use self::services::Draft;
 use super::facts::{Evidence, EvidenceSource, Facts, Traffic, Window};
 use crate::aws::{AzId, AzName};
-use crate::logs_insights::Query;
-use crate::stages::log_query::{self, Estimate, Row, Span};
+use crate::stages::log_query::Span;
 use crate::stages::{Context, Error, identity, inventory};
 
 /// So many calls are under way at a time: AWS throttles those who send more.
 const AT_A_TIME: usize = 4;
 
 /// What is looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Scope {
     /// The clusters by name or ARN; without one, all of the region.
     pub clusters: Vec<String>,
@@ -155,8 +155,7 @@ pub async fn read(ctx: &Context, scope: &Scope) -> Result<Read, Error> {
 /// The services whose calls are measured: those that are named, and those that call them as far as metrics tell.
 fn clients<'d>(drafts: &'d [Draft], traffic: Option<&[Traffic]>, named: &[String]) -> Vec<&'d Draft> {
     let is_named = |draft: &Draft| named.is_empty() || named.contains(&draft.service.id.service);
-    let offers = |draft: &&Draft| is_named(draft);
-    let names: BTreeSet<(&str, &str)> = (drafts.iter().filter(offers))
+    let names: BTreeSet<(&str, &str)> = (drafts.iter().filter(|draft| is_named(draft)))
         .flat_map(|draft| {
             let namespace = draft.service.namespace.as_str();
             draft.service.offers.iter().map(move |offer| (namespace, offer.discovery_name.as_str()))
@@ -180,47 +179,6 @@ impl Reader<'_> {
         Ok(self.gaps.unless_refused(zones, "zones by their IDs, so names stand for them")?.unwrap_or_default())
     }
 
-    /// Asks these queries, each about its log groups, and gives their rows. None: it would cost more than may be, or is refused, and
-    /// is noted as a gap.
-    async fn ask(
-        &self,
-        what: &str,
-        queries: &[(Query, Vec<String>)],
-        span: Span,
-    ) -> Result<Option<Vec<Vec<Row>>>, Error> {
-        let mut estimated = Estimate::default();
-        for (_, groups) in queries {
-            let estimate = log_query::estimate(self.ctx, groups, span).await;
-            // Without it, the queries themselves will tell what is wrong.
-            estimated.bytes += self.gaps.unless_refused(estimate, "what log queries cost")?.unwrap_or_default().bytes;
-        }
-        let usd = estimated.usd();
-        let about = format!("{} GB of {what} for {} USD", about(estimated.bytes / 1e9), about(usd));
-        if usd > self.max_query_usd {
-            self.gaps.note(what, &format!("it would be {about}: allow that with --max-query-usd"));
-            return Ok(None);
-        }
-        if queries.iter().any(|(_, groups)| !groups.is_empty()) {
-            self.ctx.events.note(format!("CloudWatch Logs Insights reads {about}"));
-        }
-        let mut answers = vec![];
-        for (query, groups) in queries {
-            let answer = match log_query::ask(self.ctx, groups, query, span).await {
-                Err(error @ (Error::TimedOut { .. } | Error::Failed { .. })) => {
-                    self.gaps.note(what, &error.to_string());
-                    None
-                }
-                answer => self.gaps.unless_refused(answer, what)?,
-            };
-            let Some(answer) = answer else { return Ok(None) };
-            if answer.is_cut {
-                self.gaps.note(&format!("some of the {what}"), "there are more rows than a query gives: name services");
-            }
-            answers.push(answer.rows);
-        }
-        Ok(Some(answers))
-    }
-
     /// Does work for each of these, some at a time, and gives what came of it in their order.
     async fn each<T, R, F: Future<Output = Result<R, Error>>>(
         &self,
@@ -231,9 +189,14 @@ impl Reader<'_> {
     }
 }
 
-/// An estimate in words.
-fn about(amount: f64) -> String {
-    if amount < 0.01 { "less than 0.01".to_owned() } else { format!("about {amount:.2}") }
+/// The first of these services by its name, and how many others there are. None: there are none.
+fn first_and_others(drafts: &[&Draft]) -> Option<String> {
+    let name = &drafts.first()?.service.id.service;
+    Some(match drafts.len() {
+        1 => name.clone(),
+        2 => format!("{name} and 1 other"),
+        all => format!("{name} and {} others", all - 1),
+    })
 }
 
 /// In batches of so many, each once, sorted.

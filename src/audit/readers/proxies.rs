@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::services::Draft;
-use super::{Reader, last};
+use super::{Reader, first_and_others, last};
 use crate::audit::facts::{Evidence, EvidenceSource, Launch, ServiceId, Unit};
 use crate::aws::AzId;
 use crate::envoy::script::{self, Script};
@@ -21,10 +21,8 @@ type Matrix = BTreeMap<(AzId, AzId), u64>;
 pub(super) async fn read(reader: &Reader<'_>, drafts: &[Draft], clients: &[&Draft]) -> Result<Vec<Evidence>, Error> {
     let (asked, others): (Vec<&Draft>, Vec<&Draft>) =
         clients.iter().partition(|draft| draft.service.launch == Launch::Ec2);
-    if let [first, ..] = &*others {
-        let name = &first.service.id.service;
-        let and = if others.len() > 1 { format!(" and {} others", others.len() - 1) } else { String::new() };
-        reader.gaps.note(&format!("counters of the proxies of {name}{and}"), "only tasks on EC2 instances show them");
+    if let Some(others) = first_and_others(&others) {
+        reader.gaps.note(&format!("counters of the proxies of {others}"), "only tasks on EC2 instances show them");
     }
     Ok(reader.each(asked, |draft| of_service(reader, drafts, draft)).await?.concat())
 }

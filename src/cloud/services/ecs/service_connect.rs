@@ -12,6 +12,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::servicediscovery;
 use crate::cloud::wire::Params;
+use crate::mesh::Proxies;
 use crate::mesh::topology::{ClientAlias, Service as Endpoint, Upstream};
 
 /// A `serviceConnectConfiguration` that is enabled, resolved.
@@ -68,6 +69,9 @@ pub(super) fn resolve(
     service_connect_rules::check_definition(definition)?;
     container_rules::check_log(configuration.object("logConfiguration"), invalid)?;
     let access_log = service_connect_rules::access_log(configuration)?;
+    if access_log.is_some() && matches!(region.mesh.proxies(), Proxies::Envoy(_)) {
+        return Err(AwsError::unsupported("access logs of real Envoys, only of its own proxies"));
+    }
     service_connect_rules::check_containers(configuration)?;
     let mut offered: Vec<Offered> = Vec::new();
     for service in configuration.objects("services") {
