@@ -153,8 +153,17 @@ pub struct Host {
     pub instance: String,
     /// The version of the ECS agent.
     pub agent: Option<String>,
-    /// The name of its image, if that is one of Amazon's.
-    pub image: Option<String>,
+    /// None: the image is gone, or was not to be looked at.
+    pub image: Option<HostImage>,
+}
+
+/// The image that an instance was launched from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostImage {
+    /// One of Amazon's, by its name.
+    Amazons(String),
+    /// Somebody else's, who may have changed anything.
+    Custom,
 }
 
 /// Availability Zone rebalancing of a service.

@@ -9,7 +9,9 @@ use super::facts::{ByZone, EvidenceSource, ServiceId, Unit};
 use crate::aws::AzId;
 
 /// Whether zone-aware routing is on for what one service sends to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, strum::IntoStaticStr)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize, strum::IntoStaticStr, strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
 #[strum(const_into_str, serialize_all = "snake_case")]
 pub enum State {
@@ -51,7 +53,7 @@ pub enum Code {
     Threshold,
     /// A service was last deployed in the days when zone-aware routing came.
     LaunchDay,
-    /// Callers run on instances of an image that is not Amazon's.
+    /// Callers run on instances of an image that is none of the ECS-optimized AMIs.
     CustomImage,
     /// The called service is another account's.
     OtherAccount,

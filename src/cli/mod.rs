@@ -129,13 +129,13 @@ fn start_logging(verbose: u8, console: &Console) {
 async fn run(args: Args, console: &Console) -> Result<u8, Error> {
     let Args { global, command } = args;
     let has_report = match &command {
-        Command::Cloud(command) => command.is_kept(),
+        Command::Cloud(command) => command.is_kept() || matches!(command, CloudCommand::Audit(_)),
         command => matches!(command, Command::Report(_)),
     };
     if global.output.is_report() && !has_report {
         return Err(Error::Usage(
             "--output junit and markdown are for commands whose runs are kept (walkthrough, up, verify, failover, stats, \
-             redeploy, down) and for `zonewalk report`"
+             redeploy, down), for `zonewalk audit` and for `zonewalk report`"
                 .to_owned(),
         ));
     }

@@ -83,7 +83,7 @@ pub(super) enum Output {
     Json,
     /// A JSON object in each line: what happens meanwhile, and the document at the end
     Jsonl,
-    /// JUnit's XML, for pipelines: of commands whose runs are kept, and of `report`
+    /// JUnit's XML, for pipelines: of commands whose runs are kept, of `audit` and of `report`
     Junit,
     /// Markdown, for pull requests: of the same commands
     Markdown,

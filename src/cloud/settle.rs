@@ -76,10 +76,13 @@ impl SharedRegion {
     /// Sleeps from timer to timer, and until something happens in the mesh, for as long as it is polled.
     pub(crate) async fn run(&self) {
         let mesh = self.state.lock().mesh.clone();
+        let mut is_settled = false;
         loop {
             let next = {
                 let mut region = self.state.lock();
-                region.settle();
+                if !is_settled {
+                    region.settle();
+                }
                 region.schedule.next_due()
             };
             let due = async {
@@ -88,11 +91,12 @@ impl SharedRegion {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                () = due => {}
-                () = self.changed.notified() => {}
-                () = mesh.changed() => {}
-            }
+            // A request has settled what it has changed.
+            is_settled = tokio::select! {
+                () = due => false,
+                () = mesh.changed() => false,
+                () = self.changed.notified() => true,
+            };
         }
     }
 }

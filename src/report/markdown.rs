@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::numbers::{grouped, milliseconds, percent};
+use crate::runs::audited::Audited;
 use crate::runs::document::{Document, Ending};
 use crate::runs::findings::{Findings, Part, Verification};
 
@@ -40,10 +41,41 @@ pub fn of(document: &Document, findings: &Findings) -> String {
         blocks.push(table(&["counter", "growth"], rows, 1));
         blocks.extend(found.reasons.iter().map(|reason| format!("- {}", text(reason))));
     }
+    if let Some(audited) = &findings.audited {
+        blocks.extend(audit(audited));
+    }
     if let Some(next) = &document.next {
         blocks.push(format!("next: {next}"));
     }
     blocks.join("\n\n") + "\n"
+}
+
+/// The pairs with why they are not on, what to do, and what is not known.
+fn audit(audited: &Audited) -> Vec<String> {
+    let header =
+        ["client", "server", "why", "routing", "same zone", "endpoints", "GB a month", "crossing", "could save"];
+    let usd = |usd: Option<f64>| usd.map_or("-".to_owned(), |usd| format!("${usd:.2}"));
+    let rows = audited.shown().into_iter().map(|pair| {
+        let why = pair.reasons.iter().map(|reason| reason.text.as_str()).collect::<Vec<_>>().join("; ");
+        let client = format!("{}/{}", pair.client.cluster, pair.client.service);
+        let endpoints = format!("{} of {}", pair.endpoints.healthy, pair.endpoints.needed);
+        let gb = pair.traffic.as_ref().map_or("-".to_owned(), |traffic| grouped((traffic.bytes / 1e9).round() as u64));
+        let money = pair.usd_per_month.as_ref();
+        let [crossing, could_save] = [money.map(|usd| usd.crossing), money.map(|usd| usd.could_save)].map(usd);
+        let (state, share) = (pair.state.replace('_', " "), percent(pair.same_zone.share));
+        vec![client, pair.server.clone(), why, state, share, endpoints, gb, crossing, could_save]
+    });
+    let list = |title: &str, lines: Vec<String>| {
+        let lines: Vec<String> = lines.iter().map(|line| format!("- {line}")).collect();
+        (!lines.is_empty()).then(|| format!("{title}\n\n{}", lines.join("\n")))
+    };
+    let advice = audited.advice.iter().map(|advice| {
+        let command = advice.command.as_ref().map(|command| format!(": {command}")).unwrap_or_default();
+        text(&advice.text) + &command
+    });
+    let unknown = audited.unknown.iter().map(|what| text(what));
+    let lists = [list("To do, most worth first:", advice.collect()), list("Not known:", unknown.collect())];
+    [table(&header, rows, 4)].into_iter().chain(lists.into_iter().flatten()).collect()
 }
 
 fn about(document: &Document) -> String {

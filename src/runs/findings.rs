@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::audited::Audited;
 use super::document::Document;
 use crate::plain;
 
@@ -237,6 +238,7 @@ pub struct Findings {
     pub stats: Option<Part<Stats>>,
     /// The tasks of each service by zone.
     pub tasks: Vec<Tasks>,
+    pub audited: Option<Audited>,
 }
 
 impl Findings {
@@ -250,6 +252,7 @@ impl Findings {
             "verify" => findings.add_check(&document.result, "/result", "verify")?,
             "failover" => findings.add_drill(&document.result, "/result")?,
             "stats" => findings.add_stats(&document.result, "/result")?,
+            "audit" => findings.audited = read(&document.result)?,
             "walkthrough" => {
                 let result = &document.result;
                 findings.steps = read(&result["steps"])?.unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The runs of commands, kept: a record of each on disk ([`store`]), and what it says ([`document`], [`findings`]). Records are
 //! read by types of their own, which take what they know and pass over the rest, so that those of other versions open, too.
 
+pub mod audited;
 pub mod document;
 pub mod findings;
 pub mod store;

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use serde_json::{Deserializer, Value};
 use tokio::process::Command;
+use zonewalk::audit::verdict::{Code, State};
 use zonewalk::cloud::Pace;
 use zonewalk::commands;
 use zonewalk::settings::Settings;
 
+use crate::audit;
 use crate::inventory::inventory;
 use crate::peers;
 use crate::support;
@@ -147,13 +149,21 @@ async fn the_articles_commands_run_unchanged_and_down_cleans_up_what_its_clean_u
     assert!(failed_over.iter().all(|answer| answer["backend"].is_string()), "{failed_over:?}");
     assert!(failed_over.iter().any(|answer| answer["frontend"] != answer["backend"]), "no request crossed zones");
 
+    // Step 10 has left two backends.
+    let ctx = support::context(&cloud, Settings { adopt: true, ..support::settings() }).await;
+    let off = audit::becomes(&ctx, State::Off, 2).await;
+    assert_eq!(off.reasons[0].code, Code::TooFewEndpoints, "{off:#?}");
+    let more = ctx.clients.ecs.update_service().cluster(&ctx.names.cluster).service(&ctx.names.backend.service);
+    more.desired_count(6).send().await.unwrap();
+    let on = audit::becomes(&ctx, State::On, 6).await;
+    assert_eq!((on.same_zone.share, on.endpoints.needed), (Some(1.0), 6), "{on:#?}");
+
     let variables = std::fs::read_to_string(at("variables")).unwrap();
     let clean_up = Script::new(directory.path()).then(&variables).step("clean-up").run(&cloud.endpoint_url()).await;
     assert!(clean_up.errors.contains("ClusterContainsContainerInstancesException"), "{}", clean_up.errors);
     assert!(clean_up.errors.contains("DependencyViolation"), "{}", clean_up.errors);
     assert!(clean_up.failed.iter().any(|command| command.contains("delete-cluster")), "{:?}", clean_up.failed);
 
-    let ctx = support::context(&cloud, Settings { adopt: true, ..support::settings() }).await;
     let down = commands::down::run(&ctx).await.unwrap();
     assert!(down.leftovers.is_empty(), "{:?}", down.leftovers);
     assert_eq!(inventory(&ctx.clients).await, before);

@@ -1,6 +1,10 @@
 //! `audit` of clusters in the local cloud: the walkthrough's own, and what is seen of it where something is denied.
 
-use aws_sdk_ecs::types::ServiceConnectConfiguration;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use strum::VariantArray;
 use zonewalk::audit::readers::Measure;
 use zonewalk::audit::verdict::{Basis, Code, NoteCode, Pair, State};
 use zonewalk::cloud::{Fault, FaultKind, Faults, Pace};
@@ -19,7 +23,7 @@ async fn audited(ctx: &Context) -> Audit {
     audit::run(ctx, &Options::default()).await.unwrap()
 }
 
-/// What the walkthrough's frontend sends to its backend.
+/// What the walkthrough's frontend sends to its backend, or others of their names.
 fn pair<'a>(audit: &'a Audit, ctx: &Context) -> &'a Pair {
     let is_it = |pair: &&Pair| {
         let server = pair.server_service.as_ref().map(|server| &*server.service);
@@ -152,51 +156,37 @@ async fn an_expired_session_is_an_error_and_no_gap() {
     cloud.shutdown().await;
 }
 
-/// Services without a task, in a cluster and a namespace that the walkthrough has made.
-async fn add_services(ctx: &Context, count: usize) {
-    let ecs = &ctx.clients.ecs;
-    let names = [ctx.names.backend.service.clone()];
-    let found =
-        ecs.describe_services().cluster(&ctx.names.cluster).set_services(Some(names.to_vec())).send().await.unwrap();
-    let backend = &found.services()[0];
-    let connect = backend.deployments()[0].service_connect_configuration().unwrap();
-    let client = ServiceConnectConfiguration::builder().enabled(true).namespace(connect.namespace().unwrap());
-    for index in 0..count {
-        let request = ecs.create_service().cluster(&ctx.names.cluster).service_name(format!("client-{index:03}"));
-        let request = request.set_network_configuration(backend.network_configuration().cloned());
-        let request = request.task_definition(backend.task_definition().unwrap()).desired_count(0);
-        request.service_connect_configuration(client.clone().build()).send().await.unwrap();
+/// What the walkthrough's frontend sends to its backend, or others of their names, once that is in this state with so many backends.
+pub(crate) async fn becomes(ctx: &Context, state: State, healthy: u32) -> Pair {
+    for attempt in 0.. {
+        let audit = audited(ctx).await;
+        let found = pair(&audit, ctx);
+        if (found.state, found.endpoints.healthy) == (state, healthy) {
+            return found.clone();
+        }
+        assert!(attempt < 300, "{found:#?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    unreachable!("the last attempt fails")
 }
 
-/// AWS throttles who calls often: many services come to few calls, whatever an answer takes.
-#[tokio::test(flavor = "multi_thread")]
-async fn calls_grow_by_batches_and_not_by_services() {
-    let cloud = start_cloud(Pace::Instant).await;
-    let ctx = context(&cloud, settings()).await;
-    up(&ctx).await.unwrap();
-    add_services(&ctx, 118).await;
-    const CALLS: [(&str, u64); 8] = [
-        ("ecs:ListClusters", 1),
-        ("ecs:ListServices", 2),
-        ("ecs:DescribeServices", 12),
-        ("ecs:DescribeTaskDefinition", 2),
-        ("ecs:ListTasks", 1),
-        ("ecs:DescribeTasks", 1),
-        ("servicediscovery:ListServices", 1),
-        ("ec2:DescribeImages", 1),
-    ];
-    let counting = |(operation, _): (&str, u64)| Fault {
-        operation: Some(operation.to_owned()),
-        milliseconds: Some(0),
-        ..Fault::new(FaultKind::Delay)
-    };
-    cloud.set_faults(Faults { seed: 1, faults: CALLS.map(counting).to_vec() });
-    let audit = audited(&ctx).await;
-    assert_eq!(audit.services.len(), 120);
-    let report = cloud.faults();
-    let counted = report["fault"].as_array().unwrap().iter().map(|fault| fault["matched"].as_u64().unwrap());
-    let counted: Vec<_> = CALLS.iter().map(|(operation, _)| *operation).zip(counted).collect();
-    assert_eq!(counted, CALLS);
-    cloud.shutdown().await;
+/// The words in the first or the second column of the tables under a heading, in code quotes.
+fn documented(heading: &str, column: usize) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let section = text.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    let cells = rows.filter_map(|row| row.split('|').nth(column));
+    cells.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+#[test]
+fn the_document_tells_every_state_reason_and_note_and_no_other() {
+    let words = |words: Vec<&'static str>| words.into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
+    let states = State::VARIANTS.iter().map(|state| state.into()).collect();
+    assert_eq!(documented("States and reasons", 1), words(states));
+    let codes = Code::VARIANTS.iter().map(|code| code.into()).collect();
+    assert_eq!(documented("States and reasons", 2), words(codes));
+    let notes = NoteCode::VARIANTS.iter().map(|note| note.into()).collect();
+    assert_eq!(documented("Notes", 1), words(notes));
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 use zonewalk::cloud::{LocalCloud, Pace};
+use zonewalk::commands::audit;
 use zonewalk::walkthrough;
 
 use crate::inventory::inventory;
@@ -63,6 +64,10 @@ async fn ansible_makes_the_walkthrough_once_and_takes_it_away_once() {
     let before = inventory(&clients).await;
     assert!(play(&cloud, "up.yml").await > 0);
     assert_eq!(play(&cloud, "up.yml").await, 0, "nothing is left to do");
+    let ctx = support::context(&cloud, support::settings()).await;
+    let found = audit::run(&ctx, &audit::Options::default()).await.unwrap();
+    let counts = (found.services.len(), found.services_without_service_connect, found.pairs.len());
+    assert_eq!(counts, (0, 2, 0), "the modules know no Service Connect");
     assert!(play(&cloud, "changes.yml").await > 0);
     assert_eq!(play(&cloud, "changes.yml").await, 0, "nothing is left to change");
     assert!(play(&cloud, "down.yml").await > 0);

@@ -9,6 +9,8 @@ mod answers;
 mod article;
 mod asked;
 mod audit;
+mod audit_reasons;
+mod audit_scale;
 mod audit_scenes;
 mod blocked;
 mod bridge;

@@ -1,17 +1,18 @@
 //! `redeploy`: any services, in the order that is given, each waited for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::Notify;
-use zonewalk::cloud::{Fault, FaultKind, Faults, Pace};
+use zonewalk::cloud::{Fault, FaultKind, Faults, LocalCloud, Pace};
 use zonewalk::commands::redeploy::{self, Options};
 use zonewalk::events::{Event, Events};
 use zonewalk::settings::Settings;
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
 
-use crate::support::{context, settings, start_cloud};
+use crate::support::{REGION, context, settings, start_cloud};
 
 async fn tasks(ctx: &Context, service: &str) -> Vec<String> {
     let request = ctx.clients.ecs.list_tasks().cluster(&ctx.names.cluster).service_name(service);
@@ -63,16 +64,7 @@ async fn a_redeploy_that_timed_out_is_waited_for_and_not_started_again() {
     let cloud = start_cloud(Pace::Instant).await;
     let ctx = context(&cloud, settings()).await;
     up(&ctx).await.unwrap();
-    // No agent in a zone is heard of, so that no task stops there.
-    let disconnected = Fault {
-        zone: Some("us-east-1a".to_owned()),
-        milliseconds: Some(3_600_000),
-        ..Fault::at(FaultKind::DisconnectAgent, "sts:GetCallerIdentity", 1, 4)
-    };
-    cloud.set_faults(Faults { seed: 1, faults: vec![disconnected] });
-    for _ in 0..4 {
-        ctx.clients.sts.get_caller_identity().send().await.unwrap();
-    }
+    disconnect(&cloud, &ctx).await;
     let options = Options { services: vec![ctx.names.backend.service.clone()], ..Options::default() };
     let hasty = context(&cloud, Settings { timeout: Duration::from_secs(1), ..settings() }).await;
     let error = redeploy::run(&hasty, options.clone()).await.unwrap_err().to_string();
@@ -113,4 +105,62 @@ async fn a_failing_task_is_told_in_ecss_words() {
     assert!(error.contains("tasks failed to start"), "{error}");
     assert!(error.contains("a task failed: Essential container in task exited"), "{error}");
     cloud.shutdown().await;
+}
+
+/// What calls a service that does not become healthy would meet that, too.
+#[tokio::test]
+async fn of_all_that_is_stale_none_is_deployed_after_a_failure_and_what_is_left_is_named() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, settings()).await;
+    up(&ctx).await.unwrap();
+    let [backend, frontend] = [&ctx.names.backend.service, &ctx.names.frontend.service];
+    for service in [backend, frontend] {
+        cloud.control("age", &json!({ "region": REGION, "service": service, "days": 3_000 })).unwrap();
+    }
+    // Without traffic nobody is known to call anybody, and names decide.
+    let mut order = [backend, frontend];
+    order.sort();
+    let [first, second] = order;
+    let before = tasks(&ctx, second).await;
+    disconnect(&cloud, &ctx).await;
+    let (events, notes) = collecting();
+    let hasty = context(&cloud, Settings { timeout: Duration::from_secs(1), ..settings() }).await.with_events(events);
+    let stale = Options { all_stale: true, ..Options::default() };
+    let error = redeploy::run(&hasty, stale.clone()).await.unwrap_err().to_string();
+    assert!(error.contains(&**first) && error.contains("which goes on"), "{error}");
+    let left = format!("not deployed again, since {first} failed: {}/{second}", ctx.names.cluster);
+    assert!(notes.lock().unwrap().contains(&left), "{:?}", notes.lock().unwrap());
+    assert_eq!(tasks(&ctx, second).await, before);
+
+    // What was begun is waited for, and the rest follows.
+    cloud.set_faults(Faults::default());
+    let done = redeploy::run(&ctx, stale).await.unwrap();
+    let done: Vec<_> = done.deployments.iter().map(|deployment| &deployment.service).collect();
+    assert!(done.ends_with(&[second]), "{done:?}");
+    cloud.shutdown().await;
+}
+
+/// The notes of what is done with the events.
+fn collecting() -> (Events, Arc<Mutex<Vec<String>>>) {
+    let notes: Arc<Mutex<Vec<String>>> = Arc::default();
+    let collected = Arc::clone(&notes);
+    let events = Events::new(move |event| {
+        if let Event::Note { message } = event {
+            collected.lock().unwrap().push(message);
+        }
+    });
+    (events, notes)
+}
+
+/// No agent in a zone is heard of, so that no task stops there.
+async fn disconnect(cloud: &LocalCloud, ctx: &Context) {
+    let disconnected = Fault {
+        zone: Some("us-east-1a".to_owned()),
+        milliseconds: Some(3_600_000),
+        ..Fault::at(FaultKind::DisconnectAgent, "sts:GetCallerIdentity", 1, 4)
+    };
+    cloud.set_faults(Faults { seed: 1, faults: vec![disconnected] });
+    for _ in 0..4 {
+        ctx.clients.sts.get_caller_identity().send().await.unwrap();
+    }
 }

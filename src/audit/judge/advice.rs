@@ -95,12 +95,13 @@ fn steps(pair: &Pair, meeting: &Meeting<'_>) -> Vec<Step> {
         let old: Vec<&ServiceId> = server.into_iter().chain([client]).filter(|s| is_old(s)).map(|s| &s.id).collect();
         steps.extend(redeploy(&old));
     }
-    if has(&[Code::Measured]) && pair.state == State::Off {
+    let is_short = pair.endpoints.healthy < pair.endpoints.needed;
+    if has(&[Code::Measured]) && pair.state == State::Off && !is_short {
         let both: Vec<&ServiceId> = server.into_iter().chain([client]).map(|service| &service.id).collect();
         steps.extend(redeploy(&both));
     }
     if let Some(server) = server {
-        if has(&[Code::TooFewEndpoints, Code::Threshold]) {
+        if has(&[Code::TooFewEndpoints, Code::Threshold]) || has(&[Code::Measured]) && is_short {
             steps.push(more_endpoints(pair, server));
         }
         if has(&[Code::NoLocalEndpoint, Code::Uneven]) {

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
-use crate::audit::facts::Host;
+use crate::audit::facts::{Host, HostImage};
 
 /// The day from which Service Connect has zone-aware routing (AWS Containers Blog, "Announcing zone-aware routing in Amazon ECS
 /// Service Connect").
@@ -50,7 +50,7 @@ pub(super) enum HostAge {
     /// Too old, and what of it: `ECS agent 1.98.0 (1.102.0 needed)`.
     TooOld(String),
     New,
-    /// The agent is new enough, and whether the proxy is cannot be told.
+    /// The agent is new enough, and whether the proxy is cannot be told: the image is none of the ECS-optimized AMIs.
     CustomImage,
     Unknown,
 }
@@ -58,16 +58,19 @@ pub(super) enum HostAge {
 impl HostAge {
     pub(super) fn of(host: &Host) -> Self {
         let agent = host.agent.as_deref().and_then(version);
-        let image = host.image.as_deref().and_then(image_date);
-        match (agent, image) {
+        let date = match &host.image {
+            Some(HostImage::Amazons(name)) => image_date(name),
+            Some(HostImage::Custom) | None => None,
+        };
+        match (agent, date) {
             (Some(agent), _) if agent < AGENT => {
                 let [agent, needed] = [agent, AGENT].map(|version| version.map(|part| part.to_string()).join("."));
                 Self::TooOld(format!("ECS agent {agent} ({needed} needed)"))
             }
             (_, Some(image)) if image < IMAGE => Self::TooOld(format!("AMI {image} ({IMAGE} needed)")),
             (_, Some(_)) => Self::New,
-            (Some(_), None) => Self::CustomImage,
-            (None, None) => Self::Unknown,
+            (Some(_), None) if host.image.is_some() => Self::CustomImage,
+            (_, None) => Self::Unknown,
         }
     }
 }
@@ -106,7 +109,10 @@ mod tests {
         let host = |agent: Option<&str>, image: Option<&str>| {
             HostAge::of(&Host {
                 agent: agent.map(str::to_owned),
-                image: image.map(|date| format!("al2023-ami-ecs-hvm-2023.0.{date}-kernel-6.1-x86_64")),
+                image: image.map(|date| match date {
+                    "own" => HostImage::Custom,
+                    date => HostImage::Amazons(format!("al2023-ami-ecs-hvm-2023.0.{date}-kernel-6.1-x86_64")),
+                }),
                 ..Host::default()
             })
         };
@@ -114,9 +120,16 @@ mod tests {
         assert_eq!(host(Some("1.98.0"), Some("20251201")), too_old("ECS agent 1.98.0 (1.102.0 needed)"));
         assert_eq!(host(Some("1.102.0"), Some("20260226")), too_old("AMI 20260226 (20260323 needed)"));
         assert_eq!(host(Some("1.102.1"), Some("20260323")), HostAge::New);
-        assert_eq!(host(Some("1.102.1"), None), HostAge::CustomImage);
+        assert_eq!(host(Some("1.102.1"), Some("own")), HostAge::CustomImage);
+        assert_eq!(host(Some("1.98.0"), Some("own")), too_old("ECS agent 1.98.0 (1.102.0 needed)"));
+        assert_eq!(
+            host(Some("1.102.1"), None),
+            HostAge::Unknown,
+            "an image that was not to be looked at may be Amazon's"
+        );
         assert_eq!(host(None, None), HostAge::Unknown);
-        let other = Host { image: Some("my-image-20250101".to_owned()), ..Host::default() };
-        assert_eq!(HostAge::of(&other), HostAge::Unknown);
+        let plain = HostImage::Amazons("al2023-ami-2023.9.20260401.0-kernel-6.1-x86_64".to_owned());
+        let host = Host { agent: Some("1.102.1".to_owned()), image: Some(plain), ..Host::default() };
+        assert_eq!(HostAge::of(&host), HostAge::CustomImage, "somebody has installed the agent there");
     }
 }

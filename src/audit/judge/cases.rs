@@ -7,8 +7,8 @@ mod tests {
 
     use super::super::{Judged, Question, has, judge, stale};
     use crate::audit::facts::{
-        Deployment, Evidence, EvidenceSource, Facts, Host, Launch, Offer, OtherName, Rebalancing, Service, ServiceId,
-        Task, Traffic, Unit, Window,
+        Deployment, Evidence, EvidenceSource, Facts, Host, HostImage, Launch, Offer, OtherName, Rebalancing, Service,
+        ServiceId, Task, Traffic, Unit, Window,
     };
     use crate::audit::verdict::{Code, NoteCode, Pair, State};
     use crate::aws::AzId;
@@ -104,7 +104,9 @@ mod tests {
     }
 
     fn host(agent: &str, image: Option<&str>) -> Host {
-        let image = image.map(|date| format!("al2023-ami-ecs-hvm-2023.0.{date}-kernel-6.1-x86_64"));
+        let image = image
+            .map(|date| HostImage::Amazons(format!("al2023-ami-ecs-hvm-2023.0.{date}-kernel-6.1-x86_64")))
+            .or(Some(HostImage::Custom));
         Host { instance: "i-1".to_owned(), agent: Some(agent.to_owned()), image }
     }
 
@@ -259,6 +261,40 @@ mod tests {
         assert_eq!(command(&ec2), "`zonewalk audit --cluster shop --service web --measure proxies`");
         let on_fargate = judged(&with(|_, api| api.tasks = None)).1.advice;
         assert_eq!(on_fargate, [], "Fargate shows no counters");
+    }
+
+    /// Proxies of before zone-aware routing count no zones.
+    #[test]
+    fn counters_of_a_part_of_the_callers_decide_nothing() {
+        let mixed =
+            with(|web, _| web.tasks.iter_mut().flatten().take(2).for_each(|task| task.deployed_at = Some(at(OLD))));
+        let mut facts = measured(mixed, 400, 0);
+        facts.evidence[0].source = EvidenceSource::Proxies;
+        let (pair, _) = judged(&facts);
+        assert_eq!((pair.state, pair.same_zone.share), (State::Partly, pair.same_zone.predicted));
+        assert!(pair.same_zone.measured.len() == 1 && !has(&pair, NoteCode::Confirmed), "{pair:#?}");
+    }
+
+    /// Blue and green are both there for a while; what is known of the service is of the one that has the traffic.
+    #[test]
+    fn a_revision_that_is_about_to_be_replaced_is_judged_as_it_is() {
+        let facts = with(|_, api| {
+            api.strategy = "BLUE_GREEN".to_owned();
+            let id = "arn:aws:ecs:us-east-1:1:service-revision/shop/api/1".to_owned();
+            api.deployment = Some(Deployment { id, created_at: Some(at(OLD)), is_under_way: true });
+            api.tasks.iter_mut().flatten().for_each(|task| task.deployed_at = Some(at(OLD)));
+        });
+        let (pair, _) = judged(&facts);
+        assert_eq!((pair.state, pair.reasons[0].code), (State::Off, Code::ServerDeploymentOld));
+        assert!(has(&pair, NoteCode::DeploymentUnderWay), "{pair:#?}");
+    }
+
+    #[test]
+    fn more_endpoints_are_advised_where_counters_say_that_these_are_too_few() {
+        let two_zones = facts(service("web", [2, 2, 0], NEW), service("api", [2, 2, 0], NEW));
+        let advice = judged(&measured(two_zones, 500, 500)).1.advice;
+        let command = "`aws ecs update-service --cluster shop --service api --desired-count 6`";
+        assert_eq!(advice[0].command.as_deref(), Some(command), "{advice:#?}");
     }
 
     #[test]

@@ -132,9 +132,10 @@ fn judge_pair(facts: &Facts, question: &Question<'_>, meeting: &Meeting<'_>, ass
     let predicted_share = predicted.now.as_ref().map(|now| shares::same_zone(now, &predicted.callers));
     let counted = counted(facts, client, name);
     let measured: Vec<Measured> = counted.iter().map(|(measured, _)| measured.clone()).collect();
-    let settled = settle(&predicted, predicted_share, &measured);
+    let is_whole = |measured: &Measured| measured.source != EvidenceSource::Proxies || !predicted.has_old_callers;
+    let decisive = counted.iter().find(|(measured, _)| is_enough(measured) && is_whole(measured));
+    let settled = decisive.and_then(|(measured, _)| settle(&predicted, predicted_share, measured));
     let (state, reasons) = settled.clone().unwrap_or_else(|| (predicted.state, predicted.reasons.clone()));
-    let decisive = counted.iter().find(|(measured, _)| is_enough(measured));
     let matrix = match decisive {
         Some((_, evidence)) => Some(rows(evidence)),
         None => predicted.now.clone(),
@@ -182,7 +183,7 @@ fn judge_pair(facts: &Facts, question: &Question<'_>, meeting: &Meeting<'_>, ass
         usd_per_month,
         notes: vec![],
     };
-    pair.notes = notes::of(&pair, client, meeting.server(), settled.is_none());
+    pair.notes = notes::of(&pair, client, meeting.server(), best_measured.filter(|_| settled.is_none()));
     pair
 }
 
@@ -237,12 +238,11 @@ const APART: f64 = 0.1;
 fn settle(
     predicted: &Prediction,
     share: Option<f64>,
-    measured: &[Measured],
+    measured: &Measured,
 ) -> Option<(State, Vec<super::verdict::Reason>)> {
     let possible = predicted.possible.as_ref()?;
     let share_of = |matrix: &shares::Matrix| shares::same_zone(matrix, &predicted.callers);
     let (with, without) = (share_of(&possible.routed), share_of(&possible.without));
-    let measured = measured.iter().find(|measured| is_enough(measured))?;
     if (with - without).abs() < APART || matches!(predicted.state, State::OneZone | State::NotRunning) {
         return None;
     }
@@ -289,7 +289,7 @@ fn monthly(facts: &Facts, traffic: Option<&Traffic>, assumed: Option<f64>) -> Op
 }
 
 /// The services that were deployed before zone-aware routing, those that are called before their callers, as far as that is
-/// known: of a circle, the one with the most callers first.
+/// known: of a circle, the one with the most callers first; those that offer no name, after those that do.
 pub fn stale(facts: &Facts, judged: &Judged) -> Vec<ServiceId> {
     let is_old = |id: &ServiceId| {
         let service = facts.service(id);
@@ -309,9 +309,9 @@ pub fn stale(facts: &Facts, judged: &Judged) -> Vec<ServiceId> {
         let waits_for =
             |id: &ServiceId| calls.get(id).into_iter().flatten().filter(|server| left.contains(*server)).count();
         let callers = |id: &ServiceId| calls.values().filter(|servers| servers.contains(id)).count();
-        let Some(next) = left.iter().min_by_key(|id| (waits_for(id), std::cmp::Reverse(callers(id)))).copied() else {
-            break;
-        };
+        let offers_nothing = |id: &ServiceId| facts.service(id).is_some_and(|service| service.offers.is_empty());
+        let rank = |id: &&&ServiceId| (waits_for(id), std::cmp::Reverse(callers(id)), offers_nothing(id));
+        let Some(next) = left.iter().min_by_key(rank).copied() else { break };
         left.remove(next);
         order.push(next.clone());
     }

@@ -2,13 +2,13 @@
 
 use crate::audit::facts::{ByZone, Rebalancing, Service};
 use crate::audit::percent;
-use crate::audit::verdict::{Note, NoteCode, Pair, State};
+use crate::audit::verdict::{Measured, Note, NoteCode, Pair, State};
 
 /// Endpoints of a zone that get this many times the mean are worth a word.
 const HOT: f64 = 1.5;
 
-/// `agrees`: what was measured, if anything was, does not contradict the prediction.
-pub(super) fn of(pair: &Pair, client: &Service, server: Option<&Service>, agrees: bool) -> Vec<Note> {
+/// `agreeing`: what was measured, if it was enough and does not contradict the prediction.
+pub(super) fn of(pair: &Pair, client: &Service, server: Option<&Service>, agreeing: Option<&Measured>) -> Vec<Note> {
     let mut notes = vec![];
     let mut note = |code: NoteCode, text: String| notes.push(Note { code, text });
     let is_on = matches!(pair.state, State::On | State::Partly);
@@ -54,9 +54,7 @@ pub(super) fn of(pair: &Pair, client: &Service, server: Option<&Service>, agrees
             note(NoteCode::DeploymentUnderWay, format!("a deployment of {} is under way", service.id.service));
         }
     }
-    if let Some(measured) = pair.same_zone.measured.first().filter(|_| agrees)
-        && super::is_enough(measured)
-    {
+    if let Some(measured) = agreeing {
         note(NoteCode::Confirmed, super::says(measured));
     }
     notes

@@ -41,6 +41,9 @@ pub(super) struct Prediction {
     pub(super) now: Option<Matrix>,
     /// None: no task runs, of the one or the other.
     pub(super) possible: Option<Possible>,
+    /// Whether some callers' proxies are older than zone-aware routing: they count no zones, so that the counters of the others are of a
+    /// part only.
+    pub(super) has_old_callers: bool,
 }
 
 /// What the spread of the tasks allows.
@@ -80,6 +83,7 @@ pub(super) fn predict(client: &Service, server: Server<'_>) -> Prediction {
         endpoints: Endpoints::default(),
         now: None,
         possible: None,
+        has_old_callers: false,
     };
     let Some(callers) = callers else {
         found.reasons = vec![not_known(&client.id.service, "where its tasks run")];
@@ -116,6 +120,7 @@ pub(super) fn predict(client: &Service, server: Server<'_>) -> Prediction {
     let best = shares::best(&callers, count.max(needed));
 
     let old = Old::of(client, server);
+    found.has_old_callers = old.has_old_callers();
     let mut off = old.off();
     if count < least {
         off.push(reason(Code::TooFewEndpoints, too_few(count, needed)));
@@ -287,7 +292,7 @@ impl<'f> Old<'f> {
         let custom = count(|age| *age == HostAge::CustomImage);
         if custom > 0 {
             let text = format!(
-                "{custom} of {all} tasks of {name} run on an image that is not Amazon's: which proxy it has is not known"
+                "{custom} of {all} tasks of {name} run on an image that is no ECS-optimized AMI: which proxy it has is not known"
             );
             unclear.push(reason(Code::CustomImage, text));
         }
@@ -308,6 +313,10 @@ impl<'f> Old<'f> {
         };
         let server = self.server.as_ref().and_then(|server| mixed(server, "endpoints"));
         server.into_iter().chain(mixed(&self.client, "callers")).chain(self.old_hosts()).collect()
+    }
+
+    fn has_old_callers(&self) -> bool {
+        self.client.count(Age::Before) > 0 || self.old_hosts().is_some()
     }
 
     fn is_server_mixed(&self) -> bool {

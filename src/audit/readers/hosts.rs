@@ -6,7 +6,7 @@ use aws_sdk_ecs::types::ContainerInstance;
 
 use super::services::Draft;
 use super::{Reader, batches};
-use crate::audit::facts::{Host, Launch};
+use crate::audit::facts::{Host, HostImage, Launch};
 use crate::aws::ec2_filter;
 use crate::stages::Error;
 
@@ -55,7 +55,7 @@ fn image_id(host: &ContainerInstance) -> Option<&str> {
     attribute.and_then(|attribute| attribute.value())
 }
 
-fn host(found: &ContainerInstance, images: &BTreeMap<String, String>) -> Host {
+fn host(found: &ContainerInstance, images: &BTreeMap<String, HostImage>) -> Host {
     Host {
         instance: found.ec2_instance_id().unwrap_or_default().to_owned(),
         agent: found.version_info().and_then(|version| version.agent_version()).map(str::to_owned),
@@ -63,8 +63,8 @@ fn host(found: &ContainerInstance, images: &BTreeMap<String, String>) -> Host {
     }
 }
 
-/// The names of those that are Amazon's. Asked for by a filter, since an ID that is gone would be an error.
-async fn images(reader: &Reader<'_>, ids: impl Iterator<Item = String>) -> Result<BTreeMap<String, String>, Error> {
+/// By their IDs. Asked for by a filter, since an ID that is gone would be an error.
+async fn images(reader: &Reader<'_>, ids: impl Iterator<Item = String>) -> Result<BTreeMap<String, HostImage>, Error> {
     let work = |ids: Vec<String>| async move {
         let request = reader.ctx.clients.ec2.describe_images().filters(ec2_filter("image-id", ids));
         let answer = reader.ctx.look("ec2:DescribeImages", request.include_deprecated(true).send()).await;
@@ -72,6 +72,10 @@ async fn images(reader: &Reader<'_>, ids: impl Iterator<Item = String>) -> Resul
         Ok(answer.and_then(|answer| answer.images).unwrap_or_default())
     };
     let found = reader.each(batches(ids, IMAGES_A_CALL), work).await?.concat();
-    let of_amazon = found.into_iter().filter(|image| image.image_owner_alias() == Some("amazon"));
-    Ok(of_amazon.filter_map(|image| Some((image.image_id?, image.name?))).collect())
+    let whose = |image: aws_sdk_ec2::types::Image| {
+        let is_amazons = image.image_owner_alias() == Some("amazon");
+        let name = image.name.filter(|_| is_amazons);
+        Some((image.image_id?, name.map_or(HostImage::Custom, HostImage::Amazons)))
+    };
+    Ok(found.into_iter().filter_map(whose).collect())
 }

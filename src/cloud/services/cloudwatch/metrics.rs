@@ -91,7 +91,7 @@ pub(super) type Dimensions = Vec<(&'static str, String)>;
 pub(super) struct Metrics {
     pub(super) series: BTreeMap<(Metric, Dimensions), BTreeMap<i64, Datum>>,
     /// How many tasks each service had when this was last looked at, and in which minute that was.
-    live: (i64, BTreeMap<ServiceKey, u32>),
+    live: (i64, Vec<(ServiceKey, u32)>),
 }
 
 /// For how long minutes are filled in that nobody has looked at: as long as CloudWatch keeps them.
@@ -164,8 +164,15 @@ impl Metrics {
         }
     }
 
+    /// Whether the services have other tasks than when this was last looked at, or that was in another minute.
+    pub(super) fn is_news<'c>(&'c self, minute: i64, counts: impl Iterator<Item = (&'c str, &'c str, u32)>) -> bool {
+        let (last, known) = &self.live;
+        let known = known.iter().map(|(key, count)| (&*key.cluster, &*key.service, *count));
+        *last != minute || !known.eq(counts)
+    }
+
     /// How many tasks the services have, from this minute on; since the last time they had what they had then.
-    pub(super) fn gauge(&mut self, minute: i64, counts: BTreeMap<ServiceKey, u32>) {
+    pub(super) fn gauge(&mut self, minute: i64, counts: Vec<(ServiceKey, u32)>) {
         let (last, before) = std::mem::replace(&mut self.live, (minute, counts.clone()));
         for minute in (last + 1).max(minute - MOST_MINUTES)..minute {
             self.add_live(minute, &before);
@@ -175,7 +182,7 @@ impl Metrics {
         }
     }
 
-    fn add_live(&mut self, minute: i64, counts: &BTreeMap<ServiceKey, u32>) {
+    fn add_live(&mut self, minute: i64, counts: &[(ServiceKey, u32)]) {
         for (service, count) in counts {
             self.add(Metric::LiveTaskCount, of_service(service), minute, Datum::of(f64::from(*count)));
         }
@@ -205,12 +212,14 @@ mod tests {
     #[test]
     fn minutes_that_nobody_looked_at_have_the_tasks_of_before() {
         let service = ServiceKey { cluster: "shop".to_owned(), service: "web".to_owned() };
-        let counts = |count| BTreeMap::from([(service.clone(), count)]);
+        let counts = |count| vec![(service.clone(), count)];
         let mut metrics = Metrics::default();
         metrics.gauge(100, counts(3));
         metrics.gauge(100, counts(3));
         metrics.gauge(100, counts(5));
         metrics.gauge(103, counts(2));
+        let is_news = |minute, count| metrics.is_news(minute, [("shop", "web", count)].into_iter());
+        assert_eq!([is_news(103, 2), is_news(103, 3), is_news(104, 2)], [false, true, true]);
         let values = &metrics.series[&(Metric::LiveTaskCount, of_service(&service))];
         let seen: Vec<_> = values.iter().map(|(minute, it)| (*minute, it.minimum, it.maximum)).collect();
         assert_eq!(seen, [(100, 3.0, 5.0), (101, 5.0, 5.0), (102, 5.0, 5.0), (103, 2.0, 2.0)]);

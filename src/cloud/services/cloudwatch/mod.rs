@@ -8,6 +8,7 @@ mod seed;
 
 use jiff::Timestamp;
 
+use crate::cloud::carried::ServiceKey;
 use crate::cloud::error::Words;
 use crate::cloud::region::Region;
 use crate::cloud::service::Service;
@@ -50,12 +51,18 @@ pub(crate) static SERVICE: Service = Service {
 fn reconcile(region: &mut Region) {
     let carried = region.mesh.take_carried();
     let exchanges = ecs::exchanges(region, carried);
-    let counts = ecs::live_task_counts(region);
-    let metrics = &mut region.cloudwatch_mut().metrics;
     for exchange in &exchanges {
-        metrics.count(exchange);
+        region.cloudwatch_mut().metrics.count(exchange);
     }
-    metrics.gauge(minute_of(Timestamp::now()), counts);
+    let minute = minute_of(Timestamp::now());
+    // Asked after every request: only what is new is kept.
+    if region.cloudwatch().metrics.is_news(minute, ecs::live_task_counts(region)) {
+        let key =
+            |cluster: &str, service: &str| ServiceKey { cluster: cluster.to_owned(), service: service.to_owned() };
+        let counts = ecs::live_task_counts(region).map(|(cluster, service, count)| (key(cluster, service), count));
+        let counts = counts.collect();
+        region.cloudwatch_mut().metrics.gauge(minute, counts);
+    }
     logs::write_accesses(region, &exchanges);
     ec2::record_flows(region, &exchanges);
 }

@@ -69,6 +69,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         "GroupId GroupName IpPermissions IpProtocol FromPort ToPort CidrIp SourceSecurityGroupName TagSpecification",
         |region, params| rules::authorize(region, Direction::Ingress, params),
     ),
+    Operation::change("CopyImage", "ClientToken Name Description SourceImageId SourceRegion", images::copy),
     Operation::change("CreateDefaultSubnet", "AvailabilityZone AvailabilityZoneId", subnets::create_default),
     Operation::change(
         "CreateFlowLogs",

@@ -26,6 +26,8 @@ pub(crate) struct Image {
     pub(crate) creation_date: &'static str,
     /// Of the ECS agent on it.
     pub(crate) agent_version: &'static str,
+    /// Whether it is a copy of the account's own, in which it may have changed anything.
+    pub(crate) is_own: bool,
 }
 
 impl Image {
@@ -59,6 +61,7 @@ pub(crate) fn images(region: &str) -> [Image; 4] {
             version: "2.0.20260323",
             creation_date: "2026-03-23T22:02:41.000Z",
             agent_version: AGENT_VERSION,
+            is_own: false,
         },
         Image {
             parameter: "amazon-linux-2023",
@@ -71,6 +74,7 @@ pub(crate) fn images(region: &str) -> [Image; 4] {
             version: "2023.0.20260323",
             creation_date: "2026-03-23T22:04:12.000Z",
             agent_version: AGENT_VERSION,
+            is_own: false,
         },
         Image {
             parameter: "amazon-linux-2/arm64",
@@ -83,6 +87,7 @@ pub(crate) fn images(region: &str) -> [Image; 4] {
             version: "2.0.20260323",
             creation_date: "2026-03-23T22:02:57.000Z",
             agent_version: AGENT_VERSION,
+            is_own: false,
         },
         Image {
             parameter: "amazon-linux-2023/arm64",
@@ -95,6 +100,7 @@ pub(crate) fn images(region: &str) -> [Image; 4] {
             version: "2023.0.20260323",
             creation_date: "2026-03-23T22:04:31.000Z",
             agent_version: AGENT_VERSION,
+            is_own: false,
         },
     ]
 }

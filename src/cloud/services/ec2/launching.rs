@@ -2,6 +2,7 @@
 
 use hyper::StatusCode;
 
+use super::images;
 use super::instance_types::{self, InstanceType};
 use super::instances::{self, Instance, InstanceState};
 use super::interfaces::{create_interface, public_address};
@@ -16,7 +17,7 @@ use crate::cloud::error::AwsError;
 use crate::cloud::faults::{Launch, Refusal};
 use crate::cloud::partition::{self, Zone};
 use crate::cloud::region::Region;
-use crate::cloud::services::ec2::ecs_optimized::{self, Image};
+use crate::cloud::services::ec2::ecs_optimized::Image;
 use crate::cloud::wire::Params;
 use crate::cloud::wire::tags::Tags;
 
@@ -47,7 +48,7 @@ fn checked(region: &Region, data: &LaunchData, location: Location) -> Result<Che
     let params = Params::new(data);
     check_combinations(params, location)?;
     let image_id = launch_data::image_id(region, params.str("ImageId")?)?;
-    let architecture = find::<Image>(&ecs_optimized::all(&region.name), &image_id)?.architecture;
+    let architecture = find::<Image>(&images::all(region), &image_id)?.architecture;
     if let Some(name) = params.opt_str("KeyName") {
         // Nobody can make one here.
         return Err(key_pairs::not_found(name));

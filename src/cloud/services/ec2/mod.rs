@@ -42,6 +42,7 @@ use crate::cloud::wire::tags::{TagStore, Tags};
 
 pub(crate) use self::flow_logs::record_flows;
 pub(crate) use self::gateways::has_internet_gateway;
+pub(crate) use self::images::all as images;
 pub(crate) use self::instance_types::{architecture, instance_capacity};
 pub(crate) use self::instances::{Instance, InstanceState, instance, instances, lose as lose_instance, terminate};
 pub(crate) use self::interfaces::{
@@ -64,6 +65,8 @@ pub(crate) struct State {
     subnets: Vec<Subnet>,
     security_groups: Vec<security_groups::SecurityGroup>,
     flow_logs: Vec<flow_logs::FlowLog>,
+    /// The account's own.
+    images: Vec<ecs_optimized::Image>,
     internet_gateways: Vec<gateways::InternetGateway>,
     route_tables: Vec<route_tables::RouteTable>,
     interfaces: Vec<Interface>,
@@ -155,6 +158,7 @@ fn resource_type(region: &Region, id: &str) -> Result<&'static str, AwsError> {
         .or_else(|| check(&state.instances, id))
         .or_else(|| check(&state.interfaces, id))
         .or_else(|| check(&state.flow_logs, id))
+        .or_else(|| check(&state.images, id))
         .unwrap_or_else(|| Err(AwsError::new("InvalidID", format!("The ID '{id}' is not valid"))))
 }
 

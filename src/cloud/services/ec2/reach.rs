@@ -12,6 +12,8 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+
 use super::cidr;
 use super::interfaces::Interface;
 use super::permissions::{Direction, Peer, Permission};
@@ -23,16 +25,24 @@ pub(crate) struct Reach<'r> {
     groups: HashMap<&'r str, &'r SecurityGroup>,
     interfaces: HashMap<&'r str, &'r Interface>,
     by_address: HashMap<(&'r str, Ipv4Addr), &'r str>,
+    /// The ranges that rules name, by their texts.
+    ranges: HashMap<&'r str, Ipv4Net>,
 }
 
 impl<'r> Reach<'r> {
     pub(crate) fn of(region: &'r Region) -> Self {
         let state = region.ec2();
         let address = |interface: &'r Interface| (interface.subnet.vpc_id.as_str(), interface.private_ip);
+        let rules = state.security_groups.iter().flat_map(|group| &group.rules);
+        let ranges = rules.filter_map(|rule| match &rule.permission.peer {
+            Peer::Ipv4(range) => Some((range.as_str(), cidr::parse(range)?)),
+            Peer::Group(_) | Peer::Ipv6(_) | Peer::PrefixList(_) => None,
+        });
         Self {
             groups: state.security_groups.iter().map(|group| (group.id.as_str(), group)).collect(),
             interfaces: state.interfaces.iter().map(|interface| (interface.id.as_str(), interface)).collect(),
             by_address: state.interfaces.iter().map(|it| (address(it), it.id.as_str())).collect(),
+            ranges: ranges.collect(),
         }
     }
 
@@ -46,8 +56,8 @@ impl<'r> Reach<'r> {
     pub(crate) fn connects(&self, from: &str, to: &str, port: u16) -> bool {
         let (Some(from), Some(to)) = (self.interfaces.get(from), self.interfaces.get(to)) else { return true };
         from.id == to.id
-            || self.lets(Direction::Egress, from, port, |peer| is_peer(peer, to))
-                && self.lets(Direction::Ingress, to, port, |peer| is_peer(peer, from))
+            || self.lets(Direction::Egress, from, port, |peer| self.is_peer(peer, to))
+                && self.lets(Direction::Ingress, to, port, |peer| self.is_peer(peer, from))
     }
 
     /// Whether a caller on this machine may open a connection to a port of an interface. It stands for whoever is to be let in:
@@ -62,6 +72,15 @@ impl<'r> Reach<'r> {
         let mut permissions = groups.flat_map(|group| &group.rules).map(|rule| &rule.permission);
         permissions.any(|it| it.direction == direction && is_for(it, port) && is_peer(&it.peer))
     }
+
+    /// Whether a rule's other side is an interface. All addresses are IPv4 here; which ones a prefix list has is not known.
+    fn is_peer(&self, peer: &Peer, interface: &Interface) -> bool {
+        match peer {
+            Peer::Ipv4(range) => self.ranges.get(&**range).is_some_and(|range| range.contains(&interface.private_ip)),
+            Peer::Group(id) => interface.security_groups.contains(id),
+            Peer::Ipv6(_) | Peer::PrefixList(_) => false,
+        }
+    }
 }
 
 fn is_for(permission: &Permission, port: u16) -> bool {
@@ -69,14 +88,5 @@ fn is_for(permission: &Permission, port: u16) -> bool {
         ("-1", ..) => true,
         ("tcp", Some(from), Some(to)) => (from..=to).contains(&port.into()),
         _ => false,
-    }
-}
-
-/// Whether a rule's other side is an interface. All addresses are IPv4 here; which ones a prefix list has is not known.
-fn is_peer(peer: &Peer, interface: &Interface) -> bool {
-    match peer {
-        Peer::Ipv4(block) => cidr::parse(block).is_some_and(|block| block.contains(&interface.private_ip)),
-        Peer::Group(id) => interface.security_groups.contains(id),
-        Peer::Ipv6(_) | Peer::PrefixList(_) => false,
     }
 }

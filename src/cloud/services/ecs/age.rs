@@ -1,5 +1,6 @@
 //! What is of before zone-aware routing: deployments, which can be made old here, and hosts, by their AMIs.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use jiff::civil::date;
@@ -7,8 +8,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::container_instances::ContainerInstance;
 use super::refers_to;
-use super::services::ServiceStatus;
+use super::services::{Service, ServiceStatus};
 use super::tasks::Task;
 use crate::cloud::region::Region;
 
@@ -17,20 +19,33 @@ use crate::cloud::region::Region;
 static LAUNCH: LazyLock<Timestamp> =
     LazyLock::new(|| TimeZone::UTC.to_timestamp(date(2026, 7, 1).at(0, 0, 0, 0)).unwrap_or(Timestamp::MIN));
 
-/// Whether a task's proxy routes by zone, and others' to it: its deployment has been made since that began, and its host
-/// has a proxy that can.
-pub(super) fn is_zone_aware(region: &Region, task: &Task) -> bool {
-    let ecs = region.ecs();
-    let of_service = task.membership.as_ref().and_then(|of| {
-        let service = ecs.services.iter().find(|service| service.arn == of.service_arn)?;
-        service.deployments.iter().find(|deployment| deployment.id == of.deployment_id)
-    });
-    let mut instances = ecs.container_instances.iter();
-    let host = instances.find(|instance| task.is_at(&instance.arn));
-    // A host with an image of its own is not known to lack anything.
-    let image = host.and_then(|host| host.image.as_ref());
-    of_service.is_none_or(|deployment| deployment.created_at >= *LAUNCH)
-        && image.is_none_or(|image| image.has_zone_aware_proxy())
+/// What tells how old tasks are: services and hosts by their ARNs.
+pub(super) struct Ages<'r> {
+    services: HashMap<&'r str, &'r Service>,
+    hosts: HashMap<&'r str, &'r ContainerInstance>,
+}
+
+impl<'r> Ages<'r> {
+    pub(super) fn of(region: &'r Region) -> Self {
+        let ecs = region.ecs();
+        Self {
+            services: ecs.services.iter().map(|service| (&*service.arn, service)).collect(),
+            hosts: ecs.container_instances.iter().map(|host| (&*host.arn, host)).collect(),
+        }
+    }
+
+    /// Whether a task's proxy routes by zone, and others' to it: its deployment has been made since that began, and its host
+    /// has a proxy that can.
+    pub(super) fn is_zone_aware(&self, task: &Task) -> bool {
+        let deployment = task.membership.as_ref().and_then(|of| {
+            let service = self.services.get(&*of.service_arn)?;
+            service.deployments.iter().find(|deployment| deployment.id == of.deployment_id)
+        });
+        let host = task.host.as_ref().and_then(|host| self.hosts.get(&*host.arn));
+        let image = host.and_then(|host| host.image.as_ref());
+        deployment.is_none_or(|deployment| deployment.created_at >= *LAUNCH)
+            && image.is_none_or(|image| image.has_zone_aware_proxy())
+    }
 }
 
 /// Asks for a service's current deployment to be old.

@@ -1,10 +1,10 @@
 //! What the mesh's proxies have carried, in ECS's terms: which services, under which name, between which tasks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::service_connect_rules::AccessLog;
-use super::services::{Service, ServiceStatus};
+use super::services::ServiceStatus;
 use super::tasks::{LastStatus, Task};
 use crate::cloud::carried::{Exchange, Log, Name, Party, ServiceKey, Target};
 use crate::cloud::region::Region;
@@ -101,8 +101,8 @@ fn log_of(task: &Task) -> Option<Log> {
 }
 
 /// How many tasks each service has that are not about to end or to begin (ECS Developer Guide, "Available CloudWatch metrics",
-/// `LiveTaskCount`).
-pub(crate) fn live_task_counts(region: &Region) -> BTreeMap<ServiceKey, u32> {
+/// `LiveTaskCount`), by the names of its cluster and its own.
+pub(crate) fn live_task_counts(region: &Region) -> impl Iterator<Item = (&str, &str, u32)> {
     let ecs = region.ecs();
     let live = LastStatus::Running..=LastStatus::Deactivating;
     let mut counts = HashMap::<&str, u32>::new();
@@ -112,6 +112,6 @@ pub(crate) fn live_task_counts(region: &Region) -> BTreeMap<ServiceKey, u32> {
         }
     }
     let services = ecs.services.iter().filter(|service| service.status != ServiceStatus::Inactive);
-    let key = |service: &Service| ServiceKey { cluster: service.cluster.clone(), service: service.name.clone() };
-    services.map(|service| (key(service), counts.get(service.arn.as_str()).copied().unwrap_or(0))).collect()
+    services
+        .map(move |service| (&*service.cluster, &*service.name, counts.get(service.arn.as_str()).copied().unwrap_or(0)))
 }

@@ -140,7 +140,7 @@ pub(super) fn join(
         az_id: instance.interface.subnet.az_id.clone(),
         instance_type: instance.instance_type.clone(),
         architecture: ec2::architecture(&instance.instance_type),
-        image: ecs_optimized::all(&region.name).into_iter().find(|image| image.id == instance.image_id),
+        image: ec2::images(region).into_iter().find(|image| image.id == instance.image_id),
         image_id: instance.image_id.clone(),
         registered: Resources { cpu, memory, interfaces: interfaces.saturating_sub(1) },
         tags: Tags::default(),

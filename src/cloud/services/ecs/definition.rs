@@ -1,6 +1,8 @@
 //! What a revision of a task definition says: checked, with AWS's defaults filled in, and read by the parts of ECS that
 //! place and start tasks. The document is kept whole, so that all that was registered is given back.
 
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value, json};
 
 use super::{client_error, definition_rules};
@@ -15,6 +17,8 @@ pub(super) struct Definition {
     pub(super) revision: u32,
     /// `RegisterTaskDefinition`'s parameters, without the tags.
     document: Map<String, Value>,
+    /// The command of the article's application and the other containers' ports: asked for with every change of anything.
+    applications: OnceLock<(Vec<String>, Vec<u16>)>,
 }
 
 /// A port of a container, and the one of the instance that it is published at with network mode bridge.
@@ -70,7 +74,8 @@ impl Definition {
         if let Some(containers) = document.get_mut("containerDefinitions").and_then(Value::as_array_mut) {
             containers.iter_mut().filter_map(Value::as_object_mut).for_each(|c| fill_container(c, maps_to_itself));
         }
-        let definition = Self { arn, family: family.to_owned(), revision, document };
+        let applications = OnceLock::new();
+        let definition = Self { arn, family: family.to_owned(), revision, document, applications };
         definition_rules::check(definition.params())?;
         Ok(definition)
     }
@@ -85,6 +90,14 @@ impl Definition {
 
     pub(super) fn containers(&self) -> Vec<Params<'_>> {
         self.params().objects("containerDefinitions")
+    }
+
+    /// What is made of the containers by this, the first time.
+    pub(super) fn applications(
+        &self,
+        of: impl FnOnce(Vec<Params<'_>>) -> (Vec<String>, Vec<u16>),
+    ) -> &(Vec<String>, Vec<u16>) {
+        self.applications.get_or_init(|| of(self.containers()))
     }
 
     pub(super) fn container(&self, name: &str) -> Option<Params<'_>> {

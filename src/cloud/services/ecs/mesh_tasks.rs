@@ -1,9 +1,9 @@
 //! The tasks as the mesh carries them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddrV4;
 
-use super::age;
+use super::age::Ages;
 use super::tasks::{LastStatus, Task};
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2::Reach;
@@ -17,32 +17,48 @@ pub(super) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
         runs && task.started_at.is_some() || task.last_status == LastStatus::Pending && task.is_starting
     };
     let running: Vec<&Task> = region.ecs().tasks.iter().filter(runs).collect();
-    let reach = Reach::of(region);
-    running.iter().map(|task| topology_task(region, task, blocked(region, &reach, task, &running))).collect()
+    let (reach, ages, endpoints) = (Reach::of(region), Ages::of(region), endpoints(&running));
+    let mesh_task = |task: &&Task| {
+        let blocked = blocked(region, &reach, task, &endpoints);
+        topology_task(region, task, blocked, ages.is_zone_aware(task))
+    };
+    running.iter().map(mesh_task).collect()
+}
+
+/// Who offers what, by namespace.
+type Endpoints<'t> = HashMap<&'t str, Vec<(&'t Task, &'t topology::Service)>>;
+
+fn endpoints<'t>(running: &[&'t Task]) -> Endpoints<'t> {
+    let mut endpoints = Endpoints::new();
+    for &task in running {
+        if let Some(offers) = &task.service_connect {
+            let offered = offers.offered.iter().map(|offered| (task, &offered.endpoint));
+            endpoints.entry(&offers.namespace).or_default().extend(offered);
+        }
+    }
+    endpoints
 }
 
 /// What of the task's upstreams its security groups, or theirs, keep it from, or trouble between the zones.
-fn blocked(region: &Region, reach: &Reach<'_>, task: &Task, running: &[&Task]) -> BTreeSet<SocketAddrV4> {
+fn blocked(region: &Region, reach: &Reach<'_>, task: &Task, endpoints: &Endpoints<'_>) -> BTreeSet<SocketAddrV4> {
     let Some(connect) = &task.service_connect else { return BTreeSet::new() };
     let is_upstream = |name: &str| task.upstreams.iter().any(|upstream| upstream.discovery_name == name);
     let mut blocked = BTreeSet::new();
-    for other in running {
-        let offers = other.service_connect.iter().filter(|offers| offers.namespace == connect.namespace);
-        let endpoints = offers.flat_map(|offers| &offers.offered).map(|offered| &offered.endpoint);
-        for endpoint in endpoints.filter(|endpoint| is_upstream(&endpoint.discovery_name)) {
-            let port = other.offered_at(endpoint.container_port);
-            if region.trouble.parts(&task.az_id, &other.az_id)
-                || !reach.connects(&task.interface.id, &other.interface.id, port)
-            {
-                blocked.insert(SocketAddrV4::new(other.interface.private_ip, port));
-            }
+    for (other, endpoint) in endpoints.get(&*connect.namespace).into_iter().flatten() {
+        let port = other.offered_at(endpoint.container_port);
+        if is_upstream(&endpoint.discovery_name)
+            && (region.trouble.parts(&task.az_id, &other.az_id)
+                || !reach.connects(&task.interface.id, &other.interface.id, port))
+        {
+            blocked.insert(SocketAddrV4::new(other.interface.private_ip, port));
         }
     }
     blocked
 }
 
-fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>) -> topology::Task {
-    let (command, plain_ports) = mesh::applications(task.definition.containers().into_iter().map(application));
+fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>, zone_aware: bool) -> topology::Task {
+    let applications = |containers: Vec<Params<'_>>| mesh::applications(containers.into_iter().map(application));
+    let (command, plain_ports) = task.definition.applications(applications).clone();
     topology::Task {
         arn: task.arn.clone(),
         family: task.definition.family.clone(),
@@ -62,7 +78,7 @@ fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>) 
         }),
         draining: task.last_status > LastStatus::Running,
         blocked,
-        zone_aware: age::is_zone_aware(region, task),
+        zone_aware,
         failing: task.targets.is_empty() && region.trouble.failing_zones.contains(&task.az_id),
     }
 }

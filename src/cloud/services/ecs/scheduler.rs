@@ -1,7 +1,7 @@
 //! Brings each service to what it is to have: starts what is missing, replaces what is outdated within the deployment's
 //! limits, stops what is too many where there are most, and moves a task when zones have become uneven.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,11 +19,7 @@ use crate::cloud::services::elbv2;
 use crate::cloud::wire::tags::Tags;
 
 pub(super) fn run(region: &mut Region) {
-    let services: Vec<_> = (region.ecs().services.iter())
-        .filter(|service| service.status != ServiceStatus::Inactive)
-        .map(|service| (service.arn.clone(), service.status))
-        .collect();
-    for (arn, status) in services {
+    for (arn, status) in restless(region) {
         if status == ServiceStatus::Draining {
             drain(region, &arn);
         } else {
@@ -33,6 +29,44 @@ pub(super) fn run(region: &mut Region) {
             conclude(region, &arn);
         }
     }
+}
+
+/// The services that there may be something to do for. Of many most have what they are to have, and to look through all tasks for each
+/// of them, after every change, would take the square of their number.
+fn restless(region: &Region) -> Vec<(String, ServiceStatus)> {
+    let ecs = region.ecs();
+    let mut tasks = HashMap::<&str, Vec<&Task>>::new();
+    for task in ecs.tasks.iter().filter(|task| !task.is_stopped()) {
+        if let Some(of) = &task.membership {
+            tasks.entry(&of.service_arn).or_default().push(task);
+        }
+    }
+    let drains = ecs.container_instances.iter().any(|instance| instance.status == InstanceStatus::Draining);
+    let is_content =
+        |service: &Service| has_all(service, tasks.get(&*service.arn).map(Vec::as_slice).unwrap_or_default());
+    let services = ecs.services.iter().filter(|service| service.status != ServiceStatus::Inactive);
+    let restless = services.filter(|service| drains || !is_content(service));
+    restless.map(|service| (service.arn.clone(), service.status)).collect()
+}
+
+/// Whether a service has said that it is steady, and still is: its tasks run, all of its one deployment, and their zones need no
+/// rebalancing. The health of targets is asked for elsewhere.
+fn has_all(service: &Service, tasks: &[&Task]) -> bool {
+    let primary = service.primary();
+    let is_in_order = |task: &&Task| {
+        task.is_wanted() && task.is_running() && task.targets.is_empty() && task.is_of_deployment(&primary.id)
+    };
+    let zones = by_zone(tasks);
+    let counts = || zones.values().map(Vec::len);
+    // With network mode bridge a service names no subnets: its tasks may be wherever instances are.
+    let subnets = primary.network.subnets.len();
+    let fewest = if subnets == 0 || zones.len() < subnets { 0 } else { counts().min().unwrap_or(0) };
+    service.status == ServiceStatus::Active
+        && service.is_steady
+        && service.deployments.len() == 1
+        && tasks.len() == service.desired_count as usize
+        && tasks.iter().all(is_in_order)
+        && (!service.rebalances_zones || counts().max().unwrap_or(0) < fewest + 2)
 }
 
 /// A service's tasks as the scheduler sees them, at one moment.
