@@ -113,6 +113,13 @@ pub struct Offer {
     pub made_at: Option<Timestamp>,
 }
 
+impl Offer {
+    /// Whether its proxies see connections only, and no requests.
+    pub(crate) fn is_tcp(&self) -> bool {
+        self.app_protocol.as_deref() == Some("tcp")
+    }
+}
+
 /// What a service's tasks run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]

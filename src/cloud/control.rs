@@ -13,7 +13,8 @@ use super::services::{cloudwatch, ecs, servicediscovery};
 pub(super) fn at(account: &Account, method: &Method, path: &str, body: &[u8]) -> Option<Result<Value, String>> {
     Some(match (method, path) {
         (&Method::POST, "age") => read::<ecs::Age>(body)
-            .and_then(|age| in_region(account, &age.region, |region| ecs::age(region, &age)).map(|aged| json!(aged))),
+            .and_then(|age| in_region(account, &age.region, |region| make_older(region, &age)))
+            .map(|aged| json!(aged)),
         (&Method::POST, "metrics") => read::<cloudwatch::Seed>(body)
             .and_then(|seed| in_region(account, &seed.region, |region| cloudwatch::seed(region, &seed)))
             .map(|values| json!({ "values": values })),
@@ -22,6 +23,12 @@ pub(super) fn at(account: &Account, method: &Method, path: &str, body: &[u8]) ->
             .map(|arn| json!({ "arn": arn })),
         _ => return None,
     })
+}
+
+fn make_older(region: &mut Region, age: &ecs::Age) -> Result<ecs::AgedDeployment, String> {
+    let aged = ecs::age(region, age)?;
+    cloudwatch::forget_beginning(region, &aged.service());
+    Ok(aged)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {

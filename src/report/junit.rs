@@ -6,6 +6,8 @@ use std::io;
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
+use super::numbers::percent;
+use crate::runs::audited::{Audited, Pair};
 use crate::runs::document::{Document, Ending};
 use crate::runs::findings::{Findings, Part, Verification};
 
@@ -66,6 +68,13 @@ fn cases(document: &Document, findings: &Findings) -> Vec<Case> {
         let wrong = failure(found.verdict.as_deref() != Some("fail"), &found.reasons);
         cases.push(Case { class: "zonewalk.stats".to_owned(), name: "counters".to_owned(), seconds: 0.0, wrong });
     }
+    if let Some(audited) = &findings.audited {
+        cases.extend(audited.shown().into_iter().map(|pair| {
+            let wrong = failure(audited.keeps_enough(pair), &too_little(audited, pair));
+            let name = format!("{}/{} → {}", pair.client.cluster, pair.client.service, pair.server);
+            Case { class: class.clone(), name, seconds: 0.0, wrong }
+        }));
+    }
     if let Some(error) = &document.error {
         let text = [Some(error.message.clone()), error.hint.clone()].into_iter().flatten().collect::<Vec<_>>();
         let wrong = Wrong { element: "error", message: error.message.clone(), text: text.join("\n") };
@@ -82,6 +91,13 @@ fn cases(document: &Document, findings: &Findings) -> Vec<Case> {
 fn failed(found: &Verification) -> String {
     let kinds: Vec<String> = found.error_kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
     format!("{} of {} requests failed: {}", found.errors, found.requests, kinds.join(", "))
+}
+
+/// That a pair keeps less in its zone than was asked for, and why.
+fn too_little(audited: &Audited, pair: &Pair) -> Vec<String> {
+    let (share, least) = (percent(pair.same_zone.share), percent(audited.min_same_zone));
+    let less = format!("{share} stay in their zone, {least} are asked for");
+    [less].into_iter().chain(pair.reasons.iter().map(|reason| reason.text.clone())).collect()
 }
 
 /// What speaks against a phase: its reasons, or else what failed in it.

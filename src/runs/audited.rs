@@ -8,6 +8,8 @@ pub struct Audited {
     pub pairs: Vec<Pair>,
     pub advice: Vec<Advice>,
     pub unknown: Vec<String>,
+    /// The share that was asked for.
+    pub min_same_zone: Option<f64>,
 }
 
 /// What one service sends to another.
@@ -81,4 +83,13 @@ impl Audited {
         let talking: Vec<&Pair> = self.pairs.iter().filter(|pair| !pair.idle).collect();
         if talking.is_empty() { self.pairs.iter().collect() } else { talking }
     }
+
+    /// Whether a pair keeps as much in its zone as was asked for, as far as is known.
+    pub fn keeps_enough(&self, pair: &Pair) -> bool {
+        let share = pair.same_zone.share;
+        share.zip(self.min_same_zone).is_none_or(|(share, least)| share >= least - ROUNDING)
+    }
 }
+
+/// Shares are sums of fractions.
+const ROUNDING: f64 = 1e-9;

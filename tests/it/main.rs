@@ -12,6 +12,7 @@ mod audit;
 mod audit_reasons;
 mod audit_scale;
 mod audit_scenes;
+mod audit_shop;
 mod blocked;
 mod bridge;
 mod browser;

@@ -155,7 +155,7 @@ fn a_record_of_a_later_form_opens_with_a_note() {
 }
 
 /// The attributes of every element of this name.
-fn elements(xml: &str, name: &str) -> Vec<Vec<(String, String)>> {
+pub(crate) fn elements(xml: &str, name: &str) -> Vec<Vec<(String, String)>> {
     let mut reader = Reader::from_str(xml);
     reader.config_mut().check_end_names = true;
     let mut found = vec![];

@@ -15,6 +15,7 @@ use aws_sdk_ec2::types::FlowLogsResourceType;
 use aws_sdk_ecs::types::{
     LogConfiguration, LogDriver, ServiceConnectAccessLogConfiguration, ServiceConnectAccessLoggingFormat,
 };
+use aws_sdk_servicediscovery::types::{ServiceFilter, ServiceFilterName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -345,12 +346,22 @@ async fn another_accounts_namespace_is_found_by_its_arn_with_its_instances() {
         ] }],
     });
     let arn = cloud.control("shared-namespace", &shared).unwrap()["arn"].as_str().unwrap().to_owned();
+    let id = arn.rsplit('/').next().unwrap();
+    let refused = map.get_namespace().id(id).send().await.unwrap_err().into_service_error();
+    assert!(refused.is_namespace_not_found(), "it goes by its ARN alone: {refused}");
     let namespace = map.get_namespace().id(&arn).send().await.unwrap().namespace.unwrap();
     assert_eq!((namespace.resource_owner(), namespace.name()), (Some("111122223333"), Some("orders")));
-    let services = map.list_services().send().await.unwrap();
+    let of = async |namespace: &str| {
+        let filter = ServiceFilter::builder().name(ServiceFilterName::NamespaceId).values(namespace).build().unwrap();
+        map.list_services().filters(filter).send().await.unwrap()
+    };
+    assert_eq!(of(id).await.services(), []);
+    let services = of(&arn).await;
     let [service] = services.services() else { panic!("{:?}", services.services()) };
     assert_eq!((service.resource_owner(), service.created_by_account()), (Some("111122223333"), Some("111122223333")));
-    let instances = map.list_instances().service_id(service.id().unwrap()).send().await.unwrap();
+    let refused = map.list_instances().service_id(service.id().unwrap()).send().await.unwrap_err();
+    assert!(refused.into_service_error().is_service_not_found());
+    let instances = map.list_instances().service_id(service.arn().unwrap()).send().await.unwrap();
     assert_eq!((instances.instances().len(), instances.resource_owner()), (2, Some("111122223333")));
     assert!(map.delete_namespace().id(&arn).send().await.is_err());
     cloud.shutdown().await;

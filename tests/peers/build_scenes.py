@@ -1,7 +1,7 @@
 """boto3 builds a scene for each reason that `audit` can give, a cluster and a namespace each, in a local cloud.
 
 Environment: AWS_ENDPOINT_URL and credentials. Argument: `build`, which prints a JSON object of the scenes' load balancers by name,
-`renew`, which moves the tasks of some scenes to other hosts, or `application`, which builds one of several services instead.
+`renew`, which moves the tasks of some scenes to other hosts, or `application` or `shop`, which build one of several services instead.
 """
 
 import base64
@@ -36,6 +36,43 @@ def control(path, **parameters):
     url = f"{os.environ['AWS_ENDPOINT_URL']}/_zonewalk/{path}"
     body = json.dumps({"region": "us-east-1", **parameters}).encode()
     return json.load(urllib.request.urlopen(urllib.request.Request(url, body)))
+
+
+def record_flows():
+    """Flow logs of all that goes between tasks."""
+    ec2.create_flow_logs(
+        ResourceIds=[vpc()],
+        ResourceType="VPC",
+        LogGroupName="flows",
+        DeliverLogsPermissionArn="arn:aws:iam::000000000000:role/flow-logs",
+        MaxAggregationInterval=60,
+    )
+
+
+def vpc():
+    return ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
+
+
+def traffic(cluster, client, server, gb_a_month, hours=7 * 24):
+    """What CloudWatch is to have of so many hours."""
+    begin = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=hours)
+    return {
+        "metric": "TargetProcessedBytes",
+        "dimensions": {"TargetDiscoveryName": server, "ServiceName": client, "ClusterName": cluster},
+        "from": begin.isoformat().replace("+00:00", "Z"),
+        "value": gb_a_month * 1e9 / 730,
+    }
+
+
+def live_tasks(cluster, name, begin, count):
+    """What CloudWatch is to have of an hour."""
+    return {
+        "metric": "LiveTaskCount",
+        "dimensions": {"ServiceName": name, "ClusterName": cluster},
+        "from": begin.isoformat().replace("+00:00", "Z"),
+        "to": (begin + datetime.timedelta(hours=1)).isoformat().replace("+00:00", "Z"),
+        "value": count,
+    }
 
 
 def subnets():
@@ -95,11 +132,10 @@ def joined(cluster):
 
 
 def load_balancer(cluster):
-    vpc = ec2.describe_vpcs()["Vpcs"][0]["VpcId"]
     made = elb.create_load_balancer(Name=cluster, Subnets=[SUBNETS[zone] for zone in ZONES], SecurityGroups=[GROUP])
     made = made["LoadBalancers"][0]
     group = elb.create_target_group(
-        Name=cluster, Protocol="HTTP", Port=80, VpcId=vpc, TargetType="ip", HealthCheckPath="/ping"
+        Name=cluster, Protocol="HTTP", Port=80, VpcId=vpc(), TargetType="ip", HealthCheckPath="/ping"
     )["TargetGroups"][0]["TargetGroupArn"]
     forward = [{"Type": "forward", "TargetGroupArn": group}]
     elb.create_listener(LoadBalancerArn=made["LoadBalancerArn"], Protocol="HTTP", Port=80, DefaultActions=forward)
@@ -129,6 +165,13 @@ def definition(family, port, routes, launch_type, memory=512, app_protocol="http
     return made["taskDefinition"]["taskDefinitionArn"]
 
 
+LOG_OPTIONS = {"awslogs-group": "/ecs/proxies", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "sc"}
+ACCESS_LOGS = {
+    "accessLogConfiguration": {"format": "JSON"},
+    "logConfiguration": {"logDriver": "awslogs", "options": {**LOG_OPTIONS, "awslogs-create-group": "true"}},
+}
+
+
 def service(cluster, name, port, connect, count, zones=ZONES, launch_type="EC2", routes=(), group=None, app_protocol="http", **others):
     """Starts so many tasks in these zones, and waits until they run."""
     family = f"{cluster}-{name}"
@@ -144,7 +187,7 @@ def service(cluster, name, port, connect, count, zones=ZONES, launch_type="EC2",
         launchType=launch_type,
         networkConfiguration={"awsvpcConfiguration": network},
         loadBalancers=balancers,
-        serviceConnectConfiguration={"enabled": True, **connect},
+        serviceConnectConfiguration={"enabled": True, **ACCESS_LOGS, **connect},
         **others,
     )
     run(cluster, name, count)
@@ -310,10 +353,7 @@ def other_account(cluster):
     shared = control("shared-namespace", name="partner", services=[{"name": "rates", "instances": instances}])
     hosts(cluster, ZONES)
     service(cluster, "web", 8080, {"namespace": shared["arn"]}, 3)
-    dimensions = {"TargetDiscoveryName": "rates", "ServiceName": "web", "ClusterName": cluster}
-    hour = (datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=1)).isoformat().replace("+00:00", "Z")
-    seed = {"metric": "TargetProcessedBytes", "dimensions": dimensions, "from": hour, "value": 1e6}
-    control("metrics", metrics=[seed])
+    control("metrics", metrics=[traffic(cluster, "web", "rates", 1, hours=1)])
 
 
 SCENES = [
@@ -335,6 +375,7 @@ SCENES = [
 
 
 def build():
+    record_flows()
     addresses = {}
     for make in SCENES:
         cluster = make.__name__.replace("_", "-")
@@ -364,6 +405,7 @@ def renew():
 
 def application():
     """A page, a server behind it, a cache and a database: only the page and the server speak HTTP."""
+    record_flows()
     cluster = "guestbook"
     scene(cluster)
     offering(cluster, "cache", 6379, app_protocol=None)
@@ -372,4 +414,37 @@ def application():
     print(json.dumps({cluster: web(cluster, launch_type="FARGATE")}))
 
 
-{"build": build, "renew": renew, "application": application}[sys.argv[1]]()
+def shop():
+    """A web shop that was not deployed all at once, scales its checkout in at night, and has a week of traffic behind it."""
+    cluster = "shop"
+    scene(cluster)
+    ecs.create_cluster(clusterName="jobs")
+    offering(cluster, "redis", 6379, app_protocol=None)
+    offering(cluster, "payments", 8091, 4)
+    offering(cluster, "inventory", 8092)
+    offering(cluster, "catalog", 8093)
+    offering(cluster, "checkout", 8094)
+    service(cluster, "web", 8080, {}, 6, launch_type="FARGATE")
+    hosts("jobs", ZONES, image_id=image(OLD_IMAGE))
+    service("jobs", "reindex", 8095, {"namespace": f"{cluster}.local"}, 3)
+    today = datetime.datetime.now(datetime.timezone.utc).replace(minute=0, second=0, microsecond=0)
+    age(cluster, "catalog", (today.date() - datetime.date(2026, 5, 2)).days)
+    age(cluster, "checkout", 10)
+    week = [
+        (cluster, "web", "catalog", 2480),
+        (cluster, "web", "checkout", 610),
+        (cluster, "checkout", "redis", 1900),
+        (cluster, "checkout", "inventory", 480),
+        (cluster, "checkout", "payments", 220),
+        ("jobs", "reindex", "inventory", 940),
+    ]
+    # Checkout has fewer tasks for eight hours of each day.
+    tasks = [
+        live_tasks(cluster, name, today - datetime.timedelta(hours=hour), 3 if name == "checkout" and hour % 24 < 8 else 6)
+        for name in ("catalog", "checkout")
+        for hour in range(7 * 24)
+    ]
+    control("metrics", metrics=[traffic(*pair) for pair in week] + tasks)
+
+
+{"build": build, "renew": renew, "application": application, "shop": shop}[sys.argv[1]]()

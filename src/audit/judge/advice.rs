@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Meeting;
 use super::age::{Age, IMAGE, LAUNCH};
 use super::pair::Server;
-use crate::audit::facts::{ByZone, Launch, Rebalancing, Service, ServiceId};
+use crate::audit::facts::{ByZone, Launch, Offer, Rebalancing, Service, ServiceId};
 use crate::audit::verdict::{Advice, Code, Pair, State};
 
 /// A part of what a pair needs.
@@ -115,12 +115,27 @@ fn steps(pair: &Pair, meeting: &Meeting<'_>) -> Vec<Step> {
             name.discovery_name
         )));
     }
-    if pair.state == State::Unclear && client.launch == Launch::Ec2 && !has(&[Code::LaunchDay, Code::OtherAccount]) {
+    let can_be_measured = pair.state == State::Unclear && !has(&[Code::LaunchDay, Code::OtherAccount]);
+    if let Some(source) = measures(pair, client, server).filter(|_| can_be_measured) {
         let ServiceId { cluster, service } = &client.id;
-        let command = format!("zonewalk audit --cluster {cluster} --service {service} --measure proxies");
+        let command = format!("zonewalk audit --cluster {cluster} --service {service} --measure {source}");
         steps.push(Step::command(format!("{service}: measure, to be sure"), command));
     }
     steps
+}
+
+/// What `--measure` takes that tells of a pair: counters where they can be read, which cost nothing; else access logs, of HTTP the
+/// caller's, of TCP the called one's.
+fn measures(pair: &Pair, client: &Service, server: Option<&Service>) -> Option<&'static str> {
+    if client.launch == Launch::Ec2 {
+        return Some("proxies");
+    }
+    let offer = server.into_iter().flat_map(|server| &server.offers).find(|offer| offer.discovery_name == pair.server);
+    let logs = match offer.is_some_and(Offer::is_tcp) {
+        true => server.and_then(|server| server.access_logs.as_ref()).filter(|logs| logs.is_json),
+        false => client.access_logs.as_ref(),
+    };
+    logs.map(|_| "logs")
 }
 
 fn is_old(service: &Service) -> bool {

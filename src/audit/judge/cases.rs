@@ -12,6 +12,7 @@ mod tests {
     };
     use crate::audit::verdict::{Code, NoteCode, Pair, State};
     use crate::aws::AzId;
+    use crate::stages::access_logs::AccessLogs;
 
     const NEW: &str = "2026-09-01T00:00:00Z";
     const OLD: &str = "2026-05-02T00:00:00Z";
@@ -259,8 +260,15 @@ mod tests {
         let ec2 = with(|web, _| on_hosts(web, |_| host("1.102.1", None)));
         let command = |facts: &Facts| judged(facts).1.advice[0].command.clone().unwrap_or_default();
         assert_eq!(command(&ec2), "`zonewalk audit --cluster shop --service web --measure proxies`");
-        let on_fargate = judged(&with(|_, api| api.tasks = None)).1.advice;
-        assert_eq!(on_fargate, [], "Fargate shows no counters");
+        let mut on_fargate = with(|_, api| api.tasks = None);
+        assert_eq!(judged(&on_fargate).1.advice, [], "Fargate shows no counters");
+        on_fargate.services[0].access_logs = Some(AccessLogs { group: "/ecs/web".to_owned(), is_json: false });
+        assert_eq!(command(&on_fargate), "`zonewalk audit --cluster shop --service web --measure logs`");
+        // A caller's log does not tell where its connections went.
+        on_fargate.services[1].offers[0].app_protocol = Some("tcp".to_owned());
+        assert_eq!(judged(&on_fargate).1.advice, []);
+        on_fargate.services[1].access_logs = Some(AccessLogs { group: "/ecs/api".to_owned(), is_json: true });
+        assert_eq!(command(&on_fargate), "`zonewalk audit --cluster shop --service web --measure logs`");
     }
 
     /// Proxies of before zone-aware routing count no zones.
@@ -273,6 +281,14 @@ mod tests {
         let (pair, _) = judged(&facts);
         assert_eq!((pair.state, pair.same_zone.share), (State::Partly, pair.same_zone.predicted));
         assert!(pair.same_zone.measured.len() == 1 && !has(&pair, NoteCode::Confirmed), "{pair:#?}");
+
+        // Access logs are of all callers.
+        for [same, cross] in [[400, 200], [389, 211], [411, 189]] {
+            let mut facts = measured(facts.clone(), same, cross);
+            facts.evidence.remove(0);
+            let (pair, _) = judged(&facts);
+            assert_eq!((pair.state, has(&pair, NoteCode::Confirmed)), (State::Partly, true), "{pair:#?}");
+        }
     }
 
     /// Blue and green are both there for a while; what is known of the service is of the one that has the traffic.

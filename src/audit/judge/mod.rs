@@ -246,7 +246,12 @@ fn settle(
     if (with - without).abs() < APART || matches!(predicted.state, State::OneZone | State::NotRunning) {
         return None;
     }
-    let is_on = (measured.share - with).abs() < (measured.share - without).abs();
+    let off_by = |share: f64| (measured.share - share).abs();
+    // Where some callers are older, it is neither.
+    if share.is_some_and(|predicted| off_by(predicted) <= off_by(with).min(off_by(without))) {
+        return None;
+    }
+    let is_on = off_by(with) < off_by(without);
     let says = says(measured);
     let state = if is_on { State::On } else { State::Off };
     let was_on = matches!(predicted.state, State::On | State::Partly);

@@ -1,6 +1,6 @@
 //! What else is to be known of a pair.
 
-use crate::audit::facts::{ByZone, Rebalancing, Service};
+use crate::audit::facts::{ByZone, Offer, Rebalancing, Service};
 use crate::audit::percent;
 use crate::audit::verdict::{Measured, Note, NoteCode, Pair, State};
 
@@ -14,7 +14,7 @@ pub(super) fn of(pair: &Pair, client: &Service, server: Option<&Service>, agreei
     let is_on = matches!(pair.state, State::On | State::Partly);
     let (healthy, needed) = (pair.endpoints.healthy, pair.endpoints.needed);
     if is_on && healthy == needed {
-        note(NoteCode::NoMargin, format!("{healthy} endpoints are just as many as are needed"));
+        note(NoteCode::NoMargin, format!("{} has just the {healthy} endpoints that are needed", pair.server));
     }
     if let Some(below) = pair.below_threshold_share.filter(|below| *below > 0.0) {
         let text = format!("{} had fewer than {needed} endpoints for {} of the time", pair.server, percent(below));
@@ -30,7 +30,7 @@ pub(super) fn of(pair: &Pair, client: &Service, server: Option<&Service>, agreei
             note(NoteCode::OffDuringDeployments, text);
         }
         let offer = server.offers.iter().find(|offer| offer.discovery_name == pair.server);
-        if offer.is_some_and(|offer| offer.app_protocol.as_deref() == Some("tcp")) {
+        if offer.is_some_and(Offer::is_tcp) {
             let text =
                 format!("{} has no appProtocol: a connection stays with its endpoint, whatever the zone", pair.server);
             note(NoteCode::NoAppProtocol, text);
@@ -41,12 +41,13 @@ pub(super) fn of(pair: &Pair, client: &Service, server: Option<&Service>, agreei
             Some(Rebalancing::Enabled) | None => None,
         };
         if let Some(why) = why.filter(|_| is_uneven(&pair.endpoints.by_zone, &pair.callers)) {
-            let text = format!("endpoints are uneven, and rebalancing of {} {why}", server.id.service);
+            let text = format!("endpoints of {0} are uneven, and its rebalancing {why}", server.id.service);
             note(NoteCode::NoRebalancing, text);
         }
     }
     if let Some(load) = pair.load.as_ref().filter(|load| is_on && load.times_mean >= HOT) {
-        let text = format!("each endpoint in {} gets {:.1} times the mean", load.hottest, load.times_mean);
+        let text =
+            format!("each endpoint of {} in {} gets {:.1} times the mean", pair.server, load.hottest, load.times_mean);
         note(NoteCode::HotZone, text);
     }
     for service in [Some(client), server].into_iter().flatten() {

@@ -123,11 +123,12 @@ pub(super) fn predict(client: &Service, server: Server<'_>) -> Prediction {
     found.has_old_callers = old.has_old_callers();
     let mut off = old.off();
     if count < least {
-        off.push(reason(Code::TooFewEndpoints, too_few(count, needed)));
+        off.push(reason(Code::TooFewEndpoints, too_few(server.name(), count, needed)));
     }
     let mut unclear = old.unclear();
     if count >= least && count < needed {
-        let both = format!("{}: AWS's formula says on, Envoy's default of {needed} says off", endpoints_in(&healthy));
+        let (name, has) = (server.name(), endpoints_in(&healthy));
+        let both = format!("{name} has {has}: AWS's formula says on, Envoy's default of {needed} says off");
         unclear.push(reason(Code::Threshold, both));
     }
     let partly: Vec<Reason> =
@@ -154,8 +155,8 @@ fn other_account(name: &OtherName) -> Reason {
     reason(Code::OtherAccount, text)
 }
 
-fn too_few(count: u32, needed: u32) -> String {
-    format!("{count} healthy endpoint{}, {needed} needed", if count == 1 { "" } else { "s" })
+fn too_few(name: &str, count: u32, needed: u32) -> String {
+    format!("{name} has {count} healthy endpoint{}, {needed} needed", if count == 1 { "" } else { "s" })
 }
 
 fn endpoints_in(endpoints: &ByZone) -> String {
@@ -187,7 +188,9 @@ fn spread(
         let zones = zones.iter().map(|zone| zone.as_str()).collect::<Vec<_>>().join(", ");
         let (endpoints, callers) = (counts(endpoints), counts(callers));
         let share = crate::audit::percent(share);
-        let text = format!("{endpoints} endpoints for {callers} callers in {zones}: {share} can stay");
+        let (name, client) = (server.name(), &client.id.service);
+        let text =
+            format!("{endpoints} endpoints of {name} for {callers} callers of {client} in {zones}: {share} can stay");
         reason(Code::Uneven, text)
     } else {
         let (zones, name) = (lonely.join(" and "), server.name());

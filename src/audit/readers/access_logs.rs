@@ -28,8 +28,7 @@ pub(super) async fn read(
     if let Some(without) = first_and_others(&without) {
         reader.gaps.note(&format!("access logs of {without}"), "no accessLogConfiguration with the log driver awslogs");
     }
-    let is_tcp = |offer: &Offer| offer.app_protocol.as_deref() == Some("tcp");
-    let called = |draft: &&Draft| draft.service.offers.iter().any(is_tcp);
+    let called = |draft: &&Draft| draft.service.offers.iter().any(Offer::is_tcp);
     let groups = |of: &mut dyn Iterator<Item = &AccessLogs>| -> Vec<String> {
         of.map(|log| log.group.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     };
@@ -68,7 +67,7 @@ pub(super) async fn read(
             let count = if by_server { number("down") + number("up") } else { number("requests") };
             let unit = if by_server { Unit::Bytes } else { Unit::Requests };
             // The proxy of a task is the same for all of its names, so each has what the task has got.
-            for offer in offers(drafts, &client.0, &server.0).into_iter().filter(|offer| is_tcp(offer) == by_server) {
+            for offer in offers(drafts, &client.0, &server.0).into_iter().filter(|offer| offer.is_tcp() == by_server) {
                 counts.add(client, server, &offer.discovery_name, unit, count as u64);
             }
         }

@@ -72,21 +72,27 @@ struct Looked {
 }
 
 async fn look(reader: &Reader<'_>, namespace: String) -> Result<Looked, Error> {
-    let (ctx, id) = (reader.ctx, last(&namespace).to_owned());
-    // A shared one is known by its ARN alone (Cloud Map API Reference, "GetNamespace").
-    let request = ctx.clients.servicediscovery.get_namespace().id(&id);
+    let (ctx, id) = (reader.ctx, reference(reader, &namespace));
+    let request = ctx.clients.servicediscovery.get_namespace().id(id);
     let answer = ctx.look("servicediscovery:GetNamespace", request.send()).await;
     let answer = reader.gaps.unless_refused(answer, &format!("the name of namespace {id}"))?;
     let name = answer.and_then(|answer| answer.namespace).and_then(|namespace| namespace.name);
-    let filter = ServiceFilter::builder().name(ServiceFilterName::NamespaceId).values(&id);
+    let filter = ServiceFilter::builder().name(ServiceFilterName::NamespaceId).values(id);
     let filter =
         filter.condition(FilterCondition::Eq).build().map_err(|error| Error::Prerequisite(error.to_string()))?;
     let mut pages = ctx.clients.servicediscovery.list_services().filters(filter).into_paginator().send();
     let pages = ctx.pages("servicediscovery:ListServices", async || pages.next().await).await;
-    let what = format!("names of other accounts in namespace {}", name.as_deref().unwrap_or(&id));
+    let what = format!("names of other accounts in namespace {}", name.as_deref().unwrap_or(id));
     let pages = reader.gaps.unless_refused(pages, &what)?.unwrap_or_default();
     let services = pages.into_iter().flat_map(|page| page.services.unwrap_or_default()).collect();
     Ok(Looked { namespace, name, services })
+}
+
+/// How Cloud Map is asked about what has this ARN: by its ID, which emulators know, too, or where it is in another account's
+/// namespace, by the ARN alone (API Reference, "GetNamespace", "ListServices", "ListInstances").
+fn reference<'a>(reader: &Reader<'_>, arn: &'a str) -> &'a str {
+    let is_ours = arn.split(':').nth(4) == reader.ctx.account().as_deref();
+    if is_ours { last(arn) } else { arn }
 }
 
 /// None: it has no endpoint, as a name that was left behind.
@@ -97,7 +103,8 @@ async fn other(
     zones: &BTreeMap<AzName, AzId>,
 ) -> Result<Option<OtherName>, Error> {
     let (ctx, name) = (reader.ctx, service.name().unwrap_or_default().to_owned());
-    let request = ctx.clients.servicediscovery.list_instances().service_id(service.id().unwrap_or_default());
+    let id = service.arn().map_or(service.id().unwrap_or_default(), |arn| reference(reader, arn));
+    let request = ctx.clients.servicediscovery.list_instances().service_id(id);
     let mut pages = request.into_paginator().send();
     let pages = ctx.pages("servicediscovery:ListInstances", async || pages.next().await).await;
     let pages = reader.gaps.unless_refused(pages, &format!("the endpoints of {name}"))?;

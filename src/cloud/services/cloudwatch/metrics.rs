@@ -182,6 +182,10 @@ impl Metrics {
         }
     }
 
+    pub(super) fn forget_live(&mut self, service: &ServiceKey) {
+        self.series.remove(&(Metric::LiveTaskCount, of_service(service)));
+    }
+
     fn add_live(&mut self, minute: i64, counts: &[(ServiceKey, u32)]) {
         for (service, count) in counts {
             self.add(Metric::LiveTaskCount, of_service(service), minute, Datum::of(f64::from(*count)));

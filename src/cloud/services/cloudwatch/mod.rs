@@ -67,6 +67,11 @@ fn reconcile(region: &mut Region) {
     ec2::record_flows(region, &exchanges);
 }
 
+/// Forgets how many tasks a service had while it began, since it is to have begun long ago.
+pub(crate) fn forget_beginning(region: &mut Region, service: &ServiceKey) {
+    region.cloudwatch_mut().metrics.forget_live(service);
+}
+
 fn minute_of(at: Timestamp) -> i64 {
     at.as_second().div_euclid(60)
 }

@@ -12,6 +12,7 @@ use super::container_instances::ContainerInstance;
 use super::refers_to;
 use super::services::{Service, ServiceStatus};
 use super::tasks::Task;
+use crate::cloud::carried::ServiceKey;
 use crate::cloud::region::Region;
 
 /// When Service Connect began to route by zone. Tasks of earlier deployments go on as before, also those that replace others
@@ -72,6 +73,12 @@ pub(crate) struct AgedDeployment {
     /// ISO 8601.
     created_at: String,
     zone_aware: bool,
+}
+
+impl AgedDeployment {
+    pub(crate) fn service(&self) -> ServiceKey {
+        ServiceKey { cluster: self.cluster.clone(), service: self.service.clone() }
+    }
 }
 
 /// Makes a service's current deployment so many days old, and the service at least as old. Its proxies become what those of

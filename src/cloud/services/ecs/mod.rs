@@ -79,7 +79,7 @@ pub(crate) fn has_joined(region: &Region, instance_id: &str) -> bool {
     joined_instances(region).iter().any(|id| id == instance_id)
 }
 
-pub(crate) use age::{Age, age};
+pub(crate) use age::{Age, AgedDeployment, age};
 pub(crate) use agents::{disconnect as disconnect_agent, reconnect_all as reconnect_agents};
 pub(crate) use carried::{exchanges, live_task_counts};
 

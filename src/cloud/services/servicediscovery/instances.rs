@@ -32,7 +32,7 @@ pub(crate) fn deregister_instance(region: &mut Region, id: &str) {
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let service = services::by_id(region, params.str("ServiceId")?)?;
+    let service = services::referred(region, params.str("ServiceId")?)?;
     let instances = service.instances.iter().map(|Instance { id, attributes, created_by }| {
         json!({ "Id": id, "Attributes": attributes, "CreatedByAccount": created_by })
     });
@@ -73,7 +73,7 @@ pub(super) fn discover(region: &Region, params: Params<'_>) -> Result<Value, Aws
 
 /// The instances here are ECS's: it takes them out when their tasks stop.
 pub(super) fn deregister(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let (service, instance) = (services::by_id(region, params.str("ServiceId")?)?, params.str("InstanceId")?);
+    let (service, instance) = (services::referred(region, params.str("ServiceId")?)?, params.str("InstanceId")?);
     if service.instances.iter().any(|known| known.id == instance) {
         return Err(AwsError::unsupported("taking out an instance that ECS has registered: stop its task"));
     }

@@ -64,8 +64,14 @@ fn not_ours(arn: &str) -> AwsError {
     AwsError::new("AccessDeniedException", format!("User is not authorized to perform this on resource: {arn}"))
 }
 
-/// A list's filters: each names a member and the values of which it must have one.
-fn allows(params: Params<'_>, member: impl Fn(&str) -> Option<String>) -> Result<bool, AwsError> {
+/// How a resource is referred to. What is in another account's namespace goes by its ARN alone (Cloud Map API Reference,
+/// "GetNamespace", "ListServices", "ListInstances").
+fn references<'r>(owner: &str, id: &'r str, arn: &'r str) -> Vec<&'r str> {
+    if owner == crate::cloud::ACCOUNT_ID { vec![id, arn] } else { vec![arn] }
+}
+
+/// A list's filters: each names a member, as which a resource has some values, and the values of which it must have one.
+fn allows<'m>(params: Params<'_>, member: impl Fn(&str) -> Option<Vec<&'m str>>) -> Result<bool, AwsError> {
     for filter in params.objects("Filters") {
         let (name, values) = (filter.str("Name")?, filter.strings("Values"));
         let is_prefix = match filter.opt_str("Condition").unwrap_or("EQ") {
@@ -74,7 +80,8 @@ fn allows(params: Params<'_>, member: impl Fn(&str) -> Option<String>) -> Result
             condition => return Err(AwsError::unsupported(format_args!("the filter condition {condition}"))),
         };
         let actual = member(name).ok_or_else(|| AwsError::unsupported(format_args!("the filter {name}")))?;
-        if !values.iter().any(|value| if is_prefix { actual.starts_with(value) } else { actual == *value }) {
+        let is = |actual: &str, value: &str| if is_prefix { actual.starts_with(value) } else { actual == value };
+        if !values.iter().any(|value| actual.iter().any(|actual| is(actual, value))) {
             return Ok(false);
         }
     }

@@ -32,8 +32,12 @@ impl Namespace {
         self.owner == crate::cloud::ACCOUNT_ID
     }
 
+    pub(super) fn references(&self) -> Vec<&str> {
+        super::references(self.owner, &self.id, &self.arn)
+    }
+
     fn is_called(&self, reference: &str) -> bool {
-        self.is_made && (self.id == reference || self.arn == reference)
+        self.is_made && self.references().contains(&reference)
     }
 }
 
@@ -45,18 +49,19 @@ pub(crate) fn namespace<'r>(region: &'r Region, reference: &str) -> Option<&'r N
     namespaces.find(|namespace| namespace.is_called(reference) || is_named(namespace))
 }
 
-/// A new namespace of another account, which shares it; its ID.
-pub(super) fn add_shared(region: &mut Region, name: &str) -> Result<String, String> {
+/// A new namespace of another account, which shares it.
+pub(super) fn add_shared<'r>(region: &'r mut Region, name: &str) -> Result<&'r Namespace, String> {
     let known = &region.cloud_map().namespaces;
     if known.iter().any(|namespace| !namespace.is_ours() && namespace.name == name) {
         return Err(format!("account {OTHER_ACCOUNT} has a namespace {name} already"));
     }
     let id = region.ids.cloud_map("ns");
     let arn = format!("arn:aws:servicediscovery:{}:{OTHER_ACCOUNT}:namespace/{id}", region.name);
-    region.cloud_map_mut().namespaces.push(Namespace {
+    let namespaces = &mut region.cloud_map_mut().namespaces;
+    namespaces.push(Namespace {
         arn,
         name: name.to_owned(),
-        id: id.clone(),
+        id,
         owner: OTHER_ACCOUNT,
         tags: Tags::default(),
         description: None,
@@ -66,15 +71,16 @@ pub(super) fn add_shared(region: &mut Region, name: &str) -> Result<String, Stri
         is_being_deleted: false,
         created_at: Timestamp::now(),
     });
-    Ok(id)
+    Ok(&namespaces[namespaces.len() - 1])
 }
 
 fn not_found(id: &str) -> AwsError {
     AwsError::new("NamespaceNotFound", format!("Namespace {id} was not found."))
 }
 
-pub(super) fn by_id<'r>(region: &'r Region, id: &str) -> Result<&'r Namespace, AwsError> {
-    region.cloud_map().namespaces.iter().find(|n| n.is_called(id)).ok_or_else(|| not_found(id))
+/// The namespace that a request refers to by its ID or ARN.
+pub(super) fn referred<'r>(region: &'r Region, reference: &str) -> Result<&'r Namespace, AwsError> {
+    region.cloud_map().namespaces.iter().find(|n| n.is_called(reference)).ok_or_else(|| not_found(reference))
 }
 
 /// Has a namespace made, as ECS does for a cluster, and gives its ARN, which is known at once.
@@ -147,7 +153,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 pub(super) fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let namespace = by_id(region, params.str("Id")?)?;
+    let namespace = referred(region, params.str("Id")?)?;
     let mut answer = wire(region, namespace);
     if let Some(creator) = &namespace.creator_request_id {
         answer["CreatorRequestId"] = json!(creator);
@@ -159,18 +165,18 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let mut namespaces = Vec::new();
     for namespace in region.cloud_map().namespaces.iter().filter(|namespace| namespace.is_made) {
         let member = |name: &str| match name {
-            "TYPE" => Some("HTTP".to_owned()),
-            "NAME" | "HTTP_NAME" => Some(namespace.name.clone()),
-            "RESOURCE_OWNER" => Some(super::resource_owner(namespace.owner).to_owned()),
+            "TYPE" => Some(vec!["HTTP"]),
+            "NAME" | "HTTP_NAME" => Some(vec![namespace.name.as_str()]),
+            "RESOURCE_OWNER" => Some(vec![super::resource_owner(namespace.owner)]),
             _ => None,
         };
         namespaces.push(allows(params, member)?.then(|| wire(region, namespace)));
     }
     for name in region.faults.lock().shared_namespaces() {
         let member = |member: &str| match member {
-            "TYPE" => Some("HTTP".to_owned()),
-            "NAME" | "HTTP_NAME" => Some(name.clone()),
-            "RESOURCE_OWNER" => Some("OTHER_ACCOUNTS".to_owned()),
+            "TYPE" => Some(vec!["HTTP"]),
+            "NAME" | "HTTP_NAME" => Some(vec![name.as_str()]),
+            "RESOURCE_OWNER" => Some(vec!["OTHER_ACCOUNTS"]),
             _ => None,
         };
         namespaces.push(allows(params, member)?.then(|| shared(region, &name)));
@@ -196,7 +202,7 @@ fn shared(region: &Region, name: &str) -> Value {
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let namespace = by_id(region, params.str("Id")?)?;
+    let namespace = referred(region, params.str("Id")?)?;
     if !namespace.is_ours() {
         return Err(super::not_ours(&namespace.arn));
     }

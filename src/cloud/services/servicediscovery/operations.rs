@@ -81,9 +81,9 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let mut operations = Vec::new();
     for operation in &region.cloud_map().operations {
         let member = |name: &str| match name {
-            "NAMESPACE_ID" => Some(operation.namespace_id.clone()),
-            "STATUS" => Some(operation.status().to_owned()),
-            "TYPE" => Some(operation.operation_type.into_str().to_owned()),
+            "NAMESPACE_ID" => Some(vec![operation.namespace_id.as_str()]),
+            "STATUS" => Some(vec![operation.status()]),
+            "TYPE" => Some(vec![operation.operation_type.into_str()]),
             _ => None,
         };
         let summary = json!({ "Id": operation.id, "Status": operation.status() });

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::instances::Instance;
-use super::namespaces::{self, namespace};
+use super::namespaces::{self, Namespace, namespace};
 use super::{allows, answer_page};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
@@ -28,11 +28,12 @@ pub(super) struct Service {
     created_at: Timestamp,
 }
 
-pub(super) fn by_id<'r>(region: &'r Region, id: &str) -> Result<&'r Service, AwsError> {
+/// The service that a request refers to by its ID or ARN.
+pub(super) fn referred<'r>(region: &'r Region, reference: &str) -> Result<&'r Service, AwsError> {
     let mut services = region.cloud_map().services.iter();
     services
-        .find(|service| service.id == id || service.arn == id)
-        .ok_or_else(|| AwsError::new("ServiceNotFound", format!("Service {id} was not found.")))
+        .find(|service| super::references(service.owner, &service.id, &service.arn).contains(&reference))
+        .ok_or_else(|| AwsError::new("ServiceNotFound", format!("Service {reference} was not found.")))
 }
 
 /// Makes a service with this name in a namespace, unless it is there, and gives its ARN.
@@ -62,7 +63,9 @@ pub(super) fn add_shared(region: &mut Region, namespace_id: &str, name: &str, in
 
 fn new(region: &mut Region, namespace_id: String, name: &str) -> Service {
     let id = region.ids.cloud_map("srv");
-    let owner = namespaces::by_id(region, &namespace_id).map_or(crate::cloud::ACCOUNT_ID, |namespace| namespace.owner);
+    let mut namespaces = region.cloud_map().namespaces.iter();
+    let namespace = namespaces.find(|namespace| namespace.id == namespace_id);
+    let owner = namespace.map_or(crate::cloud::ACCOUNT_ID, |namespace| namespace.owner);
     Service {
         arn: format!("arn:aws:servicediscovery:{}:{owner}:service/{id}", region.name),
         owner,
@@ -83,7 +86,7 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
     if let Some(other) = params.opt_str("Type").filter(|given| *given != "HTTP") {
         return Err(AwsError::invalid_parameter(format!("The service type {other} is not valid.")));
     }
-    let namespace_id = namespaces::by_id(region, params.str("NamespaceId")?)?.id.clone();
+    let namespace_id = namespaces::referred(region, params.str("NamespaceId")?)?.id.clone();
     let is_it = |service: &&Service| service.namespace_id == namespace_id && service.name == name;
     if let Some(service) = region.cloud_map().services.iter().find(is_it) {
         let creator = params.opt_str("CreatorRequestId");
@@ -104,16 +107,18 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
 }
 
 pub(super) fn get(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let service = by_id(region, params.str("Id")?)?;
+    let service = referred(region, params.str("Id")?)?;
     Ok(json!({ "Service": wire(service) }))
 }
 
 pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let mut services = Vec::new();
     for service in &region.cloud_map().services {
+        let mut namespaces = region.cloud_map().namespaces.iter();
+        let namespace = namespaces.find(|namespace| namespace.id == service.namespace_id);
         let member = |name: &str| match name {
-            "NAMESPACE_ID" => Some(service.namespace_id.clone()),
-            "RESOURCE_OWNER" => Some(super::resource_owner(service.owner).to_owned()),
+            "NAMESPACE_ID" => Some(namespace.map(Namespace::references).unwrap_or_default()),
+            "RESOURCE_OWNER" => Some(vec![super::resource_owner(service.owner)]),
             _ => None,
         };
         let mut summary = wire(service);
@@ -127,7 +132,7 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
 }
 
 pub(super) fn delete(region: &mut Region, params: Params<'_>) -> Result<Value, AwsError> {
-    let service = by_id(region, params.str("Id")?)?;
+    let service = referred(region, params.str("Id")?)?;
     if service.created_by != crate::cloud::ACCOUNT_ID {
         return Err(super::not_ours(&service.arn));
     }

@@ -31,7 +31,8 @@ pub(crate) struct SharedService {
 
 /// Makes the namespace and what is in it, and gives its ARN. Nothing runs for its instances.
 pub(crate) fn share(region: &mut Region, shared: &Shared) -> Result<String, String> {
-    let id = namespaces::add_shared(region, &shared.name)?;
+    let namespace = namespaces::add_shared(region, &shared.name)?;
+    let (id, arn) = (namespace.id.clone(), namespace.arn.clone());
     for service in &shared.services {
         let instances = service.instances.iter();
         let instances = instances
@@ -43,6 +44,5 @@ pub(crate) fn share(region: &mut Region, shared: &Shared) -> Result<String, Stri
             .collect();
         services::add_shared(region, &id, &service.name, instances);
     }
-    let namespace = namespaces::by_id(region, &id).map_err(|error| error.message)?;
-    Ok(namespace.arn.clone())
+    Ok(arn)
 }
