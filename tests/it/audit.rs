@@ -104,8 +104,14 @@ async fn a_share_that_is_asked_for_decides_the_exit_code() {
 
 /// What is never asked in the walkthrough's cluster before any traffic: it has no name of another account's, nothing that is not
 /// rolled, and no query has to be stopped.
-const NOT_ASKED: [&str; 4] =
-    ["cloudwatch:GetMetricData", "ecs:DescribeServiceRevisions", "logs:StopQuery", "servicediscovery:ListInstances"];
+const NOT_ASKED: [&str; 6] = [
+    "cloudwatch:GetMetricData",
+    "ecs:DescribeServiceDeployments",
+    "ecs:DescribeServiceRevisions",
+    "ecs:ListServiceDeployments",
+    "logs:StopQuery",
+    "servicediscovery:ListInstances",
+];
 
 /// Each action that an audit takes is denied in turn: the run ends well and names the action.
 #[tokio::test(flavor = "multi_thread")]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use aws_sdk_ecs::types::{ServiceDeploymentLifecycleStage, ServiceDeploymentStatus};
 use serde_json::{Deserializer, Value};
 use strum::VariantArray;
 use tokio::process::Command;
@@ -274,6 +275,66 @@ async fn each_reason_is_what_the_traffic_shows_and_its_advice_heals() {
         assert_eq!(shares.len(), 5, "every source has counted all of {cluster}: {shares:?}");
         assert_agree(cluster, &shares, 1.0);
     }
+    cloud.shutdown().await;
+}
+
+/// While blue and green are both there, the one with the traffic is judged.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs boto3: tests/run.sh installs it"]
+async fn a_blue_green_deployment_is_judged_by_who_has_the_traffic() {
+    let cloud = start_cloud(Pace::Fast).await;
+    let ctx = context(&cloud, settings()).await;
+    let built = script(&cloud, "blue-green").await;
+    let addresses: BTreeMap<String, String> = serde_json::from_str(built.trim()).unwrap();
+    let deployment = async || {
+        let ecs = &ctx.clients.ecs;
+        let listed = ecs.list_service_deployments().cluster("blue-green").service("api").send().await.unwrap();
+        let newest = listed.service_deployments()[0].service_deployment_arn().unwrap().to_owned();
+        let described = ecs.describe_service_deployments().service_deployment_arns(newest).send().await.unwrap();
+        described.service_deployments()[0].clone()
+    };
+    let at = async |stage: ServiceDeploymentLifecycleStage| {
+        for _ in 0..500 {
+            if deployment().await.lifecycle_stage() == Some(&stage) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("never at {stage:?}: {:#?}", deployment().await);
+    };
+    let is_under_way = |pair: &Pair| pair.notes.iter().any(|note| note.code == NoteCode::DeploymentUnderWay);
+
+    at(ServiceDeploymentLifecycleStage::ScaleUp).await;
+    let seen = send(&addresses["blue-green"]).await;
+    let audit = audited(&ctx, &[]).await;
+    let blue = pair(&audit, "blue-green");
+    assert_eq!((blue.state, blue.reasons[0].code), (State::Off, Code::ServerDeploymentOld), "{blue:#?}");
+    assert!(blue.endpoints.healthy == 6 && is_under_way(blue), "{blue:#?}");
+    assert_agree("blue", &shares(blue, None, &seen), THIRD);
+
+    script(&cloud, "room").await;
+    at(ServiceDeploymentLifecycleStage::BakeTime).await;
+    let seen = send(&addresses["blue-green"]).await;
+    let audit = audited(&ctx, &[]).await;
+    let bakes = deployment().await;
+    assert_eq!(bakes.lifecycle_stage(), Some(&ServiceDeploymentLifecycleStage::BakeTime), "{bakes:#?}");
+    let [before] = bakes.source_service_revisions() else { panic!("{bakes:#?}") };
+    assert_eq!((before.running_task_count(), before.requested_production_traffic_weight()), (6, Some(0.0)));
+    let green = pair(&audit, "blue-green");
+    assert_eq!((green.state, green.endpoints.healthy, is_under_way(green)), (State::On, 6, true), "{green:#?}");
+    assert_agree("green", &shares(green, None, &seen), 1.0);
+
+    for attempt in 0.. {
+        let ended = deployment().await;
+        if ended.status() == Some(&ServiceDeploymentStatus::Successful) {
+            break;
+        }
+        assert!(attempt < 2_000, "{ended:#?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let audit = audited(&ctx, &[]).await;
+    let alone = pair(&audit, "blue-green");
+    assert_eq!((alone.state, alone.endpoints.healthy, is_under_way(alone)), (State::On, 6, false), "{alone:#?}");
     cloud.shutdown().await;
 }
 

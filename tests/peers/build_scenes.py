@@ -1,7 +1,8 @@
 """boto3 builds a scene for each reason that `audit` can give, a cluster and a namespace each, in a local cloud.
 
 Environment: AWS_ENDPOINT_URL and credentials. Argument: `build`, which prints a JSON object of the scenes' load balancers by name,
-`renew`, which moves the tasks of some scenes to other hosts, or `application` or `shop`, which build one of several services instead.
+`renew`, which moves the tasks of some scenes to other hosts, `application` or `shop`, which build one of several services instead, or
+`blue-green` and then `room`, which let a deployment wait for hosts.
 """
 
 import base64
@@ -97,14 +98,11 @@ def image(version=NEW_IMAGE):
 
 
 SUBNETS, GROUP, IMAGE = subnets(), security_group(), image()
-groups = 0
 
 
 def hosts(cluster, zones, count=1, instance_type="t3.medium", image_id=IMAGE):
     """So many instances more in each of these zones; waits until all have joined."""
-    global groups
-    groups += 1
-    name = f"{cluster}-{groups}-{len(zones)}"
+    name = f"{cluster}-{time.time_ns()}"
     user_data = f"#!/bin/bash\necho ECS_CLUSTER={cluster} >> /etc/ecs/ecs.config\n"
     data = {
         "ImageId": image_id,
@@ -172,7 +170,7 @@ ACCESS_LOGS = {
 }
 
 
-def service(cluster, name, port, connect, count, zones=ZONES, launch_type="EC2", routes=(), group=None, app_protocol="http", **others):
+def service(cluster, name, port, connect, count, zones=ZONES, launch_type="EC2", routes=(), group=None, app_protocol="http", memory=512, **others):
     """Starts so many tasks in these zones, and waits until they run."""
     family = f"{cluster}-{name}"
     network = {"subnets": [SUBNETS[zone] for zone in zones], "securityGroups": [GROUP]}
@@ -182,7 +180,7 @@ def service(cluster, name, port, connect, count, zones=ZONES, launch_type="EC2",
     ecs.create_service(
         cluster=cluster,
         serviceName=name,
-        taskDefinition=definition(family, port, list(routes), launch_type, app_protocol=app_protocol),
+        taskDefinition=definition(family, port, list(routes), launch_type, memory, app_protocol),
         desiredCount=count,
         launchType=launch_type,
         networkConfiguration={"awsvpcConfiguration": network},
@@ -447,4 +445,24 @@ def shop():
     control("metrics", metrics=[traffic(*pair) for pair in week] + tasks)
 
 
-{"build": build, "renew": renew, "application": application, "shop": shop}[sys.argv[1]]()
+def blue_green():
+    """A deployment that has no room for its green tasks yet."""
+    cluster = "blue-green"
+    scene(cluster)
+    hosts(cluster, ZONES, 2)
+    strategy = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 20}
+    # One of them fills a host.
+    api(cluster, launch_type="EC2", memory=3000, deploymentConfiguration=strategy)
+    print(json.dumps({cluster: web(cluster, launch_type="FARGATE")}))
+    age(cluster, "api")
+    ecs.update_service(cluster=cluster, service="api", forceNewDeployment=True)
+
+
+def room():
+    """Hosts for the green tasks."""
+    hosts("blue-green", ZONES, 2)
+
+
+BUILT = {"build": build, "renew": renew, "application": application, "shop": shop}
+BUILT |= {"blue-green": blue_green, "room": room}
+BUILT[sys.argv[1]]()

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ecs::types::{
     AvailabilityZoneRebalancing, ContainerDefinition, DeploymentRolloutState, LaunchType, PlacementConstraintType,
-    PlacementStrategyType, SchedulingStrategy, Service as Described, ServiceConnectConfiguration, TaskDefinition,
+    PlacementStrategyType, SchedulingStrategy, Service as Described, ServiceConnectConfiguration,
+    ServiceDeploymentStatus, ServiceRevisionSummary, TaskDefinition,
 };
 use jiff::Timestamp;
 
@@ -17,6 +18,9 @@ use crate::stages::access_logs::AccessLogs;
 /// `DescribeServices` takes as many (API Reference).
 const SERVICES_A_CALL: usize = 10;
 
+/// And `DescribeServiceDeployments` so many.
+const DEPLOYMENTS_A_CALL: usize = 20;
+
 /// A service that is being read.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -25,7 +29,8 @@ pub(super) struct Draft {
     pub(super) deployments: BTreeMap<String, Timestamp>,
     pub(super) running: u32,
     task_definition: Option<String>,
-    /// The revision that has the tasks, if ECS does not roll.
+    arn: Option<String>,
+    /// The revision that has the traffic, if ECS does not roll.
     revision: Option<String>,
     /// Whether a task's health is checked. None: that is not known.
     pub(super) checks_health: Option<bool>,
@@ -34,6 +39,14 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// The ID of the deployment that has the traffic, where another is there without, as with blue/green: the one that was made with
+    /// the revision.
+    pub(super) fn with_traffic(&self) -> Option<&str> {
+        let made = self.service.deployment.as_ref()?.created_at.filter(|_| self.revision.is_some())?;
+        let nearest = self.deployments.iter().min_by_key(|(_, time)| time.duration_since(made).abs());
+        nearest.map(|(id, _)| id.as_str())
+    }
+
     /// The family of its task definition.
     pub(super) fn family(&self) -> Option<&str> {
         let name = last(self.task_definition.as_deref()?);
@@ -163,6 +176,7 @@ fn draft(service: &Described) -> Option<Draft> {
         deployments: deployments.clone().filter_map(time).collect(),
         running: service.running_count().unsigned_abs(),
         task_definition: newest.task_definition().map(str::to_owned),
+        arn: service.service_arn().map(str::to_owned),
         revision: revision.map(str::to_owned),
         checks_health: None,
         ports: connect.services().iter().map(|it| (discovery_name(it), it.port_name().to_owned())).collect(),
@@ -229,8 +243,45 @@ fn rebalancing(service: &Described) -> Option<Rebalancing> {
     }
 }
 
+/// Finds which revision has the traffic while one takes the place of another otherwise than by rolling: each may have all tasks then.
+async fn find_traffic(reader: &Reader<'_>, drafts: &mut [Draft]) -> Result<(), Error> {
+    let ctx = reader.ctx;
+    let is_under_way = |draft: &&mut Draft| {
+        let deployment = draft.service.deployment.as_ref();
+        draft.revision.is_some() && deployment.is_some_and(|deployment| deployment.is_under_way)
+    };
+    let what = "which revision has the traffic during a deployment";
+    let list = |(cluster, service): (String, String)| async move {
+        let request = ctx.clients.ecs.list_service_deployments().cluster(cluster).service(service);
+        let answer =
+            ctx.look("ecs:ListServiceDeployments", request.status(ServiceDeploymentStatus::InProgress).send()).await;
+        let answer = reader.gaps.unless_refused(answer, what)?.and_then(|answer| answer.service_deployments);
+        Ok(answer.unwrap_or_default().into_iter().filter_map(|it| it.service_deployment_arn).collect::<Vec<_>>())
+    };
+    let describe = |arns: Vec<String>| async move {
+        let request = ctx.clients.ecs.describe_service_deployments().set_service_deployment_arns(Some(arns));
+        let answer = ctx.look("ecs:DescribeServiceDeployments", request.send()).await;
+        let answer = reader.gaps.unless_refused(answer, what)?;
+        Ok(answer.and_then(|answer| answer.service_deployments).unwrap_or_default())
+    };
+    let under_way = drafts.iter_mut().filter(is_under_way).map(|draft| &draft.service.id);
+    let under_way: Vec<_> = under_way.map(|id| (id.cluster.clone(), id.service.clone())).collect();
+    let arns = reader.each(under_way, list).await?.concat();
+    for deployment in reader.each(batches(arns, DEPLOYMENTS_A_CALL), describe).await?.concat() {
+        let revisions = deployment.source_service_revisions().iter().chain(deployment.target_service_revision());
+        let weight = |it: &&ServiceRevisionSummary| it.requested_production_traffic_weight().unwrap_or_default();
+        let most = revisions.filter(|it| weight(it) > 0.0).max_by(|a, b| weight(a).total_cmp(&weight(b)));
+        let is_it = |draft: &&mut Draft| draft.arn.as_deref() == deployment.service_arn();
+        if let (Some(revision), Some(draft)) = (most, drafts.iter_mut().find(is_it)) {
+            draft.revision = revision.arn().map(str::to_owned);
+        }
+    }
+    Ok(())
+}
+
 /// Adds what revisions and task definitions say.
 pub(super) async fn complete(reader: &Reader<'_>, drafts: &mut [Draft]) -> Result<(), Error> {
+    find_traffic(reader, drafts).await?;
     let revisions = batches(drafts.iter().filter_map(|draft| draft.revision.clone()), 20);
     let work = |arns: Vec<String>| async move {
         let request = reader.ctx.clients.ecs.describe_service_revisions().set_service_revision_arns(Some(arns));

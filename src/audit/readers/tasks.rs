@@ -73,7 +73,10 @@ pub(super) async fn read(
         if let (Launch::Unknown, Some(first)) = (draft.service.launch, found.first()) {
             draft.service.launch = launch(first.launch_type());
         }
-        draft.service.tasks = Some(found.iter().map(|found| task(reader, draft, found, zones)).collect());
+        let deployment = draft.with_traffic().filter(|id| found.iter().any(|task| task.started_by() == Some(id)));
+        let has_traffic = |task: &&Described| deployment.is_none_or(|id| task.started_by() == Some(id));
+        let tasks = found.iter().filter(has_traffic).map(|found| task(reader, draft, found, zones)).collect();
+        draft.service.tasks = Some(tasks);
     }
     Ok(())
 }

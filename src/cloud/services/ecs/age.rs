@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::container_instances::ContainerInstance;
 use super::refers_to;
-use super::services::{Service, ServiceStatus};
+use super::services::{Deployment, Service, ServiceStatus};
 use super::tasks::Task;
 use crate::cloud::carried::ServiceKey;
 use crate::cloud::region::Region;
@@ -35,13 +35,16 @@ impl<'r> Ages<'r> {
         }
     }
 
+    pub(super) fn deployment(&self, task: &Task) -> Option<&'r Deployment> {
+        let of = task.membership.as_ref()?;
+        let service = self.services.get(&*of.service_arn)?;
+        service.deployments.iter().find(|deployment| deployment.id == of.deployment_id)
+    }
+
     /// Whether a task's proxy routes by zone, and others' to it: its deployment has been made since that began, and its host
     /// has a proxy that can.
     pub(super) fn is_zone_aware(&self, task: &Task) -> bool {
-        let deployment = task.membership.as_ref().and_then(|of| {
-            let service = self.services.get(&*of.service_arn)?;
-            service.deployments.iter().find(|deployment| deployment.id == of.deployment_id)
-        });
+        let deployment = self.deployment(task);
         let host = task.host.as_ref().and_then(|host| self.hosts.get(&*host.arn));
         let image = host.and_then(|host| host.image.as_ref());
         deployment.is_none_or(|deployment| deployment.created_at >= *LAUNCH)

@@ -1,8 +1,8 @@
 //! The operations of Amazon ECS.
 
 use super::{
-    clusters, container_instances, resource_tags, run_task, service_changes, service_revisions, services,
-    task_definitions, tasks,
+    clusters, container_instances, resource_tags, run_task, service_changes, service_deployments, service_revisions,
+    services, task_definitions, tasks,
 };
 use crate::cloud::faults::{FaultKind, RoleRefusal};
 use crate::cloud::service::Operation;
@@ -154,12 +154,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation::read("DescribeClusters", "clusters include", clusters::describe),
     Operation::read("DescribeContainerInstances", "cluster containerInstances include", container_instances::describe),
     Operation::read("DescribeServices", "cluster services include", services::describe),
+    Operation::read("DescribeServiceDeployments", "serviceDeploymentArns", service_deployments::describe),
     Operation::read("DescribeServiceRevisions", "serviceRevisionArns", service_revisions::describe),
     Operation::read("DescribeTaskDefinition", "taskDefinition include", task_definitions::describe),
     Operation::read("DescribeTasks", "cluster tasks include", tasks::describe),
     Operation::read("ListClusters", "", clusters::list).paged(pages("clusterArns", 100)),
     Operation::read("ListContainerInstances", "cluster filter status", container_instances::list)
         .paged(pages("containerInstanceArns", 100)),
+    Operation::read("ListServiceDeployments", "cluster service status", service_deployments::list)
+        .paged(pages("serviceDeployments", 20)),
     Operation::read("ListServices", "cluster launchType schedulingStrategy", services::list)
         .paged(pages("serviceArns", 10)),
     Operation::read("ListServicesByNamespace", "namespace", services::list_by_namespace)

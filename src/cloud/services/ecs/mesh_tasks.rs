@@ -20,7 +20,8 @@ pub(super) fn mesh_tasks(region: &Region) -> Vec<topology::Task> {
     let (reach, ages, endpoints) = (Reach::of(region), Ages::of(region), endpoints(&running));
     let mesh_task = |task: &&Task| {
         let blocked = blocked(region, &reach, task, &endpoints);
-        topology_task(region, task, blocked, ages.is_zone_aware(task))
+        let offers = ages.deployment(task).is_none_or(|deployment| deployment.stage.has_traffic());
+        topology_task(region, task, blocked, ages.is_zone_aware(task), offers)
     };
     running.iter().map(mesh_task).collect()
 }
@@ -56,7 +57,14 @@ fn blocked(region: &Region, reach: &Reach<'_>, task: &Task, endpoints: &Endpoint
     blocked
 }
 
-fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>, zone_aware: bool) -> topology::Task {
+/// `offers`: whether others are sent to it.
+fn topology_task(
+    region: &Region,
+    task: &Task,
+    blocked: BTreeSet<SocketAddrV4>,
+    zone_aware: bool,
+    offers: bool,
+) -> topology::Task {
     let applications = |containers: Vec<Params<'_>>| mesh::applications(containers.into_iter().map(application));
     let (command, plain_ports) = task.definition.applications(applications).clone();
     topology::Task {
@@ -71,7 +79,7 @@ fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>, 
         plain_ports,
         service_connect: task.service_connect.as_ref().map(|connect| topology::ServiceConnect {
             namespace: connect.namespace.clone(),
-            services: connect.offered.iter().map(|offered| offered.endpoint.clone()).collect(),
+            services: connect.offered.iter().filter(|_| offers).map(|offered| offered.endpoint.clone()).collect(),
             upstreams: task.upstreams.clone(),
             logs_accesses: connect.access_log.is_some(),
             patience: topology::PROXYS_PATIENCE.map(|on_aws| region.schedule.pace.scale(on_aws)),

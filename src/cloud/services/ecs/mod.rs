@@ -7,6 +7,7 @@
 mod age;
 mod agents;
 mod api;
+mod blue_green;
 mod capacity;
 mod carried;
 mod clusters;
@@ -26,6 +27,7 @@ mod service_answers;
 mod service_changes;
 mod service_connect;
 mod service_connect_rules;
+mod service_deployments;
 mod service_revisions;
 mod services;
 mod task_definitions;

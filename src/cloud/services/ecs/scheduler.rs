@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::blue_green;
 use super::container_instances::InstanceStatus;
 use super::definition::Definition;
 use super::lifecycle::{self, Launch};
 use super::placement::{self, NoPlace, Place, Request};
+use super::service_deployments::Ending;
 use super::services::{self, Deployment, RolloutState, Service, ServiceStatus, Throttle};
 use super::tasks::{Membership, StopCode, TargetPort, Task};
 use crate::cloud::region::Region;
@@ -98,6 +100,12 @@ impl<'r> View<'r> {
         self.healthy.contains(&task.arn.as_str())
     }
 
+    /// Whether a task of a deployment before has to stay until this one can do without it.
+    fn keeps(&self, task: &Task) -> bool {
+        let mut before = self.service.deployments.iter().skip(1);
+        before.any(|deployment| task.is_of_deployment(&deployment.id) && blue_green::keeps(self.service, deployment))
+    }
+
     /// How many healthy tasks the deployment can spare.
     fn spare(&self) -> usize {
         let fewest = self.service.rollout.fewest(self.service.desired_count) as usize;
@@ -137,6 +145,7 @@ fn stop_superfluous(region: &mut Region, arn: &str) {
     let mut stopping = Vec::new();
     // Outdated tasks give way as the deployment allows; those that serve nobody yet, at once.
     let mut outdated = view.outdated.clone();
+    outdated.retain(|task| !view.keeps(task));
     while let Some(task) = pick_from_fullest_zone(&outdated, &view) {
         outdated.retain(|other| other.arn != task.arn);
         if view.is_healthy(task) {
@@ -345,6 +354,10 @@ fn conclude(region: &mut Region, arn: &str) {
     let Some(view) = View::of(region, arn) else { return };
     let is_ending = |task: &Task| task.is_of(arn) && !task.is_wanted() && !task.is_stopped();
     let desired = view.service.desired_count as usize;
+    if view.current.len() == desired && view.current.iter().all(|task| view.is_healthy(task)) {
+        blue_green::shift(region, arn);
+    }
+    let Some(view) = View::of(region, arn) else { return };
     let is_steady = view.outdated.is_empty()
         && view.current.len() == desired
         && view.healthy.len() == desired
@@ -367,7 +380,8 @@ fn conclude(region: &mut Region, arn: &str) {
         deployment.state = RolloutState::Completed;
         deployment.failed_tasks = 0;
         deployment.updated_at = Timestamp::now();
-        let message = format!("(deployment {}) deployment completed.", deployment.id);
+        service.end_deployments(Ending::Successful, |it| it.deployment_id == primary);
+        let message = format!("(deployment {primary}) deployment completed.");
         services::note(region, arn, &message);
     }
     services::note(region, arn, "has reached a steady state.");
@@ -392,6 +406,7 @@ pub(super) fn note_failure(region: &mut Region, of: &Membership) {
             deployment.state = RolloutState::Failed;
             deployment.updated_at = Timestamp::now();
             let message = format!("(deployment {}) deployment failed: tasks failed to start.", deployment.id);
+            service.end_deployments(Ending::Stopped, |it| it.deployment_id == of.deployment_id);
             services::note(region, &of.service_arn, &message);
             return;
         }

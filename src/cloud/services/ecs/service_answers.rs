@@ -30,6 +30,7 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
     let events = (service.events.iter())
         .map(|event| json!({ "id": event.id, "createdAt": timestamp(event.at), "message": event.message }));
     let account = crate::cloud::ACCOUNT_ID;
+    let (strategy, bake_minutes) = service.rollout.strategy.wire();
     let answer = json!({
         "serviceArn": service.arn,
         "serviceName": service.name,
@@ -45,8 +46,8 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
             "deploymentCircuitBreaker": { "enable": service.rollout.has_circuit_breaker, "rollback": false },
             "maximumPercent": service.rollout.maximum_percent,
             "minimumHealthyPercent": service.rollout.minimum_healthy_percent,
-            "strategy": "ROLLING",
-            "bakeTimeInMinutes": 0,
+            "strategy": strategy,
+            "bakeTimeInMinutes": bake_minutes,
         },
         "deployments": deployments,
         "currentServiceRevisions": is_live.then(|| current_revisions(service, &tasks)),

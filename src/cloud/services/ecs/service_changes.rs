@@ -2,13 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use super::blue_green::Strategy;
 use super::capacity::Capacity;
 use super::clusters::{self, ClusterStatus};
 use super::definition::Definition;
+use super::service_deployments::{Ending, ServiceDeployment};
 use super::service_revisions::Revision;
 use super::services::{
     self, Deployment, LoadBalancer, Network, Rollout, RolloutState, Service, ServiceStatus, Throttle, not_found,
@@ -60,11 +63,13 @@ pub(super) fn create(region: &mut Region, params: Params<'_>) -> Result<Value, A
         return Err(invalid(REBALANCED_ELSEWHERE));
     }
     let (deployment, revision) = wanted.into_deployment(region, &cluster, name);
+    let service_deployment = service_deployment(region, &cluster, name, &deployment, vec![]);
     let service = Service {
         arn: arn.clone(),
         name: name.to_owned(),
         deployments: vec![deployment],
         revisions: vec![revision],
+        service_deployments: vec![service_deployment],
         cluster,
         status: ServiceStatus::Active,
         desired_count,
@@ -109,7 +114,11 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     // A change of placement starts no deployment: it holds for tasks placed from then on (API Reference, "UpdateService").
     let is_redeployed = params.opt_bool("forceNewDeployment") == Some(true) || wanted.differs_from(service);
     let (rollout, load_balancers, capacity) = (wanted.rollout, wanted.load_balancers.clone(), wanted.capacity.clone());
-    let deployment = is_redeployed.then(|| wanted.into_deployment(region, &cluster, &name));
+    let sources = service.deployments.iter().map(|deployment| deployment.revision_arn.clone()).collect();
+    let deployment = is_redeployed.then(|| {
+        let (deployment, revision) = wanted.into_deployment(region, &cluster, &name);
+        (service_deployment(region, &cluster, &name, &deployment, sources), deployment, revision)
+    });
     let Some(service) = region.ecs_mut().service_mut(&arn) else { return Err(not_found()) };
     service.rollout = rollout;
     service.load_balancers = load_balancers;
@@ -126,7 +135,9 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
         propagate.clone_into(&mut service.propagate_tags);
     }
     service.grace_period = grace_period.or(service.grace_period);
-    if let Some((deployment, revision)) = deployment {
+    if let Some((service_deployment, deployment, revision)) = deployment {
+        service.end_deployments(Ending::Stopped, |_| true);
+        service.service_deployments.push(service_deployment);
         service.deployments.insert(0, deployment);
         service.revisions.push(revision);
     } else if let Some(primary) = service.deployments.first_mut() {
@@ -189,6 +200,9 @@ impl Wanted {
         };
         let before = current.map_or_else(Rollout::default, |service| service.rollout);
         let rollout = rollout(params.object("deploymentConfiguration"), before)?;
+        if rollout.strategy != Strategy::Rolling && !load_balancers.is_empty() {
+            return Err(AwsError::unsupported("a blue/green deployment behind a load balancer"));
+        }
         Ok(Self {
             definition,
             capacity,
@@ -232,11 +246,30 @@ impl Wanted {
             service_connect_configuration: self.service_connect_configuration,
             service_connect: self.service_connect,
             state: RolloutState::InProgress,
+            stage: self.rollout.strategy.first_stage(),
             failed_tasks: 0,
             created_at: revision.created_at,
             updated_at: revision.created_at,
         };
         (deployment, revision)
+    }
+}
+
+fn service_deployment(
+    region: &mut Region,
+    cluster: &str,
+    name: &str,
+    deployment: &Deployment,
+    sources: Vec<String>,
+) -> ServiceDeployment {
+    let id = region.ids.hex(21);
+    ServiceDeployment {
+        arn: region.arn("ecs", &format!("service-deployment/{cluster}/{name}/{id}")),
+        deployment_id: deployment.id.clone(),
+        target: deployment.revision_arn.clone(),
+        sources,
+        created_at: deployment.created_at,
+        ended: None,
     }
 }
 
@@ -426,11 +459,9 @@ fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsErr
     if is_on("enable") && is_on("rollback") {
         return Err(AwsError::unsupported("a circuit breaker that rolls back"));
     }
-    if given.opt_str("strategy").is_some_and(|strategy| strategy != "ROLLING") {
-        return Err(AwsError::unsupported("a deployment strategy other than ROLLING"));
-    }
-    if given.opt_int("bakeTimeInMinutes")?.is_some_and(|minutes| minutes != 0) {
-        return Err(AwsError::unsupported("a deployment's bake time"));
+    let strategy = strategy(given, before.strategy)?;
+    if strategy != Strategy::Rolling && is_on("enable") {
+        return Err(AwsError::unsupported("a circuit breaker of a blue/green deployment"));
     }
     let percent = |name: &str, before: u32| -> Result<u32, AwsError> {
         match given.opt_int(name)? {
@@ -442,6 +473,7 @@ fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsErr
         minimum_healthy_percent: percent("minimumHealthyPercent", before.minimum_healthy_percent)?,
         maximum_percent: percent("maximumPercent", before.maximum_percent)?,
         has_circuit_breaker: breaker.map_or(before.has_circuit_breaker, |b| b.opt_bool("enable") == Some(true)),
+        strategy,
     };
     if rollout.maximum_percent < 100 || rollout.minimum_healthy_percent > 100 {
         return Err(invalid("maximumPercent must be at least 100, minimumHealthyPercent at most 100."));
@@ -452,6 +484,26 @@ fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsErr
         ));
     }
     Ok(rollout)
+}
+
+/// The time is in minutes, and has to be given with blue/green (API Reference, "DeploymentConfiguration").
+fn strategy(given: Params<'_>, before: Strategy) -> Result<Strategy, AwsError> {
+    let bake = given.opt_int("bakeTimeInMinutes")?;
+    let bake =
+        bake.map(|minutes| u64::try_from(minutes).map_err(|_| invalid("bakeTimeInMinutes must not be negative.")));
+    let bake = bake.transpose()?.map(|minutes| Duration::from_secs(60 * minutes));
+    match (given.opt_str("strategy"), before, bake) {
+        (Some("BLUE_GREEN"), _, Some(bake)) | (None, Strategy::BlueGreen { .. }, Some(bake)) => {
+            Ok(Strategy::BlueGreen { bake })
+        }
+        (None | Some("BLUE_GREEN"), Strategy::BlueGreen { .. }, None) => Ok(before),
+        (Some("BLUE_GREEN"), Strategy::Rolling, None) => {
+            Err(invalid("bakeTimeInMinutes is required with the deployment strategy BLUE_GREEN."))
+        }
+        (None | Some("ROLLING"), _, None | Some(Duration::ZERO)) => Ok(Strategy::Rolling),
+        (None | Some("ROLLING"), ..) => Err(AwsError::unsupported("the bake time of a rolling update")),
+        (Some(other), ..) => Err(AwsError::unsupported(format_args!("the deployment strategy {other}"))),
+    }
 }
 
 /// API Reference, "UpdateService", "placementConstraints".

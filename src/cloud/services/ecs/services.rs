@@ -8,11 +8,13 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use super::blue_green::{Stage, Strategy};
 use super::capacity::Capacity;
 use super::container_instances::ContainerInstance;
 use super::definition::Definition;
 use super::service_answers::wire;
 use super::service_connect::{self, ServiceConnect};
+use super::service_deployments::ServiceDeployment;
 use super::service_revisions::Revision;
 use super::{State, check_count, describe_each, includes_tags, instance_filter, invalid, refers_to};
 use crate::cloud::error::AwsError;
@@ -44,6 +46,8 @@ pub(super) struct Service {
     pub(super) deployments: Vec<Deployment>,
     /// What each of its deployments was of, the oldest first.
     pub(super) revisions: Vec<Revision>,
+    /// And what became of it.
+    pub(super) service_deployments: Vec<ServiceDeployment>,
     /// As the request gave them: what is read of them is [`Service::allows`].
     pub(super) placement_constraints: Value,
     pub(super) placement_strategy: Value,
@@ -78,12 +82,18 @@ pub(super) struct Rollout {
     pub(super) maximum_percent: u32,
     /// Whether a deployment whose tasks fail again and again is given up.
     pub(super) has_circuit_breaker: bool,
+    pub(super) strategy: Strategy,
 }
 
 /// The defaults for replicas (API Reference, "DeploymentConfiguration").
 impl Default for Rollout {
     fn default() -> Self {
-        Self { minimum_healthy_percent: 100, maximum_percent: 200, has_circuit_breaker: false }
+        Self {
+            minimum_healthy_percent: 100,
+            maximum_percent: 200,
+            has_circuit_breaker: false,
+            strategy: Strategy::Rolling,
+        }
     }
 }
 
@@ -93,8 +103,12 @@ impl Rollout {
         (u64::from(desired) * u64::from(self.minimum_healthy_percent)).div_ceil(100).try_into().unwrap_or(u32::MAX)
     }
 
-    /// How many tasks a deployment has at most, rounded down as AWS does.
+    /// How many tasks a deployment has at most, rounded down as AWS does. With blue/green there are twice as many, and again as many
+    /// if another deployment comes.
     pub(super) fn most(self, desired: u32) -> u32 {
+        if self.strategy != Strategy::Rolling {
+            return u32::MAX;
+        }
         (u64::from(desired) * u64::from(self.maximum_percent) / 100).try_into().unwrap_or(u32::MAX)
     }
 
@@ -127,6 +141,7 @@ pub(super) struct Deployment {
     /// The same configuration resolved, if it is enabled.
     pub(super) service_connect: Option<ServiceConnect>,
     pub(super) state: RolloutState,
+    pub(super) stage: Stage,
     pub(super) failed_tasks: u32,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
