@@ -77,6 +77,7 @@ mod screens;
 mod security_groups;
 mod sidecar;
 mod sidecar_malformed;
+mod sidecar_program;
 mod simulated;
 mod situations;
 mod stages_faults;
