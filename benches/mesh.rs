@@ -58,6 +58,7 @@ impl Part {
             region: REGION.to_owned(),
             az_id: ZONES[usize::from(number) % ZONES.len()].to_owned(),
             private_ip: Ipv4Addr::new(172, 31, subnet, number),
+            host_ports: None,
             command: ["server", &format!("-port={port}"), "-protocol=http", &format!("-routes={routes}")]
                 .map(str::to_owned)
                 .to_vec(),

@@ -23,6 +23,8 @@ pub struct Settings {
     pub task_count: TaskCount,
     /// What the tasks run on. None: what those that stand run on, else the article's instances.
     pub launch_type: Option<LaunchType>,
+    /// How the tasks are reached. None: as those that stand, else as the article's.
+    pub network_mode: Option<NetworkMode>,
     pub instance_type: String,
     /// The SSM parameter that holds the AMI as JSON. The article's Amazon Linux 2 reached its end of life on 2026-06-30.
     pub ami_parameter: String,
@@ -62,6 +64,7 @@ impl Default for Settings {
             name: Name::default(),
             task_count: TaskCount::default(),
             launch_type: None,
+            network_mode: None,
             instance_type: "t3.medium".to_owned(),
             ami_parameter: "/aws/service/ecs/optimized-ami/amazon-linux-2023/recommended".to_owned(),
             image: "public.ecr.aws/h5t0a8k7/serviceconnect/az-aware-routing-test:latest".to_owned(),
@@ -185,6 +188,33 @@ impl fmt::Display for LaunchType {
             Self::Ec2 => "EC2",
             Self::Fargate => "Fargate",
         })
+    }
+}
+
+/// How tasks on instances are reached: what `--network-mode` takes, its help included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkMode {
+    /// At a network interface of their own, as in the article
+    #[default]
+    Awsvpc,
+    /// At their instance's address, on ports that Docker chooses
+    Bridge,
+}
+
+impl NetworkMode {
+    /// As ECS and the command line have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Awsvpc => "awsvpc",
+            Self::Bridge => "bridge",
+        }
+    }
+}
+
+impl fmt::Display for NetworkMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
     }
 }
 

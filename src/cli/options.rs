@@ -10,7 +10,7 @@ use strum::VariantNames;
 use crate::cloud::Pace;
 use crate::commands::limits;
 use crate::processes::local_cloud::{self, Proxy};
-use crate::settings::{Cidr, LaunchType, Name, ServiceConnectMode, TaskCount};
+use crate::settings::{Cidr, LaunchType, Name, NetworkMode, ServiceConnectMode, TaskCount};
 
 /// The options that several commands have. Which command takes which of them is said in `command_line`.
 #[derive(Clone, Debug, ClapArgs)]
@@ -105,6 +105,9 @@ pub(super) struct ProvisionArgs {
     /// What the tasks run on [default: what those that stand run on, else ec2]
     #[arg(long, env = "ZONEWALK_LAUNCH_TYPE", value_enum, value_name = "TYPE")]
     pub(super) launch_type: Option<LaunchType>,
+    /// How tasks on instances are reached [default: as those that stand, else awsvpc]
+    #[arg(long, env = "ZONEWALK_NETWORK_MODE", value_enum, value_name = "MODE")]
+    pub(super) network_mode: Option<NetworkMode>,
     /// EC2 instance type [default: t3.medium]
     #[arg(long, env = "ZONEWALK_INSTANCE_TYPE", value_name = "TYPE")]
     pub(super) instance_type: Option<String>,

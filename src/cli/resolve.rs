@@ -42,6 +42,7 @@ pub(super) fn resolve(global: Global, provision: Option<&ProvisionArgs>) -> Resu
         name: global.name.or(file.name).unwrap_or(defaults.name),
         task_count: given.task_count.or(file.task_count).unwrap_or(defaults.task_count),
         launch_type: given.launch_type.or(file.launch_type),
+        network_mode: given.network_mode.or(file.network_mode),
         instance_type: given.instance_type.clone().or(file.instance_type).unwrap_or(defaults.instance_type),
         ami_parameter: file.ami_parameter.unwrap_or(defaults.ami_parameter),
         image: given.image.clone().or(file.image).unwrap_or(defaults.image),

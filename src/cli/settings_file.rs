@@ -7,7 +7,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use crate::commands::{Error, limits};
-use crate::settings::{Cidr, LaunchType, Name, ServiceConnectMode, TaskCount};
+use crate::settings::{Cidr, LaunchType, Name, NetworkMode, ServiceConnectMode, TaskCount};
 use crate::{plain, text_file};
 
 /// What the file says.
@@ -22,6 +22,7 @@ pub(super) struct SettingsFile {
     #[serde(default, deserialize_with = "wait")]
     pub(super) timeout: Option<Duration>,
     pub(super) launch_type: Option<LaunchType>,
+    pub(super) network_mode: Option<NetworkMode>,
     pub(super) instance_type: Option<String>,
     pub(super) backend_command: Option<Vec<String>>,
     pub(super) frontend_command: Option<Vec<String>>,

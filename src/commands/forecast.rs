@@ -209,6 +209,7 @@ mod tests {
         ServiceStatus {
             name: name.to_owned(),
             launch_type: Some("EC2".to_owned()),
+            network_mode: "awsvpc".to_owned(),
             running,
             desired: running,
             pending: 0,

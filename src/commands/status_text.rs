@@ -10,6 +10,7 @@ use crate::report::numbers::{count, duration, percent};
 use crate::report::page::Page;
 use crate::report::style::{attention, bad, faint, good, strong};
 use crate::report::table::{align_numbers, lines, table};
+use crate::settings::NetworkMode;
 use crate::walkthrough::Resource;
 
 /// The width of the words before an answer.
@@ -121,6 +122,8 @@ fn head(now: &Now, page: &Page) -> String {
     });
     facts.push(now.region.clone());
     facts.extend((!now.has_instances()).then(|| "on Fargate".to_owned()));
+    let is_bridged = now.services.iter().any(|service| service.network_mode == NetworkMode::Bridge.as_str());
+    facts.extend(is_bridged.then(|| "network mode bridge".to_owned()));
     facts.extend(now.up_s.map(|seconds| format!("up {}", duration(Duration::from_secs(seconds)))));
     if let Some(cost) = &now.cost {
         facts.push(match (now.usd_so_far, cost.usd_per_hour) {

@@ -62,6 +62,7 @@ impl Worker {
             region: self.clients.region.clone(),
             az_id: self.zones.get(&zone)?.as_str().to_owned(),
             private_ip: private_ip(task)?,
+            host_ports: None,
             command,
             plain_ports,
             service_connect: self.service_connect(cluster, service),

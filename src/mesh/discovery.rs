@@ -66,7 +66,7 @@ impl<'a> Discovery<'a> {
             for service in &service_connect.services {
                 if let Some(socket) = reachable(task, service.container_port) {
                     let name = (&*task.region, &*service_connect.namespace, &*service.discovery_name);
-                    let network = SocketAddrV4::new(task.private_ip, service.container_port);
+                    let network = SocketAddrV4::new(task.private_ip, task.offered_at(service.container_port));
                     let (owner, locality) = (owner.clone(), locality(task));
                     let address = Address { owner, socket, network, locality, health: Health::Healthy, blocked: None };
                     let endpoint = Endpoint { zone_aware: task.zone_aware, address };

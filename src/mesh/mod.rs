@@ -362,9 +362,12 @@ impl State {
             // `arn:aws:elasticloadbalancing:<region>:…`
             let region = wanted.arn.split(':').nth(3);
             let locate = |ip: Ipv4Addr, port: u16| {
-                let owns = |task: &&topology::Task| task.private_ip == ip && Some(task.region.as_str()) == region;
-                match topology.tasks.iter().find(owns).and_then(|task| tasks.get(&task.arn)) {
-                    Some(TaskState::Running(running)) => running.port(port).map_or(Place::Refusing, Place::Listening),
+                let owns = |task: &&topology::Task| task.is_at(ip, port) && Some(task.region.as_str()) == region;
+                let Some(task) = topology.tasks.iter().find(owns) else { return Place::Nowhere };
+                match tasks.get(&task.arn) {
+                    Some(TaskState::Running(running)) => {
+                        running.reached_at(task, port).map_or(Place::Refusing, Place::Listening)
+                    }
                     Some(TaskState::Starting(_) | TaskState::Failed(_)) | None => Place::Nowhere,
                 }
             };

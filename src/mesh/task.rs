@@ -29,9 +29,13 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) struct RunningTask {
     /// The addresses on this machine of its network interface's ports.
     ports: BTreeMap<u16, SocketAddr>,
+    /// The same of what its applications listen on, behind a proxy or not.
+    applications: BTreeMap<u16, SocketAddr>,
     pub(super) proxy: Option<Proxy>,
     /// The servers that others connect to, which drain first.
     front: Vec<Server>,
+    /// The applications behind a proxy that others connect to as well, past it, as with network mode bridge: they drain next.
+    between: Vec<Server>,
     /// The servers that requests in flight still need: the application behind its sidecar, and the sidecar's outbound one.
     rear: Vec<Server>,
     maintenance: Option<AbortOnDropHandle<()>>,
@@ -81,17 +85,25 @@ impl RunningTask {
         Ok(running)
     }
 
-    fn serve<H: Handler>(&mut self, ports: &[u16], bound: Bound, handler: H, runtime: &Handle) -> io::Result<()> {
+    fn serve<H: Handler>(
+        &mut self,
+        task: &Task,
+        ports: &[u16],
+        bound: Bound,
+        handler: H,
+        runtime: &Handle,
+    ) -> io::Result<()> {
         let server = Server::spawn(bound.listener, app::SERVER_IDLE_TIMEOUT, Arc::new(handler), runtime)?;
         let is_behind_proxy = ports.iter().all(|port| self.ports.contains_key(port));
         for port in ports {
             self.ports.entry(*port).or_insert(bound.address);
+            self.applications.insert(*port, bound.address);
         }
         // Its proxy drains first.
-        if is_behind_proxy {
-            self.rear.push(server)
-        } else {
-            self.front.push(server)
+        match (is_behind_proxy, &task.host_ports) {
+            (false, _) => self.front.push(server),
+            (true, Some(_)) => self.between.push(server),
+            (true, None) => self.rear.push(server),
         }
         Ok(())
     }
@@ -99,6 +111,14 @@ impl RunningTask {
     /// The address on this machine of a port that something listens on.
     pub(super) fn port(&self, port: u16) -> Option<SocketAddr> {
         self.ports.get(&port).copied()
+    }
+
+    /// The address on this machine of a port of the interface that the task is reached at.
+    pub(super) fn reached_at(&self, task: &Task, port: u16) -> Option<SocketAddr> {
+        let Some(host_ports) = &task.host_ports else { return self.port(port) };
+        let leads = host_ports.iter().find(|it| it.port == port)?;
+        let ports = if leads.to_proxy { &self.ports } else { &self.applications };
+        ports.get(&leads.container_port).copied()
     }
 
     /// Has the application fail on purpose, or not any more.
@@ -114,6 +134,10 @@ impl RunningTask {
     pub(super) async fn finished(self) {
         let served = async {
             for server in self.front {
+                server.finished().await;
+            }
+            self.between.iter().for_each(Server::drain);
+            for server in self.between {
                 server.finished().await;
             }
             if let Some(Proxy::Envoy(envoy)) = &self.proxy {
@@ -218,10 +242,10 @@ impl Applications {
             let aliases: Vec<_> = upstreams.map(|upstream| upstream.alias.clone()).collect();
             let app = App::new(&task.command, &task.az_id, outbound, &aliases, links.clone())?
                 .failing_with(running.failing.clone());
-            running.serve(&[port], bound, app, runtime)?;
+            running.serve(task, &[port], bound, app, runtime)?;
         }
         if let Some((ports, bound)) = self.plain {
-            running.serve(&ports, bound, Plain::of(task), runtime)?;
+            running.serve(task, &ports, bound, Plain::of(task), runtime)?;
         }
         Ok(())
     }

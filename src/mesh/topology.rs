@@ -31,8 +31,12 @@ pub struct Task {
     pub region: String,
     /// The Availability Zone's ID (`use1-az1`): what Service Connect, the app and Envoy call a zone.
     pub az_id: String,
-    /// The address of the task's network interface, unique in its region. On this machine it is only a name.
+    /// The address of the network interface that the task is reached at, in its region: its own, or with network mode bridge its
+    /// instance's. On this machine it is only a name.
     pub private_ip: Ipv4Addr,
+    /// The ports of its instance that lead to the task, with network mode bridge. None: with awsvpc, its ports are those of its
+    /// interface.
+    pub host_ports: Option<Vec<HostPort>>,
     /// The entry point and command of the container that runs the article's application, if one does: `server -port=8090
     /// -protocol=http -name=product -routes=[]` (the article's step 6).
     pub command: Vec<String>,
@@ -49,6 +53,30 @@ pub struct Task {
     /// Whether it is of after zone-aware routing came, with its deployment and its host: otherwise its proxy routes without zones,
     /// and others' do to the names that it offers.
     pub zone_aware: bool,
+}
+
+/// A port of an instance that leads to one of its tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    pub port: u16,
+    pub container_port: u16,
+    /// Whether it leads to the task's proxy, which takes the container port's place. Otherwise it leads past it.
+    pub to_proxy: bool,
+}
+
+impl Task {
+    /// The port at which others find what it offers at a container port.
+    pub(super) fn offered_at(&self, container_port: u16) -> u16 {
+        let mut host_ports = self.host_ports.iter().flatten();
+        let to_proxy = host_ports.find(|it| it.to_proxy && it.container_port == container_port);
+        to_proxy.map_or(container_port, |it| it.port)
+    }
+
+    /// Whether an address of its region leads to it; others have other ports of its instance.
+    pub(super) fn is_at(&self, ip: Ipv4Addr, port: u16) -> bool {
+        let has_port = |ports: &Vec<HostPort>| ports.iter().any(|it| it.port == port);
+        self.private_ip == ip && self.host_ports.as_ref().is_none_or(has_port)
+    }
 }
 
 /// A service's `serviceConnectConfiguration`, resolved when the task started.
@@ -109,7 +137,7 @@ pub struct LoadBalancer {
     pub patience: Patience,
 }
 
-/// A target group of target type `ip`.
+/// A target group, of target type `ip` or `instance`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetGroup {
     pub arn: String,

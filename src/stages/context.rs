@@ -16,7 +16,7 @@ use crate::aws::error::{SdkResult, ServiceError};
 use crate::aws::{Clients, CloudError, ErrorClass, ZoneNames};
 use crate::data_plane::DataPlane;
 use crate::events::Events;
-use crate::settings::{LaunchType, ResourceNames, Settings};
+use crate::settings::{LaunchType, NetworkMode, ResourceNames, Settings};
 
 /// What every stage works with. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Context {
     account: Arc<Mutex<Option<String>>>,
     /// What the tasks that stand run on, once it has been looked up.
     launch_type: Arc<Mutex<Option<LaunchType>>>,
+    /// How they are reached, the same.
+    network_mode: Arc<Mutex<Option<NetworkMode>>>,
     /// What has been noted of looks that were refused.
     noted: Arc<Mutex<BTreeSet<String>>>,
     /// What was found to be others' and stays so: it is not asked for again.
@@ -63,6 +65,7 @@ impl Context {
             zones: Arc::default(),
             account: Arc::default(),
             launch_type: Arc::default(),
+            network_mode: Arc::default(),
             noted: Arc::default(),
             foreign: Arc::default(),
             begun: Arc::default(),
@@ -150,6 +153,19 @@ impl Context {
 
     pub fn is_on_fargate(&self) -> bool {
         self.launch_type() == LaunchType::Fargate
+    }
+
+    /// How tasks are reached, or are to be: what was asked for, else how those that stand are.
+    pub fn network_mode(&self) -> NetworkMode {
+        self.settings.network_mode.or(self.standing_network_mode()).unwrap_or_default()
+    }
+
+    pub(super) fn standing_network_mode(&self) -> Option<NetworkMode> {
+        *self.network_mode.lock()
+    }
+
+    pub(super) fn learn_network_mode(&self, network_mode: NetworkMode) {
+        *self.network_mode.lock() = Some(network_mode);
     }
 
     pub(super) fn learn_launch_type(&self, launch_type: LaunchType) {

@@ -18,6 +18,7 @@ pub enum Check {
     Roles,
     Quota,
     LaunchType,
+    NetworkMode,
     InstanceType,
     TaskCount,
     Names,

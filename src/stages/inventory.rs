@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use super::access_logs::AccessLogs;
 use super::{
-    Context, Error, auto_scaling_group, container_instances, identity, launch_type, load_balancer, network, rollout,
-    target_group, tasks,
+    Context, Error, auto_scaling_group, container_instances, identity, launch_type, load_balancer, network,
+    network_mode, rollout, target_group, tasks,
 };
 use crate::aws::{AzId, AzName};
 use crate::settings::LaunchType;
@@ -26,6 +26,8 @@ pub struct ServiceStatus {
     pub name: String,
     /// What its tasks run on, as ECS names it: `EC2` or `FARGATE`. Null: the cloud does not tell.
     pub launch_type: Option<String>,
+    /// How its tasks are reached, as ECS names it: `awsvpc` or `bridge`.
+    pub network_mode: String,
     /// The tasks that run.
     pub running: u32,
     /// The tasks that are to run.
@@ -51,7 +53,7 @@ pub struct TaskStatus {
     pub az_id: AzId,
     /// Whether ECS finds it healthy: a task whose containers have no health check is taken to be.
     pub healthy: bool,
-    /// Its private IPv4 address.
+    /// Its private IPv4 address. Null: it has none of its own, as with network mode bridge.
     pub address: Option<String>,
     /// The CPU units that it has, 1024 of which are a vCPU.
     pub cpu_units: u32,
@@ -219,6 +221,7 @@ pub async fn find_services(ctx: &Context) -> Result<Vec<ServiceStatus>, Error> {
         let newest = rollout::newest_deployment(&service);
         statuses.push(ServiceStatus {
             launch_type: launch_type::of_service(&service).map(|it| it.to_string().to_ascii_uppercase()),
+            network_mode: network_mode::of_service(ctx, &service).to_string(),
             running: service.running_count().unsigned_abs(),
             desired: service.desired_count().unsigned_abs(),
             pending: service.pending_count().unsigned_abs(),

@@ -5,7 +5,7 @@ use aws_sdk_ecs::types::{LaunchType as EcsLaunchType, Service};
 
 use super::finding::{Check, Finding, Level};
 use super::rollout::describe;
-use super::{Context, Error};
+use super::{Context, Error, network_mode};
 use crate::settings::LaunchType;
 
 /// What a service's tasks run on. None: neither EC2 nor Fargate, or it is not told.
@@ -18,11 +18,15 @@ pub(super) fn of_service(service: &Service) -> Option<LaunchType> {
     }
 }
 
-/// Looks what the services of our names run on, and remembers it. None: there are none.
+/// Looks what the services of our names run on and how they are reached, and remembers it. None: there are none.
 pub async fn learn(ctx: &Context) -> Result<Option<LaunchType>, Error> {
     let names = [ctx.names.backend.service.as_str(), ctx.names.frontend.service.as_str()];
     let services = describe(ctx, &ctx.names.cluster, &names).await?;
-    let standing = services.iter().filter(|service| service.status() != Some("INACTIVE")).find_map(of_service);
+    let mut services = services.iter().filter(|service| service.status() != Some("INACTIVE"));
+    if let Some(service) = services.clone().next() {
+        ctx.learn_network_mode(network_mode::of_service(ctx, service));
+    }
+    let standing = services.find_map(of_service);
     if let Some(standing) = standing {
         ctx.learn_launch_type(standing);
     }

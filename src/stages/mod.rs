@@ -29,6 +29,7 @@ pub(crate) mod log_query;
 pub(crate) mod namespace;
 mod needed_permissions;
 pub(crate) mod network;
+pub(crate) mod network_mode;
 pub mod permissions;
 pub mod placement;
 pub mod preflight;

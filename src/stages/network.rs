@@ -48,10 +48,12 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
         tokio::try_join!(find_zones(ctx), find_zones_offering_instances(ctx), Subnets::find(ctx, &vpc_id, tasks))?;
     let (region, instance_type) = (&ctx.clients.region, &ctx.settings.instance_type);
     let that_offer = if ctx.is_on_fargate() { String::new() } else { format!(" that offer {instance_type}") };
-    let zones: Vec<AzName> = zones.into_keys().collect();
+    let serves = |id: &AzId| !ctx.is_on_fargate() || has_fargate(region, id);
+    let zones: Vec<AzName> = zones.into_iter().filter(|(_, id)| serves(id)).map(|(name, _)| name).collect();
     if zones.len() < ZONES {
+        let with_fargate = if ctx.is_on_fargate() { " with Fargate" } else { "" };
         return Err(Error::Prerequisite(format!(
-            "{region} has {} Availability Zones for this account ({}), and {ZONES} are needed: choose another --region",
+            "{region} has {} Availability Zones{with_fargate} for this account ({}), and {ZONES} are needed: choose another --region",
             zones.len(),
             listed(&zones, ctx)
         )));
@@ -91,6 +93,16 @@ pub(crate) async fn find_network(ctx: &Context) -> Result<Network, Error> {
     let network = Network { vpc_id, subnets };
     ctx.events.send(Event::Found { step: Step::Network, what: network.text(&ctx.zones()) });
     Ok(network)
+}
+
+/// The zones in which Fargate runs Linux containers, of the Regions where it is not in all (ECS Developer Guide, "Supported Regions for
+/// Amazon ECS on AWS Fargate"). No call tells.
+const FARGATE_ZONES: [(&str, &[&str]); 2] =
+    [("us-west-1", &["usw1-az1", "usw1-az3"]), ("ap-northeast-1", &["apne1-az1", "apne1-az2", "apne1-az4"])];
+
+fn has_fargate(region: &str, zone: &AzId) -> bool {
+    let listed = FARGATE_ZONES.iter().find(|(of, _)| *of == region);
+    listed.is_none_or(|(_, zones)| zones.contains(&zone.as_str()))
 }
 
 fn listed(zones: &[AzName], ctx: &Context) -> String {
@@ -143,4 +155,16 @@ async fn find_zones_offering_instances(ctx: &Context) -> Result<Option<BTreeSet<
         let offerings = pages.iter().flat_map(|page| page.instance_type_offerings());
         offerings.filter_map(|offering| offering.location().map(AzName::new)).collect()
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fargate_is_not_in_every_zone() {
+        let has = |region, zone| has_fargate(region, &AzId::new(zone));
+        assert!(has("ap-northeast-1", "apne1-az4") && !has("ap-northeast-1", "apne1-az3"));
+        assert!(has("us-east-1", "use1-az3") && !has("us-west-1", "usw1-az2"));
+    }
 }

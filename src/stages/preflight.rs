@@ -12,7 +12,7 @@ use super::permissions::MissingPermissions;
 use super::quota::{VcpuQuota, find_fargate_quota, find_rules_problem, find_vcpu_quota};
 use super::role_choice::{RoleSources, choose_roles};
 use super::task_definitions::task_needs;
-use super::{Context, Error, launch_type};
+use super::{Context, Error, launch_type, network_mode};
 use crate::routing::Config;
 use crate::settings::Cidr;
 
@@ -41,6 +41,9 @@ pub(crate) async fn examine(ctx: &Context) -> Result<(Vec<Finding>, Option<Prere
     };
     let problem = launch_type::find_problem(ctx).await;
     let problem = note_unless_unknown(Check::LaunchType, problem, &mut findings)?;
+    findings.extend(problem.flatten());
+    let problem = network_mode::find_problem(ctx).await;
+    let problem = note_unless_unknown(Check::NetworkMode, problem, &mut findings)?;
     findings.extend(problem.flatten());
     // Which permissions the caller needs depends on the roles that are used.
     let roles = async {

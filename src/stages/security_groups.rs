@@ -1,5 +1,6 @@
 //! Step 2: who may speak to whom. The load balancer's group admits the world on port 80, the client's the load
-//! balancer, the server's the client.
+//! balancer, the server's the client. With network mode bridge both are the instances', and admit the ports that Docker
+//! chooses from.
 
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, UserIdGroupPair};
 
@@ -12,7 +13,7 @@ use crate::aws::ec2_filter;
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, Planned, in_order};
-use crate::settings::Cidr;
+use crate::settings::{Cidr, NetworkMode};
 
 /// The three groups, with the rules between them.
 pub(crate) struct SecurityGroups {
@@ -101,13 +102,46 @@ impl Stage for SecurityGroup<'_> {
     }
 }
 
-/// The one rule of a group. Other sources of just its port are closed: a narrower `--allow-cidr` must not leave the wider one
+/// The ports of a rule, from the first to the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports(u16, u16);
+
+impl From<u16> for Ports {
+    fn from(port: u16) -> Self {
+        Self(port, port)
+    }
+}
+
+/// What Docker may choose host ports from: Linux's range, which ends at 60999, and Docker's own (ECS API Reference, "PortMapping",
+/// `hostPort`).
+const HOST_PORTS: Ports = Ports(32_768, 65_535);
+
+impl Ports {
+    /// The ports at which tasks are reached that listen on a port of their container.
+    pub(crate) fn of_tasks(mode: NetworkMode, container_port: u16) -> Self {
+        match mode {
+            NetworkMode::Awsvpc => container_port.into(),
+            NetworkMode::Bridge => HOST_PORTS,
+        }
+    }
+}
+
+impl std::fmt::Display for Ports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self(from, to) if from == to => from.fmt(f),
+            Self(from, to) => write!(f, "{from}-{to}"),
+        }
+    }
+}
+
+/// The one rule of a group. Other sources of just its ports are closed: a narrower `--allow-cidr` must not leave the wider one
 /// in force. Rules of other ports or protocols are somebody's own.
 pub(crate) struct IngressRule<'a> {
     /// From whom to whom: `lb → client`. IDs would say that to nobody.
     pub(crate) way: String,
     pub(crate) group: &'a GroupId,
-    pub(crate) port: u16,
+    pub(crate) ports: Ports,
     /// Who is admitted; never empty.
     pub(crate) sources: Vec<Source>,
     /// What it means that they are not.
@@ -146,8 +180,8 @@ const RULES_OF_A_GROUP: usize = 60;
 
 impl IngressRule<'_> {
     fn permission(&self, source: &Source) -> IpPermission {
-        let port = i32::from(self.port);
-        let permission = IpPermission::builder().ip_protocol("tcp").from_port(port).to_port(port);
+        let Ports(from, to) = self.ports;
+        let permission = IpPermission::builder().ip_protocol("tcp").from_port(from.into()).to_port(to.into());
         match source {
             Source::Cidr(cidr) => permission.ip_ranges(IpRange::builder().cidr_ip(cidr).build()),
             Source::CidrIpv6(cidr) => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(cidr).build()),
@@ -178,7 +212,7 @@ impl Stage for IngressRule<'_> {
     type Output = ();
 
     fn name(&self) -> String {
-        format!("{} tcp {}", self.way, self.port)
+        format!("{} tcp {}", self.way, self.ports)
     }
 
     async fn find(&self, ctx: &Context) -> Result<Option<Found<Vec<Source>>>, Error> {
@@ -186,12 +220,12 @@ impl Stage for IngressRule<'_> {
         let request = ctx.clients.ec2.describe_security_groups().group_ids(id);
         // A new group may be seen by its name, and by its ID only a moment later.
         let answer = optional(ctx.look("ec2:DescribeSecurityGroups", request.send()).await)?;
-        let port = Some(i32::from(self.port));
+        let (from, to) = (Some(i32::from(self.ports.0)), Some(i32::from(self.ports.1)));
         let sources: Vec<Source> = answer
             .iter()
             .flat_map(|answer| answer.security_groups())
             .flat_map(|group| group.ip_permissions())
-            .filter(|p| p.ip_protocol() == Some("tcp") && p.from_port() == port && p.to_port() == port)
+            .filter(|p| p.ip_protocol() == Some("tcp") && p.from_port() == from && p.to_port() == to)
             .flat_map(sources)
             .collect();
         // It is its group's, whose owner was looked at already.

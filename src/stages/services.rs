@@ -25,7 +25,7 @@ use super::wait::Poll;
 use super::{Context, Error, access_logs};
 use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, in_order};
-use crate::settings::{LaunchType, ServiceConnectMode, ServiceNames};
+use crate::settings::{LaunchType, NetworkMode, ServiceConnectMode, ServiceNames};
 
 /// The port's name in both task definitions.
 const PORT_NAME: &str = "http";
@@ -53,6 +53,7 @@ pub(crate) struct Service<'a> {
     mode: ServiceConnectMode,
     access_logs: Option<bool>,
     launch_type: LaunchType,
+    network_mode: NetworkMode,
     tasks: u32,
     /// The newest deployment when the service was found first: this run has started any other.
     deployment_before: OnceLock<Option<String>>,
@@ -77,6 +78,7 @@ impl<'a> Service<'a> {
             mode: ServiceConnectMode::ClientServer,
             access_logs: ctx.settings.access_logs,
             launch_type: ctx.launch_type(),
+            network_mode: ctx.network_mode(),
             tasks: ctx.settings.task_count.get(),
             deployment_before: OnceLock::new(),
         }
@@ -109,7 +111,11 @@ impl<'a> Service<'a> {
         rollout(&facts.service, self.desired(), facts.failure.as_deref())
     }
 
-    fn network_configuration(&self) -> NetworkConfiguration {
+    /// None: the tasks have their instances' network.
+    fn network_configuration(&self) -> Option<NetworkConfiguration> {
+        if self.network_mode == NetworkMode::Bridge {
+            return None;
+        }
         // On EC2 it cannot be asked for; on Fargate the image is pulled through it.
         let public_ip = (self.launch_type == LaunchType::Fargate).then_some(AssignPublicIp::Enabled);
         let vpc = AwsVpcConfiguration::builder()
@@ -118,7 +124,7 @@ impl<'a> Service<'a> {
             .security_groups(self.group.0.made())
             .build()
             .expect("its only required member, the subnets, is set");
-        NetworkConfiguration::builder().awsvpc_configuration(vpc).build()
+        Some(NetworkConfiguration::builder().awsvpc_configuration(vpc).build())
     }
 
     fn service_connect(&self, ctx: &Context, has_access_logs: bool) -> ServiceConnectConfiguration {
@@ -285,7 +291,7 @@ impl Stage for Service<'_> {
                 LaunchType::Ec2 => aws_sdk_ecs::types::LaunchType::Ec2,
                 LaunchType::Fargate => aws_sdk_ecs::types::LaunchType::Fargate,
             })
-            .network_configuration(self.network_configuration())
+            .set_network_configuration(self.network_configuration())
             .set_load_balancers(balancer)
             .service_connect_configuration(self.service_connect(ctx, self.access_logs == Some(true)))
             .deployment_configuration(deployment_configuration())
@@ -331,7 +337,8 @@ impl Stage for Service<'_> {
             )
             .set_network_configuration(
                 differs(&[Field::Subnets, Field::SecurityGroups, Field::AssignPublicIp])
-                    .then(|| self.network_configuration()),
+                    .then(|| self.network_configuration())
+                    .flatten(),
             )
             .set_force_new_deployment(differs(&[Field::Deployment]).then_some(true));
         ctx.change("ecs:UpdateService", request.send()).await

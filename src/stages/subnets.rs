@@ -7,6 +7,7 @@ use super::ways_out::WaysOut;
 use super::{Context, Error};
 use crate::aws::error::optional;
 use crate::aws::{AzName, ec2_filter};
+use crate::settings::NetworkMode;
 
 /// What AWS asks for in each subnet of a load balancer (Elastic Load Balancing User Guide, "Subnets for your load balancer").
 const FREE_FOR_A_LOAD_BALANCER: i32 = 8;
@@ -58,9 +59,11 @@ impl Subnets {
                 free_addresses: subnet.available_ip_address_count().unwrap_or(i32::MAX),
             })
         };
-        // An address for the load balancer, and one each for the tasks and their instances.
+        // An address for the load balancer, and one each for the tasks and their instances, as far as there are instances and tasks
+        // have addresses of their own.
         let is_on_fargate = ctx.is_on_fargate();
-        let ours = i32::try_from(1 + tasks * if is_on_fargate { 1 } else { 2 }).unwrap_or(i32::MAX);
+        let each = if is_on_fargate || ctx.network_mode() == NetworkMode::Bridge { 1 } else { 2 };
+        let ours = i32::try_from(1 + tasks * each).unwrap_or(i32::MAX);
         Ok(Self {
             region: ctx.clients.region.clone(),
             all: answer.subnets().iter().filter_map(candidate).collect(),

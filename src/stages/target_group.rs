@@ -29,6 +29,7 @@ pub(crate) struct TargetGroupArn(pub(crate) Planned<String>);
 pub(crate) struct TargetGroup<'a> {
     pub(crate) name: &'a str,
     pub(crate) network: &'a Network,
+    pub(crate) target_type: TargetTypeEnum,
 }
 
 pub(crate) struct TargetGroupFacts {
@@ -154,7 +155,7 @@ impl Stage for TargetGroup<'_> {
             .protocol(ProtocolEnum::Http)
             .port(PORT)
             .vpc_id(&self.network.vpc_id)
-            .target_type(TargetTypeEnum::Ip)
+            .target_type(self.target_type.clone())
             .health_check_path(HEALTH_CHECK_PATH)
             .health_check_interval_seconds(HEALTH_CHECK_INTERVAL)
             .tags(tags::elbv2(ctx.owner()));

@@ -18,7 +18,7 @@ use crate::aws::ErrorClass;
 use crate::aws::error::optional;
 use crate::aws::tags::{self, Tagged};
 use crate::plan::{Difference, Field, Kind, Planned};
-use crate::settings::{LaunchType, ServiceNames};
+use crate::settings::{LaunchType, NetworkMode, ServiceNames};
 
 #[derive(Clone, Debug)]
 pub(crate) struct TaskDefinitionArn(pub(crate) Planned<String>);
@@ -77,7 +77,7 @@ impl TaskDefinition {
             region => ctx.clients.region.as_str(),
             image => ctx.settings.image.as_str(),
             execution_role_arn => roles.execution_role_arn.as_str(),
-            task => task_context(ctx.launch_type()),
+            task => task_context(ctx.launch_type(), ctx.network_mode()),
             service => context! {
                 name => service.service.as_str(),
                 container => service.container.as_str(),
@@ -90,6 +90,14 @@ impl TaskDefinition {
         let text = templates::render(ctx.settings.templates.as_deref(), template, values)?;
         let document = Document::parse(&text)
             .map_err(|error| Error::Template { name: template, reason: format!("{error}; it renders to:\n{text}") })?;
+        let (is, wanted) = (document.spec.network_mode.as_str(), ctx.network_mode().as_str());
+        if is != wanted {
+            let reason = format!(
+                "its networkMode is {is:?}, and the tasks are to have {wanted}: give --network-mode, or write \
+                 \"networkMode\": {{{{ task.network_mode }}}}"
+            );
+            return Err(Error::Template { name: template, reason });
+        }
         Ok(Self { wanted: document.spec.clone(), document })
     }
 
@@ -151,13 +159,14 @@ impl TaskDefinition {
 /// What the templates differ in by the launch type: the article's sizes, and for Fargate, which bills them, half of them. That is what
 /// AWS advises for the proxy alone and as much for the application, whose twelve tasks take the 6 vCPU of a new account's quota (ECS
 /// Developer Guide, "Amazon ECS Service Connect components", and "AWS Fargate service quotas").
-fn task_context(launch_type: LaunchType) -> minijinja::Value {
+fn task_context(launch_type: LaunchType, network_mode: NetworkMode) -> minijinja::Value {
+    let network_mode = network_mode.as_str();
     match launch_type {
         LaunchType::Ec2 => context! {
-            launch_type => "EC2", cpu => "1024", memory => "2048", container_cpu => 512, container_memory => 1024,
+            network_mode, launch_type => "EC2", cpu => "1024", memory => "2048", container_cpu => 512, container_memory => 1024,
         },
         LaunchType::Fargate => context! {
-            launch_type => "FARGATE", cpu => "512", memory => "1024", container_cpu => 256, container_memory => 512,
+            network_mode, launch_type => "FARGATE", cpu => "512", memory => "1024", container_cpu => 256, container_memory => 512,
         },
     }
 }

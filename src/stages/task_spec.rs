@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(crate) struct TaskSpec {
     pub(super) family: String,
     requires_compatibilities: Vec<String>,
-    network_mode: String,
+    pub(super) network_mode: String,
     cpu: String,
     memory: String,
     execution_role_arn: String,
@@ -150,7 +150,7 @@ mod tests {
             image => "a \"quoted\" image",
             execution_role_arn => "arn:aws:iam::000000000000:role/ecsTaskExecutionRole",
             task => minijinja::context! {
-                launch_type => "EC2", cpu => "1024", memory => "2048", container_cpu => 512, container_memory => 1024,
+                network_mode => "awsvpc", launch_type => "EC2", cpu => "1024", memory => "2048", container_cpu => 512, container_memory => 1024,
             },
             service => minijinja::context! {
                 name => service.service.as_str(), container => service.container.as_str(), port => service.port,

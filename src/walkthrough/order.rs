@@ -20,12 +20,13 @@ use crate::stages::load_balancer::{LoadBalancer, LoadBalancerAddress};
 use crate::stages::log_groups::LogGroup;
 use crate::stages::namespace::{DiscoveryService, Namespace};
 use crate::stages::network::Network;
+use crate::stages::network_mode::target_type;
 use crate::stages::placement::remove_surplus;
 use crate::stages::preflight::Prerequisites;
 use crate::stages::removal::{Outcome, Remaining, Removal};
 use crate::stages::role_choice::{RoleSource, RoleSources};
 use crate::stages::roles::{Role, Roles};
-use crate::stages::security_groups::{IngressRule, SecurityGroup, SecurityGroups, Source};
+use crate::stages::security_groups::{IngressRule, Ports, SecurityGroup, SecurityGroups, Source};
 use crate::stages::services::Service;
 use crate::stages::stage::Stage;
 use crate::stages::target_group::TargetGroup;
@@ -162,12 +163,25 @@ impl Run {
             group(&names.server_security_group, "Security group for az aware routing server", None),
         )
         .await?;
-        let rule = |way, group, port, sources, closed| self.stage(IngressRule { way, group, port, sources, closed });
+        let rule = |way, group, ports, sources, closed| self.stage(IngressRule { way, group, ports, sources, closed });
+        let of_tasks = |port| Ports::of_tasks(self.ctx.network_mode(), port);
         let callers: Vec<_> = self.ctx.settings.distinct_cidrs().iter().map(Source::range).collect();
         all3(
-            rule(format!("{} → lb", in_order(&callers)), &lb, 80, callers, "callers cannot reach the load balancer"),
-            rule("lb → client".to_owned(), &client, names.frontend.port, Source::members(&lb), to_frontends),
-            rule("client → server".to_owned(), &server, names.backend.port, Source::members(&client), to_backends),
+            rule(
+                format!("{} → lb", in_order(&callers)),
+                &lb,
+                80.into(),
+                callers,
+                "callers cannot reach the load balancer",
+            ),
+            rule("lb → client".to_owned(), &client, of_tasks(names.frontend.port), Source::members(&lb), to_frontends),
+            rule(
+                "client → server".to_owned(),
+                &server,
+                of_tasks(names.backend.port),
+                Source::members(&client),
+                to_backends,
+            ),
         )
         .await?;
         Ok(SecurityGroups { lb, client, server })
@@ -217,7 +231,11 @@ impl Run {
         let names = &self.ctx.names;
         let (load_balancer, target_group) = all2(
             self.stage(LoadBalancer { name: &names.load_balancer, network, groups }),
-            self.stage(TargetGroup { name: &names.target_group, network }),
+            self.stage(TargetGroup {
+                name: &names.target_group,
+                network,
+                target_type: target_type(self.ctx.network_mode()),
+            }),
         )
         .await?;
         let listening = self.stage(Listener { load_balancer: &load_balancer, target_group: &target_group }).await?;

@@ -1,6 +1,9 @@
 //! `audit` of what the local cloud carries traffic for: what it predicts is what the mesh does, and its advice heals.
 
+use std::process::Stdio;
+
 use serde_json::json;
+use tokio::process::Command;
 use zonewalk::audit::facts::Launch;
 use zonewalk::audit::readers::{Measure, Source};
 use zonewalk::audit::verdict::{Basis, Code, Pair, State};
@@ -8,11 +11,12 @@ use zonewalk::cloud::{LocalCloud, Pace};
 use zonewalk::commands::audit::{self, Audit, Options};
 use zonewalk::commands::redeploy;
 use zonewalk::commands::verify::{self, Traffic};
-use zonewalk::settings::{LaunchType, Settings};
+use zonewalk::settings::{LaunchType, NetworkMode, Settings};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::up;
 
 use crate::support::{REGION, context, impatient, settings, start_cloud};
+use crate::{clients, peers};
 
 /// Sends requests, and gives the share of them that stayed in their zone.
 async fn send(ctx: &Context) -> f64 {
@@ -72,6 +76,36 @@ async fn what_is_too_old_is_off_until_it_is_deployed_again() {
     let share = (on.same_zone.predicted, on.same_zone.share, on.same_zone.evidence);
     assert_eq!((on.state, share), (State::On, (Some(1.0), Some(1.0), Some(Basis::Proxies))), "{on:#?}");
     assert!(on.usd_per_month.unwrap().saved > 0.0 && on.below_threshold_share.is_some(), "{on:#?}");
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs boto3: tests/run.sh installs it"]
+async fn services_that_others_made_on_fargate_are_judged_as_ours_are() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let mut python = Command::new(peers::bin("aws").join("python3"));
+    let python = python.arg(clients::script("make_services.py")).arg("shop").stdin(Stdio::null());
+    clients::run(&cloud, python).await;
+    let audit = audited(&context(&cloud, settings()).await, None).await;
+    let [pair] = &*audit.pairs else { panic!("{:#?}", audit.pairs) };
+    assert_eq!((pair.client.service.as_str(), pair.server.as_str(), pair.idle), ("web", "api", true));
+    assert_eq!(
+        (pair.state, pair.same_zone.share, pair.same_zone.evidence),
+        (State::On, Some(1.0), Some(Basis::Predicted))
+    );
+    assert!(audit.services.iter().all(|service| service.launch_type == Launch::Fargate), "{:#?}", audit.services);
+    cloud.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_network_mode_bridge_the_instances_zones_tell() {
+    let cloud = start_cloud(Pace::Instant).await;
+    let ctx = context(&cloud, Settings { network_mode: Some(NetworkMode::Bridge), ..settings() }).await;
+    up(&ctx).await.unwrap();
+    assert_eq!(send(&ctx).await, 1.0);
+    let audit = audited(&ctx, Some(Measure::Proxies)).await;
+    let on = talking(&audit);
+    assert_eq!((on.state, on.same_zone.share, on.same_zone.evidence), (State::On, Some(1.0), Some(Basis::Proxies)));
     cloud.shutdown().await;
 }
 

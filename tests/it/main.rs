@@ -11,6 +11,7 @@ mod asked;
 mod audit;
 mod audit_scenes;
 mod blocked;
+mod bridge;
 mod browser;
 mod cli;
 mod clients;

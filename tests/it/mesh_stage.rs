@@ -168,6 +168,7 @@ fn task(family: &str, number: u32, service_connect: ServiceConnect, command: &[&
         region: "us-east-1".to_owned(),
         az_id: ZONES[number as usize % ZONES.len()].to_owned(),
         private_ip: Ipv4Addr::new(172, 31, subnet, number as u8),
+        host_ports: None,
         command: command.iter().map(|&argument| argument.to_owned()).collect(),
         plain_ports: vec![],
         service_connect: Some(service_connect),

@@ -13,6 +13,7 @@
 mod cases;
 mod journey;
 mod neighbours;
+mod others;
 mod spoiling;
 
 use std::collections::{BTreeMap, BTreeSet};

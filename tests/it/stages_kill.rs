@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::StreamExt;
 use tokio::sync::Notify;
 use zonewalk::cloud::{LocalCloud, Observer, Options, Pace};
-use zonewalk::settings::{LaunchType, Settings, TaskCount};
+use zonewalk::settings::{LaunchType, NetworkMode, Settings, TaskCount};
 use zonewalk::stages::Context;
 use zonewalk::walkthrough::{down, up};
 
@@ -106,22 +106,36 @@ async fn up_and_down_killed_at_any_call_complete_when_repeated() {
     println!("killed at each of {calls_of_up} calls of up, {calls_of_mending} of another up, {calls_of_down} of down");
 }
 
-async fn cloud_on_fargate() -> (LocalCloud, Context, Killer) {
+/// What the walkthrough is made of where that is not the article's.
+fn others() -> [Settings; 2] {
+    let small = Settings { task_count: TaskCount::new(1).unwrap(), ..settings() };
+    [
+        Settings { launch_type: Some(LaunchType::Fargate), ..small.clone() },
+        Settings { network_mode: Some(NetworkMode::Bridge), ..small },
+    ]
+}
+
+async fn cloud_for(settings: &Settings) -> (LocalCloud, Context, Killer) {
     let killer = Killer::default();
     let observer = Some(killer.observer());
     let options = Options { pace: Pace::Instant, bare_account: true, observer, ..Options::default() };
     let cloud = LocalCloud::start(options).await.unwrap();
-    let launch_type = Some(LaunchType::Fargate);
-    let ctx = context(&cloud, Settings { task_count: TaskCount::new(1).unwrap(), launch_type, ..settings() }).await;
+    let ctx = context(&cloud, settings.clone()).await;
     (cloud, ctx, killer)
 }
 
-/// What is made on Fargate is made on instances, too, so that some of the calls stand for all.
+/// What is made there is made by the article's settings, too, so that some of the calls stand for all.
 const EVERY: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn up_and_down_on_fargate_killed_at_some_calls_complete_when_repeated() {
-    let (cloud, ctx, killer) = cloud_on_fargate().await;
+async fn up_and_down_on_fargate_and_with_bridge_killed_at_some_calls_complete_when_repeated() {
+    for settings in others() {
+        killed_at_some_calls(&settings).await;
+    }
+}
+
+async fn killed_at_some_calls(settings: &Settings) {
+    let (cloud, ctx, killer) = cloud_for(settings).await;
     let empty = inventory(&ctx.clients).await;
     let calls_of_up = killer.count(async { up(&ctx).await.unwrap() }).await;
     let complete = inventory(&ctx.clients).await;
@@ -129,7 +143,7 @@ async fn up_and_down_on_fargate_killed_at_some_calls_complete_when_repeated() {
     assert_eq!(inventory(&ctx.clients).await, empty);
     cloud.shutdown().await;
     for n in (1..=calls_of_up.max(calls_of_down)).step_by(EVERY) {
-        let (cloud, ctx, killer) = cloud_on_fargate().await;
+        let (cloud, ctx, killer) = cloud_for(settings).await;
         killer.kill_at(n, up(&ctx)).await;
         up(&ctx).await.unwrap_or_else(|error| panic!("up after a kill at call {n}: {error}"));
         assert_eq!(inventory(&ctx.clients).await, complete, "up after a kill at call {n}");

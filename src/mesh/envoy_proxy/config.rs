@@ -1,6 +1,6 @@
 //! The files that an Envoy is given: its bootstrap, and the endpoints of its clusters.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -108,10 +108,14 @@ fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// The `ClusterLoadAssignment.endpoints` of the proxy's own service.
+/// The `ClusterLoadAssignment.endpoints` of the proxy's own service. Those of one address, as tasks on one instance have it, get
+/// other ports: of hosts with equal addresses Envoy would keep one.
 pub(super) fn local_endpoints(local: &LocalCluster) -> Value {
-    let zone = |(locality, ips): (&Locality, &Vec<_>)| {
-        let hosts: Value = ips.iter().map(|&ip| endpoint(SocketAddr::new(IpAddr::V4(ip), LOCAL_PORT))).collect();
+    let zone = |(locality, ips): (&Locality, &Vec<Ipv4Addr>)| {
+        let port = |index: usize| (LOCAL_PORT..).nth(ips[..index].iter().filter(|ip| **ip == ips[index]).count());
+        let hosts = ips.iter().enumerate();
+        let hosts = hosts.filter_map(|(index, &ip)| Some(endpoint(SocketAddr::new(IpAddr::V4(ip), port(index)?))));
+        let hosts: Value = hosts.collect();
         json!({ "locality": locality, "lb_endpoints": hosts })
     };
     local.iter().map(zone).collect()

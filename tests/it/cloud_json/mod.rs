@@ -1,6 +1,7 @@
 //! The local cloud's ECS, Cloud Map, Logs and Systems Manager, through the SDK: lifecycles, placement, what is refused.
 
 mod agents;
+mod bridge;
 mod definitions;
 mod fargate;
 mod limits;

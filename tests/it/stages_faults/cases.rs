@@ -26,7 +26,7 @@ pub(super) struct Case {
 
 /// After which the SDK gives up.
 const ATTEMPTS: u64 = 5;
-const TOO_OFTEN: u64 = ATTEMPTS + 1;
+pub(super) const TOO_OFTEN: u64 = ATTEMPTS + 1;
 
 /// Launches, one in half a second, for longer than a run waits for them.
 const FOR_GOOD: u64 = 30;
@@ -162,7 +162,7 @@ impl fmt::Display for Case {
     }
 }
 
-fn is_look(operation: &str) -> bool {
+pub(super) fn is_look(operation: &str) -> bool {
     ["Describe", "Get", "List", "Simulate"]
         .iter()
         .any(|look| operation.split(':').nth(1).is_some_and(|name| name.starts_with(look)))

@@ -179,6 +179,10 @@ pub(crate) fn record_flows(region: &mut Region, exchanges: &[Exchange]) {
             continue;
         };
         let caller = &*exchange.proxy;
+        // With network mode bridge, what stays on an instance passes no network interface.
+        if caller.interface_id == callee.interface_id {
+            continue;
+        }
         let (there, back) = ((caller.ip, EPHEMERAL, callee.ip, port), (callee.ip, port, caller.ip, EPHEMERAL));
         let (request, response) = (exchange.request.whole(), exchange.response.whole());
         let at = exchange.began.as_second();

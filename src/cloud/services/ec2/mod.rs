@@ -109,6 +109,13 @@ pub(crate) fn subnet_with_address<'r>(region: &'r Region, vpc_id: &str, ip: Ipv4
     region.ec2().subnets.iter().find(|subnet| subnet.vpc_id == vpc_id && subnet.cidr.contains(&ip))
 }
 
+/// The instance whose own interface has an address.
+pub(crate) fn instance_at<'r>(region: &'r Region, vpc_id: &str, ip: Ipv4Addr) -> Option<&'r str> {
+    let mut interfaces = region.ec2().interfaces.iter();
+    let interface = interfaces.find(|it| it.subnet.vpc_id == vpc_id && it.private_ip == ip)?;
+    interface.instance_id.as_deref()
+}
+
 pub(crate) fn has_vpc(region: &Region, id: &str) -> bool {
     region.ec2().vpcs.iter().any(|vpc| vpc.id == id)
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::host_ports::RESERVED;
 use super::tasks::{StopCode, Task};
 use super::{
     State, check_count, describe_each, includes_tags, instance_filter, invalid, lifecycle, missing, refers_to,
@@ -50,12 +51,9 @@ pub(super) struct ContainerInstance {
     image_id: String,
     pub(super) registered: Resources,
     pub(super) tags: Tags,
-    subnet_id: String,
+    pub(super) subnet_id: String,
     registered_at: jiff::Timestamp,
 }
-
-/// Ports that the agent keeps to itself: SSH, Docker, its own (ECS Developer Guide, "host port").
-const RESERVED_PORTS: [&str; 5] = ["22", "2375", "2376", "51678", "51679"];
 
 impl ContainerInstance {
     /// What is left beside the tasks it has.
@@ -64,8 +62,15 @@ impl ContainerInstance {
         mine.fold(self.registered, |left, task| Resources {
             cpu: left.cpu.saturating_sub(task.definition.cpu()),
             memory: left.memory.saturating_sub(task.definition.memory()),
-            interfaces: left.interfaces.saturating_sub(1),
+            interfaces: left.interfaces.saturating_sub(u32::from(!task.is_bridged())),
         })
+    }
+
+    /// The ports for TCP that its agent keeps to itself or its tasks have.
+    pub(super) fn taken_ports<'t>(&self, tasks: impl IntoIterator<Item = &'t Task>) -> Vec<u16> {
+        let mine = tasks.into_iter().filter(|task| !task.is_stopped() && task.is_at(&self.arn));
+        let of_tasks = mine.flat_map(|task| &task.host_ports).filter(|it| !it.is_udp).map(|it| it.host_port);
+        RESERVED.into_iter().chain(of_tasks).collect()
     }
 
     fn attributes(&self) -> Vec<(&'static str, Option<&str>)> {
@@ -286,8 +291,11 @@ fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value
             "agentVersion": instance.image.as_ref().map(|image| image.agent_version),
             "dockerVersion": format!("DockerVersion: {}", ecs_optimized::DOCKER_VERSION),
         },
-        "remainingResources": resources(instance.remaining(&region.ecs().tasks)),
-        "registeredResources": resources(instance.registered),
+        "remainingResources": resources(
+            instance.remaining(&region.ecs().tasks),
+            &instance.taken_ports(&region.ecs().tasks),
+        ),
+        "registeredResources": resources(instance.registered, &RESERVED),
         "status": instance.status.into_str(),
         "agentConnected": instance.is_connected,
         "runningTasksCount": tasks().filter(|task| task.is_running()).count(),
@@ -300,8 +308,9 @@ fn wire(region: &Region, instance: &ContainerInstance, with_tags: bool) -> Value
 }
 
 /// Interfaces are not told of: an agent registers none, and ECS counts the attachments.
-fn resources(resources: Resources) -> Value {
-    let resource = |name: &str, kind: &str, value: u32, ports: &[&str]| {
+fn resources(resources: Resources, taken_ports: &[u16]) -> Value {
+    let taken_ports: Vec<_> = taken_ports.iter().map(u16::to_string).collect();
+    let resource = |name: &str, kind: &str, value: u32, ports: &[String]| {
         json!({
             "name": name,
             "type": kind,
@@ -314,7 +323,7 @@ fn resources(resources: Resources) -> Value {
     json!([
         resource("CPU", "INTEGER", resources.cpu, &[]),
         resource("MEMORY", "INTEGER", resources.memory, &[]),
-        resource("PORTS", "STRINGSET", 0, &RESERVED_PORTS),
+        resource("PORTS", "STRINGSET", 0, &taken_ports),
         resource("PORTS_UDP", "STRINGSET", 0, &[]),
     ])
 }

@@ -17,6 +17,15 @@ pub(super) struct Definition {
     document: Map<String, Value>,
 }
 
+/// A port of a container, and the one of the instance that it is published at with network mode bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PortMapping {
+    pub(super) container_port: u16,
+    /// None: any that is free.
+    pub(super) host_port: Option<u16>,
+    pub(super) is_udp: bool,
+}
+
 /// Where a container's log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LogGroup {
@@ -84,6 +93,37 @@ impl Definition {
 
     pub(super) fn network_mode(&self) -> &str {
         self.params().opt_str("networkMode").unwrap_or("bridge")
+    }
+
+    /// Whether its tasks are reached at ports of their instances, and have no network interfaces.
+    pub(super) fn is_bridged(&self) -> bool {
+        self.network_mode() == "bridge"
+    }
+
+    /// The port mappings, with the names of their containers.
+    pub(super) fn port_mappings(&self) -> Vec<(&str, PortMapping)> {
+        let mut mappings = Vec::new();
+        for container in self.containers() {
+            let port = |mapping: &Params<'_>, name| u16::try_from(mapping.opt_int(name).ok()??).ok();
+            for mapping in container.objects("portMappings") {
+                let Some(container_port) = port(&mapping, "containerPort") else { continue };
+                mappings.push((
+                    container.opt_str("name").unwrap_or_default(),
+                    PortMapping {
+                        container_port,
+                        host_port: port(&mapping, "hostPort").filter(|port| *port > 0),
+                        is_udp: mapping.opt_str("protocol") == Some("udp"),
+                    },
+                ));
+            }
+        }
+        mappings
+    }
+
+    /// The ports that a task of it takes of its instance, whichever others are free.
+    pub(super) fn static_ports(&self) -> Vec<u16> {
+        let mappings = if self.is_bridged() { self.port_mappings() } else { vec![] };
+        mappings.into_iter().filter_map(|(_, mapping)| mapping.host_port).collect()
     }
 
     /// The execution role, by its name or ARN.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::container_instances;
 use super::definition::{Definition, LogGroup};
+use super::host_ports::{self, HostPort};
 use super::service_connect::{self, ServiceConnect};
 use super::tasks::{Host, LastStatus, Membership, Stop, StopCode, TargetPort, Task, TaskContainer};
 use super::{scheduler, services, tasks};
@@ -55,14 +56,32 @@ pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsEr
     };
     let id = region.ids.hex(32);
     let arn = region.arn("ecs", &format!("task/{}/{id}", launch.cluster));
-    let attachment_id = region.ids.uuid();
-    let description = region.arn("ecs", &format!("attachment/{attachment_id}"));
-    let interface = ec2::create_interface(region, &launch.subnet_id, &launch.security_groups, &description)?;
-    if launch.public_ip {
-        ec2::give_public_address(region, &interface.id);
-    }
-    let (az_name, az_id) = (interface.subnet.az_name.clone(), interface.subnet.az_id.clone());
     let containers = containers(region, &launch);
+    let bridged = host.as_ref().filter(|_| launch.definition.is_bridged());
+    let (interface, attachment_id, host_ports) = match bridged {
+        Some(host) => {
+            let instance = ec2::instance(region, &host.ec2_instance_id).ok_or_else(container_instances::not_found)?;
+            let proxy = containers.last().map_or("", |proxy| proxy.name.as_str());
+            let host_ports =
+                host_ports::take(region, &launch.definition, host, launch.service_connect.as_ref(), proxy)?;
+            (instance.interface.clone(), None, host_ports)
+        }
+        None => {
+            let attachment_id = region.ids.uuid();
+            let description = region.arn("ecs", &format!("attachment/{attachment_id}"));
+            let interface = ec2::create_interface(region, &launch.subnet_id, &launch.security_groups, &description)?;
+            if launch.public_ip {
+                ec2::give_public_address(region, &interface.id);
+            }
+            (interface, Some(attachment_id), vec![])
+        }
+    };
+    let (az_name, az_id) = (interface.subnet.az_name.clone(), interface.subnet.az_id.clone());
+    let mut targets = launch.targets;
+    for target in &mut targets {
+        let is_its = |it: &&HostPort| it.container == target.container && it.container_port == target.port;
+        target.port = host_ports.iter().find(is_its).map_or(target.port, |it| it.host_port);
+    }
     region.ecs_mut().tasks.push(Task {
         arn: arn.clone(),
         id: id.clone(),
@@ -78,8 +97,9 @@ pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsEr
         subnet_id: launch.subnet_id,
         interface,
         attachment_id,
+        host_ports,
         containers,
-        targets: launch.targets,
+        targets,
         service_connect: launch.service_connect,
         upstreams: Vec::new(),
         tags: launch.tags,
@@ -329,8 +349,10 @@ fn finish(region: &mut Region, arn: &str) {
     let Some(task) = task(region, arn).filter(|task| task.last_status != LastStatus::Stopped) else { return };
     task.last_status = LastStatus::Stopped;
     task.stopped_at = Some(Timestamp::now());
-    let interface = task.interface.id.clone();
-    ec2::delete_interface(region, &interface);
+    if !task.is_bridged() {
+        let interface = task.interface.id.clone();
+        ec2::delete_interface(region, &interface);
+    }
 }
 
 /// STOPPED at once: the instance under the task is gone.

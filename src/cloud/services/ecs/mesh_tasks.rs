@@ -30,10 +30,11 @@ fn blocked(region: &Region, reach: &Reach<'_>, task: &Task, running: &[&Task]) -
         let offers = other.service_connect.iter().filter(|offers| offers.namespace == connect.namespace);
         let endpoints = offers.flat_map(|offers| &offers.offered).map(|offered| &offered.endpoint);
         for endpoint in endpoints.filter(|endpoint| is_upstream(&endpoint.discovery_name)) {
+            let port = other.offered_at(endpoint.container_port);
             if region.trouble.parts(&task.az_id, &other.az_id)
-                || !reach.connects(&task.interface.id, &other.interface.id, endpoint.container_port)
+                || !reach.connects(&task.interface.id, &other.interface.id, port)
             {
-                blocked.insert(SocketAddrV4::new(other.interface.private_ip, endpoint.container_port));
+                blocked.insert(SocketAddrV4::new(other.interface.private_ip, port));
             }
         }
     }
@@ -49,6 +50,7 @@ fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>) 
         region: region.name.clone(),
         az_id: task.az_id.clone(),
         private_ip: task.interface.private_ip,
+        host_ports: task.is_bridged().then(|| host_ports(task)),
         command,
         plain_ports,
         service_connect: task.service_connect.as_ref().map(|connect| topology::ServiceConnect {
@@ -63,6 +65,16 @@ fn topology_task(region: &Region, task: &Task, blocked: BTreeSet<SocketAddrV4>) 
         zone_aware: age::is_zone_aware(region, task),
         failing: task.targets.is_empty() && region.trouble.failing_zones.contains(&task.az_id),
     }
+}
+
+fn host_ports(task: &Task) -> Vec<topology::HostPort> {
+    let of_tcp = task.host_ports.iter().filter(|it| !it.is_udp);
+    let lead = of_tcp.map(|it| topology::HostPort {
+        port: it.host_port,
+        container_port: it.container_port,
+        to_proxy: task.is_proxys(it),
+    });
+    lead.collect()
 }
 
 /// Entry point and command of a container, and its ports for TCP.

@@ -14,6 +14,7 @@ mod container_instances;
 mod container_rules;
 mod definition;
 mod definition_rules;
+mod host_ports;
 mod instance_filter;
 mod lifecycle;
 mod mesh_tasks;

@@ -2,7 +2,7 @@
 //! constraints, with room for it; of those, by ECS's default spread, in the zone that has the fewest of its service, then on the instance that has the fewest.
 
 use super::capacity::Capacity;
-use super::container_instances::{ContainerInstance, InstanceStatus, Resources};
+use super::container_instances::{ContainerInstance, InstanceStatus};
 use super::definition::Definition;
 use super::tasks::Task;
 use crate::cloud::region::Region;
@@ -39,6 +39,8 @@ pub(super) enum Lack {
     Attribute,
     Cpu,
     Memory,
+    /// A host port that it names is taken.
+    Port,
     Interface,
 }
 
@@ -51,6 +53,7 @@ impl Lack {
             Self::Attribute => "ATTRIBUTE",
             Self::Cpu => "RESOURCE:CPU",
             Self::Memory => "RESOURCE:MEMORY",
+            Self::Port => "RESOURCE:PORTS",
             Self::Interface => "RESOURCE:ENI",
         }
     }
@@ -68,6 +71,7 @@ impl NoPlace {
                     Lack::Attribute => format!("{closest} is missing an attribute required by your task."),
                     Lack::Cpu => format!("{closest} has insufficient CPU units available."),
                     Lack::Memory => format!("{closest} has insufficient memory available."),
+                    Lack::Port => format!("{closest} is already using a port required by your task."),
                     Lack::Location | Lack::Constraint | Lack::Interface => {
                         format!("{closest} encountered error \"{}\".", lack.reason())
                     }
@@ -132,16 +136,20 @@ fn place_on_instance(region: &Region, request: &Request<'_>) -> Result<Place, No
     let mut closest = None;
     let mut candidates = Vec::new();
     for instance in region.ecs().container_instances.iter().filter(takes_tasks) {
-        let subnet = zones.iter().find(|(zone, _)| *zone == instance.az_name);
+        // With network mode bridge any instance's network will do, and no subnet is named.
+        let subnet = match request.definition.is_bridged() {
+            true => Some((instance.az_name.as_str(), instance.subnet_id.as_str())),
+            false => zones.iter().copied().find(|(zone, _)| *zone == instance.az_name),
+        };
         let lack = match subnet {
             None => Some(Lack::Location),
             Some(_) if service.is_some_and(|service| !service.allows(instance)) => Some(Lack::Constraint),
             Some(_) if !suits(instance, request.definition) => Some(Lack::Attribute),
-            Some(_) => lack(instance.remaining(live.iter().copied()), request.definition),
+            Some(_) => lack(instance, &live, request.definition),
         };
         match (lack, subnet) {
             (None, Some((_, subnet_id))) => {
-                candidates.push((spread_key(instance, &live, request), instance, *subnet_id))
+                candidates.push((spread_key(instance, &live, request), instance, subnet_id))
             }
             (lack, _) => closest = closest.max(lack.map(|lack| (lack, instance.arn.as_str()))),
         }
@@ -164,12 +172,16 @@ fn suits(instance: &ContainerInstance, definition: &Definition) -> bool {
     definition.architecture().is_none_or(|wanted| instance.attribute("ecs.cpu-architecture") == Some(wanted.as_str()))
 }
 
-fn lack(left: Resources, definition: &Definition) -> Option<Lack> {
+fn lack(instance: &ContainerInstance, live: &[&Task], definition: &Definition) -> Option<Lack> {
+    let left = instance.remaining(live.iter().copied());
+    let taken = instance.taken_ports(live.iter().copied());
     if left.cpu < definition.cpu() {
         Some(Lack::Cpu)
     } else if left.memory < definition.memory() {
         Some(Lack::Memory)
-    } else if left.interfaces == 0 {
+    } else if definition.static_ports().iter().any(|port| taken.contains(port)) {
+        Some(Lack::Port)
+    } else if left.interfaces == 0 && !definition.is_bridged() {
         Some(Lack::Interface)
     } else {
         None

@@ -36,7 +36,7 @@ pub(super) fn run(region: &mut Region, params: Params<'_>) -> Result<Value, AwsE
     }
     let definition = region.ecs().task_definitions.runnable(params.str("taskDefinition")?)?;
     let capacity = Capacity::read(&region.ecs().cluster(params)?.providers, &definition, params, None)?;
-    let network = network(region, &definition, &capacity, params.object("networkConfiguration"))?;
+    let network = network(region, &definition, &capacity, params.object("networkConfiguration"), None)?;
     scheduler::check_execution_role(region, &definition).map_err(|problem| client_error(format!("{problem}.")))?;
     let tags = Tags::from_list(&params.objects("tags"), LOWER)?;
     let (mut started, mut failures) = (Vec::new(), Vec::new());

@@ -234,7 +234,11 @@ fn launch(region: &mut Region, arn: &str, place: Place) -> Option<String> {
         tags.extend(Tags::one("aws:ecs:serviceName", &service.name));
     }
     let targets = (service.load_balancers.iter())
-        .map(|b| TargetPort { target_group_arn: b.target_group_arn.clone(), port: b.container_port })
+        .map(|b| TargetPort {
+            target_group_arn: b.target_group_arn.clone(),
+            container: b.container_name.clone(),
+            port: b.container_port,
+        })
         .collect();
     let launch = Launch {
         cluster: service.cluster.clone(),

@@ -136,6 +136,9 @@ fn wire_deployment(service: &Service, deployment: &Deployment, is_primary: bool,
 }
 
 pub(super) fn wire_network(network: &Network) -> Value {
+    if network.subnets.is_empty() {
+        return Value::Null;
+    }
     json!({ "awsvpcConfiguration": {
             "subnets": network.subnets,
             "securityGroups": network.security_groups,

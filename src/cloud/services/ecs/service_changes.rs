@@ -168,12 +168,14 @@ impl Wanted {
         let before = current.map(|service| (&service.primary().capacity, named.as_deref()));
         let capacity = Capacity::read(&of_cluster.providers, &definition, params, before)?;
         check_placement(params)?;
-        let network = match (params.object("networkConfiguration"), current) {
-            (None, Some(service)) => service.primary().network.clone(),
-            (given, _) => network(region, &definition, &capacity, given)?,
-        };
+        let before = current.map(|service| &service.primary().network);
+        let network = network(region, &definition, &capacity, params.object("networkConfiguration"), before)?;
         let load_balancers = match (params.get("loadBalancers"), current) {
-            (None, Some(service)) => service.load_balancers.clone(),
+            (None, Some(service)) => {
+                let kept = &service.load_balancers;
+                kept.iter().try_for_each(|it| check_target_type(region, &definition, &it.target_group_arn))?;
+                kept.clone()
+            }
             _ => load_balancers(region, &definition, params)?,
         };
         let service_connect_configuration = params
@@ -285,18 +287,31 @@ fn check_placement(params: Params<'_>) -> Result<(), AwsError> {
     Ok(())
 }
 
-/// The network of a service's or `RunTask`'s tasks, which all have interfaces of their own.
+/// The network of a service's or `RunTask`'s tasks: of those with interfaces of their own (ECS Developer Guide, "Amazon ECS task
+/// networking options for EC2"; the words are reported in cloudposse/terraform-aws-ecs-alb-service-task#22). `before` is the service's,
+/// which stays if none is given.
 pub(super) fn network(
     region: &Region,
     definition: &Definition,
     capacity: &Capacity,
     given: Option<Params<'_>>,
+    before: Option<&Network>,
 ) -> Result<Network, AwsError> {
-    if definition.network_mode() != "awsvpc" {
-        return Err(AwsError::unsupported(format_args!(
-            "tasks with network mode {}, only awsvpc",
-            definition.network_mode()
-        )));
+    let before = before.filter(|network| !network.subnets.is_empty());
+    match definition.network_mode() {
+        "awsvpc" => {}
+        "bridge" if given.is_none() && before.is_none() => return Ok(Network::default()),
+        "bridge" => {
+            return Err(invalid(
+                "Network Configuration is not valid for the given networkMode of this task definition.",
+            ));
+        }
+        other => {
+            return Err(AwsError::unsupported(format_args!("tasks with network mode {other}, only awsvpc and bridge")));
+        }
+    }
+    if let (None, Some(before)) = (given, before) {
+        return Ok(before.clone());
     }
     let given = given
         .and_then(|network| network.object("awsvpcConfiguration"))
@@ -372,13 +387,7 @@ fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) 
             .ok_or_else(|| invalid(format!("The container {name} did not have a container port {port} defined.")))?;
         let group = elbv2::target_group(region, target_group_arn)
             .ok_or_else(|| invalid(format!("The specified target group does not exist: {target_group_arn}")))?;
-        // All tasks have interfaces of their own (hashicorp/terraform-provider-aws#11723).
-        if group.target_type != "ip" {
-            return Err(invalid(format!(
-                "The provided target group {target_group_arn} has target type {}, which is incompatible with the awsvpc network mode specified in the task definition.",
-                group.target_type
-            )));
-        }
+        check_target_type(region, definition, target_group_arn)?;
         if !group.has_load_balancer {
             return Err(invalid(format!(
                 "The target group with targetGroupArn {target_group_arn} does not have an associated load balancer."
@@ -391,6 +400,20 @@ fn load_balancers(region: &Region, definition: &Definition, params: Params<'_>) 
         });
     }
     Ok(balancers)
+}
+
+/// Tasks with interfaces of their own are targets by their addresses, and others by their instances
+/// (hashicorp/terraform-provider-aws#11723 and #12252).
+fn check_target_type(region: &Region, definition: &Definition, target_group_arn: &str) -> Result<(), AwsError> {
+    let wanted = if definition.is_bridged() { "instance" } else { "ip" };
+    match elbv2::target_group(region, target_group_arn) {
+        Some(group) if group.target_type != wanted => Err(invalid(format!(
+            "The provided target group {target_group_arn} has target type {}, which is incompatible with the {} network mode specified in the task definition.",
+            group.target_type,
+            definition.network_mode()
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn rollout(given: Option<Params<'_>>, before: Rollout) -> Result<Rollout, AwsError> {

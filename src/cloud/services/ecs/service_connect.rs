@@ -65,6 +65,7 @@ pub(super) fn resolve(
     if !definition.limits_memory() {
         return Err(invalid("Service Connect requires a memory limit in the task definition."));
     }
+    service_connect_rules::check_definition(definition)?;
     container_rules::check_log(configuration.object("logConfiguration"), invalid)?;
     let access_log = service_connect_rules::access_log(configuration)?;
     service_connect_rules::check_containers(configuration)?;
@@ -175,7 +176,9 @@ pub(super) fn register(region: &mut Region, task_arn: &str) {
     let Some(task) = region.ecs().tasks.iter().find(|task| task.arn == task_arn) else { return };
     let offered = task.service_connect.iter().flat_map(|connect| &connect.offered);
     let instances: Vec<_> = offered
-        .map(|offered| (offered.discovery_arn.clone(), attributes(region, task, offered.endpoint.container_port)))
+        .map(|offered| {
+            (offered.discovery_arn.clone(), attributes(region, task, task.offered_at(offered.endpoint.container_port)))
+        })
         .collect();
     let id = task.id.clone();
     for (discovery_arn, attributes) in instances {

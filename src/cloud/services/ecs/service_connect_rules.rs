@@ -53,9 +53,28 @@ pub(super) fn check_containers(configuration: Params<'_>) -> Result<(), AwsError
     Ok(())
 }
 
+/// What a task with network mode bridge may not have beside a proxy: a hostname (ECS Developer Guide, "Amazon ECS Service Connect":
+/// considerations), and host ports of its own choice ("for SC bridge mode we do not allow customer to specify a host port for their
+/// containers": aws/amazon-ecs-agent, `agent/api/task/task.go`).
+pub(super) fn check_definition(definition: &Definition) -> Result<(), AwsError> {
+    if !definition.is_bridged() {
+        return Ok(());
+    }
+    if !definition.static_ports().is_empty() {
+        return Err(invalid("Service Connect requires host ports to be 0 or left out with network mode bridge."));
+    }
+    if definition.containers().iter().any(|container| container.get("hostname").is_some()) {
+        return Err(invalid("Service Connect does not support hostname with network mode bridge."));
+    }
+    Ok(())
+}
+
 /// The members of a `services` item that are about its port (API Reference, "ServiceConnectService").
 pub(super) fn check_service(service: Params<'_>, definition: &Definition, port_name: &str) -> Result<(), AwsError> {
     port(service, "ingressPortOverride")?;
+    if definition.is_bridged() && service.get("ingressPortOverride").is_some() {
+        return Err(AwsError::unsupported("ingressPortOverride with network mode bridge"));
+    }
     let timeout = service.object("timeout");
     for name in ["idleTimeoutSeconds", "perRequestTimeoutSeconds"] {
         let seconds = timeout.map(|timeout| timeout.opt_int(name)).transpose()?.flatten();
@@ -70,7 +89,7 @@ pub(super) fn check_service(service: Params<'_>, definition: &Definition, port_n
         let authority = tls.object("issuerCertificateAuthority");
         authority.ok_or_else(|| invalid("tls must have an issuerCertificateAuthority."))?.str("awsPcaAuthorityArn")?;
         // ECS Developer Guide, "Encrypt Amazon ECS Service Connect traffic".
-        if definition.network_mode() == "bridge" {
+        if definition.is_bridged() {
             return Err(invalid("Service Connect TLS is not supported for tasks with network mode bridge."));
         }
     }

@@ -132,7 +132,8 @@ pub(super) struct Deployment {
     pub(super) updated_at: Timestamp,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Of tasks with awsvpc; that of others is their instances'.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Network {
     pub(super) subnets: Vec<String>,
     pub(super) security_groups: Vec<String>,

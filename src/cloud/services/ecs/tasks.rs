@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use super::capacity::{LATEST_PLATFORM, LaunchType, PLATFORM_FAMILY};
 use super::definition::Definition;
+use super::host_ports::HostPort;
 use super::service_connect::ServiceConnect;
-use super::{check_count, describe_each, image_digest, includes_tags, invalid, lifecycle, refers_to};
+use super::{check_count, describe_each, host_ports, image_digest, includes_tags, invalid, lifecycle, refers_to};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
 use crate::cloud::services::ec2::Interface;
@@ -61,6 +62,8 @@ pub(super) struct Membership {
 #[derive(Clone, Debug)]
 pub(super) struct TargetPort {
     pub(super) target_group_arn: String,
+    pub(super) container: String,
+    /// The container's; of a task that was started with network mode bridge, its instance's.
     pub(super) port: u16,
 }
 
@@ -102,8 +105,12 @@ pub(super) struct Task {
     pub(super) az_name: String,
     pub(super) az_id: String,
     pub(super) subnet_id: String,
+    /// Its own, or with network mode bridge its instance's.
     pub(super) interface: Interface,
-    pub(super) attachment_id: String,
+    /// The attachment of its own interface.
+    pub(super) attachment_id: Option<String>,
+    /// With network mode bridge.
+    pub(super) host_ports: Vec<HostPort>,
     pub(super) containers: Vec<TaskContainer>,
     pub(super) targets: Vec<TargetPort>,
     pub(super) service_connect: Option<ServiceConnect>,
@@ -149,6 +156,11 @@ impl Task {
     /// Whether it is on the container instance with this ARN.
     pub(super) fn is_at(&self, container_instance: &str) -> bool {
         self.host.as_ref().is_some_and(|host| host.arn == container_instance)
+    }
+
+    /// Whether it is reached at ports of its instance, and has no interface of its own.
+    pub(super) fn is_bridged(&self) -> bool {
+        self.attachment_id.is_none()
     }
 
     fn launch_type(&self) -> LaunchType {
@@ -241,12 +253,10 @@ pub(super) fn wire(region: &Region, task: &Task, with_tags: bool) -> Value {
     .iter()
     .map(|(name, value)| json!({ "name": name, "value": value }))
     .collect();
-    let mut attachments = vec![json!({
-        "id": task.attachment_id,
-        "type": "ElasticNetworkInterface",
-        "status": attachment_status,
-        "details": details,
-    })];
+    let own_interface = task.attachment_id.as_ref().map(
+        |id| json!({ "id": id, "type": "ElasticNetworkInterface", "status": attachment_status, "details": details }),
+    );
+    let mut attachments: Vec<_> = own_interface.into_iter().collect();
     if let Some(proxy) = task.containers.last().filter(|_| task.service_connect.is_some()) {
         attachments.push(json!({
             "id": proxy.id,
@@ -328,11 +338,10 @@ fn wire_container(region: &Region, task: &Task, container: &TaskContainer) -> Va
         "lastStatus": status,
         "exitCode": exit.map(|_| 1),
         "reason": exit.map(TaskFailure::reason),
-        "networkBindings": [],
-        "networkInterfaces": [{
-            "attachmentId": task.attachment_id,
-            "privateIpv4Address": task.interface.private_ip.to_string(),
-        }],
+        "networkBindings": host_ports::network_bindings(task, &container.name),
+        "networkInterfaces": task.attachment_id.iter().map(|id| {
+            json!({ "attachmentId": id, "privateIpv4Address": task.interface.private_ip.to_string() })
+        }).collect::<Value>(),
         "healthStatus": "UNKNOWN",
         "cpu": container.cpu.to_string(),
         "memory": container.memory.map(|memory| memory.to_string()),

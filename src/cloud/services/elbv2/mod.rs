@@ -1,7 +1,7 @@
 //! Elastic Load Balancing, version 2: Application Load Balancers, their listeners and target groups.
 //!
 //! A load balancer is carried by [`crate::mesh`], which listens for it and probes its targets; here is what AWS says of
-//! it. What the mesh does not carry (HTTPS, rules, other target types than `ip`) is refused in words that say so.
+//! it. What the mesh does not carry (HTTPS, rules, target types other than `ip` and `instance`) is refused in words that say so.
 
 mod api;
 mod attributes;

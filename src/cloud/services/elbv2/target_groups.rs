@@ -72,7 +72,8 @@ impl HealthCheck {
             return Err(AwsError::unsupported("health checks other than by HTTP"));
         }
         if params.opt_bool("HealthCheckEnabled") == Some(false) {
-            return Err(validation_error("Health check enabled must be true for target groups with target type 'ip'"));
+            let message = "Health check enabled must be true for target groups with target type 'ip' or 'instance'";
+            return Err(validation_error(message));
         }
         if let Some(path) = params.opt_str("HealthCheckPath") {
             if !path.starts_with('/') {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::load_balancers::{self, LoadBalancer};
-use super::target_groups::{self, TargetGroup, TargetType};
+use super::target_groups::{self, Settings, TargetGroup, TargetType};
 use super::{checked_port, listeners, validation_error};
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
@@ -24,8 +24,11 @@ const SHORTEST_PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
 pub(super) struct Target {
+    /// The instance's, of a group of instances.
     ip: Ipv4Addr,
     port: u16,
+    /// The instance that it is, of a group of instances.
+    instance_id: Option<String>,
     /// Set while it drains; tells one deregistration from a later one.
     draining: Option<u64>,
 }
@@ -74,6 +77,11 @@ fn health(region: &Region, group: &TargetGroup, target: &Target) -> Health {
         let description = "Target deregistration is in progress";
         return Health::because(TargetState::Draining, "Target.DeregistrationInProgress", description);
     }
+    let instance = target.instance_id.as_deref().map(|id| ec2::instance(region, id));
+    if instance.is_some_and(|instance| instance.is_none_or(|it| it.state != ec2::InstanceState::Running)) {
+        let description = "Target is in the terminated state";
+        return Health::because(TargetState::Unused, "Target.InvalidState", description);
+    }
     let state = region.elbv2();
     let load_balancer = listeners::load_balancer_of(state, &group.arn);
     let Some(load_balancer) = load_balancer.and_then(|arn| load_balancers::find(state, arn).ok()) else {
@@ -107,12 +115,17 @@ pub(crate) fn target_state(region: &Region, target_group_arn: &str, ip: Ipv4Addr
     Some(health(region, group, target).state)
 }
 
-/// Registers an address with a target group. One that drains is in service again; a deleted group is ignored.
+/// Registers an address, or the instance that has it, with a target group. One that drains is in service again; a deleted group is
+/// ignored.
 pub(crate) fn register_target(region: &mut Region, target_group_arn: &str, ip: Ipv4Addr, port: u16) {
+    let Ok(group) = target_groups::find(region.elbv2(), target_group_arn) else { return };
+    let Settings { target_type, vpc_id, .. } = &group.settings;
+    let of_instances = (*target_type == TargetType::Instance).then_some(vpc_id);
+    let instance_id = of_instances.and_then(|vpc_id| ec2::instance_at(region, vpc_id, ip)).map(str::to_owned);
     let Ok(group) = target_groups::find_mut(region.elbv2_mut(), target_group_arn) else { return };
     match group.targets.iter_mut().find(|target| (target.ip, target.port) == (ip, port)) {
         Some(target) => target.draining = None,
-        None => group.targets.push(Target { ip, port, draining: None }),
+        None => group.targets.push(Target { ip, port, instance_id, draining: None }),
     }
 }
 
@@ -187,15 +200,15 @@ pub(super) fn mesh_target_group(
 
 /// Address and port of each target that a request names; the port is the group's if none is given.
 fn requested(region: &Region, group: &TargetGroup, params: Params<'_>) -> Result<Vec<(Ipv4Addr, u16)>, AwsError> {
-    if group.settings.target_type == TargetType::Instance {
-        let what = "targets that are instances; tasks with awsvpc networking are of target type ip";
-        return Err(AwsError::unsupported(what));
-    }
     let mut requested = Vec::new();
     for target in params.objects("Targets") {
         let id = target.str("Id")?;
-        let ip =
-            id.parse().map_err(|_| validation_error(format!("The IP address '{id}' is not a valid IPv4 address")))?;
+        let ip = match group.settings.target_type {
+            TargetType::Ip => id
+                .parse()
+                .map_err(|_| validation_error(format!("The IP address '{id}' is not a valid IPv4 address")))?,
+            TargetType::Instance => address_of_instance(region, id)?,
+        };
         let port = target.opt_int("Port")?.unwrap_or(group.settings.port.into());
         let port = checked_port("Target", port)?;
         // Answers name the zone that the address is in; so may requests.
@@ -206,6 +219,18 @@ fn requested(region: &Region, group: &TargetGroup, params: Params<'_>) -> Result
         requested.push((ip, port));
     }
     Ok(requested)
+}
+
+/// The words for what is no instance are reported in hashicorp/terraform-provider-aws#11723.
+fn address_of_instance(region: &Region, id: &str) -> Result<Ipv4Addr, AwsError> {
+    if !id.starts_with("i-") {
+        return Err(validation_error(format!("Instance ID '{id}' is not valid")));
+    }
+    let instance = ec2::instance(region, id).filter(|instance| instance.state == ec2::InstanceState::Running);
+    instance.map(|instance| instance.interface.private_ip).ok_or_else(|| {
+        let message = format!("The following targets are not in a running state and cannot be registered: '{id}'");
+        AwsError::new("InvalidTarget", message)
+    })
 }
 
 /// Registers or deregisters each target that a request names.
@@ -231,8 +256,14 @@ pub(super) fn describe_health(region: &Region, params: Params<'_>) -> Answer {
     } else {
         requested(region, group, params)?
     };
+    let is_of_instances = group.settings.target_type == TargetType::Instance;
     let descriptions = addresses.into_iter().map(|(ip, port)| {
-        let health = group.targets.iter().find(|target| (target.ip, target.port) == (ip, port)).map_or_else(
+        let target = group.targets.iter().find(|target| (target.ip, target.port) == (ip, port));
+        let registered = target.and_then(|target| target.instance_id.clone());
+        let now = || ec2::instance_at(region, &group.settings.vpc_id, ip).filter(|_| is_of_instances);
+        let id = registered.or_else(|| now().map(str::to_owned)).unwrap_or_else(|| ip.to_string());
+        let zone = zone_of(region, group, ip).filter(|_| !is_of_instances);
+        let health = target.map_or_else(
             || {
                 let description = "Target is not registered to the target group";
                 Health::because(TargetState::Unused, "Target.NotRegistered", description)
@@ -240,7 +271,7 @@ pub(super) fn describe_health(region: &Region, params: Params<'_>) -> Answer {
             |target| health(region, group, target),
         );
         json!({
-            "Target": { "Id": ip.to_string(), "Port": port, "AvailabilityZone": zone_of(region, group, ip) },
+            "Target": { "Id": id, "Port": port, "AvailabilityZone": zone },
             "HealthCheckPort": port.to_string(),
             "TargetHealth": health.wire(),
         })
