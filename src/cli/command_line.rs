@@ -58,6 +58,7 @@ fn shared_by(path: &[&str]) -> Vec<&'static str> {
         ["local", "serve"] => [NEW_CLOUD, &["faults", "output", "verbose", "no_color"]].concat(),
         ["local", "hosts"] => vec!["profile", "region", "endpoint_url", "name", "config", "verbose", "no_color"],
         ["local", "env" | "age"] => vec!["region", "config", "output", "no_color"],
+        ["local", "sidecar"] => vec!["output", "verbose", "no_color"],
         ["local", "stop"] => vec!["output", "yes", "no_color"],
         ["local", _] => vec!["output", "no_color"],
         _ => vec!["no_color"],

@@ -155,6 +155,11 @@ Examples:
   zonewalk local serve
   zonewalk local serve --listen 0 --pace aws --faults faults.toml"
         }
+        ["local", "sidecar"] => {
+            "\
+Examples:
+  zonewalk local sidecar sidecar.toml"
+        }
         ["local", "faults"] => {
             "\
 Examples:

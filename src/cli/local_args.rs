@@ -21,6 +21,8 @@ pub(super) enum LocalCommand {
     Logs(LogsArgs),
     /// Serve the local cloud in the foreground: any AWS client can use it
     Serve(ServeArgs),
+    /// Run a sidecar proxy beside an application of yours: zone-aware routing, retries, outlier detection
+    Sidecar(SidecarArgs),
     /// Show the running local cloud's faults and how often each was met, or set them
     #[command(after_help = FAULTS)]
     Faults(FaultsArgs),
@@ -145,6 +147,13 @@ pub(super) struct ServeArgs {
     /// Started by `up --local`
     #[arg(long, hide = true)]
     pub(super) background: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct SidecarArgs {
+    /// Configuration: TOML, or JSON if the name ends in .json; changes apply while it runs (docs/sidecar.md)
+    #[arg(value_name = "FILE")]
+    pub(super) config: PathBuf,
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use super::browser;
 use super::console::{Console, write_stdout};
 use super::interrupt;
-use super::local_args::{AgeArgs, EnvArgs, FaultsArgs, LocalCommand, LogsArgs, MeshArgs, ServeArgs};
+use super::local_args::{AgeArgs, EnvArgs, FaultsArgs, LocalCommand, LogsArgs, MeshArgs, ServeArgs, SidecarArgs};
 use super::options::Global;
 use super::resolve::{self, Destination};
 use crate::cloud::{Faults, OnRequest};
@@ -20,7 +20,8 @@ use crate::commands::local::mesh::LocalMesh;
 use crate::commands::local::{logs, status, stop};
 use crate::commands::outcome::Outcome;
 use crate::processes::local_cloud::{self, Age, Conditions, RequestLog};
-use crate::processes::local_traffic;
+use crate::processes::{local_sidecar, local_traffic};
+use crate::report::numbers::count;
 use crate::report::style;
 
 impl LocalCommand {
@@ -32,6 +33,7 @@ impl LocalCommand {
             Self::Stop => return stop(&global, console).await,
             Self::Logs(args) => logs(args, console).await?,
             Self::Serve(args) => serve(args, &global, console).await?,
+            Self::Sidecar(args) => sidecar(args, console).await?,
             Self::Faults(args) => faults(args, console).await?,
             Self::Mesh(args) => mesh(args, console).await?,
             Self::Age(args) => age(args, global, console).await?,
@@ -157,6 +159,24 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
         }
     };
     local_cloud::serve(options, ready, stop.cancelled()).await?;
+    Ok(())
+}
+
+async fn sidecar(args: &SidecarArgs, console: &Console) -> Result<(), Error> {
+    let stop = interrupt::token(console, Some("requests in flight are finished"), None);
+    let ready = |serving: &local_sidecar::Serving| console.print_sidecar(serving);
+    let changed = |change| {
+        console.progress_line(&match change {
+            local_sidecar::Change::Applied { upstreams, endpoints } => {
+                let known = [count(endpoints as u64, "endpoint"), count(upstreams as u64, "upstream")].join(" of ");
+                format!("the configuration has changed: {known}")
+            }
+            local_sidecar::Change::Refused(reason) => {
+                style::attention(format!("the configuration has changed, and all stays as it was: {reason}"))
+            }
+        });
+    };
+    local_sidecar::serve(&args.config, ready, changed, stop).await?;
     Ok(())
 }
 

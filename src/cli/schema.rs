@@ -29,6 +29,7 @@ use crate::commands::status::{Now, Status};
 use crate::commands::up::DryRun;
 use crate::commands::walkthrough::Walkthrough;
 use crate::processes::local_cloud::Record;
+use crate::processes::local_sidecar;
 use crate::traffic::Verification;
 use crate::walkthrough::{Down, Up};
 
@@ -59,6 +60,7 @@ const RESULTS: &[(&str, &[Of])] = &[
     ("local stop", &[of::<LocalStop>]),
     ("local logs", &[of::<LocalLogs>]),
     ("local serve", &[of::<Record>]),
+    ("local sidecar", &[of::<local_sidecar::Serving>]),
     ("local faults", &[of::<FaultsReport>]),
     ("local mesh", &[of::<LocalMesh>]),
     ("local age", &[of::<LocalAge>]),

@@ -33,7 +33,7 @@ pub mod verify_watch;
 pub mod walkthrough;
 pub mod watch;
 
-use crate::processes::{local_cloud, local_traffic};
+use crate::processes::{local_cloud, local_sidecar, local_traffic};
 use crate::{aws, data_plane, runs as kept, stages, traffic};
 
 /// Why a command could not do its work. A check that did not hold is an outcome, not an error.
@@ -49,6 +49,8 @@ pub enum Error {
     LocalCloud(#[from] local_cloud::Error),
     #[error(transparent)]
     LocalTraffic(#[from] local_traffic::Error),
+    #[error(transparent)]
+    Sidecar(#[from] local_sidecar::Error),
     #[error(transparent)]
     DataPlane(#[from] data_plane::Error),
     #[error(transparent)]
@@ -78,7 +80,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Stage(stages::Error::Interrupted) => 130,
-            Self::Usage(_) | Self::Stands(_) | Self::Predict(_) | Self::Target(_) => 2,
+            Self::Usage(_) | Self::Stands(_) | Self::Predict(_) | Self::Target(_) | Self::Sidecar(_) => 2,
             Self::LocalCloud(error) if error.is_usage() => 2,
             Self::LocalTraffic(error) if error.is_usage() => 2,
             Self::Runs(_) => 2,

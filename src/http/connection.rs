@@ -18,6 +18,7 @@ use tokio::time::{Instant, timeout};
 
 use super::body::Body;
 use super::pool::PoolCounters;
+use super::{MAX_BUFFER, MAX_RESPONSE_HEAD};
 
 /// Envoy's default `connect_timeout`: a machine that is gone answers nothing at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -48,7 +49,12 @@ impl Connection {
         }
         let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
-        let (sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        let (sender, driver) = http1::Builder::new()
+            .max_header_size(MAX_RESPONSE_HEAD)
+            .max_buf_size(MAX_BUFFER)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(io::Error::other)?;
         Ok(Self { sender, driver: Some(Box::new(driver)), idle_since: Instant::now(), counted })
     }
 

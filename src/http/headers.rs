@@ -1,8 +1,8 @@
 //! What a proxy changes of the heads that it passes on: the headers of one hop, the form of a request's target, the version.
 
 use hyper::header::{
-    CONNECTION, EXPECT, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::http::request::Parts;
 use hyper::http::uri::{PathAndQuery, Uri};
@@ -30,8 +30,17 @@ const HOP_BY_HOP: [HeaderName; 10] = [
 /// Makes a request's head what an endpoint expects: its target is a path, and what concerned this hop is gone.
 pub(crate) fn to_next_hop(head: &mut Parts) {
     strip_hop_by_hop(&mut head.headers);
+    // The target's authority wins over `Host` here, and so it must at the next hop (RFC 9112, section 3.2.2).
+    if let Some(Ok(host)) = head.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str())) {
+        head.headers.insert(HOST, host);
+    }
     to_origin_form(&mut head.uri);
     head.version = Version::HTTP_11;
+}
+
+/// Whether a body that is in a transfer coding is in chunks and nothing else: other codings are undone nowhere here.
+pub(crate) fn is_chunked(headers: &HeaderMap) -> bool {
+    headers.get_all(TRANSFER_ENCODING).iter().all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 /// An endpoint's response, as it is passed on.
@@ -41,7 +50,8 @@ pub(crate) fn passed_on(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Removes what must not be passed on, along with what `Connection` names.
+/// Removes what must not be passed on, along with what `Connection` names, unless the message is about that: without its host or
+/// its length it would be another one.
 fn strip_hop_by_hop(headers: &mut HeaderMap) {
     // Most messages have none of them, and comparing names is cheaper than ten look-ups.
     if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
@@ -53,6 +63,7 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| ![HOST, CONTENT_LENGTH].contains(name))
         .collect();
     for name in HOP_BY_HOP.iter().chain(&nominated) {
         headers.remove(name);

@@ -10,16 +10,26 @@ mod connection;
 mod headers;
 mod loopback;
 mod pool;
+mod progress;
 mod server;
 
 pub(crate) use body::{Body, BodySize, Ended};
 pub(crate) use client::{AskError, PORT, ask, ask_socket};
-pub(crate) use headers::{passed_on, to_next_hop};
+pub(crate) use headers::{is_chunked, passed_on, to_next_hop};
 pub(crate) use loopback::is_loopback;
 pub use pool::Patience;
 pub(crate) use pool::{Pool, PoolCounters, SendError};
 pub use server::Server;
 pub(crate) use server::{Handler, listen, listen_shared};
+
+/// The largest head of a request, in bytes: Envoy's `max_request_headers_kb`, whose default is 60.
+const MAX_REQUEST_HEAD: usize = 60 * 1024;
+
+/// The largest head of an answer, in bytes: what Envoy takes from an upstream cluster by default.
+const MAX_RESPONSE_HEAD: usize = 80 * 1024;
+
+/// The most that is read of a connection ahead, in bytes, so that many connections take little memory: a little more than a head.
+const MAX_BUFFER: usize = 96 * 1024;
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};

@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use hyper::{Request, Response};
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::{Request, Response, StatusCode};
 use parking_lot::Mutex;
 
 use super::body::Body;
 use super::connection::Connection;
+use super::headers::is_chunked;
 
 /// A pool of the connections that are not in use, the last used one on top, so that a lull closes the others. It has no
 /// limit: Envoy's, 1,024 per cluster, is beyond what one machine's demonstration does.
@@ -76,9 +78,9 @@ pub(crate) enum SendError {
     /// The connection broke before the head of a response.
     #[error("the connection broke: {0}")]
     Reset(hyper::Error),
-    /// What came was not HTTP.
+    /// What came was not HTTP, or no answer to what was asked.
     #[error("the response was malformed: {0}")]
-    Protocol(hyper::Error),
+    Protocol(String),
 }
 
 impl Pool {
@@ -110,13 +112,13 @@ impl Pool {
             match self.exchange(connection, request).await {
                 Err((_, Some(unsent))) => request = unsent,
                 Err((error, None)) => return Err(classify(error)),
-                Ok(response) => return Ok(response),
+                Ok(response) => return checked(response),
             }
         }
         match self.open().await {
             Ok(connection) => {
                 on_connection();
-                self.exchange(connection, request).await.map_err(|(error, _)| classify(error))
+                checked(self.exchange(connection, request).await.map_err(|(error, _)| classify(error))?)
             }
             Err(error) => Err(SendError::Connect { error, unsent: Box::new(request) }),
         }
@@ -214,10 +216,26 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Refuses what would be another response at the next hop: one in a coding that is not undone here, one with a length beside its
+/// chunks or without a body, and a switch of protocols that nobody has asked for. With the response goes its connection.
+fn checked(response: Response<Body>) -> Result<Response<Body>, SendError> {
+    let headers = response.headers();
+    let is_coded = headers.contains_key(TRANSFER_ENCODING);
+    let has_length = headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0");
+    let reason = match response.status() {
+        _ if is_coded && !is_chunked(headers) => "it is in a coding that is not known",
+        _ if is_coded && has_length => "it has a length and is in chunks",
+        StatusCode::NO_CONTENT if is_coded || has_length => "it has no content, and yet a length",
+        StatusCode::SWITCHING_PROTOCOLS => "it switches protocols",
+        _ => return Ok(response),
+    };
+    Err(SendError::Protocol(reason.to_owned()))
+}
+
 fn classify(error: hyper::Error) -> SendError {
     match error {
         error if error.is_user() => SendError::Request(error),
-        error if error.is_parse() => SendError::Protocol(error),
+        error if error.is_parse() => SendError::Protocol(error.to_string()),
         error => SendError::Reset(error),
     }
 }

@@ -5,8 +5,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,10 +24,13 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::progress::{Noted, Progress};
+use super::{MAX_BUFFER, MAX_REQUEST_HEAD};
+
 /// After a failed `accept` (most likely no file descriptor is left) it waits this long, instead of spinning.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often a connection looks whether it is idle: so many times within the idle timeout. A timer per connection that
+/// How often a connection looks whether it gets anywhere: so many times within the idle timeout. A timer per connection that
 /// seldom fires is cheaper than one that each request moves.
 const IDLE_CHECKS: u32 = 5;
 
@@ -178,16 +181,21 @@ async fn serve<H: Handler>(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!("failed to set TCP_NODELAY: {error}");
     }
-    let requests = Arc::new(AtomicU32::new(0));
-    let counted = requests.clone();
+    let progress = Arc::new(Progress::default());
+    let noted = progress.clone();
     let service = service_fn(move |request| {
-        counted.fetch_add(1, Relaxed);
+        let in_hand = noted.begin();
         let handler = handler.clone();
-        async move { handler.handle(request, peer).await }
+        async move {
+            let _in_hand = in_hand;
+            handler.handle(request, peer).await
+        }
     });
-    // The header timeout would be a timer per request; idle connections are closed below.
-    let mut connection =
-        pin!(http1::Builder::new().header_read_timeout(None).serve_connection(TokioIo::new(stream), service));
+    let stream = Noted::new(TokioIo::new(stream), progress.clone());
+    // The header timeout would be a timer per request; what is idle or stuck is closed below.
+    let mut server = http1::Builder::new();
+    server.header_read_timeout(None).max_header_size(MAX_REQUEST_HEAD).max_buf_size(MAX_BUFFER);
+    let mut connection = pin!(server.serve_connection(stream, service));
     let mut drained = pin!(drain.waiting.notified());
     let mut idle = idle_timeout.map(IdleCheck::new);
 
@@ -203,7 +211,12 @@ async fn serve<H: Handler>(
             waiting = true;
             let _ = drained.as_mut().poll(cx);
         }
-        if !closing && (drain.is_started() || idle.as_mut().is_some_and(|idle| idle.is_over(&requests, cx))) {
+        let quiet = idle.as_mut().map_or(0, |idle| idle.quiet(&progress, cx));
+        if quiet > IDLE_CHECKS {
+            // Half of a head, a body that stalls or an answer that nobody reads: Envoy's `stream_idle_timeout`.
+            return Poll::Ready(Ok(()));
+        }
+        if !closing && (drain.is_started() || quiet == IDLE_CHECKS) {
             closing = true;
             connection.as_mut().graceful_shutdown();
             return connection.as_mut().poll(cx);
@@ -216,12 +229,12 @@ async fn serve<H: Handler>(
     }
 }
 
-/// Notices that a connection has had no request for a while.
+/// Notices that a connection has got nowhere for a while.
 struct IdleCheck {
     period: Duration,
     timer: Pin<Box<Sleep>>,
     armed: bool,
-    /// The number of requests at the last look, and how many looks it has not changed for.
+    /// How far it was at the last look, and how many looks that has not changed for.
     seen: u32,
     quiet: u32,
 }
@@ -232,21 +245,19 @@ impl IdleCheck {
         Self { period, timer: Box::pin(tokio::time::sleep(period)), armed: false, seen: 0, quiet: 0 }
     }
 
-    fn is_over(&mut self, requests: &AtomicU32, cx: &mut Context<'_>) -> bool {
+    /// How many looks there has been no progress for.
+    fn quiet(&mut self, progress: &Progress, cx: &mut Context<'_>) -> u32 {
         if self.armed {
             if !self.timer.is_elapsed() {
-                return false;
+                return self.quiet;
             }
-            let requests = requests.load(Relaxed);
-            self.quiet = if requests == self.seen { self.quiet + 1 } else { 0 };
-            self.seen = requests;
-            if self.quiet == IDLE_CHECKS {
-                return true;
-            }
+            let steps = progress.steps();
+            self.quiet = if steps == self.seen { self.quiet + 1 } else { 0 };
+            self.seen = steps;
             self.timer.as_mut().reset(Instant::now() + self.period);
         }
         // It is polled once per period, as the signal above.
         self.armed = self.timer.as_mut().poll(cx).is_pending();
-        false
+        self.quiet
     }
 }

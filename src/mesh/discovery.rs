@@ -11,7 +11,7 @@ use super::endpoints::{self, Address, LocalCluster};
 use super::proxy::Proxy;
 use super::topology::{ServiceConnect, Task};
 use crate::http;
-use crate::routing::Locality;
+use crate::routing::{Health, Locality};
 
 /// All endpoints that may be picked: those of tasks that run and are not draining.
 #[derive(Default)]
@@ -68,7 +68,7 @@ impl<'a> Discovery<'a> {
                     let name = (&*task.region, &*service_connect.namespace, &*service.discovery_name);
                     let network = SocketAddrV4::new(task.private_ip, task.offered_at(service.container_port));
                     let (owner, locality) = (owner.clone(), locality(task));
-                    let address = Address { owner, socket, network, locality, blocked: None };
+                    let address = Address { owner, socket, network, locality, health: Health::Healthy, blocked: None };
                     let endpoint = Endpoint { zone_aware: task.zone_aware, address };
                     discovery.names.entry(name).or_default().push(endpoint);
                 }

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
 use crate::http::Patience;
-use crate::routing::Locality;
+use crate::routing::{Health, Locality};
 
 /// A destination that an application may call through its proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Address {
     pub network: SocketAddrV4,
     /// Without a zone, requests are not routed by zones.
     pub locality: Locality,
+    /// As whoever knows of the endpoint says. The same endpoint can become another.
+    pub health: Health,
     /// Set while nothing gets through to it from here. It is the same endpoint, with the same record.
     pub blocked: Option<Patience>,
 }
@@ -33,6 +35,11 @@ pub struct Address {
 impl Address {
     pub(super) fn is_of_the_same_endpoint(&self, other: &Self) -> bool {
         (&self.owner, self.socket, &self.locality) == (&other.owner, other.socket, &other.locality)
+    }
+
+    /// What makes it this endpoint and no other.
+    pub(super) fn identity(&self) -> (Arc<str>, SocketAddr, Locality) {
+        (self.owner.clone(), self.socket, self.locality.clone())
     }
 }
 

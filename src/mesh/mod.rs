@@ -15,6 +15,7 @@ pub mod endpoints;
 pub mod envoy_proxy;
 pub mod proxy;
 pub mod sidecar;
+pub mod standalone;
 pub mod topology;
 
 mod alb;

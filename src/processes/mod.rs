@@ -3,6 +3,7 @@
 mod background;
 mod error;
 pub mod local_cloud;
+pub mod local_sidecar;
 pub mod local_traffic;
 pub mod log;
 mod record;

@@ -128,9 +128,8 @@ impl From<SendError> for Failure {
             SendError::Connect { error, .. } => {
                 Self::Unconnected { reason: innermost_cause(&error), in_silence: false }
             }
-            SendError::Request(error) | SendError::Reset(error) | SendError::Protocol(error) => {
-                Self::Broken(innermost_cause(&error))
-            }
+            SendError::Request(error) | SendError::Reset(error) => Self::Broken(innermost_cause(&error)),
+            SendError::Protocol(reason) => Self::Broken(reason),
         }
     }
 }

@@ -16,7 +16,7 @@ use zonewalk::mesh::endpoints::{Address, LocalCluster, Upstream};
 use zonewalk::mesh::envoy_proxy::{EnvoyProxy, Event, Settings};
 use zonewalk::mesh::proxy::Proxy;
 use zonewalk::mesh::sidecar::{Server, Sidecar};
-use zonewalk::routing::Locality;
+use zonewalk::routing::{Health, Locality};
 
 use crate::envoy_sidecars::envoys;
 use crate::stub_host::{BROKEN, Manner, OK, Stub, UNAVAILABLE, refusing};
@@ -106,7 +106,7 @@ impl Conversation {
     }
 }
 
-fn zone(number: usize) -> Locality {
+pub(crate) fn zone(number: usize) -> Locality {
     Locality::new("us-east-1", format!("use1-az{number}"))
 }
 
@@ -120,14 +120,14 @@ struct Heard {
 }
 
 /// A proxy whose application is us.
-struct Proxied {
-    proxy: Proxy,
-    egress: SocketAddr,
+pub(crate) struct Proxied {
+    pub(crate) proxy: Proxy,
+    pub(crate) egress: SocketAddr,
     _server: Option<Server>,
 }
 
 impl Proxied {
-    async fn new(proxies: &Proxies, upstreams: Vec<Upstream>) -> Self {
+    pub(crate) async fn new(proxies: &Proxies, upstreams: Vec<Upstream>) -> Self {
         let Proxies::Envoy(binary) = proxies else {
             let sidecar = Arc::new(Sidecar::new(&zone(1), upstreams));
             tokio::spawn(sidecar.clone().maintain());
@@ -155,7 +155,7 @@ impl Proxied {
         Self { proxy: Proxy::Envoy(Arc::new(envoy)), egress: listeners.await.unwrap().egress, _server: None }
     }
 
-    async fn knows_all(&self) {
+    pub(crate) async fn knows_all(&self) {
         if let Proxy::Envoy(envoy) = &self.proxy {
             eventually("Envoy knows its endpoints", || envoy.is_up_to_date()).await;
         }
@@ -286,7 +286,7 @@ async fn hear(proxies: Proxies) -> Heard {
             };
             let network = "10.0.0.1:8090".parse().unwrap();
             let owner = format!("host{number}").into();
-            hosts.push(Address { owner, socket, network, locality: zone(1), blocked: None });
+            hosts.push(Address { owner, socket, network, locality: zone(1), health: Health::Healthy, blocked: None });
         }
         endpoints.push((conversation.upstream().name, hosts));
     }

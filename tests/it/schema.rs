@@ -162,7 +162,10 @@ fn all_that_is_printed_is_as_the_schema_says() {
     printed.run(&machine, "up --local --task-count 1", 0);
     printed.run(&machine, "local stop --yes", 0);
 
-    serve(&machine, &mut printed);
+    serve(&machine, &mut printed, "local serve", &["--listen", "127.0.0.1:0"]);
+    let sidecar = "zone = \"a\"\ninbound = [{ listen = \"127.0.0.1:0\", application = \"127.0.0.1:1\" }]";
+    std::fs::write(machine.path().join("sidecar.toml"), sidecar).unwrap();
+    serve(&machine, &mut printed, "local sidecar", &["sidecar.toml"]);
     let truth = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/envoy-truth.jsonl");
     for args in [&["predict", truth][..], &["predict", truth, "--simulate", "10"]] {
         let lines = machine.zonewalk(args).stdout;
@@ -171,9 +174,10 @@ fn all_that_is_printed_is_as_the_schema_says() {
     check(&machine, &printed);
 }
 
-/// The local cloud in the foreground prints its document as it begins.
-fn serve(machine: &Machine, printed: &mut Printed) {
-    let mut serve = machine.command(&["local", "serve", "--listen", "127.0.0.1:0", "--output", "jsonl"]);
+/// What serves in the foreground prints its document as it begins.
+fn serve(machine: &Machine, printed: &mut Printed, command: &str, args: &[&str]) {
+    let command_line: Vec<&str> = command.split(' ').chain(args.iter().copied()).collect();
+    let mut serve = machine.command(&[&command_line[..], &["--output", "jsonl"]].concat());
     let mut serve = serve.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(serve.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -181,7 +185,7 @@ fn serve(machine: &Machine, printed: &mut Printed) {
     serve.wait().unwrap();
     let document: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(document["exit_code"], Value::Null, "it goes on: {document}");
-    printed.note("local serve", &document);
+    printed.note(command, &document);
 }
 
 fn check(machine: &Machine, printed: &Printed) {

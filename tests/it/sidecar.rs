@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use zonewalk::mesh::endpoints::{Address, Upstream};
 use zonewalk::mesh::sidecar::{Server, Sidecar};
-use zonewalk::routing::{Host, HostSet, Locality};
+use zonewalk::routing::{Health, Host, HostSet, Locality};
 
 use crate::stub_host::{BROKEN, Manner, OK, Stub, UNAVAILABLE, refusing};
 use crate::support::skip;
@@ -41,6 +41,7 @@ impl Proxy {
             socket,
             network: "10.0.0.1:8090".parse().unwrap(),
             locality: own.clone(),
+            health: Health::Healthy,
             blocked: None,
         };
         sidecar.update("backend.ns", &local, &hosts.iter().enumerate().map(endpoint).collect::<Vec<_>>());
@@ -293,4 +294,87 @@ async fn http_10_and_unknown_names_are_refused() {
     stream.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.0 426 Upgrade Required\r\n"), "{answer}");
     assert_eq!(stub.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_gets_nowhere_for_5_minutes_is_closed() {
+    let stub = Stub::new(Manner::Answers(OK)).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    let post = format!("POST / HTTP/1.1\r\nhost: {ALIAS}\r\ncontent-length: 20\r\n\r\n");
+    // Nothing, half of a head, a head that comes a letter a minute, half of a body, and a body that does come a letter a minute.
+    let beginnings = ["", "GET / HT", "GET /", &*format!("{post}x"), &post];
+    let mut streams = vec![];
+    for beginning in beginnings {
+        let mut stream = TcpStream::connect(proxy.outbound).await.unwrap();
+        stream.write_all(beginning.as_bytes()).await.unwrap();
+        streams.push(stream);
+    }
+    let sockets = || tokio::time::sleep(Duration::from_millis(20));
+    for _ in 0..9 {
+        sockets().await;
+        skip(60).await;
+        for trickling in [2, 4] {
+            // It may be closed by now.
+            let _ = streams[trickling].write_all(b"x").await;
+        }
+    }
+    sockets().await;
+    let mut slow = streams.pop().unwrap();
+    for mut stuck in streams {
+        let mut rest = vec![];
+        let closed = tokio::time::timeout(Duration::from_secs(60), stuck.read_to_end(&mut rest)).await;
+        closed.expect("it is closed").ok();
+        assert!(rest.is_empty());
+    }
+    slow.write_all(b"xxxxxxxxxxx").await.unwrap();
+    let mut answer = [0; 15];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    assert_eq!(*stub.read.lock().unwrap(), [20]);
+}
+
+#[tokio::test]
+async fn a_client_that_goes_leaves_its_host_a_closed_connection() {
+    let stub = Stub::new(Manner::Hangs).await;
+    let proxy = Proxy::new(&[stub.address]).await;
+    let mut stream = TcpStream::connect(proxy.outbound).await.unwrap();
+    stream.write_all(format!("GET / HTTP/1.1\r\nhost: {ALIAS}\r\n\r\n").as_bytes()).await.unwrap();
+    eventually(|| stub.requests() == 1).await;
+    assert_eq!(proxy.stat("upstream_cx_active"), 1);
+    drop(stream);
+    eventually(|| proxy.stat("upstream_cx_active") == 0).await;
+}
+
+#[tokio::test]
+async fn what_a_slow_reader_does_not_take_waits_at_the_host() {
+    // More than all buffers on the way hold.
+    const SIZE: usize = 64 * 1024 * 1024;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::new(&[listener.local_addr().unwrap()]).await;
+    let written = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = written.clone();
+    tokio::spawn(async move {
+        let mut stream = listener.accept().await.unwrap().0;
+        let mut head = [0; 16];
+        stream.read_exact(&mut head).await.unwrap();
+        stream.write_all(format!("HTTP/1.1 200 OK\r\ncontent-length: {SIZE}\r\n\r\n").as_bytes()).await.unwrap();
+        for _ in 0..SIZE / 65_536 {
+            stream.write_all(&[b'x'; 65_536]).await.unwrap();
+            counted.fetch_add(65_536, std::sync::atomic::Ordering::Relaxed);
+        }
+        std::future::pending::<()>().await;
+    });
+    let mut body = proxy.send(get(ALIAS)).await.into_body();
+    let so_far = || written.load(std::sync::atomic::Ordering::Relaxed);
+    let mut seen = usize::MAX;
+    while seen != so_far() {
+        seen = so_far();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(seen < SIZE / 2, "{seen} bytes are on the way");
+    let mut read = 0;
+    while let Some(frame) = body.frame().await {
+        read += frame.unwrap().into_data().unwrap().len();
+    }
+    assert_eq!(read, SIZE);
 }

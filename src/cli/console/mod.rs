@@ -30,6 +30,8 @@ use crate::commands::outcome::{Json, Outcome};
 use crate::commands::status::Now;
 use crate::events::{Event, Events};
 use crate::processes::local_cloud::Record;
+use crate::processes::local_sidecar;
+use crate::report::numbers::count;
 use crate::report::page::Page;
 use crate::report::progress::{Progress, View, wrapped};
 use crate::report::style;
@@ -234,6 +236,23 @@ impl Console {
         self.note_local_cloud(record);
         // It serves on.
         self.print_result(text, record.json(), None);
+    }
+
+    /// Prints what a sidecar is as it begins.
+    pub(super) fn print_sidecar(&self, sidecar: &local_sidecar::Serving) {
+        let text = || {
+            let mut lines = vec![format!("the sidecar runs in zone {}", sidecar.zone)];
+            lines.extend(sidecar.outbound.map(|outbound| format!("outbound  {outbound}")));
+            let inbound = sidecar.inbound.iter();
+            lines.extend(inbound.map(|place| format!("inbound   {} → {}", place.listen, place.application)));
+            lines.extend(sidecar.admin.iter().map(|admin| format!("admin     {}", admin.display())));
+            let (upstreams, endpoints) = (sidecar.upstreams as u64, sidecar.endpoints as u64);
+            lines.push(format!("knows     {} of {}", count(endpoints, "endpoint"), count(upstreams, "upstream")));
+            lines.push("\nCtrl-C stops it\n".to_owned());
+            lines.join("\n")
+        };
+        // It serves on.
+        self.print_result(text, sidecar.json(), None);
     }
 
     /// Notes the local cloud that a command is about.

@@ -70,6 +70,11 @@ impl Record {
         }
         self.health != before
     }
+
+    /// Whether the last check found what is known.
+    pub(super) fn is_steady(&self) -> bool {
+        self.health.is_some_and(|health| (health == TargetHealth::Healthy) == self.last_passed)
+    }
 }
 
 /// Checks a target once, on a connection of its own.

@@ -22,6 +22,7 @@ use hyper::header::{HOST, HeaderName, HeaderValue, SERVER};
 use hyper::{Request, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -33,6 +34,11 @@ pub use health::{TargetHealth, UnhealthyReason};
 
 /// The default of `idle_timeout.timeout_seconds`, which is also how long a target may take to answer.
 const IDLE_TIMEOUT: Duration = topology::LOAD_BALANCERS_PATIENCE.idle;
+
+/// A target whose health is known and does not change is checked more and more seldom, up to this time apart, unless its checks
+/// are further apart anyway: at a hundred times AWS's pace they would be what an idle local cloud is busy with. Whatever becomes of
+/// a target comes with a topology, and is checked at the pace again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The connections that may wait to be accepted: as many as std allows.
 const BACKLOG: u32 = 4096;
@@ -84,6 +90,8 @@ struct Listener {
     /// The targets that take requests: the healthy ones, or all if none is.
     open: ArcSwap<Vec<Arc<Target>>>,
     next: AtomicUsize,
+    /// Notified of every topology.
+    news: Notify,
 }
 
 /// Where a target's address and port lead.
@@ -118,6 +126,7 @@ impl LoadBalancer {
             targets: Mutex::default(),
             open: ArcSwap::default(),
             next: AtomicUsize::new(0),
+            news: Notify::new(),
         });
         let server = Server::spawn(socket.into_std()?, Some(IDLE_TIMEOUT), listener.clone(), runtime)?;
         Ok(Self { address, announced: false, door: Door::Open(server), finishing: vec![], listener, group: None })
@@ -191,6 +200,7 @@ impl LoadBalancer {
         let targets = self.group.iter().flat_map(|group| &group.targets).map(|checked| checked.target.clone());
         *self.listener.targets.lock() = targets.collect();
         self.listener.reopen();
+        self.listener.news.notify_waiters();
     }
 
     /// The health of a target of this group, if the load balancer forwards to the group and has decided.
@@ -249,13 +259,26 @@ impl Listener {
         let target = Arc::new(target);
         let (listener, checked, check) = (self.clone(), target.clone(), check.clone());
         let checks = runtime.spawn(async move {
+            let mut pause = check.interval;
             loop {
+                // From here on, so that none is missed during the check.
+                let news = listener.news.notified();
                 let outcome = health::probe(checked.place(), &checked.host, &check).await;
-                let changed = checked.record.lock().add(outcome, &check);
+                let (changed, is_steady) = {
+                    let mut record = checked.record.lock();
+                    (record.add(outcome, &check), record.is_steady())
+                };
                 if changed {
                     listener.reopen();
                 }
-                tokio::time::sleep(check.interval).await;
+                pause = if is_steady { (pause * 2).min(LONGEST_PAUSE).max(check.interval) } else { check.interval };
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = news => {
+                        pause = check.interval;
+                        tokio::time::sleep(pause).await;
+                    }
+                }
             }
         });
         Checked { target, _checks: AbortOnDropHandle::new(checks) }

@@ -3,23 +3,30 @@
 use std::io;
 
 use bytes::Bytes;
-use hyper::header::{CONNECTION, HeaderValue};
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::header::{CONNECTION, HOST, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Version};
 
-use crate::http::{Body, SendError, answer};
+use crate::http::{Body, SendError, answer, is_chunked};
 
 /// An answer of the sidecar's own: plain text, as Envoy's are.
 pub(super) fn local_reply(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     answer(status, "text/plain", text)
 }
 
-/// The refusal of an HTTP/1.0 request: Envoy's HTTP/1 codec refuses these unless `accept_http_10` is set, and Service
-/// Connect does not set it.
-pub(super) fn refuse_http_10<B>(request: &Request<B>) -> Option<Response<Body>> {
-    if request.version() >= Version::HTTP_11 {
+/// The refusal of what Envoy's HTTP/1 codec refuses: HTTP/1.0, unless `accept_http_10` is set, which Service Connect does not do;
+/// no host, or more than one of them (RFC 9112, section 3.2); codings that it does not know; and tunnels, which have no route.
+pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
+    let mut response = if request.version() < Version::HTTP_11 {
+        local_reply(StatusCode::UPGRADE_REQUIRED, "Upgrade Required")
+    } else if request.headers().get_all(HOST).iter().count() != 1 {
+        local_reply(StatusCode::BAD_REQUEST, "Bad Request")
+    } else if !is_chunked(request.headers()) {
+        local_reply(StatusCode::NOT_IMPLEMENTED, "Not Implemented")
+    } else if request.method() == Method::CONNECT {
+        local_reply(StatusCode::NOT_FOUND, "")
+    } else {
         return None;
-    }
-    let mut response = local_reply(StatusCode::UPGRADE_REQUIRED, "Upgrade Required");
+    };
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     Some(response)
 }

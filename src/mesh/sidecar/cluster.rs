@@ -3,10 +3,12 @@
 //! Discovery and outlier detection change the members under a lock and swap a new plan in; a request only loads the
 //! plan. The routing engine hands the round-robins' positions over from plan to plan.
 
+use std::collections::HashMap;
+use std::fmt::{Display, Write};
 use std::net::SocketAddrV4;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use arc_swap::ArcSwap;
 use hyper::StatusCode;
@@ -17,7 +19,7 @@ use super::limits::IDLE_TIMEOUT;
 use super::outlier::{CONSECUTIVE_5XX, Ejection};
 use super::stats::{ClusterStats, StatsView, ZoneStats};
 use crate::http::Pool;
-use crate::mesh::endpoints::{Address, Upstream};
+use crate::mesh::endpoints::Address;
 use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality, Runtime};
 
 /// How often a retry may pick again when it meets a host that has been tried (Envoy's
@@ -26,8 +28,7 @@ use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality, Runt
 pub(in crate::mesh) const HOST_SELECTION_RETRIES: usize = 5;
 
 pub(super) struct Cluster {
-    pub(super) name: String,
-    authorities: Vec<String>,
+    pub(super) name: Arc<str>,
     /// The own locality's name in Envoy's zone counters.
     from_zone: String,
     plan: ArcSwap<Plan>,
@@ -50,12 +51,19 @@ struct Members {
 
 struct Member {
     endpoint: Arc<Endpoint>,
+    /// As it was told.
+    health: Health,
     ejection: Ejection,
 }
 
 impl Member {
     fn is_at(&self, address: &Address) -> bool {
         self.endpoint.address.is_of_the_same_endpoint(address)
+    }
+
+    /// Its health as the balancer counts it.
+    fn host(&self) -> Host {
+        Host::from(if self.ejection.is_active() { Health::Unhealthy } else { self.health })
     }
 }
 
@@ -66,6 +74,9 @@ pub(super) struct Endpoint {
     pub(super) pool: Arc<Pool>,
     pub(super) zone_stats: Arc<ZoneStats>,
     failures: Failures,
+    /// Its answers that are no 5xx, and the failures.
+    succeeded: AtomicU64,
+    failed: AtomicU64,
 }
 
 impl Endpoint {
@@ -109,25 +120,19 @@ fn in_a_row(count: &AtomicU32, fails: bool) -> bool {
 }
 
 impl Cluster {
-    pub(super) fn new(own: &Locality, upstream: Upstream) -> Self {
+    pub(super) fn new(own: &Locality, name: &str) -> Self {
         let stats = ClusterStats::default();
         let local = HostSet::default();
         let config = Config::default();
         let engine =
             LoadBalancer::new(&config, Some(own), Some(&local), &[HostSet::default()], rand::random(), &stats.balancer);
         Self {
-            name: upstream.name,
-            authorities: upstream.authorities,
+            name: name.into(),
             from_zone: own.zone.clone(),
             plan: ArcSwap::from_pointee(Plan { engine, endpoints: Vec::new() }),
             members: Mutex::new(Members { config, local, endpoints: Vec::new() }),
             stats,
         }
-    }
-
-    /// Whether a request with this `Host` is for this cluster.
-    pub(super) fn is_called(&self, authority: &[u8]) -> bool {
-        self.authorities.iter().any(|name| name.as_bytes().eq_ignore_ascii_case(authority))
     }
 
     pub(super) fn update(&self, local: &HostSet, endpoints: &[Address]) {
@@ -144,25 +149,32 @@ impl Cluster {
             {
                 self.stats.forget_zones();
             }
-            let mut before = std::mem::take(&mut members.endpoints);
+            let before = std::mem::take(&mut members.endpoints);
+            let mut before: HashMap<_, _> =
+                before.into_iter().map(|member| (member.endpoint.address.identity(), member)).collect();
             let mut new = 0;
             members.endpoints = endpoints
                 .iter()
-                .map(|address| match before.iter().position(|member| member.is_at(address)) {
-                    Some(known) => before.swap_remove(known),
-                    None => {
+                .map(|address| {
+                    before.remove(&address.identity()).unwrap_or_else(|| {
                         new += 1;
-                        Member { endpoint: self.endpoint(address), ejection: Ejection::default() }
-                    }
+                        let endpoint = self.endpoint(address);
+                        Member { endpoint, health: address.health, ejection: Ejection::default() }
+                    })
                 })
                 .collect();
             if new + before.len() > 0 {
                 self.stats.membership_change.fetch_add(1, Relaxed);
             }
-            self.rebuild(&members);
         }
-        for (member, address) in members.endpoints.iter().zip(endpoints) {
+        let mut is_to_be_rebuilt = !same;
+        for (member, address) in members.endpoints.iter_mut().zip(endpoints) {
             member.endpoint.pool.block(address.blocked);
+            is_to_be_rebuilt |= member.health != address.health;
+            member.health = address.health;
+        }
+        if is_to_be_rebuilt {
+            self.rebuild(&members);
         }
     }
 
@@ -186,6 +198,8 @@ impl Cluster {
                 false => self.stats.zone(&self.from_zone, &address.locality.zone),
             },
             failures: Failures::default(),
+            succeeded: AtomicU64::default(),
+            failed: AtomicU64::default(),
         })
     }
 
@@ -193,13 +207,7 @@ impl Cluster {
         let upstream: HostSet = members
             .endpoints
             .chunk_by(|a, b| a.endpoint.address.locality == b.endpoint.address.locality)
-            .map(|zone| {
-                let hosts = zone.iter().map(|member| match member.ejection.is_active() {
-                    true => Host::from(Health::Unhealthy),
-                    false => Host::from(Health::Healthy),
-                });
-                (zone[0].endpoint.address.locality.clone(), hosts.collect())
-            })
+            .map(|zone| (zone[0].endpoint.address.locality.clone(), zone.iter().map(Member::host).collect()))
             .collect();
         let plan = self.plan.load();
         let engine = plan.engine.reconfigured(&members.config, Some(&members.local), &[upstream], &self.stats.balancer);
@@ -225,9 +233,11 @@ impl Cluster {
     /// Tells the outlier detector how a host did: a 5xx, and all that Envoy turns into one, is a failure.
     pub(super) fn observe(&self, endpoint: &Arc<Endpoint>, status: StatusCode) {
         if !status.is_server_error() {
+            endpoint.succeeded.fetch_add(1, Relaxed);
             endpoint.failures.forget();
             return;
         }
+        endpoint.failed.fetch_add(1, Relaxed);
         if in_a_row(&endpoint.failures.gateway, matches!(status.as_u16(), 502..=504)) {
             self.stats.gateway_failures_detected.fetch_add(1, Relaxed);
         }
@@ -245,7 +255,7 @@ impl Cluster {
             return;
         };
         if member.ejection.begin(Instant::now()) {
-            tracing::debug!(cluster = self.name, endpoint = %endpoint.address.owner, "ejected");
+            tracing::debug!(cluster = &*self.name, endpoint = %endpoint.address.owner, "ejected");
             self.stats.ejections.fetch_add(1, Relaxed);
             endpoint.pool.clear();
             self.rebuild(&members);
@@ -279,6 +289,44 @@ impl Cluster {
     pub(super) fn stats(&self) -> StatsView<'_> {
         let members = self.members.lock();
         let ejected = members.endpoints.iter().filter(|member| member.ejection.is_active()).count();
-        StatsView { name: &self.name, stats: &self.stats, members: members.endpoints.len(), ejected }
+        let of = |health| members.endpoints.iter().filter(|member| member.host().health == health).count();
+        let (healthy, degraded) = (of(Health::Healthy), of(Health::Degraded));
+        StatsView { name: &self.name, stats: &self.stats, members: members.endpoints.len(), healthy, degraded, ejected }
+    }
+
+    /// Adds this cluster's part of the text that Envoy's `/clusters` has: what is known of each host.
+    pub(super) fn describe(&self, text: &mut String) {
+        let members = self.members.lock();
+        let name = &self.name;
+        // Writing to a String does not fail.
+        let _ = writeln!(text, "{name}::observability_name::{name}\n{name}::added_via_api::true");
+        for Member { endpoint, health, ejection } in &members.endpoints {
+            let Locality { region, zone, sub_zone } = &endpoint.address.locality;
+            let mut flags = String::new();
+            if ejection.is_active() {
+                flags += "/failed_outlier_check";
+            }
+            flags += match health {
+                Health::Healthy => "",
+                Health::Degraded => "/degraded_eds_health",
+                Health::Unhealthy => "/failed_eds_health",
+            };
+            let (succeeded, failed) = (endpoint.succeeded.load(Relaxed), endpoint.failed.load(Relaxed));
+            let fields: [(&str, &dyn Display); 10] = [
+                ("rq_error", &failed),
+                ("rq_success", &succeeded),
+                ("rq_total", &(succeeded + failed)),
+                ("hostname", &""),
+                ("health_flags", if flags.is_empty() { &"healthy" } else { &flags }),
+                ("weight", &1),
+                ("region", region),
+                ("zone", zone),
+                ("sub_zone", sub_zone),
+                ("priority", &0),
+            ];
+            for (field, value) in fields {
+                let _ = writeln!(text, "{name}::{}::{field}::{value}", endpoint.address.socket);
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
-use super::answers::{REFUSED, answer_for, local_reply, no_response, refuse_http_10};
+use super::answers::{REFUSED, answer_for, local_reply, no_response, refuse};
 use super::limits::{IDLE_TIMEOUT, in_time};
 use crate::http::{Body, Handler, Pool, passed_on, to_next_hop};
 use crate::mesh::journal::{Recorder, To};
@@ -31,7 +31,7 @@ impl Handler for Inbound {
     type Body = Body;
 
     async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
-        if let Some(refusal) = refuse_http_10(&request) {
+        if let Some(refusal) = refuse(&request) {
             return Ok(refusal);
         }
         let Some(application) = &self.application else {

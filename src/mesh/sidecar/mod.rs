@@ -1,5 +1,5 @@
 //! The sidecar proxy of a task: what Envoy is in Service Connect. It needs the routing engine and HTTP, and knows
-//! nothing of tasks, clouds or topologies, so that it can run as a program by itself one day.
+//! nothing of tasks, clouds or topologies, so that it also runs as a program by itself ([`super::standalone`]).
 //!
 //! The inbound listener takes what other tasks and the load balancer send and hands it to the application; the outbound
 //! listener takes what the application sends to a client alias and balances it over the destination's endpoints.
@@ -7,6 +7,7 @@
 
 mod answers;
 mod cluster;
+mod clusters;
 mod inbound;
 mod limits;
 mod outbound;
@@ -27,8 +28,8 @@ use super::endpoints::{Address, Upstream};
 use super::journal::Recorder;
 pub use crate::http::Server;
 use crate::routing::{HostSet, Locality, Runtime};
-use cluster::Cluster;
 pub(super) use cluster::HOST_SELECTION_RETRIES;
+use clusters::Clusters;
 use inbound::Inbound;
 pub(super) use limits::{IDLE_TIMEOUT, REQUEST_TIMEOUT};
 use outbound::Outbound;
@@ -36,15 +37,22 @@ pub(super) use retry::RETRIES;
 
 /// One task's proxy. Its servers stop when they are dropped.
 pub struct Sidecar {
-    clusters: Arc<[Cluster]>,
+    clusters: Arc<Clusters>,
     recorder: Option<Recorder>,
 }
 
 impl Sidecar {
     /// Makes a proxy in this locality that knows these upstreams, none of which has an endpoint yet.
     pub fn new(locality: &Locality, upstreams: Vec<Upstream>) -> Self {
-        let clusters = upstreams.into_iter().map(|upstream| Cluster::new(locality, upstream));
-        Self { clusters: clusters.collect(), recorder: None }
+        let clusters = Clusters::new(locality);
+        clusters.set(upstreams);
+        Self { clusters: Arc::new(clusters), recorder: None }
+    }
+
+    /// Knows these upstreams from now on. One of the same name stays what it was, with its endpoints and counters, under the new
+    /// authorities; requests to one that is gone are still answered.
+    pub fn set_upstreams(&self, upstreams: Vec<Upstream>) {
+        self.clusters.set(upstreams);
     }
 
     /// Notes what it carries from now on.
@@ -78,22 +86,20 @@ impl Sidecar {
     /// Sets the endpoints of the own service (Envoy's local cluster), and of an upstream. Nothing is rebuilt if nothing
     /// changed. Endpoints of one locality must be next to each other.
     pub fn update(&self, upstream: &str, local: &HostSet, endpoints: &[Address]) {
-        for cluster in self.clusters.iter().filter(|cluster| cluster.name == upstream) {
+        for cluster in self.clusters.all().filter(|cluster| *cluster.name == *upstream) {
             cluster.update(local, endpoints);
         }
     }
 
     /// Sets the runtime keys: from now on requests are balanced by them.
     pub fn set_runtime(&self, runtime: Runtime) {
-        for cluster in &*self.clusters {
-            cluster.set_runtime(runtime);
-        }
+        self.clusters.set_runtime(runtime);
     }
 
     /// The endpoints that are ejected now, by zone.
     pub fn ejected(&self) -> BTreeMap<String, u32> {
         let mut zones = BTreeMap::new();
-        for zone in self.clusters.iter().flat_map(Cluster::ejected_zones) {
+        for zone in self.clusters.all().flat_map(|cluster| cluster.ejected_zones()) {
             *zones.entry(zone).or_default() += 1;
         }
         zones
@@ -101,26 +107,36 @@ impl Sidecar {
 
     /// The text that Envoy's `/stats` has.
     pub fn stats(&self) -> String {
-        stats::render(self.clusters.iter().map(Cluster::stats))
+        let clusters: Vec<_> = self.clusters.all().collect();
+        stats::render(clusters.iter().map(|cluster| cluster.stats()))
+    }
+
+    /// What Envoy's `/clusters` says of hosts, as far as a sidecar knows it.
+    pub fn hosts(&self) -> String {
+        let mut text = String::new();
+        for cluster in self.clusters.all() {
+            cluster.describe(&mut text);
+        }
+        text
     }
 
     /// The histograms of request times by zone, as Envoy's `/stats?histogram_buckets=detailed` has them. A request's time ends here
     /// with the head of its answer.
     pub fn times(&self) -> String {
-        stats::render_times(self.clusters.iter().map(|cluster| (cluster.name.as_str(), &cluster.stats)))
+        let clusters: Vec<_> = self.clusters.all().collect();
+        stats::render_times(clusters.iter().map(|cluster| (&*cluster.name, &cluster.stats)))
     }
 
     /// Sweeps outlier detectors and pools at each interval, for as long as it is polled.
     pub async fn maintain(self: Arc<Self>) {
-        let mut sweeps = tokio::time::interval(outlier::INTERVAL);
+        let mut sweeps = tokio::time::interval_at(Instant::now() + outlier::INTERVAL, outlier::INTERVAL);
         // After a machine has slept there is one sweep, not all that were missed: nobody watched the hosts meanwhile.
         sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        sweeps.tick().await;
         loop {
             sweeps.tick().await;
             // The instant that the tick was due at may be long ago.
             let now = Instant::now();
-            for cluster in &*self.clusters {
+            for cluster in self.clusters.all() {
                 cluster.sweep(now);
             }
         }

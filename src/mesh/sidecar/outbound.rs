@@ -9,13 +9,13 @@ use hyper::body::Incoming;
 use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
 
-use super::answers::{local_reply, refuse_http_10};
-use super::cluster::Cluster;
+use super::answers::{local_reply, refuse};
+use super::clusters::Clusters;
 use crate::http::{Body, Handler};
 use crate::mesh::journal::Recorder;
 
 pub(super) struct Outbound {
-    pub(super) clusters: Arc<[Cluster]>,
+    pub(super) clusters: Arc<Clusters>,
     pub(super) recorder: Option<Recorder>,
 }
 
@@ -23,11 +23,10 @@ impl Handler for Outbound {
     type Body = Body;
 
     async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
-        if let Some(refusal) = refuse_http_10(&request) {
+        if let Some(refusal) = refuse(&request) {
             return Ok(refusal);
         }
-        let cluster = authority(&request).and_then(|name| self.clusters.iter().find(|cluster| cluster.is_called(name)));
-        Ok(match cluster {
+        Ok(match authority(&request).and_then(|name| self.clusters.called(name)) {
             Some(cluster) => cluster.forward(request, self.recorder.as_ref()).await,
             // Envoy's answer when no route matches.
             None => local_reply(StatusCode::NOT_FOUND, Bytes::new()),

@@ -64,7 +64,7 @@ impl Cluster {
         response.body_mut().set_deadline(deadline);
         if let Some(recording) = recording {
             let endpoint = progress.last.or(progress.at).map(|endpoint| endpoint.told());
-            recording.end(To::Upstream { cluster: self.name.as_str().into(), endpoint }, size, &mut response);
+            recording.end(To::Upstream { cluster: self.name.clone(), endpoint }, size, &mut response);
         }
         response
     }

@@ -14,8 +14,7 @@ use crate::routing::Counters;
 
 /// The counters of what a sidecar does not have: limits, health checks, HTTP/3 and other outlier detectors. Envoy's
 /// `/stats` shows them as zero, and so does a sidecar's.
-const ALWAYS_ZERO: [&str; 31] = [
-    "membership_degraded",
+const ALWAYS_ZERO: [&str; 30] = [
     "membership_excluded",
     "outlier_detection.ejections_detected_consecutive_local_origin_failure",
     "outlier_detection.ejections_detected_degradation",
@@ -137,6 +136,8 @@ pub(super) struct StatsView<'a> {
     pub(super) name: &'a str,
     pub(super) stats: &'a ClusterStats,
     pub(super) members: usize,
+    pub(super) healthy: usize,
+    pub(super) degraded: usize,
     pub(super) ejected: usize,
 }
 
@@ -162,7 +163,7 @@ pub(super) fn render_times<'a>(clusters: impl Iterator<Item = (&'a str, &'a Clus
 
 impl StatsView<'_> {
     fn render(&self, lines: &mut BTreeMap<String, u64>) {
-        let Self { name, stats, members, ejected } = *self;
+        let Self { name, stats, members, healthy, degraded, ejected } = *self;
         let prefix = format!("cluster.{name}.");
         let pools = &stats.pools;
         let counters = [
@@ -192,7 +193,8 @@ impl StatsView<'_> {
             ("upstream_rq_total", &stats.rq_total),
         ];
         let gauges = [
-            ("membership_healthy", members - ejected),
+            ("membership_degraded", degraded),
+            ("membership_healthy", healthy),
             ("membership_total", members),
             ("outlier_detection.ejections_active", ejected),
         ];
@@ -226,7 +228,8 @@ mod tests {
             zone.responses.count(status);
         }
         stats.responses.count(StatusCode::SERVICE_UNAVAILABLE);
-        let text = render([StatsView { name: "backend.ns", stats: &stats, members: 6, ejected: 1 }].into_iter());
+        let view = StatsView { name: "backend.ns", stats: &stats, members: 6, healthy: 5, degraded: 0, ejected: 1 };
+        let text = render([view].into_iter());
         insta::assert_snapshot!(text);
     }
 }

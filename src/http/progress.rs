@@ -1,0 +1,103 @@
+//! Whether a connection gets anywhere: a client that says nothing, sends its head a byte a minute or stops reading holds it
+//! otherwise for ever.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+
+use hyper::rt::{Read, ReadBufCursor, Write};
+
+/// How far a connection is. One task writes it, so that no step is a read-modify-write operation.
+#[derive(Default)]
+pub(super) struct Progress {
+    steps: AtomicU32,
+    /// Requests that are being handled. What comes while there is none is the head of one, which is no progress until it is whole.
+    in_hand: AtomicU32,
+}
+
+impl Progress {
+    /// A number that changes whenever there is progress.
+    pub(super) fn steps(&self) -> u32 {
+        self.steps.load(Relaxed)
+    }
+
+    fn step(&self) {
+        self.steps.store(self.steps().wrapping_add(1), Relaxed);
+    }
+
+    /// A request is handled from now on, until the guard is dropped.
+    pub(super) fn begin(self: &Arc<Self>) -> InHand {
+        self.step();
+        self.in_hand.store(self.in_hand.load(Relaxed) + 1, Relaxed);
+        InHand(Arc::clone(self))
+    }
+}
+
+pub(super) struct InHand(Arc<Progress>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.step();
+        self.0.in_hand.store(self.0.in_hand.load(Relaxed) - 1, Relaxed);
+    }
+}
+
+/// A stream that notes the bytes that come and go.
+pub(super) struct Noted<T> {
+    stream: T,
+    progress: Arc<Progress>,
+}
+
+impl<T> Noted<T> {
+    pub(super) fn new(stream: T, progress: Arc<Progress>) -> Self {
+        Self { stream, progress }
+    }
+
+    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.progress.step();
+        }
+        written
+    }
+}
+
+impl<T: Read + Unpin> Read for Noted<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if read.is_ready() && self.progress.in_hand.load(Relaxed) > 0 {
+            self.progress.step();
+        }
+        read
+    }
+}
+
+impl<T: Write + Unpin> Write for Noted<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(written)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
+        self.wrote(written)
+    }
+}

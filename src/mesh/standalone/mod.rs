@@ -1,0 +1,212 @@
+//! A sidecar as a program of its own, beside any application: configured by a file that is watched, so that endpoints come and
+//! go without a request being lost, and asked how it does on a Unix socket, as Envoy is.
+
+mod admin;
+mod config;
+mod watch;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::sidecar::{REQUEST_TIMEOUT, Server, Sidecar};
+use crate::plain;
+use admin::Admin;
+use config::Fixed;
+pub use config::{Config, Inbound};
+use watch::{INTERVAL, Watched};
+
+/// What a sidecar that runs listens at, and what it knows.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    pub zone: String,
+    pub outbound: Option<SocketAddr>,
+    pub inbound: Vec<Inbound>,
+    pub admin: Option<PathBuf>,
+    pub known: Known,
+}
+
+/// How much a sidecar knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub upstreams: usize,
+    pub endpoints: usize,
+}
+
+/// What has become of a change of the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Applied(Known),
+    /// All is as it was before, for this reason.
+    Refused(String),
+}
+
+/// Why a sidecar does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the configuration {path}: {reason}")]
+    Config { path: String, reason: String },
+    #[error("{place}: {reason}")]
+    Listen { place: String, reason: String },
+}
+
+struct State {
+    sidecar: Arc<Sidecar>,
+    applied: AtomicU64,
+    refused: AtomicU64,
+    stop: CancellationToken,
+}
+
+impl State {
+    fn is_draining(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
+    /// The clusters' counters, and of the file how many changes were applied and refused.
+    fn stats(&self) -> String {
+        let (applied, refused) = (self.applied.load(Relaxed), self.refused.load(Relaxed));
+        format!("{}config.update_rejected: {refused}\nconfig.update_success: {applied}\n", self.sidecar.stats())
+    }
+
+    fn apply(&self, config: &Config) {
+        let (upstreams, endpoints): (Vec<_>, Vec<_>) = config.upstreams().into_iter().unzip();
+        let local = config.local();
+        let names: Vec<String> = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        self.sidecar.set_runtime(config.runtime());
+        self.sidecar.set_upstreams(upstreams);
+        for (name, endpoints) in names.iter().zip(endpoints) {
+            self.sidecar.update(name, &local, &endpoints);
+        }
+        self.applied.fetch_add(1, Relaxed);
+    }
+
+    fn change(&self, fixed: &Fixed, text: &str, path: &Path) -> Change {
+        let reason = match Config::read(text, path) {
+            Ok(config) if config.fixed() == *fixed => {
+                self.apply(&config);
+                return Change::Applied(known(&config));
+            }
+            Ok(_) => {
+                "zone, region, admin and what is listened at are read at the start: start it anew for others".to_owned()
+            }
+            Err(reason) => reason,
+        };
+        self.refused.fetch_add(1, Relaxed);
+        Change::Refused(reason)
+    }
+}
+
+fn known(config: &Config) -> Known {
+    Known { upstreams: config.upstreams().len(), endpoints: config.endpoints() }
+}
+
+/// Runs a sidecar until `stop` is cancelled, and lets requests in flight finish then. `ready` is told when it listens, and
+/// `changed` what becomes of each change of the file.
+pub async fn serve(
+    path: &Path,
+    ready: impl FnOnce(&Serving),
+    changed: impl Fn(&Change),
+    stop: CancellationToken,
+) -> Result<(), Error> {
+    let refused = |reason| Error::Config { path: path.display().to_string(), reason };
+    let (mut watched, text) = Watched::new(path).map_err(|error| refused(plain::of_io(&error)))?;
+    let config = Config::read(&text, path).map_err(refused)?;
+    let fixed = config.fixed();
+    let sidecar = Arc::new(Sidecar::new(&fixed.locality, vec![]));
+    let state = Arc::new(State {
+        sidecar: sidecar.clone(),
+        applied: AtomicU64::default(),
+        refused: AtomicU64::default(),
+        stop: stop.clone(),
+    });
+    state.apply(&config);
+    let _maintenance = AbortOnDropHandle::new(tokio::spawn(sidecar.clone().maintain()));
+
+    let listening = Listening::start(&fixed, &sidecar)?;
+    let admin = fixed.admin.as_deref().map(|path| {
+        Admin::serve(path, state.clone())
+            .map_err(|error| Error::Listen { place: path.display().to_string(), reason: plain::of_io(&error) })
+    });
+    let _admin = admin.transpose()?;
+    ready(&Serving {
+        zone: fixed.locality.zone.clone(),
+        outbound: listening.outbound,
+        inbound: listening.inbound,
+        admin: fixed.admin.clone(),
+        known: known(&config),
+    });
+
+    let watch = async {
+        let mut looks = tokio::time::interval(INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_readable = true;
+        loop {
+            looks.tick().await;
+            match watched.look() {
+                Ok(text) => {
+                    is_readable = true;
+                    if let Some(text) = text {
+                        changed(&state.change(&fixed, &text, path));
+                    }
+                }
+                // Told once, not at each look.
+                Err(_) if !is_readable => {}
+                Err(error) => {
+                    is_readable = false;
+                    state.refused.fetch_add(1, Relaxed);
+                    changed(&Change::Refused(plain::of_io(&error)));
+                }
+            }
+        }
+    };
+    let served = join_all(listening.servers.into_iter().map(|server| server.until(stop.clone(), REQUEST_TIMEOUT)));
+    tokio::select! {
+        _ = served => {}
+        () = watch => {}
+    }
+    Ok(())
+}
+
+/// The listeners, and where they turned out to be.
+struct Listening {
+    outbound: Option<SocketAddr>,
+    inbound: Vec<Inbound>,
+    servers: Vec<Server>,
+}
+
+impl Listening {
+    fn start(fixed: &Fixed, sidecar: &Sidecar) -> Result<Self, Error> {
+        let runtime = Handle::current();
+        let mut listening = Self { outbound: None, inbound: vec![], servers: vec![] };
+        let failed = |address: SocketAddr| {
+            move |error: io::Error| Error::Listen { place: address.to_string(), reason: plain::of_io(&error) }
+        };
+        for Inbound { listen, application } in fixed.inbound.iter().copied() {
+            let (listener, address) = bind(listen).map_err(failed(listen))?;
+            let server = sidecar.serve_inbound(listen.port(), listener, Some(application), &runtime);
+            listening.servers.push(server.map_err(failed(listen))?);
+            listening.inbound.push(Inbound { listen: address, application });
+        }
+        if let Some(listen) = fixed.outbound {
+            let (listener, address) = bind(listen).map_err(failed(listen))?;
+            listening.servers.push(sidecar.serve_outbound(listener, &runtime).map_err(failed(listen))?);
+            listening.outbound = Some(address);
+        }
+        Ok(listening)
+    }
+}
+
+fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
