@@ -153,7 +153,7 @@ pub(super) struct ServeArgs {
 pub(super) struct SidecarArgs {
     /// Configuration: TOML, or JSON if the name ends in .json; changes apply while it runs (docs/sidecar.md)
     #[arg(value_name = "FILE")]
-    pub(super) config: PathBuf,
+    pub(super) file: PathBuf,
 }
 
 #[cfg(test)]

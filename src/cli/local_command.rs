@@ -176,7 +176,7 @@ async fn sidecar(args: &SidecarArgs, console: &Console) -> Result<(), Error> {
             }
         });
     };
-    local_sidecar::serve(&args.config, ready, changed, stop).await?;
+    local_sidecar::serve(&args.file, ready, changed, stop).await?;
     Ok(())
 }
 
