@@ -16,6 +16,12 @@ pub mod commands;
 pub mod data_plane;
 pub mod envoy;
 pub mod events;
+#[cfg(test)]
+#[path = "../tests/fuzz/replay.rs"]
+mod fuzz_replay;
+#[cfg(test)]
+#[path = "../tests/fuzz/targets.rs"]
+mod fuzz_targets;
 mod http;
 pub mod live;
 pub mod local_traffic;

@@ -29,9 +29,9 @@ mod services;
 mod settle;
 mod states;
 mod trouble;
-mod user_data;
+pub(crate) mod user_data;
 mod wildcard;
-mod wire;
+pub(crate) mod wire;
 
 pub use catalog::{OperationSummary, StructureSummary, operations, structures};
 pub use faults::{Fault, FaultKind, Faults, FaultsReport};

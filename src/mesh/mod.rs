@@ -42,6 +42,8 @@ use tokio::task::JoinSet;
 use alb::{LoadBalancer, Place};
 pub use alb::{TargetHealth, UnhealthyReason};
 pub(crate) use app::applications;
+#[cfg(any(test, fuzzing))]
+pub(crate) use app::read_command;
 use black_hole::BlackHole;
 pub use conditions::Conditions;
 use discovery::Discovery;

@@ -42,6 +42,12 @@ pub(crate) fn applications(containers: impl IntoIterator<Item = (Vec<String>, Ve
     (article, plain_ports)
 }
 
+/// Reads a command, and forgets it: what is fuzzed.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_command(command: &[String]) {
+    drop(Command::parse(command));
+}
+
 /// The port that a command's application listens on.
 pub(super) fn port(command: &[String]) -> Result<u16, CommandError> {
     Ok(Command::parse(command)?.port)
