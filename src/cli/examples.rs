@@ -158,7 +158,8 @@ Examples:
         ["local", "sidecar"] => {
             "\
 Examples:
-  zonewalk local sidecar sidecar.toml"
+  zonewalk local sidecar sidecar.toml
+  zonewalk local sidecar sidecar.json --output jsonl   # a document, then a line for each change"
         }
         ["local", "faults"] => {
             "\
