@@ -182,7 +182,7 @@ class HaProxy:
         config.write_text(f"""
 global
   nbthread 1
-  maxconn 20000
+  maxconn 8000
 defaults
   mode http
   timeout connect 5s
@@ -334,9 +334,10 @@ def load(directory, port, connections, seconds, body, rate=None):
 
 
 def measure(directory, proxy, connections=32, endpoints=6, body="100B", local=EVEN, seconds=4, rate=None, changes=False):
-    """One run: a new proxy, a second that does not count, then some seconds that do."""
+    """One run: a new proxy, a time that does not count, in which it is connected to, then some seconds that do."""
+    seconds = max(seconds, connections // 1000)
     with upstream(directory, endpoints), proxy.start(directory, endpoints, local) as process:
-        load(directory, proxy.port, connections, 1, body, rate)
+        load(directory, proxy.port, connections, max(1, connections // 1000), body, rate)
         stop, changer = threading.Event(), None
         if changes:
 

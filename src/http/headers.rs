@@ -14,7 +14,7 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// RFC 9110, section 7.6.1. `Expect` goes too: the server in front of a proxy has answered it.
-const HOP_BY_HOP: [HeaderName; 10] = [
+static HOP_BY_HOP: [HeaderName; 10] = [
     CONNECTION,
     TRANSFER_ENCODING,
     KEEP_ALIVE,

@@ -151,11 +151,20 @@ pub async fn serve(
         let mut is_readable = true;
         loop {
             looks.tick().await;
-            match watched.look() {
-                Ok(text) => {
+            // Not where requests are carried: ten thousand endpoints take tens of milliseconds.
+            let (state_of, fixed_of, at) = (state.clone(), fixed.clone(), path.to_owned());
+            let look = move || {
+                let looked = watched.look();
+                let change = looked.map(|text| text.map(|text| state_of.change(&fixed_of, &text, &at)));
+                (watched, change)
+            };
+            let Ok((looked_at, change)) = tokio::task::spawn_blocking(look).await else { return };
+            watched = looked_at;
+            match change {
+                Ok(change) => {
                     is_readable = true;
-                    if let Some(text) = text {
-                        changed(&state.change(&fixed, &text, path));
+                    if let Some(change) = change {
+                        changed(&change);
                     }
                 }
                 // Told once, not at each look.
