@@ -476,7 +476,7 @@ def main():
     finally:
         shutil.rmtree(directory)
     took = time.monotonic() - began
-    print(json.dumps(streamed))
+    print(json.dumps(streamed), flush=True)
     if options.quick:
         return
 

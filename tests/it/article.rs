@@ -149,14 +149,14 @@ async fn the_articles_commands_run_unchanged_and_down_cleans_up_what_its_clean_u
     assert!(failed_over.iter().all(|answer| answer["backend"].is_string()), "{failed_over:?}");
     assert!(failed_over.iter().any(|answer| answer["frontend"] != answer["backend"]), "no request crossed zones");
 
-    // Step 10 has left two backends.
+    // Step 10 ends as it began, with six backends.
     let ctx = support::context(&cloud, Settings { adopt: true, ..support::settings() }).await;
-    let off = audit::becomes(&ctx, State::Off, 2).await;
-    assert_eq!(off.reasons[0].code, Code::TooFewEndpoints, "{off:#?}");
-    let more = ctx.clients.ecs.update_service().cluster(&ctx.names.cluster).service(&ctx.names.backend.service);
-    more.desired_count(6).send().await.unwrap();
     let on = audit::becomes(&ctx, State::On, 6).await;
     assert_eq!((on.same_zone.share, on.endpoints.needed), (Some(1.0), 6), "{on:#?}");
+    let fewer = ctx.clients.ecs.update_service().cluster(&ctx.names.cluster).service(&ctx.names.backend.service);
+    fewer.desired_count(2).send().await.unwrap();
+    let off = audit::becomes(&ctx, State::Off, 2).await;
+    assert_eq!(off.reasons[0].code, Code::TooFewEndpoints, "{off:#?}");
 
     let variables = std::fs::read_to_string(at("variables")).unwrap();
     let clean_up = Script::new(directory.path()).then(&variables).step("clean-up").run(&cloud.endpoint_url()).await;
