@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import resource
 import shutil
 import signal
@@ -442,6 +443,8 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     runs, seconds = (1, 1) if options.quick else (3, 4)
     directory = pathlib.Path(tempfile.mkdtemp(prefix="data-plane-"))
+    # Run by root, nginx reads as somebody else.
+    directory.chmod(0o755)
     proxies = [Zonewalk(), Envoy(), nginx := Nginx(), HaProxy()]
     began = time.monotonic()
 
@@ -488,15 +491,19 @@ def main():
 
     def version(*command):
         output = subprocess.run(command, capture_output=True, text=True, check=True)
-        return next(line for line in (output.stdout + output.stderr).splitlines() if line.strip()).strip()
+        return re.search(r"\d+\.\d+\.\d+", output.stdout + output.stderr)[0]
 
     model = next(
         (line.partition(":")[2].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine()
     )
-    versions = [version("nginx", "-v"), version("haproxy", "-v"), version(options.envoy, "--version")]
+    versions = [
+        f"Envoy {version(options.envoy, '--version')}",
+        f"nginx {version('nginx', '-v')}",
+        f"HAProxy {version('haproxy', '-v')}",
+    ]
     parts = [
         f"Measured on {datetime.date.today()} in {took / 60:.0f} minutes: {os.cpu_count()} cores of {model}, Linux {platform.release()};",
-        f"{'; '.join(versions)}.",
+        f"{', '.join(versions)}.",
         "",
         "![CPU a request, and how it grows](pictures/performance.svg)",
         "",
