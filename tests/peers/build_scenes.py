@@ -463,6 +463,11 @@ def room():
     hosts("blue-green", ZONES, 2)
 
 
-BUILT = {"build": build, "renew": renew, "application": application, "shop": shop}
-BUILT |= {"blue-green": blue_green, "room": room}
-BUILT[sys.argv[1]]()
+{
+    "build": build,
+    "renew": renew,
+    "application": application,
+    "shop": shop,
+    "blue-green": blue_green,
+    "room": room,
+}[sys.argv[1]]()
