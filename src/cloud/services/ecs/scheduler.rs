@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::blue_green;
+use super::blue_green::{self, Stage};
 use super::container_instances::InstanceStatus;
 use super::definition::Definition;
 use super::lifecycle::{self, Launch};
@@ -28,6 +28,7 @@ pub(super) fn run(region: &mut Region) {
             stop_superfluous(region, &arn);
             start_missing(region, &arn);
             rebalance(region, &arn);
+            shift_traffic(region, &arn);
             conclude(region, &arn);
         }
     }
@@ -349,15 +350,24 @@ fn rebalance(region: &mut Region, arn: &str) {
     }
 }
 
+/// Gives the traffic to green tasks once all of them are healthy.
+fn shift_traffic(region: &mut Region, arn: &str) {
+    let mut services = region.ecs().services.iter();
+    if !services.any(|service| service.arn == arn && service.primary().stage == Stage::ScaleUp) {
+        return;
+    }
+    let Some(view) = View::of(region, arn) else { return };
+    let desired = view.service.desired_count as usize;
+    if view.current.len() == desired && view.current.iter().all(|task| view.is_healthy(task)) {
+        blue_green::shift(region, arn);
+    }
+}
+
 /// Notices that a service has become steady, and its deployment with it.
 fn conclude(region: &mut Region, arn: &str) {
     let Some(view) = View::of(region, arn) else { return };
     let is_ending = |task: &Task| task.is_of(arn) && !task.is_wanted() && !task.is_stopped();
     let desired = view.service.desired_count as usize;
-    if view.current.len() == desired && view.current.iter().all(|task| view.is_healthy(task)) {
-        blue_green::shift(region, arn);
-    }
-    let Some(view) = View::of(region, arn) else { return };
     let is_steady = view.outdated.is_empty()
         && view.current.len() == desired
         && view.healthy.len() == desired

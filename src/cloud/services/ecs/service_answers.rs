@@ -70,7 +70,7 @@ pub(super) fn wire(region: &Region, service: &Service, with_tags: bool) -> Value
     with_members_of(answer, primary.capacity.wire(false))
 }
 
-fn with_members_of(mut answer: Value, other: Value) -> Value {
+pub(super) fn with_members_of(mut answer: Value, other: Value) -> Value {
     if let (Value::Object(members), Value::Object(more)) = (&mut answer, other) {
         members.extend(more);
     }

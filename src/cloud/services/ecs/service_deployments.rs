@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::blue_green::{Stage, Strategy};
+use super::service_answers::with_members_of;
 use super::services::{Service, not_found};
 use super::{check_count, describe_each};
 use crate::cloud::error::AwsError;
@@ -54,16 +55,9 @@ pub(super) fn list(region: &Region, params: Params<'_>) -> Result<Value, AwsErro
     let statuses = params.strings("status");
     let is_asked_for = |it: &&ServiceDeployment| statuses.is_empty() || statuses.contains(&it.status());
     let deployments = service.service_deployments.iter().rev().filter(is_asked_for).map(|deployment| {
-        json!({
-            "serviceDeploymentArn": deployment.arn,
-            "serviceArn": service.arn,
-            "clusterArn": region.arn("ecs", &format!("cluster/{}", service.cluster)),
-            "createdAt": timestamp(deployment.created_at),
-            "startedAt": timestamp(deployment.created_at),
-            "finishedAt": deployment.ended.map(|(at, _)| timestamp(at)),
-            "targetServiceRevisionArn": deployment.target,
-            "status": deployment.status(),
-        })
+        let mut brief = brief(region, service, deployment);
+        brief["targetServiceRevisionArn"] = json!(deployment.target);
+        brief
     });
     Ok(json!({ "serviceDeployments": deployments.collect::<Value>() }))
 }
@@ -83,29 +77,36 @@ pub(super) fn describe(region: &Region, params: Params<'_>) -> Result<Value, Aws
     }))
 }
 
-fn wire(region: &Region, service: &Service, deployment: &ServiceDeployment) -> Value {
-    let (strategy, bake_minutes) = service.rollout.strategy.wire();
-    let live = service.deployments.iter().find(|live| live.id == deployment.deployment_id);
-    let stage = live.map(|live| live.stage).filter(|_| deployment.ended.is_none());
-    let is_rolling = service.rollout.strategy == Strategy::Rolling;
+/// What both answers have.
+fn brief(region: &Region, service: &Service, deployment: &ServiceDeployment) -> Value {
     json!({
         "serviceDeploymentArn": deployment.arn,
         "serviceArn": service.arn,
         "clusterArn": region.arn("ecs", &format!("cluster/{}", service.cluster)),
         "createdAt": timestamp(deployment.created_at),
         "startedAt": timestamp(deployment.created_at),
-        "updatedAt": timestamp(deployment.ended.map_or(deployment.created_at, |(at, _)| at)),
         "finishedAt": deployment.ended.map(|(at, _)| timestamp(at)),
+        "status": deployment.status(),
+    })
+}
+
+fn wire(region: &Region, service: &Service, deployment: &ServiceDeployment) -> Value {
+    let (strategy, bake_minutes) = service.rollout.strategy.wire();
+    let live = service.deployments.iter().find(|live| live.id == deployment.deployment_id);
+    let stage = live.map(|live| live.stage).filter(|_| deployment.ended.is_none());
+    let is_rolling = service.rollout.strategy == Strategy::Rolling;
+    let more = json!({
+        "updatedAt": timestamp(deployment.ended.map_or(deployment.created_at, |(at, _)| at)),
         "sourceServiceRevisions": deployment.sources.iter().map(|arn| revision(region, service, arn)).collect::<Value>(),
         "targetServiceRevision": revision(region, service, &deployment.target),
-        "status": deployment.status(),
         "lifecycleStage": stage.filter(|_| !is_rolling).map(|stage| match stage {
             Stage::ScaleUp => "SCALE_UP",
             Stage::BakeTime => "BAKE_TIME",
             Stage::Live | Stage::Left => "CLEAN_UP",
         }),
         "deploymentConfiguration": { "strategy": strategy, "bakeTimeInMinutes": bake_minutes },
-    })
+    });
+    with_members_of(brief(region, service, deployment), more)
 }
 
 fn revision(region: &Region, service: &Service, arn: &str) -> Value {
