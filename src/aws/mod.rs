@@ -17,7 +17,9 @@ use attempts::FailedAttempts;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_sts::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Builder, Connector, tls};
 use clock::Clock;
 use error::{SdkResult, ServiceError};
 use tracing::Instrument;
@@ -130,6 +132,7 @@ impl Target {
 
     async fn config_from_environment(&self) -> SdkConfig {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(https_client())
             .retry_config(self.retry_config())
             .timeout_config(timeouts());
         if let Some(region) = &self.region {
@@ -161,10 +164,11 @@ impl Target {
             .credentials_provider(SharedCredentialsProvider::new(keys));
         config.set_region(self.region.clone().map(Region::new));
         config.set_endpoint_url(self.endpoint_url.clone());
-        if self.endpoint_url.as_deref().is_some_and(|url| url.starts_with("http://")) {
-            // The SDK's default client reads HTTP_PROXY and loads the host's certificates, once for each of the clients.
-            config.set_http_client(Some(aws_smithy_http_client::Builder::new().build_http()));
-        }
+        config.set_http_client(Some(match &self.endpoint_url {
+            // Without HTTP_PROXY, and without the host's certificates, which are loaded for each of the clients.
+            Some(url) if url.starts_with("http://") => Builder::new().build_http(),
+            _ => https_client(),
+        }));
         config.build()
     }
 }
@@ -176,6 +180,18 @@ pub(crate) fn ec2_filter<V: Into<String>>(
 ) -> aws_sdk_ec2::types::Filter {
     let values = values.into_iter().map(Into::into).collect();
     aws_sdk_ec2::types::Filter::builder().name(name).set_values(Some(values)).build()
+}
+
+/// As the SDK's default client, with ring in the place of aws-lc: it heeds the proxies of the environment.
+fn https_client() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .proxy_config(ProxyConfig::from_env());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
+        connector.build()
+    })
 }
 
 fn timeouts() -> TimeoutConfig {

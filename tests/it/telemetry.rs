@@ -38,6 +38,7 @@ fn cloudwatch(cloud: &LocalCloud) -> aws_sdk_cloudwatch::Client {
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(REGION))
         .credentials_provider(Credentials::new("local", "local", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .endpoint_url(cloud.endpoint_url());
     aws_sdk_cloudwatch::Client::from_conf(config.build())
 }
