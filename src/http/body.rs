@@ -14,11 +14,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 
 use super::connection::Connection;
-use super::pool::Pool;
+use super::multiplexed::Stream;
+use super::pool::{Pool, PoolCounters};
+use super::replay::Replay;
+use super::tunnel::Switched;
 
 /// The size up to which request bodies are read before they are sent, so that a retry can send them again; a larger one is
 /// sent once. It is Envoy's connection buffer limit.
-const REPLAY_LIMIT: usize = 1024 * 1024;
+pub(super) const REPLAY_LIMIT: usize = 1024 * 1024;
 
 /// The body of a request or a response.
 pub(crate) enum Body {
@@ -26,8 +29,12 @@ pub(crate) enum Body {
     Whole(Bytes),
     /// A request's body, passed on as it comes.
     Streamed(RequestBody),
+    /// The same, kept as far as it can be, so that it can be sent again.
+    Kept(Replay),
     /// A response's body and the connection it comes from.
-    Response(ResponseBody),
+    Response(Box<ResponseBody>),
+    /// That of a switch of protocols, which has none: the connection that goes on in the new one.
+    Switched(Box<Switched>),
 }
 
 /// Why a body broke off.
@@ -37,6 +44,8 @@ pub(crate) enum BodyError {
     Http(#[from] hyper::Error),
     #[error("the response was not complete in time")]
     Timeout,
+    #[error("the request is sent to another host")]
+    SentAgain,
 }
 
 impl Body {
@@ -66,22 +75,60 @@ impl Body {
         (Self::Streamed(body), Some(ended))
     }
 
+    /// Takes a request's body as it comes, and keeps it meanwhile, with a signal of its end.
+    pub(crate) fn kept(incoming: Incoming) -> (Self, Option<Ended>) {
+        if incoming.is_end_stream() {
+            return (Self::Whole(Bytes::new()), None);
+        }
+        let (body, ended) = Replay::new(incoming);
+        (Self::Kept(body), Some(ended))
+    }
+
     /// A copy of the body to be sent again, if it is kept.
     pub(crate) fn replay(&self) -> Option<Self> {
         match self {
             Self::Whole(bytes) => Some(Self::Whole(bytes.clone())),
-            Self::Streamed(_) | Self::Response(_) => None,
+            Self::Kept(body) => Some(Self::Kept(body.again())),
+            Self::Streamed(_) | Self::Response(_) | Self::Switched(_) => None,
         }
     }
 
+    /// Begins to send what [`Self::replay`] has given, instead of what it was a copy of. False: not all of it is kept.
+    pub(crate) fn begin_again(&self) -> bool {
+        match self {
+            Self::Kept(body) => body.begin(),
+            Self::Whole(_) | Self::Streamed(_) | Self::Response(_) | Self::Switched(_) => true,
+        }
+    }
+
+    /// The body of a response that has a connection to itself.
     pub(super) fn response(incoming: Incoming, connection: Connection, pool: Arc<Pool>) -> Self {
-        let source = Some((connection, pool));
+        Self::of(incoming, Source::Connection(connection, pool))
+    }
+
+    /// The body of a response that shares its connection.
+    pub(super) fn stream(incoming: Incoming, stream: Stream) -> Self {
+        Self::of(incoming, Source::Stream(stream))
+    }
+
+    fn of(incoming: Incoming, source: Source) -> Self {
         let mut body = ResponseBody { incoming, source, deadline: None, timer: None, failure: None, counted: None };
         if body.incoming.is_end_stream() {
             body.release();
             return Self::Whole(Bytes::new());
         }
-        Self::Response(body)
+        Self::Response(Box::new(body))
+    }
+
+    /// The connection that goes on in another protocol, if it does.
+    pub(crate) fn take_switched(&mut self) -> Option<Box<Switched>> {
+        match std::mem::replace(self, Self::Whole(Bytes::new())) {
+            Self::Switched(switched) => Some(switched),
+            other => {
+                *self = other;
+                None
+            }
+        }
     }
 
     /// How many bytes of it pass.
@@ -89,7 +136,8 @@ impl Body {
         match self {
             Self::Whole(bytes) => BodySize::Known(bytes.len() as u64),
             Self::Streamed(body) => BodySize::Counted(Arc::clone(&body.passed)),
-            Self::Response(_) => BodySize::Known(0),
+            Self::Kept(body) => BodySize::Counted(body.passed()),
+            Self::Response(_) | Self::Switched(_) => BodySize::Known(0),
         }
     }
 
@@ -97,7 +145,7 @@ impl Body {
     pub(crate) fn on_end(&mut self, end: impl FnOnce(u64) + Send + 'static) {
         match self {
             Self::Whole(bytes) => end(bytes.len() as u64),
-            Self::Streamed(body) => end(body.passed.load(Relaxed)),
+            Self::Streamed(_) | Self::Kept(_) | Self::Switched(_) => end(self.size().get()),
             Self::Response(body) => body.counted = Some(Counted { bytes: 0, end: Some(Box::new(end)) }),
         }
     }
@@ -193,11 +241,31 @@ impl RequestBody {
     }
 }
 
-/// The body of a response, read from its upstream connection, which goes back to the pool with the last byte. If the body
-/// is dropped before that, the connection is closed.
+/// Where a response comes from.
+enum Source {
+    /// A connection of its own, which goes back to the pool with the last byte. If the body is dropped before that, the connection
+    /// is closed.
+    Connection(Connection, Arc<Pool>),
+    /// A stream of a shared connection.
+    Stream(Stream),
+    /// It has been read, or has broken off.
+    Done,
+}
+
+impl Source {
+    fn counters(&self) -> Option<&PoolCounters> {
+        match self {
+            Self::Connection(_, pool) => Some(&pool.counters),
+            Self::Stream(stream) => Some(stream.counters()),
+            Self::Done => None,
+        }
+    }
+}
+
+/// The body of a response, read from its upstream connection.
 pub(crate) struct ResponseBody {
     incoming: Incoming,
-    source: Option<(Connection, Arc<Pool>)>,
+    source: Source,
     deadline: Option<Instant>,
     /// The timer of the deadline, made when the body is waited for. Most bodies are not: they come in one piece with the
     /// head.
@@ -210,20 +278,25 @@ pub(crate) struct ResponseBody {
 
 impl ResponseBody {
     fn release(&mut self) {
-        if let Some((connection, pool)) = self.source.take() {
+        if let Source::Connection(connection, pool) = std::mem::replace(&mut self.source, Source::Done) {
             pool.release(connection);
         }
     }
 
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let Source::Connection(connection, _) = &mut self.source else {
+            return Pin::new(&mut self.incoming).poll_frame(cx);
+        };
         // Only the connection fills `incoming`, and only here: whoever wakes the connection wakes this body.
-        let polled = Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
-        match &mut self.source {
-            Some((connection, _)) if polled.is_pending() => {
-                connection.drive(cx);
-                Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()))
-            }
-            _ => polled,
+        let mut polled = Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+        if polled.is_pending() {
+            connection.drive(cx);
+            polled = Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+        }
+        match polled {
+            // HTTP/1's trailers end here, as in Envoy's codec unless it is told otherwise.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() => Poll::Ready(None),
+            polled => polled,
         }
     }
 
@@ -252,7 +325,7 @@ impl ResponseBody {
             }
             Poll::Ready(Some(Err(error))) => {
                 // First pending, then the error: hyper flushes what it has on the former, and would drop it on the latter.
-                self.source = None;
+                self.source = Source::Done;
                 self.failure = Some(error.into());
                 cx.waker().wake_by_ref();
                 Poll::Pending
@@ -262,9 +335,10 @@ impl ResponseBody {
                 Poll::Ready(None)
             }
             Poll::Pending => self.poll_timer(cx).map(|()| {
-                if let Some((_, pool)) = self.source.take() {
-                    pool.counters.timed_out.fetch_add(1, Relaxed);
+                if let Some(counters) = self.source.counters() {
+                    counters.timed_out.fetch_add(1, Relaxed);
                 }
+                self.source = Source::Done;
                 Some(Err(BodyError::Timeout))
             }),
         }
@@ -280,7 +354,9 @@ impl HttpBody for Body {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Streamed(body) => body.poll_frame(cx).map_err(BodyError::from),
+            Self::Kept(body) => body.poll_frame(cx),
             Self::Response(body) => body.poll_frame(cx),
+            Self::Switched(_) => Poll::Ready(None),
         }
     }
 
@@ -288,6 +364,8 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
             Self::Streamed(body) => body.is_end_stream(),
+            Self::Kept(body) => body.is_end_stream(),
+            Self::Switched(_) => true,
             Self::Response(body) => body.incoming.is_end_stream(),
         }
     }
@@ -296,6 +374,8 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Streamed(body) => body.size_hint(),
+            Self::Kept(body) => body.size_hint(),
+            Self::Switched(_) => SizeHint::with_exact(0),
             Self::Response(body) => body.incoming.size_hint(),
         }
     }

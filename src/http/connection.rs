@@ -18,12 +18,32 @@ use tokio::time::{Instant, timeout};
 
 use super::body::Body;
 use super::pool::PoolCounters;
+use super::small_writes::SmallWrites;
 use super::{MAX_BUFFER, MAX_RESPONSE_HEAD};
 
 /// Envoy's default `connect_timeout`: a machine that is gone answers nothing at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-type Driver = http1::Connection<TokioIo<TcpStream>, Body>;
+type Driver = http1::Connection<SmallWrites<TokioIo<TcpStream>>, Body>;
+
+/// A connection that stands, and is counted.
+pub(crate) type Dialed = (TcpStream, Counted);
+
+/// Connects. If what is sent there is dropped, that fails after `dropped_for`, without being tried.
+pub(super) async fn dial(
+    address: SocketAddr,
+    counters: Arc<PoolCounters>,
+    dropped_for: Option<Duration>,
+) -> io::Result<Dialed> {
+    let counted = Counted::new(counters);
+    if let Some(limit) = dropped_for {
+        tokio::time::sleep(limit).await;
+        return Err(io::ErrorKind::TimedOut.into());
+    }
+    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
+    stream.set_nodelay(true)?;
+    Ok((stream, counted))
+}
 
 pub(super) struct Connection {
     sender: SendRequest<Body>,
@@ -36,23 +56,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects. If what is sent there is dropped, that fails after `dropped_for`, without being tried.
-    pub(super) async fn open(
-        address: SocketAddr,
-        counters: Arc<PoolCounters>,
-        dropped_for: Option<Duration>,
-    ) -> io::Result<Self> {
-        let counted = Counted::new(counters);
-        if let Some(limit) = dropped_for {
-            tokio::time::sleep(limit).await;
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)).await??;
-        stream.set_nodelay(true)?;
+    /// Takes a new connection for HTTP/1.1.
+    pub(super) async fn new((stream, counted): Dialed) -> io::Result<Self> {
         let (sender, driver) = http1::Builder::new()
             .max_header_size(MAX_RESPONSE_HEAD)
             .max_buf_size(MAX_BUFFER)
-            .handshake(TokioIo::new(stream))
+            .handshake(SmallWrites(TokioIo::new(stream)))
             .await
             .map_err(io::Error::other)?;
         Ok(Self { sender, driver: Some(Box::new(driver)), idle_since: Instant::now(), counted })
@@ -107,7 +116,7 @@ fn drive(driver: &mut Option<Box<Driver>>, cx: &mut Context<'_>) {
 }
 
 /// A connection in Envoy's counters, from the attempt to connect on.
-struct Counted {
+pub(crate) struct Counted {
     counters: Arc<PoolCounters>,
     is_busy: bool,
 }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on this machine: the one server, which drains, and a client that asks once; for proxies a pool of keep-alive
+//! HTTP on this machine: the one server, which drains, and a client that asks once; for proxies a pool of keep-alive
 //! connections per endpoint, bodies that stream, and the headers that end at each hop.
 //!
 //! A request passes through a proxy in one task: the server's connection polls the service, the service polls its
@@ -9,18 +9,24 @@ mod client;
 mod connection;
 mod headers;
 mod loopback;
+mod multiplexed;
 mod pool;
 mod progress;
+mod replay;
 mod server;
+mod small_writes;
+mod tunnel;
 
 pub(crate) use body::{Body, BodySize, Ended};
 pub(crate) use client::{AskError, PORT, ask, ask_socket};
-pub(crate) use headers::{is_chunked, passed_on, to_next_hop};
+pub(crate) use headers::{is_chunked, passed_on, switches_to, to_next_hop};
 pub(crate) use loopback::is_loopback;
+pub(crate) use multiplexed::is_grpc;
 pub use pool::Patience;
-pub(crate) use pool::{Pool, PoolCounters, SendError};
+pub(crate) use pool::{HttpVersion, Pool, PoolCounters, SendError};
 pub use server::Server;
-pub(crate) use server::{Handler, listen, listen_shared};
+pub(crate) use server::{Handler, TcpConnection, listen, listen_shared};
+pub(crate) use tunnel::{Switching, join};
 
 /// The largest head of a request, in bytes: Envoy's `max_request_headers_kb`, whose default is 60.
 const MAX_REQUEST_HEAD: usize = 60 * 1024;

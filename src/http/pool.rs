@@ -8,20 +8,32 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
 use hyper::{Request, Response, StatusCode};
 use parking_lot::Mutex;
 
 use super::body::Body;
-use super::connection::Connection;
+use super::connection::{Connection, Dialed, dial};
 use super::headers::is_chunked;
+use super::multiplexed::Multiplexed;
+use super::tunnel;
 
-/// A pool of the connections that are not in use, the last used one on top, so that a lull closes the others. It has no
-/// limit: Envoy's, 1,024 per cluster, is beyond what one machine's demonstration does.
+/// The version of HTTP that an endpoint is spoken to in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HttpVersion {
+    #[default]
+    Http1,
+    /// Without TLS, by prior knowledge.
+    Http2,
+}
+
+/// For HTTP/1.1 a pool of the connections that are not in use, the last used one on top, so that a lull closes the others. It has no
+/// limit: Envoy's, 1,024 per cluster, is beyond what one machine's demonstration does. For HTTP/2 one connection that all share.
 pub(crate) struct Pool {
     address: SocketAddr,
     idle_timeout: Duration,
     kept: Mutex<Kept>,
+    multiplexed: Option<Multiplexed>,
     pub(super) counters: Arc<PoolCounters>,
 }
 
@@ -84,8 +96,19 @@ pub(crate) enum SendError {
 }
 
 impl Pool {
+    /// Connections for HTTP/1.1.
     pub(crate) fn new(address: SocketAddr, idle_timeout: Duration, counters: Arc<PoolCounters>) -> Arc<Self> {
-        Arc::new(Self { address, idle_timeout, kept: Mutex::default(), counters })
+        Self::of(HttpVersion::Http1, address, idle_timeout, counters)
+    }
+
+    pub(crate) fn of(
+        version: HttpVersion,
+        address: SocketAddr,
+        idle_timeout: Duration,
+        counters: Arc<PoolCounters>,
+    ) -> Arc<Self> {
+        let multiplexed = (version == HttpVersion::Http2).then(Multiplexed::default);
+        Arc::new(Self { address, idle_timeout, kept: Mutex::default(), multiplexed, counters })
     }
 
     /// Whether nothing gets through to the endpoint from now on: what is sent to it on a new connection is dropped in silence.
@@ -107,6 +130,13 @@ impl Pool {
         mut request: Request<Body>,
         mut on_connection: impl FnMut(),
     ) -> Result<Response<Body>, SendError> {
+        if let Some(multiplexed) = &self.multiplexed {
+            // Boxed, so that requests of HTTP/1.1 do not carry its state around.
+            return Box::pin(multiplexed.send(self, request, on_connection)).await;
+        }
+        if request.headers().contains_key(UPGRADE) {
+            return checked(Box::pin(tunnel::send(self, request, on_connection)).await?);
+        }
         while let Some(connection) = self.take_idle() {
             on_connection();
             match self.exchange(connection, request).await {
@@ -125,10 +155,24 @@ impl Pool {
     }
 
     async fn open(&self) -> io::Result<Connection> {
-        let waiting = Waiting::new(&self.counters);
+        self.counting_attempt(async { Connection::new(self.dial().await?).await }).await
+    }
+
+    /// A connection to the endpoint for who speaks no HTTP.
+    pub(crate) async fn connect(&self) -> io::Result<Dialed> {
+        self.counting_attempt(self.dial()).await
+    }
+
+    /// A new connection to the endpoint, which nothing has been said on yet.
+    pub(super) async fn dial(&self) -> io::Result<Dialed> {
         let blocked = self.kept.lock().blocked;
-        let opened =
-            Connection::open(self.address, self.counters.clone(), blocked.map(|patience| patience.connect)).await;
+        dial(self.address, self.counters.clone(), blocked.map(|patience| patience.connect)).await
+    }
+
+    /// Counts how an attempt to connect ends.
+    pub(super) async fn counting_attempt<T>(&self, attempt: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+        let waiting = Waiting::new(&self.counters);
+        let opened = attempt.await;
         waiting.end(opened.as_ref().err());
         opened
     }
@@ -170,15 +214,21 @@ impl Pool {
     pub(crate) fn sweep(&self) {
         let mut kept = self.kept.lock();
         let limit = kept.idle_timeout(self);
+        if let Some(multiplexed) = &self.multiplexed {
+            multiplexed.sweep(limit);
+        }
         kept.idle.retain_mut(|connection| {
             connection.drive(&mut Context::from_waker(Waker::noop()));
             connection.is_reusable() && connection.has_rested() < limit
         });
     }
 
-    /// Closes what is not in use.
+    /// Closes what is not in use, and of HTTP/2's connection lets only what is on it end.
     pub(crate) fn clear(&self) {
         self.kept.lock().idle.clear();
+        if let Some(multiplexed) = &self.multiplexed {
+            multiplexed.clear();
+        }
     }
 }
 
@@ -226,13 +276,13 @@ fn checked(response: Response<Body>) -> Result<Response<Body>, SendError> {
         _ if is_coded && !is_chunked(headers) => "it is in a coding that is not known",
         _ if is_coded && has_length => "it has a length and is in chunks",
         StatusCode::NO_CONTENT if is_coded || has_length => "it has no content, and yet a length",
-        StatusCode::SWITCHING_PROTOCOLS => "it switches protocols",
+        StatusCode::SWITCHING_PROTOCOLS if !matches!(response.body(), Body::Switched(_)) => "it switches protocols",
         _ => return Ok(response),
     };
     Err(SendError::Protocol(reason.to_owned()))
 }
 
-fn classify(error: hyper::Error) -> SendError {
+pub(super) fn classify(error: hyper::Error) -> SendError {
     match error {
         error if error.is_user() => SendError::Request(error),
         error if error.is_parse() => SendError::Protocol(error.to_string()),

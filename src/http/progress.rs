@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-/// How far a connection is. One task writes it, so that no step is a read-modify-write operation.
+/// How far a connection is. A step is no read-modify-write operation: where two tasks make one at once, it has changed all the same.
 #[derive(Default)]
 pub(super) struct Progress {
     steps: AtomicU32,
@@ -31,7 +31,7 @@ impl Progress {
     /// A request is handled from now on, until the guard is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InHand {
         self.step();
-        self.in_hand.store(self.in_hand.load(Relaxed) + 1, Relaxed);
+        self.in_hand.fetch_add(1, Relaxed);
         InHand(Arc::clone(self))
     }
 }
@@ -41,12 +41,12 @@ pub(super) struct InHand(Arc<Progress>);
 impl Drop for InHand {
     fn drop(&mut self) {
         self.0.step();
-        self.0.in_hand.store(self.0.in_hand.load(Relaxed) - 1, Relaxed);
+        self.0.in_hand.fetch_sub(1, Relaxed);
     }
 }
 
 /// A stream that notes the bytes that come and go.
-pub(super) struct Noted<T> {
+pub(crate) struct Noted<T> {
     stream: T,
     progress: Arc<Progress>,
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::endpoints::{self, Address, LocalCluster};
 use super::proxy::Proxy;
 use super::topology::{ServiceConnect, Task};
+use super::transport::Transport;
 use crate::http;
 use crate::routing::{Health, Locality};
 
@@ -42,7 +43,10 @@ pub(super) fn upstreams(service_connect: &ServiceConnect) -> Vec<endpoints::Upst
             authorities.push(upstream.alias.dns_name.clone());
         }
     }
-    clusters.into_iter().map(|(name, authorities)| endpoints::Upstream { name, authorities }).collect()
+    clusters
+        .into_iter()
+        .map(|(name, authorities)| endpoints::Upstream { name, authorities, transport: Transport::default() })
+        .collect()
 }
 
 fn cluster_name(discovery_name: &str, service_connect: &ServiceConnect) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 
+use super::transport::Transport;
 use crate::http::Patience;
 use crate::routing::{Health, Locality};
 
@@ -14,6 +15,7 @@ pub struct Upstream {
     pub name: String,
     /// The `Host`s it is called by: `sc.test.az.aware.backend:8090`.
     pub authorities: Vec<String>,
+    pub transport: Transport,
 }
 
 /// The address of an upstream's endpoint.

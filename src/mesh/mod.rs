@@ -17,6 +17,7 @@ pub mod proxy;
 pub mod sidecar;
 pub mod standalone;
 pub mod topology;
+pub mod transport;
 
 mod alb;
 mod app;

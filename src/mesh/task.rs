@@ -19,6 +19,7 @@ use super::links::CurrentLinks;
 use super::proxy::Proxy;
 use super::sidecar::Sidecar;
 use super::topology::{PROXYS_PATIENCE, Task};
+use super::transport::Transport;
 use crate::http::{Handler, Server, listen};
 
 /// The time between SIGTERM and SIGKILL (`stopTimeout`, ECS API Reference).
@@ -78,7 +79,13 @@ impl RunningTask {
         for (port, sidecar) in offered_ports(task).zip(proxy.iter().cycle()) {
             let (listener, address) = listen()?;
             // The sidecar takes the port's place even if nothing listens behind it, as it does on AWS.
-            running.front.push(sidecar.serve_inbound(port, listener, applications.address(port), runtime)?);
+            running.front.push(sidecar.serve_inbound(
+                port,
+                listener,
+                applications.address(port),
+                &Transport::default(),
+                runtime,
+            )?);
             running.ports.insert(port, address);
         }
         applications.serve(&mut running, task, outbound, links, runtime)?;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::mesh::standalone::{self, Inbound};
+use crate::mesh::standalone::{self, Inbound, Tcp};
 
 /// Why a sidecar does not run.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,8 @@ pub struct Serving {
     pub outbound: Option<SocketAddr>,
     /// The listeners in the place of the application's ports.
     pub inbound: Vec<InPlaceOf>,
+    /// The listeners for upstreams whose protocol is TCP.
+    pub tcp: Vec<TcpUpstream>,
     /// The Unix socket of the admin interface.
     pub admin: Option<PathBuf>,
     /// How many services the application can call.
@@ -40,12 +42,22 @@ pub struct InPlaceOf {
     pub application: SocketAddr,
 }
 
+/// Where the application connects to an upstream whose protocol is TCP.
+#[derive(Clone, Debug, JsonSchema, Serialize)]
+pub struct TcpUpstream {
+    /// The address that is listened at.
+    pub listen: SocketAddr,
+    /// The upstream's name.
+    pub upstream: String,
+}
+
 impl From<&standalone::Serving> for Serving {
     fn from(serving: &standalone::Serving) -> Self {
-        let standalone::Serving { zone, outbound, inbound, admin, known } = serving.clone();
-        let in_place_of = |Inbound { listen, application }| InPlaceOf { listen, application };
+        let standalone::Serving { zone, outbound, inbound, tcp, admin, known } = serving.clone();
+        let in_place_of = |Inbound { listen, application, .. }| InPlaceOf { listen, application };
         let inbound = inbound.into_iter().map(in_place_of).collect();
-        Self { zone, outbound, inbound, admin, upstreams: known.upstreams, endpoints: known.endpoints }
+        let tcp = tcp.into_iter().map(|Tcp { listen, upstream }| TcpUpstream { listen, upstream }).collect();
+        Self { zone, outbound, inbound, tcp, admin, upstreams: known.upstreams, endpoints: known.endpoints }
     }
 }
 

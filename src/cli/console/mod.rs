@@ -245,6 +245,7 @@ impl Console {
             lines.extend(sidecar.outbound.map(|outbound| format!("outbound  {outbound}")));
             let inbound = sidecar.inbound.iter();
             lines.extend(inbound.map(|place| format!("inbound   {} → {}", place.listen, place.application)));
+            lines.extend(sidecar.tcp.iter().map(|tcp| format!("tcp       {} → {}", tcp.listen, tcp.upstream)));
             lines.extend(sidecar.admin.iter().map(|admin| format!("admin     {}", admin.display())));
             let (upstreams, endpoints) = (sidecar.upstreams as u64, sidecar.endpoints as u64);
             lines.push(format!("knows     {} of {}", count(endpoints, "endpoint"), count(upstreams, "upstream")));

@@ -304,7 +304,7 @@ impl Listener {
 
     fn forwarded(&self, request: Request<Incoming>, peer: IpAddr) -> Request<Body> {
         let (mut head, body) = request.into_parts();
-        to_next_hop(&mut head);
+        to_next_hop(&mut head, false);
         let headers = &mut head.headers;
         let peer = match headers.get(X_FORWARDED_FOR).and_then(|value| value.to_str().ok()) {
             Some(before) => visible(format_args!("{before}, {peer}")),

@@ -7,8 +7,9 @@ use std::time::Duration;
 use minijinja::{Environment, UndefinedBehavior, context};
 use serde_json::{Value, json};
 
+use crate::http::HttpVersion;
 use crate::mesh::endpoints::{Address, LocalCluster, Upstream};
-use crate::mesh::sidecar;
+use crate::mesh::{sidecar, transport};
 use crate::routing::{Config, Locality, Runtime};
 
 const TEMPLATE: &str = include_str!("../../../templates/envoy_bootstrap.json");
@@ -57,7 +58,16 @@ pub(super) fn bootstrap(settings: &Settings, directory: &Path, admin: &Path) -> 
     let seconds = |duration: Duration| format!("{}s", duration.as_secs());
     let path = |number| text(&directory.join(endpoints_file(number)));
     let upstreams = settings.upstreams.iter().enumerate().map(|(number, upstream)| {
-        context! { name => &upstream.name, authorities => &upstream.authorities, endpoints => path(Some(number)) }
+        let Upstream { name, authorities, transport } = upstream;
+        context! {
+            name,
+            authorities,
+            endpoints => path(Some(number)),
+            request_timeout => seconds(transport.per_request_timeout.unwrap_or_default()),
+            idle_timeout => seconds(transport.idle_timeout.unwrap_or_default()),
+            http2 => transport.http_version() == HttpVersion::Http2,
+            upgrades => &transport.upgrades,
+        }
     });
     let ingresses = settings.ingresses.iter().map(|ingress| {
         context! { name => ingress_name(ingress.port), application => ingress.application.map(|address| address.port()) }
@@ -75,8 +85,8 @@ pub(super) fn bootstrap(settings: &Settings, directory: &Path, admin: &Path) -> 
             local_endpoints => path(None),
             ingresses => ingresses.collect::<Vec<_>>(),
             upstreams => upstreams.collect::<Vec<_>>(),
-            idle_timeout => seconds(sidecar::IDLE_TIMEOUT),
-            request_timeout => seconds(sidecar::REQUEST_TIMEOUT),
+            idle_timeout => seconds(transport::IDLE_TIMEOUT),
+            request_timeout => seconds(transport::REQUEST_TIMEOUT),
             connect_timeout => seconds(settings.connect_timeout.max(SHORTEST_CONNECT_TIMEOUT)),
             retries => sidecar::RETRIES,
             host_selection_retries => sidecar::HOST_SELECTION_RETRIES,

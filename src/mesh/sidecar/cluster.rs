@@ -9,17 +9,18 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use hyper::StatusCode;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::limits::IDLE_TIMEOUT;
 use super::outlier::{CONSECUTIVE_5XX, Ejection};
 use super::stats::{ClusterStats, StatsView, ZoneStats};
 use crate::http::Pool;
 use crate::mesh::endpoints::Address;
+use crate::mesh::transport::Transport;
 use crate::routing::{Config, Health, Host, HostSet, LoadBalancer, Locality, Runtime};
 
 /// How often a retry may pick again when it meets a host that has been tried (Envoy's
@@ -31,6 +32,7 @@ pub(super) struct Cluster {
     pub(super) name: Arc<str>,
     /// The own locality's name in Envoy's zone counters.
     from_zone: String,
+    pub(super) transport: Transport,
     plan: ArcSwap<Plan>,
     members: Mutex<Members>,
     pub(super) stats: ClusterStats,
@@ -120,7 +122,7 @@ fn in_a_row(count: &AtomicU32, fails: bool) -> bool {
 }
 
 impl Cluster {
-    pub(super) fn new(own: &Locality, name: &str) -> Self {
+    pub(super) fn new(own: &Locality, name: &str, transport: Transport) -> Self {
         let stats = ClusterStats::default();
         let local = HostSet::default();
         let config = Config::default();
@@ -129,6 +131,7 @@ impl Cluster {
         Self {
             name: name.into(),
             from_zone: own.zone.clone(),
+            transport,
             plan: ArcSwap::from_pointee(Plan { engine, endpoints: Vec::new() }),
             members: Mutex::new(Members { config, local, endpoints: Vec::new() }),
             stats,
@@ -187,7 +190,8 @@ impl Cluster {
     }
 
     fn endpoint(&self, address: &Address) -> Arc<Endpoint> {
-        let pool = Pool::new(address.socket, IDLE_TIMEOUT, self.stats.pools.clone());
+        let idle_timeout = self.transport.idle_timeout.unwrap_or(Duration::MAX);
+        let pool = Pool::of(self.transport.http_version(), address.socket, idle_timeout, self.stats.pools.clone());
         pool.block(address.blocked);
         Arc::new(Endpoint {
             address: address.clone(),
@@ -291,7 +295,15 @@ impl Cluster {
         let ejected = members.endpoints.iter().filter(|member| member.ejection.is_active()).count();
         let of = |health| members.endpoints.iter().filter(|member| member.host().health == health).count();
         let (healthy, degraded) = (of(Health::Healthy), of(Health::Degraded));
-        StatsView { name: &self.name, stats: &self.stats, members: members.endpoints.len(), healthy, degraded, ejected }
+        StatsView {
+            name: &self.name,
+            app_protocol: self.transport.app_protocol,
+            stats: &self.stats,
+            members: members.endpoints.len(),
+            healthy,
+            degraded,
+            ejected,
+        }
     }
 
     /// Adds this cluster's part of the text that Envoy's `/clusters` has: what is known of each host.

@@ -30,11 +30,12 @@ impl Clusters {
     pub(super) fn set(&self, upstreams: Vec<Upstream>) {
         let runtime = self.runtime.lock();
         let before = self.routes.load();
-        let routes = upstreams.into_iter().map(|Upstream { name, authorities }| {
-            let known = before.iter().find(|route| *route.cluster.name == *name);
+        let routes = upstreams.into_iter().map(|Upstream { name, authorities, transport }| {
+            let is_it = |route: &&Route| *route.cluster.name == *name && route.cluster.transport == transport;
+            let known = before.iter().find(is_it);
             let cluster = known.map_or_else(
                 || {
-                    let cluster = Cluster::new(&self.locality, &name);
+                    let cluster = Cluster::new(&self.locality, &name, transport.clone());
                     cluster.set_runtime(*runtime);
                     Arc::new(cluster)
                 },
@@ -58,6 +59,11 @@ impl Clusters {
         let is_it = |name: &String| name.as_bytes().eq_ignore_ascii_case(authority);
         let routes = self.routes.load();
         routes.iter().find(|route| route.authorities.iter().any(is_it)).map(|route| route.cluster.clone())
+    }
+
+    pub(super) fn named(&self, name: &str) -> Option<Arc<Cluster>> {
+        let routes = self.routes.load();
+        routes.iter().find(|route| *route.cluster.name == *name).map(|route| route.cluster.clone())
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = Arc<Cluster>> + use<> {

@@ -3,58 +3,93 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
-use super::answers::{REFUSED, answer_for, local_reply, no_response, refuse};
-use super::limits::{IDLE_TIMEOUT, in_time};
-use crate::http::{Body, Handler, Pool, passed_on, to_next_hop};
+use super::answers::{REFUSED, answer_for, as_grpc, local_reply, no_response, no_switch, refuse};
+use super::tcp;
+use super::time_limit::in_time;
+use crate::http::{Body, Handler, Pool, Switching, TcpConnection, is_grpc, passed_on, switches_to, to_next_hop};
 use crate::mesh::journal::{Recorder, To};
+use crate::mesh::transport::Transport;
 
 pub(super) struct Inbound {
     /// The task's port whose place it takes.
     port: u16,
     recorder: Option<Recorder>,
+    transport: Transport,
     /// `None`: the container does not listen on this port.
     application: Option<Arc<Pool>>,
 }
 
 impl Inbound {
-    pub(super) fn new(port: u16, application: Option<SocketAddr>, recorder: Option<Recorder>) -> Self {
-        let application = application.map(|address| Pool::new(address, IDLE_TIMEOUT, Arc::default()));
-        Self { port, recorder, application }
+    pub(super) fn new(
+        port: u16,
+        application: Option<SocketAddr>,
+        transport: Transport,
+        recorder: Option<Recorder>,
+    ) -> Self {
+        let idle_timeout = transport.idle_timeout.unwrap_or(Duration::MAX);
+        let connections = |address| Pool::of(transport.http_version(), address, idle_timeout, Arc::default());
+        let application = application.map(connections);
+        Self { port, recorder, transport, application }
+    }
+
+    /// Carries a connection as it is.
+    pub(super) async fn carry(&self, client: TcpConnection) {
+        if let Some(application) = &self.application {
+            tcp::carry(client, application).await;
+        }
+    }
+
+    async fn pass_on(&self, mut request: Request<Incoming>) -> Response<Body> {
+        let switching = match switches_to(request.headers()) {
+            Some(protocol) if !self.transport.lets_switch(protocol) => return no_switch(),
+            Some(_) => Switching::of(&mut request),
+            None => None,
+        };
+        let Some(application) = &self.application else {
+            return no_response(StatusCode::SERVICE_UNAVAILABLE, false, REFUSED);
+        };
+        let (mut head, body) = request.into_parts();
+        let recording = self.recorder.as_ref().map(|recorder| recorder.begin(&mut head));
+        to_next_hop(&mut head, switching.is_some());
+        let (body, ended) = Body::streamed(body);
+        let size = body.size();
+        let sending = application.send(Request::from_parts(head, body));
+        let (sent, deadline) = in_time(ended, self.transport.per_request_timeout, sending).await;
+        let mut response = match sent {
+            Ok(Ok(response)) => passed_on(response),
+            Ok(Err(error)) => answer_for(&error, false),
+            Err(_) => local_reply(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout"),
+        };
+        if let Some(deadline) = deadline {
+            response.body_mut().set_deadline(deadline);
+        }
+        if let Some(switching) = switching
+            && let Some(switched) = response.body_mut().take_switched()
+        {
+            switching.go_on_with(switched);
+        }
+        if let Some(recording) = recording {
+            recording.end(To::Own(self.port), size, &mut response);
+        }
+        response
     }
 }
 
 impl Handler for Inbound {
     type Body = Body;
+    const TAKES_HTTP2: bool = true;
 
     async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
-        if let Some(refusal) = refuse(&request) {
-            return Ok(refusal);
-        }
-        let Some(application) = &self.application else {
-            return Ok(no_response(StatusCode::SERVICE_UNAVAILABLE, false, REFUSED));
+        let is_grpc = is_grpc(request.headers());
+        let response = match refuse(&request) {
+            Some(refusal) => refusal,
+            None => self.pass_on(request).await,
         };
-        let (mut head, body) = request.into_parts();
-        let recording = self.recorder.as_ref().map(|recorder| recorder.begin(&mut head));
-        to_next_hop(&mut head);
-        let (body, ended) = Body::streamed(body);
-        let size = body.size();
-        let (sent, deadline) = in_time(ended, application.send(Request::from_parts(head, body))).await;
-        let mut response = match sent {
-            Ok(Ok(response)) => {
-                let mut response = passed_on(response);
-                response.body_mut().set_deadline(deadline);
-                response
-            }
-            Ok(Err(error)) => answer_for(&error, false),
-            Err(_) => local_reply(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout"),
-        };
-        if let Some(recording) = recording {
-            recording.end(To::Own(self.port), size, &mut response);
-        }
-        Ok(response)
+        Ok(if is_grpc { as_grpc(response) } else { response })
     }
 }

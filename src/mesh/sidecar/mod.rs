@@ -9,11 +9,12 @@ mod answers;
 mod cluster;
 mod clusters;
 mod inbound;
-mod limits;
 mod outbound;
 pub(super) mod outlier;
 mod retry;
 mod stats;
+mod tcp;
+mod time_limit;
 mod times;
 
 use std::collections::BTreeMap;
@@ -26,12 +27,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::endpoints::{Address, Upstream};
 use super::journal::Recorder;
+use super::transport::{AppProtocol, IDLE_TIMEOUT, Transport};
 pub use crate::http::Server;
 use crate::routing::{HostSet, Locality, Runtime};
 pub(super) use cluster::HOST_SELECTION_RETRIES;
 use clusters::Clusters;
 use inbound::Inbound;
-pub(super) use limits::{IDLE_TIMEOUT, REQUEST_TIMEOUT};
 use outbound::Outbound;
 pub(super) use retry::RETRIES;
 
@@ -70,6 +71,21 @@ impl Sidecar {
         )
     }
 
+    /// Carries the connections that come to an upstream's own listener, as TCP.
+    pub fn serve_tcp(&self, upstream: &str, listener: TcpListener, runtime: &Handle) -> io::Result<Server> {
+        let (clusters, name): (_, Arc<str>) = (self.clusters.clone(), upstream.into());
+        let carry = move |client| {
+            let (clusters, name) = (clusters.clone(), name.clone());
+            async move {
+                if let Some(cluster) = clusters.named(&name) {
+                    cluster.carry(client).await;
+                }
+            }
+        };
+        let idle_timeout = self.clusters.named(upstream).and_then(|cluster| cluster.transport.idle_timeout);
+        Server::spawn_tcp(listener, idle_timeout, carry, runtime)
+    }
+
     /// Serves in the place of one of the application's ports, also if the application, without an address here, does not
     /// listen on it.
     pub fn serve_inbound(
@@ -77,16 +93,29 @@ impl Sidecar {
         port: u16,
         listener: TcpListener,
         application: Option<SocketAddr>,
+        transport: &Transport,
         runtime: &Handle,
     ) -> io::Result<Server> {
-        let inbound = Inbound::new(port, application, self.recorder.clone());
-        Server::spawn(listener, Some(IDLE_TIMEOUT), Arc::new(inbound), runtime)
+        let idle_timeout = transport.idle_timeout;
+        let inbound = Arc::new(Inbound::new(port, application, transport.clone(), self.recorder.clone()));
+        match transport.app_protocol {
+            AppProtocol::Tcp => {
+                let carry = move |client| {
+                    let inbound = inbound.clone();
+                    async move { inbound.carry(client).await }
+                };
+                Server::spawn_tcp(listener, idle_timeout, carry, runtime)
+            }
+            AppProtocol::Http | AppProtocol::Http2 | AppProtocol::Grpc => {
+                Server::spawn(listener, idle_timeout, inbound, runtime)
+            }
+        }
     }
 
     /// Sets the endpoints of the own service (Envoy's local cluster), and of an upstream. Nothing is rebuilt if nothing
     /// changed. Endpoints of one locality must be next to each other.
     pub fn update(&self, upstream: &str, local: &HostSet, endpoints: &[Address]) {
-        for cluster in self.clusters.all().filter(|cluster| *cluster.name == *upstream) {
+        if let Some(cluster) = self.clusters.named(upstream) {
             cluster.update(local, endpoints);
         }
     }

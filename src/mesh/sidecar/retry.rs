@@ -8,13 +8,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Version};
 use tokio::time::Instant;
 
-use super::answers::{answer_for, local_reply};
+use super::answers::{answer_for, local_reply, no_switch, status_for_outliers};
 use super::cluster::{Cluster, Endpoint};
-use super::limits::in_time;
-use crate::http::{Body, SendError, passed_on, to_next_hop};
+use super::time_limit::in_time;
+use crate::http::{Body, SendError, Switching, passed_on, switches_to, to_next_hop};
 use crate::mesh::journal::{Recorder, To};
 
 pub(in crate::mesh) const RETRIES: u32 = 2;
@@ -44,24 +44,42 @@ impl Progress {
 }
 
 impl Cluster {
-    pub(super) async fn forward(&self, request: Request<Incoming>, recorder: Option<&Recorder>) -> Response<Body> {
+    pub(super) async fn forward(&self, mut request: Request<Incoming>, recorder: Option<&Recorder>) -> Response<Body> {
+        let switching = match switches_to(request.headers()) {
+            Some(protocol) if !self.transport.lets_switch(protocol) => return no_switch(),
+            Some(_) => Switching::of(&mut request),
+            None => None,
+        };
         let (mut head, body) = request.into_parts();
         let recording = recorder.map(|recorder| recorder.begin(&mut head));
-        to_next_hop(&mut head);
+        let is_http2 = head.version == Version::HTTP_2;
+        to_next_hop(&mut head, switching.is_some());
 
-        let Ok((body, ended)) = Body::replayable(body).await else {
-            // Most likely the client is gone and will not read this.
-            return local_reply(StatusCode::BAD_REQUEST, "Bad Request");
+        let (body, ended) = if is_http2 {
+            Body::kept(body)
+        } else {
+            let Ok(read) = Body::replayable(body).await else {
+                // Most likely the client is gone and will not read this.
+                return local_reply(StatusCode::BAD_REQUEST, "Bad Request");
+            };
+            if read.1.is_some() {
+                self.stats.rq_retry_abandoned.fetch_add(1, Relaxed);
+            }
+            read
         };
-        if ended.is_some() {
-            self.stats.rq_retry_abandoned.fetch_add(1, Relaxed);
-        }
         let size = body.size();
         let mut progress = Progress::of(Instant::now());
         let attempts = self.attempts(Request::from_parts(head, body), &mut progress);
-        let (answered, deadline) = in_time(ended, attempts).await;
+        let (answered, deadline) = in_time(ended, self.transport.per_request_timeout, attempts).await;
         let mut response = answered.unwrap_or_else(|_| self.timed_out(&progress));
-        response.body_mut().set_deadline(deadline);
+        if let Some(deadline) = deadline {
+            response.body_mut().set_deadline(deadline);
+        }
+        if let Some(switching) = switching
+            && let Some(switched) = response.body_mut().take_switched()
+        {
+            switching.go_on_with(switched);
+        }
         if let Some(recording) = recording {
             let endpoint = progress.last.or(progress.at).map(|endpoint| endpoint.told());
             recording.end(To::Upstream { cluster: self.name.clone(), endpoint }, size, &mut response);
@@ -78,11 +96,14 @@ impl Cluster {
             // hyper takes the request, so a retry needs a copy of the header map; the rest is shared.
             let copy = if progress.retries < RETRIES { replay(&request) } else { None };
             progress.is_under_way = true;
-            let sent = endpoint.pool.send_noting(request, || progress.at = Some(endpoint.clone())).await;
+            let on_connection = || {
+                if progress.at.replace(endpoint.clone()).is_none() {
+                    self.stats.rq_total.fetch_add(1, Relaxed);
+                }
+            };
+            let sent = endpoint.pool.send_noting(request, on_connection).await;
             progress.is_under_way = false;
-            if progress.at.take().is_some() {
-                self.stats.rq_total.fetch_add(1, Relaxed);
-            }
+            progress.at = None;
 
             if let Err(error @ SendError::Request(_)) = &sent {
                 // This is not the host's fault.
@@ -100,9 +121,9 @@ impl Cluster {
                     }
                 }
             };
-            self.observe(&endpoint, answer.status());
+            self.observe(&endpoint, status_for_outliers(&answer));
             match again {
-                Some(again) if failed && progress.retries < RETRIES => {
+                Some(again) if failed && progress.retries < RETRIES && self.begin_again(&again) => {
                     if is_hosts {
                         self.stats.retried_responses.count(answer.status());
                     }
@@ -125,6 +146,15 @@ impl Cluster {
         }
     }
 
+    /// Begins to send a request's body again. False: of one that is sent as it comes, only so much is kept.
+    fn begin_again(&self, again: &Request<Body>) -> bool {
+        let is_kept = again.body().begin_again();
+        if !is_kept {
+            self.stats.rq_retry_abandoned.fetch_add(1, Relaxed);
+        }
+        is_kept
+    }
+
     /// Counts the answer that the application gets, for the host that answered last.
     fn complete(&self, response: Response<Body>, endpoint: &Endpoint) -> Response<Body> {
         self.stats.responses.count(response.status());
@@ -137,7 +167,6 @@ impl Cluster {
         self.stats.pools.timed_out.fetch_add(progress.is_under_way.into(), Relaxed);
         match &progress.at {
             Some(endpoint) => {
-                self.stats.rq_total.fetch_add(1, Relaxed);
                 self.observe(endpoint, response.status());
                 self.complete(response, endpoint)
             }

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 
 use super::times::RequestTimes;
 use crate::http::PoolCounters;
+use crate::mesh::transport::AppProtocol;
 use crate::routing::Counters;
 
 /// The counters of what a sidecar does not have: limits, health checks, HTTP/3 and other outlier detectors. Envoy's
@@ -134,6 +135,7 @@ impl ResponseStats {
 /// A cluster's counters, and its gauges at this moment.
 pub(super) struct StatsView<'a> {
     pub(super) name: &'a str,
+    pub(super) app_protocol: AppProtocol,
     pub(super) stats: &'a ClusterStats,
     pub(super) members: usize,
     pub(super) healthy: usize,
@@ -163,7 +165,7 @@ pub(super) fn render_times<'a>(clusters: impl Iterator<Item = (&'a str, &'a Clus
 
 impl StatsView<'_> {
     fn render(&self, lines: &mut BTreeMap<String, u64>) {
-        let Self { name, stats, members, healthy, degraded, ejected } = *self;
+        let Self { name, app_protocol, stats, members, healthy, degraded, ejected } = *self;
         let prefix = format!("cluster.{name}.");
         let pools = &stats.pools;
         let counters = [
@@ -178,7 +180,6 @@ impl StatsView<'_> {
             ("upstream_cx_active", &pools.active),
             ("upstream_cx_connect_fail", &pools.connect_failed),
             ("upstream_cx_connect_timeout", &pools.connect_timed_out),
-            ("upstream_cx_http1_total", &pools.opened),
             ("upstream_cx_total", &pools.opened),
             ("upstream_rq_active", &pools.busy),
             ("upstream_rq_cancelled", &pools.cancelled),
@@ -198,11 +199,17 @@ impl StatsView<'_> {
             ("membership_total", members),
             ("outlier_detection.ejections_active", ejected),
         ];
+        let (http1, http2) = match app_protocol {
+            AppProtocol::Http => (pools.opened.load(Relaxed), 0),
+            AppProtocol::Http2 | AppProtocol::Grpc => (0, pools.opened.load(Relaxed)),
+            AppProtocol::Tcp => (0, 0),
+        };
+        let versions = [("upstream_cx_http1_total", http1), ("upstream_cx_http2_total", http2)];
         let balancer = stats.balancer.snapshot();
         let counters = counters.into_iter().map(|(name, value)| (name, value.load(Relaxed)));
         let gauges = gauges.into_iter().map(|(name, value)| (name, value as u64));
         let zeros = ALWAYS_ZERO.iter().map(|&name| (name, 0));
-        for (name, value) in balancer.iter().chain(counters).chain(gauges).chain(zeros) {
+        for (name, value) in balancer.iter().chain(counters).chain(versions).chain(gauges).chain(zeros) {
             lines.insert(format!("{prefix}{name}"), value);
         }
         stats.responses.render(&prefix, lines);
@@ -228,7 +235,15 @@ mod tests {
             zone.responses.count(status);
         }
         stats.responses.count(StatusCode::SERVICE_UNAVAILABLE);
-        let view = StatsView { name: "backend.ns", stats: &stats, members: 6, healthy: 5, degraded: 0, ejected: 1 };
+        let view = StatsView {
+            name: "backend.ns",
+            app_protocol: AppProtocol::Http,
+            stats: &stats,
+            members: 6,
+            healthy: 5,
+            degraded: 0,
+            ejected: 1,
+        };
         let text = render([view].into_iter());
         insta::assert_snapshot!(text);
     }

@@ -3,12 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hyper::http::uri::Authority;
 use serde::Deserialize;
 
 use crate::http;
 use crate::mesh::endpoints::{self, Address};
+use crate::mesh::transport::{AppProtocol, Transport};
 use crate::plain;
 use crate::routing::{Health, Host, HostSet, Locality, Runtime};
 
@@ -42,11 +44,17 @@ pub struct Config {
 const MOST_TASKS: u32 = 100_000;
 
 /// A listener in the place of one of the application's ports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inbound {
     pub listen: SocketAddr,
     pub application: SocketAddr,
+    #[serde(default)]
+    pub(super) app_protocol: AppProtocol,
+    pub(super) per_request_timeout_seconds: Option<u32>,
+    pub(super) idle_timeout_seconds: Option<u32>,
+    #[serde(default)]
+    pub(super) upgrades: Vec<String>,
 }
 
 /// A service that the application calls.
@@ -56,7 +64,16 @@ struct Upstream {
     /// Its name in the counters.
     name: String,
     /// The `Host`s that the application calls it by: a name, with a port if it is not 80.
+    #[serde(default)]
     aliases: Vec<String>,
+    /// In their place, for TCP: where the application connects to.
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    app_protocol: AppProtocol,
+    per_request_timeout_seconds: Option<u32>,
+    idle_timeout_seconds: Option<u32>,
+    #[serde(default)]
+    upgrades: Vec<String>,
     #[serde(default)]
     endpoint: Vec<Endpoint>,
 }
@@ -79,6 +96,60 @@ pub(super) struct Fixed {
     pub(super) admin: Option<PathBuf>,
     pub(super) outbound: Option<SocketAddr>,
     pub(super) inbound: Vec<Inbound>,
+    /// The upstreams that have a listener of their own.
+    pub(super) tcp: Vec<Tcp>,
+}
+
+/// Where the application connects to an upstream whose protocol is TCP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tcp {
+    pub listen: SocketAddr,
+    pub upstream: String,
+}
+
+/// What is said of how a port's traffic is carried. A time limit of 0 is none.
+struct Said<'a> {
+    app_protocol: AppProtocol,
+    per_request_timeout_seconds: Option<u32>,
+    idle_timeout_seconds: Option<u32>,
+    upgrades: &'a [String],
+}
+
+impl Said<'_> {
+    /// Checks that it goes together.
+    fn check(&self) -> Result<(), String> {
+        if self.app_protocol == AppProtocol::Tcp && self.per_request_timeout_seconds.is_some() {
+            return Err("per_request_timeout_seconds: TCP has no requests".to_owned());
+        }
+        if self.app_protocol != AppProtocol::Http && !self.upgrades.is_empty() {
+            return Err("upgrades: only HTTP/1.1 has them, so that they need app_protocol = \"http\"".to_owned());
+        }
+        Ok(())
+    }
+
+    fn transport(&self) -> Transport {
+        let mut transport = Transport::of(self.app_protocol);
+        let limit = |seconds| (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)));
+        if let Some(seconds) = self.per_request_timeout_seconds {
+            transport.per_request_timeout = limit(seconds);
+        }
+        if let Some(seconds) = self.idle_timeout_seconds {
+            transport.idle_timeout = limit(seconds);
+        }
+        transport.upgrades = self.upgrades.to_vec();
+        transport
+    }
+}
+
+impl Inbound {
+    pub(super) fn transport(&self) -> Transport {
+        self.said().transport()
+    }
+
+    fn said(&self) -> Said<'_> {
+        let &Self { app_protocol, per_request_timeout_seconds, idle_timeout_seconds, ref upgrades, .. } = self;
+        Said { app_protocol, per_request_timeout_seconds, idle_timeout_seconds, upgrades }
+    }
 }
 
 impl Config {
@@ -100,11 +171,17 @@ impl Config {
         if let Some((zone, count)) = self.local.iter().find(|(_, count)| **count > MOST_TASKS) {
             return Err(format!("local: {count} tasks in {zone} are more than the {MOST_TASKS} that there may be"));
         }
-        if self.outbound.is_none() && self.inbound.is_empty() {
+        let fixed = self.fixed();
+        if fixed.outbound.is_none() && fixed.inbound.is_empty() && fixed.tcp.is_empty() {
             return Err("there is nothing to listen at: give outbound, or an [[inbound]]".to_owned());
         }
+        for inbound in &self.inbound {
+            inbound.said().check().map_err(|reason| format!("the listener {}: {reason}", inbound.listen))?;
+        }
         let mut listeners = BTreeSet::new();
-        for listen in self.outbound.iter().chain(self.inbound.iter().map(|inbound| &inbound.listen)) {
+        let inbound = self.inbound.iter().map(|inbound| &inbound.listen);
+        let tcp = self.upstream.iter().filter_map(|upstream| upstream.listen.as_ref());
+        for listen in self.outbound.iter().chain(inbound).chain(tcp) {
             if listen.port() != 0 && !listeners.insert(listen) {
                 return Err(format!("{listen} is listened at twice"));
             }
@@ -117,6 +194,14 @@ impl Config {
             }
             if !names.insert(name) {
                 return Err(format!("there are two upstreams called {name}"));
+            }
+            upstream.said().check().map_err(|reason| format!("the upstream {name}: {reason}"))?;
+            let is_tcp = upstream.app_protocol == AppProtocol::Tcp;
+            if is_tcp != upstream.aliases.is_empty() || is_tcp != upstream.listen.is_some() {
+                return Err(format!(
+                    "the upstream {name}: with app_protocol = \"tcp\" it has listen, where the application connects to, and \
+                     otherwise aliases"
+                ));
             }
             for alias in &upstream.aliases {
                 let authority: Authority =
@@ -136,7 +221,14 @@ impl Config {
 
     pub(super) fn fixed(&self) -> Fixed {
         let Self { admin, outbound, inbound, .. } = self;
-        Fixed { locality: self.own(), admin: admin.clone(), outbound: *outbound, inbound: inbound.clone() }
+        let tcp = |upstream: &Upstream| Some(Tcp { listen: upstream.listen?, upstream: upstream.name.clone() });
+        Fixed {
+            locality: self.own(),
+            admin: admin.clone(),
+            outbound: *outbound,
+            inbound: inbound.clone(),
+            tcp: self.upstream.iter().filter_map(tcp).collect(),
+        }
     }
 
     fn own(&self) -> Locality {
@@ -182,7 +274,12 @@ impl Upstream {
                 _ => {}
             }
         }
-        endpoints::Upstream { name: self.name.clone(), authorities }
+        endpoints::Upstream { name: self.name.clone(), authorities, transport: self.said().transport() }
+    }
+
+    fn said(&self) -> Said<'_> {
+        let &Self { app_protocol, per_request_timeout_seconds, idle_timeout_seconds, ref upgrades, .. } = self;
+        Said { app_protocol, per_request_timeout_seconds, idle_timeout_seconds, upgrades }
     }
 
     fn addresses(&self, region: &str) -> Vec<Address> {
@@ -251,6 +348,23 @@ mod tests {
     }
 
     #[test]
+    fn a_port_is_carried_as_service_connect_does_unless_the_file_says_otherwise() {
+        let said =
+            "app_protocol = \"grpc\"\n        per_request_timeout_seconds = 0\n        idle_timeout_seconds = 7\n";
+        let config = read(&WHOLE.replace("aliases = ", &format!("{said}        aliases = "))).unwrap();
+        let (upstream, _) = config.upstreams().remove(0);
+        let idle_timeout = Some(Duration::from_secs(7));
+        let grpc = Transport { per_request_timeout: None, idle_timeout, ..Transport::of(AppProtocol::Grpc) };
+        assert_eq!(upstream.transport, grpc);
+        assert_eq!(config.fixed().inbound[0].transport(), Transport::default());
+
+        let tcp = "app_protocol = \"tcp\"\n        listen = \"127.0.0.1:6379\"";
+        let config = read(&WHOLE.replace("aliases = [\"backend:80\", \"other\", \"third:8090\"]", tcp)).unwrap();
+        let listen = "127.0.0.1:6379".parse().unwrap();
+        assert_eq!(config.fixed().tcp, [Tcp { listen, upstream: "backend.ns".to_owned() }]);
+    }
+
+    #[test]
     fn one_endpoint_without_a_zone_leaves_none_with_one() {
         let config = read(&WHOLE.replace("zone = \"use1-az2\"\n        health", "health")).unwrap();
         assert!(config.upstreams()[0].1.iter().all(|endpoint| endpoint.locality.zone.is_empty()));
@@ -270,6 +384,13 @@ mod tests {
             ("unhealthy", "ill"),
             ("backend.ns", "back end"),
             ("use1-az1 = 2", "use1-az1 = 4000000000"),
+            ("aliases = ", "app_protocol = \"ftp\"\n        aliases = "),
+            ("aliases = ", "app_protocol = \"tcp\"\n        aliases = "),
+            ("aliases = ", "listen = \"127.0.0.1:6379\"\n        aliases = "),
+            ("aliases = [\"backend:80\", \"other\", \"third:8090\"]", ""),
+            ("aliases = ", "app_protocol = \"tcp\"\n        per_request_timeout_seconds = 1\n        aliases = "),
+            ("aliases = ", "app_protocol = \"grpc\"\n        upgrades = [\"websocket\"]\n        aliases = "),
+            ("\"127.0.0.1:8080\" }", "\"127.0.0.1:8080\", app_protocol = \"tcp\", upgrades = [\"websocket\"] }"),
         ] {
             let text = WHOLE.replacen(from, to, 1);
             assert_ne!(text, WHOLE);

@@ -18,11 +18,12 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::sidecar::{REQUEST_TIMEOUT, Server, Sidecar};
+use super::sidecar::{Server, Sidecar};
+use super::transport::REQUEST_TIMEOUT;
 use crate::plain;
 use admin::Admin;
 use config::Fixed;
-pub use config::{Config, Inbound};
+pub use config::{Config, Inbound, Tcp};
 use watch::{INTERVAL, Watched};
 
 /// What a sidecar that runs listens at, and what it knows.
@@ -31,6 +32,7 @@ pub struct Serving {
     pub zone: String,
     pub outbound: Option<SocketAddr>,
     pub inbound: Vec<Inbound>,
+    pub tcp: Vec<Tcp>,
     pub admin: Option<PathBuf>,
     pub known: Known,
 }
@@ -141,6 +143,7 @@ pub async fn serve(
         zone: fixed.locality.zone.clone(),
         outbound: listening.outbound,
         inbound: listening.inbound,
+        tcp: listening.tcp,
         admin: fixed.admin.clone(),
         known: known(&config),
     });
@@ -189,21 +192,29 @@ pub async fn serve(
 struct Listening {
     outbound: Option<SocketAddr>,
     inbound: Vec<Inbound>,
+    tcp: Vec<Tcp>,
     servers: Vec<Server>,
 }
 
 impl Listening {
     fn start(fixed: &Fixed, sidecar: &Sidecar) -> Result<Self, Error> {
         let runtime = Handle::current();
-        let mut listening = Self { outbound: None, inbound: vec![], servers: vec![] };
+        let mut listening = Self { outbound: None, inbound: vec![], tcp: vec![], servers: vec![] };
         let failed = |address: SocketAddr| {
             move |error: io::Error| Error::Listen { place: address.to_string(), reason: plain::of_io(&error) }
         };
-        for Inbound { listen, application } in fixed.inbound.iter().copied() {
+        for inbound in &fixed.inbound {
+            let Inbound { listen, application, .. } = *inbound;
             let (listener, address) = bind(listen).map_err(failed(listen))?;
-            let server = sidecar.serve_inbound(listen.port(), listener, Some(application), &runtime);
+            let transport = inbound.transport();
+            let server = sidecar.serve_inbound(listen.port(), listener, Some(application), &transport, &runtime);
             listening.servers.push(server.map_err(failed(listen))?);
-            listening.inbound.push(Inbound { listen: address, application });
+            listening.inbound.push(Inbound { listen: address, ..inbound.clone() });
+        }
+        for Tcp { listen, upstream } in &fixed.tcp {
+            let (listener, address) = bind(*listen).map_err(failed(*listen))?;
+            listening.servers.push(sidecar.serve_tcp(upstream, listener, &runtime).map_err(failed(*listen))?);
+            listening.tcp.push(Tcp { listen: address, upstream: upstream.clone() });
         }
         if let Some(listen) = fixed.outbound {
             let (listener, address) = bind(listen).map_err(failed(listen))?;

@@ -1,0 +1,30 @@
+//! The time limit of a request.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout_at};
+
+use crate::http::Ended;
+
+/// Does `work` within the per-request timeout from the end of the request on, which is when Envoy's route timeout begins: all attempts
+/// together have that long. Returns its result, and when the response has to be complete.
+pub(super) async fn in_time<T>(
+    ended: Option<Ended>,
+    timeout: Option<Duration>,
+    work: impl Future<Output = T>,
+) -> (Result<T, Elapsed>, Option<Instant>) {
+    let Some(timeout) = timeout else { return (Ok(work.await), None) };
+    let mut work = pin!(work);
+    if let Some(ended) = ended {
+        tokio::select! {
+            biased;
+            // The answer came before the whole request was there.
+            done = &mut work => return (Ok(done), Some(Instant::now() + timeout)),
+            _ = ended => {}
+        }
+    }
+    let deadline = Instant::now() + timeout;
+    (timeout_at(deadline, work).await, Some(deadline))
+}
