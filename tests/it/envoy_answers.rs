@@ -16,6 +16,7 @@ use zonewalk::mesh::endpoints::{Address, LocalCluster, Upstream};
 use zonewalk::mesh::envoy_proxy::{EnvoyProxy, Event, Settings};
 use zonewalk::mesh::proxy::Proxy;
 use zonewalk::mesh::sidecar::{Server, Sidecar};
+use zonewalk::mesh::transport::Transport;
 use zonewalk::routing::{Health, Locality};
 
 use crate::envoy_sidecars::envoys;
@@ -98,7 +99,11 @@ const CONVERSATIONS: &[Conversation] = {
 
 impl Conversation {
     fn upstream(&self) -> Upstream {
-        Upstream { name: format!("{}.ns", self.name), authorities: vec![self.authority()] }
+        Upstream {
+            name: format!("{}.ns", self.name),
+            authorities: vec![self.authority()],
+            transport: Transport::default(),
+        }
     }
 
     fn authority(&self) -> String {

@@ -37,8 +37,7 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("method-lower-case", "any token is a method (RFC 9110, section 9.1); Envoy refuses it"),
     ("options-all", "Envoy's route is for paths, and this is none"),
     ("target-with-a-fragment", "the fragment is dropped; Envoy refuses it"),
-    ("upgrade", "without the upgrade it is a request like others (RFC 9110, section 7.8); Envoy refuses it"),
-    ("http-2-preface", "Envoy speaks HTTP/2 to whoever begins with it"),
+    ("http-2-preface", "both wait for HTTP/2 then; what is none closes the connection here, and Envoy says nothing"),
     ("a-chunks-broken", "what came before the broken chunk is passed on; Envoy drops it"),
 ];
 

@@ -82,6 +82,7 @@ mod security_groups;
 mod sidecar;
 mod sidecar_malformed;
 mod sidecar_program;
+mod sidecar_protocols;
 mod simulated;
 mod situations;
 mod stages_faults;

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use zonewalk::mesh::endpoints::{Address, Upstream};
 use zonewalk::mesh::sidecar::{Server, Sidecar};
+use zonewalk::mesh::transport::Transport;
 use zonewalk::routing::{Health, Host, HostSet, Locality};
 
 use crate::stub_host::{BROKEN, Manner, OK, Stub, UNAVAILABLE, refusing};
@@ -33,7 +34,11 @@ struct Proxy {
 impl Proxy {
     async fn new(hosts: &[SocketAddr]) -> Self {
         let own = Locality::new("us-east-1", "use1-az1");
-        let upstream = Upstream { name: "backend.ns".to_owned(), authorities: vec![ALIAS.to_owned()] };
+        let upstream = Upstream {
+            name: "backend.ns".to_owned(),
+            authorities: vec![ALIAS.to_owned()],
+            transport: Transport::default(),
+        };
         let sidecar = Arc::new(Sidecar::new(&own, vec![upstream]));
         let local: HostSet = [(own.clone(), vec![Host::default()])].into_iter().collect();
         let endpoint = |(number, &socket): (usize, &SocketAddr)| Address {
@@ -223,7 +228,7 @@ async fn large_bodies_stream_both_ways() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let inbound = listener.local_addr().unwrap();
     let _server = Sidecar::new(&Locality::new("us-east-1", "use1-az1"), vec![])
-        .serve_inbound(8090, listener, Some(stub.address), &Handle::current())
+        .serve_inbound(8090, listener, Some(stub.address), &Transport::default(), &Handle::current())
         .unwrap();
     let proxy = Proxy::new(&[inbound]).await;
     for _ in 0..3 {

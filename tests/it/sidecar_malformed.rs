@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use zonewalk::mesh::endpoints::{Address, Upstream};
 use zonewalk::mesh::sidecar::Sidecar;
+use zonewalk::mesh::transport::Transport;
 use zonewalk::routing::{Health, Host, HostSet, Locality};
 
 /// How long nothing has to come before it counts as silence.
@@ -324,7 +325,11 @@ pub(crate) async fn cases() -> Vec<Case> {
 
 impl Case {
     pub(crate) fn upstream(&self) -> Upstream {
-        Upstream { name: format!("{}.ns", self.name), authorities: vec![authority(self.name)] }
+        Upstream {
+            name: format!("{}.ns", self.name),
+            authorities: vec![authority(self.name)],
+            transport: Transport::default(),
+        }
     }
 
     /// The upstream's name, and its one endpoint.

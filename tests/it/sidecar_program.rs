@@ -18,12 +18,13 @@ use crate::stub_host::{Manner, OK, Stub};
 
 const ALIAS: &str = "backend:8090";
 
-/// A sidecar that runs.
-struct Program {
+/// A sidecar that runs, with one upstream.
+pub(crate) struct Program {
     machine: Machine,
     process: Child,
     outbound: SocketAddr,
-    inbound: SocketAddr,
+    pub(crate) inbound: Vec<SocketAddr>,
+    pub(crate) tcp: Vec<SocketAddr>,
     admin: PathBuf,
 }
 
@@ -49,7 +50,7 @@ fn config(application: SocketAddr, endpoints: &[(SocketAddr, &str, &str)]) -> St
 }
 
 impl Program {
-    fn start(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         let machine = Machine::new();
         std::fs::write(machine.path().join("sidecar.toml"), config).unwrap();
         let mut command = machine.command(&["local", "sidecar", "sidecar.toml", "--output", "jsonl"]);
@@ -59,10 +60,13 @@ impl Program {
         let document: Value = serde_json::from_str(&line).unwrap();
         let address = |value: &Value| value.as_str().unwrap().parse().unwrap();
         let result = &document["result"];
+        let listeners =
+            |kind: &str| result[kind].as_array().unwrap().iter().map(|listener| address(&listener["listen"])).collect();
         assert_eq!((&result["zone"], &result["upstreams"]), (&"use1-az1".into(), &1.into()));
         Self {
             outbound: address(&result["outbound"]),
-            inbound: address(&result["inbound"][0]["listen"]),
+            inbound: listeners("inbound"),
+            tcp: listeners("tcp"),
             admin: machine.path().join(result["admin"].as_str().unwrap()),
             machine,
             process,
@@ -84,7 +88,7 @@ impl Program {
         answer
     }
 
-    fn stat(&self, name: &str) -> u64 {
+    pub(crate) fn stat(&self, name: &str) -> u64 {
         let stats = self.ask("/stats");
         let value = stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         value.unwrap_or_else(|| panic!("no {name} in {stats}")).parse().unwrap()
@@ -139,7 +143,7 @@ fn endpoints_come_and_go_under_traffic_without_an_error() {
     let both = with(&[(near.address, az1, healthy), (far.address, az2, healthy)]);
     let program = Program::start(&both);
     assert!(program.ask("/ready").ends_with("LIVE\n"));
-    ask(&mut TcpStream::connect(program.inbound).unwrap());
+    ask(&mut TcpStream::connect(program.inbound[0]).unwrap());
     assert_eq!(application.requests(), 1);
 
     let stop = AtomicBool::new(false);
