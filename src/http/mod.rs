@@ -16,7 +16,7 @@ mod server;
 pub(crate) use body::{Body, BodySize, Ended};
 pub(crate) use client::{AskError, PORT, ask, ask_socket};
 pub(crate) use headers::{is_chunked, passed_on, to_next_hop};
-pub(crate) use loopback::is_loopback;
+pub(crate) use loopback::{is_loopback, on_loopback};
 pub use pool::Patience;
 pub(crate) use pool::{Pool, PoolCounters, SendError};
 pub use server::Server;
