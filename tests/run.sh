@@ -40,6 +40,22 @@ if [ -n "$again" ]; then
   printf 'which belong under [dependencies] then:\n%s\n' "$again" >&2
   exit 1
 fi
+# Packages of it. Not beside the tests: maturin takes the program away while it packs it.
+if [ $# -eq 0 ] || [ "$1" = packages ]; then
+  ZONEWALK_PACKAGES="${CARGO_TARGET_DIR:-$PWD/target}/dist/dev"
+  export ZONEWALK_PACKAGES
+  rm -rf "$ZONEWALK_PACKAGES"
+  said=$( (.ci/release wheel --profile dev && .ci/release archive --profile dev) 2>&1) || {
+    printf '%s\n' "$said" >&2
+    exit 1
+  }
+  case $said in
+    *Compiling*)
+      printf 'tests/run.sh: .ci/release compiles once more what cargo build has compiled:\n%s\n' "$said" >&2
+      exit 1
+      ;;
+  esac
+fi
 timeout 60m cargo test --locked -- --include-ignored "$@"
 
 # LocalStack and our own image in containers: a package of its own, on the program that was just built.

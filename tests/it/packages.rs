@@ -14,43 +14,25 @@ fn succeed(command: &mut Command) -> Output {
     output
 }
 
-/// Has something packed that is there: the program that the tests have.
-fn pack(command: &mut Command) {
-    // Cargo tells them a test, and compiles C anew where they are others.
-    let is_cargos = |name: &str| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|own| name.starts_with(own));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_cargos)) {
-        command.env_remove(name);
-    }
-    let said = String::from_utf8(succeed(command.current_dir(env!("CARGO_MANIFEST_DIR"))).stderr).unwrap();
-    assert!(said.contains("Finished") && !said.contains("Compiling"), "something is compiled once more: {said}");
-}
-
-/// Has one kind of package made, and checks the checksums.
-fn release(kind: &str) -> tempfile::TempDir {
-    let out = tempfile::tempdir().unwrap();
-    pack(Command::new(".ci/release").args([kind, "--profile", "dev", "--out"]).arg(out.path()));
-    succeed(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(out.path()));
-    out
-}
-
-/// The one file of a package.
-fn package(out: &Path, ending: &str) -> PathBuf {
-    let files = std::fs::read_dir(out).unwrap().map(|entry| entry.unwrap().path());
+/// The one package whose name ends so, of those that `tests/run.sh` has made.
+fn package(ending: &str) -> PathBuf {
+    let directory = std::env::var_os("ZONEWALK_PACKAGES").expect("tests/run.sh packages makes them, and says where");
+    succeed(Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(&directory));
+    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut found: Vec<_> = files.filter(|path| path.to_str().unwrap().ends_with(ending)).collect();
     assert_eq!(found.len(), 1, "{found:?}");
     found.remove(0)
 }
 
 #[test]
-#[ignore = "needs maturin and uv: tests/run.sh installs them"]
+#[ignore = "needs the wheel: tests/run.sh makes it"]
 fn the_wheel_gives_the_command_to_a_bare_environment() {
-    let (out, tools) = (release("wheel"), peers::bin("release"));
-    let wheel = package(out.path(), ".whl");
-    let environment = out.path().join("environment");
+    let (wheel, tools, home) = (package(".whl"), peers::bin("release"), tempfile::tempdir().unwrap());
+    let environment = home.path().join("environment");
     succeed(Command::new(tools.join("python3")).args(["-m", "venv", "--without-pip"]).arg(&environment));
     let mut pip = Command::new(tools.join("pip"));
     pip.arg("--python").arg(environment.join("bin/python3")).args(["install", "--no-index"]).arg(&wheel);
-    succeed(pip.env("PIP_DISABLE_PIP_VERSION_CHECK", "1"));
+    succeed(pip.env_clear().env("HOME", home.path()).env("PIP_DISABLE_PIP_VERSION_CHECK", "1"));
 
     let machine = Machine::of(&environment.join("bin/zonewalk"));
     assert_eq!(String::from_utf8(machine.zonewalk(&["--version"]).stdout).unwrap(), VERSION);
@@ -62,7 +44,7 @@ fn the_wheel_gives_the_command_to_a_bare_environment() {
     // Without an environment of the user's own.
     let mut uvx = Command::new(tools.join("uvx"));
     uvx.args(["--offline", "--no-config", "--python"]).arg(tools.join("python3")).arg("--from").arg(&wheel);
-    uvx.args(["zonewalk", "--version"]).env_clear().env("HOME", out.path());
+    uvx.args(["zonewalk", "--version"]).env_clear().env("HOME", home.path());
     assert_eq!(String::from_utf8(succeed(&mut uvx).stdout).unwrap(), VERSION);
 }
 
@@ -75,14 +57,13 @@ fn files(directory: &Path) -> Vec<String> {
 }
 
 #[test]
-#[ignore = "needs what cargo build makes: tests/run.sh runs it"]
+#[ignore = "needs the archive: tests/run.sh makes it"]
 fn the_archive_has_the_program_with_completions_and_manual_pages() {
-    let out = release("archive");
-    let archive = package(out.path(), ".tar.gz");
-    let unpacked = out.path().join("unpacked");
-    std::fs::create_dir(&unpacked).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let unpacked = directory.path();
     let mut tar = Command::new("tar");
-    succeed(tar.args(["--extract", "--strip-components=1", "--file"]).arg(archive).arg("--directory").arg(&unpacked));
+    let archive = package(".tar.gz");
+    succeed(tar.args(["--extract", "--strip-components=1", "--file"]).arg(archive).arg("--directory").arg(unpacked));
 
     let machine = Machine::of(&unpacked.join("zonewalk"));
     assert_eq!(String::from_utf8(machine.zonewalk(&["--version"]).stdout).unwrap(), VERSION);
@@ -90,7 +71,7 @@ fn the_archive_has_the_program_with_completions_and_manual_pages() {
     let pages = files(&machine.path().join("man1"));
     assert!(pages.contains(&"zonewalk-local-serve.1".to_owned()), "{pages:?}");
     assert_eq!(files(&unpacked.join("man/man1")), pages);
-    let others = files(&unpacked).into_iter().filter(|file| !file.starts_with("man/"));
+    let others = files(unpacked).into_iter().filter(|file| !file.starts_with("man/"));
     let expected = [
         "LICENSE",
         "README.md",
@@ -104,7 +85,7 @@ fn the_archive_has_the_program_with_completions_and_manual_pages() {
     assert_eq!(others.collect::<Vec<_>>(), expected);
 
     let mut bash = Command::new("bash");
-    bash.args(["-euc", "source completions/zonewalk; complete -p zonewalk"]).current_dir(&unpacked);
+    bash.args(["-euc", "source completions/zonewalk; complete -p zonewalk"]).current_dir(unpacked);
     assert!(String::from_utf8(succeed(&mut bash).stdout).unwrap().contains("_zonewalk"));
 }
 
@@ -113,7 +94,14 @@ fn the_archive_has_the_program_with_completions_and_manual_pages() {
 fn cargo_installs_it() {
     let root = tempfile::tempdir().unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    pack(cargo.args(["install", "--debug", "--locked", "--offline", "--path", ".", "--root"]).arg(root.path()));
+    cargo.args(["install", "--debug", "--locked", "--offline", "--path", ".", "--root"]).arg(root.path());
+    // Cargo tells them a test, and compiles C anew where they are others.
+    let is_cargos = |name: &str| ["CARGO_MANIFEST_", "CARGO_PKG_"].iter().any(|own| name.starts_with(own));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(is_cargos)) {
+        cargo.env_remove(name);
+    }
+    let said = String::from_utf8(succeed(cargo.current_dir(env!("CARGO_MANIFEST_DIR"))).stderr).unwrap();
+    assert!(said.contains("Finished") && !said.contains("Compiling"), "something is compiled once more: {said}");
     let machine = Machine::of(&root.path().join("bin/zonewalk"));
     assert_eq!(String::from_utf8(machine.zonewalk(&["--version"]).stdout).unwrap(), VERSION);
 }
