@@ -14,17 +14,8 @@ for tool in chromedriver chromium curl jq node npm; do
   }
 done
 
-# One environment a peer, remade when its requirements change.
 for requirements in tests/peers/*.txt; do
-  peer=$(basename "$requirements" .txt)
-  environment="$ZONEWALK_PEERS/$peer"
-  if ! cmp -s "$requirements" "$environment/requirements.txt"; then
-    echo "installing the peer $peer" >&2
-    rm -rf "$environment"
-    python3 -m venv "$environment"
-    "$environment/bin/pip" install --quiet --disable-pip-version-check --requirement "$requirements"
-    cp "$requirements" "$environment/requirements.txt"
-  fi
+  tests/peers/environment.sh "$(basename "$requirements" .txt)" >/dev/null
 done
 # What tests/peers/js asks for, of the versions that it locks.
 environment="$ZONEWALK_PEERS/js"
@@ -49,18 +40,35 @@ if [ -n "$again" ]; then
   printf 'which belong under [dependencies] then:\n%s\n' "$again" >&2
   exit 1
 fi
+# Packages of it. Not beside the tests: maturin takes the program away while it packs it.
+if [ $# -eq 0 ] || [ "$1" = packages ]; then
+  ZONEWALK_PACKAGES="${CARGO_TARGET_DIR:-$PWD/target}/dist/dev"
+  export ZONEWALK_PACKAGES
+  rm -rf "$ZONEWALK_PACKAGES"
+  said=$( (.ci/release wheel --profile dev && .ci/release archive --profile dev) 2>&1) || {
+    printf '%s\n' "$said" >&2
+    exit 1
+  }
+  case $said in
+    *Compiling*)
+      printf 'tests/run.sh: .ci/release compiles once more what cargo build has compiled:\n%s\n' "$said" >&2
+      exit 1
+      ;;
+  esac
+fi
 timeout 60m cargo test --locked -- --include-ignored "$@"
 
-# LocalStack in a container: a package of its own, on the program that was just built.
+# LocalStack and our own image in containers: a package of its own, on the program that was just built.
 if [ $# -eq 0 ] || [ "$1" = localstack ]; then
   if docker info >/dev/null 2>&1; then
     ZONEWALK_LOCALSTACK_IMAGE=$(localstack/build.sh)
+    ZONEWALK_IMAGE=$(.ci/release image --profile dev)
     ZONEWALK_BIN="${CARGO_TARGET_DIR:-$PWD/target}/debug/zonewalk"
-    export ZONEWALK_LOCALSTACK_IMAGE ZONEWALK_BIN
+    export ZONEWALK_LOCALSTACK_IMAGE ZONEWALK_IMAGE ZONEWALK_BIN
     timeout 15m cargo test --locked --manifest-path localstack/tests/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-$PWD/target}" -- \
       --include-ignored
   else
-    echo "tests/run.sh: the walkthrough on LocalStack was NOT tested: it needs Docker, and no engine answers" >&2
+    echo "tests/run.sh: the image and the walkthrough on LocalStack were NOT tested: they need Docker, and no engine answers" >&2
     [ -z "${CI:-}" ] || exit 3
   fi
 fi

@@ -141,6 +141,9 @@ pub(super) struct ServeArgs {
     /// Address on this machine, or its port alone; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:4566", value_name = "ADDRESS", value_parser = values::listen_address)]
     pub(super) listen: SocketAddr,
+    /// Inside a container: listen on all its addresses, with load balancers on ports 4510 to 4559, so that the host can publish them
+    #[arg(long)]
+    pub(super) in_container: bool,
     /// Open the live page in the browser
     #[arg(long)]
     pub(super) open: bool,

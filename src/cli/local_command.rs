@@ -140,6 +140,7 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
     };
     let options = local_cloud::ServeOptions {
         listen: args.listen,
+        in_container: args.in_container,
         cloud: global.asked().new_cloud(),
         faults: global.faults.as_deref().map(local_cloud::read_faults).transpose()?.unwrap_or_default(),
         requests,
@@ -152,6 +153,10 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
                 "commands with --local go on using the one that runs already: use --endpoint-url {url} for this one"
             );
             console.progress_line(&text);
+        }
+        if args.in_container {
+            let text = "it listens on every address, and accepts any credentials: publish its ports on loopback alone";
+            console.message(&style::attention(text));
         }
         console.print_serving(record, &LocalEnv::new(record, &region, Shell::Bash));
         if args.open {

@@ -19,13 +19,14 @@ use super::services::{self, iam};
 use super::settle::SharedRegion;
 use super::states::States;
 use super::trouble::Trouble;
-use crate::mesh::{Conditions, Mesh, Proxies};
+use crate::mesh::{Conditions, Entrances, Mesh, Proxies};
 use crate::settings::OWNER_TAG;
 
 pub(super) struct Account {
     pace: Pace,
     vcpu_quota: u32,
     proxies: Proxies,
+    entrances: Entrances,
     conditions: Mutex<Conditions>,
     pub(super) faults: SharedInjector,
     /// The states that all regions share: IAM's.
@@ -43,6 +44,7 @@ impl Account {
             pace: options.pace,
             vcpu_quota: options.vcpu_quota,
             proxies: options.proxies.clone(),
+            entrances: options.entrances.clone(),
             conditions: Mutex::new(options.conditions),
             faults: Arc::new(Mutex::new(Injector::new(options.faults.clone()))),
             states,
@@ -93,7 +95,8 @@ impl Account {
                 states.insert(service.signing_name, state);
             }
         }
-        let mesh = Mesh::new(tokio::runtime::Handle::current(), self.proxies.clone()).keeping_journal();
+        let mesh = Mesh::new(tokio::runtime::Handle::current(), self.proxies.clone());
+        let mesh = mesh.with_entrances(self.entrances.clone()).keeping_journal();
         mesh.set_conditions(self.conditions());
         Region {
             name: name.to_owned(),

@@ -9,13 +9,15 @@ use jiff::Timestamp;
 
 use super::faults::Faults;
 use super::schedule::Pace;
-use crate::mesh::{Conditions, Proxies};
+use crate::mesh::{Conditions, Entrances, Proxies};
 
 /// How a local cloud is to be.
 #[derive(Clone)]
 pub struct Options {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Where its load balancers listen.
+    pub entrances: Entrances,
     pub pace: Pace,
     /// Without the two roles that the article takes for granted.
     pub bare_account: bool,
@@ -38,6 +40,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            entrances: Entrances::default(),
             pace: Pace::default(),
             bare_account: false,
             policy: None,

@@ -25,7 +25,7 @@ use super::operator::{Operator, Pages};
 use super::options::{Exchange, Observer, OnRequest, Options, Served};
 use super::request::{Request, encoding_of};
 use super::wire::is_cbor;
-use crate::http::{Handler, Server};
+use crate::http::{Handler, Server, on_loopback};
 use crate::mesh::Conditions;
 
 /// What a request's body may have: many times the largest that a walkthrough sends, a task definition of 64 KiB.
@@ -80,7 +80,7 @@ impl LocalCloud {
 
     /// What to give a client as `--endpoint-url`.
     pub fn endpoint_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", on_loopback(self.address))
     }
 
     /// From now on these go wrong, and what was hidden is seen.

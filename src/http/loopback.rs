@@ -1,6 +1,6 @@
-//! Whether a name in a request means this very machine.
+//! Names and addresses that mean this very machine.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use hyper::http::uri::Authority;
 
@@ -13,6 +13,11 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
         Ok(ip) => ip.to_canonical().is_loopback(),
         Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
+}
+
+/// Where this machine reaches what listens at an address: every address of a machine includes loopback's.
+pub(crate) fn on_loopback(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() { (Ipv4Addr::LOCALHOST, address.port()).into() } else { address }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod tunnel;
 pub(crate) use body::{Body, BodySize, Ended};
 pub(crate) use client::{AskError, PORT, ask, ask_socket};
 pub(crate) use headers::{is_chunked, passed_on, switches_to, to_next_hop};
-pub(crate) use loopback::is_loopback;
+pub(crate) use loopback::{is_loopback, on_loopback};
 pub(crate) use multiplexed::is_grpc;
 pub use pool::Patience;
 pub(crate) use pool::{HttpVersion, Pool, PoolCounters, SendError};

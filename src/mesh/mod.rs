@@ -40,8 +40,8 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+pub use alb::{Entrances, TargetHealth, UnhealthyReason};
 use alb::{LoadBalancer, Place};
-pub use alb::{TargetHealth, UnhealthyReason};
 pub(crate) use app::applications;
 #[cfg(any(test, fuzzing))]
 pub(crate) use app::read_command;
@@ -67,6 +67,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Mesh {
     state: Arc<Mutex<State>>,
     proxies: Proxies,
+    entrances: Entrances,
     links: CurrentLinks,
     changed: Arc<Notify>,
     /// What the sidecars have carried, if somebody wants to know.
@@ -111,8 +112,13 @@ impl TaskFailure {
 impl Mesh {
     /// Makes an empty mesh, whose servers will run on `runtime`.
     pub fn new(runtime: Handle, proxies: Proxies) -> Self {
-        let (links, changed) = (CurrentLinks::default(), Arc::default());
-        Self { state: Arc::default(), proxies, links, changed, journal: None, runtime }
+        let (entrances, links, changed) = (Entrances::default(), CurrentLinks::default(), Arc::default());
+        Self { state: Arc::default(), proxies, entrances, links, changed, journal: None, runtime }
+    }
+
+    /// Has the load balancers to come listen there.
+    pub fn with_entrances(self, entrances: Entrances) -> Self {
+        Self { entrances, ..self }
     }
 
     /// Has the sidecars of tasks to come note what they carry, for [`Mesh::take_carried`]. Real Envoys do not.
@@ -179,7 +185,7 @@ impl Mesh {
     /// Binds the listener of a load balancer, at its creation: its `DNSName` is this address. The same ARN gets the
     /// same address again. It answers 503 until a topology gives it targets.
     pub fn open_load_balancer(&self, arn: &str) -> io::Result<SocketAddr> {
-        self.state.lock().load_balancer(arn, &self.runtime).map(|load_balancer| load_balancer.address)
+        self.state.lock().load_balancer(arn, self).map(|load_balancer| load_balancer.name())
     }
 
     /// The health that the load balancer's checks last found. `None`: not known yet, or no such target is in service.
@@ -303,7 +309,7 @@ impl State {
             self.tasks.insert(task.arn.clone(), started);
         }
         for load_balancer in &topology.load_balancers {
-            self.load_balancer(&load_balancer.arn, &mesh.runtime)?;
+            self.load_balancer(&load_balancer.arn, mesh)?;
         }
         Ok(())
     }
@@ -397,10 +403,10 @@ impl State {
         while self.finishing.try_join_next().is_some() {}
     }
 
-    fn load_balancer(&mut self, arn: &str, runtime: &Handle) -> io::Result<&mut LoadBalancer> {
+    fn load_balancer(&mut self, arn: &str, mesh: &Mesh) -> io::Result<&mut LoadBalancer> {
         match self.load_balancers.entry(arn.to_owned()) {
             Entry::Occupied(open) => Ok(open.into_mut()),
-            Entry::Vacant(new) => Ok(new.insert(LoadBalancer::open(runtime)?)),
+            Entry::Vacant(new) => Ok(new.insert(LoadBalancer::open(&mesh.entrances, &mesh.runtime)?)),
         }
     }
 

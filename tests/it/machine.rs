@@ -8,13 +8,19 @@ use serde_json::Value;
 /// The program in a directory of its own: no settings file, no record of another local cloud, no AWS configuration.
 pub(crate) struct Machine {
     directory: tempfile::TempDir,
+    program: PathBuf,
     /// A further variable of its environment.
     variable: Option<(&'static str, PathBuf)>,
 }
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap(), variable: None }
+        Self::of(Path::new(env!("CARGO_BIN_EXE_zonewalk")))
+    }
+
+    /// With the program as somebody has installed it.
+    pub(crate) fn of(program: &Path) -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), program: program.to_owned(), variable: None }
     }
 
     pub(crate) fn with(variable: &'static str, value: &Path) -> Self {
@@ -34,7 +40,7 @@ impl Machine {
 
     /// The same, to be started.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_zonewalk"));
+        let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.path()).env_clear().envs(self.variable.clone());
         command.env("HOME", self.path()).env("ZONEWALK_STATE_DIR", self.path()).env("TMPDIR", self.path());
         command

@@ -56,6 +56,7 @@ mod opening;
 mod operations;
 mod own_application;
 mod own_templates;
+mod packages;
 mod peers;
 mod permissions;
 mod pictures;

@@ -10,7 +10,8 @@
 mod health;
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -28,7 +29,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::black_hole::BlackHole;
 use super::topology::{self, HealthCheck};
-use crate::http::{Body, Handler, Patience, Pool, SendError, Server, answer, listen_shared, passed_on, to_next_hop};
+use crate::http::{
+    Body, Handler, Patience, Pool, SendError, Server, answer, listen_shared, on_loopback, passed_on, to_next_hop,
+};
 use health::Record;
 pub use health::{TargetHealth, UnhealthyReason};
 
@@ -47,9 +50,38 @@ const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
 
+/// Where load balancers listen.
+#[derive(Clone, Debug, Default)]
+pub enum Entrances {
+    /// On loopback, at ports of the system's choice.
+    #[default]
+    Loopback,
+    /// On every address, at these ports, which somebody publishes as the same ports of another machine's loopback.
+    Published(RangeInclusive<u16>),
+}
+
+impl Entrances {
+    /// Binds a port that nobody has.
+    fn bind(&self) -> io::Result<tokio::net::TcpListener> {
+        match self {
+            Self::Loopback => listen_shared((Ipv4Addr::LOCALHOST, 0).into(), BACKLOG),
+            Self::Published(ports) => {
+                let mut addresses = ports.clone().map(|port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)));
+                // A shared socket could be bound beside another load balancer's: one that is not shared looks first.
+                let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+                let (first, last) = (ports.start(), ports.end());
+                let none =
+                    || io::Error::new(io::ErrorKind::AddrInUse, format!("no port from {first} to {last} is free"));
+                listen_shared(free.ok_or_else(none)?, BACKLOG)
+            }
+        }
+    }
+}
+
 /// A load balancer whose listener is bound. Dropped, it is gone at once.
 pub(super) struct LoadBalancer {
-    pub(super) address: SocketAddr,
+    /// Where it listens.
+    address: SocketAddr,
     /// Whether a topology has had it: only then is it closed when a topology lacks it.
     pub(super) announced: bool,
     door: Door,
@@ -116,12 +148,12 @@ struct Target {
 }
 
 impl LoadBalancer {
-    pub(super) fn open(runtime: &Handle) -> io::Result<Self> {
+    pub(super) fn open(entrances: &Entrances, runtime: &Handle) -> io::Result<Self> {
         let _context = runtime.enter();
-        let socket = listen_shared((Ipv4Addr::LOCALHOST, 0).into(), BACKLOG)?;
+        let socket = entrances.bind()?;
         let address = socket.local_addr()?;
         let listener = Arc::new(Listener {
-            host: visible(address),
+            host: visible(on_loopback(address)),
             port: address.port().into(),
             targets: Mutex::default(),
             open: ArcSwap::default(),
@@ -130,6 +162,11 @@ impl LoadBalancer {
         });
         let server = Server::spawn(socket.into_std()?, Some(IDLE_TIMEOUT), listener.clone(), runtime)?;
         Ok(Self { address, announced: false, door: Door::Open(server), finishing: vec![], listener, group: None })
+    }
+
+    /// Where its callers find it.
+    pub(super) fn name(&self) -> SocketAddr {
+        on_loopback(self.address)
     }
 
     /// Lets callers in, or has what they send vanish.

@@ -17,7 +17,8 @@ pub enum Error {
     #[error("the local cloud cannot listen on {address}: {reason}; choose another address with --listen")]
     Listen { address: SocketAddr, reason: String },
     #[error(
-        "{0} is not a loopback address: the local cloud accepts any credentials, so it is for this machine alone; use 127.0.0.1"
+        "{0} is not a loopback address: the local cloud accepts any credentials, so it is for this machine alone; use 127.0.0.1, or \
+         --in-container in a container"
     )]
     NotLoopback(SocketAddr),
     #[error("faults file {}: {reason}", .path.display())]

@@ -1,7 +1,8 @@
 //! The local cloud's process itself.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,12 +12,19 @@ use super::own_paths::Conditions;
 use super::started::{NewCloud, Record, Started, process};
 use crate::cloud::{Faults, LocalCloud, OnRequest, Options};
 use crate::live;
+use crate::mesh::Entrances;
 use crate::plain;
 use crate::processes::{error, log};
+
+/// The ports of load balancers in a container. LocalStack has the same for what it serves beside its endpoint, and AWS lets a region
+/// have as many load balancers.
+const PUBLISHED: RangeInclusive<u16> = 4510..=4559;
 
 #[derive(Clone)]
 pub struct ServeOptions {
     pub listen: SocketAddr,
+    /// Listens on every address instead, at the same port, and its load balancers at [`PUBLISHED`].
+    pub in_container: bool,
     pub cloud: NewCloud,
     pub faults: Faults,
     pub requests: RequestLog,
@@ -38,10 +46,14 @@ pub async fn serve(
     ready: impl FnOnce(&Record, bool),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    let address = options.listen;
-    if !address.ip().is_loopback() {
-        return Err(Error::NotLoopback(address));
+    if !options.listen.ip().is_loopback() {
+        return Err(Error::NotLoopback(options.listen));
     }
+    let (address, entrances) = if options.in_container {
+        ((Ipv4Addr::UNSPECIFIED, options.listen.port()).into(), Entrances::Published(PUBLISHED))
+    } else {
+        (options.listen, Entrances::Loopback)
+    };
     let NewCloud { pace, bare_account, proxy } = options.cloud;
     let (process, proxies) = (process(), proxy.find()?);
     let whose = proxies.to_string();
@@ -65,6 +77,7 @@ pub async fn serve(
     });
     let cloud = LocalCloud::start(Options {
         listen: address,
+        entrances,
         pace,
         bare_account,
         proxies,
