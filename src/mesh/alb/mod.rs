@@ -41,7 +41,7 @@ const IDLE_TIMEOUT: Duration = topology::LOAD_BALANCERS_PATIENCE.idle;
 /// A target whose health is known and does not change is checked more and more seldom, up to this time apart, unless its checks
 /// are further apart anyway: at a hundred times AWS's pace they would be what an idle local cloud is busy with. Whatever becomes of
 /// a target comes with a topology, and is checked at the pace again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The connections that may wait to be accepted: as many as std allows.
 const BACKLOG: u32 = 4096;
