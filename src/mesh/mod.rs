@@ -137,7 +137,7 @@ impl Mesh {
     }
 
     /// Brings about the whole wanted state. On return the sockets of new tasks are bound and every sidecar and load
-    /// balancer picks from the new endpoints; removed tasks stop accepting and finish what is in flight.
+    /// balancer picks from the new endpoints; removed tasks answer what is on its way to them, and stop.
     ///
     /// A load balancer that an earlier topology had and this one lacks is closed. An error means that a socket could not be
     /// bound; then nothing old has stopped, some of the new may run already, and some proxies may know of it.
@@ -390,8 +390,7 @@ impl State {
         let wanted: HashSet<&str> = topology.tasks.iter().map(|task| task.arn.as_str()).collect();
         for (_, task) in self.tasks.extract_if(|arn, _| !wanted.contains(arn.as_str())) {
             if let TaskState::Running(task) = task {
-                task.drain();
-                self.finishing.spawn_on(task.finished(), runtime);
+                self.finishing.spawn_on(task.left(), runtime);
             }
         }
         let wanted: HashSet<&str> = topology.load_balancers.iter().map(|balancer| balancer.arn.as_str()).collect();

@@ -22,6 +22,11 @@ use super::topology::{PROXYS_PATIENCE, Task};
 use super::transport::Transport;
 use crate::http::{Handler, Server, listen};
 
+/// How long a removed task takes requests as before: whoever picked it a moment ago may only be about to send, and on a busy machine
+/// what was sent waits to be read. On AWS the deregistration delay is long enough for that; at the local cloud's pace little or
+/// nothing is left of it.
+const LINGER: Duration = Duration::from_millis(250);
+
 /// The time between SIGTERM and SIGKILL (`stopTimeout`, ECS API Reference).
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -131,6 +136,13 @@ impl RunningTask {
     /// Has the application fail on purpose, or not any more.
     pub(super) fn fail(&self, failing: bool) {
         self.failing.store(failing, Relaxed);
+    }
+
+    /// Takes what is still about to come, and then finishes what is in flight.
+    pub(super) async fn left(self) {
+        tokio::time::sleep(LINGER).await;
+        self.drain();
+        self.finished().await;
     }
 
     /// Stops accepting; [`Self::finished`] waits for what is in flight.
