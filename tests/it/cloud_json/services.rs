@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_ecs::types::DeploymentConfiguration;
+use aws_sdk_ecs::types::{DeploymentConfiguration, DesiredStatus};
 use zonewalk::cloud::Pace;
 
 use super::{CLUSTER, LOG_GROUP, Stand, assert_refused, zones};
@@ -220,5 +220,38 @@ async fn tasks_leave_instances_that_drain_or_go() {
     stand.until("the lost task is replaced", async || has_left(&host).await).await;
     let describe = ecs.describe_tasks().cluster(CLUSTER).tasks(lost.task_arn.unwrap()).send().await.unwrap();
     assert!(describe.tasks()[0].stopped_reason().unwrap().contains("terminated"));
+    stand.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_tasks_and_deployments_leave_behind_is_bounded() {
+    let stand = Stand::with_instances(Pace::Instant, 6).await;
+    let ecs = &stand.clients.ecs;
+    stand.define("backend", LOG_GROUP, false).await;
+    stand.create_service("backend", 3).send().await.unwrap();
+    stand.until_steady("backend").await;
+    for _ in 0..101 {
+        let update = ecs.update_service().cluster(CLUSTER).service("backend").force_new_deployment(true);
+        update.send().await.unwrap();
+        stand.until_steady("backend").await;
+    }
+    let list = ecs.list_tasks().cluster(CLUSTER).desired_status(DesiredStatus::Stopped);
+    let stopped = list.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await.unwrap();
+    assert_eq!(stopped.len(), 250, "of 303, the last");
+    assert_eq!(stand.tasks("backend").await.len(), 3);
+
+    let list =
+        ecs.list_service_deployments().cluster(CLUSTER).service("backend").max_results(100).send().await.unwrap();
+    assert_eq!(list.next_token(), None);
+    let deployments = list.service_deployments();
+    assert_eq!(deployments.len(), 100, "of 102, the last");
+    let oldest = deployments.last().unwrap();
+    let describe = ecs.describe_service_deployments().service_deployment_arns(oldest.service_deployment_arn().unwrap());
+    let [oldest] = &describe.send().await.unwrap().service_deployments.unwrap()[..] else { panic!("it is not there") };
+    let revisions = [&oldest.source_service_revisions()[0], oldest.target_service_revision().unwrap()];
+    let arns = revisions.map(|revision| revision.arn().unwrap().to_owned());
+    let describe =
+        ecs.describe_service_revisions().set_service_revision_arns(Some(arns.to_vec())).send().await.unwrap();
+    assert_eq!(describe.service_revisions().len(), 2, "{:?}", describe.failures());
     stand.end().await;
 }

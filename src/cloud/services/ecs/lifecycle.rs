@@ -41,8 +41,12 @@ pub(super) struct Launch {
     pub(super) client_token: Option<String>,
 }
 
-/// Stopped tasks are described for an hour (AWS CLI Reference, "describe-tasks"), here in real time.
+/// Stopped tasks are described for an hour (AWS CLI Reference, "describe-tasks"), here in real time, in which a user wants to know
+/// why one stopped.
 const STOPPED_TASKS_ARE_KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// …but only the last so many: at a hundred times AWS's pace, as many stop in an hour as on AWS in four days.
+const MOST_STOPPED_TASKS: usize = 250;
 
 /// Starts a task and gives its ID.
 pub(super) fn start(region: &mut Region, launch: Launch) -> Result<String, AwsError> {
@@ -387,6 +391,12 @@ pub(super) fn fail_exited(region: &mut Region) {
 
 pub(super) fn forget_stopped(region: &mut Region) {
     let now = Timestamp::now();
-    let is_kept = |at: Timestamp| now.duration_since(at).unsigned_abs() < STOPPED_TASKS_ARE_KEPT;
-    region.ecs_mut().tasks.retain(|task| task.stopped_at.is_none_or(is_kept));
+    let tasks = &mut region.ecs_mut().tasks;
+    let mut ends: Vec<_> = tasks.iter().filter_map(|task| task.stopped_at).collect();
+    ends.sort_unstable_by(|a, b| b.cmp(a));
+    let too_many = ends.get(MOST_STOPPED_TASKS);
+    let is_kept = |at: Timestamp| {
+        now.duration_since(at).unsigned_abs() < STOPPED_TASKS_ARE_KEPT && too_many.is_none_or(|last| at > *last)
+    };
+    tasks.retain(|task| task.stopped_at.is_none_or(is_kept));
 }

@@ -137,9 +137,8 @@ pub(super) fn update(region: &mut Region, params: Params<'_>) -> Result<Value, A
     service.grace_period = grace_period.or(service.grace_period);
     if let Some((service_deployment, deployment, revision)) = deployment {
         service.end_deployments(Ending::Stopped, |_| true);
-        service.service_deployments.push(service_deployment);
         service.deployments.insert(0, deployment);
-        service.revisions.push(revision);
+        service.note_deployment(service_deployment, revision);
     } else if let Some(primary) = service.deployments.first_mut() {
         // Another strategy starts no deployment, and holds for the tasks that are started from now on.
         primary.capacity = capacity;

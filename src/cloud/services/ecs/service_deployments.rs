@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::blue_green::{Stage, Strategy};
 use super::service_answers::with_members_of;
+use super::service_revisions::Revision;
 use super::services::{Service, not_found};
 use super::{check_count, describe_each};
 use crate::cloud::error::AwsError;
@@ -39,7 +40,24 @@ impl ServiceDeployment {
     }
 }
 
+/// AWS shows the deployments of the last 90 days (ECS Developer Guide, "View service history using Amazon ECS service
+/// deployments"), and here there are a hundred times as many in that time.
+const KEPT: usize = 100;
+
 impl Service {
+    /// Adds to the service's history, and forgets what is too old for it.
+    pub(super) fn note_deployment(&mut self, deployment: ServiceDeployment, revision: Revision) {
+        self.service_deployments.push(deployment);
+        self.revisions.push(revision);
+        let Self { service_deployments, revisions, deployments, .. } = self;
+        service_deployments.drain(..service_deployments.len().saturating_sub(KEPT));
+        let is_of_history = |arn: &String| {
+            service_deployments.iter().any(|kept| kept.target == *arn || kept.sources.contains(arn))
+                || deployments.iter().any(|live| live.revision_arn == *arn)
+        };
+        revisions.retain(|revision| is_of_history(&revision.arn));
+    }
+
     /// Notes the end of those of these deployments that had none.
     pub(super) fn end_deployments(&mut self, ending: Ending, is_it: impl Fn(&ServiceDeployment) -> bool) {
         for deployment in self.service_deployments.iter_mut().filter(|it| it.ended.is_none() && is_it(it)) {

@@ -32,6 +32,10 @@ pub(super) struct Event {
 /// The most events that a stream keeps, so that memory is bounded: the oldest go.
 const MOST_EVENTS: usize = 20_000;
 
+/// When a stream begins, those of the group that nothing has been written to for longest go until the others have no more events
+/// than this: each task has a stream of its own, and tasks come and go without end.
+const MOST_EVENTS_BEFORE_ANOTHER: usize = 500_000;
+
 /// What an event takes beside its message, in UTF-8 (API Reference, "PutLogEvents").
 const EVENT_OVERHEAD: u64 = 26;
 
@@ -55,10 +59,25 @@ impl Stream {
     }
 }
 
+impl LogGroup {
+    fn forget_idle_streams(&mut self, most_events: usize) {
+        let mut events: usize = self.streams.values().map(|stream| stream.events.len()).sum();
+        while events > most_events {
+            let last = |stream: &Stream| stream.events.back().map(|event| event.at);
+            let Some(idle) = self.streams.iter().min_by_key(|(_, stream)| last(stream)) else { return };
+            let name = idle.0.clone();
+            events -= self.streams.remove(&name).map_or(0, |stream| stream.events.len());
+        }
+    }
+}
+
 /// Writes an event; a group that was deleted meanwhile loses it.
 pub(crate) fn write(region: &mut Region, group: &str, stream: &str, at: Timestamp, message: String) {
     let Some(group) = region.logs_mut().groups.get_mut(group) else { return };
     let at = at.as_millisecond();
+    if !group.streams.contains_key(stream) {
+        group.forget_idle_streams(MOST_EVENTS_BEFORE_ANOTHER);
+    }
     group.stored_bytes += message.len() as u64 + EVENT_OVERHEAD;
     group.streams.entry(stream.to_owned()).or_insert_with(|| Stream::new(at)).push(at, message);
 }
@@ -234,4 +253,26 @@ fn terms(pattern: &str) -> Result<Vec<&str>, AwsError> {
         return Err(AwsError::unsupported(format_args!("the filter pattern {pattern}, only terms")));
     }
     Ok(pattern.split_whitespace().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_group_with_too_many_events_the_streams_that_are_written_to_stay() {
+        let mut group = LogGroup::new("STANDARD", crate::cloud::wire::tags::Tags::default());
+        for (stream, begins) in [("long-lived", 0), ("idle", 1), ("recent", 2)] {
+            let mut events = Stream::new(begins);
+            (begins..begins + 3).for_each(|at| events.push(at, String::new()));
+            group.streams.insert(stream.to_owned(), events);
+        }
+        if let Some(stream) = group.streams.get_mut("long-lived") {
+            stream.push(9, String::new());
+        }
+        group.forget_idle_streams(10);
+        assert_eq!(group.streams.len(), 3);
+        group.forget_idle_streams(9);
+        assert_eq!(group.streams.keys().collect::<Vec<_>>(), ["long-lived", "recent"]);
+    }
 }
