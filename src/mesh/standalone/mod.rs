@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::thread;
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
-use tokio::time::MissedTickBehavior;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -120,7 +121,7 @@ pub async fn serve(
     stop: CancellationToken,
 ) -> Result<(), Error> {
     let refused = |reason| Error::Config { path: path.display().to_string(), reason };
-    let (mut watched, text) = Watched::new(path).map_err(|error| refused(plain::of_io(&error)))?;
+    let (watched, text) = Watched::new(path).map_err(|error| refused(plain::of_io(&error)))?;
     let config = Config::read(&text, path).map_err(refused)?;
     let fixed = config.fixed();
     let sidecar = Arc::new(Sidecar::new(&fixed.locality, vec![]));
@@ -148,36 +149,13 @@ pub async fn serve(
         known: known(&config),
     });
 
+    let (tell, mut told) = mpsc::channel(1);
+    let watch = Watch { watched, fixed, path: path.to_owned(), state, is_readable: true };
+    let spawned = thread::Builder::new().name("configuration".to_owned()).spawn(move || watch.run(&tell));
+    spawned.map_err(|error| refused(plain::of_io(&error)))?;
     let watch = async {
-        let mut looks = tokio::time::interval(INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut is_readable = true;
-        loop {
-            looks.tick().await;
-            // Not where requests are carried: ten thousand endpoints take tens of milliseconds.
-            let (state_of, fixed_of, at) = (state.clone(), fixed.clone(), path.to_owned());
-            let look = move || {
-                let looked = watched.look();
-                let change = looked.map(|text| text.map(|text| state_of.change(&fixed_of, &text, &at)));
-                (watched, change)
-            };
-            let Ok((looked_at, change)) = tokio::task::spawn_blocking(look).await else { return };
-            watched = looked_at;
-            match change {
-                Ok(change) => {
-                    is_readable = true;
-                    if let Some(change) = change {
-                        changed(&change);
-                    }
-                }
-                // Told once, not at each look.
-                Err(_) if !is_readable => {}
-                Err(error) => {
-                    is_readable = false;
-                    state.refused.fetch_add(1, Relaxed);
-                    changed(&Change::Refused(plain::of_io(&error)));
-                }
-            }
+        while let Some(change) = told.recv().await {
+            changed(&change);
         }
     };
     let served = join_all(listening.servers.into_iter().map(|server| server.until(stop.clone(), REQUEST_TIMEOUT)));
@@ -186,6 +164,55 @@ pub async fn serve(
         () = watch => {}
     }
     Ok(())
+}
+
+/// Takes in what becomes of the file, on a thread of its own, which gives way to those that carry requests: ten thousand endpoints
+/// take tens of milliseconds.
+struct Watch {
+    watched: Watched,
+    fixed: Fixed,
+    path: PathBuf,
+    state: Arc<State>,
+    is_readable: bool,
+}
+
+impl Watch {
+    /// Tells of changes for as long as somebody listens.
+    fn run(mut self, tell: &mpsc::Sender<Change>) {
+        give_way();
+        while !tell.is_closed() {
+            if let Some(change) = self.look()
+                && tell.blocking_send(change).is_err()
+            {
+                return;
+            }
+            thread::sleep(INTERVAL);
+        }
+    }
+
+    fn look(&mut self) -> Option<Change> {
+        match self.watched.look() {
+            Ok(text) => {
+                self.is_readable = true;
+                text.map(|text| self.state.change(&self.fixed, &text, &self.path))
+            }
+            // Told once, not at each look.
+            Err(_) if !self.is_readable => None,
+            Err(error) => {
+                self.is_readable = false;
+                self.state.refused.fetch_add(1, Relaxed);
+                Some(Change::Refused(plain::of_io(&error)))
+            }
+        }
+    }
+}
+
+/// Lowers the priority of this thread; only Linux has one for each.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(19) {
+        tracing::debug!("the file is watched at the priority of requests: {error}");
+    }
 }
 
 /// The listeners, and where they turned out to be.
