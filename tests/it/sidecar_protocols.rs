@@ -1,15 +1,24 @@
 //! What is not HTTP/1.1: gRPC and WebSocket, with their own libraries on both sides, and TCP. A real Envoy in the sidecar's place
 //! gives the same.
 
+use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use zonewalk::mesh::Proxies;
 use zonewalk::mesh::endpoints::{Address, LocalCluster, Upstream};
 use zonewalk::mesh::proxy::Proxy;
@@ -185,7 +194,7 @@ async fn websocket_fares_as_with_envoy() {
 }
 
 /// What becomes of malformed and unusual HTTP/2 at a proxy whose host tells what reaches it.
-async fn http2(proxies: &Proxies) -> Value {
+async fn malformed_http2(proxies: &Proxies) -> Value {
     let host = Stub::new(Echoes).await;
     let upstreams = vec![(upstream("host", Transport::default()), vec![address(host.address.port(), 1)])];
     let proxied = proxied(proxies, upstreams).await;
@@ -195,7 +204,7 @@ async fn http2(proxies: &Proxies) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs Envoy, and Python's HTTP/2: tests/run.sh installs them"]
 async fn malformed_http2_fares_as_with_envoy() {
-    let (ours, envoys) = (http2(&Proxies::Zonewalk).await, http2(&envoys()).await);
+    let (ours, envoys) = (malformed_http2(&Proxies::Zonewalk).await, malformed_http2(&envoys()).await);
     let mut differences = String::new();
     for (name, ours) in ours.as_object().unwrap() {
         let (envoy, next) = (&envoys[name], &ours[1]);
@@ -231,6 +240,43 @@ fn reached(case: &Value) -> Option<Vec<String>> {
     let mut lines: Vec<String> = head.split("\r\n").filter(|line| !line.starts_with("x-")).map(str::to_owned).collect();
     lines.sort();
     Some(lines)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_in_flight_outlives_its_endpoint() {
+    let (came, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (coming, going) = (came.clone(), go.clone());
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let service = service_fn(move |_| {
+            coming.notify_one();
+            let going = going.clone();
+            async move {
+                going.notified().await;
+                Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("done")))
+            }
+        });
+        // Its error is a test that has ended before it.
+        let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
+    });
+    let sidecar = Sidecar::new(&zone(1), vec![upstream("slow", Transport::of(AppProtocol::Http2))]);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let egress = listener.local_addr().unwrap();
+    let _server = sidecar.serve_outbound(listener, &Handle::current()).unwrap();
+    let local: HostSet = [(zone(1), vec![Host::default()])].into_iter().collect();
+    sidecar.update("slow.ns", &local, &[address(port, 1)]);
+
+    // The client speaks HTTP/1.1, and the host HTTP/2.
+    let mut client = TcpStream::connect(egress).await.unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nhost: slow:8090\r\nconnection: close\r\n\r\n").await.unwrap();
+    came.notified().await;
+    sidecar.update("slow.ns", &local, &[]);
+    go.notify_one();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\ndone"), "{answer}");
 }
 
 /// A host that sends its name to whoever connects, and then back what comes, until that ends.
