@@ -121,7 +121,7 @@ impl Body {
     }
 
     /// The connection that goes on in another protocol, if it does.
-    pub(crate) fn take_switched(&mut self) -> Option<Box<Switched>> {
+    pub(super) fn take_switched(&mut self) -> Option<Box<Switched>> {
         match std::mem::replace(self, Self::Whole(Bytes::new())) {
             Self::Switched(switched) => Some(switched),
             other => {
@@ -150,10 +150,10 @@ impl Body {
         }
     }
 
-    /// Sets when a response must be complete; otherwise it breaks off.
-    pub(crate) fn set_deadline(&mut self, deadline: Instant) {
+    /// Sets when a response must be complete, if there is such a time; otherwise it breaks off.
+    pub(crate) fn set_deadline(&mut self, deadline: Option<Instant>) {
         if let Self::Response(body) = self {
-            body.deadline = Some(deadline);
+            body.deadline = deadline;
         }
     }
 }

@@ -19,9 +19,8 @@ use super::multiplexed::Multiplexed;
 use super::tunnel;
 
 /// The version of HTTP that an endpoint is spoken to in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum HttpVersion {
-    #[default]
     Http1,
     /// Without TLS, by prior knowledge.
     Http2,

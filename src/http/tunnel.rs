@@ -74,8 +74,9 @@ impl Switching {
         Some(Self { client: hyper::upgrade::on(request), place })
     }
 
-    /// Has the client's connection go on with the endpoint's, once the client has the answer.
-    pub(crate) fn go_on_with(self, endpoint: Box<Switched>) {
+    /// If an endpoint's response makes the switch, has the client's connection go on with the endpoint's, once the client has it.
+    pub(crate) fn complete(self, response: &mut Response<Body>) {
+        let Some(endpoint) = response.body_mut().take_switched() else { return };
         let Self { client, place } = self;
         *place.0.lock() = Some(Box::pin(async move {
             match client.await {

@@ -3,10 +3,12 @@
 use std::io;
 
 use bytes::Bytes;
+use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
-use crate::http::{Body, SendError, answer, is_chunked};
+use crate::http::{Body, SendError, Switching, answer, is_chunked, is_grpc, switches_to};
+use crate::mesh::transport::Transport;
 
 /// An answer of the sidecar's own: plain text, as Envoy's are.
 pub(super) fn local_reply(status: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
@@ -20,7 +22,7 @@ pub(super) fn local_reply(status: StatusCode, text: impl Into<Bytes>) -> Respons
 struct LocalReply;
 
 /// An answer as gRPC's clients take it if it is the sidecar's own: its status is gRPC's, and its text the message with it.
-pub(super) fn as_grpc(response: Response<Body>) -> Response<Body> {
+fn as_grpc(response: Response<Body>) -> Response<Body> {
     if response.extensions().get::<LocalReply>().is_none() {
         return response;
     }
@@ -93,7 +95,7 @@ const MAX_HEADERS: usize = 100;
 
 /// The refusal of what Envoy's codecs refuse: HTTP/1.0, unless `accept_http_10` is set, which Service Connect does not do; no host, or
 /// more than one of them (RFC 9112, section 3.2); codings that it does not know; and tunnels, which have no route.
-pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
+fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
     let is_http2 = request.version() == Version::HTTP_2;
     let has_one_host = match request.uri().authority() {
         Some(_) if is_http2 => true,
@@ -118,11 +120,33 @@ pub(super) fn refuse<B>(request: &Request<B>) -> Option<Response<Body>> {
     Some(response)
 }
 
-/// The refusal of a switch of protocols, in the form of Envoy's.
-pub(super) fn no_switch() -> Response<Body> {
-    let mut response = local_reply(StatusCode::FORBIDDEN, "");
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    response
+/// Answers a request with what `pass_on` makes of it, or refuses it; what the sidecar says itself has gRPC's form if the request has.
+pub(super) async fn answered<F: Future<Output = Response<Body>>>(
+    request: Request<Incoming>,
+    pass_on: impl FnOnce(Request<Incoming>) -> F,
+) -> Response<Body> {
+    let is_grpc = is_grpc(request.headers());
+    let response = match refuse(&request) {
+        Some(refusal) => refusal,
+        None => pass_on(request).await,
+    };
+    if is_grpc { as_grpc(response) } else { response }
+}
+
+/// The switch of protocols that a request asks for, or the refusal of one that is not let through, in the form of Envoy's.
+pub(super) fn switching<B>(
+    request: &mut Request<B>,
+    transport: &Transport,
+) -> Result<Option<Switching>, Box<Response<Body>>> {
+    match switches_to(request.headers()) {
+        None => Ok(None),
+        Some(protocol) if transport.lets_switch(protocol) => Ok(Switching::of(request)),
+        Some(_) => {
+            let mut response = local_reply(StatusCode::FORBIDDEN, "");
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            Err(Box::new(response))
+        }
+    }
 }
 
 /// The reason for which a host that refuses connections gives no answer.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 
-use super::answers::{REFUSED, answer_for, as_grpc, local_reply, no_response, no_switch, refuse};
+use super::answers::{REFUSED, answer_for, answered, local_reply, no_response, switching};
 use super::tcp;
 use super::time_limit::in_time;
-use crate::http::{Body, Handler, Pool, Switching, TcpConnection, is_grpc, passed_on, switches_to, to_next_hop};
+use crate::http::{Body, Handler, Pool, TcpConnection, passed_on, to_next_hop};
 use crate::mesh::journal::{Recorder, To};
 use crate::mesh::transport::Transport;
 
@@ -45,10 +45,9 @@ impl Inbound {
     }
 
     async fn pass_on(&self, mut request: Request<Incoming>) -> Response<Body> {
-        let switching = match switches_to(request.headers()) {
-            Some(protocol) if !self.transport.lets_switch(protocol) => return no_switch(),
-            Some(_) => Switching::of(&mut request),
-            None => None,
+        let switching = match switching(&mut request, &self.transport) {
+            Ok(switching) => switching,
+            Err(refusal) => return *refusal,
         };
         let Some(application) = &self.application else {
             return no_response(StatusCode::SERVICE_UNAVAILABLE, false, REFUSED);
@@ -65,13 +64,9 @@ impl Inbound {
             Ok(Err(error)) => answer_for(&error, false),
             Err(_) => local_reply(StatusCode::GATEWAY_TIMEOUT, "upstream request timeout"),
         };
-        if let Some(deadline) = deadline {
-            response.body_mut().set_deadline(deadline);
-        }
-        if let Some(switching) = switching
-            && let Some(switched) = response.body_mut().take_switched()
-        {
-            switching.go_on_with(switched);
+        response.body_mut().set_deadline(deadline);
+        if let Some(switching) = switching {
+            switching.complete(&mut response);
         }
         if let Some(recording) = recording {
             recording.end(To::Own(self.port), size, &mut response);
@@ -85,11 +80,6 @@ impl Handler for Inbound {
     const TAKES_HTTP2: bool = true;
 
     async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
-        let is_grpc = is_grpc(request.headers());
-        let response = match refuse(&request) {
-            Some(refusal) => refusal,
-            None => self.pass_on(request).await,
-        };
-        Ok(if is_grpc { as_grpc(response) } else { response })
+        Ok(answered(request, |request| self.pass_on(request)).await)
     }
 }

@@ -9,9 +9,9 @@ use hyper::body::Incoming;
 use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
 
-use super::answers::{as_grpc, local_reply, refuse};
+use super::answers::{answered, local_reply};
 use super::clusters::Clusters;
-use crate::http::{Body, Handler, is_grpc};
+use crate::http::{Body, Handler};
 use crate::mesh::journal::Recorder;
 
 pub(super) struct Outbound {
@@ -24,16 +24,12 @@ impl Handler for Outbound {
     const TAKES_HTTP2: bool = true;
 
     async fn handle(&self, request: Request<Incoming>, _peer: IpAddr) -> io::Result<Response<Body>> {
-        let is_grpc = is_grpc(request.headers());
-        let response = match refuse(&request) {
-            Some(refusal) => refusal,
-            None => match authority(&request).and_then(|name| self.clusters.called(name)) {
-                Some(cluster) => cluster.forward(request, self.recorder.as_ref()).await,
-                // Envoy's answer when no route matches.
-                None => local_reply(StatusCode::NOT_FOUND, Bytes::new()),
-            },
+        let pass_on = async |request| match authority(&request).and_then(|name| self.clusters.called(name)) {
+            Some(cluster) => cluster.forward(request, self.recorder.as_ref()).await,
+            // Envoy's answer when no route matches.
+            None => local_reply(StatusCode::NOT_FOUND, Bytes::new()),
         };
-        Ok(if is_grpc { as_grpc(response) } else { response })
+        Ok(answered(request, pass_on).await)
     }
 }
 

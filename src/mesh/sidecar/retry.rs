@@ -11,10 +11,10 @@ use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode, Version};
 use tokio::time::Instant;
 
-use super::answers::{answer_for, local_reply, no_switch, status_for_outliers};
+use super::answers::{answer_for, local_reply, status_for_outliers, switching};
 use super::cluster::{Cluster, Endpoint};
 use super::time_limit::in_time;
-use crate::http::{Body, SendError, Switching, passed_on, switches_to, to_next_hop};
+use crate::http::{Body, SendError, passed_on, to_next_hop};
 use crate::mesh::journal::{Recorder, To};
 
 pub(in crate::mesh) const RETRIES: u32 = 2;
@@ -45,10 +45,9 @@ impl Progress {
 
 impl Cluster {
     pub(super) async fn forward(&self, mut request: Request<Incoming>, recorder: Option<&Recorder>) -> Response<Body> {
-        let switching = match switches_to(request.headers()) {
-            Some(protocol) if !self.transport.lets_switch(protocol) => return no_switch(),
-            Some(_) => Switching::of(&mut request),
-            None => None,
+        let switching = match switching(&mut request, &self.transport) {
+            Ok(switching) => switching,
+            Err(refusal) => return *refusal,
         };
         let (mut head, body) = request.into_parts();
         let recording = recorder.map(|recorder| recorder.begin(&mut head));
@@ -72,13 +71,9 @@ impl Cluster {
         let attempts = self.attempts(Request::from_parts(head, body), &mut progress);
         let (answered, deadline) = in_time(ended, self.transport.per_request_timeout, attempts).await;
         let mut response = answered.unwrap_or_else(|_| self.timed_out(&progress));
-        if let Some(deadline) = deadline {
-            response.body_mut().set_deadline(deadline);
-        }
-        if let Some(switching) = switching
-            && let Some(switched) = response.body_mut().take_switched()
-        {
-            switching.go_on_with(switched);
+        response.body_mut().set_deadline(deadline);
+        if let Some(switching) = switching {
+            switching.complete(&mut response);
         }
         if let Some(recording) = recording {
             let endpoint = progress.last.or(progress.at).map(|endpoint| endpoint.told());
