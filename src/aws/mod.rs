@@ -75,6 +75,10 @@ pub enum TargetError {
         "{0:?} is not a URL for --endpoint-url: it begins with http:// or https://, for example http://127.0.0.1:4566"
     )]
     InvalidEndpoint(String),
+    #[error(
+        "this machine has no CA certificates to check AWS's certificate by: install them (Debian: apt-get install ca-certificates), or name a file of them in SSL_CERT_FILE"
+    )]
+    NoCaCertificates,
     #[error(transparent)]
     NoProfile(#[from] NoProfile),
 }
@@ -120,6 +124,9 @@ impl Target {
         {
             return Err(TargetError::InvalidEndpoint(url.clone()));
         }
+        if !self.is_plain_http() && rustls_native_certs::load_native_certs().certs.is_empty() {
+            return Err(TargetError::NoCaCertificates);
+        }
         let config = match self.credentials {
             CredentialSource::FromEnvironment => {
                 profiles::check(self.profile.as_deref())?;
@@ -128,6 +135,10 @@ impl Target {
             CredentialSource::Dummy => self.config_with_dummy_credentials(),
         };
         Clients::new(&config)
+    }
+
+    fn is_plain_http(&self) -> bool {
+        self.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"))
     }
 
     async fn config_from_environment(&self) -> SdkConfig {
@@ -164,11 +175,8 @@ impl Target {
             .credentials_provider(SharedCredentialsProvider::new(keys));
         config.set_region(self.region.clone().map(Region::new));
         config.set_endpoint_url(self.endpoint_url.clone());
-        config.set_http_client(Some(match &self.endpoint_url {
-            // Without HTTP_PROXY, and without the host's certificates, which are loaded for each of the clients.
-            Some(url) if url.starts_with("http://") => Builder::new().build_http(),
-            _ => https_client(),
-        }));
+        // Without HTTP_PROXY, and without the host's certificates, which are loaded for each of the clients.
+        config.set_http_client(Some(if self.is_plain_http() { Builder::new().build_http() } else { https_client() }));
         config.build()
     }
 }

@@ -21,7 +21,6 @@ use crate::commands::local::{logs, status, stop};
 use crate::commands::outcome::Outcome;
 use crate::processes::local_cloud::{self, Age, Conditions, RequestLog};
 use crate::processes::{local_sidecar, local_traffic};
-use crate::report::numbers::count;
 use crate::report::style;
 
 impl LocalCommand {
@@ -170,17 +169,7 @@ async fn serve(args: &ServeArgs, global: &Global, console: &Console) -> Result<(
 async fn sidecar(args: &SidecarArgs, console: &Console) -> Result<(), Error> {
     let stop = interrupt::token(console, Some("requests in flight are finished"), None);
     let ready = |serving: &local_sidecar::Serving| console.print_sidecar(serving);
-    let changed = |change| {
-        console.progress_line(&match change {
-            local_sidecar::Change::Applied { upstreams, endpoints } => {
-                let known = [count(endpoints as u64, "endpoint"), count(upstreams as u64, "upstream")].join(" of ");
-                format!("the configuration has changed: {known}")
-            }
-            local_sidecar::Change::Refused(reason) => {
-                style::attention(format!("the configuration has changed, and all stays as it was: {reason}"))
-            }
-        });
-    };
+    let changed = |change| console.note_sidecar_change(change);
     local_sidecar::serve(&args.file, ready, changed, stop).await?;
     Ok(())
 }

@@ -19,7 +19,7 @@ use super::links::CurrentLinks;
 use super::proxy::Proxy;
 use super::sidecar::Sidecar;
 use super::topology::{PROXYS_PATIENCE, Task};
-use super::transport::Transport;
+use super::transport::{IDLE_TIMEOUT, Transport};
 use crate::http::{Handler, Server, listen};
 
 /// How long a removed task takes requests as before: whoever picked it a moment ago may only be about to send, and on a busy machine
@@ -74,7 +74,7 @@ impl RunningTask {
                 journal.map(|journal| Recorder::new(journal.clone(), &task.arn, service_connect.logs_accesses));
             let sidecar = Arc::new(Sidecar::new(&discovery::locality(task), upstreams).recording(recorder));
             let (listener, address) = listen()?;
-            running.rear.push(sidecar.serve_outbound(listener, runtime)?);
+            running.rear.push(sidecar.serve_outbound(listener, Some(IDLE_TIMEOUT), runtime)?);
             running.maintenance = Some(AbortOnDropHandle::new(runtime.spawn(sidecar.clone().maintain())));
             running.proxy = Some(Proxy::Sidecar(sidecar.clone()));
             (outbound, proxy) = (Some(address), Some(sidecar));

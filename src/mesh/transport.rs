@@ -9,7 +9,7 @@ use crate::http::HttpVersion;
 
 /// Service Connect's defaults (`ServiceConnectService.timeout`, ECS API Reference).
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
-pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 const TCP_IDLE_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
 /// What is spoken on a port: ECS's `appProtocol`, where a port without one is TCP.

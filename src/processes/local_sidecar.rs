@@ -27,6 +27,13 @@ pub struct Serving {
     pub tcp: Vec<TcpUpstream>,
     /// The Unix socket of the admin interface.
     pub admin: Option<PathBuf>,
+    #[serde(flatten)]
+    pub known: Known,
+}
+
+/// How much a sidecar knows.
+#[derive(Clone, Copy, Debug, JsonSchema, Serialize)]
+pub struct Known {
     /// How many services the application can call.
     pub upstreams: usize,
     /// How many endpoints they have together.
@@ -57,15 +64,21 @@ impl From<&standalone::Serving> for Serving {
         let in_place_of = |Inbound { listen, application, .. }| InPlaceOf { listen, application };
         let inbound = inbound.into_iter().map(in_place_of).collect();
         let tcp = tcp.into_iter().map(|Tcp { listen, upstream }| TcpUpstream { listen, upstream }).collect();
-        Self { zone, outbound, inbound, tcp, admin, upstreams: known.upstreams, endpoints: known.endpoints }
+        Self { zone, outbound, inbound, tcp, admin, known: known.into() }
+    }
+}
+
+impl From<standalone::Known> for Known {
+    fn from(standalone::Known { upstreams, endpoints }: standalone::Known) -> Self {
+        Self { upstreams, endpoints }
     }
 }
 
 /// What has become of a change of the configuration.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// It applies: so many upstreams and endpoints are known now.
-    Applied { upstreams: usize, endpoints: usize },
+    /// It applies: so much is known now.
+    Applied(Known),
     /// All is as it was before, for this reason.
     Refused(String),
 }
@@ -81,9 +94,7 @@ pub async fn serve(
     let ready = |serving: &standalone::Serving| ready(&Serving::from(serving));
     let changed = |change: &standalone::Change| {
         changed(match change {
-            standalone::Change::Applied(known) => {
-                Change::Applied { upstreams: known.upstreams, endpoints: known.endpoints }
-            }
+            standalone::Change::Applied(known) => Change::Applied((*known).into()),
             standalone::Change::Refused(reason) => Change::Refused(reason.clone()),
         });
     };

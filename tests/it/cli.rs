@@ -128,23 +128,40 @@ fn a_settings_file_says_what_flags_do() {
     }
 }
 
-#[test]
-fn an_endpoint_where_nothing_listens_is_named() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+/// The exit code of `status` at an endpoint, and what it says on stderr.
+fn status_at(endpoint_url: &str, variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let directory = tempfile::tempdir().unwrap();
     let output = Command::cargo_bin("zonewalk")
         .unwrap()
-        .args(["status", "--region", "us-east-1", "--endpoint-url", &format!("http://{free}")])
+        .args(["status", "--region", "us-east-1", "--endpoint-url", endpoint_url])
         .current_dir(directory.path())
         .env_clear()
         .env("HOME", directory.path())
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
+        .envs(variables.iter().copied())
         .output()
         .unwrap();
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(3), "{message}");
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn an_endpoint_where_nothing_listens_is_named() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (code, message) = status_at(&format!("http://{free}"), &[]);
+    assert_eq!(code, Some(3), "{message}");
     assert!(message.contains(&free.to_string()) && message.contains("zonewalk local serve"), "{message}");
+}
+
+#[test]
+fn a_machine_without_ca_certificates_is_told_to_install_them() {
+    let none = [("SSL_CERT_FILE", "/dev/null"), ("SSL_CERT_DIR", "/dev/null")];
+    let (code, message) = status_at("https://127.0.0.1:1", &none);
+    assert_eq!(code, Some(2), "{message}");
+    assert!(message.contains("ca-certificates") && message.contains("SSL_CERT_FILE"), "{message}");
+    // Without TLS they are not needed.
+    let (code, message) = status_at("http://127.0.0.1:1", &none);
+    assert!(code == Some(3) && !message.contains("ca-certificates"), "{message}");
 }
 
 #[test]

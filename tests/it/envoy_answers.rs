@@ -16,7 +16,7 @@ use zonewalk::mesh::endpoints::{Address, LocalCluster, Upstream};
 use zonewalk::mesh::envoy_proxy::{EnvoyProxy, Event, Settings};
 use zonewalk::mesh::proxy::Proxy;
 use zonewalk::mesh::sidecar::{Server, Sidecar};
-use zonewalk::mesh::transport::Transport;
+use zonewalk::mesh::transport::{IDLE_TIMEOUT, Transport};
 use zonewalk::routing::{Health, Locality};
 
 use crate::envoy_sidecars::envoys;
@@ -138,7 +138,7 @@ impl Proxied {
             tokio::spawn(sidecar.clone().maintain());
             let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let egress = listener.local_addr().unwrap();
-            let server = sidecar.serve_outbound(listener, &Handle::current()).unwrap();
+            let server = sidecar.serve_outbound(listener, Some(IDLE_TIMEOUT), &Handle::current()).unwrap();
             return Self { proxy: Proxy::Sidecar(sidecar), egress, _server: Some(server) };
         };
         let settings = Settings {

@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use zonewalk::mesh::endpoints::{Address, Upstream};
 use zonewalk::mesh::sidecar::{Server, Sidecar};
-use zonewalk::mesh::transport::Transport;
+use zonewalk::mesh::transport::{IDLE_TIMEOUT, Transport};
 use zonewalk::routing::{Health, Host, HostSet, Locality};
 
 use crate::stub_host::{BROKEN, Manner, OK, Stub, UNAVAILABLE, refusing};
@@ -33,6 +33,10 @@ struct Proxy {
 
 impl Proxy {
     async fn new(hosts: &[SocketAddr]) -> Self {
+        Self::idle_for(hosts, Some(IDLE_TIMEOUT)).await
+    }
+
+    async fn idle_for(hosts: &[SocketAddr], idle_timeout: Option<Duration>) -> Self {
         let own = Locality::new("us-east-1", "use1-az1");
         let upstream = Upstream {
             name: "backend.ns".to_owned(),
@@ -53,7 +57,7 @@ impl Proxy {
         tokio::spawn(sidecar.clone().maintain());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let outbound = listener.local_addr().unwrap();
-        let server = sidecar.serve_outbound(listener, &Handle::current()).unwrap();
+        let server = sidecar.serve_outbound(listener, idle_timeout, &Handle::current()).unwrap();
         Self { sidecar, outbound, _server: server }
     }
 
@@ -336,6 +340,23 @@ async fn a_connection_that_gets_nowhere_for_5_minutes_is_closed() {
     slow.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
     assert_eq!(*stub.read.lock().unwrap(), [20]);
+}
+
+#[tokio::test]
+async fn without_an_idle_timeout_a_silent_connection_is_kept() {
+    let stub = Stub::new(Manner::Answers(OK)).await;
+    let proxy = Proxy::idle_for(&[stub.address], None).await;
+    let mut stream = TcpStream::connect(proxy.outbound).await.unwrap();
+    let mut answer = [0; 15];
+    for words in ["GET / HT", "TP/1.1\r\nhost: ", &format!("{ALIAS}\r\n\r\n")] {
+        stream.write_all(words.as_bytes()).await.unwrap();
+        for _ in 0..20 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            skip(60).await;
+        }
+    }
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200 OK");
 }
 
 #[tokio::test]

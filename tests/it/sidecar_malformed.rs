@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 use zonewalk::mesh::endpoints::{Address, Upstream};
 use zonewalk::mesh::sidecar::Sidecar;
-use zonewalk::mesh::transport::Transport;
+use zonewalk::mesh::transport::{IDLE_TIMEOUT, Transport};
 use zonewalk::routing::{Health, Host, HostSet, Locality};
 
 /// How long nothing has to come before it counts as silence.
@@ -370,7 +370,7 @@ async fn what_is_malformed_is_refused_and_smuggles_nothing() {
     }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let proxy = listener.local_addr().unwrap();
-    let _server = sidecar.serve_outbound(listener, &Handle::current()).unwrap();
+    let _server = sidecar.serve_outbound(listener, Some(IDLE_TIMEOUT), &Handle::current()).unwrap();
     let outcome: String =
         outcomes(&cases, proxy).await.into_iter().map(|(name, outcome)| format!("{name}: {outcome}\n")).collect();
     assert!(!outcome.contains("smuggled,") && !outcome.contains("bad"), "{outcome}");

@@ -23,7 +23,7 @@ use zonewalk::mesh::Proxies;
 use zonewalk::mesh::endpoints::{Address, LocalCluster, Upstream};
 use zonewalk::mesh::proxy::Proxy;
 use zonewalk::mesh::sidecar::Sidecar;
-use zonewalk::mesh::transport::{AppProtocol, Transport};
+use zonewalk::mesh::transport::{AppProtocol, IDLE_TIMEOUT, Transport};
 use zonewalk::routing::{Health, Host, HostSet, Runtime};
 
 use crate::envoy_answers::{Proxied, zone};
@@ -264,7 +264,7 @@ async fn a_request_in_flight_outlives_its_endpoint() {
     let sidecar = Sidecar::new(&zone(1), vec![upstream("slow", Transport::of(AppProtocol::Http2))]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let egress = listener.local_addr().unwrap();
-    let _server = sidecar.serve_outbound(listener, &Handle::current()).unwrap();
+    let _server = sidecar.serve_outbound(listener, Some(IDLE_TIMEOUT), &Handle::current()).unwrap();
     let local: HostSet = [(zone(1), vec![Host::default()])].into_iter().collect();
     sidecar.update("slow.ns", &local, &[address(port, 1)]);
 
@@ -360,7 +360,7 @@ async fn the_program_carries_what_its_file_says() {
     let cache = echoing("cache ").await;
     let (grpc_port, websocket_port) = (grpc.ports[0], websocket.ports[0]);
     let program = Program::start(&format!(
-        "zone = \"use1-az1\"\nadmin = \"admin.sock\"\noutbound = \"127.0.0.1:0\"\n\
+        "zone = \"use1-az1\"\nadmin = \"admin.sock\"\noutbound = \"127.0.0.1:0\"\noutbound_idle_timeout_seconds = 0\n\
          [[inbound]]\nlisten = \"127.0.0.1:0\"\napplication = \"127.0.0.1:{grpc_port}\"\napp_protocol = \"grpc\"\n\
          per_request_timeout_seconds = 0\n\
          [[inbound]]\nlisten = \"127.0.0.1:0\"\napplication = \"127.0.0.1:{websocket_port}\"\nupgrades = [\"websocket\"]\n\

@@ -30,7 +30,7 @@ use crate::commands::outcome::{Json, Outcome};
 use crate::commands::status::Now;
 use crate::events::{Event, Events};
 use crate::processes::local_cloud::Record;
-use crate::processes::local_sidecar;
+use crate::processes::local_sidecar::{self, Change, Known};
 use crate::report::numbers::count;
 use crate::report::page::Page;
 use crate::report::progress::{Progress, View, wrapped};
@@ -247,13 +247,22 @@ impl Console {
             lines.extend(inbound.map(|place| format!("inbound   {} → {}", place.listen, place.application)));
             lines.extend(sidecar.tcp.iter().map(|tcp| format!("tcp       {} → {}", tcp.listen, tcp.upstream)));
             lines.extend(sidecar.admin.iter().map(|admin| format!("admin     {}", admin.display())));
-            let (upstreams, endpoints) = (sidecar.upstreams as u64, sidecar.endpoints as u64);
-            lines.push(format!("knows     {} of {}", count(endpoints, "endpoint"), count(upstreams, "upstream")));
+            lines.push(format!("knows     {}", text_of(sidecar.known)));
             lines.push("\nCtrl-C stops it\n".to_owned());
             lines.join("\n")
         };
         // It serves on.
         self.print_result(text, sidecar.json(), None);
+    }
+
+    /// Tells what has become of a change of a sidecar's configuration.
+    pub(super) fn note_sidecar_change(&self, change: Change) {
+        self.progress_line(&match change {
+            Change::Applied(known) => format!("the configuration has changed: {}", text_of(known)),
+            Change::Refused(reason) => {
+                style::attention(format!("the configuration has changed, and all stays as it was: {reason}"))
+            }
+        });
     }
 
     /// Notes the local cloud that a command is about.
@@ -350,6 +359,10 @@ impl Console {
             *last = summary;
         }
     }
+}
+
+fn text_of(Known { upstreams, endpoints }: Known) -> String {
+    [count(endpoints as u64, "endpoint"), count(upstreams as u64, "upstream")].join(" of ")
 }
 
 /// Whether an event is to be a line: traffic is told of once a second, and not with each request.

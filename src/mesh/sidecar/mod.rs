@@ -21,13 +21,14 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::endpoints::{Address, Upstream};
 use super::journal::Recorder;
-use super::transport::{AppProtocol, IDLE_TIMEOUT, Transport};
+use super::transport::{AppProtocol, Transport};
 pub use crate::http::Server;
 use crate::routing::{HostSet, Locality, Runtime};
 pub(super) use cluster::HOST_SELECTION_RETRIES;
@@ -61,14 +62,15 @@ impl Sidecar {
         Self { recorder, ..self }
     }
 
-    /// Serves what the application sends.
-    pub fn serve_outbound(&self, listener: TcpListener, runtime: &Handle) -> io::Result<Server> {
-        Server::spawn(
-            listener,
-            Some(IDLE_TIMEOUT),
-            Arc::new(Outbound { clusters: self.clusters.clone(), recorder: self.recorder.clone() }),
-            runtime,
-        )
+    /// Serves what the application sends. Its connections that are idle for `idle_timeout`, if there is one, are closed.
+    pub fn serve_outbound(
+        &self,
+        listener: TcpListener,
+        idle_timeout: Option<Duration>,
+        runtime: &Handle,
+    ) -> io::Result<Server> {
+        let outbound = Outbound { clusters: self.clusters.clone(), recorder: self.recorder.clone() };
+        Server::spawn(listener, idle_timeout, Arc::new(outbound), runtime)
     }
 
     /// Carries the connections that come to an upstream's own listener, as TCP.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::http;
 use crate::mesh::endpoints::{self, Address};
-use crate::mesh::transport::{AppProtocol, Transport};
+use crate::mesh::transport::{AppProtocol, IDLE_TIMEOUT, Transport};
 use crate::plain;
 use crate::routing::{Health, Host, HostSet, Locality, Runtime};
 
@@ -27,6 +27,8 @@ pub struct Config {
     admin: Option<PathBuf>,
     /// Where the application's requests to client aliases come in.
     outbound: Option<SocketAddr>,
+    /// For a connection of the application there that nothing comes or goes on.
+    outbound_idle_timeout_seconds: Option<u32>,
     /// Listeners in the place of the application's ports.
     #[serde(default)]
     inbound: Vec<Inbound>,
@@ -95,6 +97,7 @@ pub(super) struct Fixed {
     pub(super) locality: Locality,
     pub(super) admin: Option<PathBuf>,
     pub(super) outbound: Option<SocketAddr>,
+    pub(super) outbound_idle_timeout: Option<Duration>,
     pub(super) inbound: Vec<Inbound>,
     /// The upstreams that have a listener of their own.
     pub(super) tcp: Vec<Tcp>,
@@ -107,12 +110,17 @@ pub struct Tcp {
     pub upstream: String,
 }
 
-/// What is said of how a port's traffic is carried. A time limit of 0 is none.
+/// What is said of how a port's traffic is carried.
 struct Said<'a> {
     app_protocol: AppProtocol,
     per_request_timeout_seconds: Option<u32>,
     idle_timeout_seconds: Option<u32>,
     upgrades: &'a [String],
+}
+
+/// A time limit as it is written: 0 is none.
+fn limit(seconds: u32) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
 }
 
 impl Said<'_> {
@@ -129,7 +137,6 @@ impl Said<'_> {
 
     fn transport(&self) -> Transport {
         let mut transport = Transport::of(self.app_protocol);
-        let limit = |seconds| (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)));
         if let Some(seconds) = self.per_request_timeout_seconds {
             transport.per_request_timeout = limit(seconds);
         }
@@ -174,6 +181,9 @@ impl Config {
         let fixed = self.fixed();
         if fixed.outbound.is_none() && fixed.inbound.is_empty() && fixed.tcp.is_empty() {
             return Err("there is nothing to listen at: give outbound, or an [[inbound]]".to_owned());
+        }
+        if self.outbound.is_none() && self.outbound_idle_timeout_seconds.is_some() {
+            return Err("outbound_idle_timeout_seconds: there is no outbound".to_owned());
         }
         for inbound in &self.inbound {
             inbound.said().check().map_err(|reason| format!("the listener {}: {reason}", inbound.listen))?;
@@ -226,6 +236,7 @@ impl Config {
             locality: self.own(),
             admin: admin.clone(),
             outbound: *outbound,
+            outbound_idle_timeout: self.outbound_idle_timeout_seconds.map_or(Some(IDLE_TIMEOUT), limit),
             inbound: inbound.clone(),
             tcp: self.upstream.iter().filter_map(tcp).collect(),
         }
@@ -365,6 +376,15 @@ mod tests {
     }
 
     #[test]
+    fn the_application_may_be_silent_for_as_long_as_the_file_says() {
+        let outbound = "outbound = \"127.0.0.1:15001\"";
+        for (said, limit) in [("", Some(300)), ("outbound_idle_timeout_seconds = 0", None)] {
+            let config = read(&WHOLE.replace(outbound, &format!("{outbound}\n{said}"))).unwrap();
+            assert_eq!(config.fixed().outbound_idle_timeout, limit.map(Duration::from_secs));
+        }
+    }
+
+    #[test]
     fn one_endpoint_without_a_zone_leaves_none_with_one() {
         let config = read(&WHOLE.replace("zone = \"use1-az2\"\n        health", "health")).unwrap();
         assert!(config.upstreams()[0].1.iter().all(|endpoint| endpoint.locality.zone.is_empty()));
@@ -376,6 +396,7 @@ mod tests {
         for (from, to) in [
             ("zone = \"use1-az1\"\n        region", "zone = \"\"\n        region"),
             ("outbound = ", "outbund = "),
+            ("outbound = ", "outbound_idle_timeout_seconds = 9 # "),
             ("8081\"", "15001\""),
             ("\"other\"", "\"backend\""),
             ("\"other\"", "\"two words\""),

@@ -99,7 +99,8 @@ impl State {
                 return Change::Applied(known(&config));
             }
             Ok(_) => {
-                "zone, region, admin and what is listened at are read at the start: start it anew for others".to_owned()
+                "zone, region, admin and listeners with their settings are read at the start: start it anew for others"
+                    .to_owned()
             }
             Err(reason) => reason,
         };
@@ -151,8 +152,8 @@ pub async fn serve(
 
     let (tell, mut told) = mpsc::channel(1);
     let watch = Watch { watched, fixed, path: path.to_owned(), state, is_readable: true };
-    let spawned = thread::Builder::new().name("configuration".to_owned()).spawn(move || watch.run(&tell));
-    spawned.map_err(|error| refused(plain::of_io(&error)))?;
+    let watcher = thread::Builder::new().name("configuration".to_owned()).spawn(move || watch.run(&tell));
+    let watcher = watcher.map_err(|error| refused(plain::of_io(&error)))?;
     let watch = async {
         while let Some(change) = told.recv().await {
             changed(&change);
@@ -161,7 +162,12 @@ pub async fn serve(
     let served = join_all(listening.servers.into_iter().map(|server| server.until(stop.clone(), REQUEST_TIMEOUT)));
     tokio::select! {
         _ = served => {}
-        () = watch => {}
+        () = watch => {
+            // It ends before the sidecar does by a panic alone.
+            if let Err(panic) = watcher.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
     }
     Ok(())
 }
@@ -245,7 +251,8 @@ impl Listening {
         }
         if let Some(listen) = fixed.outbound {
             let (listener, address) = bind(listen).map_err(failed(listen))?;
-            listening.servers.push(sidecar.serve_outbound(listener, &runtime).map_err(failed(listen))?);
+            let server = sidecar.serve_outbound(listener, fixed.outbound_idle_timeout, &runtime);
+            listening.servers.push(server.map_err(failed(listen))?);
             listening.outbound = Some(address);
         }
         Ok(listening)
