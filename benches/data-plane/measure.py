@@ -208,30 +208,31 @@ class Envoy:
     binary = None
 
     def assignment(self, name, by_zone):
-        def endpoint(port):
-            return {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": port}}}}
+        def endpoint(address, port, health):
+            place = {"address": {"socket_address": {"address": address, "port_value": port}}}
+            return {"endpoint": place, "health_status": health.upper()}
 
         localities = [
-            {"locality": {"region": "r", "zone": zone}, "lb_endpoints": [endpoint(port) for port in found]}
+            {"locality": {"region": "r", "zone": zone}, "lb_endpoints": [endpoint(*one) for one in found]}
             for zone, found in by_zone.items()
         ]
         kind = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
         return json.dumps({"resources": [{"@type": kind, "cluster_name": name, "endpoints": localities}]})
 
     @functools.cache
-    def backend(self, endpoints):
-        return self.assignment("backend", by_zone(endpoints))
+    def backend(self, endpoints, idle):
+        return self.assignment("backend", by_zone(endpoints, idle))
 
-    def change(self, directory, endpoints):
+    def change(self, directory, endpoints, idle=range(0)):
         next_one = directory / "eds" / "next"
-        next_one.write_text(self.backend(endpoints))
+        next_one.write_text(self.backend(endpoints, idle))
         next_one.rename(directory / "eds" / "backend.json")
 
     @contextlib.contextmanager
     def start(self, directory, endpoints, local):
         (directory / "eds").mkdir(exist_ok=True)
         self.change(directory, ports(endpoints))
-        tasks = {zone: range(1, 1 + count) for zone, count in local.items()}
+        tasks = {zone: [("127.0.0.1", 1 + number, "healthy") for number in range(count)] for zone, count in local.items()}
         (directory / "eds" / "local.json").write_text(self.assignment("local", tasks))
         kinds = "type.googleapis.com/envoy.extensions"
         manager = f"{kinds}.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -266,7 +267,7 @@ class Envoy:
         backend = {
             **eds("backend"),
             "connect_timeout": "1s",
-            "common_lb_config": {"zone_aware_lb_config": {"min_cluster_size": 6}},
+            "common_lb_config": {"zone_aware_lb_config": {"min_cluster_size": 6}, "healthy_panic_threshold": {"value": 0}},
             "outlier_detection": {"consecutive_5xx": 5, "max_ejection_percent": 100, "enforcing_success_rate": 0},
             "circuit_breakers": {"thresholds": [many]},
         }
@@ -297,15 +298,17 @@ class Zonewalk:
     binary = None
     local = EVEN
 
-    def change(self, directory, endpoints):
+    def change(self, directory, endpoints, idle=range(0)):
         next_one = directory / "next.json"
-        next_one.write_text(self.config(endpoints, *self.local.items()))
+        next_one.write_text(self.config(endpoints, idle, *self.local.items()))
         next_one.rename(directory / "sidecar.json")
 
     @functools.cache
-    def config(self, endpoints, *local):
+    def config(self, endpoints, idle, *local):
         found = [
-            {"address": f"127.0.0.1:{port}", "zone": zone} for zone, some in by_zone(endpoints).items() for port in some
+            {"address": f"{address}:{port}", "zone": zone, "health": health}
+            for zone, some in by_zone(endpoints, idle).items()
+            for address, port, health in some
         ]
         return json.dumps(
             {
@@ -313,6 +316,7 @@ class Zonewalk:
                 "region": "r",
                 "outbound": f"127.0.0.1:{PORT}",
                 "local": dict(local),
+                "runtime": {"upstream.healthy_panic_threshold": 0},
                 "upstream": [{"name": "backend", "aliases": [f"127.0.0.1:{PORT}"], "endpoint": found}],
             }
         )
@@ -325,10 +329,11 @@ class Zonewalk:
             yield process
 
 
-def by_zone(endpoints):
-    """Endpoints, in turn in each zone."""
-    endpoints = list(endpoints)
-    return {zone: endpoints[number :: len(ZONES)] for number, zone in enumerate(ZONES)}
+def by_zone(endpoints, idle):
+    """Endpoints, in turn in each zone: those that listen, and idle ones, which are unhealthy."""
+    listening = [("127.0.0.1", port, "healthy") for port in endpoints]
+    others = [(f"10.0.{number // 250}.{1 + number % 250}", 80, "unhealthy") for number in idle]
+    return {zone: (listening + others)[number :: len(ZONES)] for number, zone in enumerate(ZONES)}
 
 
 def load(directory, port, connections, seconds, body, rate=None):
@@ -377,6 +382,45 @@ def measure(directory, proxy, connections=32, endpoints=6, body="100B", local=EV
             **{key: found[key] / 1000 for key in ("p50", "p99", "p999", "max")},
             "errors": found["errors"],
         }
+
+
+def stall(directory, proxy, idle, changes, seconds):
+    """How long a change keeps requests waiting, which come one after another: the longest of each tenth of a second, ms, the median
+    over the seconds, and of the ten tenths the worst. A second begins with a change, or with none. Six endpoints take all requests,
+    so that no connection has to be made; the idle ones change."""
+    request = f"GET /100B HTTP/1.1\r\nHost: 127.0.0.1:{PORT}\r\n\r\n".encode()
+    some = [range(idle), range(idle - idle // 10)]
+    longest = [[0.0] * 10 for _ in range(seconds)]
+    with upstream(directory, 6), proxy.start(directory, 6, EVEN):
+        for each in reversed(some):
+            proxy.change(directory, ports(6), each)
+        time.sleep(1)
+        with socket.create_connection(("127.0.0.1", PORT)) as connection, connection.makefile("rb") as answers:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+            def ask():
+                connection.sendall(request)
+                length = 0
+                while (line := answers.readline()) != b"\r\n":
+                    name, _, value = line.partition(b":")
+                    if not line:
+                        raise RuntimeError(f"{proxy.name} has closed the connection")
+                    if name.lower() == b"content-length":
+                        length = int(value)
+                answers.read(length)
+
+            for _ in range(2_000):
+                ask()
+            for second, tenths in enumerate(longest):
+                if changes:
+                    proxy.change(directory, ports(6), some[1 - second % 2])
+                began = sent = time.perf_counter()
+                while (tenth := int((sent - began) * 10)) < len(tenths):
+                    ask()
+                    done = time.perf_counter()
+                    tenths[tenth] = max(tenths[tenth], done - sent)
+                    sent = done
+    return max(statistics.median(tenth) for tenth in zip(*longest, strict=True)) * 1_000
 
 
 def stream(directory, proxy):
@@ -490,11 +534,13 @@ def main():
                 told = base if is_base else rounds(proxies, 1, **{name: value})
                 points |= {(str(value), proxy.name): told[proxy.name] for proxy in proxies}
             growth[title] = points
+        many, times = 10_000, 3 if options.quick else 20
+        stalled = {proxy.name: [stall(directory, proxy, many, changes, times) for changes in (False, True)] for proxy in proxies[:2]}
         streamed = {proxy.name: stream(directory, proxy) for proxy in proxies}
     finally:
         shutil.rmtree(directory)
     took = time.monotonic() - began
-    print(json.dumps(streamed), flush=True)
+    print(json.dumps({"stalled": stalled, "streamed": streamed}), flush=True)
     if options.quick:
         return
 
@@ -539,6 +585,17 @@ def main():
         "Every second a tenth of the endpoints goes or comes:",
         "",
         table("proxy", [(f"{n}, {count:,} endpoints", f, told["Envoy"]) for count, told in changing.items() for n, f in told.items()]),
+        "",
+    ]
+    parts += [
+        "### What a change keeps waiting",
+        "",
+        f"Six endpoints take all requests, one at a time, and {many:,} others, which take none, are in the same file: so no request waits",
+        "for a connection to be made. The longest answer of a tenth of a second; the median of 20 seconds, and of the tenths the worst:",
+        "",
+        "| proxy | nothing changes, ms | a tenth goes or comes each second, ms |",
+        "|---|---:|---:|",
+        *(f"| {name} | {before:.2f} | {after:.2f} |" for name, (before, after) in stalled.items()),
         "",
     ]
     for title, points in growth.items():

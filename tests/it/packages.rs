@@ -33,6 +33,8 @@ fn the_wheel_gives_the_command_to_a_bare_environment() {
     let mut pip = Command::new(tools.join("pip"));
     pip.arg("--python").arg(environment.join("bin/python3")).args(["install", "--no-index"]).arg(&wheel);
     succeed(pip.env_clear().env("HOME", home.path()).env("PIP_DISABLE_PIP_VERSION_CHECK", "1"));
+    let licence = |file: &String| file.ends_with(".dist-info/licenses/LICENSE");
+    assert!(files(&environment).iter().any(licence), "{:?}", files(&environment));
 
     let machine = Machine::of(&environment.join("bin/zonewalk"));
     assert_eq!(String::from_utf8(machine.zonewalk(&["--version"]).stdout).unwrap(), VERSION);
