@@ -521,7 +521,11 @@ def main():
         base = rounds([Direct(), *proxies])
         residual = rounds(proxies[:2], local=CROWDED)
         equal = rounds([Direct(), *proxies], rate=2000)
-        changing = {count: rounds(proxies[:2], 1, endpoints=count, changes=True, rate=2000) for count in (1_000, 10_000)}
+        many = [
+            (f"{count:,} endpoints{', changing' if changes else ''}", rounds(proxies[:2], 1, endpoints=count, changes=changes, rate=2000))
+            for count in (1_000, 10_000)
+            for changes in (False, True)
+        ]
         growth = {}
         for title, name, values in [
             ("connections", "connections", [32, 1_000, 5_000]),
@@ -534,8 +538,8 @@ def main():
                 told = base if is_base else rounds(proxies, 1, **{name: value})
                 points |= {(str(value), proxy.name): told[proxy.name] for proxy in proxies}
             growth[title] = points
-        many, times = 10_000, 3 if options.quick else 20
-        stalled = {proxy.name: [stall(directory, proxy, many, changes, times) for changes in (False, True)] for proxy in proxies[:2]}
+        idle, times = 10_000, 3 if options.quick else 20
+        stalled = {proxy.name: [stall(directory, proxy, idle, changes, times) for changes in (False, True)] for proxy in proxies[:2]}
         streamed = {proxy.name: stream(directory, proxy) for proxy in proxies}
     finally:
         shutil.rmtree(directory)
@@ -582,15 +586,15 @@ def main():
         "",
         table("proxy", rows(equal)),
         "",
-        "Every second a tenth of the endpoints goes or comes:",
+        "With many endpoints, each of which is connected to, and a port of the upstream's. Changing: a tenth goes or comes each second.",
         "",
-        table("proxy", [(f"{n}, {count:,} endpoints", f, told["Envoy"]) for count, told in changing.items() for n, f in told.items()]),
+        table("proxy", [(f"{name}, {situation}", found, told["Envoy"]) for situation, told in many for name, found in told.items()]),
         "",
     ]
     parts += [
         "### What a change keeps waiting",
         "",
-        f"Six endpoints take all requests, one at a time, and {many:,} others, which take none, are in the same file: so no request waits",
+        f"Six endpoints take all requests, one at a time, and {idle:,} others, which take none, are in the same file: so no request waits",
         "for a connection to be made. The longest answer of a tenth of a second; the median of 20 seconds, and of the tenths the worst:",
         "",
         "| proxy | nothing changes, ms | a tenth goes or comes each second, ms |",
