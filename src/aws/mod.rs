@@ -11,6 +11,7 @@ pub(crate) mod tags;
 mod unanswered;
 mod zones;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use attempts::FailedAttempts;
@@ -124,7 +125,7 @@ impl Target {
         {
             return Err(TargetError::InvalidEndpoint(url.clone()));
         }
-        if !self.is_plain_http() && rustls_native_certs::load_native_certs().certs.is_empty() {
+        if !self.is_plain_http() && !*HAS_CA_CERTIFICATES {
             return Err(TargetError::NoCaCertificates);
         }
         let config = match self.credentials {
@@ -190,11 +191,19 @@ pub(crate) fn ec2_filter<V: Into<String>>(
     aws_sdk_ec2::types::Filter::builder().name(name).set_values(Some(values)).build()
 }
 
+/// Whether this machine has any certificates to check AWS's by.
+static HAS_CA_CERTIFICATES: LazyLock<bool> =
+    LazyLock::new(|| !rustls_native_certs::load_native_certs().certs.is_empty());
+
 /// As the SDK's default client, with ring in the place of aws-lc: it heeds the proxies of the environment.
 fn https_client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
+    // A dev build of the SDK takes a machine without certificates for a mistake, also where no TLS is to be spoken.
+    let trusted = tls::TrustStore::empty().with_native_roots(*HAS_CA_CERTIFICATES);
+    let context = tls::TlsContext::builder().with_trust_store(trusted).build().expect("a trust store is all it needs");
+    Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .tls_context(context.clone())
             .proxy_config(ProxyConfig::from_env());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
