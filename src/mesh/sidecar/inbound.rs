@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ impl Inbound {
         to_next_hop(&mut head, switching.is_some());
         let (body, ended) = Body::streamed(body);
         let size = body.size();
-        let sending = application.send(Request::from_parts(head, body));
+        let sending = pin!(application.send(Request::from_parts(head, body)));
         let (sent, deadline) = in_time(ended, self.transport.per_request_timeout, sending).await;
         let mut response = match sent {
             Ok(Ok(response)) => passed_on(response),

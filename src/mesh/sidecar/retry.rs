@@ -3,6 +3,7 @@
 //! Service Connect retries twice, not on the host that failed (ECS Developer Guide, Service Connect). Which failures it
 //! retries is not published; here it is Envoy's `connect-failure`, `refused-stream`, `reset` and 503, whatever the method.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -68,8 +69,10 @@ impl Cluster {
         };
         let size = body.size();
         let mut progress = Progress::of(Instant::now());
-        let attempts = self.attempts(Request::from_parts(head, body), &mut progress);
-        let (answered, deadline) = in_time(ended, self.transport.per_request_timeout, attempts).await;
+        let (answered, deadline) = {
+            let attempts = pin!(self.attempts(Request::from_parts(head, body), &mut progress));
+            in_time(ended, self.transport.per_request_timeout, attempts).await
+        };
         let mut response = answered.unwrap_or_else(|_| self.timed_out(&progress));
         response.body_mut().set_deadline(deadline);
         if let Some(switching) = switching {

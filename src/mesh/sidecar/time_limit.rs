@@ -1,6 +1,6 @@
 //! The time limit of a request.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::error::Elapsed;
@@ -10,13 +10,14 @@ use crate::http::Ended;
 
 /// Does `work` within the per-request timeout from the end of the request on, which is when Envoy's route timeout begins: all attempts
 /// together have that long. Returns its result, and when the response has to be complete.
+///
+/// It borrows the work, which takes kilobytes: who takes a future by value holds it twice, and copies it.
 pub(super) async fn in_time<T>(
     ended: Option<Ended>,
     timeout: Option<Duration>,
-    work: impl Future<Output = T>,
+    mut work: Pin<&mut impl Future<Output = T>>,
 ) -> (Result<T, Elapsed>, Option<Instant>) {
     let Some(timeout) = timeout else { return (Ok(work.await), None) };
-    let mut work = pin!(work);
     if let Some(ended) = ended {
         tokio::select! {
             biased;
