@@ -218,6 +218,25 @@ mod tests {
     }
 
     #[test]
+    fn a_script_that_makes_ever_more_comes_to_an_end() {
+        let many = |line: &str, times| line.repeat(times);
+        for commands in [
+            "printf % s".to_owned(),
+            format!("printf {} {}", many("%%", 5_000), many("s ", 50_000)),
+            format!("a=x\n{}", many("a=$a$a\n", 100)),
+            format!("echo x > f\n{}", many("cat f f > f\n", 100)),
+            format!("echo x > f\n{}", many("cat f | tee -a f f\n", 100)),
+            format!("a=x\n{}", many("eval a=$a$a\n", 100)),
+            format!("cat {}", many("<<x ", 100_000)),
+            many("{ ", 400_000),
+            many("sudo ", 100_000),
+        ] {
+            let script = format!("#!/bin/sh\n{commands}\necho ECS_CLUSTER= > /etc/ecs/ecs.config\n");
+            assert_eq!(cluster(&gzip(script.as_bytes())), None);
+        }
+    }
+
+    #[test]
     fn what_is_packed_is_unpacked() {
         let script = "#!/bin/sh\necho ECS_CLUSTER=one >> /etc/ecs/ecs.config\n";
         assert_eq!(cluster(&gzip(script.as_bytes())).as_deref(), Some("one"));

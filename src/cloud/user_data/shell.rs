@@ -2,23 +2,52 @@
 //! script sets, here-documents, pipes and redirections; of the commands themselves those are known that people write files
 //! with. Branches are all taken, and what other commands would print is nothing.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
-/// The files that were written, by their paths.
+use super::MOST_UNPACKED;
+
+/// The files that were written, by their paths, and what more may be made by who writes them.
 #[derive(Debug, Default)]
-pub(super) struct Files(BTreeMap<String, String>);
+pub(super) struct Files {
+    written: BTreeMap<String, String>,
+    room: Room,
+}
 
 impl Files {
     pub(super) fn get(&self, path: &str) -> Option<&str> {
-        self.0.get(path).map(String::as_str)
+        self.written.get(path).map(String::as_str)
     }
 
     pub(super) fn write(&mut self, path: &str, content: &str, append: bool) {
-        let file = self.0.entry(path.to_owned()).or_default();
+        if !self.room.take(content.len()) {
+            return;
+        }
+        let file = self.written.entry(path.to_owned()).or_default();
         if !append {
             file.clear();
         }
         file.push_str(content);
+    }
+}
+
+/// How many bytes more may come out of variables, commands and files. What would be more is left out: a few lines can double a variable
+/// until no memory is left.
+#[derive(Clone, Debug)]
+struct Room(Rc<Cell<usize>>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Rc::new(Cell::new(4 * MOST_UNPACKED as usize)))
+    }
+}
+
+impl Room {
+    fn take(&self, bytes: usize) -> bool {
+        let left = self.0.get().checked_sub(bytes);
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
     }
 }
 
@@ -34,13 +63,14 @@ fn run(script: &str, variables: BTreeMap<String, String>, files: &mut Files, dep
     if depth == 0 {
         return String::new();
     }
-    let mut reader = Reader { rest: script.chars().rev().collect(), variables };
+    let mut reader = Reader { rest: script.chars().rev().collect(), variables, room: files.room.clone() };
     // What is printed, by the script and within each group that is open.
     let mut printed = vec![String::new()];
     let mut piped = None;
     while let Some(command) = reader.command() {
         let input = command.input.clone().or(piped.take()).unwrap_or_default();
-        let mut words: Vec<&str> = command.words.iter().map(String::as_str).collect();
+        let words: Vec<&str> = command.words.iter().map(String::as_str).collect();
+        let mut words = words.as_slice();
         let mut output = String::new();
         while let Some(first) = words.first().copied() {
             match first {
@@ -49,14 +79,14 @@ fn run(script: &str, variables: BTreeMap<String, String>, files: &mut Files, dep
                 "if" | "then" | "else" | "elif" | "do" | "while" | "until" | "!" | "exec" | "command" | "env" => {}
                 "sudo" => {
                     while words.get(1).is_some_and(|word| word.starts_with('-')) {
-                        words.remove(1);
+                        words = &words[1..];
                     }
                 }
                 // cloud-init's own: how often, and under which name.
-                "cloud-init-per" if words.len() > 2 => drop(words.drain(..2)),
+                "cloud-init-per" if words.len() > 2 => words = &words[2..],
                 _ => break,
             }
-            words.remove(0);
+            words = &words[1..];
         }
         let assigned = words.iter().take_while(|word| assignment(word).is_some()).count();
         if assigned == words.len() || matches!(words[0], "export" | "declare" | "readonly" | "local") {
@@ -104,12 +134,15 @@ fn outcome(
             let line = if has('e') { unescaped(&line) } else { line };
             line + if has('n') { "" } else { "\n" }
         }
-        ("printf", [format, values @ ..]) => printf(format, values),
-        ("cat", []) => input.to_owned(),
-        ("cat", paths) => paths.iter().filter_map(|path| files.get(path)).collect(),
+        ("printf", [format, values @ ..]) => printf(format, values, &files.room),
+        ("cat", []) if files.room.take(input.len()) => input.to_owned(),
+        ("cat", paths) => {
+            let contents = paths.iter().filter_map(|path| files.get(path));
+            contents.filter(|content| files.room.take(content.len())).collect()
+        }
         ("tee", paths) => {
             paths.iter().for_each(|path| files.write(path, input, has('a')));
-            input.to_owned()
+            if files.room.take(input.len()) { input.to_owned() } else { String::new() }
         }
         ("cp" | "mv", [from, to]) => {
             if let Some(content) = files.get(from).map(str::to_owned) {
@@ -118,14 +151,22 @@ fn outcome(
             String::new()
         }
         ("rm", paths) => {
-            paths.iter().for_each(|path| drop(files.0.remove(*path)));
+            paths.iter().for_each(|path| drop(files.written.remove(*path)));
             String::new()
         }
-        ("sh" | "bash", [script, ..]) if has('c') => run(script, variables.clone(), files, depth - 1),
-        ("sh" | "bash", []) => run(input, variables.clone(), files, depth - 1),
-        ("eval", _) => run(&operands.join(" "), variables.clone(), files, depth - 1),
+        ("sh" | "bash", [script, ..]) if has('c') => run_nested(script, variables, files, depth),
+        ("sh" | "bash", []) => run_nested(input, variables, files, depth),
+        ("eval", _) => run_nested(&operands.join(" "), variables, files, depth),
         _ => String::new(),
     }
+}
+
+fn run_nested(script: &str, variables: &BTreeMap<String, String>, files: &mut Files, depth: usize) -> String {
+    let copied: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if !files.room.take(script.len() + copied) {
+        return String::new();
+    }
+    run(script, variables.clone(), files, depth - 1)
 }
 
 /// `\n` and `\t` as what they stand for, as `echo -e` and `printf` read them.
@@ -143,13 +184,13 @@ fn unescaped(text: &str) -> String {
     plain
 }
 
-/// The format again and again, until every value has its place.
-fn printf(format: &str, values: &[&str]) -> String {
+/// The format again and again, until every value has its place, or none has one.
+fn printf(format: &str, values: &[&str], room: &Room) -> String {
     let format = unescaped(format);
-    let places = format.replace("%%", "").matches('%').count();
     let mut values = values.iter();
     let mut printed = String::new();
-    loop {
+    while room.take(format.len()) {
+        let before = values.len();
         let mut letters = format.chars();
         while let Some(letter) = letters.next() {
             match (letter, if letter == '%' { letters.next() } else { None }) {
@@ -158,10 +199,11 @@ fn printf(format: &str, values: &[&str]) -> String {
                 (other, _) => printed.push(other),
             }
         }
-        if places == 0 || values.len() == 0 {
-            return printed;
+        if values.len() == 0 || values.len() == before {
+            break;
         }
     }
+    printed
 }
 
 #[derive(Debug, Default)]
@@ -180,6 +222,7 @@ struct Reader {
     /// Last letter first.
     rest: Vec<char>,
     variables: BTreeMap<String, String>,
+    room: Room,
 }
 
 impl Reader {
@@ -331,7 +374,7 @@ impl Reader {
             let inner = self.until('}');
             let end = inner.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(inner.len());
             let (name, rest) = inner.split_at(end);
-            let value = self.variables.get(name).cloned().unwrap_or_default();
+            let value = self.value(name);
             let default = rest.strip_prefix(":-").or_else(|| rest.strip_prefix('-')).unwrap_or_default();
             return if value.is_empty() { default.trim_matches(['"', '\'']).to_owned() } else { value };
         }
@@ -340,7 +383,11 @@ impl Reader {
             name.push(letter);
             self.rest.pop();
         }
-        if name.is_empty() { "$".to_owned() } else { self.variables.get(&name).cloned().unwrap_or_default() }
+        if name.is_empty() { "$".to_owned() } else { self.value(&name) }
+    }
+
+    fn value(&self, name: &str) -> String {
+        self.variables.get(name).filter(|value| self.room.take(value.len())).cloned().unwrap_or_default()
     }
 
     /// A here-document or, with one more `<`, a here-string.
@@ -354,6 +401,9 @@ impl Reader {
         let end = self.word().unwrap_or_default();
         // It begins after this line, whose rest is still to be read.
         let line = self.until('\n');
+        if !self.room.take(line.len()) {
+            return String::new();
+        }
         let mut body = String::new();
         while !self.rest.is_empty() {
             let text = self.until('\n');
@@ -369,7 +419,11 @@ impl Reader {
         if is_literal {
             return body;
         }
-        let mut reader = Reader { rest: body.chars().rev().collect(), variables: std::mem::take(&mut self.variables) };
+        let mut reader = Reader {
+            rest: body.chars().rev().collect(),
+            variables: std::mem::take(&mut self.variables),
+            room: self.room.clone(),
+        };
         let mut expanded = String::new();
         while !reader.rest.is_empty() {
             // A quote is a letter like another here.
