@@ -8,11 +8,11 @@ use std::rc::Rc;
 
 use super::MOST_UNPACKED;
 
-/// The files that were written, by their paths, and what more may be made by who writes them.
+/// The files that were written, by their paths.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     written: BTreeMap<String, String>,
-    room: Room,
+    budget: Budget,
 }
 
 impl Files {
@@ -21,7 +21,7 @@ impl Files {
     }
 
     pub(super) fn write(&mut self, path: &str, content: &str, append: bool) {
-        if !self.room.take(content.len()) {
+        if !self.budget.spend(content.len()) {
             return;
         }
         let file = self.written.entry(path.to_owned()).or_default();
@@ -35,16 +35,16 @@ impl Files {
 /// How many bytes more may come out of variables, commands and files. What would be more is left out: a few lines can double a variable
 /// until no memory is left.
 #[derive(Clone, Debug)]
-struct Room(Rc<Cell<usize>>);
+struct Budget(Rc<Cell<usize>>);
 
-impl Default for Room {
+impl Default for Budget {
     fn default() -> Self {
         Self(Rc::new(Cell::new(4 * MOST_UNPACKED as usize)))
     }
 }
 
-impl Room {
-    fn take(&self, bytes: usize) -> bool {
+impl Budget {
+    fn spend(&self, bytes: usize) -> bool {
         let left = self.0.get().checked_sub(bytes);
         self.0.set(left.unwrap_or(0));
         left.is_some()
@@ -63,7 +63,7 @@ fn run(script: &str, variables: BTreeMap<String, String>, files: &mut Files, dep
     if depth == 0 {
         return String::new();
     }
-    let mut reader = Reader { rest: script.chars().rev().collect(), variables, room: files.room.clone() };
+    let mut reader = Reader { rest: script.chars().rev().collect(), variables, budget: files.budget.clone() };
     // What is printed, by the script and within each group that is open.
     let mut printed = vec![String::new()];
     let mut piped = None;
@@ -134,15 +134,15 @@ fn outcome(
             let line = if has('e') { unescaped(&line) } else { line };
             line + if has('n') { "" } else { "\n" }
         }
-        ("printf", [format, values @ ..]) => printf(format, values, &files.room),
-        ("cat", []) if files.room.take(input.len()) => input.to_owned(),
+        ("printf", [format, values @ ..]) => printf(format, values, &files.budget),
+        ("cat", []) if files.budget.spend(input.len()) => input.to_owned(),
         ("cat", paths) => {
             let contents = paths.iter().filter_map(|path| files.get(path));
-            contents.filter(|content| files.room.take(content.len())).collect()
+            contents.filter(|content| files.budget.spend(content.len())).collect()
         }
         ("tee", paths) => {
             paths.iter().for_each(|path| files.write(path, input, has('a')));
-            if files.room.take(input.len()) { input.to_owned() } else { String::new() }
+            if files.budget.spend(input.len()) { input.to_owned() } else { String::new() }
         }
         ("cp" | "mv", [from, to]) => {
             if let Some(content) = files.get(from).map(str::to_owned) {
@@ -163,7 +163,7 @@ fn outcome(
 
 fn run_nested(script: &str, variables: &BTreeMap<String, String>, files: &mut Files, depth: usize) -> String {
     let copied: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
-    if !files.room.take(script.len() + copied) {
+    if !files.budget.spend(script.len() + copied) {
         return String::new();
     }
     run(script, variables.clone(), files, depth - 1)
@@ -185,11 +185,11 @@ fn unescaped(text: &str) -> String {
 }
 
 /// The format again and again, until every value has its place, or none has one.
-fn printf(format: &str, values: &[&str], room: &Room) -> String {
+fn printf(format: &str, values: &[&str], budget: &Budget) -> String {
     let format = unescaped(format);
     let mut values = values.iter();
     let mut printed = String::new();
-    while room.take(format.len()) {
+    while budget.spend(format.len()) {
         let before = values.len();
         let mut letters = format.chars();
         while let Some(letter) = letters.next() {
@@ -222,7 +222,7 @@ struct Reader {
     /// Last letter first.
     rest: Vec<char>,
     variables: BTreeMap<String, String>,
-    room: Room,
+    budget: Budget,
 }
 
 impl Reader {
@@ -387,7 +387,7 @@ impl Reader {
     }
 
     fn value(&self, name: &str) -> String {
-        self.variables.get(name).filter(|value| self.room.take(value.len())).cloned().unwrap_or_default()
+        self.variables.get(name).filter(|value| self.budget.spend(value.len())).cloned().unwrap_or_default()
     }
 
     /// A here-document or, with one more `<`, a here-string.
@@ -401,7 +401,7 @@ impl Reader {
         let end = self.word().unwrap_or_default();
         // It begins after this line, whose rest is still to be read.
         let line = self.until('\n');
-        if !self.room.take(line.len()) {
+        if !self.budget.spend(line.len()) {
             return String::new();
         }
         let mut body = String::new();
@@ -422,7 +422,7 @@ impl Reader {
         let mut reader = Reader {
             rest: body.chars().rev().collect(),
             variables: std::mem::take(&mut self.variables),
-            room: self.room.clone(),
+            budget: self.budget.clone(),
         };
         let mut expanded = String::new();
         while !reader.rest.is_empty() {
