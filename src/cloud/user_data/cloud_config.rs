@@ -10,14 +10,18 @@ use super::shell::{self, Files};
 use super::{MOST_UNPACKED, base64};
 use crate::cloud::wire::Params;
 
+/// What aliases repeat, in the parser's events, at most: aliases of lists of aliases make a million of some lines.
+const MOST_REPEATED: usize = 10_000;
+
 /// All parts in one; of equal members the later counts (cloud-init's documentation, "Merging user data sections").
 pub(super) struct CloudConfig(Map<String, Value>);
 
 pub(super) fn merged<'t>(parts: impl Iterator<Item = &'t String>) -> CloudConfig {
     let mut members = Map::new();
     for part in parts {
+        let options = serde_saphyr::options! { alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_REPEATED } };
         // cloud-init passes over one that it cannot read, too, with a warning in its log.
-        if let Ok(Value::Object(part)) = serde_saphyr::from_str(part) {
+        if let Ok(Value::Object(part)) = serde_saphyr::from_str_with_options(part, options) {
             members.extend(part);
         }
     }

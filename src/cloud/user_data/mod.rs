@@ -237,6 +237,17 @@ mod tests {
     }
 
     #[test]
+    fn a_configuration_repeats_itself_so_often_and_no_more() {
+        let command = "echo ECS_CLUSTER=one >> /etc/ecs/ecs.config";
+        assert_cluster(&format!("#cloud-config\nlines: &lines\n- {command}\nruncmd: *lines\n"), Some("one"));
+        let mut config = format!("#cloud-config\nl0: &l0\n- {command}\n");
+        for level in 1..8 {
+            config += &format!("l{level}: &l{level} [{}]\n", vec![format!("*l{}", level - 1); 9].join(", "));
+        }
+        assert_cluster(&format!("{config}runcmd: *l0\n"), None);
+    }
+
+    #[test]
     fn what_is_packed_is_unpacked() {
         let script = "#!/bin/sh\necho ECS_CLUSTER=one >> /etc/ecs/ecs.config\n";
         assert_eq!(cluster(&gzip(script.as_bytes())).as_deref(), Some("one"));
