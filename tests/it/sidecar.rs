@@ -347,14 +347,15 @@ async fn without_an_idle_timeout_a_silent_connection_is_kept() {
     let stub = Stub::new(Manner::Answers(OK)).await;
     let proxy = Proxy::idle_for(&[stub.address], None).await;
     let mut stream = TcpStream::connect(proxy.outbound).await.unwrap();
-    let mut answer = [0; 15];
-    for words in ["GET / HT", "TP/1.1\r\nhost: ", &format!("{ALIAS}\r\n\r\n")] {
+    for words in ["GET / HT", "TP/1.1\r\nhost: "] {
         stream.write_all(words.as_bytes()).await.unwrap();
         for _ in 0..20 {
             tokio::time::sleep(Duration::from_millis(5)).await;
             skip(60).await;
         }
     }
+    stream.write_all(format!("{ALIAS}\r\n\r\n").as_bytes()).await.unwrap();
+    let mut answer = [0; 15];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200 OK");
 }
