@@ -206,6 +206,7 @@ class Envoy:
     name = "Envoy"
     port = PORT
     binary = None
+    updates = "cluster.backend.update_success"
 
     def assignment(self, name, by_zone):
         def endpoint(address, port, health):
@@ -272,6 +273,7 @@ class Envoy:
             "circuit_breakers": {"thresholds": [many]},
         }
         config = {
+            "admin": {"address": {"pipe": {"path": str(directory / "admin.sock")}}},
             "node": {"id": "bench", "cluster": "local", "locality": {"region": "r", "zone": ZONES[0]}},
             "cluster_manager": {"local_cluster_name": "local"},
             "static_resources": {
@@ -296,6 +298,7 @@ class Zonewalk:
     name = "zonewalk"
     port = PORT
     binary = None
+    updates = "config.update_success"
     local = EVEN
 
     def change(self, directory, endpoints, idle=range(0)):
@@ -314,6 +317,7 @@ class Zonewalk:
             {
                 "zone": ZONES[0],
                 "region": "r",
+                "admin": "admin.sock",
                 "outbound": f"127.0.0.1:{PORT}",
                 "local": dict(local),
                 "runtime": {"upstream.healthy_panic_threshold": 0},
@@ -384,6 +388,13 @@ def measure(directory, proxy, connections=32, endpoints=6, body="100B", local=EV
         }
 
 
+def updates(directory, proxy):
+    """How many changes of its endpoints a proxy has taken in."""
+    command = ["curl", "-sf", "--unix-socket", directory / "admin.sock", "http://proxy/stats"]
+    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{proxy.updates}:"))
+
+
 def stall(directory, proxy, idle, changes, seconds):
     """How long a change keeps requests waiting, which come one after another: the longest of each tenth of a second, ms, the median
     over the seconds, and of the ten tenths the worst. A second begins with a change, or with none. Six endpoints take all requests,
@@ -411,6 +422,7 @@ def stall(directory, proxy, idle, changes, seconds):
 
             for _ in range(2_000):
                 ask()
+            before = updates(directory, proxy)
             for second, tenths in enumerate(longest):
                 if changes:
                     proxy.change(directory, ports(6), some[1 - second % 2])
@@ -420,6 +432,9 @@ def stall(directory, proxy, idle, changes, seconds):
                     done = time.perf_counter()
                     tenths[tenth] = max(tenths[tenth], done - sent)
                     sent = done
+        taken_in = updates(directory, proxy) - before
+        if taken_in != (seconds if changes else 0):
+            raise RuntimeError(f"{proxy.name} has taken in {taken_in} changes in {seconds} seconds")
     return max(statistics.median(tenth) for tenth in zip(*longest, strict=True)) * 1_000
 
 
@@ -590,8 +605,6 @@ def main():
         "",
         table("proxy", [(f"{name}, {situation}", found, told["Envoy"]) for situation, told in many for name, found in told.items()]),
         "",
-    ]
-    parts += [
         "### What a change keeps waiting",
         "",
         f"Six endpoints take all requests, one at a time, and {idle:,} others, which take none, are in the same file: so no request waits",
