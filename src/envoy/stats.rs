@@ -114,17 +114,9 @@ pub fn parse(text: &str) -> ZoneStats {
     ZoneStats { counters, zone_requests, times: times::parse(text) }
 }
 
-/// More than a proxy counts at a million requests a second in eight years. What is no such number is not Envoy's, and of those that are
-/// there are too few for a sum that overflows.
-const MOST_COUNTED: u64 = 1 << 48;
-
-pub(super) fn count(text: &str) -> Option<u64> {
-    text.trim().parse().ok().filter(|count| *count <= MOST_COUNTED)
-}
-
 fn read(line: &str) -> Option<(Line<'_>, u64)> {
     let (name, value) = line.strip_prefix("cluster.")?.split_once(": ")?;
-    let value = count(value)?;
+    let value = super::count(value)?;
     if let Some((_cluster, zones)) = name.split_once(".zone.") {
         let mut parts = zones.split('.');
         let (from, to, last) = (parts.next()?, parts.next()?, parts.next()?);

@@ -10,8 +10,6 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::stats;
-
 /// How many requests took how long: counts by the buckets' lower bounds, in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Times(BTreeMap<u64, u64>);
@@ -50,7 +48,7 @@ impl Times {
         let bucket = |text: &str| {
             let (bounds, count) = text.trim().split_once(':')?;
             let (lower, _width) = bounds.split_once(',')?;
-            Some((lower.parse::<f64>().ok()?.round() as u64, stats::count(count)?))
+            Some((lower.parse::<f64>().ok()?.round() as u64, super::count(count)?))
         };
         totals.split(", ").map(bucket).collect::<Option<_>>().map(Self)
     }
