@@ -18,6 +18,7 @@ use zonewalk::mesh::topology::{
     ClientAlias, HealthCheck, LOAD_BALANCERS_PATIENCE, LoadBalancer, PROXYS_PATIENCE, Service, ServiceConnect, Target,
     TargetGroup, Task, Topology, Upstream,
 };
+use zonewalk::mesh::transport::Transport;
 use zonewalk::mesh::{Mesh, Proxies, TargetHealth};
 
 type AnyError = Box<dyn Error + Send + Sync>;
@@ -44,7 +45,7 @@ impl Part {
         let (family, subnet, port, discovery_name, upstreams, routes) = match self {
             Self::Frontend => {
                 let alias = ClientAlias { dns_name: "sc.test.az.aware.backend".to_owned(), port: 8090 };
-                let upstreams = vec![Upstream { discovery_name: backend, alias }];
+                let upstreams = vec![Upstream { discovery_name: backend, alias, transport: Transport::default() }];
                 let routes =
                     r#"[{"match":"product","destination":"http://sc.test.az.aware.backend:8090","method":"Egress"}]"#;
                 ("fe", 1, 8080, "sc-test-az-aware-fe".to_owned(), upstreams, routes)
@@ -65,7 +66,12 @@ impl Part {
             plain_ports: vec![],
             service_connect: Some(ServiceConnect {
                 namespace: "ns".to_owned(),
-                services: vec![Service { discovery_name, container_port: port, aliases: vec![] }],
+                services: vec![Service {
+                    discovery_name,
+                    container_port: port,
+                    aliases: vec![],
+                    transport: Transport::default(),
+                }],
                 upstreams,
                 patience: PROXYS_PATIENCE,
                 logs_accesses: false,

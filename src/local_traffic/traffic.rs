@@ -12,6 +12,7 @@ use super::tasks::attached;
 use super::view::{Cluster, Ingress, View, zone};
 use super::{RoundError, Worker};
 use crate::mesh::topology::{self, ClientAlias, HealthCheck, ServiceConnect, Target, Topology, Upstream};
+use crate::mesh::transport::Transport;
 use crate::mesh::{TargetHealth, applications};
 use crate::settings::ServiceNames;
 
@@ -80,12 +81,16 @@ impl Worker {
         let own = all.into_iter().find(|names| service.service_name() == Some(&names.service))?;
         let of = |names: &ServiceNames| cluster.services.iter().find(|s| s.service_name() == Some(&names.service));
         let is_offered = |names: &&ServiceNames| !of(names).is_some_and(is_client_only);
-        let upstream =
-            |names: &ServiceNames| Upstream { discovery_name: names.discovery_name.clone(), alias: alias(names) };
+        let upstream = |names: &ServiceNames| Upstream {
+            discovery_name: names.discovery_name.clone(),
+            alias: alias(names),
+            transport: Transport::default(),
+        };
         let offered = |names: &ServiceNames| topology::Service {
             discovery_name: names.discovery_name.clone(),
             container_port: names.port,
             aliases: vec![alias(names)],
+            transport: Transport::default(),
         };
         Some(ServiceConnect {
             namespace: self.names.namespace.clone(),

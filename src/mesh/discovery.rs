@@ -35,18 +35,17 @@ pub(super) fn locality(task: &Task) -> Locality {
 
 /// The upstreams of a task's proxy. A cluster is named `<discovery name>.<namespace>` in `/stats`.
 pub(super) fn upstreams(service_connect: &ServiceConnect) -> Vec<endpoints::Upstream> {
-    let mut clusters = BTreeMap::<String, Vec<String>>::new();
+    let mut clusters = BTreeMap::<String, (Vec<String>, Transport)>::new();
     for upstream in &service_connect.upstreams {
-        let authorities = clusters.entry(cluster_name(&upstream.discovery_name, service_connect)).or_default();
+        let cluster = clusters.entry(cluster_name(&upstream.discovery_name, service_connect));
+        let (authorities, _) = cluster.or_insert_with(|| (Vec::new(), upstream.transport.clone()));
         authorities.push(format!("{}:{}", upstream.alias.dns_name, upstream.alias.port));
         if upstream.alias.port == http::PORT {
             authorities.push(upstream.alias.dns_name.clone());
         }
     }
-    clusters
-        .into_iter()
-        .map(|(name, authorities)| endpoints::Upstream { name, authorities, transport: Transport::default() })
-        .collect()
+    let clusters = clusters.into_iter();
+    clusters.map(|(name, (authorities, transport))| endpoints::Upstream { name, authorities, transport }).collect()
 }
 
 fn cluster_name(discovery_name: &str, service_connect: &ServiceConnect) -> String {

@@ -18,8 +18,8 @@ use super::journal::{Journal, Recorder};
 use super::links::CurrentLinks;
 use super::proxy::Proxy;
 use super::sidecar::Sidecar;
-use super::topology::{PROXYS_PATIENCE, Task};
-use super::transport::{IDLE_TIMEOUT, Transport};
+use super::topology::{PROXYS_PATIENCE, Service, Task};
+use super::transport::IDLE_TIMEOUT;
 use crate::http::{Handler, Server, listen};
 
 /// How long a removed task takes requests as before: whoever picked it a moment ago may only be about to send, and on a busy machine
@@ -81,14 +81,15 @@ impl RunningTask {
         }
 
         let applications = Applications::bind(task)?;
-        for (port, sidecar) in offered_ports(task).zip(proxy.iter().cycle()) {
+        for (service, sidecar) in offered(task).zip(proxy.iter().cycle()) {
             let (listener, address) = listen()?;
+            let port = service.container_port;
             // The sidecar takes the port's place even if nothing listens behind it, as it does on AWS.
             running.front.push(sidecar.serve_inbound(
                 port,
                 listener,
                 applications.address(port),
-                &Transport::default(),
+                &service.transport,
                 runtime,
             )?);
             running.ports.insert(port, address);
@@ -188,13 +189,17 @@ impl StartingTask {
         on_event: impl Fn(envoy_proxy::Event) + Send + Sync + 'static,
     ) -> Result<Self, StartError> {
         let applications = Applications::bind(task)?;
-        let ingress = |port| Ingress { port, application: applications.address(port) };
+        let ingress = |service: &Service| Ingress {
+            port: service.container_port,
+            application: applications.address(service.container_port),
+            transport: service.transport.clone(),
+        };
         let upstreams: Vec<_> = task.service_connect.iter().flat_map(discovery::upstreams).collect();
         let settings = envoy_proxy::Settings {
             task: &task.arn,
             service: task.service.as_deref().unwrap_or(&task.family),
             locality: discovery::locality(task),
-            ingresses: offered_ports(task).map(ingress).collect(),
+            ingresses: offered(task).map(ingress).collect(),
             upstreams: &upstreams,
             connect_timeout: task.service_connect.as_ref().map_or(PROXYS_PATIENCE, |connect| connect.patience).connect,
         };
@@ -270,8 +275,7 @@ impl Applications {
     }
 }
 
-/// The ports of a task whose place its proxy takes.
-fn offered_ports(task: &Task) -> impl Iterator<Item = u16> {
-    let services = task.service_connect.iter().flat_map(|service_connect| &service_connect.services);
-    services.map(|service| service.container_port)
+/// What a task offers: its proxy takes the place of these ports.
+fn offered(task: &Task) -> impl Iterator<Item = &Service> {
+    task.service_connect.iter().flat_map(|service_connect| &service_connect.services)
 }

@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use super::matcher::Matcher;
+use super::transport::Transport;
 pub use crate::http::Patience;
 
 /// Everything that is to run, of all regions.
@@ -108,6 +109,7 @@ pub struct Service {
     pub discovery_name: String,
     pub container_port: u16,
     pub aliases: Vec<ClientAlias>,
+    pub transport: Transport,
 }
 
 /// A destination that a task knows by an alias.
@@ -115,6 +117,7 @@ pub struct Service {
 pub struct Upstream {
     pub discovery_name: String,
     pub alias: ClientAlias,
+    pub transport: Transport,
 }
 
 /// The name and port that an application connects to: `sc.test.az.aware.backend:8090`.

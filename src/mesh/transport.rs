@@ -46,6 +46,13 @@ impl Transport {
         Self { app_protocol, per_request_timeout, idle_timeout: Some(idle_timeout), upgrades: Vec::new() }
     }
 
+    /// With other time limits, in seconds as ECS has them; what is left out stays.
+    pub(crate) fn limited(mut self, per_request: Option<u32>, idle: Option<u32>) -> Self {
+        self.per_request_timeout = per_request.map_or(self.per_request_timeout, limit);
+        self.idle_timeout = idle.map_or(self.idle_timeout, limit);
+        self
+    }
+
     pub(super) fn http_version(&self) -> HttpVersion {
         match self.app_protocol {
             AppProtocol::Http2 | AppProtocol::Grpc => HttpVersion::Http2,
@@ -57,6 +64,11 @@ impl Transport {
     pub(super) fn lets_switch(&self, protocol: &HeaderValue) -> bool {
         self.upgrades.iter().any(|upgrade| upgrade.as_bytes().eq_ignore_ascii_case(protocol.as_bytes()))
     }
+}
+
+/// A time limit as ECS has it: 0 seconds are none.
+pub(super) fn limit(seconds: u32) -> Option<Duration> {
+    (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
 }
 
 impl Default for Transport {

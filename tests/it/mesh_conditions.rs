@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use zonewalk::cloud::Pace;
 use zonewalk::commands::outcome::Outcome;
 use zonewalk::commands::{compare, verify};
+use zonewalk::mesh::transport::Transport;
 use zonewalk::mesh::{Conditions, Links, Proxies};
 use zonewalk::report::page::Page;
 use zonewalk::routing::Runtime;
@@ -34,6 +35,34 @@ async fn a_request_takes_the_links_time() {
         assert_eq!((answer.status.as_u16(), &answer.json["upstreamAvailabilityZoneId"]), (200, &ZONES[1].into()));
         assert!(took >= least, "{took:?} with {links:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_has_the_time_that_its_service_gives_it() {
+    limited(Proxies::Zonewalk).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Envoy: tests/run.sh installs it"]
+async fn a_request_has_the_time_that_its_service_gives_it_with_real_envoys() {
+    limited(envoys()).await;
+}
+
+async fn limited(proxies: Proxies) {
+    let limit = Transport { per_request_timeout: Some(Duration::from_secs(1)), ..Transport::default() };
+    let tasks = [backend(1), frontend(0)].map(|mut task| {
+        let connect = task.service_connect.as_mut().unwrap();
+        connect.upstreams.iter_mut().for_each(|upstream| upstream.transport = limit.clone());
+        task
+    });
+    let stage = Stage::of(proxies, tasks.into_iter()).await;
+    for (seconds, status) in [(0.0, 200), (5.0, 504)] {
+        let links = Links { same_zone_ms: 0.0, cross_zone_ms: seconds * 1_000.0 };
+        stage.mesh.set_conditions(Conditions { links, ..Conditions::default() });
+        let answer = stage.browser.get("/").await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.json);
+    }
+    assert_eq!(stage.counter("fe", "upstream_rq_timeout"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

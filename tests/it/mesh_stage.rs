@@ -14,6 +14,7 @@ use zonewalk::mesh::topology::{
     ClientAlias, HealthCheck, LoadBalancer, Patience, Service, ServiceConnect, Target, TargetGroup, Task, Topology,
     Upstream,
 };
+use zonewalk::mesh::transport::Transport;
 use zonewalk::mesh::{Mesh, Proxies};
 
 pub(crate) const ZONES: [&str; 3] = ["use1-az1", "use1-az2", "use1-az4"];
@@ -131,8 +132,12 @@ impl Browser {
 }
 
 pub(crate) fn backend(number: u32) -> Task {
-    let offered =
-        Service { discovery_name: "sc-test-az-aware-backend".to_owned(), container_port: 8090, aliases: vec![alias()] };
+    let offered = Service {
+        discovery_name: "sc-test-az-aware-backend".to_owned(),
+        container_port: 8090,
+        aliases: vec![alias()],
+        transport: Transport::default(),
+    };
     let service_connect = ServiceConnect {
         namespace: "ns".to_owned(),
         services: vec![offered],
@@ -146,9 +151,17 @@ pub(crate) fn backend(number: u32) -> Task {
 pub(crate) fn frontend(number: u32) -> Task {
     let routes =
         r#"-routes=[{"match":"product", "destination": "http://sc.test.az.aware.backend:8090","method":"Egress"}]"#;
-    let offered =
-        Service { discovery_name: "sc-test-az-aware-fe".to_owned(), container_port: 8080, aliases: Vec::new() };
-    let upstream = Upstream { discovery_name: "sc-test-az-aware-backend".to_owned(), alias: alias() };
+    let offered = Service {
+        discovery_name: "sc-test-az-aware-fe".to_owned(),
+        container_port: 8080,
+        aliases: Vec::new(),
+        transport: Transport::default(),
+    };
+    let upstream = Upstream {
+        discovery_name: "sc-test-az-aware-backend".to_owned(),
+        alias: alias(),
+        transport: Transport::default(),
+    };
     let service_connect = ServiceConnect {
         namespace: "ns".to_owned(),
         services: vec![offered],

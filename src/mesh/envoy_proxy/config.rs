@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::http::HttpVersion;
 use crate::mesh::endpoints::{Address, LocalCluster, Upstream};
-use crate::mesh::{sidecar, transport};
+use crate::mesh::sidecar;
+use crate::mesh::transport::{self, Transport};
 use crate::routing::{Config, Locality, Runtime};
 
 const TEMPLATE: &str = include_str!("../../../templates/envoy_bootstrap.json");
@@ -39,6 +40,7 @@ pub struct Ingress {
     pub port: u16,
     /// The application's address. `None`: the container does not listen on this port.
     pub application: Option<SocketAddr>,
+    pub transport: Transport,
 }
 
 /// The name of a listener, and of the cluster behind it, by the port whose place it takes.
@@ -56,6 +58,8 @@ pub(super) fn endpoints_file(number: Option<usize>) -> String {
 
 pub(super) fn bootstrap(settings: &Settings, directory: &Path, admin: &Path) -> Result<String, minijinja::Error> {
     let seconds = |duration: Duration| format!("{}s", duration.as_secs());
+    // Envoy takes 0 for no limit.
+    let limit = |limit: Option<Duration>| seconds(limit.unwrap_or_default());
     let path = |number| text(&directory.join(endpoints_file(number)));
     let upstreams = settings.upstreams.iter().enumerate().map(|(number, upstream)| {
         let Upstream { name, authorities, transport } = upstream;
@@ -63,14 +67,19 @@ pub(super) fn bootstrap(settings: &Settings, directory: &Path, admin: &Path) -> 
             name,
             authorities,
             endpoints => path(Some(number)),
-            request_timeout => seconds(transport.per_request_timeout.unwrap_or_default()),
-            idle_timeout => seconds(transport.idle_timeout.unwrap_or_default()),
+            request_timeout => limit(transport.per_request_timeout),
+            idle_timeout => limit(transport.idle_timeout),
             http2 => transport.http_version() == HttpVersion::Http2,
             upgrades => &transport.upgrades,
         }
     });
     let ingresses = settings.ingresses.iter().map(|ingress| {
-        context! { name => ingress_name(ingress.port), application => ingress.application.map(|address| address.port()) }
+        context! {
+            name => ingress_name(ingress.port),
+            application => ingress.application.map(|address| address.port()),
+            request_timeout => limit(ingress.transport.per_request_timeout),
+            idle_timeout => limit(ingress.transport.idle_timeout),
+        }
     });
     let Locality { region, zone, .. } = &settings.locality;
     let mut environment = Environment::new();
@@ -86,7 +95,6 @@ pub(super) fn bootstrap(settings: &Settings, directory: &Path, admin: &Path) -> 
             ingresses => ingresses.collect::<Vec<_>>(),
             upstreams => upstreams.collect::<Vec<_>>(),
             idle_timeout => seconds(transport::IDLE_TIMEOUT),
-            request_timeout => seconds(transport::REQUEST_TIMEOUT),
             connect_timeout => seconds(settings.connect_timeout.max(SHORTEST_CONNECT_TIMEOUT)),
             retries => sidecar::RETRIES,
             host_selection_retries => sidecar::HOST_SELECTION_RETRIES,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::http;
 use crate::mesh::endpoints::{self, Address};
-use crate::mesh::transport::{AppProtocol, IDLE_TIMEOUT, Transport};
+use crate::mesh::transport::{AppProtocol, IDLE_TIMEOUT, Transport, limit};
 use crate::plain;
 use crate::routing::{Health, Host, HostSet, Locality, Runtime};
 
@@ -118,11 +118,6 @@ struct Said<'a> {
     upgrades: &'a [String],
 }
 
-/// A time limit as it is written: 0 is none.
-fn limit(seconds: u32) -> Option<Duration> {
-    (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)))
-}
-
 impl Said<'_> {
     /// Checks that it goes together.
     fn check(&self) -> Result<(), String> {
@@ -136,15 +131,9 @@ impl Said<'_> {
     }
 
     fn transport(&self) -> Transport {
-        let mut transport = Transport::of(self.app_protocol);
-        if let Some(seconds) = self.per_request_timeout_seconds {
-            transport.per_request_timeout = limit(seconds);
-        }
-        if let Some(seconds) = self.idle_timeout_seconds {
-            transport.idle_timeout = limit(seconds);
-        }
-        transport.upgrades = self.upgrades.to_vec();
-        transport
+        let limited =
+            Transport::of(self.app_protocol).limited(self.per_request_timeout_seconds, self.idle_timeout_seconds);
+        Transport { upgrades: self.upgrades.to_vec(), ..limited }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_ecs::types::{
     AwsVpcConfiguration, LoadBalancer, NetworkConfiguration, PlacementStrategy, PlacementStrategyType,
-    ServiceConnectClientAlias, ServiceConnectConfiguration, ServiceConnectService,
+    ServiceConnectClientAlias, ServiceConnectConfiguration, ServiceConnectService, TimeoutConfiguration,
 };
 use zonewalk::cloud::Pace;
 
@@ -67,6 +67,14 @@ async fn a_service_needs_a_network_that_is_there() {
 async fn what_service_connect_offers_has_an_alias_and_a_name_of_its_pattern() {
     let stand = Stand::new(Pace::Instant).await;
     stand.define("web", LOG_GROUP, true).await;
+    let limited = |limit: i32| {
+        let alias = ServiceConnectClientAlias::builder().port(8080).build().unwrap();
+        let timeout = TimeoutConfiguration::builder().per_request_timeout_seconds(limit).build();
+        let service = ServiceConnectService::builder().port_name("http").client_aliases(alias).timeout(timeout).build();
+        let connect = ServiceConnectConfiguration::builder().enabled(true).services(service.unwrap());
+        stand.create_service("web", 0).service_connect_configuration(connect.build()).send()
+    };
+    assert_refused(limited(-1).await, INVALID, "perRequestTimeoutSeconds must be from 0");
     let offer = |discovery_name: &str, alias: Option<(&str, i32)>, log_options: bool| {
         let alias = alias
             .map(|(name, port)| vec![ServiceConnectClientAlias::builder().dns_name(name).port(port).build().unwrap()]);

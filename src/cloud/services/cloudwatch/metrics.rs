@@ -94,8 +94,21 @@ pub(super) struct Metrics {
     live: (i64, Vec<(ServiceKey, u32)>),
 }
 
-/// For how long minutes are filled in that nobody has looked at: as long as CloudWatch keeps them.
-const MOST_MINUTES: i64 = 15 * 24 * 60;
+/// CloudWatch keeps values by the minute for so many minutes, by five minutes and by the hour for so many (CloudWatch API
+/// Reference, "GetMetricData").
+const BY_MINUTE: i64 = 15 * 24 * 60;
+const BY_FIVE_MINUTES: i64 = 63 * 24 * 60;
+const BY_HOUR: i64 = 455 * 24 * 60;
+
+/// So many minutes of values are one, when they are of so many minutes ago. None: they are no longer kept.
+pub(super) fn resolution(age: i64) -> Option<i64> {
+    match age {
+        _ if age <= BY_MINUTE => Some(1),
+        _ if age <= BY_FIVE_MINUTES => Some(5),
+        _ if age <= BY_HOUR => Some(60),
+        _ => None,
+    }
+}
 
 impl Metrics {
     pub(super) fn add(&mut self, metric: Metric, dimensions: Dimensions, minute: i64, datum: Datum) {
@@ -174,12 +187,30 @@ impl Metrics {
     /// How many tasks the services have, from this minute on; since the last time they had what they had then.
     pub(super) fn gauge(&mut self, minute: i64, counts: Vec<(ServiceKey, u32)>) {
         let (last, before) = std::mem::replace(&mut self.live, (minute, counts.clone()));
-        for minute in (last + 1).max(minute - MOST_MINUTES)..minute {
+        if last.div_euclid(60) != minute.div_euclid(60) {
+            self.age(minute);
+        }
+        // Those that nobody has looked at.
+        for minute in (last + 1).max(minute - BY_MINUTE)..minute {
             self.add_live(minute, &before);
         }
         if last != minute || before != counts {
             self.add_live(minute, &counts);
         }
+    }
+
+    /// Makes one value of those that are too old for their resolution, and forgets what is too old for any.
+    fn age(&mut self, now: i64) {
+        for values in self.series.values_mut() {
+            let recent = values.split_off(&(now - BY_MINUTE));
+            for (minute, datum) in std::mem::replace(values, recent) {
+                if let Some(resolution) = resolution(now - minute) {
+                    let begin = minute.div_euclid(resolution) * resolution;
+                    values.entry(begin).and_modify(|known| *known = known.with(datum)).or_insert(datum);
+                }
+            }
+        }
+        self.series.retain(|_, values| !values.is_empty());
     }
 
     pub(super) fn forget_live(&mut self, service: &ServiceKey) {
@@ -227,5 +258,29 @@ mod tests {
         let values = &metrics.series[&(Metric::LiveTaskCount, of_service(&service))];
         let seen: Vec<_> = values.iter().map(|(minute, it)| (*minute, it.minimum, it.maximum)).collect();
         assert_eq!(seen, [(100, 3.0, 5.0), (101, 5.0, 5.0), (102, 5.0, 5.0), (103, 2.0, 2.0)]);
+    }
+
+    #[test]
+    fn old_values_become_coarse_and_are_dropped() {
+        const NOW: i64 = 10_000 * 60;
+        const DAY: i64 = 24 * 60;
+        let dimensions = || vec![("DiscoveryName", "backend".to_owned())];
+        let mut metrics = Metrics::default();
+        for begin in [NOW - 456 * DAY, NOW - 100 * DAY, NOW - 20 * DAY, NOW - DAY] {
+            for minute in begin..begin + 60 {
+                metrics.add(Metric::RequestCount, dimensions(), minute, Datum::of(2.0));
+            }
+        }
+        metrics.add(Metric::ProcessedBytes, dimensions(), NOW - 500 * DAY, Datum::of(1.0));
+        for _ in 0..2 {
+            metrics.age(NOW);
+            let [values] = &metrics.series.values().collect::<Vec<_>>()[..] else { panic!("not one metric is left") };
+            let since = |begin| values.range(begin..begin + 60).map(|(_, it)| it.samples).collect::<Vec<_>>();
+            assert_eq!(since(NOW - 456 * DAY), [0.0; 0]);
+            assert_eq!(since(NOW - 100 * DAY), [60.0]);
+            assert_eq!(since(NOW - 20 * DAY), [5.0; 12]);
+            assert_eq!(since(NOW - DAY), [1.0; 60]);
+            assert_eq!(values.values().map(|it| it.sum).sum::<f64>(), 3.0 * 120.0);
+        }
     }
 }

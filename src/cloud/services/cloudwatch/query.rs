@@ -6,7 +6,7 @@ use std::ops::Range;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::metrics::{Datum, Metric, NAMESPACE};
+use super::metrics::{Datum, Metric, NAMESPACE, resolution};
 use super::minute_of;
 use crate::cloud::error::AwsError;
 use crate::cloud::region::Region;
@@ -15,8 +15,6 @@ use crate::cloud::wire::{Params, timestamp};
 /// What a call may ask for, and get (API Reference, "GetMetricData").
 const MOST_QUERIES: usize = 500;
 const MOST_POINTS: i64 = 100_800;
-
-const DAY: i64 = 24 * 60;
 
 pub(super) fn get_metric_data(region: &Region, params: Params<'_>) -> Result<Value, AwsError> {
     let queries = params.objects("MetricDataQueries");
@@ -167,11 +165,8 @@ impl<'a> Query<'a> {
 /// Reference, "GetMetricData", "StartTime", "MetricStat").
 fn minutes(period: i64, start: Timestamp, end: Timestamp, now: i64) -> Option<Range<i64>> {
     let start = minute_of(start);
-    let coarse = match now - start {
-        age if age <= 15 * DAY => 1,
-        age if age <= 63 * DAY => 5,
-        _ => 60,
-    };
+    // What is no longer kept is not found; what came after it is, by the hour.
+    let coarse = resolution(now - start).unwrap_or(60);
     // The end is exclusive; a minute that it is within has its data points at its beginning.
     let end = (end.as_second() + 59).div_euclid(60);
     (period % coarse == 0).then(|| start.div_euclid(coarse) * coarse..end)

@@ -14,6 +14,7 @@ use crate::cloud::services::servicediscovery;
 use crate::cloud::wire::Params;
 use crate::mesh::Proxies;
 use crate::mesh::topology::{ClientAlias, Service as Endpoint, Upstream};
+use crate::mesh::transport::{AppProtocol, Transport};
 
 /// A `serviceConnectConfiguration` that is enabled, resolved.
 #[derive(Clone, Debug)]
@@ -80,7 +81,7 @@ pub(super) fn resolve(
         let taken = others.into_iter().chain(offered.iter().map(|offered| &offered.endpoint));
         check_unique(&endpoint, taken)?;
         let port_name = service.str("portName")?;
-        service_connect_rules::check_service(service, definition, port_name)?;
+        service_connect_rules::check_service(service, definition)?;
         offered.push(Offered {
             endpoint,
             discovery_arn: String::new(),
@@ -132,7 +133,19 @@ fn endpoint(service: Params<'_>, definition: &Definition, namespace: &str) -> Re
         let port = port.ok_or_else(|| invalid("The port of a clientAlias must be from 1 to 65535."))?;
         aliases.push(ClientAlias { dns_name, port });
     }
-    Ok(Endpoint { discovery_name: discovery_name.to_owned(), container_port, aliases })
+    let transport = transport(service, definition.app_protocol(port_name))?;
+    Ok(Endpoint { discovery_name: discovery_name.to_owned(), container_port, aliases, transport })
+}
+
+/// How the port is carried: by the time limits of the service, or of its protocol. What is carried is HTTP, since what runs here
+/// speaks nothing else.
+fn transport(service: Params<'_>, app_protocol: Option<&str>) -> Result<Transport, AwsError> {
+    let [per_request, idle] = service_connect_rules::timeouts(service, app_protocol)?;
+    let of_protocol = Transport::of(if app_protocol.is_some() { AppProtocol::Http } else { AppProtocol::Tcp });
+    let limited = of_protocol.limited(per_request, idle);
+    // A connection whose request takes longer than it may be idle is closed (API Reference, "TimeoutConfiguration").
+    let shorter = [limited.per_request_timeout, limited.idle_timeout].into_iter().flatten().min();
+    Ok(Transport { app_protocol: AppProtocol::Http, per_request_timeout: shorter, ..limited })
 }
 
 fn check_unique<'a>(endpoint: &Endpoint, taken: impl Iterator<Item = &'a Endpoint>) -> Result<(), AwsError> {
@@ -214,10 +227,11 @@ pub(super) fn upstreams(region: &Region, connect: &ServiceConnect) -> Vec<Upstre
     endpoints
         .flat_map(|endpoint| {
             let discovery_name = endpoint.discovery_name.clone();
-            endpoint
-                .aliases
-                .iter()
-                .map(move |alias| Upstream { discovery_name: discovery_name.clone(), alias: alias.clone() })
+            endpoint.aliases.iter().map(move |alias| Upstream {
+                discovery_name: discovery_name.clone(),
+                alias: alias.clone(),
+                transport: endpoint.transport.clone(),
+            })
         })
         .collect()
 }
@@ -229,4 +243,32 @@ pub(super) fn wire(configuration: &Value, connect: Option<&ServiceConnect>) -> V
         members.entry("namespace").or_insert_with(|| json!(connect.namespace));
     }
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_port_has_the_time_limits_of_its_service_or_of_its_protocol() {
+        for (timeout, app_protocol, per_request, idle) in [
+            (json!({}), Some("http"), Some(15), Some(300)),
+            (json!({}), Some("grpc"), Some(15), Some(300)),
+            (json!({ "perRequestTimeoutSeconds": 40 }), Some("http2"), Some(40), Some(300)),
+            (json!({ "perRequestTimeoutSeconds": 0, "idleTimeoutSeconds": 0 }), Some("http"), None, None),
+            (json!({ "idleTimeoutSeconds": 7 }), Some("http"), Some(7), Some(7)),
+            (json!({ "perRequestTimeoutSeconds": 0 }), Some("http"), Some(300), Some(300)),
+            (json!({}), None, Some(3_600), Some(3_600)),
+            (json!({ "idleTimeoutSeconds": 0 }), None, None, None),
+        ] {
+            let service = json!({ "timeout": timeout });
+            let transport = transport(Params::new(service.as_object().unwrap()), app_protocol).unwrap();
+            let seconds = |limit: Option<Duration>| limit.map(|limit| limit.as_secs());
+            let limits = (seconds(transport.per_request_timeout), seconds(transport.idle_timeout));
+            assert_eq!(limits, (per_request, idle), "{timeout} {app_protocol:?}");
+            assert_eq!(transport.app_protocol, AppProtocol::Http);
+        }
+    }
 }

@@ -1,5 +1,5 @@
 //! What of a Service Connect configuration is kept and given back: checked here by AWS's rules. Proxies heed of it whether they
-//! log accesses; they have no TLS, and the default timeouts.
+//! log accesses, and the timeouts; they have no TLS.
 
 use super::definition::Definition;
 use super::invalid;
@@ -70,20 +70,10 @@ pub(super) fn check_definition(definition: &Definition) -> Result<(), AwsError> 
 }
 
 /// The members of a `services` item that are about its port (API Reference, "ServiceConnectService").
-pub(super) fn check_service(service: Params<'_>, definition: &Definition, port_name: &str) -> Result<(), AwsError> {
+pub(super) fn check_service(service: Params<'_>, definition: &Definition) -> Result<(), AwsError> {
     port(service, "ingressPortOverride")?;
     if definition.is_bridged() && service.get("ingressPortOverride").is_some() {
         return Err(AwsError::unsupported("ingressPortOverride with network mode bridge"));
-    }
-    let timeout = service.object("timeout");
-    for name in ["idleTimeoutSeconds", "perRequestTimeoutSeconds"] {
-        let seconds = timeout.map(|timeout| timeout.opt_int(name)).transpose()?.flatten();
-        if seconds.is_some_and(|seconds| !(0..=i64::from(i32::MAX)).contains(&seconds)) {
-            return Err(invalid(format!("{name} must be from 0 to 2147483647.")));
-        }
-        if seconds.is_some() && name == "perRequestTimeoutSeconds" && definition.app_protocol(port_name).is_none() {
-            return Err(invalid("perRequestTimeout can only be set if Service Connect appProtocol isn't TCP."));
-        }
     }
     if let Some(tls) = service.object("tls") {
         let authority = tls.object("issuerCertificateAuthority");
@@ -101,6 +91,21 @@ pub(super) fn check_service(service: Params<'_>, definition: &Definition, port_n
         }
     }
     Ok(())
+}
+
+/// The `timeout` of a `services` item: for a request, and for a connection that is idle (API Reference, "TimeoutConfiguration").
+pub(super) fn timeouts(service: Params<'_>, app_protocol: Option<&str>) -> Result<[Option<u32>; 2], AwsError> {
+    let Some(timeout) = service.object("timeout") else { return Ok([None, None]) };
+    let limit = |name: &str| {
+        let seconds = timeout.opt_int(name)?.map(u32::try_from).transpose();
+        let seconds = seconds.ok().filter(|seconds| seconds.is_none_or(|seconds| i32::try_from(seconds).is_ok()));
+        seconds.ok_or_else(|| invalid(format!("{name} must be from 0 to 2147483647.")))
+    };
+    let (idle, per_request) = (limit("idleTimeoutSeconds")?, limit("perRequestTimeoutSeconds")?);
+    if per_request.is_some() && app_protocol.is_none() {
+        return Err(invalid("perRequestTimeout can only be set if Service Connect appProtocol isn't TCP."));
+    }
+    Ok([per_request, idle])
 }
 
 fn port(of: Params<'_>, name: &str) -> Result<(), AwsError> {
