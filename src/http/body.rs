@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::connection::Connection;
 use super::multiplexed::Stream;
-use super::pool::{Pool, PoolCounters};
+use super::pool::{HttpVersion, Pool, PoolCounters};
 use super::replay::Replay;
 use super::tunnel::Switched;
 
@@ -46,15 +46,30 @@ pub(crate) enum BodyError {
     Timeout,
     #[error("the request is sent to another host")]
     SentAgain,
+    #[error("the stream was reset before its end")]
+    Reset,
+}
+
+/// What hyper has of a body. It takes a stream of HTTP/2 that was reset without an error (`NO_ERROR`, as Envoy resets them) for one
+/// that has ended.
+pub(super) fn whole(
+    frame: Option<Result<Frame<Bytes>, hyper::Error>>,
+    incoming: &Incoming,
+    version: HttpVersion,
+) -> Option<Result<Frame<Bytes>, BodyError>> {
+    match frame {
+        None if version == HttpVersion::Http2 && !incoming.is_end_stream() => Some(Err(BodyError::Reset)),
+        frame => frame.map(|frame| frame.map_err(BodyError::from)),
+    }
 }
 
 impl Body {
-    /// Takes a request's body, so that a small one can be sent again. A large one comes with a signal of its end.
+    /// Takes the body of a request of HTTP/1, so that a small one can be sent again. A large one comes with a signal of its end.
     pub(crate) async fn replayable(mut incoming: Incoming) -> Result<(Self, Option<Ended>), hyper::Error> {
         let mut read = BytesMut::new();
         while !incoming.is_end_stream() {
             if incoming.size_hint().lower() as usize + read.len() > REPLAY_LIMIT {
-                let (body, ended) = RequestBody::new(read.freeze(), incoming);
+                let (body, ended) = RequestBody::new(read.freeze(), incoming, HttpVersion::Http1);
                 return Ok((Self::Streamed(body), Some(ended)));
             }
             match incoming.frame().await.transpose()? {
@@ -67,15 +82,15 @@ impl Body {
     }
 
     /// Takes a request's body as it comes, with a signal of its end.
-    pub(crate) fn streamed(incoming: Incoming) -> (Self, Option<Ended>) {
+    pub(crate) fn streamed(incoming: Incoming, version: HttpVersion) -> (Self, Option<Ended>) {
         if incoming.is_end_stream() {
             return (Self::Whole(Bytes::new()), None);
         }
-        let (body, ended) = RequestBody::new(Bytes::new(), incoming);
+        let (body, ended) = RequestBody::new(Bytes::new(), incoming, version);
         (Self::Streamed(body), Some(ended))
     }
 
-    /// Takes a request's body as it comes, and keeps it meanwhile, with a signal of its end.
+    /// Takes the body of a request of HTTP/2 as it comes, and keeps it meanwhile, with a signal of its end.
     pub(crate) fn kept(incoming: Incoming) -> (Self, Option<Ended>) {
         if incoming.is_end_stream() {
             return (Self::Whole(Bytes::new()), None);
@@ -103,16 +118,25 @@ impl Body {
 
     /// The body of a response that has a connection to itself.
     pub(super) fn response(incoming: Incoming, connection: Connection, pool: Arc<Pool>) -> Self {
-        Self::of(incoming, Source::Connection(connection, pool))
+        Self::of(incoming, HttpVersion::Http1, Source::Connection(connection, pool))
     }
 
-    /// The body of a response that shares its connection.
-    pub(super) fn stream(incoming: Incoming, stream: Stream) -> Self {
-        Self::of(incoming, Source::Stream(stream))
+    /// The body of a response whose connection somebody else drives.
+    pub(super) fn stream(incoming: Incoming, version: HttpVersion, stream: Stream) -> Self {
+        Self::of(incoming, version, Source::Stream(stream))
     }
 
-    fn of(incoming: Incoming, source: Source) -> Self {
-        let mut body = ResponseBody { incoming, source, deadline: None, timer: None, failure: None, counted: None };
+    fn of(incoming: Incoming, version: HttpVersion, source: Source) -> Self {
+        let mut body = ResponseBody {
+            incoming,
+            version,
+            source,
+            deadline: None,
+            has_begun: false,
+            timer: None,
+            failure: None,
+            counted: None,
+        };
         if body.incoming.is_end_stream() {
             body.release();
             return Self::Whole(Bytes::new());
@@ -203,23 +227,25 @@ pub(crate) struct RequestBody {
     /// The beginning, which has been read already.
     read: Bytes,
     incoming: Incoming,
+    version: HttpVersion,
     /// The signal of the body's end, which is given by dropping it.
     end: Option<oneshot::Sender<()>>,
 }
 
 impl RequestBody {
-    fn new(read: Bytes, incoming: Incoming) -> (Self, Ended) {
+    fn new(read: Bytes, incoming: Incoming, version: HttpVersion) -> (Self, Ended) {
         let (end, ended) = oneshot::channel();
-        (Self { passed: Arc::default(), read, incoming, end: Some(end) }, ended)
+        (Self { passed: Arc::default(), read, incoming, version, end: Some(end) }, ended)
     }
 
     fn is_end_stream(&self) -> bool {
         self.read.is_empty() && self.incoming.is_end_stream()
     }
 
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let polled = if self.read.is_empty() {
-            Pin::new(&mut self.incoming).poll_frame(cx)
+            let polled = Pin::new(&mut self.incoming).poll_frame(cx);
+            polled.map(|frame| whole(frame, &self.incoming, self.version))
         } else {
             Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.read)))))
         };
@@ -265,8 +291,11 @@ impl Source {
 /// The body of a response, read from its upstream connection.
 pub(crate) struct ResponseBody {
     incoming: Incoming,
+    version: HttpVersion,
     source: Source,
     deadline: Option<Instant>,
+    /// Whether a part of it has been passed on.
+    has_begun: bool,
     /// The timer of the deadline, made when the body is waited for. Most bodies are not: they come in one piece with the
     /// head.
     timer: Option<Pin<Box<Sleep>>>,
@@ -313,8 +342,14 @@ impl ResponseBody {
         if let Some(failure) = self.failure.take() {
             return Poll::Ready(Some(Err(failure)));
         }
-        match self.poll_incoming(cx) {
+        if self.has_begun && self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            // It comes so fast that it is never waited for.
+            return Poll::Ready(Some(Err(self.time_out())));
+        }
+        let polled = self.poll_incoming(cx).map(|frame| whole(frame, &self.incoming, self.version));
+        match polled {
             Poll::Ready(Some(Ok(frame))) => {
+                self.has_begun = true;
                 if let Some(counted) = &mut self.counted {
                     counted.bytes += frame.data_ref().map_or(0, Bytes::len) as u64;
                 }
@@ -326,7 +361,7 @@ impl ResponseBody {
             Poll::Ready(Some(Err(error))) => {
                 // First pending, then the error: hyper flushes what it has on the former, and would drop it on the latter.
                 self.source = Source::Done;
-                self.failure = Some(error.into());
+                self.failure = Some(error);
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
@@ -334,14 +369,16 @@ impl ResponseBody {
                 self.release();
                 Poll::Ready(None)
             }
-            Poll::Pending => self.poll_timer(cx).map(|()| {
-                if let Some(counters) = self.source.counters() {
-                    counters.timed_out.fetch_add(1, Relaxed);
-                }
-                self.source = Source::Done;
-                Some(Err(BodyError::Timeout))
-            }),
+            Poll::Pending => self.poll_timer(cx).map(|()| Some(Err(self.time_out()))),
         }
+    }
+
+    fn time_out(&mut self) -> BodyError {
+        if let Some(counters) = self.source.counters() {
+            counters.timed_out.fetch_add(1, Relaxed);
+        }
+        self.source = Source::Done;
+        BodyError::Timeout
     }
 }
 
@@ -353,7 +390,7 @@ impl HttpBody for Body {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Streamed(body) => body.poll_frame(cx).map_err(BodyError::from),
+            Self::Streamed(body) => body.poll_frame(cx),
             Self::Kept(body) => body.poll_frame(cx),
             Self::Response(body) => body.poll_frame(cx),
             Self::Switched(_) => Poll::Ready(None),

@@ -1,8 +1,12 @@
-//! The one HTTP/2 connection to an endpoint, which all requests to it share.
+//! The HTTP/2 connection to an endpoint, which all requests to it share; more than one where the endpoint takes fewer streams at a
+//! time than there are requests.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use hyper::client::conn::http2::{self, SendRequest};
@@ -16,20 +20,45 @@ use tokio::time::Instant;
 use super::MAX_RESPONSE_HEAD;
 use super::body::Body;
 use super::connection::Counted;
-use super::pool::{Pool, PoolCounters, SendError, classify};
+use super::pool::{HttpVersion, Pool, PoolCounters, SendError, classify};
 
 /// How often a request that has not left goes out on another connection, since the one before was closed.
 const NEW_CONNECTIONS: u32 = 2;
 
-/// The place of the connection, which is empty until it is needed. Whoever opens it holds the lock meanwhile, so that others wait for
+/// The connections, of which there is none until it is needed. Whoever opens one holds the lock meanwhile, so that others wait for
 /// that one.
 #[derive(Default)]
-pub(super) struct Multiplexed(tokio::sync::Mutex<Option<Shared>>);
+pub(super) struct Multiplexed {
+    place: tokio::sync::Mutex<Place>,
+    /// How many attempts to connect have failed. Who has waited for one that failed has failed with it, as in Envoy: each in turn
+    /// would wait for an endpoint that takes no connections, until the request's time is over.
+    failures: AtomicU64,
+}
+
+#[derive(Default)]
+struct Place {
+    open: Vec<Shared>,
+    last_failure: Option<(io::ErrorKind, String)>,
+}
 
 #[derive(Clone)]
 struct Shared {
     sender: SendRequest<Body>,
     standing: Arc<Standing>,
+    /// The most streams that the endpoint takes at a time (`SETTINGS_MAX_CONCURRENT_STREAMS`).
+    most_streams: Arc<AtomicUsize>,
+}
+
+impl Shared {
+    /// How many streams are on it, to be asked of the one in its place.
+    fn streams(&self) -> usize {
+        Arc::strong_count(&self.standing) - 1
+    }
+
+    /// Whether the endpoint takes another stream now.
+    fn has_room(&self) -> bool {
+        self.streams() < self.most_streams.load(Relaxed).max(1)
+    }
 }
 
 /// A connection that stands, counted until the last of its streams has ended.
@@ -89,7 +118,7 @@ impl Multiplexed {
             on_connection();
             let stream = Stream::new(shared.standing);
             match shared.sender.try_send_request(as_http2(request)?).await {
-                Ok(response) => return Ok(response.map(|incoming| Body::stream(incoming, stream))),
+                Ok(response) => return Ok(response.map(|incoming| Body::stream(incoming, HttpVersion::Http2, stream))),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if left > 0 => (request, left) = (unsent, left - 1),
                     _ => return Err(classify(error.into_error())),
@@ -99,13 +128,28 @@ impl Multiplexed {
     }
 
     async fn shared(&self, pool: &Pool) -> io::Result<Shared> {
-        let mut place = self.0.lock().await;
-        if let Some(shared) = place.as_ref().filter(|shared| !shared.sender.is_closed()) {
+        let failures = self.failures.load(Acquire);
+        let mut place = self.place.lock().await;
+        place.open.retain(|shared| !shared.sender.is_closed());
+        if let Some(shared) = place.open.iter().find(|shared| shared.has_room()) {
             return Ok(shared.clone());
         }
-        let shared = pool.counting_attempt(self.open(pool)).await?;
-        *place = Some(shared.clone());
-        Ok(shared)
+        if self.failures.load(Acquire) != failures
+            && let Some((kind, reason)) = &place.last_failure
+        {
+            return pool.counting_attempt(async { Err(io::Error::new(*kind, reason.clone())) }).await;
+        }
+        match pool.counting_attempt(self.open(pool)).await {
+            Ok(shared) => {
+                place.open.push(shared.clone());
+                Ok(shared)
+            }
+            Err(error) => {
+                place.last_failure = Some((error.kind(), error.to_string()));
+                self.failures.fetch_add(1, Release);
+                Err(error)
+            }
+        }
     }
 
     async fn open(&self, pool: &Pool) -> io::Result<Shared> {
@@ -116,31 +160,38 @@ impl Multiplexed {
             .await
             .map_err(io::Error::other)?;
         // It ends with the last of its senders and streams.
+        let most_streams = Arc::new(AtomicUsize::new(connection.current_max_send_streams()));
+        let noted = most_streams.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let mut connection = pin!(connection);
+            let ended = poll_fn(|cx| {
+                let polled = connection.as_mut().poll(cx);
+                if polled.is_pending() {
+                    noted.store(connection.current_max_send_streams(), Relaxed);
+                }
+                polled
+            });
+            if let Err(error) = ended.await {
                 tracing::debug!("an HTTP/2 connection ended: {error}");
             }
         });
-        Ok(Shared { sender, standing: Standing::new(counted, pool.counters.clone()) })
+        Ok(Shared { sender, standing: Standing::new(counted, pool.counters.clone()), most_streams })
     }
 
-    /// Closes the connection if it has been idle for too long, and forgets it if the other side has closed it.
+    /// Closes what has been idle for too long, and forgets what the other side has closed.
     pub(super) fn sweep(&self, limit: Duration) {
         // Who holds it opens one.
-        let Ok(mut place) = self.0.try_lock() else { return };
-        let is_over = |shared: &Shared| {
-            let is_idle = Arc::strong_count(&shared.standing) == 1;
-            shared.sender.is_closed() || (is_idle && shared.standing.idle_since.lock().elapsed() >= limit)
-        };
-        if place.as_ref().is_some_and(is_over) {
-            *place = None;
-        }
+        let Ok(mut place) = self.place.try_lock() else { return };
+        place.open.retain(|shared| {
+            let is_idle = shared.streams() == 0 && shared.standing.idle_since.lock().elapsed() >= limit;
+            !shared.sender.is_closed() && !is_idle
+        });
     }
 
-    /// Sends nothing more on the connection: it is closed after the last of its streams.
+    /// Sends nothing more on what is open: each is closed after the last of its streams.
     pub(super) fn clear(&self) {
-        if let Ok(mut place) = self.0.try_lock() {
-            *place = None;
+        if let Ok(mut place) = self.place.try_lock() {
+            place.open.clear();
         }
     }
 }

@@ -9,7 +9,8 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE};
-use hyper::{Request, Response, StatusCode};
+use hyper::http::request::Parts;
+use hyper::{Request, Response, StatusCode, Version};
 use parking_lot::Mutex;
 
 use super::body::Body;
@@ -26,8 +27,15 @@ pub(crate) enum HttpVersion {
     Http2,
 }
 
+impl HttpVersion {
+    /// In which a request has come.
+    pub(crate) fn of(head: &Parts) -> Self {
+        if head.version == Version::HTTP_2 { Self::Http2 } else { Self::Http1 }
+    }
+}
+
 /// For HTTP/1.1 a pool of the connections that are not in use, the last used one on top, so that a lull closes the others. It has no
-/// limit: Envoy's, 1,024 per cluster, is beyond what one machine's demonstration does. For HTTP/2 one connection that all share.
+/// limit: Envoy's, 1,024 per cluster, is beyond what one machine's demonstration does. For HTTP/2 connections that all share.
 pub(crate) struct Pool {
     address: SocketAddr,
     idle_timeout: Duration,

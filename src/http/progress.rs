@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
+use hyper::body::{Body, Frame, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
 /// How far a connection is. A step is no read-modify-write operation: where two tasks make one at once, it has changed all the same.
@@ -38,10 +39,40 @@ impl Progress {
 
 pub(super) struct InHand(Arc<Progress>);
 
+impl InHand {
+    /// A request is handled until its response has gone: what its client still sends meanwhile is progress, too.
+    pub(super) fn until_end_of<B>(self, body: B) -> Held<B> {
+        Held { body, _in_hand: self }
+    }
+}
+
 impl Drop for InHand {
     fn drop(&mut self) {
         self.0.step();
         self.0.in_hand.fetch_sub(1, Relaxed);
+    }
+}
+
+/// The body of a response, with the guard of its request.
+pub(super) struct Held<B> {
+    body: B,
+    _in_hand: InHand,
+}
+
+impl<B: Body + Unpin> Body for Held<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -13,7 +13,8 @@ use hyper::header::HeaderMap;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::body::{BodyError, Ended, REPLAY_LIMIT};
+use super::body::{BodyError, Ended, REPLAY_LIMIT, whole};
+use super::pool::HttpVersion;
 
 /// One sending of a request's body. Only the newest one gets anything.
 pub(crate) struct Replay {
@@ -38,6 +39,8 @@ struct Kept {
     passed: Arc<AtomicU64>,
     /// The signal of the body's end, which is given by dropping it.
     end: Option<oneshot::Sender<()>>,
+    /// That of the newest sending, while it waits for more.
+    waiting: Option<Waker>,
 }
 
 impl Replay {
@@ -54,6 +57,7 @@ impl Replay {
             is_complete: false,
             passed: Arc::default(),
             end: Some(end),
+            waiting: None,
         };
         (Self { kept: Arc::new(Mutex::new(kept)), number: 0, sent: 0, has_ended: false }, ended)
     }
@@ -63,11 +67,17 @@ impl Replay {
         Self { kept: self.kept.clone(), number: self.number + 1, sent: 0, has_ended: false }
     }
 
-    /// Ends the sending before. False: not all of the body is kept.
+    /// Ends the sending before. False: not all of the body is kept, and that one goes on.
     pub(super) fn begin(&self) -> bool {
         let mut kept = self.kept.lock();
+        if kept.is_too_long {
+            return false;
+        }
         kept.newest = self.number;
-        !kept.is_too_long
+        if let Some(before) = kept.waiting.take() {
+            before.wake();
+        }
+        true
     }
 
     pub(super) fn passed(&self) -> Arc<AtomicU64> {
@@ -122,7 +132,11 @@ impl Replay {
 
 impl Kept {
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let polled = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        let Poll::Ready(polled) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            self.waiting = Some(cx.waker().clone());
+            return Poll::Pending;
+        };
+        let polled = whole(polled, &self.incoming, HttpVersion::Http2);
         if let Some(Ok(frame)) = &polled {
             if let Some(data) = frame.data_ref() {
                 self.keep(data);
@@ -133,7 +147,7 @@ impl Kept {
             self.is_complete = true;
             self.end = None;
         }
-        Poll::Ready(polled.map(|frame| frame.map_err(BodyError::from)))
+        Poll::Ready(polled)
     }
 
     fn keep(&mut self, data: &Bytes) {

@@ -41,7 +41,7 @@ pub(crate) type TcpConnection = TokioIo<Noted<TokioIo<TcpStream>>>;
 
 /// What answers a server's requests.
 pub(crate) trait Handler: Send + Sync + 'static {
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + Unpin + 'static;
 
     /// Whether clients may speak HTTP/2 without being asked (RFC 9113, section 3.3), as Envoy's codec type `AUTO` lets them.
     const TAKES_HTTP2: bool = false;
@@ -217,13 +217,15 @@ async fn serve<H: Handler>(
         let in_hand = noted.begin();
         place.note(&mut request);
         let handler = handler.clone();
-        async move {
-            let _in_hand = in_hand;
-            handler.handle(request, peer).await
-        }
+        async move { handler.handle(request, peer).await.map(|response| response.map(|body| in_hand.until_end_of(body))) }
     });
     let conversation = Conversation { progress: progress.clone(), idle_timeout, drain };
-    let speaks_http2 = H::TAKES_HTTP2 && conversation.begins_as_http2(&stream).await;
+    let speaks_http2 = if H::TAKES_HTTP2 {
+        let Some(speaks_http2) = conversation.begins_as_http2(&stream).await else { return };
+        speaks_http2
+    } else {
+        false
+    };
     let stream = Noted::new(SmallWrites(TokioIo::new(stream)), progress);
     let outcome = if speaks_http2 {
         let mut server = http2::Builder::new(TokioExecutor::new());
@@ -271,8 +273,8 @@ struct Conversation {
 }
 
 impl Conversation {
-    /// Whether a client speaks HTTP/2. False also if it says nothing until it is no longer waited for.
-    async fn begins_as_http2(&self, stream: &TcpStream) -> bool {
+    /// Whether a client speaks HTTP/2. None: it says nothing until it is no longer waited for.
+    async fn begins_as_http2(&self, stream: &TcpStream) -> Option<bool> {
         let preface = async {
             let mut start = [0; HTTP2_PREFACE.len()];
             loop {
@@ -292,9 +294,9 @@ impl Conversation {
             }
         };
         tokio::select! {
-            speaks_http2 = preface => speaks_http2,
-            () = self.drain.wait() => false,
-            () = patience => false,
+            speaks_http2 = preface => Some(speaks_http2),
+            () = self.drain.wait() => Some(false),
+            () = patience => None,
         }
     }
 

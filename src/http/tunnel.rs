@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
 
 use super::body::Body;
 use super::multiplexed::Stream;
-use super::pool::{Pool, SendError, classify};
+use super::pool::{HttpVersion, Pool, SendError, classify};
 use super::{MAX_BUFFER, MAX_RESPONSE_HEAD};
 
 /// The most that is on its way in either direction, in bytes.
@@ -58,7 +58,7 @@ pub(super) async fn send(
         let connection = hyper::upgrade::on(&mut response).await.map_err(classify)?;
         return Ok(response.map(|_| Body::Switched(Box::new(Switched { connection, _stream: stream }))));
     }
-    Ok(response.map(|incoming| Body::stream(incoming, stream)))
+    Ok(response.map(|incoming| Body::stream(incoming, HttpVersion::Http1, stream)))
 }
 
 /// A client that asks for a switch of protocols.

@@ -63,7 +63,7 @@ impl From<&standalone::Serving> for Serving {
         let standalone::Serving { zone, outbound, inbound, tcp, admin, known } = serving.clone();
         let in_place_of = |Inbound { listen, application, .. }| InPlaceOf { listen, application };
         let inbound = inbound.into_iter().map(in_place_of).collect();
-        let tcp = tcp.into_iter().map(|Tcp { listen, upstream }| TcpUpstream { listen, upstream }).collect();
+        let tcp = tcp.into_iter().map(|Tcp { listen, upstream, .. }| TcpUpstream { listen, upstream }).collect();
         Self { zone, outbound, inbound, tcp, admin, known: known.into() }
     }
 }

@@ -84,6 +84,7 @@ mod sidecar;
 mod sidecar_malformed;
 mod sidecar_program;
 mod sidecar_protocols;
+mod sidecar_streams;
 mod simulated;
 mod situations;
 mod stages_faults;

@@ -230,6 +230,37 @@ fn a_request_in_flight_is_finished_before_it_ends() {
     assert!(!program.admin.exists());
 }
 
+/// The application's own calls still go out while what it was asked is in flight.
+#[test]
+fn an_application_that_is_still_asked_reaches_its_upstreams() {
+    let runtime = Runtime::new().unwrap();
+    let backend = stub(&runtime, Manner::Answers(OK));
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let application = listener.local_addr().unwrap();
+    let (came, comes) = std::sync::mpsc::channel();
+    let (go, goes) = std::sync::mpsc::channel::<SocketAddr>();
+    let host = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        let mut head = [0; 1024];
+        came.send(stream.read(&mut head).unwrap()).unwrap();
+        ask(&mut TcpStream::connect(goes.recv().unwrap()).unwrap());
+        stream.write_all(OK.as_bytes()).unwrap();
+    });
+    let mut program = Program::start(&config(application, &[(backend.address, "use1-az1", "healthy")]));
+    let mut stream = TcpStream::connect(program.inbound[0]).unwrap();
+    let client = thread::spawn(move || ask(&mut stream));
+    comes.recv().unwrap();
+    let process = rustix::process::Pid::from_child(&program.process);
+    rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    while TcpStream::connect(program.inbound[0]).is_ok() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    go.send(program.outbound).unwrap();
+    client.join().unwrap();
+    host.join().unwrap();
+    assert!(program.process.wait().unwrap().success());
+}
+
 #[test]
 fn what_it_cannot_begin_with_is_refused() {
     let machine = Machine::new();

@@ -318,7 +318,7 @@ async fn a_tcp_connection_stays_with_an_endpoint_of_its_zone() {
     let sidecar = Sidecar::new(&zone(1), vec![cache]);
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let egress = listener.local_addr().unwrap();
-    let _server = sidecar.serve_tcp("cache.ns", listener, &Handle::current()).unwrap();
+    let _server = sidecar.serve_tcp("cache.ns", listener, None, &Handle::current()).unwrap();
     let local: HostSet = [(zone(1), vec![Host::default()]), (zone(2), vec![Host::default()])].into_iter().collect();
     sidecar.set_runtime(Runtime { min_cluster_size: Some(1), ..Runtime::default() });
     let set = |endpoints: &[Address]| sidecar.update("cache.ns", &local, endpoints);

@@ -30,7 +30,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::black_hole::BlackHole;
 use super::topology::{self, HealthCheck};
 use crate::http::{
-    Body, Handler, Patience, Pool, SendError, Server, answer, listen_shared, on_loopback, passed_on, to_next_hop,
+    Body, Handler, HttpVersion, Patience, Pool, SendError, Server, answer, listen_shared, on_loopback, passed_on,
+    to_next_hop,
 };
 use health::Record;
 pub use health::{TargetHealth, UnhealthyReason};
@@ -351,7 +352,7 @@ impl Listener {
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
         headers.insert(X_FORWARDED_PORT, self.port.clone());
         headers.entry(HOST).or_insert_with(|| self.host.clone());
-        Request::from_parts(head, Body::streamed(body).0)
+        Request::from_parts(head, Body::streamed(body, HttpVersion::Http1).0)
     }
 }
 

@@ -6,8 +6,8 @@ use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 
 use super::cluster::Cluster;
-use crate::mesh::endpoints::Upstream;
-use crate::routing::{Locality, Runtime};
+use crate::mesh::endpoints::{Address, Upstream};
+use crate::routing::{HostSet, Locality, Runtime};
 
 pub(super) struct Clusters {
     /// The proxy's own.
@@ -27,10 +27,11 @@ impl Clusters {
         Self { locality: locality.clone(), routes: ArcSwap::default(), runtime: Mutex::default() }
     }
 
-    pub(super) fn set(&self, upstreams: Vec<Upstream>) {
+    /// Each cluster has its endpoints before a request finds it.
+    pub(super) fn set(&self, upstreams: impl Iterator<Item = (Upstream, Vec<Address>)>, local: &HostSet) {
         let runtime = self.runtime.lock();
         let before = self.routes.load();
-        let routes = upstreams.into_iter().map(|Upstream { name, authorities, transport }| {
+        let routes = upstreams.map(|(Upstream { name, authorities, transport }, endpoints)| {
             let is_it = |route: &&Route| *route.cluster.name == *name && route.cluster.transport == transport;
             let known = before.iter().find(is_it);
             let cluster = known.map_or_else(
@@ -41,6 +42,7 @@ impl Clusters {
                 },
                 |route| route.cluster.clone(),
             );
+            cluster.update(local, &endpoints);
             Route { authorities, cluster }
         });
         self.routes.store(Arc::new(routes.collect()));

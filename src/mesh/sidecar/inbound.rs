@@ -12,7 +12,7 @@ use hyper::{Request, Response, StatusCode};
 use super::answers::{REFUSED, answer_for, answered, local_reply, no_response, switching};
 use super::tcp;
 use super::time_limit::in_time;
-use crate::http::{Body, Handler, Pool, TcpConnection, passed_on, to_next_hop};
+use crate::http::{Body, Handler, HttpVersion, Pool, TcpConnection, passed_on, to_next_hop};
 use crate::mesh::journal::{Recorder, To};
 use crate::mesh::transport::Transport;
 
@@ -38,6 +38,13 @@ impl Inbound {
         Self { port, recorder, transport, application }
     }
 
+    /// Closes the connections to the application that have been idle for too long, or that it has closed.
+    pub(super) fn sweep(&self) {
+        if let Some(application) = &self.application {
+            application.sweep();
+        }
+    }
+
     /// Carries a connection as it is.
     pub(super) async fn carry(&self, client: TcpConnection) {
         if let Some(application) = &self.application {
@@ -55,8 +62,9 @@ impl Inbound {
         };
         let (mut head, body) = request.into_parts();
         let recording = self.recorder.as_ref().map(|recorder| recorder.begin(&mut head));
+        let version = HttpVersion::of(&head);
         to_next_hop(&mut head, switching.is_some());
-        let (body, ended) = Body::streamed(body);
+        let (body, ended) = Body::streamed(body, version);
         let size = body.size();
         let sending = pin!(application.send(Request::from_parts(head, body)));
         let (sent, deadline) = in_time(ended, self.transport.per_request_timeout, sending).await;

@@ -20,9 +20,10 @@ mod times;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -40,6 +41,8 @@ pub(super) use retry::RETRIES;
 /// One task's proxy. Its servers stop when they are dropped.
 pub struct Sidecar {
     clusters: Arc<Clusters>,
+    /// Those whose listeners stand.
+    inbounds: Mutex<Vec<Weak<Inbound>>>,
     recorder: Option<Recorder>,
 }
 
@@ -47,14 +50,14 @@ impl Sidecar {
     /// Makes a proxy in this locality that knows these upstreams, none of which has an endpoint yet.
     pub fn new(locality: &Locality, upstreams: Vec<Upstream>) -> Self {
         let clusters = Clusters::new(locality);
-        clusters.set(upstreams);
-        Self { clusters: Arc::new(clusters), recorder: None }
+        clusters.set(upstreams.into_iter().map(|upstream| (upstream, vec![])), &HostSet::default());
+        Self { clusters: Arc::new(clusters), inbounds: Mutex::default(), recorder: None }
     }
 
-    /// Knows these upstreams from now on. One of the same name stays what it was, with its endpoints and counters, under the new
-    /// authorities; requests to one that is gone are still answered.
-    pub fn set_upstreams(&self, upstreams: Vec<Upstream>) {
-        self.clusters.set(upstreams);
+    /// Knows these upstreams with their endpoints from now on, and the endpoints of the own service. One of the same name and
+    /// transport stays what it was, with its counters, under the new authorities; requests to one that is gone are still answered.
+    pub fn set_upstreams(&self, upstreams: Vec<(Upstream, Vec<Address>)>, local: &HostSet) {
+        self.clusters.set(upstreams.into_iter(), local);
     }
 
     /// Notes what it carries from now on.
@@ -73,8 +76,15 @@ impl Sidecar {
         Server::spawn(listener, idle_timeout, Arc::new(outbound), runtime)
     }
 
-    /// Carries the connections that come to an upstream's own listener, as TCP.
-    pub fn serve_tcp(&self, upstream: &str, listener: TcpListener, runtime: &Handle) -> io::Result<Server> {
+    /// Carries the connections that come to an upstream's own listener, as TCP, until nothing comes or goes on them for
+    /// `idle_timeout`, if there is one.
+    pub fn serve_tcp(
+        &self,
+        upstream: &str,
+        listener: TcpListener,
+        idle_timeout: Option<Duration>,
+        runtime: &Handle,
+    ) -> io::Result<Server> {
         let (clusters, name): (_, Arc<str>) = (self.clusters.clone(), upstream.into());
         let carry = move |client| {
             let (clusters, name) = (clusters.clone(), name.clone());
@@ -84,7 +94,6 @@ impl Sidecar {
                 }
             }
         };
-        let idle_timeout = self.clusters.named(upstream).and_then(|cluster| cluster.transport.idle_timeout);
         Server::spawn_tcp(listener, idle_timeout, carry, runtime)
     }
 
@@ -100,6 +109,7 @@ impl Sidecar {
     ) -> io::Result<Server> {
         let idle_timeout = transport.idle_timeout;
         let inbound = Arc::new(Inbound::new(port, application, transport.clone(), self.recorder.clone()));
+        self.inbounds.lock().push(Arc::downgrade(&inbound));
         match transport.app_protocol {
             AppProtocol::Tcp => {
                 let carry = move |client| {
@@ -170,6 +180,13 @@ impl Sidecar {
             for cluster in self.clusters.all() {
                 cluster.sweep(now);
             }
+            self.inbounds.lock().retain(|inbound| match inbound.upgrade() {
+                Some(inbound) => {
+                    inbound.sweep();
+                    true
+                }
+                None => false,
+            });
         }
     }
 }

@@ -9,13 +9,13 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Request, Response, StatusCode};
 use tokio::time::Instant;
 
 use super::answers::{answer_for, local_reply, status_for_outliers, switching};
 use super::cluster::{Cluster, Endpoint};
 use super::time_limit::in_time;
-use crate::http::{Body, SendError, passed_on, to_next_hop};
+use crate::http::{Body, HttpVersion, SendError, passed_on, to_next_hop};
 use crate::mesh::journal::{Recorder, To};
 
 pub(in crate::mesh) const RETRIES: u32 = 2;
@@ -52,10 +52,10 @@ impl Cluster {
         };
         let (mut head, body) = request.into_parts();
         let recording = recorder.map(|recorder| recorder.begin(&mut head));
-        let is_http2 = head.version == Version::HTTP_2;
+        let version = HttpVersion::of(&head);
         to_next_hop(&mut head, switching.is_some());
 
-        let (body, ended) = if is_http2 {
+        let (body, ended) = if version == HttpVersion::Http2 {
             Body::kept(body)
         } else {
             let Ok(read) = Body::replayable(body).await else {

@@ -108,6 +108,7 @@ pub(super) struct Fixed {
 pub struct Tcp {
     pub listen: SocketAddr,
     pub upstream: String,
+    pub idle_timeout: Option<Duration>,
 }
 
 /// What is said of how a port's traffic is carried.
@@ -220,7 +221,10 @@ impl Config {
 
     pub(super) fn fixed(&self) -> Fixed {
         let Self { admin, outbound, inbound, .. } = self;
-        let tcp = |upstream: &Upstream| Some(Tcp { listen: upstream.listen?, upstream: upstream.name.clone() });
+        let tcp = |upstream: &Upstream| {
+            let idle_timeout = upstream.said().transport().idle_timeout;
+            Some(Tcp { listen: upstream.listen?, upstream: upstream.name.clone(), idle_timeout })
+        };
         Fixed {
             locality: self.own(),
             admin: admin.clone(),
@@ -361,7 +365,10 @@ mod tests {
         let tcp = "app_protocol = \"tcp\"\n        listen = \"127.0.0.1:6379\"";
         let config = read(&WHOLE.replace("aliases = [\"backend:80\", \"other\", \"third:8090\"]", tcp)).unwrap();
         let listen = "127.0.0.1:6379".parse().unwrap();
-        assert_eq!(config.fixed().tcp, [Tcp { listen, upstream: "backend.ns".to_owned() }]);
+        assert_eq!(
+            config.fixed().tcp,
+            [Tcp { listen, upstream: "backend.ns".to_owned(), idle_timeout: Some(Duration::from_secs(3_600)) }]
+        );
     }
 
     #[test]
@@ -371,6 +378,18 @@ mod tests {
             let config = read(&WHOLE.replace(outbound, &format!("{outbound}\n{said}"))).unwrap();
             assert_eq!(config.fixed().outbound_idle_timeout, limit.map(Duration::from_secs));
         }
+    }
+
+    #[test]
+    fn what_a_listener_is_carried_by_is_read_at_the_start() {
+        let tcp = |seconds: u32| {
+            let said = format!(
+                "app_protocol = \"tcp\"\n        idle_timeout_seconds = {seconds}\n        listen = \"127.0.0.1:6379\""
+            );
+            read(&WHOLE.replace("aliases = [\"backend:80\", \"other\", \"third:8090\"]", &said)).unwrap().fixed()
+        };
+        assert_eq!(tcp(9), tcp(9));
+        assert_ne!(tcp(9), tcp(10));
     }
 
     #[test]

@@ -81,14 +81,8 @@ impl State {
     }
 
     fn apply(&self, config: &Config) {
-        let (upstreams, endpoints): (Vec<_>, Vec<_>) = config.upstreams().into_iter().unzip();
-        let local = config.local();
-        let names: Vec<String> = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
         self.sidecar.set_runtime(config.runtime());
-        self.sidecar.set_upstreams(upstreams);
-        for (name, endpoints) in names.iter().zip(endpoints) {
-            self.sidecar.update(name, &local, &endpoints);
-        }
+        self.sidecar.set_upstreams(config.upstreams(), &config.local());
         self.applied.fetch_add(1, Relaxed);
     }
 
@@ -159,9 +153,14 @@ pub async fn serve(
             changed(&change);
         }
     };
-    let served = join_all(listening.servers.into_iter().map(|server| server.until(stop.clone(), REQUEST_TIMEOUT)));
+    let served = async {
+        stop.cancelled().await;
+        if tokio::time::timeout(REQUEST_TIMEOUT, drained(listening.front, listening.rear)).await.is_err() {
+            tracing::debug!("the sidecar was stopped with requests in flight");
+        }
+    };
     tokio::select! {
-        _ = served => {}
+        () = served => {}
         () = watch => {
             // It ends before the sidecar does by a panic alone.
             if let Err(panic) = watcher.join() {
@@ -170,6 +169,15 @@ pub async fn serve(
         }
     }
     Ok(())
+}
+
+/// Has the servers that others connect to finish, and then those that the application connects to: what is in flight may still
+/// need them.
+async fn drained(front: Vec<Server>, rear: Vec<Server>) {
+    for servers in [front, rear] {
+        servers.iter().for_each(Server::drain);
+        join_all(servers.into_iter().map(Server::finished)).await;
+    }
 }
 
 /// Takes in what becomes of the file, on a thread of its own, which gives way to those that carry requests: ten thousand endpoints
@@ -226,13 +234,16 @@ struct Listening {
     outbound: Option<SocketAddr>,
     inbound: Vec<Inbound>,
     tcp: Vec<Tcp>,
-    servers: Vec<Server>,
+    /// In the place of the application's ports.
+    front: Vec<Server>,
+    /// Where the application connects to.
+    rear: Vec<Server>,
 }
 
 impl Listening {
     fn start(fixed: &Fixed, sidecar: &Sidecar) -> Result<Self, Error> {
         let runtime = Handle::current();
-        let mut listening = Self { outbound: None, inbound: vec![], tcp: vec![], servers: vec![] };
+        let mut listening = Self { outbound: None, inbound: vec![], tcp: vec![], front: vec![], rear: vec![] };
         let failed = |address: SocketAddr| {
             move |error: io::Error| Error::Listen { place: address.to_string(), reason: plain::of_io(&error) }
         };
@@ -241,18 +252,19 @@ impl Listening {
             let (listener, address) = bind(listen).map_err(failed(listen))?;
             let transport = inbound.transport();
             let server = sidecar.serve_inbound(listen.port(), listener, Some(application), &transport, &runtime);
-            listening.servers.push(server.map_err(failed(listen))?);
+            listening.front.push(server.map_err(failed(listen))?);
             listening.inbound.push(Inbound { listen: address, ..inbound.clone() });
         }
-        for Tcp { listen, upstream } in &fixed.tcp {
-            let (listener, address) = bind(*listen).map_err(failed(*listen))?;
-            listening.servers.push(sidecar.serve_tcp(upstream, listener, &runtime).map_err(failed(*listen))?);
-            listening.tcp.push(Tcp { listen: address, upstream: upstream.clone() });
+        for tcp in &fixed.tcp {
+            let (listener, address) = bind(tcp.listen).map_err(failed(tcp.listen))?;
+            let server = sidecar.serve_tcp(&tcp.upstream, listener, tcp.idle_timeout, &runtime);
+            listening.rear.push(server.map_err(failed(tcp.listen))?);
+            listening.tcp.push(Tcp { listen: address, ..tcp.clone() });
         }
         if let Some(listen) = fixed.outbound {
             let (listener, address) = bind(listen).map_err(failed(listen))?;
             let server = sidecar.serve_outbound(listener, fixed.outbound_idle_timeout, &runtime);
-            listening.servers.push(server.map_err(failed(listen))?);
+            listening.rear.push(server.map_err(failed(listen))?);
             listening.outbound = Some(address);
         }
         Ok(listening)
