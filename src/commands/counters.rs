@@ -41,10 +41,12 @@ pub(super) async fn read(ctx: &Context, patience: Duration) -> Result<Vec<Proxy>
         return Err(Error::NotShown(NOT_ON_FARGATE.to_owned()));
     }
     if before.is_empty() {
-        let is_own = ctx.names.cluster == ctx.settings.name.resources().cluster;
-        let advice = if is_own { ": run `zonewalk up`" } else { "" };
-        let service = &ctx.names.frontend.service;
-        return Err(Error::Missing(format!("no task of {service} runs, so there is no proxy to ask{advice}")));
+        let (own, service, cluster) = (ctx.settings.name.resources(), &ctx.names.frontend.service, &ctx.names.cluster);
+        let advice = match *cluster == own.cluster && *service == own.frontend.service {
+            true => "run `zonewalk up`".to_owned(),
+            false => format!("`aws ecs list-services --cluster {cluster}` tells which services there are"),
+        };
+        return Err(Error::Missing(format!("no task of {service} runs, so there is no proxy to ask: {advice}")));
     }
     let family = inventory::find_frontend_family(ctx).await?;
     let script = Script { family: family.unwrap_or_else(|| ctx.names.frontend.service.clone()) };

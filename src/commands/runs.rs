@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::Error;
 use super::outcome::Outcome;
+use crate::report::numbers::count;
 use crate::report::page::Page;
 use crate::report::style::{bad, faint};
 use crate::report::table::{lines, table};
@@ -42,6 +43,9 @@ pub struct Runs {
     pub directory: String,
     /// The runs.
     pub runs: Vec<Listed>,
+    /// How many others there are, which were not asked for.
+    #[serde(skip)]
+    others: usize,
 }
 
 /// Which runs are listed: those of a command, and of a walkthrough.
@@ -54,9 +58,10 @@ pub struct Only {
 pub fn run(only: &Only) -> Result<Runs, Error> {
     let store = Store::of_user()?;
     let mut runs: Vec<Listed> = store.ids()?.into_iter().rev().map(|id| listed(&store, id)).collect();
+    let all = runs.len();
     let is = |wanted: &Option<String>, has: &Option<String>| wanted.is_none() || wanted == has;
     runs.retain(|run| is(&only.command, &run.command) && is(&only.name, &run.name));
-    Ok(Runs { directory: store.directory().display().to_string(), runs })
+    Ok(Runs { directory: store.directory().display().to_string(), others: all - runs.len(), runs })
 }
 
 fn listed(store: &Store, id: String) -> Listed {
@@ -85,6 +90,10 @@ impl Outcome for Runs {
     }
 
     fn text(&self, page: &Page) -> String {
+        if self.runs.is_empty() && self.others > 0 {
+            let others = count(self.others as u64, "other");
+            return format!("no such run has been kept, and {others}: `zonewalk runs` lists all");
+        }
         if self.runs.is_empty() {
             return format!("no runs have been kept in {}", self.directory);
         }

@@ -218,6 +218,14 @@ impl AuditedService {
 pub async fn run(ctx: &Context, options: &Options) -> Result<Audit, Error> {
     let ctx = &ctx.with_events(ctx.events.without_findings());
     let read = read(ctx, options).await?;
+    let missing = options.services.iter().find(|name| !is_there(&read.facts.services, name));
+    // Where something could not be looked at, it may be there.
+    if let Some(name) = missing.filter(|_| read.unknown.is_empty()) {
+        return Err(Error::Missing(format!(
+            "no service {name} has Service Connect in {}: `zonewalk audit` without --service lists those that have",
+            ctx.clients.region
+        )));
+    }
     Ok(Audit::of(ctx, options, &read))
 }
 
@@ -290,6 +298,11 @@ impl Audit {
         self.shown().into_iter().filter(is_below).collect()
     }
 
+    /// Whether a least share was asked for and no pair's is known: then nothing keeps it.
+    fn judges_nothing(&self) -> bool {
+        self.min_same_zone.is_some() && self.shown().iter().all(|pair| pair.same_zone.share.is_none())
+    }
+
     fn namespaces(&self) -> usize {
         self.services.iter().map(|service| &service.namespace).collect::<BTreeSet<_>>().len()
     }
@@ -330,6 +343,6 @@ impl Outcome for Audit {
     }
 
     fn holds(&self) -> bool {
-        self.below().is_empty()
+        self.below().is_empty() && !self.judges_nothing()
     }
 }

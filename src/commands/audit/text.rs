@@ -129,6 +129,12 @@ fn basis(audit: &Audit, shown: &[&Pair], page: &Page) -> String {
 fn below(audit: &Audit, page: &Page) -> Option<String> {
     let (least, below) = (audit.min_same_zone?, audit.below());
     let least = percent(Some(least));
+    if audit.judges_nothing() {
+        return Some(format!(
+            "{}  no pair's share is known, so none is known to keep {least} in its zone",
+            bad("FAIL")
+        ));
+    }
     let line = |pair: &Pair| format!("{} → {} {}", pair.client, pair.server, percent(pair.same_zone.share));
     Some(match below.len() as u64 {
         0 => format!("{}  every pair whose share is known keeps {least} or more in its zone", good("PASS")),

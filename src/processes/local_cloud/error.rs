@@ -11,7 +11,8 @@ pub enum Error {
     #[error("no local cloud is running{}: start one with `zonewalk up --local`, or `zonewalk local serve`", gone(*.0))]
     NotRunning(Option<u32>),
     #[error(
-        "{address} is in use by another program: choose another address with --listen, for example --listen 127.0.0.1:0 for a free port"
+        "{address} is in use: `zonewalk local status` tells whether your local cloud listens there; otherwise choose another address with \
+         --listen, for example --listen 127.0.0.1:0 for a free port"
     )]
     InUse { address: SocketAddr },
     #[error("the local cloud cannot listen on {address}: {reason}; choose another address with --listen")]
