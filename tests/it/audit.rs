@@ -99,6 +99,12 @@ async fn a_share_that_is_asked_for_decides_the_exit_code() {
         asked.exit_code()
     };
     assert_eq!((code(None).await, code(Some(30)).await, code(Some(80)).await), (0, 0, 1));
+    // A name that is mistyped lets nothing pass.
+    let mistyped = Options { services: vec!["nope".to_owned()], ..Options::default() };
+    let error = audit::run(&ctx, &mistyped).await.unwrap_err().to_string();
+    assert!(error.starts_with("no service nope has Service Connect in us-east-1"), "{error}");
+    let elsewhere = Options { clusters: vec!["nope".to_owned()], min_same_zone: Some(80), ..Options::default() };
+    assert_eq!(audit::run(&ctx, &elsewhere).await.unwrap().exit_code(), 1);
     cloud.shutdown().await;
 }
 

@@ -194,6 +194,18 @@ fn the_endpoint_is_the_flags_then_the_environments_then_the_files() {
     says(&["status", "--local"], &[environment], 3, "no local cloud is running");
 }
 
+/// `/dev/full` is a disk without room.
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_cannot_be_written_is_told() {
+    let machine = Machine::new();
+    let mut command = machine.command(&["explain"]);
+    let output = command.stdout(std::fs::File::create("/dev/full").unwrap()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    assert!(said.contains("cannot be written to stdout: no space left on device; send it elsewhere"), "{said}");
+}
+
 #[test]
 fn a_port_in_use_is_said_and_another_proposed() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -29,6 +29,7 @@ use crate::commands::local::env::LocalEnv;
 use crate::commands::outcome::{Json, Outcome};
 use crate::commands::status::Now;
 use crate::events::{Event, Events};
+use crate::plain;
 use crate::processes::local_cloud::Record;
 use crate::processes::local_sidecar::{self, Change, Known};
 use crate::report::numbers::count;
@@ -429,7 +430,16 @@ pub(super) fn write_stdout(text: &str) {
     let mut stdout = anstream::stdout().lock();
     if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         terminal_echo::restore();
-        std::process::exit(if error.kind() == io::ErrorKind::BrokenPipe { 0 } else { 3 });
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            std::process::exit(0);
+        }
+        let reason = plain::of_io(&error);
+        // Where that cannot be read either, the exit code tells.
+        let _ = writeln!(
+            anstream::stderr(),
+            "error: what came of it cannot be written to stdout: {reason}; send it elsewhere"
+        );
+        std::process::exit(3);
     }
 }
 
