@@ -137,7 +137,8 @@ impl Multiplexed {
         if self.failures.load(Acquire) != failures
             && let Some((kind, reason)) = &place.last_failure
         {
-            return pool.counting_attempt(async { Err(io::Error::new(*kind, reason.clone())) }).await;
+            // Of connections, it is that one that has failed.
+            return Err(io::Error::new(*kind, reason.clone()));
         }
         match pool.counting_attempt(self.open(pool)).await {
             Ok(shared) => {

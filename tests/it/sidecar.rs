@@ -20,40 +20,50 @@ use zonewalk::mesh::sidecar::{Server, Sidecar};
 use zonewalk::mesh::transport::{IDLE_TIMEOUT, Transport};
 use zonewalk::routing::{Health, Host, HostSet, Locality};
 
+use crate::mesh_stage::eventually;
 use crate::stub_host::{BROKEN, Manner, OK, Stub, UNAVAILABLE, refusing};
 use crate::support::skip;
 
-const ALIAS: &str = "sc.test.az.aware.backend:8090";
+pub(crate) const ALIAS: &str = "sc.test.az.aware.backend:8090";
+
 /// A sidecar whose application calls the given hosts.
-struct Proxy {
-    sidecar: Arc<Sidecar>,
-    outbound: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) sidecar: Arc<Sidecar>,
+    pub(crate) outbound: SocketAddr,
     _server: Server,
+}
+
+pub(crate) fn own() -> Locality {
+    Locality::new("us-east-1", "use1-az1")
+}
+
+pub(crate) fn local() -> HostSet {
+    [(own(), vec![Host::default()])].into_iter().collect()
+}
+
+pub(crate) fn upstream(transport: &Transport) -> Upstream {
+    Upstream { name: "backend.ns".to_owned(), authorities: vec![ALIAS.to_owned()], transport: transport.clone() }
+}
+
+pub(crate) fn address(socket: SocketAddr) -> Address {
+    Address {
+        owner: socket.to_string().into(),
+        socket,
+        network: "10.0.0.1:8090".parse().unwrap(),
+        locality: own(),
+        health: Health::Healthy,
+        blocked: None,
+    }
 }
 
 impl Proxy {
     async fn new(hosts: &[SocketAddr]) -> Self {
-        Self::idle_for(hosts, Some(IDLE_TIMEOUT)).await
+        Self::of(Some(IDLE_TIMEOUT), &Transport::default(), hosts.iter().copied().map(address).collect())
     }
 
-    async fn idle_for(hosts: &[SocketAddr], idle_timeout: Option<Duration>) -> Self {
-        let own = Locality::new("us-east-1", "use1-az1");
-        let upstream = Upstream {
-            name: "backend.ns".to_owned(),
-            authorities: vec![ALIAS.to_owned()],
-            transport: Transport::default(),
-        };
-        let sidecar = Arc::new(Sidecar::new(&own, vec![upstream]));
-        let local: HostSet = [(own.clone(), vec![Host::default()])].into_iter().collect();
-        let endpoint = |(number, &socket): (usize, &SocketAddr)| Address {
-            owner: format!("host{number}").into(),
-            socket,
-            network: "10.0.0.1:8090".parse().unwrap(),
-            locality: own.clone(),
-            health: Health::Healthy,
-            blocked: None,
-        };
-        sidecar.update("backend.ns", &local, &hosts.iter().enumerate().map(endpoint).collect::<Vec<_>>());
+    pub(crate) fn of(idle_timeout: Option<Duration>, transport: &Transport, hosts: Vec<Address>) -> Self {
+        let sidecar = Arc::new(Sidecar::new(&own(), vec![]));
+        sidecar.set_upstreams(vec![(upstream(transport), hosts)], &local());
         tokio::spawn(sidecar.clone().maintain());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let outbound = listener.local_addr().unwrap();
@@ -69,7 +79,7 @@ impl Proxy {
         read(self.send(get(ALIAS)).await).await
     }
 
-    fn stat(&self, name: &str) -> u64 {
+    pub(crate) fn stat(&self, name: &str) -> u64 {
         let text = self.sidecar.stats();
         let stats: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(": ")).collect();
         stats.get(&*format!("cluster.backend.ns.{name}")).map_or(0, |value| value.parse().unwrap())
@@ -95,16 +105,6 @@ fn get(host: &str) -> Request<Full<Bytes>> {
 
 fn post(size: usize) -> Request<Full<Bytes>> {
     Request::post("/").header(HOST, ALIAS).body(vec![b'x'; size].into()).unwrap()
-}
-
-async fn eventually(condition: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if condition() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("it never came true");
 }
 
 #[tokio::test]
@@ -345,7 +345,7 @@ async fn a_connection_that_gets_nowhere_for_5_minutes_is_closed() {
 #[tokio::test]
 async fn without_an_idle_timeout_a_silent_connection_is_kept() {
     let stub = Stub::new(Manner::Answers(OK)).await;
-    let proxy = Proxy::idle_for(&[stub.address], None).await;
+    let proxy = Proxy::of(None, &Transport::default(), vec![address(stub.address)]);
     let mut stream = TcpStream::connect(proxy.outbound).await.unwrap();
     for words in ["GET / HT", "TP/1.1\r\nhost: "] {
         stream.write_all(words.as_bytes()).await.unwrap();

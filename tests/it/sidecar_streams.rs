@@ -23,60 +23,34 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use zonewalk::mesh::endpoints::{Address, Upstream};
-use zonewalk::mesh::sidecar::{Server, Sidecar};
+use zonewalk::mesh::sidecar::Sidecar;
+use zonewalk::mesh::topology::Patience;
 use zonewalk::mesh::transport::{AppProtocol, Transport};
-use zonewalk::routing::{Health, Host, HostSet, Locality};
 
+use crate::mesh_stage::eventually;
+use crate::sidecar::{ALIAS, Proxy, address, local, own, upstream};
 use crate::stub_host::{Manner, OK, Stub};
 use crate::support::skip;
 
-const NAME: &str = "backend";
-
 type Sent = UnsyncBoxBody<Bytes, Infallible>;
 
-/// A sidecar whose application calls the given hosts.
-struct Proxy {
-    sidecar: Arc<Sidecar>,
-    outbound: SocketAddr,
-    _server: Server,
+/// One whose application may be silent for as long as it likes.
+fn proxy(transport: &Transport, hosts: Vec<Address>) -> Proxy {
+    Proxy::of(None, transport, hosts)
 }
 
-fn own() -> Locality {
-    Locality::new("us-east-1", "use1-az1")
-}
-
-fn local() -> HostSet {
-    [(own(), vec![Host::default()])].into_iter().collect()
-}
-
-fn address(socket: SocketAddr) -> Address {
-    Address {
-        owner: socket.to_string().into(),
-        socket,
-        network: "10.0.0.1:8090".parse().unwrap(),
-        locality: own(),
-        health: Health::Healthy,
-        blocked: None,
-    }
-}
-
-fn upstream(transport: &Transport) -> Upstream {
-    Upstream { name: NAME.to_owned(), authorities: vec![NAME.to_owned()], transport: transport.clone() }
-}
-
-impl Proxy {
-    fn new(transport: &Transport, hosts: Vec<Address>) -> Self {
-        Self::idle_for(None, transport, hosts)
-    }
-
-    fn idle_for(idle_timeout: Option<Duration>, transport: &Transport, hosts: Vec<Address>) -> Self {
-        let sidecar = Arc::new(Sidecar::new(&own(), vec![]));
-        sidecar.set_upstreams(vec![(upstream(transport), hosts)], &local());
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let outbound = listener.local_addr().unwrap();
-        let server = sidecar.serve_outbound(listener, idle_timeout, &Handle::current()).unwrap();
-        Self { sidecar, outbound, _server: server }
-    }
+/// A host that treats each of its connections so.
+async fn host_that<C: Future<Output = ()> + Send + 'static>(
+    converse: impl Fn(TcpStream) -> C + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(converse(stream));
+        }
+    });
+    address
 }
 
 /// Sends by HTTP/1.1 or HTTP/2, on a connection of its own.
@@ -85,11 +59,11 @@ async fn send(to: SocketAddr, by_http2: bool, body: Sent) -> Response<Incoming> 
     if by_http2 {
         let (mut sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.unwrap();
         tokio::spawn(connection);
-        sender.send_request(Request::post(format!("http://{NAME}/")).body(body).unwrap()).await.unwrap()
+        sender.send_request(Request::post(format!("http://{ALIAS}/")).body(body).unwrap()).await.unwrap()
     } else {
         let (mut sender, connection) = http1::handshake(stream).await.unwrap();
         tokio::spawn(connection);
-        sender.send_request(Request::post("/").header(HOST, NAME).body(body).unwrap()).await.unwrap()
+        sender.send_request(Request::post("/").header(HOST, ALIAS).body(body).unwrap()).await.unwrap()
     }
 }
 
@@ -116,20 +90,16 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
 
 /// A host of HTTP/2 that begins to answer and then resets the stream without an error, as Envoy does.
 async fn resetting(reset: Arc<Notify>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
+    host_that(move |mut stream| {
+        let reset = reset.clone();
+        async move {
             let mut preface = [0; 24];
             stream.read_exact(&mut preface).await.unwrap();
             stream.write_all(&frame(SETTINGS, 0, 0, &[])).await.unwrap();
-            loop {
-                let mut head = [0; 9];
+            let mut head = [0; 9];
+            while head[3] != HEADERS {
                 stream.read_exact(&mut head).await.unwrap();
                 stream.read_exact(&mut vec![0; usize::from(head[1]) << 8 | usize::from(head[2])]).await.unwrap();
-                if head[3] == HEADERS {
-                    break;
-                }
             }
             // 0x88 is `:status: 200` (RFC 7541, appendix A).
             let answer = [frame(HEADERS, END_HEADERS, 1, &[0x88]), frame(DATA, 0, 1, b"half of it")];
@@ -140,15 +110,15 @@ async fn resetting(reset: Arc<Notify>) -> SocketAddr {
             let mut rest = Vec::new();
             let _ = stream.read_to_end(&mut rest).await;
         }
-    });
-    address
+    })
+    .await
 }
 
 #[tokio::test]
 async fn an_answer_that_is_reset_without_an_error_is_not_whole() {
     for by_http2 in [false, true] {
         let reset = Arc::new(Notify::new());
-        let proxy = Proxy::new(&http2(), vec![address(resetting(reset.clone()).await)]);
+        let proxy = proxy(&http2(), vec![address(resetting(reset.clone()).await)]);
         let response = send(proxy.outbound, by_http2, empty()).await;
         assert_eq!(response.status(), StatusCode::OK);
         reset.notify_one();
@@ -189,25 +159,22 @@ async fn a_request_that_is_reset_without_an_error_is_not_whole() {
 
 /// A host of HTTP/2 that takes so many streams at a time, and answers when all of the request is there.
 async fn host(most_streams: u32, connections: Arc<AtomicU32>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            connections.fetch_add(1, Relaxed);
-            let answer = async |request: Request<Incoming>| {
-                // The head at once.
-                let length = stream::once(async {
-                    let length = request.into_body().collect().await.unwrap().to_bytes().len();
-                    Ok::<_, Infallible>(Frame::data(Bytes::from(length.to_string())))
-                });
-                Ok::<_, Infallible>(Response::new(StreamBody::new(Box::pin(length))))
-            };
-            let mut builder = server::conn::http2::Builder::new(TokioExecutor::new());
-            builder.max_concurrent_streams(most_streams);
-            tokio::spawn(builder.serve_connection(TokioIo::new(stream), service_fn(answer)));
-        }
-    });
-    address
+    host_that(move |stream| {
+        connections.fetch_add(1, Relaxed);
+        let answer = async |request: Request<Incoming>| {
+            // The head at once.
+            let length = stream::once(async {
+                let length = request.into_body().collect().await.unwrap().to_bytes().len();
+                Ok::<_, Infallible>(Frame::data(Bytes::from(length.to_string())))
+            });
+            Ok::<_, Infallible>(Response::new(StreamBody::new(Box::pin(length))))
+        };
+        let mut builder = server::conn::http2::Builder::new(TokioExecutor::new());
+        builder.max_concurrent_streams(most_streams);
+        let serving = builder.serve_connection(TokioIo::new(stream), service_fn(answer));
+        async move { drop(serving.await) }
+    })
+    .await
 }
 
 /// A body of so many pieces, one a tenth of a second.
@@ -226,7 +193,7 @@ async fn text(response: Response<Incoming>) -> String {
 #[tokio::test]
 async fn a_client_that_goes_on_sending_is_not_idle() {
     let host = host(100, Arc::default()).await;
-    let proxy = Proxy::idle_for(Some(Duration::from_secs(1)), &http2(), vec![address(host)]);
+    let proxy = Proxy::of(Some(Duration::from_secs(1)), &http2(), vec![address(host)]);
     let response = send(proxy.outbound, true, drop_by_drop(30)).await;
     assert_eq!(text(response).await, "30");
 }
@@ -235,7 +202,7 @@ async fn a_client_that_goes_on_sending_is_not_idle() {
 async fn where_a_host_takes_no_more_streams_there_is_another_connection() {
     let connections = Arc::new(AtomicU32::new(0));
     let host = host(1, connections.clone()).await;
-    let proxy = Proxy::new(&http2(), vec![address(host)]);
+    let proxy = proxy(&http2(), vec![address(host)]);
     // It tells how many it takes when a connection begins.
     assert_eq!(text(send(proxy.outbound, true, empty()).await).await, "0");
     let endless = StreamBody::new(stream::pending::<Result<Frame<Bytes>, Infallible>>()).boxed_unsync();
@@ -247,30 +214,30 @@ async fn where_a_host_takes_no_more_streams_there_is_another_connection() {
 #[tokio::test]
 async fn those_who_wait_for_a_connection_fail_together_and_are_retried() {
     let good = host(100, Arc::default()).await;
-    let patience =
-        zonewalk::mesh::topology::Patience { connect: Duration::from_secs(2), idle: Duration::from_secs(60) };
+    let patience = Patience { connect: Duration::from_secs(2), idle: Duration::from_secs(60) };
     let silent = Address { blocked: Some(patience), ..address("127.0.0.1:1".parse().unwrap()) };
     let limit = Some(Duration::from_secs(8));
     let transport = Transport { per_request_timeout: limit, ..http2() };
-    let proxy = Proxy::new(&transport, vec![silent, address(good)]);
+    let proxy = proxy(&transport, vec![silent, address(good)]);
     // Round robin sends it every other one; one after the other they would take 16 s.
     let sent = (0..16).map(|_| send(proxy.outbound, true, empty()));
     let statuses: Vec<_> = join_all(sent).await.iter().map(Response::status).collect();
     assert_eq!(statuses, [StatusCode::OK; 16]);
+    // One, for all that came before it had failed; a second where this machine stood still meanwhile.
+    let failed = proxy.stat("upstream_cx_connect_fail");
+    assert!((1..=2).contains(&failed), "{failed}");
 }
 
 #[tokio::test]
 async fn an_answer_that_never_waits_has_the_requests_time_as_well() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let host = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut stream = listener.accept().await.unwrap().0;
+    let host = host_that(|mut stream| async move {
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         // Until nobody takes it.
         while stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
-    });
+    })
+    .await;
     let transport = Transport { per_request_timeout: Some(Duration::from_secs(1)), ..Transport::default() };
-    let proxy = Proxy::new(&transport, vec![address(host)]);
+    let proxy = proxy(&transport, vec![address(host)]);
     let mut body = send(proxy.outbound, false, empty()).await.into_body();
     let read = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
     tokio::time::timeout(Duration::from_secs(60), read).await.expect("it goes on for ever");
@@ -278,18 +245,16 @@ async fn an_answer_that_never_waits_has_the_requests_time_as_well() {
 
 #[tokio::test]
 async fn a_hosts_answer_to_an_upload_that_is_too_long_to_be_sent_again_is_whole() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let host = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut stream = listener.accept().await.unwrap().0;
+    let host = host_that(|mut stream| async move {
         stream.read_exact(&mut vec![0; 1_200_000]).await.unwrap();
         stream.write_all(b"HTTP/1.1 503 Busy\r\ncontent-length: 10\r\n\r\nhello").await.unwrap();
         stream.read_exact(&mut vec![0; 100_000]).await.unwrap();
         stream.write_all(b"world").await.unwrap();
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;
-    });
-    let proxy = Proxy::new(&Transport::default(), vec![address(host)]);
+    })
+    .await;
+    let proxy = proxy(&Transport::default(), vec![address(host)]);
     let response = send(proxy.outbound, true, Full::from(vec![b'x'; 2_000_000]).boxed_unsync()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(text(response).await, "helloworld");
@@ -298,7 +263,7 @@ async fn a_hosts_answer_to_an_upload_that_is_too_long_to_be_sent_again_is_whole(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upstream_that_becomes_another_one_has_its_endpoints_from_the_start() {
     let stub = Stub::new(Manner::Answers(OK)).await;
-    let proxy = Proxy::new(&Transport::default(), vec![address(stub.address)]);
+    let proxy = proxy(&Transport::default(), vec![address(stub.address)]);
     let sidecar = proxy.sidecar.clone();
     let many: Vec<Address> = (1..2_000).map(|port| address(([127, 0, 0, 1], port).into())).collect();
     let changes = tokio::task::spawn_blocking(move || {
@@ -318,43 +283,33 @@ async fn an_upstream_that_becomes_another_one_has_its_endpoints_from_the_start()
 
 #[tokio::test]
 async fn connections_to_the_application_are_closed_when_they_are_idle() {
-    let application = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let at = application.local_addr().ok();
     let (closed, open) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
     let counted = (closed.clone(), open.clone());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = application.accept().await {
-            let (closed, open) = counted.clone();
-            open.fetch_add(1, Relaxed);
-            tokio::spawn(async move {
-                let mut head = [0; 1024];
-                while stream.read(&mut head).await.is_ok_and(|count| count > 0) {
-                    // All are in flight at a time.
-                    while open.load(Relaxed) < 5 {
-                        tokio::time::sleep(Duration::from_millis(5)).await;
-                    }
-                    stream.write_all(OK.as_bytes()).await.unwrap();
-                }
-                closed.fetch_add(1, Relaxed);
-            });
+    let application = host_that(move |mut stream| {
+        let (closed, open) = counted.clone();
+        open.fetch_add(1, Relaxed);
+        async move {
+            let mut head = [0; 1024];
+            while stream.read(&mut head).await.is_ok_and(|count| count > 0) {
+                // All are in flight at a time.
+                eventually(|| open.load(Relaxed) == 5).await;
+                stream.write_all(OK.as_bytes()).await.unwrap();
+            }
+            closed.fetch_add(1, Relaxed);
         }
-    });
+    })
+    .await;
     let sidecar = Arc::new(Sidecar::new(&own(), vec![]));
     tokio::spawn(sidecar.clone().maintain());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let inbound = listener.local_addr().unwrap();
-    let _server = sidecar.serve_inbound(1, listener, at, &Transport::default(), &Handle::current()).unwrap();
+    let transport = Transport::default();
+    let _server = sidecar.serve_inbound(1, listener, Some(application), &transport, &Handle::current()).unwrap();
     join_all((0..5).map(|_| send(inbound, false, empty()))).await;
     // One of them is used again and again.
     for _ in 0..6 {
         skip(60).await;
         assert_eq!(send(inbound, false, empty()).await.status(), StatusCode::OK);
     }
-    for _ in 0..2_000 {
-        if closed.load(Relaxed) == 4 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("{} of {} are closed", closed.load(Relaxed), open.load(Relaxed));
+    eventually(|| closed.load(Relaxed) == 4).await;
 }

@@ -219,8 +219,8 @@ pub async fn run(ctx: &Context, options: &Options) -> Result<Audit, Error> {
     let ctx = &ctx.with_events(ctx.events.without_findings());
     let read = read(ctx, options).await?;
     let missing = options.services.iter().find(|name| !is_there(&read.facts.services, name));
-    // Where something could not be looked at, it may be there.
-    if let Some(name) = missing.filter(|_| read.unknown.is_empty()) {
+    // Where something could not be looked at, it may be there; but a share that nobody has seen is not kept.
+    if let Some(name) = missing.filter(|_| read.unknown.is_empty() || options.min_same_zone.is_some()) {
         return Err(Error::Missing(format!(
             "no service {name} has Service Connect in {}: `zonewalk audit` without --service lists those that have",
             ctx.clients.region
