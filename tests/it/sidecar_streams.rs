@@ -228,7 +228,7 @@ async fn those_who_wait_for_a_connection_fail_together_and_are_retried() {
     assert!((1..=2).contains(&failed), "{failed}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn an_answer_that_never_waits_has_the_requests_time_as_well() {
     let host = host_that(|mut stream| async move {
         stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
@@ -238,24 +238,33 @@ async fn an_answer_that_never_waits_has_the_requests_time_as_well() {
     .await;
     let transport = Transport { per_request_timeout: Some(Duration::from_secs(1)), ..Transport::default() };
     let proxy = proxy(&transport, vec![address(host)]);
-    let mut body = send(proxy.outbound, false, empty()).await.into_body();
-    let read = async { while body.frame().await.is_some_and(|frame| frame.is_ok()) {} };
+    let mut client = TcpStream::connect(proxy.outbound).await.unwrap();
+    client.write_all(format!("GET / HTTP/1.1\r\nhost: {ALIAS}\r\n\r\n").as_bytes()).await.unwrap();
+    // Slower than it comes, so that there is always something.
+    let read = async {
+        let mut piece = [0; 16 * 1024];
+        while client.read(&mut piece).await.is_ok_and(|count| count > 0) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
     tokio::time::timeout(Duration::from_secs(60), read).await.expect("it goes on for ever");
 }
 
 #[tokio::test]
 async fn a_hosts_answer_to_an_upload_that_is_too_long_to_be_sent_again_is_whole() {
+    // More than all buffers on the way hold.
+    const LENGTH: usize = 64 * 1024 * 1024;
     let host = host_that(|mut stream| async move {
         stream.read_exact(&mut vec![0; 1_200_000]).await.unwrap();
         stream.write_all(b"HTTP/1.1 503 Busy\r\ncontent-length: 10\r\n\r\nhello").await.unwrap();
-        stream.read_exact(&mut vec![0; 100_000]).await.unwrap();
+        stream.read_exact(&mut vec![0; LENGTH / 2]).await.unwrap();
         stream.write_all(b"world").await.unwrap();
         let mut rest = Vec::new();
         let _ = stream.read_to_end(&mut rest).await;
     })
     .await;
     let proxy = proxy(&Transport::default(), vec![address(host)]);
-    let response = send(proxy.outbound, true, Full::from(vec![b'x'; 2_000_000]).boxed_unsync()).await;
+    let response = send(proxy.outbound, true, Full::from(vec![b'x'; LENGTH]).boxed_unsync()).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(text(response).await, "helloworld");
 }
